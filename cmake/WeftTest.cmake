@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+# weft_test(LAYER UNIT [SOURCES a.c ...] [LINK lib ...] [LABELS l ...] [TIMEOUT s])
+# Builds tests/LAYER/test_UNIT.c into one Check binary and registers it as LAYER.UNIT.
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(CHECK REQUIRED IMPORTED_TARGET check)
+
+set(WEFT_TEST_ENV
+    "WEFT_SOURCE_DIR=${PROJECT_SOURCE_DIR}"
+    "WEFT_BUILD_DIR=${PROJECT_BINARY_DIR}"
+    "ASAN_OPTIONS=detect_leaks=1:abort_on_error=0:strict_string_checks=1"
+    "UBSAN_OPTIONS=print_stacktrace=1"
+    "TSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/support/tsan.supp:halt_on_error=1"
+    "LSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/support/lsan.supp:print_suppressions=0")
+
+function(weft_test layer unit)
+    cmake_parse_arguments(T "" "TIMEOUT" "SOURCES;LINK;LABELS" ${ARGN})
+    if(NOT T_LABELS)
+        set(T_LABELS unit)
+    endif()
+    if(NOT T_TIMEOUT)
+        set(T_TIMEOUT 120)
+    endif()
+    set(exe test_${layer}_${unit})
+    add_executable(${exe} "${PROJECT_SOURCE_DIR}/tests/${layer}/test_${unit}.c" ${T_SOURCES})
+    target_link_libraries(${exe} PRIVATE weft_flags weft_test_support ${T_LINK} PkgConfig::CHECK)
+    add_test(NAME ${layer}.${unit} COMMAND ${exe})
+    set_tests_properties(${layer}.${unit} PROPERTIES LABELS "${T_LABELS}" TIMEOUT ${T_TIMEOUT}
+        ENVIRONMENT "${WEFT_TEST_ENV}" SKIP_RETURN_CODE 77)
+endfunction()
+
+# weft_script_test(NAME COMMAND... [LABELS l] [TIMEOUT s]): any program; exit 77 is a visible skip.
+function(weft_script_test name)
+    cmake_parse_arguments(T "SERIAL" "TIMEOUT" "COMMAND;LABELS" ${ARGN})
+    if(NOT T_TIMEOUT)
+        set(T_TIMEOUT 300)
+    endif()
+    add_test(NAME ${name} COMMAND ${T_COMMAND} WORKING_DIRECTORY "${PROJECT_SOURCE_DIR}")
+    set_tests_properties(${name} PROPERTIES LABELS "${T_LABELS}" TIMEOUT ${T_TIMEOUT}
+        ENVIRONMENT "${WEFT_TEST_ENV}" SKIP_RETURN_CODE 77)
+    if(T_SERIAL)
+        set_tests_properties(${name} PROPERTIES RUN_SERIAL TRUE)
+    endif()
+endfunction()
+
+# weft_fuzz(UNIT LINK...): tests/fuzz/fuzz_UNIT.c. With WEFT_FUZZ it is a libFuzzer program; in every build the same
+# file, linked with a small driver, replays the corpus, so a finding stays a regression test under every compiler.
+function(weft_fuzz unit)
+    set(exe fuzz_${unit})
+    add_executable(${exe} "${PROJECT_SOURCE_DIR}/tests/fuzz/fuzz_${unit}.c")
+    target_link_libraries(${exe} PRIVATE weft_flags weft_test_support ${ARGN})
+    set(corpus "${PROJECT_SOURCE_DIR}/tests/fuzz/corpus/${unit}")
+    if(WEFT_FUZZ)
+        target_link_options(${exe} PRIVATE -fsanitize=fuzzer)
+        set(fuzz_args -rss_limit_mb=2048 -timeout=10 -print_final_stats=0 -verbosity=0)
+        add_test(NAME fuzz.${unit} COMMAND sh -c
+            "d=$(mktemp -d) && cp -r ${corpus}/. $d/ && cd $d && $<TARGET_FILE:${exe}> ${fuzz_args} -max_total_time=\${WEFT_FUZZ_SECONDS:-5} $d; rc=$?; rm -rf $d; exit $rc")
+        set_tests_properties(fuzz.${unit} PROPERTIES LABELS "fuzz" TIMEOUT 600 ENVIRONMENT "${WEFT_TEST_ENV}")
+        add_test(NAME fuzz-long.${unit} COMMAND sh -c
+            "d=$(mktemp -d) && cp -r ${corpus}/. $d/ && cd $d && $<TARGET_FILE:${exe}> ${fuzz_args} -max_total_time=60 $d; rc=$?; rm -rf $d; exit $rc")
+        set_tests_properties(fuzz-long.${unit} PROPERTIES LABELS "fuzz-long" TIMEOUT 600 ENVIRONMENT "${WEFT_TEST_ENV}")
+    else()
+        target_sources(${exe} PRIVATE "${PROJECT_SOURCE_DIR}/tests/support/fuzz_replay.c")
+        add_test(NAME fuzz-corpus.${unit} COMMAND ${exe} "${corpus}")
+        set_tests_properties(fuzz-corpus.${unit} PROPERTIES LABELS "fuzz;unit" TIMEOUT 120 ENVIRONMENT "${WEFT_TEST_ENV}")
+    endif()
+endfunction()

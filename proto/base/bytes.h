@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+// Views, growing buffers, hashes and fixed-width loads. A view (wf_bytes) never owns memory and is passed by value; a
+// buffer (wf_buf) owns its memory and is released with wf_buf_fini. Thread rule: plain values, no hidden state.
+#ifndef WF_BASE_BYTES_H
+#define WF_BASE_BYTES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "proto/base/err.h"
+
+#define WF_MUST_USE WEFT_MUST_USE
+
+struct wf_bytes {
+    const uint8_t *ptr;
+    size_t len;
+};
+
+struct wf_buf {
+    uint8_t *ptr;
+    size_t len, cap;
+};
+
+#define WF_HASH_LEN 32u
+struct wf_hash {
+    uint8_t b[WF_HASH_LEN];
+};
+
+#define WF_BYTES(array) ((struct wf_bytes){ (const uint8_t *)(array), sizeof(array) })
+#define WF_STR(literal) ((struct wf_bytes){ (const uint8_t *)(literal), sizeof(literal) - 1 })
+#define WF_COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+static inline struct wf_bytes wf_bytes(const void *ptr, size_t len)
+{
+    return (struct wf_bytes){ (const uint8_t *)ptr, len };
+}
+
+static inline struct wf_bytes wf_bytes_str(const char *s)
+{
+    return (struct wf_bytes){ (const uint8_t *)s, s ? strlen(s) : 0 };
+}
+
+static inline struct wf_bytes wf_buf_view(const struct wf_buf *b)
+{
+    return (struct wf_bytes){ b->ptr, b->len };
+}
+
+static inline struct wf_bytes wf_hash_view(const struct wf_hash *h)
+{
+    return (struct wf_bytes){ h->b, WF_HASH_LEN };
+}
+
+static inline bool wf_bytes_eq(struct wf_bytes a, struct wf_bytes b)
+{
+    return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
+}
+
+static inline bool wf_bytes_is(struct wf_bytes a, const char *s)
+{
+    return wf_bytes_eq(a, wf_bytes_str(s));
+}
+
+// Order by bytes, then by length: <0, 0, >0.
+int wf_bytes_cmp(struct wf_bytes a, struct wf_bytes b);
+bool wf_bytes_has_prefix(struct wf_bytes b, struct wf_bytes prefix);
+
+static inline bool wf_hash_eq(const struct wf_hash *a, const struct wf_hash *b)
+{
+    return memcmp(a->b, b->b, WF_HASH_LEN) == 0;
+}
+
+static inline int wf_hash_cmp(const struct wf_hash *a, const struct wf_hash *b)
+{
+    return memcmp(a->b, b->b, WF_HASH_LEN);
+}
+
+bool wf_hash_is_zero(const struct wf_hash *h);
+// Copies exactly 32 bytes; WEFT_E_SYNTAX for any other length.
+WF_MUST_USE enum weft_err wf_hash_from(struct wf_bytes b, struct wf_hash *ret);
+
+// Heap copies. wf_bytes_dup of an empty view gives an empty buffer. wf_bytes_strdup ends the copy with NUL and refuses
+// (WEFT_E_SYNTAX) a view with an embedded NUL; release with free().
+WF_MUST_USE enum weft_err wf_bytes_dup(struct wf_bytes b, struct wf_buf *ret);
+WF_MUST_USE enum weft_err wf_bytes_strdup(struct wf_bytes b, char **ret);
+
+// Growing buffers. A zeroed wf_buf is empty and valid. Growth doubles; failure leaves the buffer as it was.
+WF_MUST_USE enum weft_err wf_buf_reserve(struct wf_buf *b, size_t more);
+WF_MUST_USE enum weft_err wf_buf_append(struct wf_buf *b, struct wf_bytes more);
+WF_MUST_USE enum weft_err wf_buf_append_str(struct wf_buf *b, const char *s);
+WF_MUST_USE enum weft_err wf_buf_append_byte(struct wf_buf *b, uint8_t byte);
+// printf into the buffer; no NUL is counted in len, but one always follows the text.
+__attribute__((format(printf, 2, 3))) WF_MUST_USE enum weft_err wf_buf_printf(struct wf_buf *b, const char *format, ...);
+void wf_buf_fini(struct wf_buf *b);
+
+// Big-endian fixed-width integers.
+static inline uint32_t wf_load_be32(const uint8_t *p)
+{
+    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
+static inline uint64_t wf_load_be64(const uint8_t *p)
+{
+    return (uint64_t)wf_load_be32(p) << 32 | wf_load_be32(p + 4);
+}
+
+static inline void wf_store_be32(uint8_t *p, uint32_t v)
+{
+    p[0] = (uint8_t)(v >> 24);
+    p[1] = (uint8_t)(v >> 16);
+    p[2] = (uint8_t)(v >> 8);
+    p[3] = (uint8_t)v;
+}
+
+static inline void wf_store_be64(uint8_t *p, uint64_t v)
+{
+    wf_store_be32(p, (uint32_t)(v >> 32));
+    wf_store_be32(p + 4, (uint32_t)v);
+}
+
+static inline uint64_t wf_load_le64(const uint8_t *p)
+{
+    uint64_t v = 0;
+    for (int i = 7; i >= 0; i--)
+        v = v << 8 | p[i];
+    return v;
+}
+
+static inline void wf_store_le64(uint8_t *p, uint64_t v)
+{
+    for (int i = 0; i < 8; i++)
+        p[i] = (uint8_t)(v >> (8 * i));
+}
+
+static inline uint32_t wf_load_le32(const uint8_t *p)
+{
+    return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+}
+
+static inline void wf_store_le32(uint8_t *p, uint32_t v)
+{
+    for (int i = 0; i < 4; i++)
+        p[i] = (uint8_t)(v >> (8 * i));
+}
+
+// Base-128 varints as protobuf has them. Encode returns the length (1-10); decode refuses a value over ten bytes or
+// beyond 64 bits (SYNTAX) and an end within (TRUNCATED), and advances *in past the value.
+#define WF_VARINT_MAX 10u
+size_t wf_varint_len(uint64_t v);
+size_t wf_varint_put(uint8_t out[WF_VARINT_MAX], uint64_t v);
+WF_MUST_USE enum weft_err wf_varint_take(struct wf_bytes *in, uint64_t *ret);
+
+// Lower-case hex. wf_hex_put needs 2 * len + 1 bytes at out and ends it with NUL.
+void wf_hex_put(struct wf_bytes in, char *out);
+WF_MUST_USE enum weft_err wf_hex_take(struct wf_bytes text, struct wf_buf *ret);
+
+// [a-z][a-z0-9-]{0,62}, not ending in '-': domains, subjects, products.
+bool wf_name_is_valid(struct wf_bytes name);
+// RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF.
+bool wf_utf8_is_valid(struct wf_bytes text);
+// A decimal u16 port 1..65535.
+WF_MUST_USE enum weft_err wf_port_parse(struct wf_bytes text, uint16_t *ret_port);
+
+// What a parser says about an error: where and what. Lines and columns count from 1; 0 means unknown.
+#define WF_DIAG_TEXT 320u
+struct wf_diag {
+    unsigned line, column;
+    char text[WF_DIAG_TEXT];
+};
+__attribute__((format(printf, 4, 5))) void wf_diag_set(struct wf_diag *diag, unsigned line, unsigned column, const char *format, ...);
+
+#endif
