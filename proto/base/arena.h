@@ -9,8 +9,8 @@
 struct wf_arena_block;
 struct wf_arena {
     struct wf_arena_block *head; // newest block; the oldest is kept over a reset
-    size_t used, cap;            // bytes handed out since reset (with alignment), and the most permitted
-    bool refused;                // an allocation hit the cap (tells BUDGET from NOMEM)
+    size_t used, cap; // bytes handed out since reset (with alignment), and the most permitted
+    bool refused;     // an allocation hit the cap (tells BUDGET from NOMEM)
 };
 
 // No memory is taken before the first allocation. cap counts bytes handed out, not block overhead.

@@ -198,20 +198,17 @@ static int hex_digit(uint8_t c)
 enum weft_err wf_hex_take(struct wf_bytes text, struct wf_buf *ret)
 {
     struct wf_buf out = { 0 };
-    enum weft_err err = WEFT_E_SYNTAX;
 
     if (text.len % 2)
         return WEFT_E_SYNTAX;
-    err = wf_buf_reserve(&out, text.len / 2 + 1);
-    if (err)
-        return err;
-    for (size_t i = 0; i < text.len; i += 2) {
+    enum weft_err err = wf_buf_reserve(&out, text.len / 2 + 1);
+    for (size_t i = 0; !err && i < text.len; i += 2) {
         int hi = hex_digit(text.ptr[i]), lo = hex_digit(text.ptr[i + 1]);
-        if (hi < 0 || lo < 0) {
-            wf_buf_fini(&out);
-            return WEFT_E_SYNTAX;
-        }
-        out.ptr[out.len++] = (uint8_t)(hi << 4 | lo);
+        err = hi < 0 || lo < 0 ? WEFT_E_SYNTAX : wf_buf_append_byte(&out, (uint8_t)(hi << 4 | lo));
+    }
+    if (err) {
+        wf_buf_fini(&out);
+        return err;
     }
     *ret = out;
     return WEFT_OK;

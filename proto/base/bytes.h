@@ -91,7 +91,8 @@ WF_MUST_USE enum weft_err wf_buf_append(struct wf_buf *b, struct wf_bytes more);
 WF_MUST_USE enum weft_err wf_buf_append_str(struct wf_buf *b, const char *s);
 WF_MUST_USE enum weft_err wf_buf_append_byte(struct wf_buf *b, uint8_t byte);
 // printf into the buffer; no NUL is counted in len, but one always follows the text.
-__attribute__((format(printf, 2, 3))) WF_MUST_USE enum weft_err wf_buf_printf(struct wf_buf *b, const char *format, ...);
+__attribute__((format(printf, 2, 3))) WF_MUST_USE enum weft_err wf_buf_printf(
+    struct wf_buf *b, const char *format, ...);
 void wf_buf_fini(struct wf_buf *b);
 
 // Big-endian fixed-width integers.
@@ -168,6 +169,7 @@ struct wf_diag {
     unsigned line, column;
     char text[WF_DIAG_TEXT];
 };
-__attribute__((format(printf, 4, 5))) void wf_diag_set(struct wf_diag *diag, unsigned line, unsigned column, const char *format, ...);
+__attribute__((format(printf, 4, 5))) void wf_diag_set(
+    struct wf_diag *diag, unsigned line, unsigned column, const char *format, ...);
 
 #endif

@@ -4,7 +4,8 @@
 #include <assert.h>
 #include <sodium.h>
 
-_Static_assert(sizeof(crypto_generichash_state) <= sizeof(((struct wf_hasher *)0)->state), "wf_hasher holds libsodium's state");
+_Static_assert(sizeof(crypto_generichash_state) <= sizeof(((struct wf_hasher *)0)->state),
+    "wf_hasher holds libsodium's state");
 _Static_assert(crypto_sign_SECRETKEYBYTES == 64, "a signing secret is seed and public key");
 _Static_assert(crypto_pwhash_SALTBYTES == WF_SALT_LEN, "argon2id salt");
 
@@ -92,7 +93,8 @@ void wf_hasher_init(struct wf_hasher *h, struct wf_bytes key, size_t out_len)
 {
     assert(out_len >= 1 && out_len <= crypto_generichash_BYTES_MAX);
     assert(key.len <= crypto_generichash_KEYBYTES_MAX);
-    int rc = crypto_generichash_init((crypto_generichash_state *)(void *)h->state, key.ptr, key.len, out_len);
+    int rc = crypto_generichash_init(
+        (crypto_generichash_state *)(void *)h->state, key.ptr, key.len, out_len);
     assert(rc == 0);
     (void)rc;
 }
@@ -125,7 +127,8 @@ enum weft_err wf_sign_keygen(struct wf_secret *ret_secret, struct wf_sign_pub *r
     return WEFT_OK;
 }
 
-enum weft_err wf_sign_from_seed(struct wf_bytes seed32, struct wf_secret *ret_secret, struct wf_sign_pub *ret_pub)
+enum weft_err wf_sign_from_seed(
+    struct wf_bytes seed32, struct wf_secret *ret_secret, struct wf_sign_pub *ret_pub)
 {
     struct wf_secret s = { 0 };
 
@@ -151,9 +154,12 @@ void wf_crypto_sign(const struct wf_secret *secret, struct wf_bytes message, str
     crypto_sign_detached(ret->b, NULL, message.ptr, message.len, secret->ptr);
 }
 
-enum weft_err wf_crypto_verify(const struct wf_sign_pub *pub, struct wf_bytes message, const struct wf_sig *sig)
+enum weft_err wf_crypto_verify(
+    const struct wf_sign_pub *pub, struct wf_bytes message, const struct wf_sig *sig)
 {
-    return crypto_sign_verify_detached(sig->b, message.ptr, message.len, pub->b) == 0 ? WEFT_OK : WEFT_E_SIGNATURE;
+    return crypto_sign_verify_detached(sig->b, message.ptr, message.len, pub->b) == 0
+               ? WEFT_OK
+               : WEFT_E_SIGNATURE;
 }
 
 enum weft_err wf_dh_keygen(struct wf_secret *ret_secret, struct wf_dh_pub *ret_pub)
@@ -174,49 +180,60 @@ void wf_dh_public(const struct wf_secret *secret, struct wf_dh_pub *ret_pub)
     crypto_scalarmult_base(ret_pub->b, secret->ptr);
 }
 
-enum weft_err wf_dh(const struct wf_secret *secret, const struct wf_dh_pub *pub, uint8_t out[WF_KEY_LEN])
+enum weft_err wf_dh(
+    const struct wf_secret *secret, const struct wf_dh_pub *pub, uint8_t out[WF_KEY_LEN])
 {
     assert(secret->len == WF_KEY_LEN);
     return crypto_scalarmult(out, secret->ptr, pub->b) == 0 ? WEFT_OK : WEFT_E_KEY;
 }
 
-void wf_chacha_seal(const uint8_t key[WF_KEY_LEN], const uint8_t nonce[WF_NONCE_LEN], struct wf_bytes ad, struct wf_bytes in, uint8_t *out)
+void wf_chacha_seal(const uint8_t key[WF_KEY_LEN], const uint8_t nonce[WF_NONCE_LEN],
+    struct wf_bytes ad, struct wf_bytes in, uint8_t *out)
 {
-    crypto_aead_chacha20poly1305_ietf_encrypt(out, NULL, in.ptr, in.len, ad.ptr, ad.len, NULL, nonce, key);
+    crypto_aead_chacha20poly1305_ietf_encrypt(
+        out, NULL, in.ptr, in.len, ad.ptr, ad.len, NULL, nonce, key);
 }
 
-enum weft_err wf_chacha_open(const uint8_t key[WF_KEY_LEN], const uint8_t nonce[WF_NONCE_LEN], struct wf_bytes ad, struct wf_bytes in, uint8_t *out)
-{
-    if (in.len < WF_TAG_LEN)
-        return WEFT_E_AEAD;
-    return crypto_aead_chacha20poly1305_ietf_decrypt(out, NULL, NULL, in.ptr, in.len, ad.ptr, ad.len, nonce, key) == 0
-        ? WEFT_OK
-        : WEFT_E_AEAD;
-}
-
-void wf_xchacha_seal(const uint8_t key[WF_KEY_LEN], const uint8_t nonce[WF_XNONCE_LEN], struct wf_bytes ad, struct wf_bytes in, uint8_t *out)
-{
-    crypto_aead_xchacha20poly1305_ietf_encrypt(out, NULL, in.ptr, in.len, ad.ptr, ad.len, NULL, nonce, key);
-}
-
-enum weft_err wf_xchacha_open(const uint8_t key[WF_KEY_LEN], const uint8_t nonce[WF_XNONCE_LEN], struct wf_bytes ad, struct wf_bytes in, uint8_t *out)
+enum weft_err wf_chacha_open(const uint8_t key[WF_KEY_LEN], const uint8_t nonce[WF_NONCE_LEN],
+    struct wf_bytes ad, struct wf_bytes in, uint8_t *out)
 {
     if (in.len < WF_TAG_LEN)
         return WEFT_E_AEAD;
-    return crypto_aead_xchacha20poly1305_ietf_decrypt(out, NULL, NULL, in.ptr, in.len, ad.ptr, ad.len, nonce, key) == 0
-        ? WEFT_OK
-        : WEFT_E_AEAD;
+    return crypto_aead_chacha20poly1305_ietf_decrypt(
+               out, NULL, NULL, in.ptr, in.len, ad.ptr, ad.len, nonce, key) == 0
+               ? WEFT_OK
+               : WEFT_E_AEAD;
 }
 
-enum weft_err wf_argon2id(struct wf_bytes passphrase, const uint8_t salt[WF_SALT_LEN], struct wf_secret *ret_key)
+void wf_xchacha_seal(const uint8_t key[WF_KEY_LEN], const uint8_t nonce[WF_XNONCE_LEN],
+    struct wf_bytes ad, struct wf_bytes in, uint8_t *out)
+{
+    crypto_aead_xchacha20poly1305_ietf_encrypt(
+        out, NULL, in.ptr, in.len, ad.ptr, ad.len, NULL, nonce, key);
+}
+
+enum weft_err wf_xchacha_open(const uint8_t key[WF_KEY_LEN], const uint8_t nonce[WF_XNONCE_LEN],
+    struct wf_bytes ad, struct wf_bytes in, uint8_t *out)
+{
+    if (in.len < WF_TAG_LEN)
+        return WEFT_E_AEAD;
+    return crypto_aead_xchacha20poly1305_ietf_decrypt(
+               out, NULL, NULL, in.ptr, in.len, ad.ptr, ad.len, nonce, key) == 0
+               ? WEFT_OK
+               : WEFT_E_AEAD;
+}
+
+enum weft_err wf_argon2id(
+    struct wf_bytes passphrase, const uint8_t salt[WF_SALT_LEN], struct wf_secret *ret_key)
 {
     struct wf_secret s = { 0 };
     enum weft_err err = wf_secret_new(WF_KEY_LEN, &s);
 
     if (err)
         return err;
-    if (crypto_pwhash(s.ptr, s.len, (const char *)passphrase.ptr, passphrase.len, salt, crypto_pwhash_OPSLIMIT_MODERATE,
-            crypto_pwhash_MEMLIMIT_MODERATE, crypto_pwhash_ALG_ARGON2ID13) != 0) {
+    if (crypto_pwhash(s.ptr, s.len, (const char *)passphrase.ptr, passphrase.len, salt,
+            crypto_pwhash_OPSLIMIT_MODERATE, crypto_pwhash_MEMLIMIT_MODERATE,
+            crypto_pwhash_ALG_ARGON2ID13) != 0) {
         wf_secret_fini(&s);
         return WEFT_E_NOMEM;
     }

@@ -60,26 +60,34 @@ void wf_sha256(struct wf_bytes in, struct wf_hash *ret);
 
 // Ed25519 (RFC 8032), libsodium's strict single verify. A signing secret is the 32-byte seed and public key (64 bytes).
 WF_MUST_USE enum weft_err wf_sign_keygen(struct wf_secret *ret_secret, struct wf_sign_pub *ret_pub);
-WF_MUST_USE enum weft_err wf_sign_from_seed(struct wf_bytes seed32, struct wf_secret *ret_secret, struct wf_sign_pub *ret_pub);
+WF_MUST_USE enum weft_err wf_sign_from_seed(
+    struct wf_bytes seed32, struct wf_secret *ret_secret, struct wf_sign_pub *ret_pub);
 void wf_sign_public(const struct wf_secret *secret, struct wf_sign_pub *ret_pub);
 void wf_crypto_sign(const struct wf_secret *secret, struct wf_bytes message, struct wf_sig *ret);
 // SIGNATURE unless it verifies.
-WF_MUST_USE enum weft_err wf_crypto_verify(const struct wf_sign_pub *pub, struct wf_bytes message, const struct wf_sig *sig);
+WF_MUST_USE enum weft_err wf_crypto_verify(
+    const struct wf_sign_pub *pub, struct wf_bytes message, const struct wf_sig *sig);
 
 // X25519 (RFC 7748). KEY when the shared value is all zero.
 WF_MUST_USE enum weft_err wf_dh_keygen(struct wf_secret *ret_secret, struct wf_dh_pub *ret_pub);
 void wf_dh_public(const struct wf_secret *secret, struct wf_dh_pub *ret_pub);
-WF_MUST_USE enum weft_err wf_dh(const struct wf_secret *secret, const struct wf_dh_pub *pub, uint8_t out[WF_KEY_LEN]);
+WF_MUST_USE enum weft_err wf_dh(
+    const struct wf_secret *secret, const struct wf_dh_pub *pub, uint8_t out[WF_KEY_LEN]);
 
 // AEADs. out of seal holds in.len + WF_TAG_LEN; out of open holds in.len - WF_TAG_LEN. Open: AEAD on any mismatch or a
 // short input, and out is not touched with plaintext. In place (out == in.ptr) is permitted.
-void wf_chacha_seal(const uint8_t key[WF_KEY_LEN], const uint8_t nonce[WF_NONCE_LEN], struct wf_bytes ad, struct wf_bytes in, uint8_t *out);
-WF_MUST_USE enum weft_err wf_chacha_open(const uint8_t key[WF_KEY_LEN], const uint8_t nonce[WF_NONCE_LEN], struct wf_bytes ad, struct wf_bytes in, uint8_t *out);
-void wf_xchacha_seal(const uint8_t key[WF_KEY_LEN], const uint8_t nonce[WF_XNONCE_LEN], struct wf_bytes ad, struct wf_bytes in, uint8_t *out);
-WF_MUST_USE enum weft_err wf_xchacha_open(const uint8_t key[WF_KEY_LEN], const uint8_t nonce[WF_XNONCE_LEN], struct wf_bytes ad, struct wf_bytes in, uint8_t *out);
+void wf_chacha_seal(const uint8_t key[WF_KEY_LEN], const uint8_t nonce[WF_NONCE_LEN],
+    struct wf_bytes ad, struct wf_bytes in, uint8_t *out);
+WF_MUST_USE enum weft_err wf_chacha_open(const uint8_t key[WF_KEY_LEN],
+    const uint8_t nonce[WF_NONCE_LEN], struct wf_bytes ad, struct wf_bytes in, uint8_t *out);
+void wf_xchacha_seal(const uint8_t key[WF_KEY_LEN], const uint8_t nonce[WF_XNONCE_LEN],
+    struct wf_bytes ad, struct wf_bytes in, uint8_t *out);
+WF_MUST_USE enum weft_err wf_xchacha_open(const uint8_t key[WF_KEY_LEN],
+    const uint8_t nonce[WF_XNONCE_LEN], struct wf_bytes ad, struct wf_bytes in, uint8_t *out);
 
 // argon2id with libsodium's MODERATE limits (256 MiB, 3 passes): a 32-byte key from a passphrase and a 16-byte salt.
 #define WF_SALT_LEN 16u
-WF_MUST_USE enum weft_err wf_argon2id(struct wf_bytes passphrase, const uint8_t salt[WF_SALT_LEN], struct wf_secret *ret_key);
+WF_MUST_USE enum weft_err wf_argon2id(
+    struct wf_bytes passphrase, const uint8_t salt[WF_SALT_LEN], struct wf_secret *ret_key);
 
 #endif

@@ -7,10 +7,8 @@ static const struct err_row {
     int code;
     int exit_status;
     const char *name, *text, *doc;
-} rows[] = {
-    { WEFT_OK, 0, "OK", "ok", "done" },
-#define ERR_ROW(name, number, exit_status, text, doc)                                              \
-    { number, exit_status, #name, text, doc },
+} rows[] = { { WEFT_OK, 0, "OK", "ok", "done" },
+#define ERR_ROW(name, number, exit_status, text, doc) { number, exit_status, #name, text, doc },
     WEFT_ERR_TABLE(ERR_ROW)
 #undef ERR_ROW
 };

@@ -8,36 +8,36 @@
 #define WF_MIB (1024u * 1024u)
 
 // Names: [a-z][a-z0-9-]*, subjects and domains and products.
-#define WF_MAX_NAME          63u
-#define WF_MAX_TEXT          1024u // titles, descriptions, purposes, reasons
-#define WF_MAX_ADDR          256u  // an endpoint "host:port"
+#define WF_MAX_NAME 63u
+#define WF_MAX_TEXT 1024u // titles, descriptions, purposes, reasons
+#define WF_MAX_ADDR 256u  // an endpoint "host:port"
 
 // Documents (DESIGN 4, 6; ATTACKS S1)
-#define WF_MAX_DOCUMENT      (256u * WF_KIB) // one envelope's body: charter, advert, manifest, descriptor set
-#define WF_MAX_ENVELOPE      (WF_MAX_DOCUMENT + 32u * WF_KIB)
-#define WF_MAX_SIGNATURES    256u // per envelope
-#define WF_MAX_MEMBERS       256u // domains of a charter
-#define WF_MAX_SEEDS         16u  // per member or ticket
-#define WF_MAX_CHARTER_RUN   1024u // charter versions walked in one update
-#define WF_MAX_CERT          (4u * WF_KIB)
-#define WF_MAX_CHAIN         2u // issuer certificate, subject certificate
-#define WF_MAX_PATTERNS      64u // product patterns of a certificate or block
+#define WF_MAX_DOCUMENT    (256u * WF_KIB) // body of one envelope: charter, advert, descriptor set
+#define WF_MAX_ENVELOPE    (WF_MAX_DOCUMENT + 32u * WF_KIB)
+#define WF_MAX_SIGNATURES  256u  // per envelope
+#define WF_MAX_MEMBERS     256u  // domains of a charter
+#define WF_MAX_SEEDS       16u   // per member or ticket
+#define WF_MAX_CHARTER_RUN 1024u // charter versions walked in one update
+#define WF_MAX_CERT        (4u * WF_KIB)
+#define WF_MAX_CHAIN       2u  // issuer certificate, subject certificate
+#define WF_MAX_PATTERNS    64u // product patterns of a certificate or block
 
 // Capability tokens (DESIGN 5)
-#define WF_MAX_TOKEN         (4u * WF_KIB)
-#define WF_MAX_TOKEN_BLOCKS  8u
-#define WF_MAX_CAVEAT_ITEMS  64u // columns, verbs, regions, row terms of one block
-#define WF_MAX_REVOCATIONS   65536u
+#define WF_MAX_TOKEN        (4u * WF_KIB)
+#define WF_MAX_TOKEN_BLOCKS 8u
+#define WF_MAX_CAVEAT_ITEMS 64u // columns, verbs, regions, row terms of one block
+#define WF_MAX_REVOCATIONS  65536u
 
 // Control plane (DESIGN 7)
-#define WF_MAX_CONTROL       (1u * WF_MIB) // one message on the wire
-#define WF_MAX_HANDSHAKE     (4u * WF_KIB)
-#define WF_REPLAY_WINDOW     2048u // nonces per direction
-#define WF_MAX_IN_FLIGHT     64u   // requests per session
-#define WF_SESSION_RENEW_MS  120000
-#define WF_SESSION_WIPE_MS   180000
-#define WF_CLOCK_TOLERANCE_MS 60000
-#define WF_LONG_POLL_MS      25000
+#define WF_MAX_CONTROL         (1u * WF_MIB) // one message on the wire
+#define WF_MAX_HANDSHAKE       (4u * WF_KIB)
+#define WF_REPLAY_WINDOW       2048u // nonces per direction
+#define WF_MAX_IN_FLIGHT       64u   // requests per session
+#define WF_SESSION_RENEW_MS    120000
+#define WF_SESSION_WIPE_MS     180000
+#define WF_CLOCK_TOLERANCE_MS  60000
+#define WF_LONG_POLL_MS        25000
 #define WF_REQUEST_DEADLINE_MS 10000
 
 // Streams (DESIGN 8)
@@ -61,28 +61,28 @@
 #define WF_MAX_SCHEMA_METHODS  256u
 #define WF_MAX_RECORD_DEPTH    64u
 #define WF_MAX_RECORD_ELEMENTS 65536u // fields and list elements visited in one record
-#define WF_MAX_UNPACK_FACTOR   64u // memory of a decoded control document / its size
+#define WF_MAX_UNPACK_FACTOR   64u    // memory of a decoded control document / its size
 #define WF_MAX_UNPACK          (16u * WF_MIB)
 #define WF_MAX_PB_DEPTH        16u // nesting of our own (not peers') message types
 #define WF_MAX_PB_TREE_DEPTH   64u // nesting of descriptor sets
 
 // Registry (DESIGN 6)
-#define WF_MAX_DIGESTS         1024u // per digest message
-#define WF_MAX_GET             256u  // hashes per get request
-#define WF_MAX_DOMAIN_ENTRIES  4096u
-#define WF_MAX_DOMAIN_BYTES    (64u * WF_MIB)
+#define WF_MAX_DIGESTS        1024u // per digest message
+#define WF_MAX_GET            256u  // hashes per get request
+#define WF_MAX_DOMAIN_ENTRIES 4096u
+#define WF_MAX_DOMAIN_BYTES   (64u * WF_MIB)
 
 // Files people write (DESIGN 11)
-#define WF_MAX_YAML            (1u * WF_MIB)
-#define WF_MAX_YAML_DEPTH      32u
-#define WF_MAX_YAML_NODES      65536u
-#define WF_MAX_JSON            (4u * WF_MIB)
+#define WF_MAX_YAML       (1u * WF_MIB)
+#define WF_MAX_YAML_DEPTH 32u
+#define WF_MAX_YAML_NODES 65536u
+#define WF_MAX_JSON       (4u * WF_MIB)
 
 // Inventory and API (DESIGN 8)
-#define WF_MAX_SQL             (64u * WF_KIB)
-#define WF_MAX_QUERY_ROWS      100000u
-#define WF_MAX_QUERY_BYTES     (64u * WF_MIB)
-#define WF_QUERY_BUDGET_MS     5000
-#define WF_MAX_CALL            (512u * WF_KIB) // request or result of an API call
+#define WF_MAX_SQL         (64u * WF_KIB)
+#define WF_MAX_QUERY_ROWS  100000u
+#define WF_MAX_QUERY_BYTES (64u * WF_MIB)
+#define WF_QUERY_BUDGET_MS 5000
+#define WF_MAX_CALL        (512u * WF_KIB) // request or result of an API call
 
 #endif

@@ -7,8 +7,9 @@
 
 size_t wf_pb_budget(size_t document_len)
 {
-    size_t budget = document_len > WF_MAX_UNPACK / WF_MAX_UNPACK_FACTOR ? WF_MAX_UNPACK
-                                                                        : document_len * WF_MAX_UNPACK_FACTOR;
+    size_t budget = document_len > WF_MAX_UNPACK / WF_MAX_UNPACK_FACTOR
+                        ? WF_MAX_UNPACK
+                        : document_len * WF_MAX_UNPACK_FACTOR;
 
     return budget < 16384 ? 16384 : budget;
 }
@@ -19,7 +20,8 @@ struct scan {
     size_t elements; // left
 };
 
-static enum weft_err scan_message(struct scan *s, const ProtobufCMessageDescriptor *type, struct wf_bytes in, unsigned depth);
+static enum weft_err scan_message(
+    struct scan *s, const ProtobufCMessageDescriptor *type, struct wf_bytes in, unsigned depth);
 
 static enum weft_err take_fixed(struct wf_bytes *in, size_t len)
 {
@@ -44,12 +46,15 @@ static enum weft_err take_delimited(struct wf_bytes *in, struct wf_bytes *ret)
 }
 
 // Packed scalars can multiply in memory (one byte becomes eight); each element counts.
-static enum weft_err scan_delimited(struct scan *s, const ProtobufCFieldDescriptor *f, struct wf_bytes value, unsigned depth)
+static enum weft_err scan_delimited(
+    struct scan *s, const ProtobufCFieldDescriptor *f, struct wf_bytes value, unsigned depth)
 {
     if (f->type == PROTOBUF_C_TYPE_MESSAGE)
         return scan_message(s, f->descriptor, value, depth + 1);
     if (f->type == PROTOBUF_C_TYPE_STRING)
-        return wf_utf8_is_valid(value) && (!value.len || !memchr(value.ptr, 0, value.len)) ? WEFT_OK : WEFT_E_BAD_UTF8;
+        return wf_utf8_is_valid(value) && (!value.len || !memchr(value.ptr, 0, value.len))
+                   ? WEFT_OK
+                   : WEFT_E_BAD_UTF8;
     if (f->type == PROTOBUF_C_TYPE_BYTES)
         return WEFT_OK;
     if (f->label != PROTOBUF_C_LABEL_REPEATED)
@@ -60,7 +65,8 @@ static enum weft_err scan_delimited(struct scan *s, const ProtobufCFieldDescript
     return WEFT_OK;
 }
 
-static enum weft_err scan_field(struct scan *s, const ProtobufCFieldDescriptor *f, unsigned wire, struct wf_bytes *in, unsigned depth)
+static enum weft_err scan_field(struct scan *s, const ProtobufCFieldDescriptor *f, unsigned wire,
+    struct wf_bytes *in, unsigned depth)
 {
     uint64_t v = 0;
     struct wf_bytes value = { 0 };
@@ -83,7 +89,8 @@ static enum weft_err scan_field(struct scan *s, const ProtobufCFieldDescriptor *
     }
 }
 
-static enum weft_err scan_message(struct scan *s, const ProtobufCMessageDescriptor *type, struct wf_bytes in, unsigned depth)
+static enum weft_err scan_message(
+    struct scan *s, const ProtobufCMessageDescriptor *type, struct wf_bytes in, unsigned depth)
 {
     if (depth > s->max_depth)
         return WEFT_E_TOO_DEEP;
@@ -94,7 +101,8 @@ static enum weft_err scan_message(struct scan *s, const ProtobufCMessageDescript
             return err;
         if (tag >> 3 == 0 || tag >> 3 > 536870911u)
             return WEFT_E_SYNTAX;
-        const ProtobufCFieldDescriptor *f = protobuf_c_message_descriptor_get_field(type, (unsigned)(tag >> 3));
+        const ProtobufCFieldDescriptor *f =
+            protobuf_c_message_descriptor_get_field(type, (unsigned)(tag >> 3));
         if (!f && s->rule != WF_PB_LENIENT)
             return WEFT_E_UNKNOWN_FIELD;
         if (s->elements == 0)
@@ -118,7 +126,8 @@ static void arena_free(void *arena, void *p)
     (void)p;
 }
 
-static enum weft_err check_canonical(const ProtobufCMessage *m, struct wf_bytes in, struct wf_arena *arena)
+static enum weft_err check_canonical(
+    const ProtobufCMessage *m, struct wf_bytes in, struct wf_arena *arena)
 {
     struct wf_bytes again = { 0 };
 
@@ -130,15 +139,17 @@ static enum weft_err check_canonical(const ProtobufCMessage *m, struct wf_bytes 
     return wf_bytes_eq(in, again) ? WEFT_OK : WEFT_E_NOT_CANONICAL;
 }
 
-enum weft_err wf_pb_unpack(const ProtobufCMessageDescriptor *type, struct wf_bytes in, enum wf_pb_rule rule,
-    struct wf_arena *arena, void *ret_message)
+enum weft_err wf_pb_unpack(const ProtobufCMessageDescriptor *type, struct wf_bytes in,
+    enum wf_pb_rule rule, struct wf_arena *arena, void *ret_message)
 {
     struct scan s = {
         .rule = rule,
         .max_depth = rule == WF_PB_LENIENT ? WF_MAX_PB_TREE_DEPTH : WF_MAX_PB_DEPTH,
         .elements = WF_MAX_RECORD_ELEMENTS * 4,
     };
-    ProtobufCAllocator allocator = { .alloc = arena_alloc, .free = arena_free, .allocator_data = arena };
+    ProtobufCAllocator allocator = {
+        .alloc = arena_alloc, .free = arena_free, .allocator_data = arena
+    };
     enum weft_err err = scan_message(&s, type, in, 1);
 
     if (err)

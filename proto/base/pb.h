@@ -20,13 +20,14 @@ size_t wf_pb_budget(size_t document_len);
 
 // Unpacks in with the generated descriptor. The message and all it points to live in the arena; strings and bytes are
 // copies. Refusals: SYNTAX, TRUNCATED, TOO_DEEP, UNKNOWN_FIELD, BAD_UTF8, BUDGET, NOT_CANONICAL, NOMEM.
-WF_MUST_USE enum weft_err wf_pb_unpack(const ProtobufCMessageDescriptor *type, struct wf_bytes in, enum wf_pb_rule rule,
-    struct wf_arena *arena, void *ret_message);
+WF_MUST_USE enum weft_err wf_pb_unpack(const ProtobufCMessageDescriptor *type, struct wf_bytes in,
+    enum wf_pb_rule rule, struct wf_arena *arena, void *ret_message);
 
 // Checks the message (protobuf_c_message_check) and appends its encoding to out. INTERNAL when it is malformed.
 WF_MUST_USE enum weft_err wf_pb_pack(const void *message, struct wf_buf *out);
 // Packs into the arena.
-WF_MUST_USE enum weft_err wf_pb_pack_arena(const void *message, struct wf_arena *arena, struct wf_bytes *ret);
+WF_MUST_USE enum weft_err wf_pb_pack_arena(
+    const void *message, struct wf_arena *arena, struct wf_bytes *ret);
 
 static inline struct wf_bytes wf_pb_view(ProtobufCBinaryData d)
 {

@@ -34,7 +34,8 @@ enum weft_err wf_print(const char *prefix, struct wf_bytes data, struct wf_buf *
 {
     uint32_t c = polymod_prefix(prefix), acc = 0;
     unsigned bits = 0;
-    enum weft_err err = wf_buf_reserve(out, strlen(prefix) + 1 + (data.len * 8 + 4) / 5 + CHECKSUM_LEN + 1);
+    enum weft_err err =
+        wf_buf_reserve(out, strlen(prefix) + 1 + (data.len * 8 + 4) / 5 + CHECKSUM_LEN + 1);
 
     if (err)
         return err;
@@ -132,8 +133,10 @@ enum weft_err wf_print_parse(const char *prefix, struct wf_bytes text, struct wf
     struct wf_bytes body = wf_bytes(sep + 1, t.len - head.len - 1);
     bool upper = head.len && head.ptr[0] >= 'A' && head.ptr[0] <= 'Z';
     if (!prefix_matches(prefix, head, upper))
-        return wf_bytes_has_prefix(head, WF_STR("weft")) || wf_bytes_has_prefix(head, WF_STR("WEFT")) ? WEFT_E_PREFIX
-                                                                                                      : WEFT_E_SYNTAX;
+        return wf_bytes_has_prefix(head, WF_STR("weft")) ||
+                       wf_bytes_has_prefix(head, WF_STR("WEFT"))
+                   ? WEFT_E_PREFIX
+                   : WEFT_E_SYNTAX;
     enum weft_err err = wf_buf_reserve(&out, body.len * 5 / 8 + 1);
     if (err)
         return err;
