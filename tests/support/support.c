@@ -111,7 +111,7 @@ static int remove_one(const char *path, const struct stat *st, int flag, struct 
 
 static void remove_tmpdir(void)
 {
-    if (getpid() == tmpdir_owner)
+    if (getpid() == tmpdir_owner && !getenv("WEFT_KEEP"))
         nftw(tmpdir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 

@@ -23,7 +23,7 @@ const char *wf_test_vectors_dir(void);
 json_t *wf_test_json(const char *path);
 // A bytes member of a JSON object given in hex, or empty when absent.
 struct wf_buf wf_test_json_hex(const json_t *object, const char *key);
-// A fresh directory below $TMPDIR, removed with its content at exit.
+// A fresh directory below $TMPDIR, removed with its content at exit (kept with WEFT_KEEP set: tests/run.sh --keep).
 const char *wf_test_tmpdir(void);
 // Reproducible pseudo-random numbers (xorshift64*); print the seed in assertions.
 uint64_t wf_test_rand(uint64_t *state);

@@ -1,0 +1,88 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""lint.banned: functions that are never right here, and libraries' names outside their door."""
+import fnmatch
+import re
+
+import tree
+
+# (calls, why, files where it is right after all)
+BANS = [
+    (r"strcpy|strcat|stpcpy|sprintf|vsprintf|gets", "writes without knowing the room", []),
+    (r"strtok|asctime|ctime|localtime|gmtime|strerror", "keeps hidden state; use the _r form", []),
+    (r"atoi|atol|atoll|atof", "can't tell an error from 0", []),
+    (r"rand|srand|random|srandom|drand48|rand_r", "not random; wf_random or the caller's bytes", []),
+    (r"time|gettimeofday", "time is an argument; the edge reads clock_gettime", []),
+    (r"alloca", "unbounded stack", []),
+    (r"system|popen", "a shell between us and the program", []),
+    (r"tmpnam|tempnam|mktemp", "a race for the name", []),
+]
+# Memory below proto comes from the caller's arena or buffer.
+HEAP = re.compile(r"\b(malloc|calloc|realloc|reallocarray|strdup|strndup)\s*\(")
+HEAP_DOORS = ["proto/base/arena.c", "proto/base/bytes.c"]
+# Names of libraries: which files may speak them.
+NAMES = [
+    (re.compile(r"\bnng_\w+"), "NNG is spoken in sdk/net only", ["sdk/net/*"]),
+    (re.compile(r"\byaml_\w+_(t|e|initialize|parse|delete)\b"), "libyaml is spoken in sdk/conf/yaml.c only", ["sdk/conf/yaml.c"]),
+    (re.compile(r"\bsqlite3_\w+"), "SQLite is spoken in its door files only",
+     ["registry/store_sqlite.c", "node/*/*_sqlite.c", "sdk/cli/join_sqlite.c", "domains/*"]),
+    (re.compile(r"\bcrypto_(sign|aead|box|secretbox|generichash|scalarmult|pwhash|hash)\w*\s*\("),
+     "libsodium is spoken in proto/base/crypto.c only", ["proto/base/crypto.c"]),
+]
+# Breaches that are right, each with its reason: (file pattern, identifier): reason.
+EXCEPTIONS = {}
+
+CALL = [(re.compile(rf"(?<![\w.>])({calls})\s*\("), why, doors) for calls, why, doors in BANS]
+
+
+def excepted(path, name):
+    return any(fnmatch.fnmatch(path, p) and name == n for p, n in EXCEPTIONS)
+
+
+def check(path, text):
+    out = []
+    code = tree.strip_c(text)
+
+    def found(m, name, why):
+        if not excepted(path, name):
+            out.append(f"{path}:{code.count(chr(10), 0, m.start()) + 1}: {name}: {why}")
+    for pattern, why, doors in CALL:
+        for m in pattern.finditer(code):
+            if path not in doors:
+                found(m, m.group(1), why)
+    if path.startswith("proto/") and path not in HEAP_DOORS:
+        for m in HEAP.finditer(code):
+            found(m, m.group(1), "memory in proto comes from an arena or buffer of the caller")
+    if not path.startswith("tests/"):
+        for pattern, why, doors in NAMES:
+            for m in pattern.finditer(code):
+                if not any(fnmatch.fnmatch(path, d) for d in doors):
+                    found(m, m.group(0), why)
+    return out
+
+
+def self_test():
+    for path, text, want in [
+        ("node/a.c", "strcpy(a, b);", True),
+        ("node/a.c", "int n = atoi(s);", True),
+        ("node/a.c", "x = time(NULL);", True),
+        ("sdk/a.c", "nng_close(s);", True),
+        ("node/a.c", "sqlite3_close(db);", True),
+        ("proto/stream/a.c", "p = calloc(1, 2);", True),
+        ("proto/trust/a.c", "crypto_sign_detached(a, b);", True),
+        ("node/a.c", "// strcpy(a, b)\nputs(\"time(\");", False),
+        ("node/a.c", "o->time(o); real_time(x); strtok_r(a, b, &c);", False),
+        ("node/a.c", "p = calloc(1, 2);", False),
+        ("sdk/net/a.c", "nng_close(s);", False),
+    ]:
+        tree.expect(f"{path}: {text}", check(path, text), want)
+
+
+def main():
+    self_test()
+    sources = tree.files(".c", ".h")
+    breaches = [b for path in sources for b in check(path, tree.read(path))]
+    tree.report("banned", breaches, len(sources))
+
+
+main()

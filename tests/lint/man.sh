@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# lint.man: every manual page passes mandoc's own lint.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+command -v mandoc >/dev/null || { echo "mandoc is not here; not checked"; exit 77; }
+pages=()
+while IFS= read -r f; do
+    [ -f "$f" ] && pages+=("$f")
+done < <(git ls-files -co --exclude-standard -- 'docs/man/*.[1-9]')
+[ "${#pages[@]}" -gt 0 ] || { echo "no manual pages yet"; exit 77; }
+echo "${#pages[@]} pages"
+mandoc -Tlint -W warning "${pages[@]}"
