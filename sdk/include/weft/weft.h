@@ -1,0 +1,404 @@
+// SPDX-License-Identifier: Apache-2.0
+// libweft: publish, subscribe, discover, describe, query, call and serve data products of a weft mesh.
+//
+// A client is one identity. Two kinds of connection stand behind it: the node's local socket (publishing, serving, discovery)
+// and sessions of its own to the owners of products (subscribe, query, call), which the identity directory proves.
+// One background thread belongs to each client. Every function may be called from any thread unless it says otherwise; an object made
+// from a client must be closed before it. Strings are UTF-8 and NUL-ended. Times are unix microseconds (_us) or milliseconds (_ms).
+// Functions that can fail return enum weft_err, write their results only on success, and fill *problem (which may be NULL) on failure.
+// Environment: WEFT_DIR (identity directory), WEFT_SOCKET (local socket), used where the options leave them NULL.
+#ifndef WEFT_WEFT_H
+#define WEFT_WEFT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <weft/err.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define WEFT_API_VERSION 1
+
+// ---- problems --------------------------------------------------------------------------------------------------------
+
+// What went wrong, for people. All strings are NUL-ended and never hold secrets; empty where unknown.
+struct weft_problem {
+    enum weft_err err;
+    char text[512];  // one line: where and what
+    char caveat[32]; // the caveat that refused
+    char asked[160], granted[160];
+    char audit_id[40]; // the owner finds the refusal under it
+    char hint[256];    // what to do next
+};
+
+// ---- client ----------------------------------------------------------------------------------------------------------
+
+struct weft_client;
+
+struct weft_options {
+    const char
+        *dir; // identity directory; NULL: $WEFT_DIR, then $XDG_CONFIG_HOME/weft or ~/.config/weft
+    const char *
+        socket; // local weftd; NULL: $WEFT_SOCKET, then the socket named in the identity directory, then /run/weft/weftd.sock
+    unsigned flags;       // WEFT_LOCAL_ONLY, WEFT_REMOTE_ONLY
+    unsigned deadline_ms; // of single requests; 0 = 10 s
+};
+#define WEFT_LOCAL_ONLY  1u // never read an identity directory; subject is the node's
+#define WEFT_REMOTE_ONLY 2u // never use a local socket
+
+// Connects lazily: succeeds when an identity or a local socket is there. IDENTITY when neither is.
+//     struct weft_client *c;
+//     if (weft_connect(NULL, &c, NULL) == WEFT_OK) { ...; weft_close(c); }
+WEFT_API WEFT_MUST_USE enum weft_err weft_connect(
+    const struct weft_options *options, struct weft_client **ret, struct weft_problem *problem);
+// Flushes nothing: close publishers first. Bounded: returns within about a second. NULL is permitted.
+WEFT_API void weft_close(struct weft_client *c);
+
+struct weft_whoami {
+    char domain[64], subject[64], kind[16], mesh[64], mesh_id[128], key[160], fingerprint[16];
+    int64_t certificate_expires_ms;
+    uint64_t charter_version;
+};
+WEFT_API WEFT_MUST_USE enum weft_err weft_whoami(
+    struct weft_client *c, struct weft_whoami *ret, struct weft_problem *problem);
+
+// ---- discover and describe -------------------------------------------------------------------------------------------
+
+enum weft_product_kind { WEFT_METRIC = 1, WEFT_EVENT, WEFT_INVENTORY, WEFT_API_PRODUCT };
+
+struct weft_product_info {
+    const char *domain, *name, *version, *title, *description, *owner, *contact, *node;
+    const char *message, *service, *classification;
+    const char *schema; // hash, printed
+    enum weft_product_kind kind;
+    int64_t freshness_ms, retention_ms;
+    int64_t age_ms;   // since its owner signed the advert
+    int64_t heard_ms; // since the answering node heard from the owner's node; -1 = never directly
+    bool gone;        // the owner's node does not answer
+    const char *const *tags, *const *regions, *const *keys;
+    size_t tag_count, region_count, key_count;
+};
+
+struct weft_catalog;
+// Everything the answering node knows, each advert verified against the charter here. `domain` and `text` narrow (NULL: all).
+//     struct weft_catalog *cat;
+//     if (!weft_discover(c, NULL, NULL, &cat, NULL))
+//         for (size_t i = 0; i < weft_catalog_count(cat); i++) puts(weft_catalog_at(cat, i)->name);
+WEFT_API WEFT_MUST_USE enum weft_err weft_discover(struct weft_client *c, const char *domain,
+    const char *text, struct weft_catalog **ret, struct weft_problem *problem);
+WEFT_API size_t weft_catalog_count(const struct weft_catalog *cat);
+WEFT_API const struct weft_product_info *weft_catalog_at(
+    const struct weft_catalog *cat, size_t index);
+WEFT_API int64_t weft_catalog_as_of_ms(const struct weft_catalog *cat);
+WEFT_API void weft_catalog_free(struct weft_catalog *cat);
+
+enum weft_type {
+    WEFT_T_BOOL = 1,
+    WEFT_T_INT,
+    WEFT_T_UINT,
+    WEFT_T_DOUBLE,
+    WEFT_T_TEXT,
+    WEFT_T_BYTES,
+    WEFT_T_ENUM,
+    WEFT_T_TIME,
+    WEFT_T_JSON
+};
+enum weft_role {
+    WEFT_ROLE_NONE = 0,
+    WEFT_ROLE_LABEL,
+    WEFT_ROLE_GAUGE,
+    WEFT_ROLE_COUNTER,
+    WEFT_ROLE_HISTOGRAM,
+    WEFT_ROLE_TIMESTAMP,
+    WEFT_ROLE_TEXT
+};
+
+// A column of a product: a top-level field of its message. Nested messages, maps and repeated fields are one JSON column.
+struct weft_field {
+    const char *name, *json_name, *unit, *description, *privacy;
+    enum weft_type type;
+    enum weft_role role;
+    uint32_t number;
+    bool key;
+};
+
+struct weft_product; // a described product: its info and its compiled schema
+//     struct weft_product *p;
+//     if (!weft_describe(c, "servers/cpu", &p, NULL)) { char *text; weft_product_proto(p, &text); puts(text); free(text); }
+WEFT_API WEFT_MUST_USE enum weft_err weft_describe(struct weft_client *c, const char *product,
+    struct weft_product **ret, struct weft_problem *problem);
+WEFT_API const struct weft_product_info *weft_product_info(const struct weft_product *p);
+WEFT_API size_t weft_product_field_count(const struct weft_product *p);
+WEFT_API const struct weft_field *weft_product_field(const struct weft_product *p, size_t index);
+// The schema as .proto text; release with free().
+WEFT_API WEFT_MUST_USE enum weft_err weft_product_proto(
+    const struct weft_product *p, char **ret_text);
+// The exact FileDescriptorSet bytes, owned by the product.
+WEFT_API void weft_product_descriptor(
+    const struct weft_product *p, const void **ret, size_t *ret_len);
+WEFT_API void weft_product_free(struct weft_product *p);
+
+// ---- records -----------------------------------------------------------------------------------------------------------
+
+enum weft_op { WEFT_PUT = 0, WEFT_DELETE, WEFT_SNAPSHOT_BEGIN, WEFT_SNAPSHOT_END };
+
+struct weft_record {
+    enum weft_op op;
+    int64_t time_us;
+    uint64_t offset;  // at the home
+    uint64_t seq;     // in its origin's chain
+    const void *data; // the protobuf message
+    size_t len;
+};
+
+struct weft_value {
+    enum weft_type type; // 0 = absent
+    union {
+        bool flag;
+        int64_t integer; // INT, ENUM (number), TIME (unix microseconds)
+        uint64_t natural;
+        double real;
+        struct {
+            const char *
+                ptr; // TEXT, BYTES, JSON; valid until the next call on this product from this thread
+            size_t len;
+        } bytes;
+    };
+    const char *name; // ENUM: the value's name, NULL when unknown
+};
+
+// One column of a record, read with bounds. WEFT_E_RECORD when the bytes do not fit the schema.
+WEFT_API WEFT_MUST_USE enum weft_err weft_record_value(const struct weft_product *p,
+    const struct weft_record *r, size_t field, struct weft_value *ret);
+// The whole record as proto3 JSON (one line, no newline); release with free().
+WEFT_API WEFT_MUST_USE enum weft_err weft_record_json(
+    const struct weft_product *p, const struct weft_record *r, char **ret_text);
+
+// ---- publish -----------------------------------------------------------------------------------------------------------
+
+struct weft_publisher;
+struct weft_publish_options {
+    const uint8_t *
+        id; // 16 bytes kept by the application: nothing is doubled after a crash; NULL: a fresh one
+    unsigned linger_us; // 0 = what the product or node says
+    size_t queue_bytes; // most held unacknowledged; 0 = 8 MiB
+    unsigned block_ms;  // how long a publish waits when the queue is full before FULL; 0 = 10 s
+};
+// Through the local socket; `product` is a name of the node's domain. NOT_FOUND, PERMISSION.
+//     weft_publisher_open(c, "cpu", NULL, &p, &problem); weft_publish_json(p, "{\"host\":\"a\"}", 0, &problem); weft_publisher_close(p, 5000, NULL);
+WEFT_API WEFT_MUST_USE enum weft_err weft_publisher_open(struct weft_client *c, const char *product,
+    const struct weft_publish_options *options, struct weft_publisher **ret,
+    struct weft_problem *problem);
+// The next publisher sequence the node wants: where an application with its own numbering goes on.
+WEFT_API uint64_t weft_publisher_mark(const struct weft_publisher *p);
+// One record, packed protobuf (for a protobuf-c message: pack it first). time_us 0 = now. The bytes are copied once. RECORD with the
+// field's path when it does not fit the schema.
+WEFT_API WEFT_MUST_USE enum weft_err weft_publish(struct weft_publisher *p, enum weft_op op,
+    const void *data, size_t len, int64_t time_us, struct weft_problem *problem);
+// One record as proto3 JSON.
+WEFT_API WEFT_MUST_USE enum weft_err weft_publish_json(
+    struct weft_publisher *p, const char *json, int64_t time_us, struct weft_problem *problem);
+WEFT_API WEFT_MUST_USE enum weft_err weft_publish_json_op(struct weft_publisher *p, enum weft_op op,
+    const char *json, int64_t time_us, struct weft_problem *problem);
+// Waits until everything published so far is acknowledged (durable as the product promises). TIMEOUT tells how many are not.
+WEFT_API WEFT_MUST_USE enum weft_err weft_publisher_flush(
+    struct weft_publisher *p, unsigned timeout_ms, struct weft_problem *problem);
+WEFT_API const struct weft_product *weft_publisher_product(const struct weft_publisher *p);
+// Flushes, then releases in any case.
+WEFT_API enum weft_err weft_publisher_close(
+    struct weft_publisher *p, unsigned timeout_ms, struct weft_problem *problem);
+
+// ---- subscribe ---------------------------------------------------------------------------------------------------------
+
+// A row of a cursor, for the application to store in its own transaction: replace by key.
+struct weft_cursor_row {
+    const void *key;
+    size_t key_len;
+    const void *value;
+    size_t value_len;
+};
+
+enum weft_from {
+    WEFT_FROM_CURSOR = 0,
+    WEFT_FROM_EARLIEST,
+    WEFT_FROM_LATEST,
+    WEFT_FROM_OFFSET,
+    WEFT_FROM_TIME
+};
+struct weft_subscribe_options {
+    enum weft_from from; // CURSOR: from the rows given, earliest when there are none
+    uint64_t offset;     // of FROM_OFFSET
+    int64_t time_ms;     // of FROM_TIME (append time)
+    const struct weft_cursor_row *cursor; // all rows stored so far
+    size_t cursor_count;
+    size_t queue_bytes; // most held ahead of the application; 0 = 16 MiB
+    bool proofs;        // hand over what verifies a batch later (header, stored bytes, chain)
+};
+
+enum weft_event_kind {
+    WEFT_EV_RECORDS = 1, // one batch
+    WEFT_EV_LOSS,        // records that will never come: [from, to) with a code
+    WEFT_EV_STATE,       // the connection's condition changed: see `state`
+};
+enum weft_stream_state {
+    WEFT_STREAM_CONNECTING = 0,
+    WEFT_STREAM_LIVE, // records arrive as frames
+    WEFT_STREAM_PULL, // the stream port is unreachable or the reader is behind: records arrive by pull
+    WEFT_STREAM_UNREACHABLE, // the owner's node does not answer
+    WEFT_STREAM_REFUSED,     // see problem
+    WEFT_STREAM_STOPPED,     // stopped by its owner
+    WEFT_STREAM_SILENT,      // no heartbeat although it was due
+};
+
+struct weft_event {
+    enum weft_event_kind kind;
+    const char *product; // "domain/name"
+    // RECORDS
+    const struct weft_record *records; // valid until the next weft_next on this subscription
+    size_t record_count;
+    const char *origin; // subject of the certificate that signed
+    const char *batch;  // printed id
+    uint64_t offset;    // of the first record
+    int64_t append_ms;
+    bool late;    // the origin's clock was off when it was appended
+    bool by_pull; // not as a live frame
+    // with options.proofs
+    const void *header, *payload, *chain;
+    size_t header_len, payload_len, chain_len;
+    // LOSS
+    uint64_t loss_from, loss_to; // offsets, or seqs of `origin` when by_origin
+    bool by_origin;
+    enum weft_err loss_code;
+    // STATE
+    enum weft_stream_state state;
+    struct weft_problem problem;
+    // after RECORDS and LOSS: store these in the same transaction
+    const struct weft_cursor_row *cursor;
+    size_t cursor_count;
+};
+
+struct weft_stats {
+    uint64_t records, batches, bytes, live_records, pulled_records, gaps_repaired, lost_records,
+        verify_failures, duplicates;
+    uint64_t head_offset, next_offset; // lag = head - next
+    int64_t last_append_ms, last_heard_ms;
+    int64_t token_expires_ms, lease_expires_ms;
+    enum weft_stream_state state;
+};
+
+struct weft_subscription;
+// Asks the owner by policy for a token when none is at hand. Fails at once only for bad arguments or identity; everything else arrives
+// as STATE events and is retried for ever, because a reader must survive its network.
+//     weft_subscribe(c, "servers/cpu", NULL, &s, &problem);
+//     for (const struct weft_event *e; !weft_next(s, -1, &e, &problem);) if (e->kind == WEFT_EV_RECORDS) use(e->records, e->record_count);
+WEFT_API WEFT_MUST_USE enum weft_err weft_subscribe(struct weft_client *c, const char *product,
+    const struct weft_subscribe_options *options, struct weft_subscription **ret,
+    struct weft_problem *problem);
+// The next event in order; each record once. timeout_ms < 0 waits for ever; TIMEOUT when none came; CANCELLED after weft_wake.
+WEFT_API WEFT_MUST_USE enum weft_err weft_next(struct weft_subscription *s, int timeout_ms,
+    const struct weft_event **ret, struct weft_problem *problem);
+// Makes a waiting or the next weft_next return CANCELLED. Async-signal-safe.
+WEFT_API void weft_wake(struct weft_subscription *s);
+// A descriptor that is readable while an event waits, for poll().
+WEFT_API int weft_subscription_fd(const struct weft_subscription *s);
+WEFT_API void weft_subscription_stats(const struct weft_subscription *s, struct weft_stats *ret);
+// The schema of the records handed over last. NULL before the first lease.
+WEFT_API const struct weft_product *weft_subscription_product(const struct weft_subscription *s);
+WEFT_API void weft_unsubscribe(struct weft_subscription *s);
+
+// ---- proofs kept by an application -------------------------------------------------------------------------------------
+
+struct weft_verified {
+    char domain[64], origin[64], batch[80], schema[80];
+    uint64_t first_seq;
+    uint32_t count;
+    int64_t min_us, max_us;
+    bool revoked; // the origin was revoked as of that time, as far as this client knows
+    struct weft_record *records; // decoded; offsets are 0; valid until weft_verified_free
+    size_t record_count;
+    void *owned;
+};
+// Verifies kept bytes: header signature, payload hash, the chain against the charters of this client. `product` may be NULL (records are
+// then not checked against a schema).
+WEFT_API WEFT_MUST_USE enum weft_err weft_verify(struct weft_client *c,
+    const struct weft_product *product, const void *header, size_t header_len, const void *payload,
+    size_t payload_len, const void *chain, size_t chain_len, struct weft_verified *ret,
+    struct weft_problem *problem);
+WEFT_API void weft_verified_free(struct weft_verified *v);
+// A product from kept bytes: a FileDescriptorSet and the message's full name; for reading records without the mesh.
+WEFT_API WEFT_MUST_USE enum weft_err weft_product_from_descriptor(const void *set, size_t len,
+    const char *message, struct weft_product **ret, struct weft_problem *problem);
+
+// ---- query -------------------------------------------------------------------------------------------------------------
+
+struct weft_rows;
+struct weft_query_options {
+    unsigned max_rows; // 0 = the owner's cap
+    const char *purpose;
+};
+struct weft_coverage {
+    const char *origin, *state; // up | late | gone
+    int64_t last_ms, snapshot_ms;
+    uint64_t rows;
+};
+// A read-only SELECT over the inventory's granted columns and rows. PARTIAL still fills *ret.
+//     weft_query(c, "servers/hosts", "SELECT host, os FROM hosts", NULL, &rows, &problem)
+WEFT_API WEFT_MUST_USE enum weft_err weft_query(struct weft_client *c, const char *product,
+    const char *sql, const struct weft_query_options *options, struct weft_rows **ret,
+    struct weft_problem *problem);
+WEFT_API size_t weft_rows_count(const struct weft_rows *r);
+WEFT_API size_t weft_rows_columns(const struct weft_rows *r);
+WEFT_API const char *weft_rows_name(const struct weft_rows *r, size_t column);
+// type 0 = NULL. Views live as long as the rows.
+WEFT_API void weft_rows_value(
+    const struct weft_rows *r, size_t row, size_t column, struct weft_value *ret);
+WEFT_API size_t weft_rows_coverage(const struct weft_rows *r, const struct weft_coverage **ret);
+WEFT_API bool weft_rows_partial(const struct weft_rows *r, const char **ret_reason);
+WEFT_API uint64_t weft_rows_offset(const struct weft_rows *r);
+WEFT_API int64_t weft_rows_as_of_ms(const struct weft_rows *r);
+WEFT_API void weft_rows_free(struct weft_rows *r);
+
+// ---- call and serve ----------------------------------------------------------------------------------------------------
+
+struct weft_call_options {
+    const char *host;    // a host behind the owner's node; NULL = the node decides
+    const uint8_t *key;  // 16 bytes: the same key never acts twice; NULL: made here, see result
+    unsigned timeout_ms; // 0 = 10 s
+};
+struct weft_result {
+    char *json;     // the reply message as JSON; NULL on failure
+    char state[16]; // done | running | not-delivered | unknown
+    char provider[136];
+    uint8_t key[16];
+    int64_t started_ms, ended_ms;
+};
+// target = "domain/product[@major]/Method". PROVIDER with the provider's text in problem; TIMEOUT leaves state running or unknown: ask with weft_call_status.
+WEFT_API WEFT_MUST_USE enum weft_err weft_call(struct weft_client *c, const char *target,
+    const char *json, const struct weft_call_options *options, struct weft_result *ret,
+    struct weft_problem *problem);
+// The state of an earlier call at the same owner. target = "domain/product[@major]/Method" of the call.
+WEFT_API WEFT_MUST_USE enum weft_err weft_call_status(struct weft_client *c, const char *target,
+    const uint8_t key[16], unsigned wait_ms, struct weft_result *ret, struct weft_problem *problem);
+WEFT_API void weft_result_fini(struct weft_result *r);
+
+struct weft_request {
+    const char *method, *caller; // caller = "domain/subject", proven by its session
+    const char *json;            // the request message
+    int64_t deadline_ms;         // left when it was handed over
+};
+// Fills *ret_json (malloc'd, the reply message as JSON) and returns WEFT_OK, or returns an error and may set *ret_error (malloc'd text).
+typedef enum weft_err (*weft_serve_fn)(
+    void *arg, const struct weft_request *request, char **ret_json, char **ret_error);
+struct weft_service;
+// Serves an api product of the local node; the handler runs on a thread of its own, one call at a time.
+WEFT_API WEFT_MUST_USE enum weft_err weft_serve(struct weft_client *c, const char *product,
+    weft_serve_fn handler, void *arg, struct weft_service **ret, struct weft_problem *problem);
+WEFT_API void weft_service_stop(struct weft_service *s);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
