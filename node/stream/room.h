@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// The products of this home: intake, log, epochs, frames, heartbeats, leases, range and pull. What other rooms may ask of it.
+// Owns every wf_home_product; loop thread only.
+#ifndef WF_NODE_STREAM_ROOM_H
+#define WF_NODE_STREAM_ROOM_H
+
+#include "node/control.h"
+#include "proto/stream/entry.h"
+
+struct wf_schema;
+struct wf_schema_message;
+struct wf_home_product; // a product this node is home of
+
+extern const struct wf_room wf_stream_room;
+
+// Lookup; NULL when it is not ours. By name: the highest major, or exactly `major` when not 0.
+struct wf_home_product *wf_stream_find(struct wf_node *n, const char *name, uint32_t major);
+struct wf_home_product *wf_stream_find_id(struct wf_node *n, const struct wf_hash *product_id);
+struct wf_home_product *wf_stream_next(
+    struct wf_node *n, struct wf_home_product *after); // NULL = first
+
+const struct wf_product *wf_home_descriptor(const struct wf_home_product *p);
+const struct wf_schema_message *wf_home_message(const struct wf_home_product *p); // NULL for an api
+const struct wf_schema *wf_home_schema(const struct wf_home_product *p);
+uint64_t wf_home_head(const struct wf_home_product *p);
+uint64_t wf_home_floor(const struct wf_home_product *p);
+struct wf_incarnation wf_home_log_id(const struct wf_home_product *p);
+
+// Applies a manifest: makes, changes or removes a product, persists it, advertises it, tells agents. changes: one line each, for people.
+WF_MUST_USE enum weft_err wf_stream_apply(struct wf_node *n, const struct wf_collect *wanted,
+    struct wf_bytes schema, bool dry_run, struct wf_buf *ret_changes, struct wf_diag *diag);
+
+// Records that this node originates itself (local publishers, sources, built-in products). They are checked against the schema, batched with
+// the product's linger, signed and appended. done (may be NULL) runs on the loop thread after the acknowledgement the product promises.
+typedef void (*wf_stream_done_fn)(struct wf_node *n, void *arg, enum weft_err err);
+struct wf_origin_records {
+    struct wf_bytes raw; // Records payload
+    int64_t base_us;
+    uint32_t count;
+    const uint8_t *publisher; // 16 bytes or NULL
+    uint64_t publisher_seq;   // of the first record
+};
+WF_MUST_USE enum weft_err wf_stream_originate(struct wf_node *n, struct wf_home_product *p,
+    const struct wf_origin_records *r, wf_stream_done_fn done, void *arg, struct wf_diag *diag);
+// One record as JSON into a built-in product; drops with an alarm only when the log itself is full.
+void wf_stream_tell(struct wf_node *n, const char *product, const char *json);
+uint64_t wf_stream_publisher_mark(
+    struct wf_node *n, struct wf_home_product *p, const uint8_t publisher[16]);
+
+// A batch pushed by an agent: verified chain of the caller, follows the origin's chain, then appended. done as above.
+WF_MUST_USE enum weft_err wf_stream_accept(struct wf_node *n, struct wf_home_product *p,
+    const struct wf_identity *origin, struct wf_bytes batch, wf_stream_done_fn done, void *arg,
+    struct wf_diag *diag);
+// The next seq wanted of this origin and incarnation: durable and releasable (equal in v1); 0 when unknown.
+uint64_t wf_stream_origin_mark(struct wf_node *n, struct wf_home_product *p,
+    const struct wf_sign_pub *origin, const struct wf_incarnation *incarnation);
+
+// Every appended and durable entry, in order, for rooms that fold (inventory) or count (agents).
+typedef void (*wf_stream_tap_fn)(struct wf_node *n, void *arg, struct wf_home_product *p,
+    const struct wf_entry *e, const struct wf_batch_header *h, struct wf_bytes raw);
+WF_MUST_USE enum weft_err wf_stream_tap(struct wf_node *n, wf_stream_tap_fn fn, void *arg);
+// Replays entries [from, head) of one product to fn on the loop thread, in slices.
+WF_MUST_USE enum weft_err wf_stream_replay(struct wf_node *n, struct wf_home_product *p,
+    uint64_t from, wf_stream_tap_fn fn, void *arg, wf_stream_done_fn done);
+
+// Forced rotation (revocation): a fresh epoch at once, the announced next key discarded; leases whose token is now refused end.
+void wf_stream_rotate(struct wf_node *n, const char *product); // NULL = all
+
+#endif
