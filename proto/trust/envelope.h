@@ -34,7 +34,8 @@ const char *wf_doc_type(enum wf_doc doc);
 struct wf_sealed {
     enum wf_doc doc;
     struct wf_bytes raw, body;
-    struct wf_hash id;      // BLAKE2b-256(PAE(type, body))
+    struct wf_bytes pae;    // what each signature covers; in the arena
+    struct wf_hash id;      // BLAKE2b-256 of pae
     size_t signature_count; // sorted by key, each key once
     const struct wf_sealed_signature {
         struct wf_sign_pub key;
@@ -56,8 +57,9 @@ WF_MUST_USE enum weft_err wf_pae(const char *type, struct wf_bytes body, struct 
 // BLAKE2b-256 of the encoding, without building it.
 void wf_pae_hash(const char *type, struct wf_bytes body, struct wf_hash *ret);
 
-// Structure only. Refuses: TOO_BIG (over WF_MAX_ENVELOPE, WF_MAX_SIGNATURES), PURPOSE (another type), NOT_CANONICAL,
-// ORDER (signatures not sorted or repeated), KEY/SIGNATURE (wrong lengths), MISSING_FIELD (no body or signature).
+// Structure only. Refuses: TOO_BIG (over WF_MAX_ENVELOPE, WF_MAX_DOCUMENT, WF_MAX_SIGNATURES), PURPOSE (another type),
+// SYNTAX, TRUNCATED, UNKNOWN_FIELD, NOT_CANONICAL, ORDER (signatures not sorted or repeated), KEY and SIGNATURE (absent
+// or of another length), MISSING_FIELD (no type, body or signature). The arena needs about raw.len and 1 KiB.
 WF_MUST_USE enum weft_err wf_envelope_read(
     struct wf_bytes raw, enum wf_doc doc, struct wf_arena *arena, struct wf_sealed *ret);
 // Exactly one signature, and it verifies. SIGNATURE otherwise.
@@ -68,7 +70,8 @@ bool wf_envelope_signed_by(const struct wf_sealed *in, const struct wf_sign_pub 
 // Signs body as a document of this type: a whole envelope appended to out.
 WF_MUST_USE enum weft_err wf_envelope_seal(
     enum wf_doc doc, struct wf_bytes body, const struct wf_secret *key, struct wf_buf *out);
-// A copy with one more signature, in order. A key that already signed: unchanged copy.
+// A copy with one more signature, in order. A key that already stands on it: unchanged copy (its signature may be wrong:
+// wf_envelope_signed_by tells).
 WF_MUST_USE enum weft_err wf_envelope_cosign(
     const struct wf_sealed *in, const struct wf_secret *key, struct wf_buf *out);
 // Unsigned envelope for a signer elsewhere (the signer process): the bytes to sign are PAE(type, body).
