@@ -159,6 +159,8 @@ struct wf_revocations {
     uint64_t version;
     int64_t issued_ms;
     struct wf_sign_pub signer;
+    struct wf_cert issuer;    // from the list itself; judged by wf_revocations_verify
+    struct wf_bytes issuer_raw; // the certificate's envelope
     size_t token_count, holder_count, origin_count;
     struct wf_revoked_token {
         struct wf_hash id;
@@ -172,6 +174,8 @@ struct wf_revocations {
 WF_MUST_USE enum weft_err wf_revocations_open(struct wf_bytes raw, struct wf_revocations **ret);
 WF_MUST_USE enum weft_err wf_revocations_sign(
     const struct wf_revocations *fields, const struct wf_secret *issuer, struct wf_buf *out);
+// The signer is an issuer of the list's domain under this charter.
+WF_MUST_USE enum weft_err wf_revocations_verify(const struct wf_revocations *r, const struct wf_charter *charter, int64_t now_unix_ms);
 void wf_revocations_free(struct wf_revocations *r);
 bool wf_revocations_has_token(const struct wf_revocations *r, const struct wf_hash *id);
 bool wf_revocations_has_holder(

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "registry/proof.h"
+
+#include <stdio.h>
+
+#include "proto/base/pb_v1.h"
+
+enum weft_err wf_proof_make(enum wf_entry_kind kind, struct wf_bytes a, const struct wf_hash *a_id,
+    struct wf_bytes b, const struct wf_hash *b_id, struct wf_buf *out)
+{
+    bool a_first = wf_hash_cmp(a_id, b_id) < 0;
+    Weft__V1__EquivocationProof m = WEFT__V1__EQUIVOCATION_PROOF__INIT;
+
+    m.kind = (Weft__V1__EntryKind)kind;
+    m.first = wf_pb_bin(a_first ? a : b);
+    m.second = wf_pb_bin(a_first ? b : a);
+    return wf_pb_pack(&m, out);
+}
+
+static enum weft_err check_pair(const struct wf_entry_doc *a, const struct wf_entry_doc *b)
+{
+    if (!wf_name_eq(&a->domain, &b->domain) || !wf_name_eq(&a->name, &b->name))
+        return WEFT_E_TYPE;
+    if (a->term != b->term || a->sequence != b->sequence)
+        return WEFT_E_ORDER;
+    return wf_hash_cmp(&a->id, &b->id) < 0 ? WEFT_OK : WEFT_E_NOT_CANONICAL;
+}
+
+enum weft_err wf_proof_check(struct wf_bytes raw, const struct wf_charter *charter,
+    int64_t now_unix_ms, struct wf_known *ret_about)
+{
+    struct wf_arena arena;
+    Weft__V1__EquivocationProof *m = NULL;
+    struct wf_entry_doc *a = NULL, *b = NULL;
+
+    if (raw.len > WF_MAX_ENVELOPE)
+        return WEFT_E_TOO_BIG;
+    wf_arena_init(&arena, wf_pb_budget(raw.len));
+    enum weft_err err =
+        wf_pb_unpack(&weft__v1__equivocation_proof__descriptor, raw, WF_PB_CANONICAL, &arena, &m);
+    if (!err && (m->kind < WEFT__V1__ENTRY_KIND__ENTRY_KIND_NODE ||
+                    m->kind > WEFT__V1__ENTRY_KIND__ENTRY_KIND_HOME))
+        err = WEFT_E_TYPE;
+    if (!err)
+        err = wf_entry_doc_open(
+            wf_pb_view(m->first), (enum wf_entry_kind)m->kind, charter, now_unix_ms, &a);
+    if (!err)
+        err = wf_entry_doc_open(
+            wf_pb_view(m->second), (enum wf_entry_kind)m->kind, charter, now_unix_ms, &b);
+    if (!err)
+        err = check_pair(a, b);
+    if (!err)
+        *ret_about = (struct wf_known){
+            .kind = a->kind,
+            .domain = a->domain,
+            .name = a->name,
+            .term = a->term,
+            .sequence = a->sequence,
+            .expires_ms = a->expires_ms > b->expires_ms ? a->expires_ms : b->expires_ms,
+        };
+    wf_entry_doc_free(a);
+    wf_entry_doc_free(b);
+    wf_arena_fini(&arena);
+    return err;
+}
+
+void wf_proof_key(enum wf_entry_kind kind, const struct wf_name *domain, const struct wf_name *name,
+    struct wf_known *ret)
+{
+    char text[96], hex[2 * WF_HASH_LEN + 1];
+    struct wf_hash h;
+    struct wf_name d = *domain;
+    int n = snprintf(text, sizeof text, "%d/%s", (int)kind, name->s);
+
+    wf_blake2b(wf_bytes(text, (size_t)n), &h);
+    wf_hex_put(wf_bytes(h.b, 16), hex);
+    ret->kind = WF_ENTRY_PROOF;
+    ret->domain = d;
+    ret->name.s[0] = 'e';
+    memcpy(ret->name.s + 1, hex, 33);
+}
