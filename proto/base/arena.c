@@ -98,11 +98,6 @@ void *wf_arena_calloc(struct wf_arena *a, size_t count, size_t size)
     return p;
 }
 
-enum weft_err wf_arena_err(const struct wf_arena *a)
-{
-    return a->refused ? WEFT_E_BUDGET : WEFT_E_NOMEM;
-}
-
 enum weft_err wf_arena_dup(struct wf_arena *a, struct wf_bytes b, struct wf_bytes *ret)
 {
     uint8_t *p = wf_arena_alloc(a, b.len);

@@ -23,7 +23,10 @@ void wf_arena_fini(struct wf_arena *a);
 void *wf_arena_alloc(struct wf_arena *a, size_t size);
 void *wf_arena_calloc(struct wf_arena *a, size_t count, size_t size);
 // What to return after wf_arena_alloc gave NULL: BUDGET when the cap refused, else NOMEM.
-enum weft_err wf_arena_err(const struct wf_arena *a);
+static inline enum weft_err wf_arena_err(const struct wf_arena *a)
+{
+    return a->refused ? WEFT_E_BUDGET : WEFT_E_NOMEM;
+}
 // Copies into the arena; wf_arena_str also ends the copy with NUL.
 WF_MUST_USE enum weft_err wf_arena_dup(struct wf_arena *a, struct wf_bytes b, struct wf_bytes *ret);
 WF_MUST_USE enum weft_err wf_arena_str(struct wf_arena *a, struct wf_bytes b, const char **ret);

@@ -11,6 +11,7 @@
 #define WF_MAX_NAME 63u
 #define WF_MAX_TEXT 1024u // titles, descriptions, purposes, reasons
 #define WF_MAX_ADDR 256u  // an endpoint "host:port"
+#define WF_MAX_PATH 4096u // a path, with its NUL
 
 // Documents (DESIGN 4, 6; ATTACKS S1)
 #define WF_MAX_DOCUMENT    (256u * WF_KIB) // body of one envelope: charter, advert, descriptor set
@@ -76,6 +77,7 @@
 #define WF_MAX_YAML       (1u * WF_MIB)
 #define WF_MAX_YAML_DEPTH 32u
 #define WF_MAX_YAML_NODES 65536u
+#define WF_MAX_YAML_KEYS  1024u // of one mapping
 #define WF_MAX_JSON       (4u * WF_MIB)
 
 // Inventory and API (DESIGN 8)
