@@ -51,7 +51,7 @@ function(weft_fuzz unit)
     set(corpus "${PROJECT_SOURCE_DIR}/tests/fuzz/corpus/${unit}")
     if(WEFT_FUZZ)
         target_link_options(${exe} PRIVATE -fsanitize=fuzzer)
-        set(fuzz_args -rss_limit_mb=2048 -timeout=10 -print_final_stats=0 -verbosity=0)
+        set(fuzz_args "-rss_limit_mb=2048 -timeout=10 -print_final_stats=0 -verbosity=0") # one string: it goes into a shell line
         add_test(NAME fuzz.${unit} COMMAND sh -c
             "d=$(mktemp -d) && cp -r ${corpus}/. $d/ && cd $d && $<TARGET_FILE:${exe}> ${fuzz_args} -max_total_time=\${WEFT_FUZZ_SECONDS:-5} $d; rc=$?; rm -rf $d; exit $rc")
         set_tests_properties(fuzz.${unit} PROPERTIES LABELS "fuzz" TIMEOUT 600 ENVIRONMENT "${WEFT_TEST_ENV}")
