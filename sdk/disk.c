@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sdk/disk.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static enum weft_err code_of(int e)
+{
+    switch (e) {
+    case EEXIST:
+        return WEFT_E_EXISTS;
+    case ENOENT:
+    case ENOTDIR:
+        return WEFT_E_NOT_FOUND;
+    case EACCES:
+    case EPERM:
+    case EROFS:
+        return WEFT_E_PERMISSION;
+    case ENOSPC:
+    case EDQUOT:
+        return WEFT_E_NOSPACE;
+    case ENOMEM:
+        return WEFT_E_NOMEM;
+    default:
+        return WEFT_E_IO;
+    }
+}
+
+static enum weft_err fail(struct wf_diag *diag, const char *path, const char *what)
+{
+    int e = errno;
+
+    wf_diag_set(diag, 0, 0, "%s: cannot %s: %s", path, what, strerror(e));
+    return code_of(e);
+}
+
+enum weft_err wf_disk_join(const char *dir, const char *name, char **ret)
+{
+    struct wf_buf b = { 0 };
+    enum weft_err err = wf_buf_printf(&b, "%s/%s", dir, name);
+
+    if (err) {
+        wf_buf_fini(&b);
+        return err;
+    }
+    *ret = (char *)b.ptr; // printf keeps a NUL behind the text
+    return WEFT_OK;
+}
+
+static bool write_all(int fd, struct wf_bytes content)
+{
+    for (size_t at = 0; at < content.len;) {
+        ssize_t n = write(fd, content.ptr + at, content.len - at);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return false;
+        at += (size_t)n;
+    }
+    return fsync(fd) == 0;
+}
+
+static enum weft_err sync_parent(const char *path, struct wf_diag *diag)
+{
+    char dir[PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    size_t n = slash ? (size_t)(slash - path) : 0;
+
+    if (n >= sizeof dir)
+        return WEFT_E_TOO_BIG;
+    memcpy(dir, slash ? path : ".", slash ? n : 1);
+    dir[slash ? n : 1] = '\0';
+    int fd = open(dir[0] ? dir : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return fail(diag, path, "open the directory of");
+    enum weft_err err = fsync(fd) == 0 ? WEFT_OK : fail(diag, path, "sync the directory of");
+    close(fd);
+    return err;
+}
+
+static enum weft_err write_new(const char *path, struct wf_bytes content, struct wf_diag *diag)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+    if (fd < 0)
+        return fail(diag, path, "create");
+    enum weft_err err = write_all(fd, content) ? WEFT_OK : fail(diag, path, "write");
+    if (close(fd) != 0 && !err)
+        err = fail(diag, path, "close");
+    if (err)
+        unlink(path);
+    return err;
+}
+
+enum weft_err wf_disk_create(const char *path, struct wf_bytes content, struct wf_diag *diag)
+{
+    enum weft_err err = write_new(path, content, diag);
+
+    return err ? err : sync_parent(path, diag);
+}
+
+enum weft_err wf_disk_replace(const char *path, struct wf_bytes content, struct wf_diag *diag)
+{
+    char temp[PATH_MAX];
+    int n = snprintf(temp, sizeof temp, "%s.new", path);
+
+    if (n < 0 || (size_t)n >= sizeof temp)
+        return WEFT_E_TOO_BIG;
+    unlink(temp); // what a crash left
+    enum weft_err err = write_new(temp, content, diag);
+    if (err)
+        return err;
+    if (rename(temp, path) != 0) {
+        err = fail(diag, path, "replace");
+        unlink(temp);
+        return err;
+    }
+    return sync_parent(path, diag);
+}
+
+static enum weft_err make_one(const char *path, struct wf_diag *diag)
+{
+    struct stat st;
+
+    if (mkdir(path, 0700) == 0 || errno == EEXIST)
+        return stat(path, &st) == 0 && S_ISDIR(st.st_mode) ? WEFT_OK : fail(diag, path, "use");
+    return fail(diag, path, "create the directory");
+}
+
+enum weft_err wf_disk_mkdir(const char *path, struct wf_diag *diag)
+{
+    char part[PATH_MAX];
+    struct stat st;
+    size_t len = strlen(path);
+    enum weft_err err = WEFT_OK;
+
+    if (len == 0 || len >= sizeof part)
+        return WEFT_E_TOO_BIG;
+    memcpy(part, path, len + 1);
+    for (size_t i = 1; i < len && !err; i++) {
+        if (part[i] != '/')
+            continue;
+        part[i] = '\0';
+        err = make_one(part, diag);
+        part[i] = '/';
+    }
+    if (!err)
+        err = make_one(part, diag);
+    if (err)
+        return err;
+    if (stat(path, &st) != 0)
+        return fail(diag, path, "look at");
+    if (st.st_mode & (S_IWGRP | S_IWOTH)) {
+        wf_diag_set(diag, 0, 0, "%s: others may write to this directory; chmod go-w it", path);
+        return WEFT_E_PERMISSION;
+    }
+    return WEFT_OK;
+}
+
+enum weft_err wf_disk_remove(const char *path, struct wf_diag *diag)
+{
+    if (unlink(path) != 0 && errno != ENOENT)
+        return fail(diag, path, "remove");
+    return WEFT_OK;
+}
