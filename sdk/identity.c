@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "proto/base/print.h"
 #include "sdk/conf/file.h"
 #include "sdk/disk.h"
 
