@@ -21,8 +21,12 @@ static inline bool wf_incarnation_is_none(const struct wf_incarnation *a)
 // counter = max(last + 1, now in unix ms, highest the peer knows + 1); random is handed in.
 struct wf_incarnation wf_incarnation_next(
     uint64_t last, int64_t now_unix_ms, uint64_t peer_highest, uint64_t random);
+// May this clock accept it? The bound keeps a stolen key from using up the counters: what is too far ahead is refused
+// (FUTURE), and what was accepted is overtaken by peer_highest + 1 as time goes on.
+bool wf_incarnation_is_plausible(const struct wf_incarnation *i, int64_t now_unix_ms);
+// Order by counter, then by random: <0, 0, >0.
 int wf_incarnation_cmp(const struct wf_incarnation *a, const struct wf_incarnation *b);
-// 32 hex digits and NUL.
+// 32 lower-case hex digits and NUL.
 #define WF_INCARNATION_TEXT 33u
 void wf_incarnation_print(const struct wf_incarnation *i, char out[WF_INCARNATION_TEXT]);
 WF_MUST_USE enum weft_err wf_incarnation_parse(struct wf_bytes text, struct wf_incarnation *ret);

@@ -1,0 +1,333 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proto/stream/cursor.h"
+
+#include "proto/stream/wire.h"
+
+enum { F_PRODUCT_ID = 1, F_LOG = 2, F_MARK = 3 };                // Cursor
+enum { F_LOG_ID = 1, F_END_OFFSET = 2 };                         // LogEnd
+enum { F_ORIGIN = 1, F_INCARNATION = 2, F_NEXT_SEQ = 3 };        // Mark
+enum { ROW_LOGS = 1, ROW_MARK = 2, ROW_KEY = 1u + WF_HASH_LEN }; // rows
+
+#define LOG_MAX  (WF_WIRE_INCARNATION + WF_WIRE_VARINT)
+#define MARK_MAX (WF_WIRE_HASH + WF_WIRE_INCARNATION + WF_WIRE_VARINT)
+// With their own tag and length, which is below 128.
+#define LOG_ITEM  (2u + LOG_MAX)
+#define MARK_ITEM (2u + MARK_MAX)
+
+_Static_assert(WF_KEY_LEN == WF_HASH_LEN, "an origin takes as much room as a hash");
+_Static_assert(WF_WIRE_HASH + WF_MAX_CURSOR_LOGS * LOG_ITEM <= WF_CURSOR_VALUE_MAX, "logs row");
+_Static_assert(WF_WIRE_HASH + MARK_ITEM <= WF_CURSOR_VALUE_MAX, "mark row");
+_Static_assert(
+    WF_WIRE_HASH + WF_MAX_CURSOR_LOGS * LOG_ITEM + WF_MAX_CURSOR_MARKS * MARK_ITEM <= WF_MAX_CURSOR,
+    "the largest cursor is within its limit");
+
+void wf_cursor_init(struct wf_cursor *c, const struct wf_hash *product_id)
+{
+    *c = (struct wf_cursor){ .product_id = *product_id };
+}
+
+void wf_cursor_fini(struct wf_cursor *c)
+{
+    wf_buf_fini(&c->store);
+    *c = (struct wf_cursor){ 0 };
+}
+
+// ---- logs --------------------------------------------------------------------------------------------------------------
+
+void wf_cursor_position(
+    const struct wf_cursor *c, struct wf_incarnation *ret_log, uint64_t *ret_offset)
+{
+    const struct wf_log_end *last = c->log_count ? &c->logs[c->log_count - 1] : NULL;
+
+    *ret_log = last ? last->log_id : (struct wf_incarnation){ 0 };
+    *ret_offset = last ? last->end_offset : 0;
+}
+
+static struct wf_log_end *find_log(struct wf_cursor *c, const struct wf_incarnation *log_id)
+{
+    for (size_t i = 0; i < c->log_count; i++)
+        if (wf_incarnation_eq(&c->logs[i].log_id, log_id))
+            return &c->logs[i];
+    return NULL;
+}
+
+void wf_cursor_advance(
+    struct wf_cursor *c, const struct wf_incarnation *log_id, uint64_t end_offset)
+{
+    struct wf_log_end *known = find_log(c, log_id);
+
+    if (known) {
+        known->end_offset = end_offset > known->end_offset ? end_offset : known->end_offset;
+        return;
+    }
+    if (c->log_count == WF_MAX_CURSOR_LOGS) {
+        memmove(c->logs, c->logs + 1, (WF_MAX_CURSOR_LOGS - 1) * sizeof c->logs[0]);
+        c->log_count--;
+    }
+    c->logs[c->log_count++] = (struct wf_log_end){ .log_id = *log_id, .end_offset = end_offset };
+}
+
+// ---- marks -------------------------------------------------------------------------------------------------------------
+
+// Where the origin's mark is, or belongs.
+static size_t mark_place(
+    const struct wf_cursor *c, const struct wf_sign_pub *origin, bool *ret_found)
+{
+    size_t lo = 0, hi = c->mark_count;
+
+    *ret_found = false;
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+        int order = memcmp(c->marks[mid].origin.b, origin->b, WF_KEY_LEN);
+        if (order == 0) {
+            *ret_found = true;
+            return mid;
+        }
+        if (order < 0)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo;
+}
+
+const struct wf_mark *wf_cursor_find(const struct wf_cursor *c, const struct wf_sign_pub *origin)
+{
+    bool found = false;
+    size_t at = mark_place(c, origin, &found);
+
+    return found ? &c->marks[at] : NULL;
+}
+
+uint32_t wf_cursor_skip(const struct wf_cursor *c, const struct wf_batch_header *h)
+{
+    const struct wf_mark *m = wf_cursor_find(c, &h->signer);
+
+    if (!m)
+        return 0;
+    int age = wf_incarnation_cmp(&h->incarnation, &m->incarnation);
+    if (age != 0)
+        return age < 0 ? h->count : 0;
+    if (m->next_seq <= h->first_seq)
+        return 0;
+    uint64_t overlap = m->next_seq - h->first_seq;
+    return overlap < h->count ? (uint32_t)overlap : h->count;
+}
+
+static enum weft_err insert_mark(struct wf_cursor *c, size_t at, const struct wf_mark *mark)
+{
+    if (c->mark_count == WF_MAX_CURSOR_MARKS)
+        return WEFT_E_TOO_BIG;
+    enum weft_err err = wf_buf_reserve(&c->store, sizeof *mark);
+    if (err)
+        return err;
+    c->store.len += sizeof *mark;
+    c->marks = (struct wf_mark *)(void *)c->store.ptr; // from malloc: aligned for any type
+    memmove(c->marks + at + 1, c->marks + at, (c->mark_count - at) * sizeof *mark);
+    c->marks[at] = *mark;
+    c->mark_count++;
+    return WEFT_OK;
+}
+
+static enum weft_err raise_mark(struct wf_cursor *c, const struct wf_mark *mark)
+{
+    bool found = false;
+    size_t at = mark_place(c, &mark->origin, &found);
+
+    if (!found)
+        return insert_mark(c, at, mark);
+    int age = wf_incarnation_cmp(&mark->incarnation, &c->marks[at].incarnation);
+    if (age > 0 || (age == 0 && mark->next_seq > c->marks[at].next_seq))
+        c->marks[at] = *mark;
+    return WEFT_OK;
+}
+
+enum weft_err wf_cursor_mark(struct wf_cursor *c, const struct wf_batch_header *h)
+{
+    struct wf_mark mark = {
+        .origin = h->signer,
+        .incarnation = h->incarnation,
+        .next_seq = wf_batch_next_seq(h),
+    };
+
+    return raise_mark(c, &mark);
+}
+
+// ---- writing -----------------------------------------------------------------------------------------------------------
+
+static uint8_t *put_log(uint8_t *p, const struct wf_log_end *l)
+{
+    uint8_t content[LOG_MAX];
+    uint8_t *end = wf_wire_put_incarnation(content, WF_TAG_BYTES(F_LOG_ID), &l->log_id);
+
+    end = wf_wire_put_varint(end, WF_TAG_VARINT(F_END_OFFSET), l->end_offset);
+    return wf_wire_put_bytes(p, WF_TAG_BYTES(F_LOG), wf_bytes(content, (size_t)(end - content)));
+}
+
+static uint8_t *put_mark(uint8_t *p, const struct wf_mark *m)
+{
+    uint8_t content[MARK_MAX];
+    uint8_t *end = wf_wire_put_bytes(content, WF_TAG_BYTES(F_ORIGIN), WF_BYTES(m->origin.b));
+
+    end = wf_wire_put_incarnation(end, WF_TAG_BYTES(F_INCARNATION), &m->incarnation);
+    end = wf_wire_put_varint(end, WF_TAG_VARINT(F_NEXT_SEQ), m->next_seq);
+    return wf_wire_put_bytes(p, WF_TAG_BYTES(F_MARK), wf_bytes(content, (size_t)(end - content)));
+}
+
+static uint8_t *put_logs(uint8_t *p, const struct wf_cursor *c)
+{
+    p = wf_wire_put_hash(p, WF_TAG_BYTES(F_PRODUCT_ID), &c->product_id);
+    for (size_t i = 0; i < c->log_count; i++)
+        p = put_log(p, &c->logs[i]);
+    return p;
+}
+
+enum weft_err wf_cursor_pack(const struct wf_cursor *c, struct wf_buf *out)
+{
+    if (wf_hash_is_zero(&c->product_id))
+        return WEFT_E_MISSING_FIELD;
+    enum weft_err err =
+        wf_buf_reserve(out, WF_WIRE_HASH + c->log_count * LOG_ITEM + c->mark_count * MARK_ITEM);
+    if (err)
+        return err;
+    uint8_t *p = put_logs(out->ptr + out->len, c);
+    for (size_t i = 0; i < c->mark_count; i++)
+        p = put_mark(p, &c->marks[i]);
+    out->len = (size_t)(p - out->ptr);
+    return WEFT_OK;
+}
+
+static void put_key(struct wf_cursor_row *row, uint8_t kind, const struct wf_cursor *c)
+{
+    row->key[0] = kind;
+    memcpy(row->key + 1, c->product_id.b, WF_HASH_LEN);
+    row->key_len = ROW_KEY;
+}
+
+void wf_cursor_logs_row(const struct wf_cursor *c, struct wf_cursor_row *ret)
+{
+    put_key(ret, ROW_LOGS, c);
+    ret->value_len = (size_t)(put_logs(ret->value, c) - ret->value);
+}
+
+void wf_cursor_mark_row(
+    const struct wf_cursor *c, const struct wf_mark *mark, struct wf_cursor_row *ret)
+{
+    put_key(ret, ROW_MARK, c);
+    memcpy(ret->key + ROW_KEY, mark->origin.b, WF_KEY_LEN);
+    ret->key_len += WF_KEY_LEN;
+    uint8_t *p = wf_wire_put_hash(ret->value, WF_TAG_BYTES(F_PRODUCT_ID), &c->product_id);
+    ret->value_len = (size_t)(put_mark(p, mark) - ret->value);
+}
+
+// ---- reading -----------------------------------------------------------------------------------------------------------
+
+static enum weft_err take_log(struct wf_bytes *in, struct wf_cursor *c)
+{
+    struct wf_bytes body = { 0 };
+    struct wf_log_end log = { 0 };
+    enum weft_err err = wf_wire_bytes(in, WF_TAG_BYTES(F_LOG), LOG_MAX, &body);
+
+    if (!err)
+        err = wf_wire_incarnation(&body, WF_TAG_BYTES(F_LOG_ID), &log.log_id);
+    if (!err)
+        err = wf_wire_varint(&body, WF_TAG_VARINT(F_END_OFFSET), &log.end_offset);
+    if (!err)
+        err = wf_wire_end(body, F_END_OFFSET);
+    if (err)
+        return err;
+    if (wf_incarnation_is_none(&log.log_id))
+        return WEFT_E_MISSING_FIELD;
+    if (c->log_count == WF_MAX_CURSOR_LOGS)
+        return WEFT_E_TOO_BIG;
+    if (find_log(c, &log.log_id))
+        return WEFT_E_ORDER;
+    c->logs[c->log_count++] = log;
+    return WEFT_OK;
+}
+
+static enum weft_err take_mark(struct wf_bytes *in, struct wf_cursor *c)
+{
+    struct wf_bytes body = { 0 }, origin = { 0 };
+    struct wf_mark mark = { 0 };
+    enum weft_err err = wf_wire_bytes(in, WF_TAG_BYTES(F_MARK), MARK_MAX, &body);
+
+    if (!err)
+        err = wf_wire_bytes(&body, WF_TAG_BYTES(F_ORIGIN), MARK_MAX, &origin);
+    if (!err)
+        err = wf_wire_incarnation(&body, WF_TAG_BYTES(F_INCARNATION), &mark.incarnation);
+    if (!err)
+        err = wf_wire_varint(&body, WF_TAG_VARINT(F_NEXT_SEQ), &mark.next_seq);
+    if (!err)
+        err = wf_wire_end(body, F_NEXT_SEQ);
+    if (err)
+        return err;
+    if (!origin.len || wf_incarnation_is_none(&mark.incarnation))
+        return WEFT_E_MISSING_FIELD;
+    if (origin.len != WF_KEY_LEN)
+        return WEFT_E_SYNTAX;
+    memcpy(mark.origin.b, origin.ptr, WF_KEY_LEN);
+    if (c->mark_count &&
+        memcmp(c->marks[c->mark_count - 1].origin.b, mark.origin.b, WF_KEY_LEN) >= 0)
+        return WEFT_E_ORDER;
+    return insert_mark(c, c->mark_count, &mark);
+}
+
+enum weft_err wf_cursor_parse(struct wf_bytes in, struct wf_cursor *ret)
+{
+    struct wf_cursor c = { 0 };
+
+    if (in.len > WF_MAX_CURSOR)
+        return WEFT_E_TOO_BIG;
+    enum weft_err err = wf_wire_hash(&in, WF_TAG_BYTES(F_PRODUCT_ID), &c.product_id);
+    if (!err && wf_hash_is_zero(&c.product_id))
+        err = WEFT_E_MISSING_FIELD;
+    while (!err && wf_wire_at(in, WF_TAG_BYTES(F_LOG)))
+        err = take_log(&in, &c);
+    while (!err && wf_wire_at(in, WF_TAG_BYTES(F_MARK)))
+        err = take_mark(&in, &c);
+    if (!err)
+        err = wf_wire_end(in, F_MARK);
+    if (err) {
+        wf_cursor_fini(&c);
+        return err;
+    }
+    *ret = c;
+    return WEFT_OK;
+}
+
+// Does the key say what the value holds?
+static bool key_fits(struct wf_bytes key, const struct wf_cursor *part)
+{
+    if (key.ptr[0] == ROW_LOGS)
+        return key.len == ROW_KEY && part->mark_count == 0;
+    return key.ptr[0] == ROW_MARK && key.len == WF_CURSOR_KEY_MAX && part->log_count == 0 &&
+           part->mark_count == 1 &&
+           memcmp(key.ptr + ROW_KEY, part->marks[0].origin.b, WF_KEY_LEN) == 0;
+}
+
+enum weft_err wf_cursor_load_row(struct wf_cursor *c, struct wf_bytes key, struct wf_bytes value)
+{
+    struct wf_cursor part = { 0 };
+
+    if (key.len < ROW_KEY)
+        return WEFT_E_SYNTAX;
+    enum weft_err err = wf_cursor_parse(value, &part);
+    if (err)
+        return err;
+    if (memcmp(key.ptr + 1, part.product_id.b, WF_HASH_LEN) != 0 || !key_fits(key, &part)) {
+        err = WEFT_E_SYNTAX;
+        goto out;
+    }
+    if (!wf_hash_eq(&part.product_id, &c->product_id)) {
+        err = WEFT_E_TYPE;
+        goto out;
+    }
+    if (part.mark_count)
+        err = raise_mark(c, &part.marks[0]);
+    for (size_t i = 0; i < part.log_count; i++)
+        wf_cursor_advance(c, &part.logs[i].log_id, part.logs[i].end_offset);
+out:
+    wf_cursor_fini(&part);
+    return err;
+}

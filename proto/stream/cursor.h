@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// Cursors: where a reader stands in one product. The last logs read and how far, and one mark for each origin, so that a
+// record is delivered once even when a batch comes again in another log. Owns the marks.
+// Invariant: logs are distinct, newest last; marks are sorted by origin, each origin once.
+// Thread rule: a cursor belongs to one thread at a time.
+#ifndef WF_STREAM_CURSOR_H
+#define WF_STREAM_CURSOR_H
+
+#include "proto/stream/batch.h"
+
+struct wf_mark {
+    struct wf_sign_pub origin;
+    struct wf_incarnation incarnation;
+    uint64_t next_seq;
+};
+struct wf_cursor {
+    struct wf_hash product_id;
+    size_t log_count;
+    struct wf_log_end {
+        struct wf_incarnation log_id;
+        uint64_t end_offset;
+    } logs[WF_MAX_CURSOR_LOGS]; // newest last
+    size_t mark_count;
+    struct wf_mark *marks; // sorted by origin; in `store`
+    struct wf_buf store;   // private
+};
+void wf_cursor_init(struct wf_cursor *c, const struct wf_hash *product_id);
+void wf_cursor_fini(struct wf_cursor *c);
+
+// The next offset wanted and the log it is of; 0 and none at the very start.
+void wf_cursor_position(
+    const struct wf_cursor *c, struct wf_incarnation *ret_log, uint64_t *ret_offset);
+// After an entry of this log was delivered up to end_offset. Never moves back. A new log id is added, the oldest of more
+// than WF_MAX_CURSOR_LOGS dropped.
+void wf_cursor_advance(
+    struct wf_cursor *c, const struct wf_incarnation *log_id, uint64_t end_offset);
+
+// The origin's mark, or NULL.
+const struct wf_mark *wf_cursor_find(const struct wf_cursor *c, const struct wf_sign_pub *origin);
+// How many records at the front of this batch were already delivered (0..count)? All of an older incarnation than the
+// mark's; the overlap of the same; none of a newer one.
+uint32_t wf_cursor_skip(const struct wf_cursor *c, const struct wf_batch_header *h);
+// Moves the origin's mark past this batch, never back. TOO_BIG beyond WF_MAX_CURSOR_MARKS, NOMEM.
+WF_MUST_USE enum weft_err wf_cursor_mark(struct wf_cursor *c, const struct wf_batch_header *h);
+
+// ---- as one message, and as rows ---------------------------------------------------------------------------------------
+
+WF_MUST_USE enum weft_err wf_cursor_pack(const struct wf_cursor *c, struct wf_buf *out);
+// Strict: TOO_BIG, TRUNCATED, SYNTAX, NOT_CANONICAL, UNKNOWN_FIELD, MISSING_FIELD, ORDER (marks not sorted, a log twice),
+// NOMEM. *ret needs no init before and wf_cursor_fini after success.
+WF_MUST_USE enum weft_err wf_cursor_parse(struct wf_bytes in, struct wf_cursor *ret);
+
+// A cursor as rows that an application replaces by key in its own transaction: one row for the logs, key 1 || product id,
+// and one for each origin, key 2 || product id || origin. A value is a Cursor message with that part alone.
+#define WF_CURSOR_KEY_MAX   (1u + WF_HASH_LEN + WF_KEY_LEN)
+#define WF_CURSOR_VALUE_MAX 352u
+struct wf_cursor_row {
+    size_t key_len, value_len;
+    uint8_t key[WF_CURSOR_KEY_MAX], value[WF_CURSOR_VALUE_MAX];
+};
+void wf_cursor_logs_row(const struct wf_cursor *c, struct wf_cursor_row *ret);
+void wf_cursor_mark_row(
+    const struct wf_cursor *c, const struct wf_mark *mark, struct wf_cursor_row *ret);
+// Puts a stored row back, in any order of rows. TYPE for a row of another product, SYNTAX for a key that is none or does
+// not fit its value, and the codes of wf_cursor_parse.
+WF_MUST_USE enum weft_err wf_cursor_load_row(
+    struct wf_cursor *c, struct wf_bytes key, struct wf_bytes value);
+
+#endif
