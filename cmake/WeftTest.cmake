@@ -12,6 +12,11 @@ set(WEFT_TEST_ENV
     "TSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/support/tsan.supp:halt_on_error=1"
     "LSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/support/lsan.supp:print_suppressions=0")
 
+# For SOURCES and LINK: golden pairs; allocations that fail on demand.
+set(WEFT_TEST_GOLDEN "${PROJECT_SOURCE_DIR}/tests/support/golden.c")
+set(WEFT_TEST_OOM "${PROJECT_SOURCE_DIR}/tests/support/support_oom.c")
+set(WEFT_TEST_OOM_WRAP "-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc")
+
 function(weft_test layer unit)
     cmake_parse_arguments(T "" "TIMEOUT" "SOURCES;LINK;LABELS" ${ARGN})
     if(NOT T_LABELS)

@@ -291,7 +291,11 @@ enum weft_err wf_key_value(
         want(r, WEFT_E_TYPE, node, "a single value");
         return WEFT_OK;
     }
-    return read_scalar(r, key, node, member);
+    size_t before = r->diags->count + r->diags->dropped;
+    enum weft_err err = read_scalar(r, key, node, member);
+    if (err || !key->read || r->diags->count + r->diags->dropped != before)
+        return err;
+    return key->read(r, node, member);
 }
 
 static size_t item_size(const struct wf_key *key)
@@ -441,8 +445,6 @@ static void refuse_missing(
 static enum weft_err read_table(struct wf_reader *r, const struct wf_yaml_node *map,
     const struct wf_key_table *table, void *out)
 {
-    size_t before = r->diags->count + r->diags->dropped;
-
     if (map->kind != WF_YAML_MAP) {
         want(r, WEFT_E_TYPE, map, "a mapping");
         return WEFT_OK;
@@ -451,9 +453,7 @@ static enum weft_err read_table(struct wf_reader *r, const struct wf_yaml_node *
     if (err || r->partial)
         return err;
     refuse_missing(r, map, table);
-    if (table->check && r->diags->count + r->diags->dropped == before)
-        return table->check(r, map, out);
-    return WEFT_OK;
+    return table->check ? table->check(r, map, out) : WEFT_OK;
 }
 
 enum weft_err wf_keys_read(struct wf_reader *r, const struct wf_yaml_node *map,

@@ -66,7 +66,8 @@ struct wf_key {
     uint64_t min, max; // as the type says; max 0 = no upper bound. For a list, of each item.
     const struct wf_key_word *words;
     const struct wf_key_table *table;
-    wf_key_read_fn read;
+    wf_key_read_fn
+        read; // CUSTOM: reads; other single values: looks once more at one that is good so far
     const char *hint; // what to write there, for the error text of a missing key
 };
 

@@ -203,6 +203,11 @@ const char *wf_address_text(const struct wf_address *a, char out[WF_ADDRESS_TEXT
     return out;
 }
 
+bool wf_address_eq(const struct wf_address *a, const struct wf_address *b)
+{
+    return a->port == b->port && strcmp(a->host, b->host) == 0;
+}
+
 bool wf_address_is_loopback(const struct wf_address *a)
 {
     struct in6_addr v6;

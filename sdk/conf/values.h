@@ -34,6 +34,7 @@ WF_MUST_USE enum weft_err wf_address_parse(struct wf_bytes text, struct wf_addre
 // "host:port", IPv6 literals in brackets.
 #define WF_ADDRESS_TEXT (WF_MAX_HOST + 10u)
 const char *wf_address_text(const struct wf_address *a, char out[WF_ADDRESS_TEXT]);
+bool wf_address_eq(const struct wf_address *a, const struct wf_address *b);
 // 127.0.0.0/8, ::1 or "localhost".
 bool wf_address_is_loopback(const struct wf_address *a);
 // 0.0.0.0 or ::

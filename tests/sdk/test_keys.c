@@ -37,7 +37,7 @@ static enum weft_err check_inner(struct wf_reader *r, const struct wf_yaml_node 
 {
     const struct inner *in = member;
 
-    if (in->a > in->b)
+    if (in->b && in->a > in->b)
         wf_reader_error(r, WEFT_E_RANGE, wf_yaml_get(node, "a"), "a is above b");
     return WEFT_OK;
 }
