@@ -6,7 +6,7 @@
 #ifndef WF_SDK_REPAIR_H
 #define WF_SDK_REPAIR_H
 
-#include "proto/stream/entry.h"
+#include "proto/stream/heartbeat.h"
 
 #define WF_REPAIR_SILENCE_MS 3000  // without frame or heartbeat although one is due: pull
 #define WF_REPAIR_RANGES     4u    // range requests in flight

@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: Apache-2.0
+// Timers are a binary heap of pointers; a timer knows its place, so moving and cancelling cost log n. Descriptors that go away during a turn
+// are remembered as removed, because epoll may already have reported them.
+#include "sdk/loop/loop.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <time.h>
+#include <unistd.h>
+
+#define MAIL_A_TURN   256
+#define EVENTS_A_TURN 64
+
+struct wf_loop {
+    struct wf_mailbox mail;
+    int epoll;
+    atomic_bool stop;
+    pthread_t thread;
+    bool has_thread;
+    int64_t now_ms, now_unix_ms;
+    struct wf_timer **heap;
+    size_t heap_count, heap_cap;
+    struct epoll_event *ready; // of this turn
+    int ready_count, ready_at;
+    uint64_t turns;
+};
+
+static int64_t clock_ms(clockid_t id)
+{
+    struct timespec ts;
+
+    clock_gettime(id, &ts);
+    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+static void read_clocks(struct wf_loop *l)
+{
+    // BOOTTIME goes on while the machine sleeps: a lease that ran out meanwhile must be seen as run out.
+    l->now_ms = clock_ms(CLOCK_BOOTTIME);
+    l->now_unix_ms = clock_ms(CLOCK_REALTIME);
+}
+
+enum weft_err wf_loop_new(const struct wf_loop_conf *conf, struct wf_loop **ret)
+{
+    struct wf_loop *l = calloc(1, sizeof *l);
+    enum weft_err err = WEFT_E_IO;
+    size_t count = conf && conf->mail_count ? conf->mail_count : 65536;
+    size_t bytes = conf && conf->mail_bytes ? conf->mail_bytes : 64u << 20;
+
+    if (!l)
+        return WEFT_E_NOMEM;
+    l->epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (l->epoll < 0)
+        goto fail;
+    err = wf_mailbox_init(&l->mail, count, bytes);
+    if (err)
+        goto fail_epoll;
+    struct epoll_event ev = { .events = EPOLLIN, .data.ptr = NULL };
+    if (epoll_ctl(l->epoll, EPOLL_CTL_ADD, l->mail.fd, &ev) != 0) {
+        err = WEFT_E_IO;
+        goto fail_mail;
+    }
+    read_clocks(l);
+    *ret = l;
+    return WEFT_OK;
+fail_mail:
+    wf_mailbox_fini(&l->mail);
+fail_epoll:
+    close(l->epoll);
+fail:
+    free(l);
+    return err;
+}
+
+void wf_loop_free(struct wf_loop *l)
+{
+    if (!l)
+        return;
+    wf_mailbox_fini(&l->mail);
+    close(l->epoll);
+    free(l->heap);
+    free(l);
+}
+
+// ---- timers ----------------------------------------------------------------------------------------------------------
+
+static void place(struct wf_loop *l, size_t i, struct wf_timer *t)
+{
+    l->heap[i] = t;
+    t->index = i + 1;
+}
+
+static void sift_up(struct wf_loop *l, size_t i, struct wf_timer *t)
+{
+    while (i > 0 && l->heap[(i - 1) / 2]->due_ms > t->due_ms) {
+        place(l, i, l->heap[(i - 1) / 2]);
+        i = (i - 1) / 2;
+    }
+    place(l, i, t);
+}
+
+static void sift_down(struct wf_loop *l, size_t i, struct wf_timer *t)
+{
+    for (;;) {
+        size_t child = 2 * i + 1;
+        if (child >= l->heap_count)
+            break;
+        if (child + 1 < l->heap_count && l->heap[child + 1]->due_ms < l->heap[child]->due_ms)
+            child++;
+        if (l->heap[child]->due_ms >= t->due_ms)
+            break;
+        place(l, i, l->heap[child]);
+        i = child;
+    }
+    place(l, i, t);
+}
+
+enum weft_err wf_timer_set(struct wf_loop *l, struct wf_timer *t, int64_t due_ms)
+{
+    if (t->index == 0) {
+        if (l->heap_count == l->heap_cap) {
+            size_t cap = l->heap_cap ? l->heap_cap * 2 : 64;
+            struct wf_timer **v = realloc(l->heap, cap * sizeof(struct wf_timer *));
+            if (!v)
+                return WEFT_E_NOMEM;
+            l->heap = v;
+            l->heap_cap = cap;
+        }
+        t->due_ms = due_ms;
+        sift_up(l, l->heap_count++, t);
+        return WEFT_OK;
+    }
+    bool earlier = due_ms < t->due_ms;
+    t->due_ms = due_ms;
+    if (earlier)
+        sift_up(l, t->index - 1, t);
+    else
+        sift_down(l, t->index - 1, t);
+    return WEFT_OK;
+}
+
+void wf_timer_cancel(struct wf_loop *l, struct wf_timer *t)
+{
+    if (t->index == 0)
+        return;
+    size_t i = t->index - 1;
+    struct wf_timer *last = l->heap[--l->heap_count];
+    t->index = 0;
+    if (last == t)
+        return;
+    if (i > 0 && l->heap[(i - 1) / 2]->due_ms > last->due_ms)
+        sift_up(l, i, last);
+    else
+        sift_down(l, i, last);
+}
+
+static void fire_timers(struct wf_loop *l)
+{
+    // As many as are due now; one that sets itself to now again waits for the next turn.
+    for (size_t n = l->heap_count; n > 0 && l->heap_count && l->heap[0]->due_ms <= l->now_ms; n--) {
+        struct wf_timer *t = l->heap[0];
+        wf_timer_cancel(l, t);
+        t->fire(t);
+    }
+}
+
+// ---- descriptors ---------------------------------------------------------------------------------------------------
+
+enum weft_err wf_loop_watch(struct wf_loop *l, struct wf_watch *w, uint32_t events)
+{
+    struct epoll_event ev = { .events = events, .data.ptr = w };
+
+    w->removed = false;
+    if (epoll_ctl(l->epoll, EPOLL_CTL_ADD, w->fd, &ev) != 0)
+        return errno == ENOMEM || errno == ENOSPC ? WEFT_E_NOMEM : WEFT_E_IO;
+    return WEFT_OK;
+}
+
+enum weft_err wf_loop_rewatch(struct wf_loop *l, struct wf_watch *w, uint32_t events)
+{
+    struct epoll_event ev = { .events = events, .data.ptr = w };
+
+    return epoll_ctl(l->epoll, EPOLL_CTL_MOD, w->fd, &ev) == 0 ? WEFT_OK : WEFT_E_IO;
+}
+
+void wf_loop_unwatch(struct wf_loop *l, struct wf_watch *w)
+{
+    epoll_ctl(l->epoll, EPOLL_CTL_DEL, w->fd, NULL);
+    w->removed = true;
+    // The owner may free w at once: no event of this turn may still point to it.
+    for (int i = l->ready_at; i < l->ready_count; i++)
+        if (l->ready[i].data.ptr == w)
+            l->ready[i].events = 0;
+}
+
+// ---- turning -------------------------------------------------------------------------------------------------------
+
+static int wait_for(const struct wf_loop *l, int64_t timeout_ms)
+{
+    int64_t wait = timeout_ms;
+
+    if (l->heap_count) {
+        int64_t timer = l->heap[0]->due_ms - clock_ms(CLOCK_BOOTTIME);
+        timer = timer < 0 ? 0 : timer;
+        wait = wait < 0 || timer < wait ? timer : wait;
+    }
+    return wait > 60000 ? 60000 : (int)wait;
+}
+
+static void open_mail(struct wf_loop *l)
+{
+    for (int i = 0; i < MAIL_A_TURN; i++) {
+        struct wf_mail *m = wf_mailbox_take(&l->mail);
+        if (!m)
+            return;
+        m->open(m);
+    }
+}
+
+void wf_loop_turn(struct wf_loop *l, int64_t timeout_ms)
+{
+    struct epoll_event events[EVENTS_A_TURN];
+
+    l->thread = pthread_self();
+    l->has_thread = true;
+    int n = epoll_wait(l->epoll, events, EVENTS_A_TURN, wait_for(l, timeout_ms));
+    read_clocks(l);
+    l->turns++;
+    l->ready = events;
+    l->ready_count = n > 0 ? n : 0;
+    for (l->ready_at = 0; l->ready_at < l->ready_count; l->ready_at++) {
+        struct wf_watch *w = events[l->ready_at].data.ptr;
+        uint32_t what = events[l->ready_at].events;
+        if (w && what)
+            w->ready(w, what);
+    }
+    l->ready_count = 0;
+    open_mail(l);
+    fire_timers(l);
+}
+
+void wf_loop_run(struct wf_loop *l)
+{
+    while (!atomic_load(&l->stop))
+        wf_loop_turn(l, -1);
+}
+
+static void stop_open(struct wf_mail *m)
+{
+    free(m);
+}
+
+void wf_loop_stop(struct wf_loop *l)
+{
+    struct wf_mail *m = calloc(1, sizeof *m);
+
+    atomic_store(&l->stop, true);
+    if (!m)
+        return; // the loop sees it within a minute at the latest
+    *m = (struct wf_mail){
+        .open = stop_open, .drop = stop_open, .class = WF_MAIL_LIVE, .must = true
+    };
+    if (wf_mailbox_post(&l->mail, m))
+        free(m);
+}
+
+enum weft_err wf_loop_post(struct wf_loop *l, struct wf_mail *m)
+{
+    return wf_mailbox_post(&l->mail, m);
+}
+
+int64_t wf_loop_now_ms(const struct wf_loop *l)
+{
+    return l->now_ms;
+}
+
+int64_t wf_loop_now_unix_ms(const struct wf_loop *l)
+{
+    return l->now_unix_ms;
+}
+
+bool wf_loop_is_mine(const struct wf_loop *l)
+{
+    return l->has_thread && pthread_equal(l->thread, pthread_self());
+}
+
+void wf_loop_get_stats(struct wf_loop *l, struct wf_loop_stats *ret)
+{
+    *ret = (struct wf_loop_stats){ .timers = l->heap_count, .turns = l->turns };
+    wf_mailbox_depth(&l->mail, &ret->mail_count, &ret->mail_bytes, &ret->mail_refused);
+}

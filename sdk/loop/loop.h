@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// One thread's event loop: a mailbox, timers, descriptors. Used by weftd and by libweft's client thread. Owns the epoll and the
+// mailbox; timers and descriptors are embedded in their owners. Time is read once a turn.
+// Thread rule: wf_loop_post and wf_loop_stop from anywhere; everything else on the loop's thread (or before it runs).
+#ifndef WF_SDK_LOOP_H
+#define WF_SDK_LOOP_H
+
+#include "sdk/loop/mailbox.h"
+
+struct wf_loop;
+
+struct wf_timer {
+    void (*fire)(struct wf_timer *t);
+    int64_t due_ms;
+    size_t index; // in the heap + 1; 0 = not set
+};
+
+struct wf_watch {
+    void (*ready)(struct wf_watch *w, uint32_t epoll_events);
+    int fd;
+    bool removed; // set by wf_loop_unwatch during a turn
+};
+
+struct wf_loop_conf {  // zero = the default in brackets
+    size_t mail_count; // [65536]
+    size_t mail_bytes; // [64 MiB]
+};
+WF_MUST_USE enum weft_err wf_loop_new(const struct wf_loop_conf *conf, struct wf_loop **ret);
+// Drops letters that wait. NULL is permitted.
+void wf_loop_free(struct wf_loop *l);
+
+// Turns until wf_loop_stop.
+void wf_loop_run(struct wf_loop *l);
+// One turn: waits at most timeout_ms (< 0: until something happens), then serves what is ready. At most a bounded number of letters
+// a turn, so that timers and descriptors are never starved.
+void wf_loop_turn(struct wf_loop *l, int64_t timeout_ms);
+void wf_loop_stop(struct wf_loop *l);
+
+WF_MUST_USE enum weft_err wf_loop_post(struct wf_loop *l, struct wf_mail *m);
+// CLOCK_MONOTONIC (CLOCK_BOOTTIME where the machine sleeps would hide time) in ms, as of this turn; wall clock likewise.
+int64_t wf_loop_now_ms(const struct wf_loop *l);
+int64_t wf_loop_now_unix_ms(const struct wf_loop *l);
+bool wf_loop_is_mine(const struct wf_loop *l); // is this the loop's thread?
+
+// Sets or moves. NOMEM only when it was not set before.
+WF_MUST_USE enum weft_err wf_timer_set(struct wf_loop *l, struct wf_timer *t, int64_t due_ms);
+void wf_timer_cancel(struct wf_loop *l, struct wf_timer *t);
+
+// Level-triggered. events: EPOLLIN, EPOLLOUT.
+WF_MUST_USE enum weft_err wf_loop_watch(struct wf_loop *l, struct wf_watch *w, uint32_t events);
+WF_MUST_USE enum weft_err wf_loop_rewatch(struct wf_loop *l, struct wf_watch *w, uint32_t events);
+void wf_loop_unwatch(struct wf_loop *l, struct wf_watch *w);
+
+struct wf_loop_stats {
+    size_t mail_count, mail_bytes, mail_refused, timers;
+    uint64_t turns;
+};
+void wf_loop_get_stats(struct wf_loop *l, struct wf_loop_stats *ret);
+
+#endif
