@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+// Messages, NNG's errors in our words, and the options every socket gets.
+#include "sdk/net/net_int.h"
+
+#include <signal.h>
+#include <time.h>
+
+int64_t net_now_ms(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+void net_lock_init(pthread_mutex_t *mu, pthread_cond_t *cv)
+{
+    pthread_condattr_t a;
+
+    pthread_mutex_init(mu, NULL);
+    if (!cv)
+        return;
+    pthread_condattr_init(&a);
+    pthread_condattr_setclock(&a, CLOCK_MONOTONIC);
+    pthread_cond_init(cv, &a);
+    pthread_condattr_destroy(&a);
+}
+
+void net_lock_fini(pthread_mutex_t *mu, pthread_cond_t *cv)
+{
+    if (cv)
+        pthread_cond_destroy(cv);
+    pthread_mutex_destroy(mu);
+}
+
+enum weft_err net_thread(pthread_t *ret, void *(*main)(void *), void *arg)
+{
+    sigset_t all, old;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    int rv = pthread_create(ret, NULL, main, arg);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    return rv == 0 ? WEFT_OK : WEFT_E_NOMEM;
+}
+
+enum weft_err net_err(int nng_error)
+{
+    static const struct {
+        int nng;
+        enum weft_err ours;
+    } map[] = {
+        { 0, WEFT_OK },
+        { NNG_ENOMEM, WEFT_E_NOMEM },
+        { NNG_EBUSY, WEFT_E_BUSY },
+        { NNG_ETIMEDOUT, WEFT_E_TIMEOUT },
+        { NNG_ECONNREFUSED, WEFT_E_UNREACHABLE },
+        { NNG_EUNREACHABLE, WEFT_E_UNREACHABLE },
+        { NNG_ECLOSED, WEFT_E_CLOSED },
+        { NNG_ECONNSHUT, WEFT_E_CLOSED },
+        { NNG_ECONNABORTED, WEFT_E_CLOSED },
+        { NNG_ECONNRESET, WEFT_E_CLOSED },
+        { NNG_ECANCELED, WEFT_E_CANCELLED },
+        { NNG_EADDRINUSE, WEFT_E_IN_USE },
+        { NNG_EADDRINVAL, WEFT_E_SYNTAX },
+        { NNG_EINVAL, WEFT_E_SYNTAX },
+        { NNG_EPERM, WEFT_E_PERMISSION },
+        { NNG_ENOENT, WEFT_E_NOT_FOUND },
+        { NNG_EMSGSIZE, WEFT_E_TOO_BIG },
+        { NNG_EPROTO, WEFT_E_PROTOCOL },
+        { NNG_ENOSPC, WEFT_E_NOSPACE },
+        { NNG_ENOTSUP, WEFT_E_UNSUPPORTED },
+    };
+
+    for (size_t i = 0; i < WF_COUNT(map); i++)
+        if (map[i].nng == nng_error)
+            return map[i].ours;
+    return WEFT_E_IO;
+}
+
+enum weft_err wf_net_msg_new(size_t len, struct wf_net_msg **ret)
+{
+    nng_msg *m = NULL;
+    int rv = nng_msg_alloc(&m, len);
+
+    if (rv != 0)
+        return net_err(rv);
+    *ret = net_msg_in(m);
+    return WEFT_OK;
+}
+
+enum weft_err wf_net_msg_from(struct wf_bytes bytes, struct wf_net_msg **ret)
+{
+    struct wf_net_msg *m = NULL;
+    enum weft_err err = wf_net_msg_new(bytes.len, &m);
+
+    if (err)
+        return err;
+    if (bytes.len)
+        memcpy(wf_net_msg_ptr(m), bytes.ptr, bytes.len);
+    *ret = m;
+    return WEFT_OK;
+}
+
+uint8_t *wf_net_msg_ptr(struct wf_net_msg *m)
+{
+    return nng_msg_body(net_msg_out(m));
+}
+
+size_t wf_net_msg_len(const struct wf_net_msg *m)
+{
+    return nng_msg_len((const nng_msg *)m);
+}
+
+struct wf_bytes wf_net_msg_view(const struct wf_net_msg *m)
+{
+    // nng_msg_body is not const-correct; it only reads.
+    return wf_bytes(nng_msg_body((nng_msg *)(uintptr_t)m), wf_net_msg_len(m));
+}
+
+void wf_net_msg_shorten(struct wf_net_msg *m, size_t len)
+{
+    size_t have = wf_net_msg_len(m);
+
+    if (len < have)
+        (void)nng_msg_chop(net_msg_out(m), have - len);
+}
+
+void wf_net_msg_free(struct wf_net_msg *m)
+{
+    if (m)
+        nng_msg_free(net_msg_out(m));
+}
+
+enum weft_err net_socket_common(nng_socket s, size_t recv_max)
+{
+    // The limit counts what NNG itself puts before the bytes: the request id.
+    int rv = nng_socket_set_size(s, NNG_OPT_RECVMAXSZ, recv_max + 8);
+
+    if (rv == 0)
+        rv = nng_socket_set_bool(s, NNG_OPT_TCP_NODELAY, true);
+    if (rv == 0)
+        rv = nng_socket_set_bool(s, NNG_OPT_TCP_KEEPALIVE, true);
+    return net_err(rv);
+}
+
+enum weft_err net_socket_one_hop(nng_socket s)
+{
+    return net_err(nng_socket_set_int(s, NNG_OPT_MAXTTL, 1));
+}
+
+enum weft_err net_pipe_events(nng_socket s, nng_pipe_cb fn, void *arg)
+{
+    static const nng_pipe_ev events[] = { NNG_PIPE_EV_ADD_PRE, NNG_PIPE_EV_ADD_POST,
+        NNG_PIPE_EV_REM_POST };
+    int rv = 0;
+
+    for (size_t i = 0; i < WF_COUNT(events) && rv == 0; i++)
+        rv = nng_pipe_notify(s, events[i], fn, arg);
+    return net_err(rv);
+}
+
+const char *wf_net_library_version(void)
+{
+    return nng_version();
+}

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+// SUB: one receive at a time, without timeout, never cancelled: NNG 1.5 crashes in that race after hours (nanomsg/nng issues
+// 1523, 1682). The receive is woken by closing the socket. Reconnecting is left to NNG: frames are sealed and numbered, so
+// nothing here depends on the connection being the same.
+#include "sdk/net/net_int.h"
+
+#include <nng/protocol/pubsub0/sub.h>
+#include <stdlib.h>
+
+#define REDIAL_MS     100
+#define REDIAL_MAX_MS 5000
+
+struct wf_net_sub {
+    struct wf_net *net;
+    nng_socket sock;
+    nng_aio *aio;
+    pthread_mutex_t mu;
+    wf_net_post_fn post;
+    void *arg;
+    bool shut;
+    struct wf_net_sub_stats stats;
+    struct net_close close;
+};
+
+static void on_aio(void *arg)
+{
+    struct wf_net_sub *s = arg;
+    struct wf_net_event ev = { .what = WF_NET_FRAME };
+
+    if (nng_aio_result(s->aio) != 0)
+        return; // closed
+    ev.msg = net_msg_in(nng_aio_get_msg(s->aio));
+    ev.pipe = nng_msg_get_pipe(net_msg_out(ev.msg)).id;
+    nng_aio_set_msg(s->aio, NULL);
+    pthread_mutex_lock(&s->mu);
+    bool shut = s->shut;
+    bool taken = !shut && s->post(s->arg, &ev);
+    s->stats.frames += taken;
+    s->stats.no_room += !taken && !shut;
+    pthread_mutex_unlock(&s->mu);
+    if (!taken)
+        wf_net_msg_free(ev.msg);
+    if (!shut)
+        nng_recv_aio(s->sock, s->aio);
+}
+
+static void on_pipe(nng_pipe pipe, nng_pipe_ev nng_ev, void *arg)
+{
+    struct wf_net_sub *s = arg;
+    struct wf_net_event ev = { .what = nng_ev == NNG_PIPE_EV_ADD_POST ? WF_NET_UP : WF_NET_DOWN,
+        .pipe = (uint32_t)nng_pipe_id(pipe) };
+
+    if (nng_ev == NNG_PIPE_EV_ADD_PRE)
+        return;
+    if (ev.what == WF_NET_DOWN)
+        ev.err = WEFT_E_CLOSED;
+    pthread_mutex_lock(&s->mu);
+    if (!s->shut)
+        (void)s->post(s->arg, &ev);
+    pthread_mutex_unlock(&s->mu);
+}
+
+static void destroy(struct wf_net_sub *s)
+{
+    nng_aio_free(s->aio);
+    net_lock_fini(&s->mu, NULL);
+    free(s);
+}
+
+static void do_close(void *arg)
+{
+    struct wf_net_sub *s = arg;
+
+    nng_close(s->sock);
+    destroy(s);
+}
+
+void wf_net_sub_free(struct wf_net_sub *s)
+{
+    if (!s)
+        return;
+    pthread_mutex_lock(&s->mu);
+    s->shut = true;
+    pthread_mutex_unlock(&s->mu);
+    net_close_later(s->net, &s->close);
+}
+
+static enum weft_err set_options(struct wf_net_sub *s, const struct wf_net_sub_conf *conf)
+{
+    int buf = conf->recv_buf ? (int)conf->recv_buf : 256;
+    enum weft_err err = net_socket_common(s->sock, conf->recv_max ? conf->recv_max : WF_MAX_FRAME);
+
+    if (!err)
+        err = net_err(nng_socket_set_int(s->sock, NNG_OPT_RECVBUF, buf));
+    if (!err)
+        err = net_err(nng_socket_set_ms(s->sock, NNG_OPT_RECONNMINT, REDIAL_MS));
+    if (!err)
+        err = net_err(nng_socket_set_ms(s->sock, NNG_OPT_RECONNMAXT, REDIAL_MAX_MS));
+    if (!err) // one socket a product: everything on it is for us
+        err = net_err(nng_socket_set(s->sock, NNG_OPT_SUB_SUBSCRIBE, "", 0));
+    if (!err)
+        err = net_pipe_events(s->sock, on_pipe, s);
+    return err;
+}
+
+static enum weft_err open_socket(struct wf_net_sub *s, const struct wf_net_sub_conf *conf)
+{
+    struct net_where where;
+    enum weft_err err = net_where_parse(conf->where, &where);
+
+    if (err)
+        return err;
+    int rv = nng_sub0_open(&s->sock);
+    if (rv != 0)
+        return net_err(rv);
+    err = set_options(s, conf);
+    if (!err)
+        err = net_err(nng_dial(s->sock, where.url, NULL, NNG_FLAG_NONBLOCK));
+    if (err)
+        nng_close(s->sock);
+    return err;
+}
+
+enum weft_err wf_net_sub_new(
+    struct wf_net *net, const struct wf_net_sub_conf *conf, struct wf_net_sub **ret)
+{
+    struct wf_net_sub *s = calloc(1, sizeof *s);
+    enum weft_err err = WEFT_OK;
+
+    if (!s)
+        return WEFT_E_NOMEM;
+    net_lock_init(&s->mu, NULL);
+    s->net = net;
+    s->post = conf->post;
+    s->arg = conf->arg;
+    s->close = (struct net_close){ .fn = do_close, .arg = s, .what = "sub" };
+    err = net_err(nng_aio_alloc(&s->aio, on_aio, s));
+    if (err)
+        goto out;
+    err = open_socket(s, conf);
+    if (err)
+        goto out;
+    nng_recv_aio(s->sock, s->aio);
+    *ret = s;
+    s = NULL;
+out:
+    if (s)
+        destroy(s);
+    return err;
+}
+
+void wf_net_sub_get_stats(struct wf_net_sub *s, struct wf_net_sub_stats *ret)
+{
+    pthread_mutex_lock(&s->mu);
+    *ret = s->stats;
+    pthread_mutex_unlock(&s->mu);
+}
