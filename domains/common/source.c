@@ -1,0 +1,367 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "domains/common/source.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/signalfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "domains/common/bounds.h"
+#include "domains/common/rows.h"
+
+// What poll promises to take from a pipe without blocking once it says POLLOUT (pipe(7), PIPE_BUF).
+#define CHUNK 4096u
+
+// A reader gets a whole snapshot this often even where only changes are printed.
+#define FULL_EVERY_MS (6 * 3600 * 1000LL)
+
+struct options {
+    const struct wf_collector *collector;
+    unsigned every_s;
+    uint64_t count; // samples; 0 = until stopped
+    const char *root;
+    bool changes;
+};
+
+enum wake { WAKE_TIME, WAKE_STOP, WAKE_AGAIN };
+
+struct running {
+    const struct wf_source *source;
+    struct options options;
+    struct wf_collect collect;
+    struct wf_out rows[2]; // this sample's and the last one printed, in turn
+    unsigned turn;
+    bool has_last;
+    int64_t full_at_ms; // the next whole snapshot
+    struct wf_out lines;
+    char told[WF_PROBLEM_LEN]; // the problem last reported
+    int signals;
+};
+
+int wf_source_exit(enum weft_err err)
+{
+    switch (err) {
+    case WEFT_OK:
+        return 0;
+#define EXIT_ROW(name, number, status, text, doc)                                                  \
+    case WEFT_E_##name:                                                                            \
+        return status;
+        WEFT_ERR_TABLE(EXIT_ROW)
+#undef EXIT_ROW
+    }
+    return 70;
+}
+
+static int64_t clock_ms(clockid_t id)
+{
+    struct timespec ts;
+
+    clock_gettime(id, &ts);
+    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+__attribute__((format(printf, 2, 3))) static int usage_error(
+    const struct wf_source *s, const char *format, ...)
+{
+    va_list args;
+
+    fprintf(stderr, "%s: ", s->program);
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fprintf(stderr, "\nSee %s --help\n", s->program);
+    return wf_source_exit(WEFT_E_USAGE);
+}
+
+static void list(const struct wf_source *s)
+{
+    for (size_t i = 0; i < s->collector_count; i++) {
+        const struct wf_collector *c = &s->collectors[i];
+        printf("%-12s %-9s %5us  %-33s %s\n", c->name,
+            c->kind == WF_COLLECT_METRIC ? "metric" : "inventory", c->every_s, c->message, c->help);
+    }
+}
+
+static const struct wf_collector *find(const struct wf_source *s, const char *name)
+{
+    for (size_t i = 0; i < s->collector_count; i++)
+        if (strcmp(s->collectors[i].name, name) == 0)
+            return &s->collectors[i];
+    return NULL;
+}
+
+// "10", "10s", "5m", "1h"
+static bool parse_every(const char *text, unsigned *ret)
+{
+    struct wf_text t = wf_text(text);
+    unsigned factor = 1;
+    uint32_t v = 0;
+
+    if (t.len > 0 &&
+        (t.ptr[t.len - 1] == 's' || t.ptr[t.len - 1] == 'm' || t.ptr[t.len - 1] == 'h')) {
+        factor = t.ptr[t.len - 1] == 'm' ? 60 : t.ptr[t.len - 1] == 'h' ? 3600 : 1;
+        t.len--;
+    }
+    if (wf_text_u32(t, &v) || v == 0 || v > WF_HOST_MAX_EVERY_S / factor)
+        return false;
+    *ret = v * factor;
+    return true;
+}
+
+enum {
+    OPT_EVERY = 256,
+    OPT_ONCE,
+    OPT_COUNT,
+    OPT_ROOT,
+    OPT_CHANGES,
+    OPT_LIST,
+    OPT_HELP,
+    OPT_VERSION
+};
+
+static const struct option long_options[] = {
+    { "every", required_argument, NULL, OPT_EVERY },
+    { "once", no_argument, NULL, OPT_ONCE },
+    { "count", required_argument, NULL, OPT_COUNT },
+    { "root", required_argument, NULL, OPT_ROOT },
+    { "changes", no_argument, NULL, OPT_CHANGES },
+    { "list", no_argument, NULL, OPT_LIST },
+    { "help", no_argument, NULL, OPT_HELP },
+    { "version", no_argument, NULL, OPT_VERSION },
+    { NULL, 0, NULL, 0 },
+};
+
+// -1: go on; else the exit status.
+static int take_option(const struct wf_source *s, int option, struct options *o)
+{
+    switch (option) {
+    case OPT_EVERY:
+        if (!parse_every(optarg, &o->every_s))
+            return usage_error(s, "--every %s: not 1 to %u seconds (as in 10, 30s, 5m, 1h)", optarg,
+                WF_HOST_MAX_EVERY_S);
+        return -1;
+    case OPT_ONCE:
+        o->count = 1;
+        return -1;
+    case OPT_COUNT:
+        if (wf_text_u64(wf_text(optarg), &o->count) || o->count == 0)
+            return usage_error(s, "--count %s: not a number of samples", optarg);
+        return -1;
+    case OPT_ROOT:
+        // "/" is the running host, and paths are appended as they are.
+        o->root = strcmp(optarg, "/") == 0 ? "" : optarg;
+        return -1;
+    case OPT_CHANGES:
+        o->changes = true;
+        return -1;
+    case OPT_LIST:
+        list(s);
+        return 0;
+    case OPT_HELP:
+        fputs(s->usage, stdout);
+        return 0;
+    case OPT_VERSION:
+        printf("%s %s\n", s->program, WEFT_VERSION);
+        return 0;
+    default: // getopt has said what is wrong
+        fprintf(stderr, "See %s --help\n", s->program);
+        return wf_source_exit(WEFT_E_USAGE);
+    }
+}
+
+static int parse_options(const struct wf_source *s, int argc, char **argv, struct options *ret)
+{
+    struct options o = { .root = "" };
+
+    for (int option = getopt_long(argc, argv, "", long_options, NULL); option != -1;
+         option = getopt_long(argc, argv, "", long_options, NULL)) {
+        int status = take_option(s, option, &o);
+        if (status >= 0)
+            return status;
+    }
+    if (optind + 1 != argc)
+        return usage_error(s, optind == argc ? "no collector named" : "one collector at a time");
+    o.collector = find(s, argv[optind]);
+    if (!o.collector)
+        return usage_error(
+            s, "unknown collector \"%s\" (%s --list shows them)", argv[optind], s->program);
+    if (o.collector->kernel_only && o.root[0] != '\0')
+        return usage_error(
+            s, "%s asks the running kernel; --root has no meaning for it", o.collector->name);
+    if (o.collector->kind == WF_COLLECT_METRIC && o.changes)
+        return usage_error(s, "%s is a metric; --changes is for inventories", o.collector->name);
+    if (o.every_s == 0)
+        o.every_s = o.collector->every_s;
+    *ret = o;
+    return -1;
+}
+
+static enum wake on_signal(int signals)
+{
+    struct signalfd_siginfo info;
+
+    if (read(signals, &info, sizeof info) != (ssize_t)sizeof info)
+        return WAKE_STOP;
+    return info.ssi_signo == SIGHUP ? WAKE_AGAIN : WAKE_STOP;
+}
+
+// Waits for the time, a signal or the reader's going away, whichever is first.
+static enum wake wait_until(const struct running *r, int64_t at_ms)
+{
+    for (;;) {
+        int64_t left = at_ms - clock_ms(CLOCK_MONOTONIC);
+        struct pollfd p[2] = { { .fd = r->signals, .events = POLLIN },
+            { .fd = STDOUT_FILENO, .events = 0 } };
+        int ready = poll(p, 2, left > 0 ? (int)(left > 3600000 ? 3600000 : left) : 0);
+        if (ready < 0 && errno != EINTR)
+            return WAKE_STOP;
+        if (ready > 0)
+            return p[0].revents ? on_signal(r->signals) : WAKE_STOP;
+        if (left <= 0)
+            return WAKE_TIME;
+    }
+}
+
+// False when it is time to go: the reader has closed, or a signal came while it did not read.
+static bool print(const struct running *r, const struct wf_out *lines)
+{
+    size_t done = 0;
+
+    while (done < lines->len) {
+        struct pollfd p[2] = { { .fd = r->signals, .events = POLLIN },
+            { .fd = STDOUT_FILENO, .events = POLLOUT } };
+        if (poll(p, 2, -1) < 0 && errno != EINTR)
+            return false;
+        if (p[0].revents && on_signal(r->signals) == WAKE_STOP)
+            return false;
+        if (!(p[1].revents & (POLLOUT | POLLERR | POLLHUP)))
+            continue;
+        size_t left = lines->len - done;
+        ssize_t n = write(STDOUT_FILENO, lines->ptr + done, left < CHUNK ? left : CHUNK);
+        if (n < 0 && errno != EINTR && errno != EAGAIN)
+            return false;
+        done += n > 0 ? (size_t)n : 0;
+    }
+    return true;
+}
+
+// The lines for a sample, and which rows the next one is compared with.
+static enum weft_err render(struct running *r, int64_t now_ms)
+{
+    struct wf_out *now = &r->rows[r->turn], *last = &r->rows[1 - r->turn];
+    enum weft_err err = WEFT_OK;
+
+    wf_out_reset(&r->lines);
+    if (r->options.collector->kind == WF_COLLECT_METRIC)
+        return wf_rows_sample(now, r->collect.now_unix_ms, &r->lines);
+    wf_rows_sort(now);
+    if (r->options.changes && r->has_last && now_ms < r->full_at_ms)
+        return wf_rows_changes(last, now, r->collect.now_unix_ms, &r->lines);
+    err = wf_rows_snapshot(now, r->collect.now_unix_ms, &r->lines);
+    if (!err)
+        r->full_at_ms = now_ms + FULL_EVERY_MS;
+    return err;
+}
+
+// A problem that stays is told once.
+static void tell(struct running *r, enum weft_err err)
+{
+    const char *what = err ? r->collect.problem : "";
+
+    if (strcmp(r->told, what) == 0)
+        return;
+    if (err)
+        fprintf(stderr, "%s: %s: %s\n", r->source->program, r->options.collector->name, what);
+    else
+        fprintf(stderr, "%s: %s: works again\n", r->source->program, r->options.collector->name);
+    snprintf(r->told, sizeof r->told, "%s", what);
+}
+
+static enum weft_err sample(struct running *r)
+{
+    struct wf_out *now = &r->rows[r->turn];
+    struct wf_collect *c = &r->collect;
+
+    wf_out_reset(now);
+    c->out = now;
+    c->now_unix_ms = clock_ms(CLOCK_REALTIME);
+    c->problem[0] = '\0';
+    enum weft_err err = r->options.collector->collect(c);
+    if (!err)
+        err = render(r, clock_ms(CLOCK_MONOTONIC));
+    if (err && c->problem[0] == '\0')
+        wf_problem(c, err,
+            err == WEFT_E_TOO_BIG ? "more rows or longer ones than permitted" : "out of memory");
+    tell(r, err);
+    return err;
+}
+
+// The first failure ends the program: whoever started it sees the status and decides. Later ones are told and waited
+// out, as the rows printed so far are still true.
+static int loop(struct running *r)
+{
+    const int64_t every_ms = (int64_t)r->options.every_s * 1000;
+    int64_t next_ms = clock_ms(CLOCK_MONOTONIC);
+
+    for (uint64_t n = 1;; n++) {
+        enum weft_err err = sample(r);
+        if (err && (!r->has_last || n == r->options.count))
+            return wf_source_exit(err);
+        if (!err) {
+            if (!print(r, &r->lines))
+                return 0;
+            r->turn = 1 - r->turn;
+            r->has_last = true;
+        }
+        if (n == r->options.count)
+            return 0;
+        // Samples missed while the machine slept or the reader was slow are not made up for.
+        int64_t now_ms = clock_ms(CLOCK_MONOTONIC);
+        next_ms += every_ms * (now_ms > next_ms ? (now_ms - next_ms) / every_ms + 1 : 1);
+        enum wake wake = wait_until(r, next_ms);
+        if (wake == WAKE_STOP)
+            return 0;
+        if (wake == WAKE_AGAIN) {
+            r->full_at_ms = 0;
+            next_ms = clock_ms(CLOCK_MONOTONIC);
+        }
+    }
+}
+
+int wf_source_main(const struct wf_source *source, int argc, char **argv)
+{
+    struct running r = { .source = source };
+    sigset_t signals;
+
+    int status = parse_options(source, argc, argv, &r.options);
+    if (status >= 0)
+        return status;
+    signal(SIGPIPE, SIG_IGN);
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGHUP);
+    sigprocmask(SIG_BLOCK, &signals, NULL);
+    r.signals = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (r.signals < 0) {
+        fprintf(stderr, "%s: signalfd: %m\n", source->program);
+        return wf_source_exit(WEFT_E_IO);
+    }
+    r.collect.root = r.options.root;
+    status = loop(&r);
+    if (r.options.collector->forget)
+        r.options.collector->forget(r.collect.state);
+    else
+        free(r.collect.state);
+    wf_out_fini(&r.rows[0]);
+    wf_out_fini(&r.rows[1]);
+    wf_out_fini(&r.lines);
+    close(r.signals);
+    return status;
+}
