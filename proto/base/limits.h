@@ -70,9 +70,14 @@
 #define WF_MAX_SCHEMA_FIELDS   8192u // in all messages together
 #define WF_MAX_SCHEMA_ENUMS    4096u // values in all enums together
 #define WF_MAX_SCHEMA_METHODS  256u
+#define WF_MAX_SCHEMA_NAME     127u          // one identifier
+#define WF_MAX_SCHEMA_PATH     255u          // a full name or a file name
+#define WF_MAX_SCHEMA_TABLE    (8u * WF_MIB) // memory of a compiled schema
 #define WF_MAX_RECORD_DEPTH    64u
-#define WF_MAX_RECORD_ELEMENTS 65536u // fields and list elements visited in one record
-#define WF_MAX_UNPACK_FACTOR   64u    // memory of a decoded control document / its size
+#define WF_MAX_RECORD_ELEMENTS 65536u         // fields and list elements visited in one record
+#define WF_MAX_RECORD_SCRATCH  (16u * WF_MIB) // memory for reading one record
+#define WF_MAX_RECORD_PATH     16u            // parts of a dotted field path
+#define WF_MAX_UNPACK_FACTOR   64u            // memory of a decoded control document / its size
 #define WF_MAX_UNPACK          (16u * WF_MIB)
 #define WF_MAX_PB_DEPTH        16u // nesting of our own (not peers') message types
 #define WF_MAX_PB_TREE_DEPTH   64u // nesting of descriptor sets
