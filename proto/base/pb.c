@@ -115,14 +115,24 @@ static enum weft_err scan_message(
     return WEFT_OK;
 }
 
-static void *arena_alloc(void *arena, size_t size)
+// protobuf-c says only that it failed: why is remembered here.
+struct memory {
+    struct wf_arena *arena;
+    bool failed;
+};
+
+static void *arena_alloc(void *memory, size_t size)
 {
-    return wf_arena_alloc(arena, size);
+    struct memory *m = memory;
+    void *p = wf_arena_alloc(m->arena, size);
+
+    m->failed = m->failed || !p;
+    return p;
 }
 
-static void arena_free(void *arena, void *p)
+static void arena_free(void *memory, void *p)
 {
-    (void)arena;
+    (void)memory;
     (void)p;
 }
 
@@ -147,8 +157,9 @@ enum weft_err wf_pb_unpack(const ProtobufCMessageDescriptor *type, struct wf_byt
         .max_depth = rule == WF_PB_LENIENT ? WF_MAX_PB_TREE_DEPTH : WF_MAX_PB_DEPTH,
         .elements = WF_MAX_RECORD_ELEMENTS * 4,
     };
+    struct memory memory = { .arena = arena };
     ProtobufCAllocator allocator = {
-        .alloc = arena_alloc, .free = arena_free, .allocator_data = arena
+        .alloc = arena_alloc, .free = arena_free, .allocator_data = &memory
     };
     enum weft_err err = scan_message(&s, type, in, 1);
 
@@ -156,7 +167,7 @@ enum weft_err wf_pb_unpack(const ProtobufCMessageDescriptor *type, struct wf_byt
         return err;
     ProtobufCMessage *m = protobuf_c_message_unpack(type, &allocator, in.len, in.ptr);
     if (!m)
-        return arena->refused ? WEFT_E_BUDGET : WEFT_E_SYNTAX;
+        return memory.failed ? wf_arena_err(arena) : WEFT_E_SYNTAX;
     if (rule == WF_PB_CANONICAL) {
         err = check_canonical(m, in, arena);
         if (err)

@@ -7,6 +7,7 @@
 #define WF_SCHEMA_RECORD_H
 
 #include "proto/base/limits.h"
+#include "proto/schema/known.h"
 #include "proto/schema/schema.h"
 
 enum wf_record_what {
@@ -76,8 +77,12 @@ WF_MUST_USE enum weft_err wf_record_path_compile(const struct wf_schema_message 
 // given in several pieces is UNSUPPORTED. Same refusals as wf_record_read for the part that is read.
 WF_MUST_USE enum weft_err wf_record_get(const struct wf_record_path *path, struct wf_bytes record,
     struct wf_value *ret_value, bool *ret_present);
-// Unix milliseconds of a message's field of role timestamp (time_field); NOT_FOUND when it has none or it is absent.
+// The same for a path that ends at a google.protobuf.Timestamp or Duration (else TYPE), in pieces or not; zero when absent.
+WF_MUST_USE enum weft_err wf_record_get_moment(const struct wf_record_path *path,
+    struct wf_bytes record, struct wf_moment *ret_moment, bool *ret_present);
+// Unix microseconds of a message's field of role timestamp (time_field): a Timestamp, or an integer of unix milliseconds.
+// NOT_FOUND when the message has none or the record leaves it out, RANGE outside of years 1 to 9999.
 WF_MUST_USE enum weft_err wf_record_time(
-    const struct wf_schema_message *m, struct wf_bytes record, int64_t *ret_unix_ms);
+    const struct wf_schema_message *m, struct wf_bytes record, int64_t *ret_unix_us);
 
 #endif

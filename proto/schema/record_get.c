@@ -103,51 +103,70 @@ enum weft_err wf_record_get(const struct wf_record_path *path, struct wf_bytes r
     return WEFT_OK;
 }
 
-static enum weft_err get_one(
-    const struct wf_record_path *base, uint32_t field, struct wf_bytes record, struct wf_value *ret)
+// Seconds and nanos by paths of their own: so a Timestamp in several pieces is merged like any message.
+enum weft_err wf_record_get_moment(const struct wf_record_path *path, struct wf_bytes record,
+    struct wf_moment *ret_moment, bool *ret_present)
 {
-    struct wf_record_path path = *base;
+    const struct wf_schema_message *m = path->fields[path->count - 1]->message;
+    struct wf_record_path part = *path;
+    struct wf_value whole, seconds, nanos;
+    bool present = true;
 
-    path.fields[path.count] = &path.fields[path.count - 1]->message->fields[field];
-    path.count++;
-    return wf_record_get(&path, record, ret, NULL);
+    if (!m || (m->known != WF_KNOWN_TIMESTAMP && m->known != WF_KNOWN_DURATION))
+        return WEFT_E_TYPE;
+    if (part.count == WF_COUNT(part.fields))
+        return WEFT_E_TOO_DEEP;
+    enum weft_err err = wf_record_get(path, record, &whole, &present);
+    if (err && err != WEFT_E_UNSUPPORTED)
+        return err;
+    part.fields[part.count++] = &m->fields[0];
+    err = wf_record_get(&part, record, &seconds, NULL);
+    if (err)
+        return err;
+    part.fields[part.count - 1] = &m->fields[1];
+    err = wf_record_get(&part, record, &nanos, NULL);
+    if (err)
+        return err;
+    *ret_moment = (struct wf_moment){ seconds.i, (int32_t)nanos.i };
+    if (ret_present)
+        *ret_present = present;
+    return WEFT_OK;
 }
 
-static int64_t floor_div(int64_t a, int64_t b)
+// Unix milliseconds to microseconds, within the years that RFC 3339 has.
+static enum weft_err from_ms(const struct wf_value *v, int64_t *ret_unix_us)
 {
-    return a / b - (a % b < 0);
+    const int64_t min = WF_TIMESTAMP_MIN_S * 1000, max = WF_TIMESTAMP_MAX_S * 1000 + 999;
+
+    if (v->kind == WF_VALUE_UINT ? v->u > (uint64_t)max : v->i < min || v->i > max)
+        return WEFT_E_RANGE;
+    *ret_unix_us = (v->kind == WF_VALUE_UINT ? (int64_t)v->u : v->i) * 1000;
+    return WEFT_OK;
 }
 
 enum weft_err wf_record_time(
-    const struct wf_schema_message *m, struct wf_bytes record, int64_t *ret_unix_ms)
+    const struct wf_schema_message *m, struct wf_bytes record, int64_t *ret_unix_us)
 {
     struct wf_record_path path = { .message = m, .fields = { m->time_field }, .count = 1 };
-    struct wf_value seconds, nanos, v;
+    struct wf_moment t = { 0 };
+    struct wf_value v = { 0 };
     bool present = false;
+    enum weft_err err = WEFT_OK;
 
     if (!m->time_field)
         return WEFT_E_NOT_FOUND;
-    if (m->time_field->type != WF_TYPE_MESSAGE) {
-        enum weft_err err = wf_record_get(&path, record, &v, &present);
-        if (err)
-            return err;
-        if (!present || (v.kind == WF_VALUE_UINT && v.u > INT64_MAX))
-            return present ? WEFT_E_RANGE : WEFT_E_NOT_FOUND;
-        *ret_unix_ms = v.kind == WF_VALUE_UINT ? (int64_t)v.u : v.i;
-        return WEFT_OK;
-    }
-    enum weft_err err = wf_record_get(&path, record, &v, &present);
-    if (err && err != WEFT_E_UNSUPPORTED)
-        return err;
-    if (!err && !present)
-        return WEFT_E_NOT_FOUND;
-    err = get_one(&path, 0, record, &seconds);
-    if (!err)
-        err = get_one(&path, 1, record, &nanos);
+    if (m->time_field->type == WF_TYPE_MESSAGE)
+        err = wf_record_get_moment(&path, record, &t, &present);
+    else
+        err = wf_record_get(&path, record, &v, &present);
     if (err)
         return err;
-    if (seconds.i < WF_TIMESTAMP_MIN_S || seconds.i > WF_TIMESTAMP_MAX_S)
+    if (!present)
+        return WEFT_E_NOT_FOUND;
+    if (m->time_field->type != WF_TYPE_MESSAGE)
+        return from_ms(&v, ret_unix_us);
+    if (!wf_timestamp_is_valid(t))
         return WEFT_E_RANGE;
-    *ret_unix_ms = seconds.i * 1000 + floor_div(nanos.i, 1000000);
+    *ret_unix_us = t.seconds * 1000000 + t.nanos / 1000;
     return WEFT_OK;
 }
