@@ -1,0 +1,352 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the segments of a store tell the index. Closed ones come from their sidecars or a scan; the last is always
+// scanned: an unfinished tail is cut, damage in the middle stays and becomes a gap. A read error in the last segment fails
+// the open, because cutting there would destroy what a retry could still read.
+#include "node/log/log_priv.h"
+
+#define SIDECAR_MAX (256u * 1024u * 1024u)
+
+static enum weft_err take_heads(struct wf_log *log, bool oldest, const uint8_t *body, size_t len)
+{
+    for (; len >= WF_LOG_HEADS_ROW; body += WF_LOG_HEADS_ROW, len -= WF_LOG_HEADS_ROW) {
+        struct wf_hash id;
+        struct wf_product *p = NULL;
+        uint64_t head = wf_load_be64(body + WF_HASH_LEN);
+        uint64_t floor = wf_load_be64(body + WF_HASH_LEN + 8);
+        memcpy(id.b, body, WF_HASH_LEN);
+        enum weft_err err = wf_index_add(&log->index, &id, &p);
+        if (err)
+            return err;
+        wf_product_rewind(p, head); // what lies beyond was never acknowledged
+        p->head = head;
+        // Before the oldest segment there is nothing any more.
+        uint64_t least = oldest ? head : floor;
+        if (p->floor < least)
+            p->floor = least < head ? least : head;
+        p->fresh = false;
+    }
+    return WEFT_OK;
+}
+
+static enum weft_err take_data(
+    struct wf_log *log, struct wf_segment *s, const struct wf_seg_item *item, uint64_t at)
+{
+    struct wf_product *p = NULL;
+    struct wf_part *part = NULL;
+    enum weft_err err = wf_index_add(&log->index, &item->product, &p);
+
+    if (err)
+        return err;
+    if (!p->fresh && item->first < p->head) {
+        const struct wf_part *last = p->part_count ? p->parts[p->part_count - 1] : NULL;
+        if (last && last->segment == s)
+            return WEFT_OK; // no writer of ours does that
+        wf_product_rewind(p, item->first);
+    }
+    err = wf_part_reserve(p, s, &part);
+    if (err)
+        return err;
+    wf_part_add(part, item, at);
+    s->items++;
+    if (item->time_ms > s->time_ms)
+        s->time_ms = item->time_ms;
+    return WEFT_OK;
+}
+
+static enum weft_err take_item(struct wf_log *log, struct wf_segment *s,
+    const struct wf_seg_item *item, const uint8_t *body, uint64_t at)
+{
+    if (item->kind == WF_ITEM_HEADS)
+        return take_heads(log, s == log->segments[0], body, item->body_len);
+    if (item->kind == WF_ITEM_FLOOR) {
+        struct wf_product *p = wf_index_find(&log->index, &item->product);
+        if (p && p->floor < item->first)
+            p->floor = item->first < p->head ? item->first : p->head;
+        return WEFT_OK;
+    }
+    return item->kind <= WF_LOG_KIND_MAX ? take_data(log, s, item, at) : WEFT_OK;
+}
+
+// Offsets of an item whose body is damaged are used all the same, even when nothing of its product follows.
+static enum weft_err take_rotten(struct wf_log *log, const struct wf_seg_item *item)
+{
+    struct wf_product *p = NULL;
+    enum weft_err err;
+
+    if (item->kind > WF_LOG_KIND_MAX)
+        return WEFT_OK;
+    err = wf_index_add(&log->index, &item->product, &p);
+    if (err)
+        return err;
+    if (p->fresh)
+        p->floor = p->head = item->first;
+    p->fresh = false;
+    if (p->head < item->first + item->count)
+        p->head = item->first + item->count;
+    return WEFT_OK;
+}
+
+// ---- scanning --------------------------------------------------------------------------------------------------------
+
+struct scan {
+    struct wf_log *log;
+    struct wf_segment *s;
+    struct wf_buf bad; // struct bad each: damage since the last intact item
+    uint64_t intact;   // after the last intact item
+    bool damaged, has_heads;
+};
+struct bad {
+    struct wf_seg_item item;
+    uint64_t at, len;
+    bool has_item;
+};
+
+// The damage collected was in the middle, not an unfinished tail.
+static enum weft_err keep_bad(struct scan *c)
+{
+    for (size_t i = 0; i < c->bad.len / sizeof(struct bad); i++) {
+        struct bad b;
+        memcpy(&b, c->bad.ptr + i * sizeof b, sizeof b);
+        wf_log_note_at(c->log, WF_LOG_NOTE_DAMAGED, c->s, b.at, b.len);
+        c->damaged = true;
+        enum weft_err err = b.has_item ? take_rotten(c->log, &b.item) : WEFT_OK;
+        if (err)
+            return err;
+    }
+    c->bad.len = 0;
+    return WEFT_OK;
+}
+
+static enum weft_err scan_segment(struct scan *c, uint64_t limit)
+{
+    struct wf_seg_window w;
+    struct bad b = { 0 };
+    uint8_t *body = NULL;
+    uint64_t next = 0;
+
+    c->intact = limit < WF_SEG_DATA ? limit : WF_SEG_DATA;
+    wf_seg_window_init(&w, c->log->vfs, c->s->file, limit, &c->log->scratch);
+    for (uint64_t at = c->intact;; at = next) {
+        enum wf_seg_step step = WF_SEG_END;
+        enum weft_err err =
+            wf_seg_scan(&w, c->s->head.salt, at, true, &step, &b.item, &body, &next);
+        if (err || step == WF_SEG_END)
+            return err;
+        if (step == WF_SEG_ITEM) {
+            err = keep_bad(c);
+            if (!err)
+                err = take_item(c->log, c->s, &b.item, body, at);
+            c->has_heads = c->has_heads || b.item.kind == WF_ITEM_HEADS;
+            c->intact = next;
+        } else {
+            b.at = at;
+            b.len = next - at;
+            b.has_item = step == WF_SEG_ROTTEN;
+            err = wf_buf_append(&c->bad, wf_bytes(&b, sizeof b));
+        }
+        if (err)
+            return err;
+    }
+}
+
+static enum weft_err read_sidecar(
+    struct wf_log *log, const struct wf_segment *s, struct wf_buf *out, struct wf_sidecar *ret)
+{
+    const struct wf_vfs *vfs = log->vfs;
+    char path[WF_LOG_PATH];
+    uint64_t size = 0;
+    int file = -1;
+
+    wf_log_path(log, s->head.number, ".idx", path);
+    enum weft_err err = vfs->open(vfs->ctx, path, WF_VFS_READ, &file);
+    if (err)
+        return err;
+    err = vfs->size(vfs->ctx, file, &size);
+    if (!err && size > SIDECAR_MAX)
+        err = WEFT_E_DAMAGED;
+    if (!err)
+        err = wf_buf_reserve(out, (size_t)size + 1);
+    if (!err)
+        err = vfs->read(vfs->ctx, file, 0, out->ptr, (size_t)size, &out->len);
+    vfs->close(vfs->ctx, file);
+    return err ? err : wf_sidecar_take(wf_buf_view(out), s, ret);
+}
+
+// The table of heads of a segment that comes from its sidecar.
+static enum weft_err load_heads(struct wf_log *log, struct wf_segment *s)
+{
+    struct wf_seg_window w;
+    struct wf_seg_item item;
+    enum wf_seg_step step = WF_SEG_END;
+    uint8_t *body = NULL;
+    uint64_t next = 0;
+
+    wf_seg_window_init(&w, log->vfs, s->file, s->end, &log->scratch);
+    enum weft_err err =
+        wf_seg_scan(&w, s->head.salt, WF_SEG_DATA, true, &step, &item, &body, &next);
+    if (err == WEFT_E_IO || (!err && step != WF_SEG_ITEM)) {
+        wf_log_note_at(
+            log, WF_LOG_NOTE_DAMAGED, s, WF_SEG_DATA, next > WF_SEG_DATA ? next - WF_SEG_DATA : 0);
+        return WEFT_OK;
+    }
+    return err ? err : take_item(log, s, &item, body, WF_SEG_DATA);
+}
+
+// A closed segment: from its sidecar when that is current, else by scan.
+static enum weft_err load_closed(struct wf_log *log, struct wf_segment *s)
+{
+    struct scan c = { .log = log, .s = s };
+    struct wf_buf side_bytes = { 0 };
+    struct wf_sidecar side;
+    enum weft_err err = read_sidecar(log, s, &side_bytes, &side);
+
+    if (err == WEFT_E_NOMEM)
+        goto out;
+    if (!err && side.end == s->end) {
+        err = load_heads(log, s);
+        if (!err)
+            err = wf_sidecar_load(&side, &log->index, s);
+        goto out;
+    }
+    wf_log_note_at(log, WF_LOG_NOTE_INDEX, s, 0, 0);
+    err = scan_segment(&c, s->end);
+    if (err == WEFT_E_IO) {
+        wf_log_note_at(log, WF_LOG_NOTE_DAMAGED, s, c.intact, s->end - c.intact);
+        err = WEFT_OK;
+    }
+    if (!err)
+        err = keep_bad(&c);
+    if (!err)
+        wf_log_write_sidecar(log, s);
+out:
+    wf_buf_fini(&c.bad);
+    wf_buf_fini(&side_bytes);
+    return err;
+}
+
+// Where a closed segment ends by what the next one says; its file may be longer (unacknowledged bytes) or shorter.
+static void limit_closed(struct wf_log *log, struct wf_segment *s, const struct wf_segment *next)
+{
+    if (!next->readable || next->head.prev_number != s->head.number)
+        return;
+    if (next->head.prev_end > s->end)
+        wf_log_note_at(log, WF_LOG_NOTE_TRUNCATED, s, s->end, next->head.prev_end - s->end);
+    else
+        s->end = next->head.prev_end;
+}
+
+// ---- the last segment ------------------------------------------------------------------------------------------------
+
+// Reopens the file for writing, cuts the tail and syncs what will be served.
+static enum weft_err settle(struct wf_log *log, struct wf_segment *s, uint64_t size)
+{
+    const struct wf_vfs *vfs = log->vfs;
+    char path[WF_LOG_PATH];
+    int file = -1;
+
+    wf_log_path(log, s->head.number, ".seg", path);
+    enum weft_err err = vfs->open(vfs->ctx, path, WF_VFS_WRITE, &file);
+    if (err)
+        return err;
+    vfs->close(vfs->ctx, s->file);
+    s->file = file;
+    if (s->end < size) {
+        wf_log_note_at(log, WF_LOG_NOTE_TORN, s, s->end, size - s->end);
+        err = vfs->truncate(vfs->ctx, file, s->end);
+        if (err)
+            return err;
+    }
+    return vfs->sync(vfs->ctx, file);
+}
+
+// May new items follow in this segment?
+static bool can_go_on(struct wf_log *log, const struct wf_segment *s)
+{
+    const struct wf_log_conf *conf = &log->conf;
+
+    if (s->end >= conf->segment_bytes / 4 * 3)
+        return false;
+    if (!conf->storage_key)
+        return true;
+    return wf_seg_key(&s->head, conf->storage_key, log->key.ptr) == WEFT_OK;
+}
+
+static enum weft_err load_last(struct wf_log *log, struct wf_segment *s)
+{
+    struct scan c = { .log = log, .s = s };
+    struct wf_buf side_bytes = { 0 };
+    struct wf_sidecar side = { 0 };
+    char path[WF_LOG_PATH];
+    uint64_t size = s->end;
+    enum weft_err err = read_sidecar(log, s, &side_bytes, &side);
+
+    if (err == WEFT_E_NOMEM)
+        goto out;
+    bool closed = !err; // up to side.end everything was on the disk
+    err = scan_segment(&c, size);
+    s->end = c.intact;
+    if (!err && closed && c.intact < side.end) {
+        err = keep_bad(&c);
+        if (!err)
+            err = wf_sidecar_heads(&side, &log->index);
+        c.damaged = true;
+        if (size < side.end)
+            wf_log_note_at(log, WF_LOG_NOTE_TRUNCATED, s, size, side.end - size);
+        s->end = size;
+    }
+    if (!err)
+        err = settle(log, s, size);
+    if (err)
+        goto out;
+    if (c.damaged || !c.has_heads || !can_go_on(log, s)) {
+        wf_log_write_sidecar(log, s);
+        goto out;
+    }
+    wf_log_path(log, s->head.number, ".idx", path);
+    (void)log->vfs->unlink(
+        log->vfs->ctx, path); // it would be stale; should it stay, its end gives it away
+    log->active = s;
+    log->end = s->end;
+out:
+    wf_buf_fini(&c.bad);
+    wf_buf_fini(&side_bytes);
+    return err;
+}
+
+// Of a segment whose headers are gone, the sidecar still knows which offsets were used.
+static enum weft_err load_unreadable(struct wf_log *log, struct wf_segment *s)
+{
+    struct wf_buf side_bytes = { 0 };
+    struct wf_sidecar side;
+    enum weft_err err = read_sidecar(log, s, &side_bytes, &side);
+
+    if (!err)
+        err = wf_sidecar_heads(&side, &log->index);
+    wf_buf_fini(&side_bytes);
+    return err == WEFT_E_NOMEM ? err : WEFT_OK;
+}
+
+enum weft_err wf_log_load(struct wf_log *log, int64_t now_ms)
+{
+    for (size_t i = 0; i < log->segment_count; i++) {
+        struct wf_segment *s = log->segments[i];
+        const struct wf_segment *next = i + 1 < log->segment_count ? log->segments[i + 1] : NULL;
+        enum weft_err err = WEFT_OK;
+        s->time_ms = s->readable ? s->head.created_ms : now_ms;
+        if (next)
+            limit_closed(log, s, next);
+        if (s->readable)
+            err = next ? load_closed(log, s) : load_last(log, s);
+        else
+            err = load_unreadable(log, s);
+        if (err)
+            return err;
+        atomic_fetch_add(&log->bytes, s->end);
+        if (s == log->active || s->file < 0)
+            continue;
+        log->vfs->close(log->vfs->ctx, s->file); // readers open it when they need it
+        s->file = -1;
+        log->open_files--;
+    }
+    return WEFT_OK;
+}

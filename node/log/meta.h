@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+// Small named values beside a store (incarnation counters, marks, identities), each replaced as a whole: after a crash
+// either the old or the new bytes are there, never a mixture. A file's content is bound to its name by a hash.
+// Thread rule: one writer per name; no state.
+#ifndef WF_NODE_LOG_META_H
+#define WF_NODE_LOG_META_H
+
+#include "node/log/vfs.h"
+
+#define WF_MAX_META      (1u << 20) // bytes of one value
+#define WF_MAX_META_NAME 63u        // [a-z][a-z0-9-]*
+
+// Appends the value to ret. NOT_FOUND; DAMAGED when the bytes fail their hash (the file is left for inspection);
+// SYNTAX for a bad name; IO, PERMISSION, NOMEM.
+WF_MUST_USE enum weft_err wf_meta_get(
+    const struct wf_vfs *vfs, const char *dir, const char *name, struct wf_buf *ret);
+
+// Durable when it returns OK: temporary file, fdatasync, rename, fsync of the directory. After an error the old value
+// stands, or, when only the last step failed, the new one may. SYNTAX, TOO_BIG, NOSPACE, IO, PERMISSION, NOMEM.
+WF_MUST_USE enum weft_err wf_meta_put(
+    const struct wf_vfs *vfs, const char *dir, const char *name, struct wf_bytes value);
+
+#endif

@@ -1,0 +1,603 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/support/memdisk.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "tests/support/support.h"
+
+#define SECTOR    512u
+#define NAME_LEN  256u
+#define FILES_MAX 512u
+#define INODES    4096u
+
+enum state {
+    CLEAN,
+    DIRTY,
+    DROPPED
+}; // of a sector; dropped: a failed sync forgot it, reads still see it
+
+struct content {
+    uint8_t *ptr;
+    size_t len, cap;
+};
+
+struct inode {
+    char name[NAME_LEN], disk_name[NAME_LEN]; // now, and after a power loss; empty = none
+    struct inode *replaced_by;                // whose rename took our name
+    struct content now, disk;
+    uint8_t *states;
+    size_t states_cap;
+    bool is_dir, locked;
+    unsigned opens;
+};
+
+struct wf_memdisk {
+    pthread_mutex_t lock;
+    struct inode *inodes[INODES];
+    size_t inode_count;
+    struct inode *files[FILES_MAX]; // open files
+    bool holds_lock[FILES_MAX];
+    bool crashed;
+    long calls[WF_MEM_OPS], fail_from[WF_MEM_OPS], fail_times[WF_MEM_OPS];
+    enum weft_err fail_err[WF_MEM_OPS];
+    uint64_t capacity, used;
+    unsigned permille;
+    int64_t clock_us;
+};
+
+struct wf_memdisk *wf_memdisk_new(void)
+{
+    struct wf_memdisk *d = calloc(1, sizeof *d);
+
+    if (!d)
+        abort();
+    pthread_mutex_init(&d->lock, NULL);
+    d->capacity = UINT64_MAX;
+    d->permille = 900;
+    return d;
+}
+
+static void free_inode(struct inode *i)
+{
+    free(i->now.ptr);
+    free(i->disk.ptr);
+    free(i->states);
+    free(i);
+}
+
+void wf_memdisk_free(struct wf_memdisk *d)
+{
+    for (size_t i = 0; i < d->inode_count; i++)
+        free_inode(d->inodes[i]);
+    pthread_mutex_destroy(&d->lock);
+    free(d);
+}
+
+// Every operation begins here: counts it and says whether it is to fail.
+static enum weft_err enter(struct wf_memdisk *d, enum wf_memdisk_op op)
+{
+    pthread_mutex_lock(&d->lock);
+    long call = ++d->calls[op];
+    if (d->crashed)
+        return WEFT_E_IO;
+    if (d->fail_times[op] > 0 && call >= d->fail_from[op] &&
+        call < d->fail_from[op] + d->fail_times[op])
+        return d->fail_err[op];
+    return WEFT_OK;
+}
+
+static enum weft_err leave(struct wf_memdisk *d, enum weft_err err)
+{
+    pthread_mutex_unlock(&d->lock);
+    return err;
+}
+
+static struct inode *find(struct wf_memdisk *d, const char *path)
+{
+    for (size_t i = 0; i < d->inode_count; i++)
+        if (strcmp(d->inodes[i]->name, path) == 0)
+            return d->inodes[i];
+    return NULL;
+}
+
+static struct inode *make(struct wf_memdisk *d, const char *path)
+{
+    struct inode *i = d->inode_count < INODES ? calloc(1, sizeof *i) : NULL;
+
+    if (i) {
+        snprintf(i->name, NAME_LEN, "%s", path);
+        d->inodes[d->inode_count++] = i;
+    }
+    return i;
+}
+
+static struct inode *find_or_make(struct wf_memdisk *d, const char *path)
+{
+    struct inode *i = find(d, path);
+
+    return i ? i : make(d, path);
+}
+
+static bool resize(struct content *c, size_t len)
+{
+    if (len > c->cap) {
+        size_t cap = c->cap ? c->cap : SECTOR;
+        while (cap < len)
+            cap *= 2;
+        uint8_t *p = realloc(c->ptr, cap);
+        if (!p)
+            return false;
+        c->ptr = p;
+        c->cap = cap;
+    }
+    if (len > c->len)
+        memset(c->ptr + c->len, 0, len - c->len);
+    c->len = len;
+    return true;
+}
+
+// Room for content up to len in both images, so that syncing needs no memory.
+static bool prepare(struct inode *i, size_t len)
+{
+    size_t sectors = len / SECTOR + 1, disk_len = i->disk.len;
+
+    if (sectors > i->states_cap) {
+        uint8_t *p = realloc(i->states, sectors * 2);
+        if (!p)
+            return false;
+        memset(p + i->states_cap, CLEAN, sectors * 2 - i->states_cap);
+        i->states = p;
+        i->states_cap = sectors * 2;
+    }
+    if (len > i->disk.cap && !resize(&i->disk, len))
+        return false;
+    i->disk.len = disk_len;
+    return true;
+}
+
+static enum weft_err set_len(struct wf_memdisk *d, struct inode *i, size_t len)
+{
+    size_t before = i->now.len;
+
+    if (len > before && d->used + (len - before) > d->capacity)
+        return WEFT_E_NOSPACE;
+    if (!prepare(i, len) || !resize(&i->now, len))
+        return WEFT_E_NOMEM;
+    d->used += len - before;
+    return WEFT_OK;
+}
+
+static int new_file(struct wf_memdisk *d, struct inode *i)
+{
+    for (int f = 0; f < (int)FILES_MAX; f++)
+        if (!d->files[f]) {
+            d->files[f] = i;
+            i->opens++;
+            return f;
+        }
+    abort();
+}
+
+static enum weft_err mem_open(void *ctx, const char *path, enum wf_vfs_mode mode, int *ret_file)
+{
+    struct wf_memdisk *d = ctx;
+    enum weft_err err = enter(d, WF_MEM_OPEN);
+
+    if (err)
+        return leave(d, err);
+    struct inode *i = find(d, path);
+    if (i && mode == WF_VFS_CREATE)
+        return leave(d, WEFT_E_EXISTS);
+    if (!i && (mode == WF_VFS_READ || mode == WF_VFS_WRITE))
+        return leave(d, WEFT_E_NOT_FOUND);
+    if (!i)
+        i = make(d, path);
+    if (!i)
+        return leave(d, WEFT_E_NOMEM);
+    if (mode == WF_VFS_REPLACE)
+        err = set_len(d, i, 0);
+    if (!err)
+        *ret_file = new_file(d, i);
+    return leave(d, err);
+}
+
+static void mem_close(void *ctx, int file)
+{
+    struct wf_memdisk *d = ctx;
+
+    pthread_mutex_lock(&d->lock);
+    struct inode *i = d->files[file];
+    if (!i)
+        abort(); // closed twice
+    if (d->holds_lock[file])
+        i->locked = false;
+    d->holds_lock[file] = false;
+    d->files[file] = NULL;
+    if (--i->opens == 0 && !i->name[0])
+        d->used -= i->now.len;
+    pthread_mutex_unlock(&d->lock);
+}
+
+static enum weft_err store(
+    struct wf_memdisk *d, struct inode *i, uint64_t at, const uint8_t *p, size_t len)
+{
+    if (at + len > i->now.len) {
+        enum weft_err err = set_len(d, i, (size_t)at + len);
+        if (err)
+            return err;
+    }
+    if (len == 0)
+        return WEFT_OK;
+    memcpy(i->now.ptr + at, p, len);
+    for (size_t s = (size_t)at / SECTOR; s <= (at + len - 1) / SECTOR; s++)
+        i->states[s] = DIRTY;
+    return WEFT_OK;
+}
+
+static enum weft_err mem_write(
+    void *ctx, int file, uint64_t at, const struct iovec *parts, size_t count)
+{
+    struct wf_memdisk *d = ctx;
+    enum weft_err err = enter(d, WF_MEM_WRITE);
+    struct inode *i = d->files[file];
+
+    if (err && !d->crashed && count > 0)
+        (void)store(d, i, at, parts[0].iov_base, parts[0].iov_len / 2);
+    for (size_t k = 0; k < count && !err; k++) {
+        err = store(d, i, at, parts[k].iov_base, parts[k].iov_len);
+        at += parts[k].iov_len;
+    }
+    return leave(d, err);
+}
+
+static enum weft_err mem_sync(void *ctx, int file)
+{
+    struct wf_memdisk *d = ctx;
+    enum weft_err err = enter(d, WF_MEM_SYNC);
+    struct inode *i = d->files[file];
+
+    if (d->crashed)
+        return leave(d, err);
+    size_t disk_before = i->disk.len;
+    if (!err)
+        i->disk.len = i->now.len;
+    for (size_t s = 0; s * SECTOR < i->now.len; s++) {
+        size_t at = s * SECTOR, n = i->now.len - at < SECTOR ? i->now.len - at : SECTOR;
+        if (!err && i->states[s] == DIRTY)
+            memcpy(i->disk.ptr + at, i->now.ptr + at, n);
+        else if (!err && at + n > disk_before && i->states[s] == DROPPED)
+            memset(i->disk.ptr + at, 0, n);
+        if (i->states[s] == DIRTY)
+            i->states[s] = err ? DROPPED : CLEAN;
+    }
+    return leave(d, err);
+}
+
+static enum weft_err mem_read(
+    void *ctx, int file, uint64_t at, void *out, size_t len, size_t *ret_len)
+{
+    struct wf_memdisk *d = ctx;
+    enum weft_err err = enter(d, WF_MEM_READ);
+    const struct inode *i = d->files[file];
+
+    if (err)
+        return leave(d, err);
+    size_t n = at >= i->now.len ? 0 : i->now.len - (size_t)at;
+    if (n > len)
+        n = len;
+    if (n)
+        memcpy(out, i->now.ptr + at, n);
+    *ret_len = n;
+    return leave(d, WEFT_OK);
+}
+
+static enum weft_err mem_size(void *ctx, int file, uint64_t *ret_size)
+{
+    struct wf_memdisk *d = ctx;
+    enum weft_err err = enter(d, WF_MEM_SIZE);
+
+    if (!err)
+        *ret_size = d->files[file]->now.len;
+    return leave(d, err);
+}
+
+static enum weft_err mem_truncate(void *ctx, int file, uint64_t size)
+{
+    struct wf_memdisk *d = ctx;
+    enum weft_err err = enter(d, WF_MEM_TRUNCATE);
+
+    if (!err)
+        err = set_len(d, d->files[file], (size_t)size);
+    return leave(d, err);
+}
+
+static enum weft_err mem_rename(void *ctx, const char *from, const char *to)
+{
+    struct wf_memdisk *d = ctx;
+    enum weft_err err = enter(d, WF_MEM_RENAME);
+    struct inode *i = find(d, from), *old = find(d, to);
+
+    if (!err && !i)
+        err = WEFT_E_NOT_FOUND;
+    if (err)
+        return leave(d, err);
+    if (old) {
+        d->used -= old->opens == 0 ? old->now.len : 0;
+        old->name[0] = '\0';
+        old->replaced_by = i;
+    }
+    snprintf(i->name, NAME_LEN, "%s", to);
+    return leave(d, WEFT_OK);
+}
+
+static enum weft_err mem_unlink(void *ctx, const char *path)
+{
+    struct wf_memdisk *d = ctx;
+    enum weft_err err = enter(d, WF_MEM_UNLINK);
+    struct inode *i = find(d, path);
+
+    if (!err && !i)
+        err = WEFT_E_NOT_FOUND;
+    if (!err)
+        i->name[0] = '\0';
+    if (!err && i->opens == 0)
+        d->used -= i->now.len;
+    return leave(d, err);
+}
+
+static enum weft_err mem_mkdir(void *ctx, const char *path)
+{
+    struct wf_memdisk *d = ctx;
+    enum weft_err err = enter(d, WF_MEM_MKDIR);
+
+    if (!err && find(d, path))
+        err = WEFT_E_EXISTS;
+    if (err)
+        return leave(d, err);
+    struct inode *i = make(d, path);
+    if (i) {
+        i->is_dir = true;
+        snprintf(i->disk_name, NAME_LEN, "%s", path);
+    }
+    return leave(d, i ? WEFT_OK : WEFT_E_NOMEM);
+}
+
+static bool is_in(const char *path, const char *dir)
+{
+    size_t n = strlen(dir);
+
+    return strncmp(path, dir, n) == 0 && path[n] == '/' && !strchr(path + n + 1, '/');
+}
+
+static enum weft_err mem_list(void *ctx, const char *dir, wf_vfs_name_fn fn, void *arg)
+{
+    struct wf_memdisk *d = ctx;
+    enum weft_err err = leave(d, enter(d, WF_MEM_LIST));
+
+    for (size_t i = 0; i < d->inode_count && !err; i++)
+        if (is_in(d->inodes[i]->name, dir))
+            err = fn(arg, d->inodes[i]->name + strlen(dir) + 1);
+    return err;
+}
+
+static enum weft_err mem_sync_dir(void *ctx, const char *dir)
+{
+    struct wf_memdisk *d = ctx;
+    enum weft_err err = enter(d, WF_MEM_SYNC_DIR);
+
+    for (size_t k = 0; k < d->inode_count && !err; k++) {
+        struct inode *i = d->inodes[k];
+        if (!is_in(i->name, dir) && !is_in(i->disk_name, dir))
+            continue;
+        memcpy(i->disk_name, i->name, NAME_LEN);
+        i->replaced_by = NULL;
+    }
+    return leave(d, err);
+}
+
+static enum weft_err mem_space(void *ctx, const char *dir, uint64_t *ret_free, uint64_t *ret_total)
+{
+    struct wf_memdisk *d = ctx;
+    enum weft_err err = enter(d, WF_MEM_SPACE);
+
+    (void)dir;
+    if (!err) {
+        *ret_total = 1000000000;
+        *ret_free = 1000000 * (uint64_t)d->permille;
+    }
+    return leave(d, err);
+}
+
+static enum weft_err mem_lock(void *ctx, const char *path, int *ret_file)
+{
+    struct wf_memdisk *d = ctx;
+    enum weft_err err = enter(d, WF_MEM_LOCK);
+    struct inode *i = err ? NULL : find_or_make(d, path);
+
+    if (err || !i || i->locked)
+        return leave(d, err ? err : i ? WEFT_E_IN_USE : WEFT_E_NOMEM);
+    *ret_file = new_file(d, i);
+    i->locked = d->holds_lock[*ret_file] = true;
+    return leave(d, WEFT_OK);
+}
+
+static int64_t mem_mono_us(void *ctx)
+{
+    struct wf_memdisk *d = ctx;
+
+    pthread_mutex_lock(&d->lock);
+    int64_t now = ++d->clock_us;
+    pthread_mutex_unlock(&d->lock);
+    return now;
+}
+
+struct wf_vfs wf_memdisk_vfs(struct wf_memdisk *d)
+{
+    return (struct wf_vfs){ .ctx = d,
+        .open = mem_open,
+        .close = mem_close,
+        .write = mem_write,
+        .sync = mem_sync,
+        .read = mem_read,
+        .size = mem_size,
+        .truncate = mem_truncate,
+        .rename = mem_rename,
+        .unlink = mem_unlink,
+        .mkdir = mem_mkdir,
+        .list = mem_list,
+        .sync_dir = mem_sync_dir,
+        .space = mem_space,
+        .lock = mem_lock,
+        .mono_us = mem_mono_us };
+}
+
+void wf_memdisk_fail(
+    struct wf_memdisk *d, enum wf_memdisk_op op, long nth, long times, enum weft_err err)
+{
+    d->fail_from[op] = d->calls[op] + nth;
+    d->fail_times[op] = times;
+    d->fail_err[op] = err;
+}
+
+long wf_memdisk_calls(struct wf_memdisk *d, enum wf_memdisk_op op)
+{
+    return d->calls[op];
+}
+
+void wf_memdisk_capacity(struct wf_memdisk *d, uint64_t bytes)
+{
+    d->capacity = bytes;
+}
+
+void wf_memdisk_free_permille(struct wf_memdisk *d, unsigned permille)
+{
+    d->permille = permille;
+}
+
+void wf_memdisk_crash(struct wf_memdisk *d)
+{
+    d->crashed = true;
+}
+
+// ---- power loss --------------------------------------------------------------------------------------------------------
+
+// What the disk has of one file: each sector not synced is old, new, or new up to some byte.
+static void lose(struct inode *i, uint64_t *seed)
+{
+    size_t len = i->disk.len;
+
+    if (i->now.len > len) // how much of the growth the file system had recorded
+        len += (size_t)(wf_test_rand(seed) % (i->now.len - len + 1));
+    else if (i->now.len < len && wf_test_rand(seed) % 2)
+        len = i->now.len;
+    size_t before = i->disk.len;
+    if (!prepare(i, len) || !resize(&i->disk, len))
+        abort();
+    if (len > before)
+        memset(i->disk.ptr + before, 0, len - before);
+    for (size_t s = 0; s * SECTOR < len; s++) {
+        size_t at = s * SECTOR, n = len - at < SECTOR ? len - at : SECTOR;
+        if (i->states[s] != DIRTY || at >= i->now.len)
+            continue;
+        if (n > i->now.len - at)
+            n = i->now.len - at;
+        uint64_t fate = wf_test_rand(seed) % 3; // old, torn, new
+        if (fate > 0)
+            memcpy(i->disk.ptr + at, i->now.ptr + at,
+                fate == 1 ? (size_t)(wf_test_rand(seed) % n) : n);
+    }
+    if (!resize(&i->now, len))
+        abort();
+    if (len)
+        memcpy(i->now.ptr, i->disk.ptr, len);
+    memset(i->states, CLEAN, i->states_cap);
+}
+
+// Names changed since the directory was synced are the old or the new one; a replaced file comes back when its
+// replacement is not there.
+static void lose_name(struct inode *i, uint64_t *seed)
+{
+    if (!i->replaced_by && strcmp(i->name, i->disk_name) != 0 && wf_test_rand(seed) % 2)
+        memcpy(i->name, i->disk_name, NAME_LEN);
+}
+
+static void restore_replaced(struct inode *i)
+{
+    if (i->replaced_by && strcmp(i->replaced_by->name, i->disk_name) != 0)
+        memcpy(i->name, i->disk_name, NAME_LEN);
+    i->replaced_by = NULL;
+}
+
+void wf_memdisk_restart(struct wf_memdisk *d, bool power, uint64_t *seed)
+{
+    for (size_t k = 0; k < d->inode_count && power; k++)
+        lose_name(d->inodes[k], seed);
+    for (size_t k = 0; k < d->inode_count && power; k++)
+        restore_replaced(d->inodes[k]);
+    d->used = 0;
+    for (size_t k = 0; k < d->inode_count;) {
+        struct inode *i = d->inodes[k];
+        if (i->opens > 0)
+            abort(); // everything is closed by now
+        if (power && !i->is_dir)
+            lose(i, seed);
+        if (power)
+            memcpy(i->disk_name, i->name, NAME_LEN);
+        if (i->name[0] || (!power && i->disk_name[0])) {
+            d->used += i->now.len;
+            k++;
+            continue;
+        }
+        free_inode(i);
+        d->inodes[k] = d->inodes[--d->inode_count];
+    }
+    memset(d->fail_times, 0, sizeof d->fail_times);
+    d->crashed = false;
+}
+
+// ---- looking and meddling ----------------------------------------------------------------------------------------------
+
+uint8_t *wf_memdisk_file(struct wf_memdisk *d, const char *path, size_t *ret_len)
+{
+    struct inode *i = find(d, path);
+
+    if (!i)
+        return NULL;
+    *ret_len = i->now.len;
+    return i->now.ptr;
+}
+
+const char *wf_memdisk_name(struct wf_memdisk *d, size_t i, const char *suffix)
+{
+    for (size_t k = 0; k < d->inode_count; k++) {
+        const char *name = d->inodes[k]->name;
+        size_t n = strlen(name), m = strlen(suffix);
+        if (n >= m && strcmp(name + n - m, suffix) == 0 && i-- == 0)
+            return name;
+    }
+    return NULL;
+}
+
+void wf_memdisk_cut(struct wf_memdisk *d, const char *path, size_t len)
+{
+    struct inode *i = find(d, path);
+
+    if (!i || len > i->now.len)
+        abort();
+    d->used -= i->now.len - len;
+    i->now.len = len;
+}
+
+void wf_memdisk_put(struct wf_memdisk *d, const char *path, struct wf_bytes content)
+{
+    struct inode *i = find_or_make(d, path);
+
+    if (!i || set_len(d, i, 0) || store(d, i, 0, content.ptr, content.len))
+        abort();
+    memcpy(i->disk.ptr, i->now.ptr, i->now.len);
+    i->disk.len = i->now.len;
+    memset(i->states, CLEAN, i->states_cap);
+    memcpy(i->disk_name, i->name, NAME_LEN);
+}
