@@ -192,8 +192,7 @@ static enum weft_err mem_open(void *ctx, const char *path, enum wf_vfs_mode mode
         return leave(d, WEFT_E_EXISTS);
     if (!i && (mode == WF_VFS_READ || mode == WF_VFS_WRITE))
         return leave(d, WEFT_E_NOT_FOUND);
-    if (!i)
-        i = make(d, path);
+    i = i ? i : make(d, path);
     if (!i)
         return leave(d, WEFT_E_NOMEM);
     if (mode == WF_VFS_REPLACE)
@@ -357,11 +356,11 @@ static enum weft_err mem_mkdir(void *ctx, const char *path)
     if (err)
         return leave(d, err);
     struct inode *i = make(d, path);
-    if (i) {
-        i->is_dir = true;
-        snprintf(i->disk_name, NAME_LEN, "%s", path);
-    }
-    return leave(d, i ? WEFT_OK : WEFT_E_NOMEM);
+    if (!i)
+        return leave(d, WEFT_E_NOMEM);
+    i->is_dir = true;
+    memcpy(i->disk_name, i->name, NAME_LEN);
+    return leave(d, WEFT_OK);
 }
 
 static bool is_in(const char *path, const char *dir)
@@ -563,10 +562,8 @@ uint8_t *wf_memdisk_file(struct wf_memdisk *d, const char *path, size_t *ret_len
 {
     struct inode *i = find(d, path);
 
-    if (!i)
-        return NULL;
-    *ret_len = i->now.len;
-    return i->now.ptr;
+    *ret_len = i ? i->now.len : 0;
+    return i ? i->now.ptr : NULL;
 }
 
 const char *wf_memdisk_name(struct wf_memdisk *d, size_t i, const char *suffix)
