@@ -22,7 +22,15 @@
 #define WF_MAX_CHARTER_RUN 1024u // charter versions walked in one update
 #define WF_MAX_CERT        (4u * WF_KIB)
 #define WF_MAX_CHAIN       2u  // issuer certificate, subject certificate
+#define WF_MAX_TICKET      (8u * WF_KIB)
+#define WF_MAX_KEY_FILE    256u
 #define WF_MAX_PATTERNS    64u // product patterns of a certificate or block
+
+// Times in signed documents are unix ms from 0 to the end of the year 9999, so that sums with them never overflow.
+#define WF_MAX_TIME_MS       253402300799999ll
+#define WF_MAX_ENTRY_LIFE_MS (90ll * 86400000) // of a registry document, from its signing on
+#define WF_RENEW_GRACE_MS    (30ll * 86400000) // an expired certificate may still renew itself
+#define WF_MAX_LIST_AGE_MS   (24ll * 3600000)  // nothing is decided on an older revocation list
 
 // Capability tokens (DESIGN 5)
 #define WF_MAX_TOKEN        (4u * WF_KIB)

@@ -28,28 +28,31 @@ struct wf_charter {
     struct wf_arena arena;
 };
 
-// Structure and rules that need no predecessor: k > n/2 (QUORUM), sorted unique members, limits, canonical. No signature is
-// judged: see the two functions below. Used to show a proposal.
+// Structure and rules that need no predecessor: k > n/2 (QUORUM), members sorted (ORDER) with a key each (KEY), limits, canonical.
+// No signature is judged: see the two functions below. Used to show a proposal.
 WF_MUST_USE enum weft_err wf_charter_read(struct wf_bytes raw, struct wf_charter **ret);
 void wf_charter_free(struct wf_charter *c);
 
-// Version 1, signed by every member's root key; mesh id must equal `expect` unless that is NULL. QUORUM, WRONG_MESH, CHARTER_ORDER.
+// Version 1, signed by every member's root key and nobody else; mesh id must equal `expect` unless that is NULL. QUORUM, WRONG_MESH,
+// CHARTER_ORDER, UNKNOWN_KEY (a signer who is no member), SIGNATURE.
 WF_MUST_USE enum weft_err wf_charter_open_genesis(
     struct wf_bytes raw, const struct wf_hash *expect, struct wf_charter **ret);
 // The successor of `current`: version + 1, previous == current's id, same mesh id, quorum of current's members AND quorum of its own
-// members have signed (a key counts once). CHARTER_ORDER, QUORUM, WRONG_MESH; FORK when version equals current's, id differs and it is
-// itself a valid successor of `before` (may be NULL: then not judged).
+// members have signed (a key counts once), and nobody else. CHARTER_ORDER, QUORUM, WRONG_MESH, UNKNOWN_KEY, SIGNATURE. One that arrives
+// beside a successor already accepted is CHARTER_ORDER here; ask wf_charter_is_fork with the predecessor.
 WF_MUST_USE enum weft_err wf_charter_open_next(
     struct wf_bytes raw, const struct wf_charter *current, struct wf_charter **ret);
-// Are these two different valid successors of `before`? (proof of a fork)
+// Are these two different valid successors of `before`? (proof of a fork; false also when memory runs out)
 bool wf_charter_is_fork(const struct wf_charter *before, struct wf_bytes a, struct wf_bytes b);
 
-// Building. fields: mesh, version, previous, members, quorum, policy, times; mesh_id for version > 1. The body is unsigned;
-// wf_charter_sign makes the first signature or adds one.
+// Building. fields: mesh, version, members (sorted here), quorum, policy, times; mesh_id and previous for version > 1. The body is unsigned;
+// wf_charter_sign makes the first signature or adds one (any key: old members sign too). Both give a new buffer and refuse what
+// wf_charter_read refuses.
 WF_MUST_USE enum weft_err wf_charter_body(const struct wf_charter *fields, struct wf_buf *ret_body);
 WF_MUST_USE enum weft_err wf_charter_sign(struct wf_bytes body_or_envelope, bool is_envelope,
     const struct wf_secret *root, struct wf_buf *ret_envelope);
-// How many members of `c` have a valid signature on it, and which are missing (indices into c->members, may be NULL).
+// How many members of `c` have a valid signature on the charter envelope `raw`, which may be c's or a proposal to succeed it; and which
+// (one flag a member, may be NULL). 0 when it can't be read.
 size_t wf_charter_signed_count(
     const struct wf_charter *c, struct wf_bytes raw, bool *ret_signed_by_member);
 

@@ -45,12 +45,12 @@ enum wf_usage {
 uint32_t wf_usages_of(enum wf_identity_kind kind);
 
 #define WF_MAX_CERT_PATTERNS 16u
-struct wf_cert {
+struct wf_cert { // as opened; plain values
     struct wf_hash id;
     struct wf_name domain, subject;
     enum wf_identity_kind kind;
     struct wf_sign_pub sign_key, signer;
-    struct wf_dh_pub dh_key;
+    struct wf_dh_pub dh_key; // zero for an issuer
     uint64_t serial;
     uint32_t usages;
     int64_t not_before_ms, not_after_ms; // [not before, not after)
@@ -58,9 +58,11 @@ struct wf_cert {
     struct wf_pattern patterns[WF_MAX_CERT_PATTERNS];
 };
 
-// Verifies the signature, decodes and checks every field. Says nothing of who the signer is.
+// Verifies the signature, decodes and checks every field: usages within the kind (PURPOSE), patterns only with the batch usage,
+// an issuer has no Noise key and everybody else has one, not before < not after (RANGE). Says nothing of who the signer is.
 WF_MUST_USE enum weft_err wf_cert_open(struct wf_bytes raw, struct wf_cert *ret);
-// Signs a certificate; id and signer are filled from the key. Envelope appended to out.
+// Signs a certificate; id and signer are filled from the key, an issuer's dh_key is ignored. Envelope appended to out; the
+// refusals of wf_cert_open.
 WF_MUST_USE enum weft_err wf_cert_issue(
     const struct wf_cert *fields, const struct wf_secret *signer, struct wf_buf *out);
 
@@ -79,10 +81,15 @@ struct wf_identity { // a verified chain
 };
 struct wf_charter;
 enum wf_chain_flags { WF_CHAIN_STRICT = 0, WF_CHAIN_ALLOW_EXPIRED = 1 };
-// Leads to a root key of a member of the charter: domain equal on both, issuer kind and usage right, patterns and usages of the
-// subject within its kind, times valid at now with the clock tolerance. Refuses CHAIN, EXPIRED, NOT_YET, WRONG_DOMAIN, PURPOSE.
+// Leads to the root key of a member of the charter: domain equal on both, issuer kind and usage right, both valid at now with
+// the clock tolerance; with ALLOW_EXPIRED (for `renew` alone) up to WF_RENEW_GRACE_MS later. Refuses CHAIN, EXPIRED, NOT_YET,
+// WRONG_DOMAIN, PURPOSE, and what wf_cert_open refuses. To judge an old document, pass the time it was signed.
 WF_MUST_USE enum weft_err wf_chain_verify(struct wf_bytes chain, const struct wf_charter *charter,
     int64_t now_unix_ms, unsigned flags, struct wf_identity *ret);
+// Does this issuer's certificate lead to its domain's root in the charter, may it sign documents of this usage, and was it
+// valid at that time? (tokens, homes, revocation lists carry their issuer's certificate) CHAIN, PURPOSE, NOT_YET, EXPIRED.
+WF_MUST_USE enum weft_err wf_issuer_verify(const struct wf_cert *issuer,
+    const struct wf_charter *charter, enum wf_usage usage, int64_t at_unix_ms);
 // May this certificate publish the product?
 bool wf_cert_may_publish(const struct wf_cert *c, const char *product);
 
@@ -134,33 +141,39 @@ WF_MUST_USE enum weft_err wf_id_print(
 WF_MUST_USE enum weft_err wf_id_parse(
     struct wf_bytes text, struct wf_sign_pub *ret_sign, struct wf_dh_pub *ret_dh);
 
-// Key files: "WEFTKEY1" || kind byte || public keys || either plain secret or argon2id-sealed secret. Content only, no I/O;
-// the file is written by the caller with mode 0600 and never overwritten. Kinds: 'S' signing, 'D' Noise, 'N' both (an identity).
+// Key files: content only, no I/O (layout: docs/protocol/identity.md); the file is written by the caller with mode 0600 and never
+// overwritten. Kinds: 'S' signing, 'D' Noise, 'N' both (an identity).
 struct wf_keys {
     struct wf_secret sign, dh; // either may be absent (ptr NULL)
     struct wf_sign_pub sign_pub;
     struct wf_dh_pub dh_pub;
 };
 void wf_keys_fini(struct wf_keys *k);
-// Fresh keys; what: 'S', 'D' or 'N'.
+// Fresh keys; what: 'S', 'D' or 'N' (TYPE otherwise).
 WF_MUST_USE enum weft_err wf_keys_new(char what, struct wf_keys *ret);
-// passphrase.len == 0: not sealed.
+// Appends a key file to out, which then holds secrets unless sealed: wipe it. passphrase.len == 0: not sealed. TYPE without any key.
 WF_MUST_USE enum weft_err wf_keys_pack(
     const struct wf_keys *k, struct wf_bytes passphrase, struct wf_buf *out);
-// PASSPHRASE when it does not open (or one is needed and none was given).
+// The same with salt and nonce handed in (never use a pair twice).
+#define WF_KEYS_ENTROPY 40u
+WF_MUST_USE enum weft_err wf_keys_pack_with(const struct wf_keys *k, struct wf_bytes passphrase,
+    const uint8_t entropy[WF_KEYS_ENTROPY], struct wf_buf *out);
+// PASSPHRASE when it does not open (or one is needed and none was given); SYNTAX (no key file), VERSION, TYPE, TRUNCATED, TRAILING,
+// KEY (the public keys are not those of the secrets). A passphrase for a file that is not sealed is ignored.
 WF_MUST_USE enum weft_err wf_keys_unpack(
     struct wf_bytes file, struct wf_bytes passphrase, struct wf_keys *ret);
 bool wf_keys_need_passphrase(struct wf_bytes file);
 
-// Revocation lists. A list is a heap object; ids and keys are sorted.
+// Revocation lists. A list is one heap object; ids and keys are strictly ascending, so that looking one up is a binary search.
 struct wf_revocations {
     struct wf_hash id, mesh_id;
     struct wf_name domain;
-    uint64_t version;
+    uint64_t version; // strictly increasing, at most issued_ms: a stolen key can't use them up
     int64_t issued_ms;
     struct wf_sign_pub signer;
-    struct wf_cert issuer;    // from the list itself; judged by wf_revocations_verify
-    struct wf_bytes issuer_raw; // the certificate's envelope
+    struct wf_bytes
+        issuer_raw;        // the issuer's certificate envelope; after opening a view into the list
+    struct wf_cert issuer; // opened from it; not read when signing
     size_t token_count, holder_count, origin_count;
     struct wf_revoked_token {
         struct wf_hash id;
@@ -170,16 +183,27 @@ struct wf_revocations {
         struct wf_sign_pub key;
         int64_t at_ms; // holders: before; origins: from
     } * holders, *origins;
+    struct wf_arena arena;
 };
+// Signature, canonical form, limits (TOO_BIG over WF_MAX_REVOCATIONS), order (ORDER), the issuer's certificate inside is the signer's
+// (CHAIN) and of the same domain (WRONG_DOMAIN). Whether that issuer belongs to a member: wf_revocations_verify.
 WF_MUST_USE enum weft_err wf_revocations_open(struct wf_bytes raw, struct wf_revocations **ret);
+// The list's mesh is the charter's (WRONG_MESH), it is not from the future (FUTURE), and its issuer led to the domain's root when it was
+// issued (wf_issuer_verify). Its age is the decider's question: wf_token_decide.
+WF_MUST_USE enum weft_err wf_revocations_verify(
+    const struct wf_revocations *r, const struct wf_charter *charter, int64_t now_unix_ms);
+// Signs fields (id, signer, issuer and arena are not read); arrays must be sorted. Envelope appended to out.
 WF_MUST_USE enum weft_err wf_revocations_sign(
     const struct wf_revocations *fields, const struct wf_secret *issuer, struct wf_buf *out);
 // The signer is an issuer of the list's domain under this charter.
-WF_MUST_USE enum weft_err wf_revocations_verify(const struct wf_revocations *r, const struct wf_charter *charter, int64_t now_unix_ms);
+WF_MUST_USE enum weft_err wf_revocations_verify(
+    const struct wf_revocations *r, const struct wf_charter *charter, int64_t now_unix_ms);
 void wf_revocations_free(struct wf_revocations *r);
 bool wf_revocations_has_token(const struct wf_revocations *r, const struct wf_hash *id);
+// Is a token issued then to this holder void?
 bool wf_revocations_has_holder(
     const struct wf_revocations *r, const struct wf_sign_pub *key, int64_t issued_ms);
+// Is what this key did at that time refused?
 bool wf_revocations_has_origin(
     const struct wf_revocations *r, const struct wf_sign_pub *key, int64_t at_ms);
 
