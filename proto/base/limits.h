@@ -26,8 +26,7 @@
 #define WF_MAX_KEY_FILE    256u
 #define WF_MAX_PATTERNS    64u // product patterns of a certificate or block
 
-// Times in signed documents are unix ms from 0 to the end of the year 9999, so that sums with them never overflow.
-#define WF_MAX_TIME_MS       253402300799999ll
+// Times of signed documents are unix ms from 0 to WF_MAX_TIME_MS, so that sums with them never overflow.
 #define WF_MAX_ENTRY_LIFE_MS (90ll * 86400000) // of a registry document, from its signing on
 #define WF_RENEW_GRACE_MS    (30ll * 86400000) // an expired certificate may still renew itself
 #define WF_MAX_LIST_AGE_MS   (24ll * 3600000)  // nothing is decided on an older revocation list

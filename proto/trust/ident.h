@@ -195,9 +195,6 @@ WF_MUST_USE enum weft_err wf_revocations_verify(
 // Signs fields (id, signer, issuer and arena are not read); arrays must be sorted. Envelope appended to out.
 WF_MUST_USE enum weft_err wf_revocations_sign(
     const struct wf_revocations *fields, const struct wf_secret *issuer, struct wf_buf *out);
-// The signer is an issuer of the list's domain under this charter.
-WF_MUST_USE enum weft_err wf_revocations_verify(
-    const struct wf_revocations *r, const struct wf_charter *charter, int64_t now_unix_ms);
 void wf_revocations_free(struct wf_revocations *r);
 bool wf_revocations_has_token(const struct wf_revocations *r, const struct wf_hash *id);
 // Is a token issued then to this holder void?

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Things that people carry from one machine to another: join tickets, a domain's public part, an identity's two keys. All are
 // printed forms over unsigned messages; a ticket is proven by its secret, the others by who handed them over.
+#include <stdio.h>
+
 #include "proto/base/print.h"
 #include "proto/trust/doc.h"
 
@@ -43,16 +45,15 @@ static enum weft_err take_name_prefix(const char *in, struct wf_name *ret)
 {
     struct wf_pattern pattern;
     char text[WF_MAX_NAME + 2];
-    size_t len = strlen(in);
+    int len = snprintf(text, sizeof text, "%s*", in);
 
-    if (len > WF_MAX_NAME)
+    if (len < 0 || (size_t)len >= sizeof text)
         return WEFT_E_NAME;
-    memcpy(text, in, len);
-    text[len] = '*';
-    enum weft_err err = wf_pattern_from(wf_bytes(text, len + 1), &pattern);
+    enum weft_err err = wf_pattern_from(wf_bytes(text, (size_t)len), &pattern);
     if (err)
         return err;
-    memcpy(ret->s, in, len + 1);
+    memcpy(ret->s, text, (size_t)len - 1);
+    ret->s[len - 1] = '\0';
     return WEFT_OK;
 }
 
