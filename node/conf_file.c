@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The outside of node/conf.h: the file, the user database; and what a configuration answers.
-#include <errno.h>
-#include <limits.h>
 #include <pwd.h>
-#include <stdio.h>
-#include <stdlib.h>
 
 #include "node/conf.h"
 #include "proto/base/limits.h"
@@ -42,33 +38,15 @@ static void find_users(struct wf_conf *c, struct wf_diags *diags)
             "this system knows no user \"%s\"", c->sources.user);
 }
 
-// The folder of a file, absolute.
-static enum weft_err folder_of(const char *path, char ret[PATH_MAX])
-{
-    char real[PATH_MAX];
-
-    if (!realpath(path, real))
-        return errno == ENOMEM ? WEFT_E_NOMEM : WEFT_E_IO;
-    char *slash = strrchr(real, '/');
-    slash[slash == real] = '\0';
-    snprintf(ret, PATH_MAX, "%s", real);
-    return WEFT_OK;
-}
-
 enum weft_err wf_conf_load(const char *path, struct wf_diags *diags, struct wf_conf **ret_conf)
 {
     struct wf_buf text = { 0 };
-    struct wf_diag diag = { 0 };
     struct wf_conf *c = NULL;
-    char dir[PATH_MAX];
-    enum weft_err err = wf_file_read(path, WF_MAX_YAML, WF_FILE_OWNED, &text, &diag);
+    char dir[WF_MAX_PATH];
+    enum weft_err err = wf_file_read_yaml(path, WF_FILE_OWNED, diags, &text, dir);
 
-    if (!err)
-        err = folder_of(path, dir);
-    if (err) {
-        wf_diags_add(diags, err, 0, 0, "%s", diag.text[0] ? diag.text : weft_err_text(err));
-        goto out;
-    }
+    if (err)
+        return err;
     err = wf_conf_parse(wf_buf_view(&text), dir, diags, &c);
     if (err)
         goto out;

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -106,4 +107,37 @@ out:
     wf_buf_fini(&out);
     close(fd);
     return err;
+}
+
+static enum weft_err folder_of(const char *path, char ret[WF_MAX_PATH], struct wf_diag *diag)
+{
+    char *real = realpath(path, NULL);
+
+    if (!real)
+        return system_error("cannot resolve", diag);
+    char *slash = strrchr(real, '/');
+    slash[slash == real] = '\0';
+    size_t len = strlen(real);
+    if (len < WF_MAX_PATH)
+        memcpy(ret, real, len + 1);
+    free(real);
+    return len < WF_MAX_PATH ? WEFT_OK : WEFT_E_TOO_BIG;
+}
+
+enum weft_err wf_file_read_yaml(const char *path, enum wf_file_trust trust, struct wf_diags *diags,
+    struct wf_buf *ret, char ret_dir[WF_MAX_PATH])
+{
+    struct wf_diag diag = { 0 };
+    struct wf_buf text = { 0 };
+    enum weft_err err = wf_file_read(path, WF_MAX_YAML, trust, &text, &diag);
+
+    if (!err)
+        err = folder_of(path, ret_dir, &diag);
+    if (err) {
+        wf_diags_add(diags, err, 0, 0, "%s", diag.text[0] ? diag.text : weft_err_text(err));
+        wf_buf_fini(&text);
+        return err;
+    }
+    *ret = text;
+    return WEFT_OK;
 }

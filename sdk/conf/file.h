@@ -4,7 +4,8 @@
 #ifndef WF_CONF_FILE_H
 #define WF_CONF_FILE_H
 
-#include "proto/base/bytes.h"
+#include "proto/base/limits.h"
+#include "sdk/conf/diags.h"
 
 enum wf_file_trust {
     WF_FILE_ANY,    // whoever wrote it
@@ -16,5 +17,8 @@ enum wf_file_trust {
 // and mode), TOO_BIG, TYPE (not a regular file), IO, NOMEM.
 WF_MUST_USE enum weft_err wf_file_read(const char *path, size_t max, enum wf_file_trust trust,
     struct wf_buf *ret, struct wf_diag *diag);
+// A YAML file (at most WF_MAX_YAML bytes) with what goes wrong in diags, and its folder, absolute, without links.
+WF_MUST_USE enum weft_err wf_file_read_yaml(const char *path, enum wf_file_trust trust,
+    struct wf_diags *diags, struct wf_buf *ret, char ret_dir[WF_MAX_PATH]);
 
 #endif

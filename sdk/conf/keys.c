@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "proto/base/limits.h"
+#include "proto/trust/ident.h"
 
 static void add(struct wf_reader *r, enum weft_err err, unsigned line, unsigned column,
     const char *format, va_list args)
@@ -153,19 +154,9 @@ static void read_name(struct wf_reader *r, const struct wf_key *key,
     const struct wf_yaml_node *node, const char **member)
 {
     struct wf_bytes t = node->text;
-    bool star = key->type == WF_KEY_PATTERN && t.len > 0 && t.ptr[t.len - 1] == '*';
-    bool good = wf_name_is_valid(t);
+    struct wf_pattern pattern;
+    bool good = key->type == WF_KEY_PATTERN ? !wf_pattern_from(t, &pattern) : wf_name_is_valid(t);
 
-    if (star) {
-        // A prefix may end in '-', a name may not: judge it with one more letter.
-        char whole[WF_MAX_NAME + 1];
-        good = t.len <= WF_MAX_NAME;
-        if (good && t.len > 1) {
-            memcpy(whole, t.ptr, t.len - 1);
-            whole[t.len - 1] = 'x';
-            good = wf_name_is_valid(wf_bytes(whole, t.len));
-        }
-    }
     if (good)
         *member = (const char *)t.ptr;
     else
@@ -377,8 +368,9 @@ static enum weft_err read_list(
         want(r, WEFT_E_TYPE, node, map ? "a mapping" : "a list");
         return WEFT_OK;
     }
-    if (node->count > WF_MAX_LIST) {
-        wf_reader_error(r, WEFT_E_TOO_BIG, node, "more than %u items", WF_MAX_LIST);
+    size_t most = key->items ? key->items : WF_MAX_LIST;
+    if (node->count > most) {
+        wf_reader_error(r, WEFT_E_TOO_BIG, node, "more than %zu items", most);
         return WEFT_OK;
     }
     if (!map && key->type != WF_KEY_TABLE && !(key->flags & WF_KEY_REPEAT))
@@ -391,6 +383,14 @@ static const char *next_key(const void *context, size_t i)
     const struct wf_key_table *table = context;
 
     return i < table->key_count ? table->keys[i].name : NULL;
+}
+
+static const struct wf_key *find_key(const struct wf_key_table *table, struct wf_bytes name)
+{
+    for (size_t i = 0; i < table->key_count; i++)
+        if (wf_bytes_is(name, table->keys[i].name))
+            return &table->keys[i];
+    return NULL;
 }
 
 static void refuse_unknown(
@@ -410,10 +410,8 @@ static enum weft_err read_keys(struct wf_reader *r, const struct wf_yaml_node *m
     const struct wf_key_table *table, void *out)
 {
     for (const struct wf_yaml_node *n = map->child; n; n = n->next) {
-        const struct wf_key *key = table->keys, *end = table->keys + table->key_count;
-        while (key < end && !wf_bytes_is(n->key, key->name))
-            key++;
-        if (key == end) {
+        const struct wf_key *key = find_key(table, n->key);
+        if (!key) {
             refuse_unknown(r, table, n);
             continue;
         }
@@ -427,12 +425,23 @@ static enum weft_err read_keys(struct wf_reader *r, const struct wf_yaml_node *m
     return WEFT_OK;
 }
 
+// Was the key meant by one that nobody knows? Then that has been said already.
+static bool is_mistyped(
+    const struct wf_yaml_node *map, const struct wf_key_table *table, const struct wf_key *key)
+{
+    for (const struct wf_yaml_node *n = map->child; n; n = n->next)
+        if (!find_key(table, n->key) && wf_suggest(n->key, next_key, table) == key->name)
+            return true;
+    return false;
+}
+
 static void refuse_missing(
     struct wf_reader *r, const struct wf_yaml_node *map, const struct wf_key_table *table)
 {
     for (size_t i = 0; i < table->key_count; i++) {
         const struct wf_key *key = &table->keys[i];
-        if (!(key->flags & WF_KEY_REQUIRED) || wf_yaml_get(map, key->name))
+        if (!(key->flags & WF_KEY_REQUIRED) || wf_yaml_get(map, key->name) ||
+            is_mistyped(map, table, key))
             continue;
         if (key->hint)
             wf_reader_error(

@@ -67,7 +67,8 @@ struct wf_key {
     const struct wf_key_word *words;
     const struct wf_key_table *table;
     wf_key_read_fn
-        read; // CUSTOM: reads; other single values: looks once more at one that is good so far
+        read;     // CUSTOM: reads; other single values: looks once more at one that is good so far
+    size_t items; // of a list: the most permitted, 0 = WF_MAX_LIST
     const char *hint; // what to write there, for the error text of a missing key
 };
 

@@ -50,9 +50,9 @@ static struct wf_conf *parse(const char *text)
 
 static struct wf_conf *parse_golden(const char *name)
 {
-    char path[512];
+    char path[WF_GOLDEN_PATH];
 
-    snprintf(path, sizeof path, "%s/tests/vectors/conf/%s", getenv("WEFT_SOURCE_DIR"), name);
+    wf_golden_path("conf", name, path);
     struct wf_buf text = wf_test_file(path);
     ck_assert_int_eq(wf_buf_append_byte(&text, 0), WEFT_OK);
     struct wf_conf *c = parse((const char *)text.ptr);

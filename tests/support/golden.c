@@ -7,12 +7,18 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static void find(const char *folder, glob_t *found)
+void wf_golden_path(const char *folder, const char *name, char out[WF_GOLDEN_PATH])
 {
-    char pattern[512];
     const char *root = getenv("WEFT_SOURCE_DIR");
 
-    snprintf(pattern, sizeof pattern, "%s/tests/vectors/%s/*.yaml", root ? root : ".", folder);
+    snprintf(out, WF_GOLDEN_PATH, "%s/tests/vectors/%s/%s", root ? root : ".", folder, name);
+}
+
+static void find(const char *folder, glob_t *found)
+{
+    char pattern[WF_GOLDEN_PATH];
+
+    wf_golden_path(folder, "*.yaml", pattern);
     ck_assert_msg(glob(pattern, 0, NULL, found) == 0, "nothing at %s", pattern);
 }
 
@@ -23,9 +29,9 @@ static const char *base_name(const char *path)
     return slash ? slash + 1 : path;
 }
 
-static void errors_path(const char *yaml, char out[512])
+static void errors_path(const char *yaml, char out[WF_GOLDEN_PATH])
 {
-    snprintf(out, 512, "%.*s.errors", (int)(strlen(yaml) - strlen(".yaml")), yaml);
+    snprintf(out, WF_GOLDEN_PATH, "%.*s.errors", (int)(strlen(yaml) - strlen(".yaml")), yaml);
 }
 
 static void write_golden(const char *path, struct wf_bytes said)
@@ -42,7 +48,7 @@ static void write_golden(const char *path, struct wf_bytes said)
 
 static void check_one(const char *yaml, wf_golden_fn read)
 {
-    char path[512];
+    char path[WF_GOLDEN_PATH];
     struct wf_buf want = { 0 }, said = { 0 };
     struct wf_buf text = wf_test_file(yaml);
 

@@ -14,4 +14,8 @@ size_t wf_golden_check(const char *folder, wf_golden_fn read);
 // Calls read with every *.yaml of the folder cut at each byte; what it says is not looked at.
 size_t wf_golden_truncate(const char *folder, wf_golden_fn read);
 
+// The path of one file of a folder below tests/vectors.
+#define WF_GOLDEN_PATH 512u
+void wf_golden_path(const char *folder, const char *name, char out[WF_GOLDEN_PATH]);
+
 #endif

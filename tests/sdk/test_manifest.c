@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+// Product manifests: every key reaches the product, and what is said about each mistake (golden files).
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "sdk/conf/manifest.h"
+#include "tests/support/golden.h"
+
+static void read_manifest(struct wf_bytes text, const char *name, struct wf_buf *out)
+{
+    struct wf_diags diags;
+    struct wf_manifest *m = NULL;
+
+    wf_diags_init(&diags, name);
+    enum weft_err err = wf_manifest_parse(text, "/etc/weft", &diags, &m);
+    ck_assert_int_eq(err, wf_diags_err(&diags));
+    ck_assert((m != NULL) == (err == WEFT_OK));
+    ck_assert_int_eq(wf_diags_print(&diags, out), WEFT_OK);
+    wf_manifest_free(m);
+    wf_diags_fini(&diags);
+}
+
+START_TEST(what_is_said_about_each_file_is_as_written_down)
+{
+    ck_assert_uint_ge(wf_golden_check("manifest", read_manifest), 16);
+}
+END_TEST
+
+START_TEST(a_file_cut_anywhere_is_read_without_harm)
+{
+    ck_assert_uint_ge(wf_golden_truncate("manifest", read_manifest), 16);
+}
+END_TEST
+
+static struct wf_manifest *load(const char *name)
+{
+    char path[WF_GOLDEN_PATH];
+    struct wf_diags diags;
+    struct wf_manifest *m = NULL;
+
+    wf_golden_path("manifest", name, path);
+    wf_diags_init(&diags, name);
+    enum weft_err err = wf_manifest_load(path, WF_FILE_ANY, &diags, &m);
+    ck_assert_msg(!err, "%s", diags.count ? diags.items[0].text : "no text");
+    wf_diags_fini(&diags);
+    return m;
+}
+
+// Paths in the file begin where the file is.
+static void assert_beside(const char *path, const char *name)
+{
+    const char *slash = strrchr(path, '/');
+
+    ck_assert_ptr_nonnull(slash);
+    ck_assert_str_eq(slash + 1, name);
+    ck_assert_ptr_nonnull(strstr(path, "/tests/vectors/manifest/"));
+}
+
+START_TEST(every_key_of_a_metric_reaches_the_product)
+{
+    struct wf_manifest *m = load("001-good-metric.yaml");
+    const struct wf_product *p = &m->product;
+
+    ck_assert_str_eq(p->name, "cpu");
+    ck_assert_int_eq(p->kind, WF_PRODUCT_METRIC);
+    ck_assert_str_eq(p->version, "1.4.2");
+    ck_assert_uint_eq(p->major, 1);
+    ck_assert_str_eq(p->title, "Processor time of every server");
+    ck_assert_ptr_nonnull(strstr(p->description, "/proc/stat"));
+    ck_assert_str_eq(p->owner_name, "Server team");
+    ck_assert_str_eq(p->owner_contact, "servers@example.org");
+    ck_assert_str_eq(p->message, "servers.v1.Cpu");
+    ck_assert_str_eq(p->service, "");
+    assert_beside(m->proto, "cpu.proto");
+    assert_beside(m->descriptor, "cpu.desc");
+    ck_assert_uint_eq(p->key_count, 2);
+    ck_assert_str_eq(p->keys[1], "cpu");
+    ck_assert_int_eq(p->classification, WF_CLASS_INTERNAL);
+    ck_assert_uint_eq(p->region_count, 2);
+    ck_assert_str_eq(p->regions[0], "eu-central");
+    ck_assert_int_eq(p->freshness_ms, 90000);
+    ck_assert_int_eq(p->retention_ms, 7 * 86400000LL);
+    ck_assert_uint_eq(p->retention_bytes, 1u << 30);
+    ck_assert_str_eq(m->retention_class, "short");
+    ck_assert_uint_eq(p->tag_count, 2);
+    ck_assert_int_eq(p->durability, WF_DURABILITY_PROCESS);
+    ck_assert_uint_eq(p->linger_us, 250000);
+    ck_assert(!p->rows_shared);
+    ck_assert_uint_eq(m->run.count, 4);
+    ck_assert_str_eq(m->run.items[0], "weft-host");
+    ck_assert_uint_eq(m->every_ms, 30000);
+    ck_assert_uint_eq(m->hosts.count, 2);
+    ck_assert_str_eq(m->hosts.items[0], "web-*");
+    wf_manifest_free(m);
+}
+END_TEST
+
+START_TEST(access_rules_reach_the_product)
+{
+    struct wf_manifest *m = load("001-good-metric.yaml");
+    const struct wf_access_rule *rules = m->product.rules;
+
+    ck_assert_uint_eq(m->product.rule_count, 2);
+    ck_assert_str_eq(rules[0].domain, "monitoring");
+    ck_assert_str_eq(rules[0].subject, "");
+    ck_assert_uint_eq(rules[0].verb_count, 2);
+    ck_assert_str_eq(rules[0].verbs[1], "replay");
+    ck_assert_int_eq(rules[0].duration_ms, 86400000);
+    ck_assert_uint_eq(rules[0].column_count, 0);
+    ck_assert_str_eq(rules[1].subject, "soc-*");
+    ck_assert_str_eq(rules[1].verbs[0], "query");
+    ck_assert_uint_eq(rules[1].column_count, 2);
+    ck_assert_int_eq(rules[1].duration_ms, 86400000); // the default
+    wf_manifest_free(m);
+}
+END_TEST
+
+START_TEST(what_an_inventory_leaves_out_has_its_default)
+{
+    struct wf_manifest *m = load("002-good-inventory.yaml");
+
+    ck_assert_int_eq(m->product.kind, WF_PRODUCT_INVENTORY);
+    ck_assert_str_eq(m->product.description, "");
+    ck_assert_str_eq(m->descriptor, "/usr/share/weft/common.desc");
+    ck_assert_ptr_null(m->proto);
+    ck_assert_str_eq(m->product.keys[0], "host");
+    ck_assert(m->product.rows_shared);
+    ck_assert_int_eq(m->product.classification, WF_CLASS_INTERNAL);
+    ck_assert_int_eq(m->product.durability, WF_DURABILITY_DISK);
+    ck_assert_int_eq(m->product.freshness_ms, 0);
+    ck_assert_uint_eq(m->product.linger_us, 0);
+    ck_assert_str_eq(m->retention_class, "default");
+    ck_assert_uint_eq(m->run.count, 1);
+    ck_assert_uint_eq(m->every_ms, 0);
+    ck_assert_uint_eq(m->hosts.count, 1);
+    ck_assert_str_eq(m->hosts.items[0], "all");
+    ck_assert_uint_eq(m->product.rule_count, 0);
+    wf_manifest_free(m);
+}
+END_TEST
+
+START_TEST(an_api_is_served_at_the_node)
+{
+    struct wf_manifest *m = load("003-good-api.yaml");
+
+    ck_assert_int_eq(m->product.kind, WF_PRODUCT_API);
+    ck_assert_uint_eq(m->product.major, 2);
+    ck_assert_str_eq(m->product.service, "network.v1.Ports");
+    ck_assert_str_eq(m->product.message, "");
+    ck_assert_uint_eq(m->serve.count, 2);
+    ck_assert_uint_eq(m->run.count, 0);
+    ck_assert_str_eq(m->hosts.items[0], "node");
+    wf_manifest_free(m);
+}
+END_TEST
+
+START_TEST(a_manifest_that_others_may_write_runs_nothing)
+{
+    char path[300];
+    struct wf_diags diags;
+    struct wf_manifest *m = NULL;
+
+    snprintf(path, sizeof path, "%s/cpu.yaml", wf_test_tmpdir());
+    FILE *f = fopen(path, "w");
+    ck_assert_ptr_nonnull(f);
+    ck_assert_int_ge(fputs("name: cpu\n", f), 0);
+    ck_assert_int_eq(fclose(f), 0);
+    ck_assert_int_eq(chmod(path, 0666), 0);
+    wf_diags_init(&diags, "cpu.yaml");
+    ck_assert_int_eq(wf_manifest_load(path, WF_FILE_OWNED, &diags, &m), WEFT_E_PERMISSION);
+    ck_assert_uint_eq(diags.count, 1);
+    ck_assert_ptr_nonnull(strstr(diags.items[0].text, "chmod go-w"));
+    ck_assert_ptr_null(m);
+    wf_diags_fini(&diags);
+}
+END_TEST
+
+START_TEST(every_failing_allocation_is_an_error_and_leaks_nothing)
+{
+    struct wf_bytes text = WF_STR("name: a\nkind: metric\nversion: 1.0.0\ntitle: t\n"
+                                  "owner: {name: a, contact: b}\n"
+                                  "schema: {proto: a.proto, message: a.B}\n"
+                                  "access: [{allow: {domain: b}, verbs: [subscribe]}]\n");
+
+    for (long nth = 1; nth < 100; nth++) {
+        struct wf_diags diags;
+        struct wf_manifest *m = NULL;
+
+        wf_diags_init(&diags, "f");
+        wf_test_fail_alloc(nth);
+        enum weft_err err = wf_manifest_parse(text, "/etc/weft", &diags, &m);
+        bool failed = wf_test_alloc_count() >= nth;
+        wf_test_fail_alloc(-1);
+        ck_assert_int_eq(err, failed ? WEFT_E_NOMEM : WEFT_OK);
+        ck_assert((m != NULL) == !failed);
+        wf_manifest_free(m);
+        wf_diags_fini(&diags);
+        if (!failed)
+            return;
+    }
+    ck_abort_msg("never succeeded");
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("manifest");
+    TCase *t = tcase_create("all");
+
+    tcase_set_timeout(t, 60);
+    tcase_add_test(t, what_is_said_about_each_file_is_as_written_down);
+    tcase_add_test(t, a_file_cut_anywhere_is_read_without_harm);
+    tcase_add_test(t, every_key_of_a_metric_reaches_the_product);
+    tcase_add_test(t, access_rules_reach_the_product);
+    tcase_add_test(t, what_an_inventory_leaves_out_has_its_default);
+    tcase_add_test(t, an_api_is_served_at_the_node);
+    tcase_add_test(t, a_manifest_that_others_may_write_runs_nothing);
+    tcase_add_test(t, every_failing_allocation_is_an_error_and_leaks_nothing);
+    suite_add_tcase(s, t);
+    SRunner *r = srunner_create(s);
+    srunner_run_all(r, CK_ENV);
+    int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed != 0;
+}
