@@ -208,12 +208,28 @@ static enum weft_err copy_names(struct wf_log *log)
     return WEFT_OK;
 }
 
+// Makes a new directory's name durable.
+static enum weft_err sync_parent(struct wf_log *log)
+{
+    char parent[WF_LOG_PATH];
+    const char *slash = strrchr(log->dir, '/');
+
+    if (!slash)
+        return log->vfs->sync_dir(log->vfs->ctx, ".");
+    size_t len = slash == log->dir ? 1 : (size_t)(slash - log->dir);
+    memcpy(parent, log->dir, len);
+    parent[len] = '\0';
+    return log->vfs->sync_dir(log->vfs->ctx, parent);
+}
+
 static enum weft_err take_dir(struct wf_log *log)
 {
     const struct wf_vfs *vfs = log->vfs;
     char path[WF_LOG_PATH];
     enum weft_err err = vfs->mkdir(vfs->ctx, log->dir);
 
+    if (!err)
+        err = sync_parent(log);
     if (err && err != WEFT_E_EXISTS)
         return err;
     snprintf(path, sizeof path, "%s/lock", log->dir);

@@ -283,6 +283,8 @@ static enum weft_err load_last(struct wf_log *log, struct wf_segment *s)
     if (err == WEFT_E_NOMEM)
         goto out;
     bool closed = !err; // up to side.end everything was on the disk
+    if (err && err != WEFT_E_NOT_FOUND)
+        wf_log_note_at(log, WF_LOG_NOTE_INDEX, s, 0, 0);
     err = scan_segment(&c, size);
     s->end = c.intact;
     if (!err && closed && c.intact < side.end) {
@@ -320,6 +322,8 @@ static enum weft_err load_unreadable(struct wf_log *log, struct wf_segment *s)
     struct wf_sidecar side;
     enum weft_err err = read_sidecar(log, s, &side_bytes, &side);
 
+    if (!err && side.end > s->end)
+        wf_log_note_at(log, WF_LOG_NOTE_TRUNCATED, s, s->end, side.end - s->end);
     if (!err)
         err = wf_sidecar_heads(&side, &log->index);
     wf_buf_fini(&side_bytes);

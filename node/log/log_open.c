@@ -49,6 +49,17 @@ static size_t number_count(const struct wf_buf *b)
     return b->len / sizeof(uint64_t);
 }
 
+static void sort(struct wf_buf *b)
+{
+    if (b->len)
+        qsort(b->ptr, number_count(b), sizeof(uint64_t), by_number);
+}
+
+static bool has_number(const struct wf_buf *sorted, uint64_t n)
+{
+    return sorted->len && bsearch(&n, sorted->ptr, number_count(sorted), sizeof n, by_number);
+}
+
 static uint64_t number_at(const struct wf_buf *b, size_t i)
 {
     uint64_t n;
@@ -189,9 +200,9 @@ static enum weft_err open_segments(struct wf_log *log, const struct names *names
         enum weft_err err = open_segment(log, number_at(&names->segments, i), last, &blank);
         if (err)
             return err;
-        if (!blank || !last)
+        if (!blank || !last || has_number(&names->sidecars, number_at(&names->segments, i)))
             continue;
-        // Its creation was never finished, so nothing can have been acknowledged in it.
+        // Its creation was never finished, nor was it ever closed: nothing can have been acknowledged in it.
         struct wf_segment *s = log->segments[--log->segment_count];
         wf_log_note_at(log, WF_LOG_NOTE_TORN, s, 0, s->end);
         log->open_files--;
@@ -208,7 +219,7 @@ static void unlink_numbers(struct wf_log *log, const struct wf_buf *numbers, con
 
     for (size_t i = 0; i < number_count(numbers); i++) {
         uint64_t n = number_at(numbers, i);
-        if (except->len && bsearch(&n, except->ptr, number_count(except), sizeof n, by_number))
+        if (has_number(except, n))
             continue;
         wf_log_path(log, n, suffix, path);
         (void)log->vfs->unlink(log->vfs->ctx, path);
@@ -225,8 +236,8 @@ enum weft_err wf_log_recover(struct wf_log *log, int64_t now_ms)
 
     if (err)
         goto out;
-    if (names.segments.len)
-        qsort(names.segments.ptr, number_count(&names.segments), sizeof(uint64_t), by_number);
+    sort(&names.segments);
+    sort(&names.sidecars);
     err = check_store(log, &write);
     if (!err)
         err = open_segments(log, &names);
@@ -240,6 +251,10 @@ enum weft_err wf_log_recover(struct wf_log *log, int64_t now_ms)
         (void)log->vfs->unlink(log->vfs->ctx, path);
         names.segments.len -= sizeof blank;
     }
+    // A process that ended may have left names that no sync has made durable; what they name is acknowledged from now on.
+    err = log->vfs->sync_dir(log->vfs->ctx, log->dir);
+    if (err)
+        goto out;
     unlink_numbers(log, &names.temps, ".tmp", &none);
     unlink_numbers(log, &names.sidecars, ".idx", &names.segments);
     err = wf_log_load(log, now_ms);

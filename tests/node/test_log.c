@@ -403,7 +403,7 @@ START_TEST(appends_stop_when_the_disk_is_nearly_full_and_go_on_without_a_restart
 
     open_ok();
     rig_fill(&rig, 1, 3, 100);
-    wf_memdisk_free_permille(rig.disk, 49);
+    wf_memdisk_room(rig.disk, UINT64_MAX, 49);
     t = rig_append(&rig, &(struct rig_item){ .product = 1, .first = 3, .count = 1 });
     rig_run(&rig);
     ck_assert_int_eq(rig_ack(&rig, t), WEFT_E_NOSPACE);
@@ -411,7 +411,7 @@ START_TEST(appends_stop_when_the_disk_is_nearly_full_and_go_on_without_a_restart
     ck_assert_int_eq(rig_try(&rig, &(struct rig_item){ .product = 1, .first = 3, .count = 1 }, &t),
         WEFT_E_NOSPACE);
     expect_whole(1, 3);
-    wf_memdisk_free_permille(rig.disk, 51);
+    wf_memdisk_room(rig.disk, UINT64_MAX, 51);
     wf_log_worker_turn(rig.worker);
     ck_assert_uint_eq(rig.notes[WF_LOG_NOTE_RESUMED], 1);
     rig_fill(&rig, 1, 3, 100);

@@ -15,8 +15,8 @@ static void on_done(void *arg, const struct wf_log_ack *acks, size_t count)
 
     pthread_mutex_lock(&r->lock);
     for (size_t i = 0; i < count; i++) {
-        ck_assert_uint_lt(acks[i].token, RIG_TOKENS);
-        ck_assert_msg(r->acks[acks[i].token] == RIG_UNKNOWN, "an item is acknowledged once");
+        if (acks[i].token >= RIG_TOKENS || r->acks[acks[i].token] != RIG_UNKNOWN)
+            abort(); // an item is acknowledged once; no ck_assert while allocations fail
         r->acks[acks[i].token] = acks[i].err;
         r->acked += acks[i].err == WEFT_OK;
         r->failed += acks[i].err != WEFT_OK;
@@ -30,7 +30,8 @@ static void on_note(void *arg, const struct wf_log_note *note)
     char text[200];
 
     wf_log_note_text(note, text, sizeof text);
-    ck_assert_uint_gt(strlen(text), 10);
+    if (strlen(text) < 10)
+        abort();
     pthread_mutex_lock(&r->lock);
     r->notes[note->kind]++;
     r->note_count++;
@@ -54,7 +55,8 @@ void rig_init(struct rig *r, const char *dir)
         r->disk = wf_memdisk_new();
         r->vfs = wf_memdisk_vfs(r->disk);
     }
-    ck_assert_int_eq(wf_log_worker_new(&r->vfs, dir != NULL, &r->worker), WEFT_OK);
+    if (wf_log_worker_new(&r->vfs, dir != NULL, &r->worker))
+        abort();
     r->conf = (struct wf_log_conf){ .dir = dir ? dir : "/log",
         .class_name = "standard",
         .store_id = { { 1, 2, 3 } },
@@ -92,7 +94,7 @@ void rig_close(struct rig *r)
 
 void rig_crash(struct rig *r, bool power, uint64_t *seed)
 {
-    wf_memdisk_crash(r->disk);
+    wf_memdisk_crash(r->disk, 0);
     rig_close(r);
     wf_memdisk_restart(r->disk, power, seed);
 }
@@ -124,7 +126,8 @@ enum weft_err rig_try(struct rig *r, const struct rig_item *i, uint64_t *ret_tok
     size_t len = rig_body(i->product, i->first, mean, body, sizeof body);
 
     wf_store_be64(head, mean); // so that a reader can make the body anew
-    ck_assert_uint_lt(r->token, RIG_TOKENS);
+    if (r->token >= RIG_TOKENS)
+        abort();
     struct wf_log_item item = { .product = rig_product(i->product),
         .first = i->first,
         .count = i->count,
@@ -173,7 +176,8 @@ static struct wf_log_range range_of(struct rig *r, unsigned product)
     struct wf_log_range range = { 0 };
     enum weft_err err = wf_log_range(r->log, &id, &range);
 
-    ck_assert(err == WEFT_OK || err == WEFT_E_NOT_FOUND);
+    if (err && err != WEFT_E_NOT_FOUND)
+        abort();
     return range;
 }
 
@@ -227,6 +231,8 @@ static bool on_view(void *arg, const struct wf_log_view *v)
         (unsigned long long)c->expected);
     ck_assert_uint_ge(v->end, v->first);
     c->expected = v->end;
+    for (uint64_t o = v->first; o < v->end && o < RIG_SEEN; o++)
+        read->seen[o] = v->status == WEFT_OK;
     if (v->status == WEFT_OK) {
         check_body(c->product, v);
         read->items++;
@@ -251,7 +257,8 @@ void rig_read(struct rig *r, unsigned product, uint64_t from, size_t page, struc
     struct wf_buf scratch = { 0 };
     uint64_t next = from;
 
-    *ret = (struct rig_read){ .next = from };
+    memset(ret, 0, sizeof *ret);
+    ret->next = from;
     for (;;) {
         enum weft_err err = wf_log_read(r->log, &id, ret->next, page, &scratch, on_view, &c, &next);
         if (err == WEFT_E_NOT_FOUND)

@@ -9,9 +9,10 @@
 #include "node/log/log.h"
 #include "tests/support/memdisk.h"
 
-#define RIG_TOKENS   200000u
+#define RIG_TOKENS   20000u
 #define RIG_UNKNOWN  ((enum weft_err) - 1) // not acknowledged yet
 #define RIG_GAPS_MAX 64u
+#define RIG_SEEN     4096u
 
 struct rig {
     struct wf_memdisk *disk; // NULL on a real directory
@@ -37,6 +38,7 @@ struct rig_read {
         enum weft_err why;
     } gaps[RIG_GAPS_MAX];
     uint64_t gap_offsets;
+    bool seen[RIG_SEEN]; // delivered, by offset
 };
 
 // Fresh rig, log not open. dir NULL: a memory disk, no thread, store directory "/log".

@@ -40,6 +40,7 @@ struct wf_memdisk {
     struct inode *files[FILES_MAX]; // open files
     bool holds_lock[FILES_MAX];
     bool crashed;
+    long crash_in; // operations until the crash; 0 = none planned
     long calls[WF_MEM_OPS], fail_from[WF_MEM_OPS], fail_times[WF_MEM_OPS];
     enum weft_err fail_err[WF_MEM_OPS];
     uint64_t capacity, used;
@@ -80,6 +81,8 @@ static enum weft_err enter(struct wf_memdisk *d, enum wf_memdisk_op op)
 {
     pthread_mutex_lock(&d->lock);
     long call = ++d->calls[op];
+    if (d->crash_in > 0 && --d->crash_in == 0)
+        d->crashed = true;
     if (d->crashed)
         return WEFT_E_IO;
     if (d->fail_times[op] > 0 && call >= d->fail_from[op] &&
@@ -259,15 +262,14 @@ static enum weft_err mem_sync(void *ctx, int file)
 
     if (d->crashed)
         return leave(d, err);
-    size_t disk_before = i->disk.len;
+    if (!err && i->now.len > i->disk.len) // what failed to be written before is a hole
+        memset(i->disk.ptr + i->disk.len, 0, i->now.len - i->disk.len);
     if (!err)
         i->disk.len = i->now.len;
     for (size_t s = 0; s * SECTOR < i->now.len; s++) {
         size_t at = s * SECTOR, n = i->now.len - at < SECTOR ? i->now.len - at : SECTOR;
         if (!err && i->states[s] == DIRTY)
             memcpy(i->disk.ptr + at, i->now.ptr + at, n);
-        else if (!err && at + n > disk_before && i->states[s] == DROPPED)
-            memset(i->disk.ptr + at, 0, n);
         if (i->states[s] == DIRTY)
             i->states[s] = err ? DROPPED : CLEAN;
     }
@@ -465,19 +467,16 @@ long wf_memdisk_calls(struct wf_memdisk *d, enum wf_memdisk_op op)
     return d->calls[op];
 }
 
-void wf_memdisk_capacity(struct wf_memdisk *d, uint64_t bytes)
+void wf_memdisk_room(struct wf_memdisk *d, uint64_t capacity, unsigned free_permille)
 {
-    d->capacity = bytes;
+    d->capacity = capacity;
+    d->permille = free_permille;
 }
 
-void wf_memdisk_free_permille(struct wf_memdisk *d, unsigned permille)
+void wf_memdisk_crash(struct wf_memdisk *d, long after)
 {
-    d->permille = permille;
-}
-
-void wf_memdisk_crash(struct wf_memdisk *d)
-{
-    d->crashed = true;
+    d->crash_in = after;
+    d->crashed = after == 0;
 }
 
 // ---- power loss --------------------------------------------------------------------------------------------------------
@@ -554,14 +553,14 @@ void wf_memdisk_restart(struct wf_memdisk *d, bool power, uint64_t *seed)
     }
     memset(d->fail_times, 0, sizeof d->fail_times);
     d->crashed = false;
+    d->crash_in = 0;
 }
 
 // ---- looking and meddling ----------------------------------------------------------------------------------------------
 
 uint8_t *wf_memdisk_file(struct wf_memdisk *d, const char *path, size_t *ret_len)
 {
-    struct inode *i = find(d, path);
-
+    const struct inode *i = find(d, path);
     *ret_len = i ? i->now.len : 0;
     return i ? i->now.ptr : NULL;
 }

@@ -36,13 +36,13 @@ void wf_memdisk_fail(
     struct wf_memdisk *d, enum wf_memdisk_op op, long nth, long times, enum weft_err err);
 // Calls of an operation since the disk was made.
 long wf_memdisk_calls(struct wf_memdisk *d, enum wf_memdisk_op op);
-// Bytes that all files may have together; more is NOSPACE. Default: no limit.
-void wf_memdisk_capacity(struct wf_memdisk *d, uint64_t bytes);
-// What `space` answers, in thousandths free. Default 900.
-void wf_memdisk_free_permille(struct wf_memdisk *d, unsigned permille);
+// Bytes that all files may have together (more is NOSPACE; default UINT64_MAX), and the thousandths free that `space`
+// answers (default 900).
+void wf_memdisk_room(struct wf_memdisk *d, uint64_t capacity, unsigned free_permille);
 
-// From now on everything fails (IO) and changes nothing: the moment of the crash. Then close what is open.
-void wf_memdisk_crash(struct wf_memdisk *d);
+// With the after-th operation from now (0 = now) everything fails (IO) and changes nothing more: the moment of the crash.
+// Then close what is open.
+void wf_memdisk_crash(struct wf_memdisk *d, long after);
 // Works again, with what the disk held: after a power loss, or (power false) after the end of the process only.
 void wf_memdisk_restart(struct wf_memdisk *d, bool power, uint64_t *seed);
 
