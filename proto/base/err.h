@@ -84,7 +84,7 @@ extern "C" {
     X(UNKNOWN_CAVEAT,303,77, "unknown caveat", "a block carries a caveat this version does not know") \
     X(HOLDER,       304, 77, "not the holder", "the session's key is not the token's last holder") \
     X(VERB,         305, 77, "verb not granted", "the token does not grant this verb") \
-    X(PRODUCT,      306, 77, "product not granted", "the token does not cover this product") \
+    X(PRODUCT,      306, 77, "product not granted", "the token, or the publisher's certificate, does not cover this product") \
     X(COLUMN,       307, 77, "column not granted", "the token does not grant a column of the query") \
     X(ROW,          308, 77, "row not granted", "the token does not grant the row") \
     X(REGION,       309, 77, "region not granted", "the token is limited to other regions") \

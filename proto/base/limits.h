@@ -90,6 +90,12 @@
 #define WF_MAX_PB_TREE_DEPTH   64u // nesting of descriptor sets
 
 // Registry (DESIGN 6)
+#define WF_MAX_ADDRESSES      16u  // of one node
+#define WF_MAX_EARLIER        256u // earlier schemas of one major version
+#define WF_MAX_ACCESS_RULES   64u
+#define WF_MAX_TAG            63u
+#define WF_MAX_FULL_NAME      255u // of a protobuf message or service
+#define WF_MAX_LINGER_US      60000000u
 #define WF_MAX_DIGESTS        1024u // per digest message
 #define WF_MAX_GET            256u  // hashes per get request
 #define WF_MAX_DOMAIN_ENTRIES 4096u

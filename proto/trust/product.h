@@ -33,6 +33,7 @@ struct wf_access_rule {
 };
 
 struct wf_product {
+    // strings are "" when absent after opening, and may be NULL when building
     const char *domain, *name, *version, *title, *description, *owner_name, *owner_contact;
     enum wf_product_kind kind;
     uint32_t major; // from version
@@ -53,7 +54,7 @@ struct wf_product {
 // BLAKE2b-256(PAE("weft/product-id/v1", be32 length-prefixed mesh id, domain, name, be32 major)).
 void wf_product_id(const struct wf_hash *mesh_id, const char *domain, const char *name,
     uint32_t major, struct wf_hash *ret);
-// "1.4.2" -> major; SYNTAX unless MAJOR.MINOR.PATCH in decimal without leading zeros.
+// "1.4.2" -> major; SYNTAX unless MAJOR.MINOR.PATCH in decimal, at most nine digits each, without leading zeros.
 WF_MUST_USE enum weft_err wf_version_major(struct wf_bytes version, uint32_t *ret_major);
 
 enum wf_entry_kind {
@@ -99,14 +100,18 @@ struct wf_entry_doc {
     };
 };
 
-// Opens and verifies a NODE, PRODUCT or HOME document against the charter: signature, canonical, signer's chain (a product's signer is
-// the node it names; a home's signer is the domain's issuer), usages, product pattern, names, mesh id, limits, sequence <= now + 60 s (FUTURE).
-// Expiry is not judged here.
+// Opens and verifies a NODE, PRODUCT or HOME document against the charter (TYPE for other kinds): signature, canonical form, limits,
+// mesh id (WRONG_MESH), names, 0 < term <= sequence and a life of at most WF_MAX_ENTRY_LIFE_MS (RANGE), sequence <= now + 60 s (FUTURE),
+// the signer's chain valid when it signed (CHAIN, EXPIRED, ..., KIND, PURPOSE, WRONG_DOMAIN), a node speaks for itself and a product's
+// signer is the node it names (NOT_OWNER), whose certificate covers the product (PRODUCT), and the charter's policy (POLICY, VERSION).
+// Expiry is not judged here, and nothing else depends on `now`: all nodes decide alike.
 WF_MUST_USE enum weft_err wf_entry_doc_open(struct wf_bytes raw, enum wf_entry_kind kind,
     const struct wf_charter *charter, int64_t now_unix_ms, struct wf_entry_doc **ret);
 void wf_entry_doc_free(struct wf_entry_doc *d);
 
-// Building; each appends an envelope to out. Signer fields are filled from the key.
+// Building; each appends an envelope to out. Signer fields are filled from the key, a product's id from the mesh id. A tombstone
+// (removed) carries only the product's domain, name and kind. Only the product's fields are checked; wf_entry_doc_open tells the rest.
+#define WF_PROTOCOL_VERSION 1u
 struct wf_node_fields {
     struct wf_hash mesh_id;
     const char *domain, *subject;
@@ -142,7 +147,8 @@ struct wf_home_fields {
 WF_MUST_USE enum weft_err wf_home_sign(
     const struct wf_home_fields *f, const struct wf_secret *issuer, struct wf_buf *out);
 
-// The agents' side: what to run. Signed by the domain's node, obeyed by agents of the same domain only.
+// The agents' side: what to run. Signed by the domain's node, obeyed by agents of the same domain only: who signed is compared by
+// the agent with the node it is in session with.
 struct wf_collect {
     struct wf_product product;
     struct wf_hash id, mesh_id;
@@ -159,7 +165,8 @@ WF_MUST_USE enum weft_err wf_collect_sign(
     const struct wf_collect *fields, const struct wf_secret *key, struct wf_buf *out);
 WF_MUST_USE enum weft_err wf_collect_open(struct wf_bytes raw, struct wf_collect **ret);
 void wf_collect_free(struct wf_collect *c);
-// Does the manifest select this agent? ("all", a subject, a pattern; "node" selects only the node itself)
+// Does the manifest select this host? hosts: "all" (agents and the node), "node" (the node itself, never a host of that name), a subject
+// or a pattern over subjects; none at all means "all".
 bool wf_collect_selects(const struct wf_collect *c, const char *subject, bool is_node);
 
 #endif
