@@ -121,19 +121,22 @@ enum weft_err wf_collect_sign(
     return err;
 }
 
+static bool selects(const char *host, const char *subject, bool is_node)
+{
+    struct wf_pattern pattern;
+
+    if (strcmp(host, "node") == 0)
+        return is_node;
+    if (strcmp(host, "all") == 0)
+        return true;
+    return wf_pattern_from(wf_bytes_str(host), &pattern) == WEFT_OK &&
+           wf_pattern_match(&pattern, subject);
+}
+
 bool wf_collect_selects(const struct wf_collect *c, const char *subject, bool is_node)
 {
-    for (size_t i = 0; i < c->host_count; i++) {
-        struct wf_pattern pattern;
-        if (strcmp(c->hosts[i], "node") == 0) {
-            if (is_node)
-                return true;
-        } else if (strcmp(c->hosts[i], "all") == 0) {
+    for (size_t i = 0; i < c->host_count; i++)
+        if (selects(c->hosts[i], subject, is_node))
             return true;
-        } else if (wf_pattern_from(wf_bytes_str(c->hosts[i]), &pattern) == WEFT_OK &&
-                   wf_pattern_match(&pattern, subject)) {
-            return true;
-        }
-    }
     return c->host_count == 0;
 }
