@@ -15,6 +15,4 @@ if [ -z "$tool" ]; then
     echo "clang-format 14 is not here; not checked"
     exit 77
 fi
-git ls-files -co --exclude-standard -z -- '*.c' '*.h' |
-    while IFS= read -r -d '' f; do [ -f "$f" ] && printf '%s\0' "$f"; done |
-    xargs -0 -r "$tool" --dry-run -Werror
+python3 -B tests/lint/tree.py .c .h | xargs -r -d '\n' "$tool" --dry-run -Werror

@@ -5,10 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 command -v mandoc >/dev/null || { echo "mandoc is not here; not checked"; exit 77; }
-pages=()
-while IFS= read -r f; do
-    [ -f "$f" ] && pages+=("$f")
-done < <(git ls-files -co --exclude-standard -- 'docs/man/*.[1-9]')
+mapfile -t pages < <(python3 -B tests/lint/tree.py .{1..9} | grep '^docs/man/')
 [ "${#pages[@]}" -gt 0 ] || { echo "no manual pages yet"; exit 77; }
 echo "${#pages[@]} pages"
 mandoc -Tlint -W warning "${pages[@]}"

@@ -6,13 +6,12 @@ cd "$(dirname "$0")/../.."
 
 command -v shellcheck >/dev/null || { echo "shellcheck is not here; not checked"; exit 77; }
 scripts=()
-while IFS= read -r -d '' f; do
-    [ -f "$f" ] || continue
-    case "$f" in
+while IFS= read -r f; do
+    case "${f##*/}" in
     *.sh) scripts+=("$f") ;;
-    *.*) case "$f" in .ci/*) scripts+=("$f") ;; esac ;;
+    *.*) ;;
     *) if head -c 64 "$f" | head -n1 | grep -qaE '^#!.*\b(ba)?sh\b'; then scripts+=("$f"); fi ;;
     esac
-done < <(git ls-files -co --exclude-standard -z)
+done < <(python3 -B tests/lint/tree.py '')
 echo "${#scripts[@]} scripts"
 shellcheck -x "${scripts[@]}"

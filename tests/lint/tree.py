@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The source tree as the lints see it: which files there are, and C text without comments and strings."""
+"""The source tree as the lints see it: which files there are, and C text without comments and strings.
+
+Run as a program it prints the files that end in one of its arguments, for the lints in shell.
+"""
 import os
 import re
 import subprocess
@@ -13,7 +16,7 @@ CODE = ("proto", "registry", "sdk", "node", "domains", "examples")
 def files(*suffixes):
     """Every file of the tree (tracked, or new and not ignored) whose path ends in one of the suffixes."""
     try:
-        out = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, check=True,
+        out = subprocess.run(["git", "-c", "safe.directory=*", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, check=True,
                              capture_output=True, text=True).stdout.split("\n")
     except (OSError, subprocess.CalledProcessError):
         out = [os.path.relpath(os.path.join(d, f), ROOT) for d, _, fs in os.walk(ROOT) for f in fs
@@ -55,3 +58,7 @@ def expect(what, got, want):
     if bool(got) != want:
         print(f"self-test: {what}: {'missed' if want else 'false alarm'}: {got}")
         sys.exit(1)
+
+
+if __name__ == "__main__":
+    print("\n".join(files(*sys.argv[1:])))
