@@ -21,7 +21,7 @@
 #define WF_MAX_SEEDS       16u   // per member or ticket
 #define WF_MAX_CHARTER_RUN 1024u // charter versions walked in one update
 #define WF_MAX_CERT        (4u * WF_KIB)
-#define WF_MAX_CHAIN       2u  // issuer certificate, subject certificate
+#define WF_MAX_CHAIN       2u // issuer certificate, subject certificate
 #define WF_MAX_TICKET      (8u * WF_KIB)
 #define WF_MAX_KEY_FILE    256u
 #define WF_MAX_PATTERNS    64u // product patterns of a certificate or block
@@ -64,12 +64,13 @@
 #define WF_MAX_ENTRY         (WF_MAX_BATCH_HEADER + WF_MAX_BATCH_STORED + 512u)
 #define WF_MAX_LOSS_RECORDS  (1u << 30) // seqs that one loss batch consumes
 #define WF_MAX_LOSS_REASON   63u
-#define WF_MAX_AHEAD_MS      31622400000LL // 366 days: an incarnation's counter over the clock of who accepts it
-#define WF_MAX_HEARTBEAT     WF_KIB // its envelope
-#define WF_MAX_HEARTBEAT_MS  60000  // from one heartbeat to the next
-#define WF_MIN_TIME_US       (-62135596800000000LL) // 0001-01-01T00:00:00Z, what RFC 3339 can say
-#define WF_MAX_TIME_US       253402300799999999LL   // 9999-12-31T23:59:59.999999Z
-#define WF_MAX_TIME_MS       253402300799999LL
+#define WF_MAX_AHEAD_MS                                                                            \
+    31622400000LL // 366 days: an incarnation's counter over the clock of who accepts it
+#define WF_MAX_HEARTBEAT    WF_KIB                 // its envelope
+#define WF_MAX_HEARTBEAT_MS 60000                  // from one heartbeat to the next
+#define WF_MIN_TIME_US      (-62135596800000000LL) // 0001-01-01T00:00:00Z, what RFC 3339 can say
+#define WF_MAX_TIME_US      253402300799999999LL   // 9999-12-31T23:59:59.999999Z
+#define WF_MAX_TIME_MS      253402300799999LL
 
 // Dynamic schemas and records (DESIGN 8)
 #define WF_MAX_SCHEMA_FILES    64u
