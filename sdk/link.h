@@ -9,10 +9,12 @@
 #include "proto/trust/ident.h"
 
 struct wf_loop;
+struct wf_net;
 struct wf_link;
 
 struct wf_link_conf {
     struct wf_loop *loop;
+    struct wf_net *net;
     struct wf_hash mesh_id;
     const struct wf_keys *keys; // borrowed
     struct wf_bytes chain;      // copied; empty: only join
