@@ -1,0 +1,412 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "node/call.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "node/access/room.h"
+#include "node/conf.h"
+#include "sdk/loop/loop.h"
+
+static struct call *call_of(struct wf_call *c)
+{
+    return (struct call *)(void *)c;
+}
+
+void wf_call_uniform(struct wf_net_request *net, enum weft_err cause)
+{
+    uint8_t out[WF_SESSION_REFUSAL_LEN];
+    struct wf_net_msg *m = NULL;
+
+    wf_session_refuse(cause, out);
+    if (wf_net_msg_from(WF_BYTES(out), &m)) {
+        wf_net_drop(net, false);
+        return;
+    }
+    wf_net_reply(net, m);
+}
+
+// ---- the end of a call -----------------------------------------------------------------------------------------------
+
+static void release(struct call *c)
+{
+    struct wf_control *ctl = c->pub.node->control;
+    struct wf_live_session *s = c->session ? wf_sessions_find(ctl->sessions, c->session) : NULL;
+
+    if (s)
+        s->in_flight--;
+    if (c->prev)
+        c->prev->next = c->next;
+    else
+        ctl->calls = c->next;
+    if (c->next)
+        c->next->prev = c->prev;
+    wf_arena_fini(&c->arena);
+    free(c);
+}
+
+static enum weft_err seal(struct call *c, struct wf_bytes plain, struct wf_buf *out)
+{
+    struct wf_node *n = c->pub.node;
+
+    if (!c->session)
+        return wf_buf_append(out, plain);
+    struct wf_live_session *s = wf_sessions_find(n->control->sessions, c->session);
+    return s ? wf_session_seal_reply(&s->s, c->nonce, wf_node_now_ms(n), plain, out)
+             : WEFT_E_SESSION;
+}
+
+static void send_packed(struct call *c, struct wf_bytes plain)
+{
+    struct wf_buf out = { 0 };
+    struct wf_net_msg *m = NULL;
+    enum weft_err err = seal(c, plain, &out);
+
+    if (!err)
+        err = wf_net_msg_from(wf_buf_view(&out), &m);
+    wf_buf_fini(&out);
+    if (err)
+        wf_net_drop(c->net, true); // the peer sees its connection end, never a wrong answer
+    else
+        wf_net_reply(c->net, m);
+    release(c);
+}
+
+static struct wf_bytes caller_key(const struct call *c)
+{
+    return c->session ? wf_bytes(c->caller.identity.cert.sign_key.b, WF_KEY_LEN)
+                      : wf_bytes(&c->caller.uid, sizeof c->caller.uid);
+}
+
+static void remember(struct call *c, struct wf_bytes plain)
+{
+    struct wf_control *ctl = c->pub.node->control;
+    struct wf_bytes key = wf_pb_view(c->pub.request->idempotency);
+
+    if (!c->remembers)
+        return;
+    // A reply that can't be kept leaves no trace: the repeated request then acts again, which the store behind it must bear.
+    if (plain.len == 0 || wf_replays_put(ctl->replays, caller_key(c), key, &c->request_hash, plain,
+                              wf_node_now_ms(c->pub.node)))
+        wf_replays_forget(ctl->replays, caller_key(c), key);
+}
+
+static void answer(struct call *c, Weft__V1__Reply *reply)
+{
+    struct wf_buf plain = { 0 };
+    Weft__V1__Reply too_big = WEFT__V1__REPLY__INIT;
+    Weft__V1__Refusal refusal = WEFT__V1__REFUSAL__INIT;
+
+    if (c->greets)
+        reply->hello = &c->hello;
+    enum weft_err err = wf_pb_pack(reply, &plain);
+    if (!err && plain.len > WF_SESSION_MAX_PLAIN) {
+        plain.len = 0;
+        refusal.code = WEFT_E_TOO_BIG;
+        refusal.text = wf_pb_str("the answer exceeds one message; ask for less");
+        too_big.refusal = &refusal;
+        err = wf_pb_pack(&too_big, &plain);
+    }
+    if (err) {
+        remember(c, wf_bytes(NULL, 0));
+        wf_net_drop(c->net, true);
+        release(c);
+    } else {
+        remember(c, wf_buf_view(&plain));
+        send_packed(c, wf_buf_view(&plain));
+    }
+    wf_wipe(plain.ptr, plain.len);
+    wf_buf_fini(&plain);
+}
+
+void wf_call_reply(struct wf_call *pub, Weft__V1__Reply *reply)
+{
+    answer(call_of(pub), reply);
+}
+
+void wf_call_refuse_with(struct wf_call *pub, Weft__V1__Refusal *refusal)
+{
+    struct call *c = call_of(pub);
+    Weft__V1__Reply reply = WEFT__V1__REPLY__INIT;
+    const char *what = c->handler ? c->handler->name : "request";
+    const char *audit = pub->node->access ? wf_access_audit(pub->node, &c->caller, what,
+                                                refusal->asked, (enum weft_err)refusal->code, NULL)
+                                          : "";
+
+    pub->node->control->count.refused++;
+    refusal->audit_id = wf_pb_str(audit);
+    reply.refusal = refusal;
+    // A refusal is not worth remembering: nothing was done.
+    if (c->remembers)
+        wf_replays_forget(
+            pub->node->control->replays, caller_key(c), wf_pb_view(pub->request->idempotency));
+    c->remembers = false;
+    answer(c, &reply);
+}
+
+void wf_call_refuse(struct wf_call *pub, enum weft_err err, const char *format, ...)
+{
+    Weft__V1__Refusal refusal = WEFT__V1__REFUSAL__INIT;
+    char text[512];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    refusal.code = (uint32_t)err;
+    refusal.text = text;
+    wf_call_refuse_with(pub, &refusal);
+}
+
+void wf_calls_of_pipe_gone(struct wf_node *n, uint32_t pipe)
+{
+    for (struct call *c = n->control->calls, *next; c; c = next) {
+        next = c->next;
+        if (c->pipe != pipe)
+            continue;
+        if (c->pub.on_gone)
+            c->pub.on_gone(&c->pub, c->pub.gone_arg);
+        else
+            continue; // its handler will answer into the void
+        remember(c, wf_bytes(NULL, 0));
+        wf_net_drop(c->net, false);
+        release(c);
+    }
+}
+
+// ---- tokens ----------------------------------------------------------------------------------------------------------
+
+enum weft_err wf_call_token(struct wf_call *pub, ProtobufCBinaryData token,
+    ProtobufCBinaryData token_id, const struct wf_token **ret, struct wf_diag *diag)
+{
+    struct call *c = call_of(pub);
+    struct wf_live_session *s =
+        c->session ? wf_sessions_find(pub->node->control->sessions, c->session) : NULL;
+    struct wf_token *opened = NULL;
+
+    if (!s)
+        return WEFT_E_NO_CAPABILITY;
+    if (token.len == 0) {
+        const struct wf_token *known =
+            token_id.len ? wf_session_token(s, wf_pb_view(token_id)) : NULL;
+        if (known)
+            *ret = known;
+        return known ? WEFT_OK : WEFT_E_NO_CAPABILITY;
+    }
+    enum weft_err err = wf_token_open(wf_pb_view(token), &opened, diag);
+    if (!err)
+        err = wf_token_verify(opened, pub->node->charter, wf_node_now_unix_ms(pub->node));
+    if (err) {
+        wf_token_free(opened);
+        return err;
+    }
+    const struct wf_token *same = wf_session_token(s, wf_hash_view(&wf_token_last(opened)->id));
+    if (same)
+        wf_token_free(opened);
+    else
+        wf_session_remember(s, opened);
+    *ret = same ? same : opened;
+    return WEFT_OK;
+}
+
+// ---- the beginning of a call -----------------------------------------------------------------------------------------
+
+static bool greet(struct call *c, struct wf_live_session *s)
+{
+    struct wf_node *n = c->pub.node;
+    const Weft__V1__Hello *h = c->pub.request->hello;
+    struct wf_identity id;
+
+    if (h->chain.len > WF_MAX_CERT * WF_MAX_CHAIN + 64)
+        return false;
+    if (h->chain.len) {
+        if (!n->charter || wf_chain_verify(wf_pb_view(h->chain), n->charter, wf_node_now_unix_ms(n),
+                               WF_CHAIN_ALLOW_EXPIRED, &id))
+            return false;
+        // The certificate must be that of the key which shook hands, or anyone could show anyone's chain.
+        if (memcmp(id.cert.dh_key.b, s->s.peer.b, WF_KEY_LEN) != 0)
+            return false;
+        if (n->access && wf_access_origin_revoked(n, &id.cert.sign_key, wf_node_now_unix_ms(n)))
+            return false;
+        s->caller.has_identity = true;
+        s->caller.identity = id;
+        snprintf(
+            s->caller.label, sizeof s->caller.label, "%s/%s", id.cert.domain.s, id.cert.subject.s);
+    }
+    s->greeted = true;
+    c->caller = s->caller;
+    weft__v1__hello_reply__init(&c->hello);
+    c->hello.charter_version = n->charter ? n->charter->version : 0;
+    c->hello.chain = wf_pb_bin(wf_buf_view(&n->chain));
+    c->hello.version = wf_pb_str(WEFT_VERSION);
+    c->hello.time_ms = wf_node_now_unix_ms(n);
+    c->greets = true;
+    return true;
+}
+
+static const struct wf_handler *find_handler(Weft__V1__Request__KindCase kind)
+{
+    for (const struct wf_handler *h = wf_handlers; h->kind; h++)
+        if (h->kind == kind)
+            return h;
+    return NULL;
+}
+
+static bool local_may(const struct wf_node *n, const struct wf_caller *caller, const char *verb)
+{
+    static const struct {
+        const char *verb;
+        unsigned bit;
+    } verbs[] = { { "read", WF_MAY_READ }, { "publish", WF_MAY_PUBLISH }, { "serve", WF_MAY_SERVE },
+        { "subscribe", WF_MAY_SUBSCRIBE }, { "query", WF_MAY_QUERY }, { "call", WF_MAY_CALL },
+        { "admin", WF_MAY_ADMIN } };
+    const struct wf_conf_local *may = wf_conf_local_of(n->conf, caller->uid, (uint32_t)getuid());
+
+    for (size_t i = 0; may && i < WF_COUNT(verbs); i++)
+        if (strcmp(verbs[i].verb, verb) == 0)
+            return may->may & verbs[i].bit;
+    return false;
+}
+
+// Who may send it at all. The text names what is missing, but only to whom a certificate (or the kernel) has proven.
+static bool permitted(struct call *c)
+{
+    struct wf_node *n = c->pub.node;
+    const struct wf_handler *h = c->handler;
+    const struct wf_caller *who = &c->caller;
+
+    if (who->local) {
+        if ((h->who & WF_WHO_LOCAL) && local_may(n, who, h->local_verb))
+            return true;
+        wf_call_refuse(&c->pub, WEFT_E_PERMISSION,
+            "%s may not '%s' here; weftd.yaml's local: decides", who->label,
+            h->local_verb ? h->local_verb : h->name);
+        return false;
+    }
+    if (!who->has_identity) {
+        if (h->who & WF_WHO_NEWCOMER)
+            return true;
+        wf_call_refuse(&c->pub, WEFT_E_REFUSED, "refused");
+        return false;
+    }
+    bool own = strcmp(who->identity.cert.domain.s, n->identity.cert.domain.s) == 0;
+    if (who->identity.expired && h->kind != WEFT__V1__REQUEST__KIND_RENEW) {
+        wf_call_refuse(&c->pub, WEFT_E_EXPIRED,
+            "the certificate of %s has expired; only renew is possible", who->label);
+        return false;
+    }
+    if ((h->who & WF_WHO_MEMBER) || ((h->who & WF_WHO_OWN) && own))
+        return true;
+    wf_call_refuse(&c->pub, own ? WEFT_E_KIND : WEFT_E_WRONG_DOMAIN, "%s is not open to %s",
+        h->name, who->label);
+    return false;
+}
+
+// A mutating request acts once for its key. True: go on.
+static bool first_time(struct call *c, struct wf_bytes plain)
+{
+    struct wf_replays *r = c->pub.node->control->replays;
+    struct wf_bytes key = wf_pb_view(c->pub.request->idempotency), kept = { 0 };
+    int64_t now = wf_node_now_ms(c->pub.node);
+
+    if (!c->handler->mutating)
+        return true;
+    if (key.len != WF_IDEMPOTENCY_LEN) {
+        wf_call_refuse(&c->pub, WEFT_E_MISSING_FIELD, "%s needs an idempotency key of 16 bytes",
+            c->handler->name);
+        return false;
+    }
+    wf_blake2b(plain, &c->request_hash);
+    enum weft_err err = wf_replays_get(r, caller_key(c), key, &c->request_hash, now, &kept);
+    if (err == WEFT_E_NOT_FOUND)
+        err = wf_replays_put(r, caller_key(c), key, &c->request_hash, wf_bytes(NULL, 0), now);
+    else if (!err) {
+        c->pub.node->control->count.replays++;
+        send_packed(c, kept);
+        return false;
+    }
+    if (err) {
+        wf_call_refuse(&c->pub, err, "%s: %s", c->handler->name, weft_err_text(err));
+        return false;
+    }
+    c->remembers = true;
+    return true;
+}
+
+static void dispatch(struct call *c, struct wf_live_session *s, struct wf_bytes plain)
+{
+    const Weft__V1__Request *q = c->pub.request;
+    Weft__V1__Reply empty = WEFT__V1__REPLY__INIT;
+
+    if (s && q->hello && !greet(c, s)) {
+        wf_call_refuse(&c->pub, WEFT_E_REFUSED, "refused"); // uniform: no certificate was proven
+        return;
+    }
+    if (s && !s->greeted) {
+        wf_call_refuse(&c->pub, WEFT_E_REFUSED, "refused");
+        return;
+    }
+    if (q->kind_case == WEFT__V1__REQUEST__KIND__NOT_SET) {
+        answer(c, &empty);
+        return;
+    }
+    c->handler = find_handler(q->kind_case);
+    if (!c->handler) {
+        wf_call_refuse(&c->pub, WEFT_E_REQUEST, "unknown request");
+        return;
+    }
+    if (c->pub.node->draining && c->handler->mutating) {
+        wf_call_refuse(&c->pub, WEFT_E_CLOSED, "the node is stopping");
+        return;
+    }
+    if (permitted(c) && first_time(c, plain))
+        c->handler->handle(c->pub.node, &c->pub);
+}
+
+static void set_deadline(struct call *c)
+{
+    int64_t ms = c->pub.request->deadline_ms ? c->pub.request->deadline_ms : WF_REQUEST_DEADLINE_MS;
+
+    c->pub.deadline_ms = wf_node_now_ms(c->pub.node) + (ms > 3600000 ? 3600000 : ms);
+}
+
+void wf_call_begin(struct wf_node *n, struct wf_net_request *net, struct wf_live_session *s,
+    uint64_t nonce, const struct wf_caller *local, struct wf_bytes plain)
+{
+    struct wf_control *ctl = n->control;
+    struct call *c = calloc(1, sizeof *c);
+    Weft__V1__Request *request = NULL;
+
+    if (!c) {
+        wf_call_uniform(net, WEFT_E_BUSY);
+        return;
+    }
+    c->pub.node = n;
+    c->pub.caller = &c->caller;
+    c->pub.arena = &c->arena;
+    c->net = net;
+    c->pipe = wf_net_request_pipe(net);
+    c->nonce = nonce;
+    c->session = s ? s->s.id : 0;
+    c->caller = s ? s->caller : *local;
+    wf_arena_init(&c->arena, wf_pb_budget(plain.len) + 4u * WF_MAX_CONTROL);
+    c->next = ctl->calls;
+    if (ctl->calls)
+        ctl->calls->prev = c;
+    ctl->calls = c;
+    if (s)
+        s->in_flight++;
+    ctl->count.requests++;
+    enum weft_err err =
+        wf_pb_unpack(&weft__v1__request__descriptor, plain, WF_PB_STRICT, &c->arena, &request);
+    static const Weft__V1__Request none = WEFT__V1__REQUEST__INIT;
+    c->pub.request = err ? &none : request;
+    set_deadline(c);
+    if (err)
+        wf_call_refuse(&c->pub, s && !s->caller.has_identity ? WEFT_E_REFUSED : err,
+            "the request does not parse");
+    else
+        dispatch(c, s, plain);
+}

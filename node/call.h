@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// One request from decoding to its sealed answer. The inside of wf_call, shared by control.c (which makes calls) and call.c (which
+// answers them). Loop thread only.
+#ifndef WF_NODE_CALL_H
+#define WF_NODE_CALL_H
+
+#include "node/control.h"
+#include "node/replays.h"
+#include "node/sessions.h"
+#include "sdk/net/net.h"
+
+struct wf_control {
+    struct wf_net *net;
+    struct wf_net_rep *tcp, *ipc; // either may be NULL
+    uint16_t port;                // bound
+    struct wf_sessions *sessions;
+    struct wf_replays *replays;
+    struct call *calls; // all that are not answered yet
+    uint64_t last_call;
+    struct {
+        uint64_t handshakes, handshakes_refused, mac1_wrong, requests, refused, busy, replays;
+    } count;
+};
+
+struct call {
+    struct wf_call pub; // first
+    struct wf_net_request *net;
+    uint64_t session; // id; 0 = local
+    uint64_t nonce;
+    uint32_t pipe;
+    struct wf_caller caller; // a copy: the session may go while the call is parked
+    struct wf_arena arena;
+    const struct wf_handler *handler;
+    Weft__V1__HelloReply hello; // goes with the reply when the request greeted
+    bool greets;
+    bool remembers; // the reply is kept for its idempotency key
+    struct wf_hash request_hash;
+    struct call *next, *prev;
+};
+
+// Takes the opened request bytes; everything after the session (or the local socket) happens here. `net` is taken.
+void wf_call_begin(struct wf_node *n, struct wf_net_request *net, struct wf_live_session *s,
+    uint64_t nonce, const struct wf_caller *local, struct wf_bytes plain);
+// The pipe died: parked calls of it end without an answer.
+void wf_calls_of_pipe_gone(struct wf_node *n, uint32_t pipe);
+// Outside of any session: the uniform refusal.
+void wf_call_uniform(struct wf_net_request *net, enum weft_err cause);
+
+#endif

@@ -1,0 +1,393 @@
+// SPDX-License-Identifier: Apache-2.0
+// The order of work (docs/protocol/session.md): each step is dearer than the one before and is only reached through it.
+#include "node/control.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "node/call.h"
+#include "node/conf.h"
+#include "sdk/disk.h"
+#include "sdk/loop/loop.h"
+
+struct letter {
+    struct wf_mail mail;
+    struct wf_node *node;
+    bool is_local;
+    struct wf_net_event e;
+};
+
+// ---- handshake -------------------------------------------------------------------------------------------------------
+
+static struct wf_session_conf session_conf(const struct wf_node *n)
+{
+    return (struct wf_session_conf){ &n->keys.dh, n->keys.dh_pub, n->mesh_id };
+}
+
+static enum weft_err address_bucket(struct wf_node *n, const struct wf_net_addr *addr)
+{
+    struct wf_addr_key key;
+    enum weft_err err = wf_addr_key(wf_bytes(addr->ip, addr->family == WF_NET_IP6 ? 16 : 4), &key);
+
+    return err ? err : wf_sessions_admit(n->control->sessions, &key, wf_node_now_ms(n));
+}
+
+static enum weft_err accept_session(struct wf_node *n, const struct wf_session_init *init,
+    uint32_t pipe, const struct wf_net_addr *addr, uint8_t response[WF_SESSION_RESPONSE_LEN])
+{
+    struct wf_session_conf conf = session_conf(n);
+    struct wf_session_caller caller = { 0 };
+    struct wf_session_fresh fresh = { .now_ms = wf_node_now_ms(n) };
+    struct wf_session session = { 0 };
+    struct wf_live_session *live = NULL;
+    enum weft_err err = wf_session_identify(&conf, init, &caller);
+
+    if (err)
+        return err;
+    err = wf_sessions_stamp(n->control->sessions, &caller.peer, caller.stamp_unix_ms);
+    if (!err) {
+        wf_random(fresh.ephemeral, sizeof fresh.ephemeral);
+        fresh.session_id = wf_sessions_fresh_id(n->control->sessions);
+        err = wf_session_accept(&caller, &fresh, &session, response);
+        wf_wipe(&fresh, sizeof fresh);
+    }
+    if (!err) {
+        err = wf_sessions_add(n->control->sessions, &session, pipe, &live);
+        if (err)
+            wf_session_fini(&session);
+    }
+    if (!err) {
+        live->caller.session = live->s.id;
+        snprintf(live->caller.label, sizeof live->caller.label, "newcomer");
+        wf_net_addr_text(addr, live->caller.address);
+    }
+    wf_session_caller_fini(&caller);
+    return err;
+}
+
+static void on_init(struct wf_node *n, struct wf_net_request *q, struct wf_bytes message)
+{
+    struct wf_session_conf conf = session_conf(n);
+    struct wf_session_init init;
+    uint8_t response[WF_SESSION_RESPONSE_LEN];
+    struct wf_net_msg *reply = NULL;
+    enum weft_err err = wf_session_check_mac1(&conf, message, &init);
+
+    if (err == WEFT_E_MAC1) {
+        n->control->count.mac1_wrong++;
+        wf_net_drop(q, true);
+        return;
+    }
+    if (!err)
+        err = address_bucket(n, wf_net_request_addr(q));
+    if (!err)
+        err = accept_session(n, &init, wf_net_request_pipe(q), wf_net_request_addr(q), response);
+    if (!err)
+        err = wf_net_msg_from(WF_BYTES(response), &reply);
+    if (err) {
+        n->control->count.handshakes_refused++;
+        wf_call_uniform(q, err == WEFT_E_REPLAY ? WEFT_E_HANDSHAKE : err);
+        return;
+    }
+    n->control->count.handshakes++;
+    wf_net_reply(q, reply);
+}
+
+// ---- transport -------------------------------------------------------------------------------------------------------
+
+static void on_transport(struct wf_node *n, struct wf_net_request *q,
+    const struct wf_session_head *head, struct wf_bytes message)
+{
+    struct wf_live_session *s = wf_sessions_find(n->control->sessions, head->session_id);
+    struct wf_buf plain = { 0 };
+    uint64_t nonce = 0;
+
+    if (!s || s->pipe != wf_net_request_pipe(q)) {
+        wf_call_uniform(q, WEFT_E_SESSION);
+        return;
+    }
+    if (s->in_flight >= WF_MAX_IN_FLIGHT) {
+        n->control->count.busy++;
+        wf_call_uniform(q, WEFT_E_BUSY);
+        return;
+    }
+    bool was_confirmed = s->s.confirmed;
+    enum weft_err err = wf_session_open_request(&s->s, message, wf_node_now_ms(n), &plain, &nonce);
+    if (!was_confirmed && s->s.confirmed)
+        wf_sessions_confirmed(n->control->sessions);
+    if (err == WEFT_E_SESSION_OLD) {
+        wf_sessions_remove(n->control->sessions, s);
+        wf_call_uniform(q, WEFT_E_SESSION);
+    } else if (err) {
+        wf_call_uniform(q, WEFT_E_REFUSED);
+    } else {
+        wf_call_begin(n, q, s, nonce, NULL, wf_buf_view(&plain));
+    }
+    wf_wipe(plain.ptr, plain.len);
+    wf_buf_fini(&plain);
+}
+
+static void on_remote(struct wf_node *n, const struct wf_net_event *e)
+{
+    struct wf_bytes message = wf_net_request_bytes(e->request);
+    struct wf_session_head head;
+    enum weft_err err = wf_session_peek(message, &head);
+
+    if (e->scarce) {
+        n->control->count.busy++;
+        wf_call_uniform(e->request, WEFT_E_BUSY);
+    } else if (err) {
+        wf_call_uniform(e->request, err);
+    } else if (head.type == WF_SESSION_INIT) {
+        on_init(n, e->request, message);
+    } else if (head.type == WF_SESSION_REQUEST) {
+        on_transport(n, e->request, &head, message);
+    } else {
+        wf_call_uniform(e->request, WEFT_E_PROTOCOL);
+    }
+}
+
+static void on_local(struct wf_node *n, const struct wf_net_event *e)
+{
+    const struct wf_net_addr *addr = wf_net_request_addr(e->request);
+    struct wf_caller who = { .local = true, .uid = addr->uid };
+
+    snprintf(who.label, sizeof who.label, "uid %u", addr->uid);
+    snprintf(who.address, sizeof who.address, "local");
+    wf_call_begin(n, e->request, NULL, 0, &who, wf_net_request_bytes(e->request));
+}
+
+static void on_pipe_down(struct wf_node *n, uint32_t pipe)
+{
+    struct wf_sessions *t = n->control->sessions;
+
+    wf_calls_of_pipe_gone(n, pipe);
+    for (struct wf_live_session *s = wf_sessions_next(t, NULL), *next; s; s = next) {
+        next = wf_sessions_next(t, s);
+        if (s->pipe == pipe)
+            wf_sessions_remove(t, s);
+    }
+}
+
+static void open_letter(struct wf_mail *m)
+{
+    struct letter *l = (struct letter *)(void *)m;
+
+    if (l->e.what == WF_NET_DOWN)
+        on_pipe_down(l->node, l->e.pipe);
+    else if (l->is_local)
+        on_local(l->node, &l->e);
+    else
+        on_remote(l->node, &l->e);
+    free(l);
+}
+
+static void drop_letter(struct wf_mail *m)
+{
+    struct letter *l = (struct letter *)(void *)m;
+
+    if (l->e.what == WF_NET_REQUEST)
+        wf_net_drop(l->e.request, true);
+    free(l);
+}
+
+// On an NNG thread.
+static bool post(struct wf_node *n, const struct wf_net_event *e, bool is_local)
+{
+    struct letter *l = NULL;
+
+    if (e->what != WF_NET_REQUEST && e->what != WF_NET_DOWN)
+        return true;
+    l = calloc(1, sizeof *l);
+    if (!l)
+        return false; // a lost DOWN leaves sessions that no pipe can use; they are wiped by age
+    *l = (struct letter){ .node = n, .is_local = is_local, .e = *e };
+    l->mail = (struct wf_mail){ .open = open_letter,
+        .drop = drop_letter,
+        .class = WF_MAIL_CONTROL,
+        .must = e->what == WF_NET_DOWN };
+    if (e->what == WF_NET_REQUEST)
+        l->mail.bytes = wf_net_request_bytes(e->request).len;
+    if (wf_loop_post(n->loop, &l->mail)) {
+        free(l);
+        return false;
+    }
+    return true;
+}
+
+static bool post_remote(void *arg, const struct wf_net_event *e)
+{
+    return post(arg, e, false);
+}
+
+static bool post_local(void *arg, const struct wf_net_event *e)
+{
+    return post(arg, e, true);
+}
+
+// ---- life ------------------------------------------------------------------------------------------------------------
+
+static void on_notice(void *arg, enum wf_net_notice notice, const char *detail)
+{
+    // On a thread of sdk/net, so nothing but stderr is touched: one line, written at once.
+    const char *text =
+        notice == WF_NET_CLOSE_ABANDONED    ? "a socket did not close in time and was left behind"
+        : notice == WF_NET_LISTENER_REVIVED ? "a deaf listener was opened anew"
+                                            : "a listener is lost and could not be opened anew yet";
+
+    (void)arg;
+    fprintf(stderr, "level=warn room=net msg=\"%s\" at=\"%s\"\n", text, detail);
+}
+
+static enum weft_err control_open(struct wf_node *n, struct wf_diag *diag)
+{
+    struct wf_control *ctl = calloc(1, sizeof *ctl);
+    struct wf_net_conf conf = { .notice = on_notice };
+
+    if (!ctl)
+        return WEFT_E_NOMEM;
+    n->control = ctl;
+    enum weft_err err = wf_sessions_new(&ctl->sessions);
+    if (!err)
+        err = wf_replays_new(&ctl->replays);
+    if (!err)
+        err = wf_net_new(&conf, &ctl->net);
+    if (err)
+        wf_diag_set(diag, 0, 0, "control plane: %s", weft_err_text(err));
+    return err;
+}
+
+static enum weft_err listen_local(struct wf_node *n, struct wf_diag *diag)
+{
+    struct wf_net_rep_conf conf = { .post = post_local, .arg = n };
+    char where[WF_MAX_ADDR], dir[WF_MAX_ADDR];
+    const char *slash = strrchr(n->conf->socket, '/');
+
+    if (!slash || (size_t)(slash - n->conf->socket) >= sizeof dir ||
+        snprintf(where, sizeof where, "ipc:%s", n->conf->socket) >= (int)sizeof where) {
+        wf_diag_set(diag, 0, 0, "socket: %s: no usable path", n->conf->socket);
+        return WEFT_E_CONFIG;
+    }
+    memcpy(dir, n->conf->socket, (size_t)(slash - n->conf->socket));
+    dir[slash - n->conf->socket] = '\0';
+    enum weft_err err = wf_disk_mkdir(dir, diag);
+    if (err)
+        return err;
+    err = wf_net_rep_new(n->control->net, &conf, &n->control->ipc);
+    // With `local:` other users may connect: the uid of each request is checked against it.
+    if (!err)
+        err = n->conf->local.count ? wf_net_rep_listen_all(n->control->ipc, where, NULL)
+                                   : wf_net_rep_listen(n->control->ipc, where, NULL);
+    if (err)
+        wf_diag_set(diag, 0, 0, "socket: %s: %s", n->conf->socket, weft_err_text(err));
+    return err;
+}
+
+static enum weft_err listen_tcp(struct wf_node *n, struct wf_diag *diag)
+{
+    uint8_t busy[WF_SESSION_REFUSAL_LEN];
+    char where[WF_MAX_ADDR + 8];
+
+    wf_session_refuse(WEFT_E_BUSY, busy);
+    struct wf_net_rep_conf conf = { .post = post_remote, .arg = n, .busy = WF_BYTES(busy) };
+    snprintf(where, sizeof where, "%s:%u", n->conf->listen.host, n->conf->listen.port);
+    enum weft_err err = wf_net_rep_new(n->control->net, &conf, &n->control->tcp);
+    if (!err)
+        err = wf_net_rep_listen(n->control->tcp, where, &n->control->port);
+    if (err)
+        wf_diag_set(diag, 0, 0, "listen: %s: %s", where, weft_err_text(err));
+    return err;
+}
+
+static enum weft_err control_start(struct wf_node *n, struct wf_diag *diag)
+{
+    enum weft_err err = listen_local(n, diag);
+
+    if (!err && !n->is_agent)
+        err = listen_tcp(n, diag);
+    return err;
+}
+
+static void control_tick(struct wf_node *n)
+{
+    struct wf_sessions *t = n->control->sessions;
+
+    for (struct wf_live_session *s = wf_sessions_next(t, NULL), *next; s; s = next) {
+        next = wf_sessions_next(t, s);
+        if (s->in_flight == 0 && wf_session_age(&s->s, wf_node_now_ms(n)) == WF_SESSION_OVER)
+            wf_sessions_remove(t, s);
+    }
+}
+
+static bool control_drained(const struct wf_node *n)
+{
+    for (const struct call *c = n->control->calls; c; c = c->next)
+        if (!c->pub.on_gone) // a parked poll is not work that is owed
+            return false;
+    return true;
+}
+
+static void control_close(struct wf_node *n)
+{
+    struct wf_control *ctl = n->control;
+
+    if (!ctl)
+        return;
+    wf_net_rep_free(ctl->tcp);
+    wf_net_rep_free(ctl->ipc);
+    while (ctl->calls) {
+        struct call *c = ctl->calls;
+        if (c->pub.on_gone)
+            c->pub.on_gone(&c->pub, c->pub.gone_arg);
+        wf_call_refuse(&c->pub, WEFT_E_CLOSED, "the node is stopping");
+    }
+    wf_sessions_free(ctl->sessions);
+    wf_replays_free(ctl->replays);
+    // The runtime goes last of all (node.c): links of other rooms still use it.
+}
+
+void wf_control_drop(struct wf_node *n, const struct wf_sign_pub *key)
+{
+    struct wf_sessions *t = n->control->sessions;
+
+    for (struct wf_live_session *s = wf_sessions_next(t, NULL), *next; s; s = next) {
+        next = wf_sessions_next(t, s);
+        if (s->caller.has_identity &&
+            memcmp(s->caller.identity.cert.sign_key.b, key->b, WF_KEY_LEN) == 0)
+            wf_net_rep_close_pipe(n->control->tcp, s->pipe);
+    }
+}
+
+static enum weft_err control_metrics(const struct wf_node *n, struct wf_buf *out)
+{
+    const struct wf_control *c = n->control;
+    struct wf_net_stats net;
+
+    wf_net_get_stats(c->net, &net);
+    return wf_buf_printf(out,
+        "# TYPE weft_sessions gauge\nweft_sessions %zu\n"
+        "# TYPE weft_handshakes_total counter\nweft_handshakes_total %llu\n"
+        "# TYPE weft_handshakes_refused_total "
+        "counter\nweft_handshakes_refused_total{cause=\"mac1\"} "
+        "%llu\nweft_handshakes_refused_total{cause=\"other\"} %llu\n"
+        "# TYPE weft_requests_total counter\nweft_requests_total %llu\n"
+        "# TYPE weft_refusals_total counter\nweft_refusals_total %llu\n"
+        "# TYPE weft_busy_total counter\nweft_busy_total %llu\n"
+        "# TYPE weft_listeners_revived_total counter\nweft_listeners_revived_total %llu\n",
+        wf_sessions_count(c->sessions), (unsigned long long)c->count.handshakes,
+        (unsigned long long)c->count.mac1_wrong, (unsigned long long)c->count.handshakes_refused,
+        (unsigned long long)c->count.requests, (unsigned long long)c->count.refused,
+        (unsigned long long)c->count.busy, (unsigned long long)net.revived);
+}
+
+const struct wf_room wf_control_room = {
+    .name = "control",
+    .open = control_open,
+    .start = control_start,
+    .tick = control_tick,
+    .drained = control_drained,
+    .close = control_close,
+    .metrics = control_metrics,
+};

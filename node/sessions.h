@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// The table of the control plane's sessions, and what limits those who ask for one: buckets by address, stamps by key. Owns
+// sessions, callers and the tokens shown in them. Pure apart from memory: time is an argument. Loop thread only.
+#ifndef WF_NODE_SESSIONS_H
+#define WF_NODE_SESSIONS_H
+
+#include "node/control.h"
+#include "proto/session/bucket.h"
+#include "proto/session/session.h"
+
+#define WF_SESSIONS_MAX       4096u
+#define WF_SESSIONS_HALF_OPEN 256u // shaken hands, nothing decrypted yet
+#define WF_SESSION_TOKENS     16u  // remembered a session
+#define WF_HANDSHAKES_PER_S   50u  // of one address (WireGuard: 20-50)
+#define WF_HANDSHAKE_BURST    200u
+#define WF_BUCKETS_MAX        4096u
+#define WF_STAMPS_MAX         8192u
+
+struct wf_live_session {
+    struct wf_session s;
+    uint32_t pipe;
+    struct wf_caller caller;
+    bool greeted; // hello was answered
+    unsigned in_flight;
+    struct wf_token *tokens[WF_SESSION_TOKENS];
+    size_t token_count, token_next; // the oldest is replaced
+    struct wf_live_session *next_id, *next, *prev;
+};
+
+struct wf_sessions;
+WF_MUST_USE enum weft_err wf_sessions_new(struct wf_sessions **ret);
+void wf_sessions_free(struct wf_sessions *t);
+
+// Rate of handshakes by address. FLOOD; when the table of buckets is full of busy ones, everybody new shares one.
+WF_MUST_USE enum weft_err wf_sessions_admit(
+    struct wf_sessions *t, const struct wf_addr_key *from, int64_t now_ms);
+// The stamp of a handshake must rise for each key: REPLAY.
+WF_MUST_USE enum weft_err wf_sessions_stamp(
+    struct wf_sessions *t, const struct wf_dh_pub *peer, int64_t stamp_unix_ms);
+
+// BUSY beyond the caps. The session is moved in.
+WF_MUST_USE enum weft_err wf_sessions_add(
+    struct wf_sessions *t, const struct wf_session *s, uint32_t pipe, struct wf_live_session **ret);
+struct wf_live_session *wf_sessions_find(struct wf_sessions *t, uint64_t id);
+uint64_t wf_sessions_fresh_id(struct wf_sessions *t);
+struct wf_live_session *wf_sessions_next(struct wf_sessions *t, struct wf_live_session *after);
+void wf_sessions_remove(struct wf_sessions *t, struct wf_live_session *s);
+void wf_sessions_confirmed(struct wf_sessions *t); // one less half open
+size_t wf_sessions_count(const struct wf_sessions *t);
+// Of one domain with verified certificates, against a per-domain cap.
+size_t wf_sessions_of_domain(struct wf_sessions *t, const char *domain);
+
+// Tokens of a session: takes ownership; find by the id of block 0 or of the last block.
+void wf_session_remember(struct wf_live_session *s, struct wf_token *t);
+const struct wf_token *wf_session_token(const struct wf_live_session *s, struct wf_bytes id);
+
+#endif
