@@ -11,6 +11,7 @@ struct wf_conf;
 struct wf_pool;
 struct wf_log;
 struct wf_control;
+struct wf_core;
 struct wf_node;
 
 // A room: one subject of the node. All functions run on the loop thread; NULL where there is nothing to do.
@@ -29,6 +30,7 @@ struct wf_room {
 extern const struct wf_room *const wf_rooms_node[], *const wf_rooms_agent[]; // NULL-ended
 
 struct wf_node {
+    struct wf_core *core; // node/core.h
     struct wf_conf *conf; // replaced as a whole on SIGHUP
     struct wf_loop *loop;
     struct wf_pool *pool;

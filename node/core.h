@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// The inside of a node that its rooms do not need: identity directory, alarms, the wall clock's floor, start and stop. Loop thread only.
+#ifndef WF_NODE_CORE_H
+#define WF_NODE_CORE_H
+
+#include "node/node.h"
+#include "sdk/identity.h"
+
+struct wf_alarm {
+    char name[64], text[256];
+    int64_t since_unix_ms;
+    struct wf_alarm *next;
+};
+
+struct wf_core {
+    struct wf_identity_dir *dir;
+    struct wf_alarm *alarms;
+    int64_t wall_floor_ms; // never below the build's time or what was persisted
+    const char *conf_path;
+};
+
+// Takes identity, chain and charter from a loaded directory (borrowed from now on, freed at the end). STATE_DIR when the configuration names
+// another domain or node.
+WF_MUST_USE enum weft_err wf_node_adopt(
+    struct wf_node *n, struct wf_identity_dir *d, struct wf_diag *diag);
+// A charter from the mesh or from `weft charter commit`: verified, persisted, then in force.
+WF_MUST_USE enum weft_err wf_node_add_charter(
+    struct wf_node *n, struct wf_bytes raw, struct wf_diag *diag);
+// A renewed or first chain.
+WF_MUST_USE enum weft_err wf_node_set_chain(
+    struct wf_node *n, struct wf_bytes chain, struct wf_diag *diag);
+
+// The whole life of a weftd: rooms open, start, run until SIGTERM, drain, close. Returns the process's exit status.
+int wf_node_main(struct wf_conf *conf, const char *conf_path);
+
+#endif
