@@ -345,7 +345,8 @@ static void control_close(struct wf_node *n)
     }
     wf_sessions_free(ctl->sessions);
     wf_replays_free(ctl->replays);
-    // The runtime goes last of all (node.c): links of other rooms still use it.
+    n->control =
+        NULL; // runtime and memory go last of all (life.c): links of other rooms still use them
 }
 
 void wf_control_drop(struct wf_node *n, const struct wf_sign_pub *key)

@@ -1,0 +1,346 @@
+// SPDX-License-Identifier: Apache-2.0
+// Start, run, reload, drain, stop. Rooms open in order (no traffic yet; those that fork come before the first NNG call), start in order,
+// tick once a second, and close in reverse. A room that fails to open or start ends the process with its reason and nothing left behind.
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "node/call.h"
+#include "node/conf.h"
+#include "node/core.h"
+#include "proto/base/print.h"
+#include "sdk/conf/file.h"
+#include "sdk/disk.h"
+#include "sdk/loop/loop.h"
+
+#define TICK_MS       1000
+#define DRAIN_MS      10000
+#define WALL_EVERY_MS 600000
+
+struct life {
+    struct wf_node *node;
+    const struct wf_room *const *rooms;
+    size_t opened, started;
+    struct wf_watch signals;
+    struct wf_timer tick;
+    int64_t drain_by_ms, wall_at_ms;
+};
+
+// ---- systemd ---------------------------------------------------------------------------------------------------------
+
+// sd_notify(3) is one datagram; a library for it would bring more than it saves.
+static void notify(const char *text)
+{
+    const char *path = getenv("NOTIFY_SOCKET");
+    struct sockaddr_un to = { .sun_family = AF_UNIX };
+
+    if (!path || (path[0] != '/' && path[0] != '@') || strlen(path) >= sizeof to.sun_path)
+        return;
+    memcpy(to.sun_path, path, strlen(path));
+    if (path[0] == '@')
+        to.sun_path[0] = '\0';
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return;
+    socklen_t len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
+    if (sendto(fd, text, strlen(text), MSG_NOSIGNAL, (struct sockaddr *)&to, len) < 0)
+        fprintf(stderr, "level=warn room=life msg=\"cannot notify the service manager\"\n");
+    close(fd);
+}
+
+// ---- wall clock ------------------------------------------------------------------------------------------------------
+
+static void wall_load(struct wf_node *n)
+{
+    char *path = NULL;
+    struct wf_buf text = { 0 };
+
+    n->core->wall_floor_ms = WEFT_BUILD_UNIX_S * INT64_C(1000);
+    if (!wf_disk_join(n->conf->data, "wall", &path) &&
+        !wf_file_read(path, 64, WF_FILE_OWNED, &text, NULL) && !wf_buf_append_byte(&text, 0)) {
+        long long ms = strtoll((const char *)text.ptr, NULL, 10);
+        // A floor beyond a plausible life of this file would stop every certificate for good.
+        if (ms > n->core->wall_floor_ms && ms < INT64_C(32503680000000))
+            n->core->wall_floor_ms = ms;
+    }
+    wf_buf_fini(&text);
+    free(path);
+}
+
+static void wall_save(struct wf_node *n)
+{
+    char *path = NULL, text[32];
+    struct wf_diag diag = { 0 };
+    int len = snprintf(text, sizeof text, "%lld\n", (long long)wf_node_now_unix_ms(n));
+    enum weft_err err = wf_disk_join(n->conf->data, "wall", &path);
+
+    if (!err)
+        err = wf_disk_replace(path, wf_bytes(text, (size_t)len), &diag);
+    if (err)
+        wf_say(
+            n, WF_LOG_WARN, "life", "the clock's floor could not be kept", "why", diag.text, NULL);
+    free(path);
+}
+
+static void check_clock(struct wf_node *n)
+{
+    int64_t behind = wf_node_now_unix_ms(n) - wf_loop_now_unix_ms(n->loop);
+    char text[128];
+
+    snprintf(text, sizeof text,
+        "the clock is %lld s behind what this node has already seen; expiry is judged by the later "
+        "time",
+        (long long)(behind / 1000));
+    wf_alarm(n, "clock-behind", behind > WF_CLOCK_TOLERANCE_MS ? text : NULL);
+}
+
+// ---- reload ----------------------------------------------------------------------------------------------------------
+
+static void print_diags(struct wf_diags *d)
+{
+    struct wf_buf out = { 0 };
+
+    if (!wf_diags_print(d, &out))
+        fwrite(out.ptr, 1, out.len, stderr);
+    wf_buf_fini(&out);
+}
+
+// Rooms never keep pointers into the configuration, so the old one can go at once.
+static void reload(struct wf_node *n)
+{
+    struct wf_diags diags;
+    struct wf_conf *wanted = NULL;
+    struct timespec ts;
+    char text[96];
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    snprintf(text, sizeof text, "RELOADING=1\nMONOTONIC_USEC=%lld",
+        (long long)ts.tv_sec * 1000000 + ts.tv_nsec / 1000);
+    notify(text);
+    wf_diags_init(&diags, n->core->conf_path);
+    enum weft_err err = wf_conf_load(n->core->conf_path, &diags, &wanted);
+    const char *key = err ? NULL : wf_conf_needs_restart(n->conf, wanted);
+    if (err) {
+        print_diags(&diags);
+        wf_say(n, WF_LOG_ERROR, "life", "reload refused; the old configuration stays", NULL);
+    } else if (key) {
+        wf_say(n, WF_LOG_ERROR, "life",
+            "reload refused: this key needs a restart; the old configuration stays", "key", key,
+            NULL);
+        wf_conf_free(wanted);
+    } else {
+        wf_conf_free(n->conf);
+        n->conf = wanted;
+        wf_say(n, WF_LOG_INFO, "life", "configuration reloaded", NULL);
+    }
+    wf_diags_fini(&diags);
+    notify("READY=1");
+}
+
+// ---- running ---------------------------------------------------------------------------------------------------------
+
+static bool all_drained(const struct life *l)
+{
+    for (size_t i = 0; i < l->started; i++)
+        if (l->rooms[i]->drained && !l->rooms[i]->drained(l->node))
+            return false;
+    return true;
+}
+
+static void begin_drain(struct life *l)
+{
+    struct wf_node *n = l->node;
+
+    if (n->draining)
+        return;
+    n->draining = true;
+    l->drain_by_ms = wf_node_now_ms(n) + DRAIN_MS;
+    notify("STOPPING=1");
+    wf_say(n, WF_LOG_INFO, "life", "stopping: finishing what is owed", NULL);
+    for (size_t i = 0; i < l->started; i++)
+        if (l->rooms[i]->drain)
+            l->rooms[i]->drain(n);
+}
+
+static void on_tick(struct wf_timer *t)
+{
+    struct life *l = (struct life *)(void *)((char *)t - offsetof(struct life, tick));
+    struct wf_node *n = l->node;
+    int64_t now = wf_node_now_ms(n);
+
+    for (size_t i = 0; i < l->started; i++)
+        if (l->rooms[i]->tick)
+            l->rooms[i]->tick(n);
+    check_clock(n);
+    if (now >= l->wall_at_ms) {
+        wall_save(n);
+        l->wall_at_ms = now + WALL_EVERY_MS;
+    }
+    if (n->draining && (all_drained(l) || now >= l->drain_by_ms))
+        wf_loop_stop(n->loop);
+    // The timer was just taken from the heap, so there is room for it.
+    if (wf_timer_set(n->loop, t, now + (n->draining ? 50 : TICK_MS)))
+        wf_loop_stop(n->loop);
+}
+
+static void on_signal(struct wf_watch *w, uint32_t events)
+{
+    struct life *l = (struct life *)(void *)((char *)w - offsetof(struct life, signals));
+    struct signalfd_siginfo info;
+
+    (void)events;
+    while (read(w->fd, &info, sizeof info) == (ssize_t)sizeof info) {
+        if (info.ssi_signo == SIGHUP) {
+            reload(l->node);
+        } else {
+            begin_drain(l);
+            if (wf_timer_set(l->node->loop, &l->tick, wf_node_now_ms(l->node)))
+                wf_loop_stop(l->node->loop);
+        }
+    }
+}
+
+static enum weft_err watch_signals(struct life *l)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    // Blocked before any thread exists, so that all inherit it and only the descriptor sees them.
+    if (pthread_sigmask(SIG_BLOCK, &set, NULL) != 0)
+        return WEFT_E_IO;
+    signal(SIGPIPE, SIG_IGN);
+    l->signals.fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+    l->signals.ready = on_signal;
+    return l->signals.fd < 0 ? WEFT_E_IO : wf_loop_watch(l->node->loop, &l->signals, EPOLLIN);
+}
+
+static void greet(struct wf_node *n)
+{
+    char print[WF_FINGERPRINT_LEN], port[8];
+
+    wf_fingerprint(wf_bytes(n->keys.sign_pub.b, WF_KEY_LEN), print);
+    snprintf(port, sizeof port, "%u", n->control->port);
+    wf_say(n, WF_LOG_INFO, "life", "ready", "version", WEFT_VERSION, "role",
+        n->is_agent ? "agent" : "node", "domain",
+        n->has_certificate ? n->identity.cert.domain.s : "(none yet)", "name",
+        n->has_certificate ? n->identity.cert.subject.s : "(none yet)", "fingerprint", print,
+        "listen", n->is_agent ? "none" : n->conf->listen.host, "port", n->is_agent ? "none" : port,
+        "socket", n->conf->socket, "data", n->conf->data, "core_dumps",
+        prctl(PR_GET_DUMPABLE) ? "on" : "off", "net_shim", wf_net_shim_active() ? "on" : "off",
+        NULL);
+}
+
+static enum weft_err open_rooms(struct life *l, struct wf_diag *diag)
+{
+    enum weft_err err = WEFT_OK;
+
+    for (; l->rooms[l->opened] && !err; l->opened++)
+        if (l->rooms[l->opened]->open)
+            err = l->rooms[l->opened]->open(l->node, diag);
+    for (; l->rooms[l->started] && !err; l->started++)
+        if (l->rooms[l->started]->start)
+            err = l->rooms[l->started]->start(l->node, diag);
+    return err;
+}
+
+static void close_rooms(struct life *l)
+{
+    struct wf_net *net = l->node->control ? l->node->control->net : NULL;
+    struct wf_control *control = l->node->control;
+
+    while (l->opened > 0)
+        if (l->rooms[--l->opened]->close)
+            l->rooms[l->opened]->close(l->node);
+    wf_net_free(net); // after the last link and endpoint
+    free(control);
+}
+
+static enum weft_err load_identity(struct wf_node *n, struct wf_diag *diag)
+{
+    struct wf_identity_dir *d = NULL;
+    enum weft_err err = wf_identity_load(n->conf->data, wf_node_now_unix_ms(n), &d, diag);
+
+    // An agent with a ticket makes its keys at the first start and joins by itself.
+    if (err == WEFT_E_IDENTITY && n->conf->ticket) {
+        struct wf_keys keys = { 0 };
+        err = wf_keys_new('N', &keys);
+        if (!err)
+            err = wf_identity_create(n->conf->data, &keys, diag);
+        wf_keys_fini(&keys);
+        if (!err)
+            err = wf_identity_load(n->conf->data, wf_node_now_unix_ms(n), &d, diag);
+    }
+    if (err)
+        return err;
+    n->core->dir = d;
+    return wf_node_adopt(n, d, diag);
+}
+
+static int run(struct life *l, struct wf_diag *diag)
+{
+    struct wf_node *n = l->node;
+    enum weft_err err = load_identity(n, diag);
+
+    if (!err)
+        err = watch_signals(l);
+    if (!err)
+        err = open_rooms(l, diag);
+    l->tick.fire = on_tick;
+    if (!err)
+        err = wf_timer_set(n->loop, &l->tick, wf_node_now_ms(n));
+    if (!err) {
+        greet(n);
+        notify("READY=1");
+        wf_loop_run(n->loop);
+        wall_save(n);
+    } else {
+        fprintf(stderr, "weftd: %s\n", diag->text[0] ? diag->text : weft_err_text(err));
+    }
+    close_rooms(l);
+    return weft_err_exit(err);
+}
+
+int wf_node_main(struct wf_conf *conf, const char *conf_path)
+{
+    struct wf_core core = { .conf_path = conf_path };
+    struct wf_node node = { .core = &core, .conf = conf, .is_agent = conf->role == WF_ROLE_AGENT };
+    struct life life = { .node = &node,
+        .rooms = node.is_agent ? wf_rooms_agent : wf_rooms_node,
+        .signals = { .fd = -1 } };
+    struct wf_diag diag = { 0 };
+
+    prctl(PR_SET_DUMPABLE, 0);
+    enum weft_err err = wf_crypto_init();
+    if (!err)
+        err = wf_loop_new(NULL, &node.loop);
+    if (err) {
+        fprintf(stderr, "weftd: %s\n", weft_err_text(err));
+        return weft_err_exit(err);
+    }
+    wall_load(&node);
+    node.started_unix_ms = wf_node_now_unix_ms(&node);
+    int status = run(&life, &diag);
+    wf_identity_free(core.dir); // keys and charter of the node were borrowed from it
+    wf_buf_fini(&node.chain);
+    while (core.alarms) {
+        struct wf_alarm *a = core.alarms;
+        core.alarms = a->next;
+        free(a);
+    }
+    if (life.signals.fd >= 0)
+        close(life.signals.fd);
+    wf_loop_free(node.loop);
+    wf_conf_free(node.conf);
+    return status;
+}

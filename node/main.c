@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+// weftd: reads its configuration, all errors at once, and lives.
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "node/conf.h"
+#include "node/core.h"
+
+static const char usage[] =
+    "Examples:\n"
+    "  weftd -c /etc/weft/weftd.yaml        run in the foreground (systemd: Type=notify)\n"
+    "  weftd -c weftd.yaml --check          say what is wrong with the configuration and exit\n"
+    "\n"
+    "Usage: weftd [-c FILE] [--check]\n"
+    "  -c, --config FILE   configuration (default /etc/weft/weftd.yaml)\n"
+    "      --check         read the configuration, report every error, start nothing\n"
+    "  -V, --version       print the version\n"
+    "  -h, --help          this text\n"
+    "\n"
+    "SIGHUP reloads the configuration; SIGTERM finishes what is owed and stops within 10 s. See "
+    "weftd(8).\n";
+
+static int load(const char *path, struct wf_conf **ret)
+{
+    struct wf_diags diags;
+    struct wf_buf text = { 0 };
+
+    wf_diags_init(&diags, path);
+    enum weft_err err = wf_conf_load(path, &diags, ret);
+    if (err && !wf_diags_print(&diags, &text))
+        fwrite(text.ptr, 1, text.len, stderr);
+    wf_buf_fini(&text);
+    wf_diags_fini(&diags);
+    return err ? 78 : 0;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct option options[] = {
+        { "config", required_argument, NULL, 'c' },
+        { "check", no_argument, NULL, 'n' },
+        { "version", no_argument, NULL, 'V' },
+        { "help", no_argument, NULL, 'h' },
+        { NULL, 0, NULL, 0 },
+    };
+    const char *path = "/etc/weft/weftd.yaml";
+    struct wf_conf *conf = NULL;
+    bool check = false;
+
+    for (int c = getopt_long(argc, argv, "c:nVh", options, NULL); c != -1;
+         c = getopt_long(argc, argv, "c:nVh", options, NULL)) {
+        switch (c) {
+        case 'c':
+            path = optarg;
+            break;
+        case 'n':
+            check = true;
+            break;
+        case 'V':
+            puts("weftd " WEFT_VERSION);
+            return 0;
+        case 'h':
+            fputs(usage, stdout);
+            return 0;
+        default:
+            fputs("weftd: see weftd --help\n", stderr);
+            return 64;
+        }
+    }
+    if (optind < argc) {
+        fprintf(stderr, "weftd: unexpected argument \"%s\"; see weftd --help\n", argv[optind]);
+        return 64;
+    }
+    int status = load(path, &conf);
+    if (status || check) {
+        wf_conf_free(conf);
+        return status;
+    }
+    return wf_node_main(conf, path);
+}

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+// The rooms of each role, in start order. Rooms that fork stand before control, which starts NNG.
+#include "node/control.h"
+
+const struct wf_room *const wf_rooms_node[] = {
+    &wf_control_room,
+    NULL,
+};
+
+const struct wf_room *const wf_rooms_agent[] = {
+    &wf_control_room,
+    NULL,
+};
