@@ -226,7 +226,7 @@ static void fail_link(struct wf_link *l, enum weft_err err, const char *what)
     int64_t now = wf_loop_now_ms(l->conf.loop);
 
     l->state.last_error = err;
-    snprintf(l->state.last_text, sizeof l->state.last_text, "%s: %s: %s", l->address, what,
+    snprintf(l->state.last_text, sizeof l->state.last_text, "%.96s: %s: %s", l->address, what,
         weft_err_text(err));
     l->backoff_ms = l->backoff_ms ? l->backoff_ms * 2 : BACKOFF_MIN_MS;
     if (l->backoff_ms > BACKOFF_MAX_MS)
