@@ -16,8 +16,8 @@
 
 // Appends prefix '1' data checksum to out.
 WF_MUST_USE enum weft_err wf_print(const char *prefix, struct wf_bytes data, struct wf_buf *out);
-// Reads a printed form; upper case throughout and surrounding white space are accepted. PREFIX when the text is a valid form
-// of another type, CHECKSUM when mistyped, SYNTAX otherwise.
+// Reads a printed form; upper case throughout and surrounding white space are accepted. PREFIX when the text begins as
+// another type of ours, CHECKSUM when mistyped, NOT_CANONICAL for wrong padding, SYNTAX otherwise.
 WF_MUST_USE enum weft_err wf_print_parse(
     const char *prefix, struct wf_bytes text, struct wf_buf *ret_data);
 
