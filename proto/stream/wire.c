@@ -65,7 +65,8 @@ enum weft_err wf_wire_end(struct wf_bytes in, unsigned last)
     enum weft_err err = wf_wire_number(&rest, &tag);
     if (err)
         return err;
-    if (tag >> 3 == 0 || (tag & 7) > 5)
+    bool groups_or_none = (tag & 7) > 5 || (tag & 7) == 3 || (tag & 7) == 4;
+    if (tag >> 3 == 0 || groups_or_none)
         return WEFT_E_SYNTAX;
     if (tag >> 3 > last)
         return WEFT_E_UNKNOWN_FIELD;

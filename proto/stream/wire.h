@@ -89,8 +89,8 @@ WF_MUST_USE enum weft_err wf_wire_hash(struct wf_bytes *in, uint8_t tag, struct 
 // absent = none
 WF_MUST_USE enum weft_err wf_wire_incarnation(
     struct wf_bytes *in, uint8_t tag, struct wf_incarnation *ret);
-// Nothing may be left: UNKNOWN_FIELD for a number above `last`, NOT_CANONICAL for a known one that is repeated or out of
-// order, SYNTAX for a known one of another wire type or no tag at all.
+// Nothing may be left: SYNTAX where no tag can stand, UNKNOWN_FIELD for a number above `last`, NOT_CANONICAL for a known one
+// that is repeated, out of order or of another wire type.
 WF_MUST_USE enum weft_err wf_wire_end(struct wf_bytes in, unsigned last);
 
 // ---- writing: p points to enough room; defaults are left out; the end is returned --------------------------------------

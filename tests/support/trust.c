@@ -48,13 +48,13 @@ static struct wf_buf vector_text(const char *comment, struct wf_bytes content)
     return text;
 }
 
-void wf_test_trust_vector(const char *name, const char *comment, struct wf_bytes content)
+void wf_test_same_vector(const char *name, const char *comment, struct wf_bytes content)
 {
     char path[512];
     const char *root = getenv("WEFT_SOURCE_DIR"), *update = getenv("WEFT_UPDATE_VECTORS");
     struct wf_buf text = vector_text(comment, content);
 
-    snprintf(path, sizeof path, "%s/tests/vectors/trust/%s.hex", root ? root : ".", name);
+    snprintf(path, sizeof path, "%s/tests/vectors/%s.hex", root ? root : ".", name);
     if (update && strcmp(update, "1") == 0) {
         FILE *f = fopen(path, "wb");
         ck_assert_msg(f != NULL, "cannot write %s", path);
@@ -69,12 +69,12 @@ void wf_test_trust_vector(const char *name, const char *comment, struct wf_bytes
     wf_buf_fini(&text);
 }
 
-void wf_test_trust_refused(
-    unsigned number, const char *doc, enum weft_err want, const char *why, struct wf_bytes content)
+void wf_test_refused_vector(
+    const char *stem, enum weft_err want, const char *why, struct wf_bytes content)
 {
     char name[96], comment[256];
 
-    snprintf(name, sizeof name, "%03u-%s-%s", number, doc, weft_err_name(want));
+    snprintf(name, sizeof name, "%s-%s", stem, weft_err_name(want));
     for (char *p = name; *p; p++) {
         if (*p >= 'A' && *p <= 'Z')
             *p = (char)(*p - 'A' + 'a');
@@ -82,5 +82,22 @@ void wf_test_trust_refused(
             *p = '-';
     }
     snprintf(comment, sizeof comment, "refused %s: %s", weft_err_name(want), why);
-    wf_test_trust_vector(name, comment, content);
+    wf_test_same_vector(name, comment, content);
+}
+
+void wf_test_trust_vector(const char *name, const char *comment, struct wf_bytes content)
+{
+    char path[96];
+
+    snprintf(path, sizeof path, "trust/%s", name);
+    wf_test_same_vector(path, comment, content);
+}
+
+void wf_test_trust_refused(
+    unsigned number, const char *doc, enum weft_err want, const char *why, struct wf_bytes content)
+{
+    char stem[96];
+
+    snprintf(stem, sizeof stem, "trust/%03u-%s", number, doc);
+    wf_test_refused_vector(stem, want, why, content);
 }

@@ -12,6 +12,12 @@ struct wf_secret wf_test_sign_key(const char *label, struct wf_sign_pub *ret_pub
 struct wf_secret wf_test_dh_key(const char *label, struct wf_dh_pub *ret_pub);
 struct wf_hash wf_test_hash(const char *label);
 
+// Compares content with tests/vectors/NAME.hex, which begins with the comment; with WEFT_UPDATE_VECTORS=1 in the environment
+// the file is written instead.
+void wf_test_same_vector(const char *name, const char *comment, struct wf_bytes content);
+// A vector that must be refused, named STEM-CODE with the reason in its comment.
+void wf_test_refused_vector(
+    const char *stem, enum weft_err want, const char *why, struct wf_bytes content);
 // Compares content with tests/vectors/trust/NAME.hex, which begins with the comment; with WEFT_UPDATE_VECTORS=1 in the environment
 // the file is written instead.
 void wf_test_trust_vector(const char *name, const char *comment, struct wf_bytes content);
