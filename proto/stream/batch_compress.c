@@ -71,11 +71,44 @@ enum weft_err wf_compression_check(uint64_t how, uint64_t stored_len, uint64_t r
     return fits ? WEFT_OK : WEFT_E_COMPRESSION;
 }
 
+// Moves past the rest of a length that its four bits could not hold.
+static const uint8_t *skip_length(const uint8_t *p, const uint8_t *end, size_t *len)
+{
+    uint8_t more = 255;
+
+    while (*len >= 15 && more == 255 && p < end) {
+        more = *p++;
+        *len += more;
+    }
+    return p;
+}
+
+// A match at offset 0 copies bytes that were never written. The format forbids it, the library takes it, and what comes out
+// is up to its version; a signed batch has one meaning. Source: lz4_Block_format.md. Costs as much as decompressing.
+static bool has_offset_zero(struct wf_bytes block)
+{
+    const uint8_t *p = block.ptr, *end = p + block.len;
+
+    while (p < end) {
+        uint8_t token = *p++;
+        size_t literals = token >> 4, match = token & 15;
+        p = skip_length(p, end, &literals);
+        if ((size_t)(end - p) < literals + 2)
+            return false; // the last sequence has no match
+        p += literals;
+        if (p[0] == 0 && p[1] == 0)
+            return true;
+        p = skip_length(p + 2, end, &match);
+    }
+    return false;
+}
+
 static enum weft_err lz4_from(struct wf_bytes stored, size_t raw_len, uint8_t *out)
 {
+    if (has_offset_zero(stored))
+        return WEFT_E_COMPRESSION;
     int n =
         LZ4_decompress_safe((const char *)stored.ptr, (char *)out, (int)stored.len, (int)raw_len);
-
     return n >= 0 && (size_t)n == raw_len ? WEFT_OK : WEFT_E_COMPRESSION;
 }
 
