@@ -51,6 +51,60 @@ struct wf_batch_header wf_test_loss(const struct wf_hash *previous)
     };
 }
 
+static struct wf_batch_header data_batch(enum wf_test_batch which, const struct wf_records *three)
+{
+    struct wf_batch_header h = wf_test_header(three);
+
+    if (which == WF_TEST_LATER) {
+        h.first_seq = UINT64_MAX - 3;
+        h.previous = wf_test_hash("previous");
+    }
+    if (which == WF_TEST_DERIVED) {
+        h.recipe = wf_test_hash("recipe");
+        h.input_count = WF_MAX_INPUTS;
+        for (size_t i = 0; i < WF_MAX_INPUTS; i++)
+            h.inputs[i] = (struct wf_input){
+                .product_id = wf_test_hash("input"),
+                .entry_hash = wf_test_hash("entry"),
+                .log_id = wf_test_incarnation(3 + i),
+                .from = 10 * i,
+                .to = i == 0 ? 0 : UINT64_MAX - i,
+            };
+    }
+    if (which == WF_TEST_PUBLISHED) {
+        memcpy(h.publisher, "a publisher's id", WF_PUBLISHER_LEN);
+        h.publisher_seq = 41;
+    }
+    return h;
+}
+
+static bool has_payload(enum wf_test_batch which)
+{
+    return which != WF_TEST_LOSS && which != WF_TEST_RESET && which != WF_TEST_RESET_NAMED;
+}
+
+struct wf_batch_header wf_test_batch(enum wf_test_batch which, const struct wf_records *three)
+{
+    struct wf_hash before = wf_test_hash("previous"), none = { { 0 } };
+
+    if (has_payload(which))
+        return data_batch(which, three);
+    struct wf_batch_header h = wf_test_loss(&before);
+    if (which == WF_TEST_LOSS)
+        return h;
+    h.kind = WF_BATCH_RESET;
+    h.first_seq = 0;
+    h.count = 1;
+    h.loss_reason[0] = '\0';
+    h.previous = which == WF_TEST_RESET ? none : before;
+    return h;
+}
+
+struct wf_bytes wf_test_stored(enum wf_test_batch which, const struct wf_records *three)
+{
+    return has_payload(which) ? wf_buf_view(&three->raw) : wf_bytes(NULL, 0);
+}
+
 struct wf_heartbeat wf_test_heartbeat(void)
 {
     return (struct wf_heartbeat){
