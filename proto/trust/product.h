@@ -56,6 +56,8 @@ void wf_product_id(const struct wf_hash *mesh_id, const char *domain, const char
     uint32_t major, struct wf_hash *ret);
 // "1.4.2" -> major; SYNTAX unless MAJOR.MINOR.PATCH in decimal, at most nine digits each, without leading zeros.
 WF_MUST_USE enum weft_err wf_version_major(struct wf_bytes version, uint32_t *ret_major);
+// Names of fields, messages and services: [A-Za-z_][A-Za-z0-9_]*, with dots between such parts where dotted.
+bool wf_identifier_is_valid(const char *s, bool dotted);
 
 enum wf_entry_kind {
     WF_ENTRY_NODE = 1,

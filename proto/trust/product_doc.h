@@ -17,7 +17,5 @@ WF_MUST_USE enum weft_err wf_product_put(const struct wf_product *p, const struc
 // A list of strings: at most WF_MAX_CAVEAT_ITEMS (TOO_BIG), each of them 1..max long (MISSING_FIELD, TOO_BIG).
 WF_MUST_USE enum weft_err wf_take_strings(
     char *const *in, size_t count, size_t max, const char ***ret, size_t *ret_count);
-// [A-Za-z_][A-Za-z0-9_]*, with dots between such parts where dotted.
-bool wf_identifier_is_valid(const char *s, bool dotted);
 
 #endif

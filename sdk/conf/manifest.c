@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "proto/base/limits.h"
+#include "proto/trust/capability.h"
 
 #define SECOND          1000u
 #define MINUTE          (60u * SECOND)
@@ -14,10 +15,8 @@
 
 #define POLICY_GRANT_MS (24u * HOUR)
 #define MAX_KEY_FIELDS  16u
-#define MAX_ITEMS       64u
 #define MAX_TITLE       120u
 #define MAX_CONTACT     200u
-#define MAX_FULL_NAME   255u
 
 // The file as the tables read it; build() makes the product of it.
 struct rule {
@@ -40,34 +39,11 @@ enum { ROWS_OWN = 1, ROWS_SHARED };
 
 // --- readers of single values
 
-static bool is_letter(uint8_t c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
-}
-
-// Identifiers as protobuf has them, joined by dots where dots are permitted.
-static bool is_identifier(struct wf_bytes text, bool dots)
-{
-    bool first = true;
-
-    for (size_t i = 0; i < text.len; i++) {
-        uint8_t c = text.ptr[i];
-        if (c == '.' && dots && !first) {
-            first = true;
-            continue;
-        }
-        if (!is_letter(c) && (first || c < '0' || c > '9'))
-            return false;
-        first = false;
-    }
-    return !first;
-}
-
 static enum weft_err look_at_field(
     struct wf_reader *r, const struct wf_yaml_node *node, void *member)
 {
     (void)member;
-    if (!is_identifier(node->text, false))
+    if (!wf_identifier_is_valid((const char *)node->text.ptr, false))
         wf_reader_error(r, WEFT_E_SYNTAX, node, "want the name of a field, such as mount_point");
     return WEFT_OK;
 }
@@ -76,31 +52,9 @@ static enum weft_err look_at_full_name(
     struct wf_reader *r, const struct wf_yaml_node *node, void *member)
 {
     (void)member;
-    if (!is_identifier(node->text, true))
+    if (!wf_identifier_is_valid((const char *)node->text.ptr, true))
         wf_reader_error(
             r, WEFT_E_SYNTAX, node, "want a full name with its package, such as servers.v1.Cpu");
-    return WEFT_OK;
-}
-
-// MAJOR.MINOR.PATCH in decimal without leading zeros.
-static enum weft_err parse_version(struct wf_bytes text, uint32_t *ret_major)
-{
-    uint64_t part[3] = { 0 };
-
-    for (int i = 0; i < 3; i++) {
-        const uint8_t *dot = i < 2 && text.len ? memchr(text.ptr, '.', text.len) : NULL;
-        size_t len = dot ? (size_t)(dot - text.ptr) : text.len;
-        if (i < 2 && !dot)
-            return WEFT_E_SYNTAX;
-        enum weft_err err = wf_u64_parse(wf_bytes(text.ptr, len), &part[i]);
-        if (err)
-            return err;
-        if (part[i] > UINT32_MAX)
-            return WEFT_E_RANGE;
-        if (dot)
-            text = wf_bytes(dot + 1, text.len - len - 1);
-    }
-    *ret_major = (uint32_t)part[0];
     return WEFT_OK;
 }
 
@@ -109,7 +63,7 @@ static enum weft_err read_version(
 {
     struct raw *raw = member;
 
-    if (node->kind != WF_YAML_SCALAR || parse_version(node->text, &raw->major))
+    if (node->kind != WF_YAML_SCALAR || wf_version_major(node->text, &raw->major))
         wf_reader_error(r, WEFT_E_VERSION, node, "want a version MAJOR.MINOR.PATCH, such as 1.0.0");
     else
         raw->version = (const char *)node->text.ptr;
@@ -119,18 +73,11 @@ static enum weft_err read_version(
 static enum weft_err look_at_verb(
     struct wf_reader *r, const struct wf_yaml_node *node, void *member)
 {
-    static const char *const plain[] = { "subscribe", "replay", "query", "mirror", "delegate" };
-    struct wf_bytes call = WF_STR("call:"), verb = node->text;
-    bool good = false;
+    enum wf_verb verb;
+    struct wf_pattern method;
 
     (void)member;
-    for (size_t i = 0; i < WF_COUNT(plain); i++)
-        good = good || wf_bytes_is(verb, plain[i]);
-    if (wf_bytes_has_prefix(verb, call)) {
-        verb = wf_bytes(verb.ptr + call.len, verb.len - call.len);
-        good = wf_bytes_is(verb, "*") || is_identifier(verb, false);
-    }
-    if (!good)
+    if (wf_verb_parse(node->text, &verb, &method))
         wf_reader_error(
             r, WEFT_E_VERB, node, "want subscribe, replay, query, call:METHOD, mirror or delegate");
     return WEFT_OK;
@@ -163,8 +110,8 @@ static const struct wf_key_table owner_table = { sizeof(struct raw), owner_keys,
 static const struct wf_key schema_keys[] = {
     { "proto", WF_KEY_PATH, 0, AT(proto) },
     { "descriptor", WF_KEY_PATH, 0, AT(descriptor) },
-    { "message", WF_KEY_STRING, 0, AT(message), 1, MAX_FULL_NAME, .read = look_at_full_name },
-    { "service", WF_KEY_STRING, 0, AT(service), 1, MAX_FULL_NAME, .read = look_at_full_name },
+    { "message", WF_KEY_STRING, 0, AT(message), 1, WF_MAX_FULL_NAME, .read = look_at_full_name },
+    { "service", WF_KEY_STRING, 0, AT(service), 1, WF_MAX_FULL_NAME, .read = look_at_full_name },
 };
 static const struct wf_key_table schema_table = { sizeof(struct raw), schema_keys,
     WF_COUNT(schema_keys), NULL };
@@ -179,7 +126,7 @@ static const struct wf_key_table retention_table = { sizeof(struct raw), retenti
 
 static const struct wf_key collect_keys[] = {
     { "run", WF_KEY_STRING, WF_KEY_REQUIRED | WF_KEY_LIST | WF_KEY_SINGLE | WF_KEY_REPEAT, AT(run),
-        0, WF_MAX_PATH, .items = MAX_ITEMS, .hint = "the program and its arguments" },
+        1, WF_MAX_TEXT, .items = WF_MAX_CAVEAT_ITEMS, .hint = "the program and its arguments" },
     { "every", WF_KEY_DURATION, 0, AT(every_ms), SECOND, 31u * DAY },
 };
 static const struct wf_key_table collect_table = { sizeof(struct raw), collect_keys,
@@ -187,7 +134,8 @@ static const struct wf_key_table collect_table = { sizeof(struct raw), collect_k
 
 static const struct wf_key serve_keys[] = {
     { "run", WF_KEY_STRING, WF_KEY_REQUIRED | WF_KEY_LIST | WF_KEY_SINGLE | WF_KEY_REPEAT,
-        AT(serve), 0, WF_MAX_PATH, .items = MAX_ITEMS, .hint = "the program and its arguments" },
+        AT(serve), 1, WF_MAX_TEXT, .items = WF_MAX_CAVEAT_ITEMS,
+        .hint = "the program and its arguments" },
 };
 static const struct wf_key_table serve_table = { sizeof(struct raw), serve_keys,
     WF_COUNT(serve_keys), NULL };
@@ -204,11 +152,11 @@ static const struct wf_key rule_keys[] = {
     { "allow", WF_KEY_TABLE, WF_KEY_REQUIRED, 0, .table = &allow_table,
         .hint = "{domain: NAME, subject: PATTERN}" },
     { "verbs", WF_KEY_STRING, WF_KEY_REQUIRED | WF_KEY_LIST | WF_KEY_SINGLE,
-        offsetof(struct rule, verbs), 1, WF_MAX_NAME, .items = MAX_ITEMS, .read = look_at_verb,
-        .hint = "such as [subscribe, replay]" },
+        offsetof(struct rule, verbs), 1, WF_MAX_FULL_NAME, .items = WF_MAX_CAVEAT_ITEMS,
+        .read = look_at_verb, .hint = "such as [subscribe, replay]" },
     { "for", WF_KEY_DURATION, 0, offsetof(struct rule, for_ms), MINUTE, YEAR },
     { "columns", WF_KEY_STRING, WF_KEY_LIST, offsetof(struct rule, columns), 1, WF_MAX_NAME,
-        .items = MAX_ITEMS, .read = look_at_field },
+        .items = WF_MAX_CAVEAT_ITEMS, .read = look_at_field },
 };
 static const struct wf_key_table rule_table = { sizeof(struct rule), rule_keys, WF_COUNT(rule_keys),
     check_rule };
@@ -229,17 +177,20 @@ static const struct wf_key manifest_keys[] = {
     { "key", WF_KEY_STRING, WF_KEY_LIST | WF_KEY_SINGLE, AT(key), 1, WF_MAX_NAME,
         .items = MAX_KEY_FIELDS, .read = look_at_field },
     { "classification", WF_KEY_ENUM, 0, AT(classification), .words = classes },
-    { "regions", WF_KEY_NAME, WF_KEY_LIST | WF_KEY_SINGLE, AT(regions), .items = MAX_ITEMS },
+    { "regions", WF_KEY_NAME, WF_KEY_LIST | WF_KEY_SINGLE, AT(regions),
+        .items = WF_MAX_CAVEAT_ITEMS },
     { "freshness", WF_KEY_DURATION, 0, AT(freshness_ms), SECOND, YEAR },
     { "retention", WF_KEY_TABLE, 0, 0, .table = &retention_table },
-    { "tags", WF_KEY_NAME, WF_KEY_LIST | WF_KEY_SINGLE, AT(tags), .items = MAX_ITEMS },
-    { "access", WF_KEY_TABLE, WF_KEY_LIST, AT(access), .table = &rule_table, .items = MAX_ITEMS },
+    { "tags", WF_KEY_NAME, WF_KEY_LIST | WF_KEY_SINGLE, AT(tags), .items = WF_MAX_CAVEAT_ITEMS },
+    { "access", WF_KEY_TABLE, WF_KEY_LIST, AT(access), .table = &rule_table,
+        .items = WF_MAX_ACCESS_RULES },
     { "rows", WF_KEY_ENUM, 0, AT(rows), .words = row_rules },
     { "durability", WF_KEY_ENUM, 0, AT(durability), .words = durabilities },
-    { "linger", WF_KEY_DURATION, 0, AT(linger_ms), 1, MINUTE },
+    { "linger", WF_KEY_DURATION, 0, AT(linger_ms), 1, WF_MAX_LINGER_US / 1000u },
     { "collect", WF_KEY_TABLE, 0, 0, .table = &collect_table },
     { "serve", WF_KEY_TABLE, 0, 0, .table = &serve_table },
-    { "hosts", WF_KEY_PATTERN, WF_KEY_LIST | WF_KEY_SINGLE, AT(hosts), .items = MAX_ITEMS },
+    { "hosts", WF_KEY_PATTERN, WF_KEY_LIST | WF_KEY_SINGLE, AT(hosts),
+        .items = WF_MAX_CAVEAT_ITEMS },
 };
 static const struct wf_key_table manifest_table = { sizeof(struct raw), manifest_keys,
     WF_COUNT(manifest_keys), check_manifest };
@@ -361,7 +312,7 @@ static enum weft_err check_manifest(
     }
     if (!run)
         run = get(root, "serve", "run");
-    if (run && run->kind == WF_YAML_SEQ && (run->count == 0 || run->child->text.len == 0))
+    if (run && run->kind == WF_YAML_SEQ && run->count == 0)
         wf_reader_error(r, WEFT_E_MISSING_FIELD, run, "want a program");
     return WEFT_OK;
 }

@@ -156,6 +156,40 @@ START_TEST(an_api_is_served_at_the_node)
 }
 END_TEST
 
+static const char *const good[] = { "001-good-metric.yaml", "002-good-inventory.yaml",
+    "003-good-api.yaml" };
+
+START_TEST(a_good_manifest_can_be_signed_for_the_agents)
+{
+    struct wf_manifest *m = load(good[_i]);
+    struct wf_secret key = { 0 };
+    struct wf_sign_pub pub;
+    struct wf_buf signed_form = { 0 };
+
+    ck_assert_int_eq(wf_crypto_init(), WEFT_OK);
+    ck_assert_int_eq(wf_sign_keygen(&key, &pub), WEFT_OK);
+    struct wf_collect c = {
+        .product = m->product,
+        .sequence = 1,
+        .run = m->run.items,
+        .run_count = m->run.count,
+        .hosts = m->hosts.items,
+        .host_count = m->hosts.count,
+        .serve = m->serve.items,
+        .serve_count = m->serve.count,
+        .every_ms = (int64_t)m->every_ms,
+    };
+    memset(c.mesh_id.b, 1, sizeof c.mesh_id.b);
+    memset(c.product.schema_hash.b, 2, sizeof c.product.schema_hash.b);
+    c.product.domain = "servers";
+    ck_assert_int_eq(wf_collect_sign(&c, &key, &signed_form), WEFT_OK);
+    ck_assert_uint_gt(signed_form.len, 0);
+    wf_buf_fini(&signed_form);
+    wf_secret_fini(&key);
+    wf_manifest_free(m);
+}
+END_TEST
+
 START_TEST(a_manifest_that_others_may_write_runs_nothing)
 {
     char path[300];
@@ -216,6 +250,7 @@ int main(void)
     tcase_add_test(t, access_rules_reach_the_product);
     tcase_add_test(t, what_an_inventory_leaves_out_has_its_default);
     tcase_add_test(t, an_api_is_served_at_the_node);
+    tcase_add_loop_test(t, a_good_manifest_can_be_signed_for_the_agents, 0, WF_COUNT(good));
     tcase_add_test(t, a_manifest_that_others_may_write_runs_nothing);
     tcase_add_test(t, every_failing_allocation_is_an_error_and_leaks_nothing);
     suite_add_tcase(s, t);
