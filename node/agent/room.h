@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// Agents, both sides. agents: the node's table of them, tickets, join, renew, push, poll, DOMAIN/agents. uplink: the agent's link to its
+// node, its manifests, its spool. Loop thread only.
+#ifndef WF_NODE_AGENT_ROOM_H
+#define WF_NODE_AGENT_ROOM_H
+
+#include "node/control.h"
+
+extern const struct wf_room wf_agents_room; // of a node
+extern const struct wf_room wf_uplink_room; // of an agent
+
+// ---- the node's side -------------------------------------------------------------------------------------------------
+
+enum wf_agent_state {
+    WF_AGENT_UP = 1,
+    WF_AGENT_LATE,
+    WF_AGENT_GONE,
+    WF_AGENT_REVOKED,
+    WF_AGENT_CLONED
+};
+const char *wf_agent_state_name(enum wf_agent_state s);
+// What is known of an origin that publishes through this node; GONE when it was never heard.
+enum wf_agent_state wf_agents_state(struct wf_node *n, const char *subject, int64_t *ret_heard_ms);
+// A task for an agent: handed over with its next poll. fn is called once: the answer, or NOT_DELIVERED (deadline before it was handed over), or
+// TIMEOUT (handed over, outcome unknown). NO_HOST when no such agent is up.
+typedef void (*wf_task_fn)(struct wf_node *n, void *arg, enum weft_err err, struct wf_bytes result,
+    const char *error_text);
+WF_MUST_USE enum weft_err wf_agents_task(struct wf_node *n, const char *subject,
+    const Weft__V1__Task *task, int64_t deadline_ms, wf_task_fn fn, void *arg);
+// The manifests changed: parked polls are answered.
+void wf_agents_manifests_changed(struct wf_node *n);
+
+// ---- the agent's side ------------------------------------------------------------------------------------------------
+
+// Records of a local source or publisher: batched with the product's linger, signed, spooled, pushed. done as in node/stream/room.h:
+// after the spool has them on disk. NOT_FOUND while the product's manifest is not here.
+typedef void (*wf_spool_done_fn)(struct wf_node *n, void *arg, enum weft_err err);
+struct wf_origin_records;
+WF_MUST_USE enum weft_err wf_uplink_originate(struct wf_node *n, const char *product,
+    const struct wf_origin_records *r, wf_spool_done_fn done, void *arg, struct wf_diag *diag);
+// An agent's tasks for local providers (node/provider on an agent).
+WF_MUST_USE enum weft_err wf_uplink_answer(struct wf_node *n, struct wf_bytes task_id,
+    enum weft_err err, struct wf_bytes result, const char *error_text);
+
+#endif

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// The registry on the wire: peers, rounds, digests, documents, the charter walk. Owns the catalog and one link a peer. Loop thread only.
+#ifndef WF_NODE_GOSSIP_ROOM_H
+#define WF_NODE_GOSSIP_ROOM_H
+
+#include "node/control.h"
+#include "registry/catalog.h"
+
+extern const struct wf_room wf_gossip_room;
+
+struct wf_catalog *wf_gossip_catalog(struct wf_node *n);
+
+// A document of this node or its domain (NODE, PRODUCT, HOME, REVOCATIONS): learned here, then told to peers at once.
+WF_MUST_USE enum weft_err wf_gossip_advertise(
+    struct wf_node *n, enum wf_entry_kind kind, struct wf_bytes raw);
+
+// The newest revocation list of any domain, NULL when none is known.
+const struct wf_revocations *wf_gossip_revocations(const struct wf_node *n, const char *domain);
+
+// How long ago this node heard from that node itself, in ms; -1 = never directly. gone: it was asked and does not answer.
+int64_t wf_gossip_heard_ms(
+    const struct wf_node *n, const char *domain, const char *subject, bool *ret_gone);
+
+// A link to another node of the mesh by its advert (made when needed, kept). NOT_FOUND when no advert is known.
+struct wf_link;
+WF_MUST_USE enum weft_err wf_gossip_link(
+    struct wf_node *n, const char *domain, const char *subject, struct wf_link **ret);
+
+#endif
