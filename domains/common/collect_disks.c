@@ -49,8 +49,9 @@ static bool parse_line(struct wf_text line, struct disk *ret)
     struct wf_text word;
     struct disk d = { .known = 0 };
 
-    if (!wf_text_word(&line, &word) || !wf_text_word(&line, &word) || !wf_text_word(&line, &word))
-        return false;
+    for (int i = 0; i < 3; i++) // major, minor, name
+        if (!wf_text_word(&line, &word))
+            return false;
     if (wf_text_copy(word, d.name, sizeof d.name) || strstr(d.name, "..") != NULL)
         return false;
     while (d.known < COLUMN_COUNT && wf_text_word(&line, &word)) {

@@ -32,7 +32,7 @@ static bool find_rpm_database(const char *root, char path[WF_HOST_MAX_PATH])
 
 static enum weft_err collect_rpm(struct wf_collect *c, const char *database)
 {
-    const char *const argv[] = { "/usr/bin/rpm", "--dbpath", database, "-qa", "--qf", WF_RPM_FORMAT,
+    const char *const argv[] = { "/usr/bin/rpm", "--dbpath", database, "-qa", "--qf", wf_rpm_format,
         NULL };
     struct wf_file list;
     enum weft_err err = wf_child_read(argv, WF_HOST_MAX_FILE, WF_HOST_CHILD_MS, &list);

@@ -43,11 +43,32 @@ static enum weft_err from_errno(int number)
     }
 }
 
+// libmnl 1.0 takes a length with the highest bit set for a small one and steps backwards.
+static bool lengths_fit(const void *messages, size_t len)
+{
+    const char *at = messages;
+
+    while (len >= sizeof(struct nlmsghdr)) {
+        uint32_t n = 0;
+        memcpy(&n, at, sizeof n); // nlmsg_len, the first member
+        if (n < sizeof(struct nlmsghdr) || n > len)
+            return false;
+        size_t step = MNL_ALIGN((size_t)n);
+        if (step >= len)
+            return true;
+        at += step;
+        len -= step;
+    }
+    return true;
+}
+
 enum weft_err wf_netlink_run(const struct wf_dump *d, const void *messages, size_t len,
     unsigned seq, unsigned port, bool *ret_done)
 {
     struct run r = { .dump = d };
 
+    if (!lengths_fit(messages, len))
+        return WEFT_E_SYNTAX;
     errno = 0;
     int result = mnl_cb_run(messages, len, seq, port, on_message, &r);
     if (result == MNL_CB_ERROR)

@@ -20,7 +20,7 @@ struct wf_dump {
     void *context;
 };
 
-// UNSUPPORTED where the kernel does not know the request, TIMEOUT, IO, or what the callback returned.
+// SYNTAX for a message longer than what was received, UNSUPPORTED where the kernel does not know the request, TIMEOUT, IO, or what the callback returned.
 WEFT_MUST_USE enum weft_err wf_netlink_dump(const struct wf_dump *d);
 // The callback's loop alone, over messages in memory: what the fuzzer and the tests drive.
 WEFT_MUST_USE enum weft_err wf_netlink_run(const struct wf_dump *d, const void *messages,

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "domains/common/packages.h"
 
+const char wf_rpm_format[] =
+    "%{NAME}\\t%|EPOCH?{%{EPOCH}:}|%{VERSION}-%{RELEASE}\\t%{ARCH}\\t%{LONGSIZE}\\t%{SOURCERPM}\\n";
+
 struct package {
     const char *manager;
     struct wf_text name, version, architecture, state;

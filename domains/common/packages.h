@@ -8,10 +8,8 @@
 
 // dpkg's status file.
 WEFT_MUST_USE enum weft_err wf_packages_dpkg(struct wf_out *out, struct wf_text status);
-// What `rpm -qa --qf WF_RPM_FORMAT` prints.
-#define WF_RPM_FORMAT                                                                              \
-    "%{NAME}\\t%|EPOCH?{%{EPOCH}:}|%{VERSION}-%{RELEASE}\\t%{ARCH}\\t%{LONGSIZE}\\t%{SOURCERPM}"   \
-    "\\n"
+// What `rpm -qa --qf wf_rpm_format` prints.
+extern const char wf_rpm_format[];
 WEFT_MUST_USE enum weft_err wf_packages_rpm(struct wf_out *out, struct wf_text list);
 
 #endif

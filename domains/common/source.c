@@ -18,18 +18,16 @@
 // What poll promises to take from a pipe without blocking once it says POLLOUT (pipe(7), PIPE_BUF).
 #define CHUNK 4096u
 
-// A reader gets a whole snapshot this often even where only changes are printed.
-#define FULL_EVERY_MS (6 * 3600 * 1000LL)
+// A reader gets a whole snapshot this often even where only changes are printed, and so hears of a host where nothing does.
+#define FULL_EVERY_S 3600u
 
 struct options {
     const struct wf_collector *collector;
-    unsigned every_s;
+    unsigned every_s, full_s;
     uint64_t count; // samples; 0 = until stopped
     const char *root;
     bool changes;
 };
-
-enum wake { WAKE_TIME, WAKE_STOP, WAKE_AGAIN };
 
 struct running {
     const struct wf_source *source;
@@ -39,23 +37,29 @@ struct running {
     unsigned turn;
     bool has_last;
     int64_t full_at_ms; // the next whole snapshot
+    bool again;         // SIGHUP came: a whole snapshot now
     struct wf_out lines;
     char told[WF_PROBLEM_LEN]; // the problem last reported
     int signals;
 };
 
+static const struct exit_row {
+    int code, status;
+} exits[] = {
+#define EXIT_ROW(name, number, status, text, doc) { number, status },
+    WEFT_ERR_TABLE(EXIT_ROW)
+#undef EXIT_ROW
+};
+
 int wf_source_exit(enum weft_err err)
 {
-    switch (err) {
-    case WEFT_OK:
-        return 0;
-#define EXIT_ROW(name, number, status, text, doc)                                                  \
-    case WEFT_E_##name:                                                                            \
-        return status;
-        WEFT_ERR_TABLE(EXIT_ROW)
-#undef EXIT_ROW
-    }
-    return 70;
+    // A source gives no answer that could be "no": what it can't find is not available here.
+    if (err == WEFT_E_NOT_FOUND)
+        err = WEFT_E_UNSUPPORTED;
+    for (size_t i = 0; i < sizeof exits / sizeof exits[0]; i++)
+        if (exits[i].code == (int)err)
+            return exits[i].status;
+    return 0; // WEFT_OK, the one code that is not in the table
 }
 
 static int64_t clock_ms(clockid_t id)
@@ -97,7 +101,7 @@ static const struct wf_collector *find(const struct wf_source *s, const char *na
 }
 
 // "10", "10s", "5m", "1h"
-static bool parse_every(const char *text, unsigned *ret)
+static bool parse_time(const char *text, unsigned *ret)
 {
     struct wf_text t = wf_text(text);
     unsigned factor = 1;
@@ -116,6 +120,7 @@ static bool parse_every(const char *text, unsigned *ret)
 
 enum {
     OPT_EVERY = 256,
+    OPT_FULL,
     OPT_ONCE,
     OPT_COUNT,
     OPT_ROOT,
@@ -127,6 +132,7 @@ enum {
 
 static const struct option long_options[] = {
     { "every", required_argument, NULL, OPT_EVERY },
+    { "full", required_argument, NULL, OPT_FULL },
     { "once", no_argument, NULL, OPT_ONCE },
     { "count", required_argument, NULL, OPT_COUNT },
     { "root", required_argument, NULL, OPT_ROOT },
@@ -138,14 +144,21 @@ static const struct option long_options[] = {
 };
 
 // -1: go on; else the exit status.
+static int take_time(const struct wf_source *s, const char *option, unsigned *ret_s)
+{
+    if (parse_time(optarg, ret_s))
+        return -1;
+    return usage_error(s, "--%s %s: not 1 to %u seconds (as in 10, 30s, 5m, 1h)", option, optarg,
+        WF_HOST_MAX_EVERY_S);
+}
+
 static int take_option(const struct wf_source *s, int option, struct options *o)
 {
     switch (option) {
     case OPT_EVERY:
-        if (!parse_every(optarg, &o->every_s))
-            return usage_error(s, "--every %s: not 1 to %u seconds (as in 10, 30s, 5m, 1h)", optarg,
-                WF_HOST_MAX_EVERY_S);
-        return -1;
+        return take_time(s, "every", &o->every_s);
+    case OPT_FULL:
+        return take_time(s, "full", &o->full_s);
     case OPT_ONCE:
         o->count = 1;
         return -1;
@@ -177,7 +190,7 @@ static int take_option(const struct wf_source *s, int option, struct options *o)
 
 static int parse_options(const struct wf_source *s, int argc, char **argv, struct options *ret)
 {
-    struct options o = { .root = "" };
+    struct options o = { .root = "", .full_s = FULL_EVERY_S };
 
     for (int option = getopt_long(argc, argv, "", long_options, NULL); option != -1;
          option = getopt_long(argc, argv, "", long_options, NULL)) {
@@ -202,34 +215,39 @@ static int parse_options(const struct wf_source *s, int argc, char **argv, struc
     return -1;
 }
 
-static enum wake on_signal(int signals)
+// False when it is time to go.
+static bool on_signal(struct running *r)
 {
     struct signalfd_siginfo info;
 
-    if (read(signals, &info, sizeof info) != (ssize_t)sizeof info)
-        return WAKE_STOP;
-    return info.ssi_signo == SIGHUP ? WAKE_AGAIN : WAKE_STOP;
+    if (read(r->signals, &info, sizeof info) != (ssize_t)sizeof info || info.ssi_signo != SIGHUP)
+        return false;
+    r->again = true;
+    r->full_at_ms = 0;
+    return true;
 }
 
-// Waits for the time, a signal or the reader's going away, whichever is first.
-static enum wake wait_until(const struct running *r, int64_t at_ms)
+// Waits for the time or SIGHUP. False when it is time to go: SIGTERM, SIGINT or the reader has closed.
+static bool wait_until(struct running *r, int64_t at_ms)
 {
     for (;;) {
-        int64_t left = at_ms - clock_ms(CLOCK_MONOTONIC);
+        int64_t left = r->again ? 0 : at_ms - clock_ms(CLOCK_MONOTONIC);
         struct pollfd p[2] = { { .fd = r->signals, .events = POLLIN },
             { .fd = STDOUT_FILENO, .events = 0 } };
         int ready = poll(p, 2, left > 0 ? (int)(left > 3600000 ? 3600000 : left) : 0);
         if (ready < 0 && errno != EINTR)
-            return WAKE_STOP;
-        if (ready > 0)
-            return p[0].revents ? on_signal(r->signals) : WAKE_STOP;
-        if (left <= 0)
-            return WAKE_TIME;
+            return false;
+        if (ready > 0 && (!p[0].revents || !on_signal(r)))
+            return false;
+        if (ready == 0 && left <= 0)
+            return true;
     }
 }
 
-// False when it is time to go: the reader has closed, or a signal came while it did not read.
-static bool print(const struct running *r, const struct wf_out *lines)
+enum printed { PRINTED, PRINT_STOP, PRINT_FAILED };
+
+// PRINT_STOP when it is time to go: the reader has closed, or a signal came while it did not read.
+static enum printed print(struct running *r, const struct wf_out *lines)
 {
     size_t done = 0;
 
@@ -237,18 +255,20 @@ static bool print(const struct running *r, const struct wf_out *lines)
         struct pollfd p[2] = { { .fd = r->signals, .events = POLLIN },
             { .fd = STDOUT_FILENO, .events = POLLOUT } };
         if (poll(p, 2, -1) < 0 && errno != EINTR)
-            return false;
-        if (p[0].revents && on_signal(r->signals) == WAKE_STOP)
-            return false;
+            return PRINT_FAILED;
+        if (p[0].revents && !on_signal(r))
+            return PRINT_STOP;
         if (!(p[1].revents & (POLLOUT | POLLERR | POLLHUP)))
             continue;
         size_t left = lines->len - done;
         ssize_t n = write(STDOUT_FILENO, lines->ptr + done, left < CHUNK ? left : CHUNK);
+        if (n < 0 && errno == EPIPE)
+            return PRINT_STOP;
         if (n < 0 && errno != EINTR && errno != EAGAIN)
-            return false;
+            return PRINT_FAILED;
         done += n > 0 ? (size_t)n : 0;
     }
-    return true;
+    return PRINTED;
 }
 
 // The lines for a sample, and which rows the next one is compared with.
@@ -265,7 +285,7 @@ static enum weft_err render(struct running *r, int64_t now_ms)
         return wf_rows_changes(last, now, r->collect.now_unix_ms, &r->lines);
     err = wf_rows_snapshot(now, r->collect.now_unix_ms, &r->lines);
     if (!err)
-        r->full_at_ms = now_ms + FULL_EVERY_MS;
+        r->full_at_ms = now_ms + (int64_t)r->options.full_s * 1000;
     return err;
 }
 
@@ -306,7 +326,7 @@ static enum weft_err sample(struct running *r)
 // out, as the rows printed so far are still true.
 static int loop(struct running *r)
 {
-    const int64_t every_ms = (int64_t)r->options.every_s * 1000;
+    const int64_t every_ms = r->options.every_s > 0 ? (int64_t)r->options.every_s * 1000 : 1000;
     int64_t next_ms = clock_ms(CLOCK_MONOTONIC);
 
     for (uint64_t n = 1;; n++) {
@@ -314,8 +334,11 @@ static int loop(struct running *r)
         if (err && (!r->has_last || n == r->options.count))
             return wf_source_exit(err);
         if (!err) {
-            if (!print(r, &r->lines))
-                return 0;
+            enum printed printed = print(r, &r->lines);
+            if (printed == PRINT_FAILED)
+                fprintf(stderr, "%s: standard output: %m\n", r->source->program);
+            if (printed != PRINTED)
+                return printed == PRINT_STOP ? 0 : wf_source_exit(WEFT_E_IO);
             r->turn = 1 - r->turn;
             r->has_last = true;
         }
@@ -324,13 +347,11 @@ static int loop(struct running *r)
         // Samples missed while the machine slept or the reader was slow are not made up for.
         int64_t now_ms = clock_ms(CLOCK_MONOTONIC);
         next_ms += every_ms * (now_ms > next_ms ? (now_ms - next_ms) / every_ms + 1 : 1);
-        enum wake wake = wait_until(r, next_ms);
-        if (wake == WAKE_STOP)
+        if (!wait_until(r, next_ms))
             return 0;
-        if (wake == WAKE_AGAIN) {
-            r->full_at_ms = 0;
+        if (r->again)
             next_ms = clock_ms(CLOCK_MONOTONIC);
-        }
+        r->again = false;
     }
 }
 

@@ -19,7 +19,7 @@ static const char usage[] =
     "  weft-ports inventory --every 5 --changes\n"
     "\n"
     "Usage: weft-ports METHOD < REQUEST          one call: List, Describe, SetNote\n"
-    "       weft-ports inventory [--every TIME] [--once | --count N] [--changes]\n"
+    "       weft-ports inventory [--every TIME] [--once | --count N] [--changes [--full TIME]]\n"
     "       weft-ports --list | --help | --version\n"
     "\n"
     "A call reads the request as protobuf JSON and prints the reply, one line "
@@ -59,15 +59,11 @@ static enum weft_err read_request(char **ret, size_t *ret_len)
 }
 
 // The caller of a method learns two things apart: its request is wrong, or the provider failed.
-static int call_exit(enum weft_err err)
+static int call_exit(enum weft_err err, bool bad_request)
 {
-    int status = wf_source_exit(err);
-
-    if (err == WEFT_E_NOT_FOUND || err == WEFT_E_METHOD)
+    if (bad_request)
         return wf_source_exit(WEFT_E_SYNTAX);
-    return status == 0 || status == wf_source_exit(WEFT_E_SYNTAX) || err == WEFT_E_TIMEOUT
-               ? status
-               : wf_source_exit(WEFT_E_PROVIDER);
+    return err ? wf_source_exit(err == WEFT_E_TIMEOUT ? err : WEFT_E_PROVIDER) : 0;
 }
 
 static int call(const char *method)
@@ -87,6 +83,7 @@ static int call(const char *method)
     enum weft_err err = read_request(&text, &len);
     if (err) {
         (void)wf_problem(&call.c, err, "the request cannot be read");
+        call.bad_request = err == WEFT_E_TOO_BIG;
     } else {
         call.request = (struct wf_text){ text, len };
         err = wf_ports_call(method, &call);
@@ -99,7 +96,7 @@ static int call(const char *method)
             call.c.problem[0] ? call.c.problem : "out of memory");
     wf_out_fini(&out);
     free(text);
-    return call_exit(err);
+    return call_exit(err, call.bad_request);
 }
 
 int main(int argc, char **argv)

@@ -72,7 +72,7 @@ const char *wf_ports_directory(void)
 
 enum weft_err wf_collect_ports(struct wf_collect *c)
 {
-    struct ports p;
+    struct ports p = { 0 };
     enum weft_err err = open_ports(c, wf_ports_directory(), &p);
 
     if (err)
@@ -92,15 +92,11 @@ struct fields {
     uint32_t limit;
 };
 
-static enum weft_err text_field(
-    struct wf_collect *c, const char *name, const json_t *v, const char **ret)
+// Marks an error as the caller's: `return bad(call, wf_problem(...))`.
+static enum weft_err bad(struct wf_ports_call *call, enum weft_err err)
 {
-    if (!json_is_string(v))
-        return wf_problem(c, WEFT_E_TYPE, "%s: not a string", name);
-    if (strlen(json_string_value(v)) != json_string_length(v))
-        return wf_problem(c, WEFT_E_SYNTAX, "%s: has a NUL", name);
-    *ret = json_string_value(v);
-    return WEFT_OK;
+    call->bad_request = true;
+    return err;
 }
 
 // Protobuf JSON has small integers as numbers and permits them in quotes.
@@ -123,10 +119,10 @@ static enum weft_err limit_field(struct wf_collect *c, const json_t *v, uint32_t
     return WEFT_OK;
 }
 
+// `permitted` is a list of words.
 static enum weft_err one_field(struct wf_collect *c, const char *permitted, const char *name,
     const json_t *v, struct fields *f)
 {
-    // `permitted` is a list of whole words.
     struct wf_text words = wf_text(permitted), word;
     bool known = false;
 
@@ -139,10 +135,12 @@ static enum weft_err one_field(struct wf_collect *c, const char *permitted, cons
         return WEFT_OK;
     if (strcmp(name, "limit") == 0)
         return limit_field(c, v, &f->limit);
-    return text_field(c, name, v,
-        strcmp(name, "name") == 0   ? &f->name
+    if (!json_is_string(v)) // which the parser has kept free of NULs
+        return wf_problem(c, WEFT_E_TYPE, "%s: not a string", name);
+    *(strcmp(name, "name") == 0     ? &f->name
         : strcmp(name, "note") == 0 ? &f->note
-                                    : &f->after);
+                                    : &f->after) = json_string_value(v);
+    return WEFT_OK;
 }
 
 // On success the strings of *ret live as long as *ret_root.
@@ -160,7 +158,7 @@ static enum weft_err parse_request(
         err =
             wf_problem(&call->c, WEFT_E_SYNTAX, "request: %s", root ? "not an object" : error.text);
         json_decref(root);
-        return err;
+        return bad(call, err);
     }
     json_object_foreach(root, name, v)
     {
@@ -169,11 +167,17 @@ static enum weft_err parse_request(
     }
     if (err) {
         json_decref(root);
-        return err;
+        return bad(call, err);
     }
     *ret = f;
     *ret_root = root;
     return WEFT_OK;
+}
+
+static enum weft_err no_port(struct wf_ports_call *call, const char *name)
+{
+    return bad(
+        call, wf_problem(&call->c, WEFT_E_NOT_FOUND, "no port \"%.64s\" on this host", name));
 }
 
 static enum weft_err list(struct wf_ports_call *call, const struct fields *f, const struct ports *p)
@@ -215,7 +219,7 @@ static enum weft_err describe(
     const struct wf_link *link = find(p, f->name);
 
     if (!link)
-        return wf_problem(&call->c, WEFT_E_NOT_FOUND, "no port \"%.64s\" on this host", f->name);
+        return no_port(call, f->name);
     wf_out_open_row(call->c.out);
     put_port(call->c.out, p, link);
     return wf_out_close_row(call->c.out);
@@ -225,17 +229,18 @@ static enum weft_err set_note(
     struct wf_ports_call *call, const struct fields *f, const struct ports *p)
 {
     struct wf_note note = { .text = f->note, .by = call->caller, .unix_ms = call->c.now_unix_ms };
-    struct ports after;
+    struct ports after = { 0 };
 
     if (!find(p, f->name))
-        return wf_problem(&call->c, WEFT_E_NOT_FOUND, "no port \"%.64s\" on this host", f->name);
+        return no_port(call, f->name);
     if (!call->directory)
         return wf_problem(
             &call->c, WEFT_E_STATE, "WEFT_STATE is not set: there is no place for notes");
     enum weft_err err = wf_notes_set(call->directory, f->name, &note);
     if (err == WEFT_E_TOO_BIG)
-        return wf_problem(&call->c, err, "note: longer than %u bytes, or more than %u notes",
-            WF_NOTE_MAX_LEN, WF_NOTES_MAX);
+        return bad(
+            call, wf_problem(&call->c, err, "note: longer than %u bytes, or more than %u notes",
+                      WF_NOTE_MAX_LEN, WF_NOTES_MAX));
     if (err)
         return wf_problem(&call->c, err, "%s: the note cannot be stored", call->directory);
     err = open_ports(&call->c, call->directory, &after);
@@ -260,15 +265,15 @@ enum weft_err wf_ports_call(const char *method, struct wf_ports_call *call)
 {
     const struct method *m = NULL;
     struct fields f;
-    struct ports p;
+    struct ports p = { 0 };
     json_t *root = NULL;
 
     for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++)
         if (strcmp(methods[i].name, method) == 0)
             m = &methods[i];
     if (!m)
-        return wf_problem(
-            &call->c, WEFT_E_METHOD, "unknown method \"%.64s\" (List, Describe, SetNote)", method);
+        return bad(call, wf_problem(&call->c, WEFT_E_METHOD,
+                             "unknown method \"%.64s\" (List, Describe, SetNote)", method));
     enum weft_err err = parse_request(call, m->permitted, &f, &root);
     if (err)
         return err;

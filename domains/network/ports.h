@@ -10,11 +10,12 @@ struct wf_ports_call {
     const char *directory; // of the notes; NULL: there are none and SetNote is refused
     const char *caller;    // who asks, kept with a note; "" where unknown
     struct wf_text request;
+    bool bad_request;    // set with an error that is the caller's, not ours
     struct wf_collect c; // out: the reply; problem: why not; now_unix_ms: for SetNote
 };
 
-// METHOD for an unknown one; SYNTAX, UNKNOWN_FIELD, TYPE, RANGE, TOO_BIG for a bad request; NOT_FOUND for an unknown
-// port; STATE without a directory; what reading the kernel or writing the notes returned.
+// With bad_request: METHOD for an unknown one; SYNTAX, UNKNOWN_FIELD, TYPE, RANGE; TOO_BIG for a note; NOT_FOUND for an
+// unknown port. Without: STATE where there is no directory; what reading the kernel or writing the notes returned.
 WEFT_MUST_USE enum weft_err wf_ports_call(const char *method, struct wf_ports_call *call);
 // $WEFT_STATE, or NULL where it is unset or empty.
 const char *wf_ports_directory(void);

@@ -332,6 +332,22 @@ START_TEST(the_end_an_interruption_and_errors_of_a_dump_are_told_apart)
 }
 END_TEST
 
+START_TEST(a_length_beyond_what_was_received_is_refused)
+{
+    static const uint32_t lengths[] = { 0, 15, 17, 0x7fffffff, 0x80000000, 0xff000024, UINT32_MAX };
+    unsigned count = 0;
+    bool done = false;
+    struct wf_dump d = { .message = count_message, .context = &count };
+
+    for (size_t i = 0; i < WF_COUNT(lengths); i++) {
+        struct nlmsghdr *m = begin(RTM_NEWLINK, "", 0);
+        m->nlmsg_len = lengths[i];
+        ck_assert_int_eq(wf_netlink_run(&d, space, sizeof *m, 0, 0, &done), WEFT_E_SYNTAX);
+    }
+    ck_assert_uint_eq(count, 0);
+}
+END_TEST
+
 START_TEST(the_lowest_holder_of_a_socket_is_found)
 {
     struct wf_owners owners;
@@ -372,6 +388,7 @@ int main(void)
         tc, listening_keeps_sockets_that_wait_for_strangers, 0, (int)WF_COUNT(listening));
     tcase_add_test(tc, short_socket_messages_and_other_families_are_passed_over);
     tcase_add_test(tc, the_end_an_interruption_and_errors_of_a_dump_are_told_apart);
+    tcase_add_test(tc, a_length_beyond_what_was_received_is_refused);
     tcase_add_test(tc, the_lowest_holder_of_a_socket_is_found);
     srunner_run_all(runner, CK_ENV);
     int failed = srunner_ntests_failed(runner);
