@@ -49,7 +49,7 @@ void wf_out_close_object(struct wf_out *o);
 // As above without a name, for text that is not a row.
 void wf_out_raw(struct wf_out *o, const char *text, size_t len);
 // "2026-01-31T23:59:59.250Z" of a time in the years 0001 to 9999; earlier and later ones are pulled to that range.
-#define WF_OUT_TIME_LEN 32u
+#define WF_OUT_TIME_LEN 96u // more than needed: compilers do not know the ranges of struct tm
 void wf_out_time_text(int64_t unix_ms, char out[WF_OUT_TIME_LEN]);
 
 #endif
