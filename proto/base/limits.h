@@ -32,10 +32,12 @@
 #define WF_MAX_LIST_AGE_MS   (24ll * 3600000)  // nothing is decided on an older revocation list
 
 // Capability tokens (DESIGN 5)
-#define WF_MAX_TOKEN        (4u * WF_KIB)
-#define WF_MAX_TOKEN_BLOCKS 8u
-#define WF_MAX_CAVEAT_ITEMS 64u // columns, verbs, regions, row terms of one block
-#define WF_MAX_REVOCATIONS  65536u
+#define WF_MAX_TOKEN         (4u * WF_KIB)
+#define WF_MAX_TOKEN_BLOCKS  8u
+#define WF_MAX_CAVEAT_ITEMS  64u // columns, verbs, regions, row terms of one block
+#define WF_MAX_NUMBER_TEXT   64u // a number in a row filter
+#define WF_MAX_TOKEN_LIFE_MS (366ll * 86400000)
+#define WF_MAX_REVOCATIONS   65536u
 
 // Control plane (DESIGN 7)
 #define WF_MAX_CONTROL         (1u * WF_MIB) // one message on the wire

@@ -25,15 +25,18 @@ struct wf_row_term {
     const char *column;
     enum wf_comparison comparison;
     enum { WF_LIT_TEXT, WF_LIT_NUMBER, WF_LIT_FLAG } literal;
-    const char *text; // TEXT, and NUMBER in decimal
+    const char *text; // TEXT, and NUMBER in decimal; "" for FLAG
     bool flag;
 };
-// "host == 'web-1' and used > 0.9" -> terms in the arena. SYNTAX with a diag.
+// "host == 'web-1' and used > 0.9" -> terms in the arena, at least one, at most WF_MAX_CAVEAT_ITEMS (TOO_BIG). SYNTAX with a diag
+// that counts the column. wf_row_filter_print is the reverse.
 WF_MUST_USE enum weft_err wf_row_filter_parse(struct wf_bytes text, struct wf_arena *arena,
     struct wf_row_term **ret, size_t *ret_count, struct wf_diag *diag);
+WF_MUST_USE enum weft_err wf_row_filter_print(
+    const struct wf_row_term *rows, size_t count, struct wf_buf *out);
 
 struct wf_block {
-    struct wf_hash id;
+    struct wf_hash id, previous; // previous: zero in block 0
     struct wf_hash mesh_id;
     struct wf_name domain;
     struct wf_sign_pub signer, holder;
@@ -59,8 +62,11 @@ struct wf_token {
     struct wf_arena arena;
 };
 
-// Signatures, links, canonical form, limits, and that each block lies within the one before (SCOPE: names what widened in diag).
-// Not yet whether the issuer belongs to the owner: wf_token_verify.
+// Signatures, links, canonical form, limits, and that each block lies within the one before. Refuses: TOO_BIG, MISSING_FIELD, ORDER (a
+// block does not follow the one before), HOLDER (not signed by the holder before), VERB (the block before does not grant `delegate`),
+// SCOPE (wider than the block before), UNKNOWN_CAVEAT, CHAIN (block 0 is not by the enclosed issuer), WRONG_MESH, WRONG_DOMAIN, and what
+// envelopes and fields refuse. diag (may be NULL) names block and caveat. Not yet whether the issuer belongs to the owner:
+// wf_token_verify.
 WF_MUST_USE enum weft_err wf_token_open(
     struct wf_bytes raw, struct wf_token **ret, struct wf_diag *diag);
 void wf_token_free(struct wf_token *t);
@@ -96,8 +102,10 @@ struct wf_decision {   // why, for the person who was refused and for the audit
     char caveat[32];   // "columns", "verbs", "expires", ...
     char asked[160], granted[160];
 };
-// Everything but rate: mesh, domain, holder, product, verb, method, times (with tolerance), regions, purpose, columns, revocations
-// (NULL or older than 24 h at now: STALE_LIST). A chain that limits columns or rows refuses subscribe and replay.
+// Everything but rate: mesh, domain, holder, revocations (NULL, of another domain, or older than 24 h at now: STALE_LIST), then for
+// every block times (with tolerance), product, verb, method, columns, regions, purpose. A chain that limits columns or rows
+// refuses subscribe, replay and mirror (CAVEAT). The list has been verified (wf_revocations_verify). ret is always filled, the result
+// is ret->err; when granted, block is the last.
 enum weft_err wf_token_decide(const struct wf_token *t, const struct wf_access *asked,
     const struct wf_revocations *revocations, int64_t now_unix_ms, struct wf_decision *ret);
 // The columns a query may see under all blocks: true when limited; the names are in ret (arena).
@@ -106,7 +114,8 @@ WF_MUST_USE enum weft_err wf_token_columns(const struct wf_token *t, struct wf_a
 // The lowest rate of all blocks; 0 = unlimited.
 uint32_t wf_token_rate(const struct wf_token *t);
 
-// Block 0 under the issuer's key, or one more block under the current holder's key. fields.id, signer, previous are filled here.
+// Block 0 under the issuer's key, or one more block under the current holder's key: a new buffer. fields.id, signer, previous (and when
+// delegating mesh and domain) are filled here; nonce is the caller's. Both refuse what wf_token_open refuses.
 WF_MUST_USE enum weft_err wf_token_grant(const struct wf_block *fields, struct wf_bytes issuer_cert,
     const struct wf_secret *issuer, struct wf_buf *ret_raw);
 WF_MUST_USE enum weft_err wf_token_delegate(const struct wf_token *t, const struct wf_block *fields,
