@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Product manifests: every key reaches the product, and what is said about each mistake (golden files).
 #include <check.h>
+#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -156,6 +157,31 @@ START_TEST(an_api_is_served_at_the_node)
 }
 END_TEST
 
+START_TEST(every_manifest_of_the_tree_is_good)
+{
+    const char *root = getenv("WEFT_SOURCE_DIR");
+    char pattern[WF_GOLDEN_PATH];
+    glob_t found = { 0 };
+
+    snprintf(pattern, sizeof pattern, "%s/domains/*/products/*.yaml", root ? root : ".");
+    ck_assert_int_eq(glob(pattern, 0, NULL, &found), 0);
+    for (size_t i = 0; i < found.gl_pathc; i++) {
+        struct wf_diags diags;
+        struct wf_buf said = { 0 };
+        struct wf_manifest *m = NULL;
+
+        wf_diags_init(&diags, found.gl_pathv[i]);
+        enum weft_err err = wf_manifest_load(found.gl_pathv[i], WF_FILE_ANY, &diags, &m);
+        ck_assert_int_eq(wf_diags_print(&diags, &said), WEFT_OK);
+        ck_assert_msg(!err, "%.*s", (int)said.len, (const char *)said.ptr);
+        wf_manifest_free(m);
+        wf_buf_fini(&said);
+        wf_diags_fini(&diags);
+    }
+    globfree(&found);
+}
+END_TEST
+
 static const char *const good[] = { "001-good-metric.yaml", "002-good-inventory.yaml",
     "003-good-api.yaml" };
 
@@ -250,6 +276,7 @@ int main(void)
     tcase_add_test(t, access_rules_reach_the_product);
     tcase_add_test(t, what_an_inventory_leaves_out_has_its_default);
     tcase_add_test(t, an_api_is_served_at_the_node);
+    tcase_add_test(t, every_manifest_of_the_tree_is_good);
     tcase_add_loop_test(t, a_good_manifest_can_be_signed_for_the_agents, 0, WF_COUNT(good));
     tcase_add_test(t, a_manifest_that_others_may_write_runs_nothing);
     tcase_add_test(t, every_failing_allocation_is_an_error_and_leaks_nothing);

@@ -112,33 +112,33 @@ END_TEST
 static const struct address_row {
     const char *text;
     enum weft_err want;
-    const char *host;
     uint16_t port;
     bool loopback, wildcard;
+    const char *host;
 } addresses[] = {
-    { "127.0.0.1:7400", WEFT_OK, "127.0.0.1", 7400, true, false },
-    { "0.0.0.0:7400", WEFT_OK, "0.0.0.0", 7400, false, true },
-    { "[::1]:80", WEFT_OK, "::1", 80, true, false },
-    { "[::]:0", WEFT_OK, "::", 0, false, true },
-    { "[2001:db8::1]:7400", WEFT_OK, "2001:db8::1", 7400, false, false },
-    { "localhost:1", WEFT_OK, "localhost", 1, true, false },
-    { "node-1.example.org:7400", WEFT_OK, "node-1.example.org", 7400, false, false },
-    { "127.0.0.1", WEFT_E_SYNTAX, NULL, 0, false, false },
-    { ":7400", WEFT_E_SYNTAX, NULL, 0, false, false },
-    { "host:", WEFT_E_SYNTAX, NULL, 0, false, false },
-    { "host:http", WEFT_E_SYNTAX, NULL, 0, false, false },
-    { "host:65536", WEFT_E_RANGE, NULL, 0, false, false },
-    { "host:07400", WEFT_E_SYNTAX, NULL, 0, false, false },
-    { "::1:80", WEFT_E_SYNTAX, NULL, 0, false, false },
-    { "[::1:80", WEFT_E_SYNTAX, NULL, 0, false, false },
-    { "[127.0.0.1]:80", WEFT_E_SYNTAX, NULL, 0, false, false },
-    { "[]:80", WEFT_E_SYNTAX, NULL, 0, false, false },
-    { "300.1.1.1:80", WEFT_E_SYNTAX, NULL, 0, false, false },
-    { "a..b:80", WEFT_E_SYNTAX, NULL, 0, false, false },
-    { "-a:80", WEFT_E_SYNTAX, NULL, 0, false, false },
-    { "a b:80", WEFT_E_SYNTAX, NULL, 0, false, false },
-    { "a/b:80", WEFT_E_SYNTAX, NULL, 0, false, false },
-    { "", WEFT_E_SYNTAX, NULL, 0, false, false },
+    { "127.0.0.1:7400", WEFT_OK, 7400, true, false, "127.0.0.1" },
+    { "0.0.0.0:7400", WEFT_OK, 7400, false, true, "0.0.0.0" },
+    { "[::1]:80", WEFT_OK, 80, true, false, "::1" },
+    { "[::]:0", WEFT_OK, 0, false, true, "::" },
+    { "[2001:db8::1]:7400", WEFT_OK, 7400, false, false, "2001:db8::1" },
+    { "localhost:1", WEFT_OK, 1, true, false, "localhost" },
+    { "node-1.example.org:7400", WEFT_OK, 7400, false, false, "node-1.example.org" },
+    { "127.0.0.1", WEFT_E_SYNTAX, 0, false, false, NULL },
+    { ":7400", WEFT_E_SYNTAX, 0, false, false, NULL },
+    { "host:", WEFT_E_SYNTAX, 0, false, false, NULL },
+    { "host:http", WEFT_E_SYNTAX, 0, false, false, NULL },
+    { "host:65536", WEFT_E_RANGE, 0, false, false, NULL },
+    { "host:07400", WEFT_E_SYNTAX, 0, false, false, NULL },
+    { "::1:80", WEFT_E_SYNTAX, 0, false, false, NULL },
+    { "[::1:80", WEFT_E_SYNTAX, 0, false, false, NULL },
+    { "[127.0.0.1]:80", WEFT_E_SYNTAX, 0, false, false, NULL },
+    { "[]:80", WEFT_E_SYNTAX, 0, false, false, NULL },
+    { "300.1.1.1:80", WEFT_E_SYNTAX, 0, false, false, NULL },
+    { "a..b:80", WEFT_E_SYNTAX, 0, false, false, NULL },
+    { "-a:80", WEFT_E_SYNTAX, 0, false, false, NULL },
+    { "a b:80", WEFT_E_SYNTAX, 0, false, false, NULL },
+    { "a/b:80", WEFT_E_SYNTAX, 0, false, false, NULL },
+    { "", WEFT_E_SYNTAX, 0, false, false, NULL },
 };
 
 START_TEST(an_address_is_a_host_and_a_port)
