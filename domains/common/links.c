@@ -2,11 +2,15 @@
 #include "domains/common/links.h"
 
 #include <arpa/inet.h>
+#include <linux/ethtool.h>
 #include <linux/if_addr.h>
 #include <linux/if_arp.h>
 #include <linux/rtnetlink.h>
+#include <linux/sockios.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "domains/common/netlink.h"
 
@@ -222,21 +226,31 @@ static int by_index(const void *left, const void *right)
     return (a->index > b->index) - (a->index < b->index);
 }
 
-// Only drivers know the speed, and rtnetlink does not carry it; -1 and "unknown" come from links without one.
-static void read_speed(struct wf_link *link)
+// Only drivers know the speed, and rtnetlink does not carry it. Asked by ioctl, as /sys may show another network
+// namespace. Links without a speed, or none at the moment, say 0 or all ones.
+static void read_speed(int fd, struct wf_link *link)
 {
-    char path[128];
-    struct wf_file file;
-    uint32_t speed = 0;
+    struct ethtool_cmd settings = { .cmd = ETHTOOL_GSET };
+    struct ifreq request = { .ifr_data = (char *)&settings };
 
-    snprintf(path, sizeof path, "/sys/class/net/%s/speed", link->name);
-    if (wf_file_read("", path, WF_HOST_MAX_PROC, &file))
+    memcpy(request.ifr_name, link->name, sizeof link->name);
+    if (ioctl(fd, SIOCETHTOOL, &request) != 0)
         return;
-    struct wf_text text = wf_file_text(&file), line = { NULL, 0 };
-    link->has_speed =
-        wf_text_line(&text, &line) && wf_text_u32(line, &speed) == WEFT_OK && speed != UINT32_MAX;
-    link->speed_mbps = speed;
-    wf_file_fini(&file);
+    // ethtool_cmd_speed() of the kernel's header shifts a signed 65535 by 16, which C leaves undefined.
+    link->speed_mbps = (uint32_t)settings.speed_hi << 16 | settings.speed;
+    link->has_speed = link->speed_mbps != 0 && link->speed_mbps != UINT16_MAX &&
+                      link->speed_mbps != (uint32_t)SPEED_UNKNOWN;
+}
+
+static void read_speeds(struct wf_links *links)
+{
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+    if (fd < 0)
+        return;
+    for (size_t i = 0; i < links->count; i++)
+        read_speed(fd, &links->list[i]);
+    close(fd);
 }
 
 static enum weft_err read_addresses(struct wf_links *links)
@@ -272,8 +286,8 @@ enum weft_err wf_links_read(struct wf_collect *c, bool details, struct wf_links 
         wf_links_fini(&links);
         return wf_problem(c, err, "rtnetlink: the kernel does not list its interfaces");
     }
-    for (size_t i = 0; details && i < links.count; i++)
-        read_speed(&links.list[i]);
+    if (details)
+        read_speeds(&links);
     if (links.count > 1)
         qsort(links.list, links.count, sizeof *links.list, by_index);
     *ret = links;
