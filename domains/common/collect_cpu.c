@@ -91,30 +91,43 @@ static enum weft_err put_row(
     return wf_out_close_row(out);
 }
 
+static enum weft_err add(struct cpu_state *s, size_t *cap, const struct cpu_time *t)
+{
+    if (s->count == *cap) {
+        if (s->count >= WF_HOST_MAX_CPUS)
+            return WEFT_E_TOO_BIG;
+        size_t grown = *cap ? *cap * 2 : 64;
+        struct cpu_time *times = realloc(s->times, grown * sizeof *times);
+        if (!times)
+            return WEFT_E_NOMEM;
+        s->times = times;
+        *cap = grown;
+    }
+    s->times[s->count++] = *t;
+    return WEFT_OK;
+}
+
 static enum weft_err parse(struct wf_collect *c, struct wf_text text, struct cpu_state *ret)
 {
     struct cpu_state s = { NULL, 0 };
     struct wf_text line;
     size_t cap = 0;
+    enum weft_err err = WEFT_OK;
 
-    while (wf_text_line(&text, &line)) {
+    while (!err && wf_text_line(&text, &line)) {
         struct cpu_time t;
-        if (!parse_line(line, &t))
-            continue;
-        if (s.count == cap) {
-            cap = cap ? cap * 2 : 64;
-            struct cpu_time *grown =
-                s.count < WF_HOST_MAX_CPUS ? realloc(s.times, cap * sizeof *grown) : NULL;
-            if (!grown) {
-                free(s.times);
-                return wf_problem(c, WEFT_E_TOO_BIG, "%s/proc/stat: too many processors", c->root);
-            }
-            s.times = grown;
-        }
-        s.times[s.count++] = t;
+        if (parse_line(line, &t))
+            err = add(&s, &cap, &t);
     }
-    if (s.count == 0)
-        return wf_problem(c, WEFT_E_SYNTAX, "%s/proc/stat: no line of a processor", c->root);
+    if (err)
+        wf_problem(c, err, "%s/proc/stat: %s", c->root,
+            err == WEFT_E_TOO_BIG ? "too many processors" : "out of memory");
+    else if (s.count == 0)
+        err = wf_problem(c, WEFT_E_SYNTAX, "%s/proc/stat: no line of a processor", c->root);
+    if (err) {
+        free(s.times);
+        return err;
+    }
     *ret = s;
     return WEFT_OK;
 }

@@ -141,7 +141,10 @@ enum weft_err wf_mounts_read(struct wf_collect *c, struct wf_mounts *ret)
     if (err)
         return err;
     err = wf_mounts_parse(&file, ret);
-    return err ? wf_problem(c, err, "%s/proc/self/mountinfo: too many mounts", c->root) : WEFT_OK;
+    if (err)
+        wf_problem(c, err, "%s/proc/self/mountinfo: %s", c->root,
+            err == WEFT_E_TOO_BIG ? "too many mounts" : "out of memory");
+    return err;
 }
 
 void wf_mounts_fini(struct wf_mounts *m)
