@@ -176,6 +176,24 @@ void wf_calls_of_pipe_gone(struct wf_node *n, uint32_t pipe)
     }
 }
 
+enum weft_err wf_call_park(
+    struct wf_call *pub, void (*on_gone)(struct wf_call *c, void *arg), void *arg)
+{
+    struct call *c = call_of(pub);
+    enum weft_err err = wf_net_hold(c->net);
+
+    if (err)
+        return err;
+    pub->on_gone = on_gone;
+    pub->gone_arg = arg;
+    return WEFT_OK;
+}
+
+const struct wf_net_addr *wf_call_addr(const struct wf_call *pub)
+{
+    return wf_net_request_addr(((const struct call *)(const void *)pub)->net);
+}
+
 // ---- tokens ----------------------------------------------------------------------------------------------------------
 
 enum weft_err wf_call_token(struct wf_call *pub, ProtobufCBinaryData token,
@@ -230,6 +248,11 @@ static bool greet(struct call *c, struct wf_live_session *s)
             return false;
         if (n->access && wf_access_origin_revoked(n, &id.cert.sign_key, wf_node_now_unix_ms(n)))
             return false;
+        // Batches cite their origin's certificate; whoever reads them asks this node for its chain.
+        if (strcmp(id.cert.domain.s, n->identity.cert.domain.s) == 0 &&
+            wf_documents_put(n, wf_pb_view(h->chain), &id.cert.id))
+            wf_say(n, WF_LOG_WARN, "control", "a chain could not be kept", "of", id.cert.subject.s,
+                NULL);
         s->caller.has_identity = true;
         s->caller.identity = id;
         snprintf(

@@ -9,7 +9,7 @@
 #include "sdk/conf/file.h"
 #include "sdk/conf/keys.h"
 
-enum wf_role { WF_ROLE_NODE = 1, WF_ROLE_AGENT };
+enum wf_node_role { WF_ROLE_NODE = 1, WF_ROLE_AGENT };
 enum wf_log_format { WF_LOG_LOGFMT = 1, WF_LOG_JSON };
 
 // What a local user may do over the node's socket.
@@ -44,7 +44,7 @@ struct wf_conf_class {
 };
 
 struct wf_conf {
-    int role;                  // enum wf_role
+    int role;                  // enum wf_node_role
     const char *domain, *name; // NULL: whatever the certificate says; else they must agree
     const char *data, *socket,
         *products;               // absolute, or relative to the working directory as the file was

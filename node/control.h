@@ -8,6 +8,8 @@
 #include "proto/base/pb_v1.h"
 #include "proto/trust/capability.h"
 
+struct wf_net_addr;
+
 struct wf_caller {
     bool local;       // over the local socket
     uint32_t uid;     // of a local caller
@@ -52,6 +54,12 @@ void wf_call_reply(struct wf_call *c, Weft__V1__Reply *reply);
 void wf_call_refuse(struct wf_call *c, enum weft_err err, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 void wf_call_refuse_with(struct wf_call *c, Weft__V1__Refusal *refusal); // audit id is filled here
+// Parks a call whose answer comes later (a long poll): it no longer counts as work in hand, and on_gone tells when its caller went
+// away. BUSY when too many are parked: answer at once.
+WF_MUST_USE enum weft_err wf_call_park(
+    struct wf_call *c, void (*on_gone)(struct wf_call *c, void *arg), void *arg);
+// Where the caller connects from; family LOCAL on the local socket.
+const struct wf_net_addr *wf_call_addr(const struct wf_call *c);
 // The call's own session only: tokens shown before, by id. wf_call_token opens and remembers, or finds by id.
 WF_MUST_USE enum weft_err wf_call_token(struct wf_call *c, ProtobufCBinaryData token,
     ProtobufCBinaryData token_id, const struct wf_token **ret, struct wf_diag *diag);

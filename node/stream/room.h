@@ -22,6 +22,8 @@ struct wf_home_product *wf_stream_next(
 const struct wf_product *wf_home_descriptor(const struct wf_home_product *p);
 const struct wf_schema_message *wf_home_message(const struct wf_home_product *p); // NULL for an api
 const struct wf_schema *wf_home_schema(const struct wf_home_product *p);
+// The signed manifest in force; agents get it by its id from the documents.
+const struct wf_collect *wf_home_collect(const struct wf_home_product *p);
 uint64_t wf_home_head(const struct wf_home_product *p);
 uint64_t wf_home_floor(const struct wf_home_product *p);
 struct wf_incarnation wf_home_log_id(const struct wf_home_product *p);
@@ -31,7 +33,8 @@ WF_MUST_USE enum weft_err wf_stream_apply(struct wf_node *n, const struct wf_col
     struct wf_bytes schema, bool dry_run, struct wf_buf *ret_changes, struct wf_diag *diag);
 
 // Records that this node originates itself (local publishers, sources, built-in products). They are checked against the schema, batched with
-// the product's linger, signed and appended. done (may be NULL) runs on the loop thread after the acknowledgement the product promises.
+// the product's linger, signed and appended. done (may be NULL) runs on the loop thread after the acknowledgement the product promises,
+// exactly once for every OK; when the room closes first, with CLOSED.
 typedef void (*wf_stream_done_fn)(struct wf_node *n, void *arg, enum weft_err err);
 struct wf_origin_records {
     struct wf_bytes raw; // Records payload
