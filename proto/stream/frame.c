@@ -135,7 +135,7 @@ enum weft_err wf_frame_peek(struct wf_bytes frame, uint8_t ret_tag[WF_FRAME_TAG_
 {
     if (frame.len > WF_MAX_FRAME)
         return WEFT_E_TOO_BIG;
-    if (frame.len < WF_FRAME_HEAD + WF_TAG_LEN)
+    if (frame.len < WF_FRAME_HEAD + LEN_SIZE + WF_TAG_LEN)
         return WEFT_E_SYNTAX;
     if (frame.ptr[0] != WF_FRAME_VERSION)
         return WEFT_E_VERSION;
@@ -173,10 +173,9 @@ static enum weft_err read_content(struct wf_bytes in, struct wf_frame *ret)
     return ret->entry_count || ret->heartbeat.len ? WEFT_OK : WEFT_E_MISSING_FIELD;
 }
 
+// plain has at least the length: wf_frame_peek saw to it.
 static enum weft_err read_plain(struct wf_bytes plain, struct wf_frame *ret)
 {
-    if (plain.len < LEN_SIZE)
-        return WEFT_E_TRUNCATED;
     size_t content_len = wf_load_be32(plain.ptr);
     wf_wire_skip(&plain, LEN_SIZE);
     if (content_len > plain.len)

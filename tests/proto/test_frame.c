@@ -252,7 +252,7 @@ START_TEST(the_tag_shows_without_a_key)
     wf_frame_tag(&key, &product, want);
     ck_assert_int_eq(wf_frame_peek(wf_buf_view(&out), tag), WEFT_OK);
     ck_assert_mem_eq(tag, want, sizeof tag);
-    ck_assert_int_eq(wf_frame_peek(wf_bytes(out.ptr, 48), tag), WEFT_E_SYNTAX);
+    ck_assert_int_eq(wf_frame_peek(wf_bytes(out.ptr, 52), tag), WEFT_E_SYNTAX);
     ck_assert_int_eq(wf_frame_peek(wf_bytes(NULL, 0), tag), WEFT_E_SYNTAX);
     ck_assert_int_eq(wf_frame_peek(WF_BYTES(huge), tag), WEFT_E_TOO_BIG);
     out.ptr[0] = 0;
@@ -285,7 +285,8 @@ static const struct refusal {
     const char *stem, *why, *plain_hex;
     enum weft_err want;
 } refusals[] = {
-    { "410-frame", "no length", "000000", WEFT_E_TRUNCATED },
+    { "410-frame", "no length", "000000", WEFT_E_SYNTAX },
+    { "428-frame", "no text at all", "", WEFT_E_SYNTAX },
     { "411-frame", "a length beyond the text", "00000004 0a0161", WEFT_E_TRUNCATED },
     { "412-frame", "a length of 2^32 - 1", "ffffffff 0a0161", WEFT_E_TRUNCATED },
     { "413-frame", "nothing in it", "00000000", WEFT_E_MISSING_FIELD },
