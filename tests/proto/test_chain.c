@@ -149,13 +149,15 @@ START_TEST(each_broken_chain_has_its_reason)
     enum weft_err err =
         wf_chain_verify(wf_buf_view(&chain), mesh.charter, WF_TEST_NOW, WF_CHAIN_STRICT, &id);
 
+    wf_test_trust_vector("149-charter-mesh", "accepted: network, security, servers, quorum 2",
+        wf_buf_view(&mesh.charter->raw));
     ck_assert_msg(err == links[_i].want, "%s: %s", links[_i].why, weft_err_name(err));
     if (links[_i].want)
         wf_test_trust_refused(
             (unsigned)(150 + _i), "chain", links[_i].want, links[_i].why, wf_buf_view(&chain));
     else
         wf_test_trust_vector(_i == GOOD_NODE ? "150-chain-node" : "151-chain-issuer",
-            "accepted under 300-charter at 2026-01-01T00:00:00Z", wf_buf_view(&chain));
+            "accepted under 149-charter-mesh at 2026-01-01T00:00:00Z", wf_buf_view(&chain));
     wf_buf_fini(&chain);
 }
 END_TEST
