@@ -19,8 +19,8 @@ struct reader {
     uint64_t expected; // offset
     uint64_t bytes, max_bytes;
     bool stop;
-    uint64_t seen_number; // runs up to this (segment, position) are done
-    uint32_t seen_at;
+    uint64_t seen_number; // of a segment: runs up to this one are done, and it up to seen_end
+    uint32_t seen_at, seen_end;
 };
 
 // Where the product stands, and the next run to read; *ret_end is the floor or the head.
@@ -30,7 +30,10 @@ static bool is_seen(const struct reader *r, const struct wf_part *part, const st
 {
     uint64_t number = part->segment->head.number;
 
-    return number < r->seen_number || (number == r->seen_number && run->at <= r->seen_at);
+    if (number != r->seen_number)
+        return number < r->seen_number;
+    return run->at < r->seen_at ||
+           run->at_end <= r->seen_end; // the newest run grows while it is read
 }
 
 static enum next_kind next_run(struct reader *r, struct run_ref *ref, uint64_t *ret_end)
@@ -55,8 +58,11 @@ static enum next_kind next_run(struct reader *r, struct run_ref *ref, uint64_t *
             continue;
         *ref = (struct run_ref){ .segment = q->segment, .run = q->runs[run], .end = q->end };
         q->segment->readers++;
+        if (q->segment->head.number == r->seen_number && q->runs[run].at == r->seen_at)
+            ref->run.at = r->seen_end; // only what was added
         r->seen_number = q->segment->head.number;
         r->seen_at = q->runs[run].at;
+        r->seen_end = q->runs[run].at_end;
         kind = NEXT_RUN;
         break;
     }
@@ -111,20 +117,34 @@ static void deliver_item(
     deliver(r, &view);
 }
 
-// One intact item of any product that lies in the run.
-static void take_item(
-    struct reader *r, const struct run_ref *ref, const struct wf_seg_item *item, uint8_t *body)
+// Is this an item that the reader has not had yet? Its product's, and not void since a later segment has it anew.
+static bool is_wanted(
+    const struct reader *r, const struct run_ref *ref, const struct wf_seg_item *item)
 {
     uint64_t end = item->first + item->count;
-    bool wanted = end > r->expected || (item->count == 0 && item->first >= r->expected);
 
-    if (item->kind > WF_LOG_KIND_MAX || !wf_hash_eq(&item->product, r->product))
-        return;
-    if (!wanted || end > ref->end)
-        return;
+    if (item->kind > WF_LOG_KIND_MAX || !wf_hash_eq(&item->product, r->product) || end > ref->end)
+        return false;
+    return end > r->expected || (item->count == 0 && item->first >= r->expected);
+}
+
+// Verifies the body and delivers it, after a gap for what is missing before it.
+static enum weft_err take_item(struct reader *r, const struct run_ref *ref, struct wf_seg_window *w,
+    const struct wf_seg_item *item, uint64_t at)
+{
+    uint8_t *body = NULL;
+    enum weft_err err = wf_seg_window_get(w, at + WF_ITEM_HEAD_LEN, item->body_len, &body);
+
+    if (err && err != WEFT_E_TRUNCATED)
+        return err;
+    if (err || !wf_seg_body_is_intact(item, wf_bytes(body, item->body_len))) {
+        count_damage(r->log);
+        return WEFT_OK;
+    }
     gap(r, item->first, (item->flags & WF_ITEM_JUMP) ? WEFT_E_LOST : WEFT_E_DAMAGED);
     if (!r->stop)
         deliver_item(r, ref->segment, item, body);
+    return WEFT_OK;
 }
 
 // Reads what the run spans. Damage needs no care here: the offsets that are missing become a gap later.
@@ -133,7 +153,7 @@ static enum weft_err walk(struct reader *r, const struct run_ref *ref)
     struct wf_seg_window w;
     struct wf_seg_item item;
     enum wf_seg_step step = WF_SEG_END;
-    uint8_t *body = NULL;
+    uint8_t *p = NULL;
     uint64_t next = 0;
     int file = -1;
     enum weft_err err = wf_log_borrow(r->log, ref->segment, &file);
@@ -141,20 +161,19 @@ static enum weft_err walk(struct reader *r, const struct run_ref *ref)
     if (err)
         return err;
     wf_seg_window_init(&w, r->log->vfs, file, ref->run.at_end, r->scratch);
+    err = wf_seg_window_get(&w, ref->run.at, ref->run.at_end - ref->run.at, &p); // in one read
+    if (err && err != WEFT_E_TRUNCATED)
+        return err;
     for (uint64_t at = ref->run.at; !r->stop; at = next) {
-        // All of the run in one read.
-        uint8_t *whole = NULL;
-        if (at == ref->run.at)
-            err = wf_seg_window_get(&w, at, ref->run.at_end - ref->run.at, &whole);
-        if (err && err != WEFT_E_TRUNCATED)
-            return err;
-        err = wf_seg_scan(&w, ref->segment->head.salt, at, true, &step, &item, &body, &next);
+        err = wf_seg_scan(&w, ref->segment->head.salt, at, false, &step, &item, &p, &next);
         if (err || step == WF_SEG_END)
             return err;
-        if (step == WF_SEG_ITEM)
-            take_item(r, ref, &item, body);
-        else
+        if (step == WF_SEG_ITEM && is_wanted(r, ref, &item))
+            err = take_item(r, ref, &w, &item, at);
+        else if (step != WF_SEG_ITEM)
             count_damage(r->log);
+        if (err)
+            return err;
     }
     return WEFT_OK;
 }
