@@ -111,8 +111,10 @@ static void deliver_item(
         if (!view.status)
             view.status = wf_seg_body_open(key, item, s->head.salt, body, &view.body);
         wf_wipe(key, sizeof key);
-        if (view.status)
+        if (view.status) { // a gap like any other, from where the reader stands
             view.body = wf_bytes(NULL, 0);
+            view.first = view.first < r->expected ? r->expected : view.first;
+        }
     }
     deliver(r, &view);
 }

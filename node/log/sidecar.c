@@ -99,13 +99,16 @@ static bool part_is_sane(struct wf_bytes *in, uint64_t end)
     if (in->len < PART_LEN)
         return false;
     uint32_t runs = wf_load_be32(in->ptr + 60);
+    uint64_t first = wf_load_be64(in->ptr + 32), last = wf_load_be64(in->ptr + 40);
     if (runs == 0 || runs > (in->len - PART_LEN) / RUN_LEN)
         return false;
     for (uint32_t i = 0; i < runs; i++, before = run) {
         take_run(in->ptr + PART_LEN + (size_t)i * RUN_LEN, &run);
-        if (!run_is_sane(&run, i ? &before : NULL, end))
+        if (!run_is_sane(&run, i ? &before : NULL, end) || (i == 0 && run.first != first))
             return false;
     }
+    if (before.end != last)
+        return false;
     size_t len = PART_LEN + (size_t)runs * RUN_LEN;
     *in = wf_bytes(in->ptr + len, in->len - len);
     return true;

@@ -250,6 +250,8 @@ START_TEST(a_sidecar_with_a_right_hash_and_wrong_numbers_is_refused)
         { "a run whose offsets run backwards", 72 + 64 + 4, 1000 },
         { "a run before the one before it", 72 + 64 + 40 + 24, WF_SEG_DATA },
         { "runs that overlap", 72 + 64 + 40 + 4, 0 },
+        { "a part that does not begin with its runs", 72 + 36, 1 },
+        { "a part that does not end with its runs", 72 + 44, 1000 },
         { "another version", 8, 2 },
     };
     struct wf_index x = { 0 };

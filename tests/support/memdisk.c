@@ -592,7 +592,8 @@ void wf_memdisk_put(struct wf_memdisk *d, const char *path, struct wf_bytes cont
 
     if (!i || set_len(d, i, 0) || store(d, i, 0, content.ptr, content.len))
         abort();
-    memcpy(i->disk.ptr, i->now.ptr, i->now.len);
+    if (content.len)
+        memcpy(i->disk.ptr, content.ptr, content.len);
     i->disk.len = i->now.len;
     memset(i->states, CLEAN, i->states_cap);
     memcpy(i->disk_name, i->name, NAME_LEN);
