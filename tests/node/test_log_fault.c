@@ -316,6 +316,56 @@ START_TEST(after_a_failed_sync_the_segment_is_left_and_the_offsets_can_be_used_a
 }
 END_TEST
 
+START_TEST(what_failed_in_a_left_segment_does_not_come_back)
+{
+    struct rig r;
+    struct rig_read got;
+
+    rig_init(&r, NULL);
+    ck_assert_int_eq(rig_open(&r), WEFT_OK);
+    rig_fill(&r, 1, 5, 200);
+    wf_memdisk_fail(r.disk, WF_MEM_SYNC, 1, 1, WEFT_E_IO);
+    wf_memdisk_fail(r.disk, WF_MEM_TRUNCATE, 1, 1, WEFT_E_IO); // its bytes stay in the file, whole
+    uint64_t t = rig_append(&r, &(struct rig_item){ .product = 2, .first = 0, .count = 1 });
+    rig_run(&r);
+    ck_assert_int_eq(rig_ack(&r, t), WEFT_E_IO);
+    rig_fill(&r, 1, 5, 200);
+    rig_close(&r);
+    ck_assert_int_eq(rig_open(&r), WEFT_OK);
+    struct wf_hash id = rig_product(2);
+    struct wf_log_range range;
+    ck_assert_int_eq(wf_log_range(r.log, &id, &range), WEFT_E_NOT_FOUND);
+    rig_read(&r, 1, 0, 4096, &got);
+    ck_assert_uint_eq(got.offsets, 10);
+    rig_fini(&r);
+}
+END_TEST
+
+START_TEST(what_an_open_finds_is_on_the_disk_from_then_on)
+{
+    struct rig r;
+    struct rig_read got;
+    uint64_t seed = 6;
+
+    rig_init(&r, NULL);
+    ck_assert_int_eq(rig_open(&r), WEFT_OK);
+    for (unsigned i = 0; i < 50; i++)
+        ask(&r,
+            &(struct rig_item){
+                .product = 2, .first = i, .count = 1, .mean = 900, .durability = WF_LOG_PROCESS });
+    rig_run(&r);
+    rig_crash(&r, false, &seed);
+    ck_assert_int_eq(rig_open(&r), WEFT_OK);
+    rig_read(&r, 2, 0, 4096, &got);
+    ck_assert_uint_eq(got.offsets, 50);
+    rig_crash(&r, true, &seed);
+    ck_assert_int_eq(rig_open(&r), WEFT_OK);
+    rig_read(&r, 2, 0, 4096, &got);
+    ck_assert_uint_eq(got.offsets, 50);
+    rig_fini(&r);
+}
+END_TEST
+
 START_TEST(a_full_disk_refuses_and_goes_on_when_there_is_room)
 {
     struct rig r;
@@ -417,6 +467,8 @@ int main(void)
     tcase_add_test(t, a_failed_sync_whose_cleaning_up_fails_too_is_no_false_acknowledgement);
     tcase_add_test(t, an_open_that_failed_can_be_repeated);
     tcase_add_test(t, after_a_failed_sync_the_segment_is_left_and_the_offsets_can_be_used_again);
+    tcase_add_test(t, what_failed_in_a_left_segment_does_not_come_back);
+    tcase_add_test(t, what_an_open_finds_is_on_the_disk_from_then_on);
     tcase_add_test(t, a_full_disk_refuses_and_goes_on_when_there_is_room);
     tcase_add_test(t, without_memory_nothing_is_falsely_acknowledged_lost_or_leaked);
     tcase_add_test(t, a_reader_without_memory_or_disk_is_told);
