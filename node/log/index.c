@@ -138,7 +138,8 @@ static enum weft_err reserve_runs(struct wf_part *part, uint32_t more)
     return WEFT_OK;
 }
 
-enum weft_err wf_part_reserve(struct wf_product *p, struct wf_segment *s, struct wf_part **ret)
+enum weft_err wf_part_reserve(
+    struct wf_product *p, struct wf_segment *s, uint32_t runs, struct wf_part **ret)
 {
     struct wf_part *part = p->part_count ? p->parts[p->part_count - 1] : NULL;
     enum weft_err err = WEFT_OK;
@@ -146,10 +147,10 @@ enum weft_err wf_part_reserve(struct wf_product *p, struct wf_segment *s, struct
     if (!part || part->segment != s)
         err = add_part(p, s, &part);
     if (!err)
-        err = reserve_runs(part, part->reserved + 1);
+        err = reserve_runs(part, part->reserved + runs);
     if (err)
         return err;
-    part->reserved++;
+    part->reserved += runs;
     *ret = part;
     return WEFT_OK;
 }

@@ -66,10 +66,10 @@ WF_MUST_USE enum weft_err wf_index_add(
 // Iterates: NULL starts, NULL ends.
 struct wf_product *wf_index_next(const struct wf_index *x, size_t *slot);
 
-// The product's part in the segment, which must be the newest; made when absent. Room for one more run than was reserved
-// since the last wf_part_add, so that adding can't fail. NOMEM.
+// The product's part in the segment, which must be the newest; made when absent. Room for so many more runs than were
+// reserved and not used by wf_part_add, so that adding can't fail. NOMEM.
 WF_MUST_USE enum weft_err wf_part_reserve(
-    struct wf_product *p, struct wf_segment *s, struct wf_part **ret);
+    struct wf_product *p, struct wf_segment *s, uint32_t runs, struct wf_part **ret);
 // Records an item at file position at; the head moves to its end. Room was reserved.
 void wf_part_add(struct wf_part *part, const struct wf_seg_item *item, uint64_t at);
 // Frees a part and takes it out of its product. The segment's list is the caller's.

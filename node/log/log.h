@@ -148,11 +148,17 @@ WF_MUST_USE enum weft_err wf_log_append(
 
 // Visits items of a product in order from the one that holds offset `from`, at least one, until max_bytes of bodies; every
 // missing range is visited as a gap, so offsets in views are contiguous from `from` on. ret_next is where to go on; at the
-// head nothing is visited. scratch is the caller's and may be kept for the next call. NOT_FOUND: no such product; RANGE:
-// beyond the head; NOMEM.
-WF_MUST_USE enum weft_err wf_log_read(struct wf_log *log, const struct wf_hash *product,
-    uint64_t from, size_t max_bytes, struct wf_buf *scratch, wf_log_visit_fn visit, void *arg,
-    uint64_t *ret_next);
+// head nothing is visited. NOT_FOUND: no such product; RANGE: beyond the head; NOMEM.
+struct wf_log_reader {
+    struct wf_hash product;
+    uint64_t from;
+    size_t max_bytes;
+    wf_log_visit_fn visit;
+    void *arg;
+    struct wf_buf *scratch; // the caller's; worth keeping for the next call
+};
+WF_MUST_USE enum weft_err wf_log_read(
+    struct wf_log *log, const struct wf_log_reader *reader, uint64_t *ret_next);
 // The first offset appended at or after a time (at a clock that steps back: after everything older); the head when none.
 WF_MUST_USE enum weft_err wf_log_find_time(struct wf_log *log, const struct wf_hash *product,
     int64_t time_ms, struct wf_buf *scratch, uint64_t *ret_offset);

@@ -43,7 +43,7 @@ static enum weft_err take_data(
             return WEFT_OK; // no writer of ours does that
         wf_product_rewind(p, item->first);
     }
-    err = wf_part_reserve(p, s, &part);
+    err = wf_part_reserve(p, s, 1, &part);
     if (err)
         return err;
     wf_part_add(part, item, at);
@@ -117,33 +117,34 @@ static enum weft_err keep_bad(struct scan *c)
     return WEFT_OK;
 }
 
+static enum weft_err take_step(struct scan *c, const struct wf_seg_found *f, uint64_t at)
+{
+    struct bad b = {
+        .item = f->item, .at = at, .len = f->next - at, .has_item = f->step == WF_SEG_ROTTEN
+    };
+
+    if (f->step != WF_SEG_ITEM)
+        return wf_buf_append(&c->bad, wf_bytes(&b, sizeof b));
+    enum weft_err err = keep_bad(c);
+    if (!err)
+        err = take_item(c->log, c->s, &f->item, f->body, at);
+    c->has_heads = c->has_heads || f->item.kind == WF_ITEM_HEADS;
+    c->intact = f->next;
+    return err;
+}
+
 static enum weft_err scan_segment(struct scan *c, uint64_t limit)
 {
     struct wf_seg_window w;
-    struct bad b = { 0 };
-    uint8_t *body = NULL;
-    uint64_t next = 0;
+    struct wf_seg_found f = { 0 };
 
     c->intact = limit < WF_SEG_DATA ? limit : WF_SEG_DATA;
     wf_seg_window_init(&w, c->log->vfs, c->s->file, limit, &c->log->scratch);
-    for (uint64_t at = c->intact;; at = next) {
-        enum wf_seg_step step = WF_SEG_END;
-        enum weft_err err =
-            wf_seg_scan(&w, c->s->head.salt, at, true, &step, &b.item, &body, &next);
-        if (err || step == WF_SEG_END)
+    for (uint64_t at = c->intact;; at = f.next) {
+        enum weft_err err = wf_seg_scan(&w, c->s->head.salt, at, true, &f);
+        if (err || f.step == WF_SEG_END)
             return err;
-        if (step == WF_SEG_ITEM) {
-            err = keep_bad(c);
-            if (!err)
-                err = take_item(c->log, c->s, &b.item, body, at);
-            c->has_heads = c->has_heads || b.item.kind == WF_ITEM_HEADS;
-            c->intact = next;
-        } else {
-            b.at = at;
-            b.len = next - at;
-            b.has_item = step == WF_SEG_ROTTEN;
-            err = wf_buf_append(&c->bad, wf_bytes(&b, sizeof b));
-        }
+        err = take_step(c, &f, at);
         if (err)
             return err;
     }
@@ -176,20 +177,15 @@ static enum weft_err read_sidecar(
 static enum weft_err load_heads(struct wf_log *log, struct wf_segment *s)
 {
     struct wf_seg_window w;
-    struct wf_seg_item item;
-    enum wf_seg_step step = WF_SEG_END;
-    uint8_t *body = NULL;
-    uint64_t next = 0;
+    struct wf_seg_found f = { .next = WF_SEG_DATA };
 
     wf_seg_window_init(&w, log->vfs, s->file, s->end, &log->scratch);
-    enum weft_err err =
-        wf_seg_scan(&w, s->head.salt, WF_SEG_DATA, true, &step, &item, &body, &next);
-    if (err == WEFT_E_IO || (!err && step != WF_SEG_ITEM)) {
-        wf_log_note_at(
-            log, WF_LOG_NOTE_DAMAGED, s, WF_SEG_DATA, next > WF_SEG_DATA ? next - WF_SEG_DATA : 0);
+    enum weft_err err = wf_seg_scan(&w, s->head.salt, WF_SEG_DATA, true, &f);
+    if (err == WEFT_E_IO || (!err && f.step != WF_SEG_ITEM)) {
+        wf_log_note_at(log, WF_LOG_NOTE_DAMAGED, s, WF_SEG_DATA, f.next - WF_SEG_DATA);
         return WEFT_OK;
     }
-    return err ? err : take_item(log, s, &item, body, WF_SEG_DATA);
+    return err ? err : take_item(log, s, &f.item, f.body, WF_SEG_DATA);
 }
 
 // A closed segment: from its sidecar when that is current, else by scan.

@@ -12,12 +12,9 @@ struct run_ref {
 
 struct reader {
     struct wf_log *log;
-    const struct wf_hash *product;
-    struct wf_buf *scratch;
-    wf_log_visit_fn visit;
-    void *arg;
+    const struct wf_log_reader *conf;
     uint64_t expected; // offset
-    uint64_t bytes, max_bytes;
+    uint64_t bytes;
     bool stop;
     uint64_t seen_number; // of a segment: runs up to this one are done, and it up to seen_end
     uint32_t seen_at, seen_end;
@@ -43,7 +40,7 @@ static enum next_kind next_run(struct reader *r, struct run_ref *ref, uint64_t *
     enum next_kind kind = NEXT_GONE;
 
     pthread_mutex_lock(&log->lock);
-    const struct wf_product *p = wf_index_find(&log->index, r->product);
+    const struct wf_product *p = wf_index_find(&log->index, &r->conf->product);
     if (!p || p->fresh)
         goto out;
     *ret_end = p->floor;
@@ -75,9 +72,9 @@ static void deliver(struct reader *r, const struct wf_log_view *view)
 {
     r->expected = view->end;
     r->bytes += view->body.len;
-    if (!r->visit(r->arg, view))
+    if (!r->conf->visit(r->conf->arg, view))
         r->stop = true;
-    if (view->end > view->first && r->bytes >= r->max_bytes)
+    if (view->end > view->first && r->bytes >= r->conf->max_bytes)
         r->stop =
             true; // never right after an item without offsets: the next call would begin with it again
 }
@@ -125,7 +122,8 @@ static bool is_wanted(
 {
     uint64_t end = item->first + item->count;
 
-    if (item->kind > WF_LOG_KIND_MAX || !wf_hash_eq(&item->product, r->product) || end > ref->end)
+    if (item->kind > WF_LOG_KIND_MAX || !wf_hash_eq(&item->product, &r->conf->product) ||
+        end > ref->end)
         return false;
     return end > r->expected || (item->count == 0 && item->first >= r->expected);
 }
@@ -153,26 +151,24 @@ static enum weft_err take_item(struct reader *r, const struct run_ref *ref, stru
 static enum weft_err walk(struct reader *r, const struct run_ref *ref)
 {
     struct wf_seg_window w;
-    struct wf_seg_item item;
-    enum wf_seg_step step = WF_SEG_END;
-    uint8_t *p = NULL;
-    uint64_t next = 0;
+    struct wf_seg_found f = { 0 };
+    uint8_t *whole = NULL;
     int file = -1;
     enum weft_err err = wf_log_borrow(r->log, ref->segment, &file);
 
     if (err)
         return err;
-    wf_seg_window_init(&w, r->log->vfs, file, ref->run.at_end, r->scratch);
-    err = wf_seg_window_get(&w, ref->run.at, ref->run.at_end - ref->run.at, &p); // in one read
+    wf_seg_window_init(&w, r->log->vfs, file, ref->run.at_end, r->conf->scratch);
+    err = wf_seg_window_get(&w, ref->run.at, ref->run.at_end - ref->run.at, &whole); // in one read
     if (err && err != WEFT_E_TRUNCATED)
         return err;
-    for (uint64_t at = ref->run.at; !r->stop; at = next) {
-        err = wf_seg_scan(&w, ref->segment->head.salt, at, false, &step, &item, &p, &next);
-        if (err || step == WF_SEG_END)
+    for (uint64_t at = ref->run.at; !r->stop; at = f.next) {
+        err = wf_seg_scan(&w, ref->segment->head.salt, at, false, &f);
+        if (err || f.step == WF_SEG_END)
             return err;
-        if (step == WF_SEG_ITEM && is_wanted(r, ref, &item))
-            err = take_item(r, ref, &w, &item, at);
-        else if (step != WF_SEG_ITEM)
+        if (f.step == WF_SEG_ITEM && is_wanted(r, ref, &f.item))
+            err = take_item(r, ref, &w, &f.item, at);
+        else if (f.step != WF_SEG_ITEM)
             count_damage(r->log);
         if (err)
             return err;
@@ -184,7 +180,7 @@ static enum weft_err walk(struct reader *r, const struct run_ref *ref)
 static bool is_below_floor(const struct reader *r)
 {
     pthread_mutex_lock(&r->log->lock);
-    const struct wf_product *p = wf_index_find(&r->log->index, r->product);
+    const struct wf_product *p = wf_index_find(&r->log->index, &r->conf->product);
     bool below = p && r->expected < p->floor;
     pthread_mutex_unlock(&r->log->lock);
     return below;
@@ -203,22 +199,15 @@ static enum weft_err read_run(struct reader *r, const struct run_ref *ref)
     return WEFT_OK;
 }
 
-enum weft_err wf_log_read(struct wf_log *log, const struct wf_hash *product, uint64_t from,
-    size_t max_bytes, struct wf_buf *scratch, wf_log_visit_fn visit, void *arg, uint64_t *ret_next)
+enum weft_err wf_log_read(struct wf_log *log, const struct wf_log_reader *conf, uint64_t *ret_next)
 {
-    struct reader r = { .log = log,
-        .product = product,
-        .scratch = scratch,
-        .visit = visit,
-        .arg = arg,
-        .expected = from,
-        .max_bytes = max_bytes };
+    struct reader r = { .log = log, .conf = conf, .expected = conf->from };
     struct wf_log_range range;
-    enum weft_err err = wf_log_range(log, product, &range);
+    enum weft_err err = wf_log_range(log, &conf->product, &range);
 
     if (err)
         return err;
-    if (from > range.head)
+    if (conf->from > range.head)
         return WEFT_E_RANGE;
     while (!r.stop) {
         struct run_ref ref;
@@ -239,27 +228,30 @@ enum weft_err wf_log_read(struct wf_log *log, const struct wf_hash *product, uin
     return WEFT_OK;
 }
 
+struct product_time {
+    const struct wf_hash *product;
+    int64_t time_ms;
+};
+
 // Headers of one run until an item as new as wanted.
 static enum weft_err find_in_run(struct wf_log *log, const struct run_ref *ref,
-    const struct wf_hash *product, int64_t time_ms, struct wf_buf *scratch, uint64_t *ret_offset)
+    const struct product_time *want, struct wf_buf *scratch, uint64_t *ret_offset)
 {
     struct wf_seg_window w;
-    struct wf_seg_item item;
-    enum wf_seg_step step = WF_SEG_END;
-    uint8_t *body = NULL;
-    uint64_t next = 0;
+    struct wf_seg_found f = { 0 };
     int file = -1;
     enum weft_err err = wf_log_borrow(log, ref->segment, &file);
 
     if (err)
         return err;
     wf_seg_window_init(&w, log->vfs, file, ref->run.at_end, scratch);
-    for (uint64_t at = ref->run.at;; at = next) {
-        err = wf_seg_scan(&w, ref->segment->head.salt, at, false, &step, &item, &body, &next);
-        if (err || step == WF_SEG_END)
+    for (uint64_t at = ref->run.at;; at = f.next) {
+        err = wf_seg_scan(&w, ref->segment->head.salt, at, false, &f);
+        if (err || f.step == WF_SEG_END)
             return err ? err : WEFT_E_NOT_FOUND;
-        if (step == WF_SEG_ITEM && wf_hash_eq(&item.product, product) && item.time_ms >= time_ms) {
-            *ret_offset = item.first;
+        if (f.step == WF_SEG_ITEM && f.item.time_ms >= want->time_ms &&
+            wf_hash_eq(&f.item.product, want->product)) {
+            *ret_offset = f.item.first;
             return WEFT_OK;
         }
     }
@@ -307,7 +299,8 @@ enum weft_err wf_log_find_time(struct wf_log *log, const struct wf_hash *product
         offset =
             ref.run
                 .first; // unless its headers tell more; a damaged run is delivered as a gap anyway
-        enum weft_err err = find_in_run(log, &ref, product, time_ms, scratch, &offset);
+        struct product_time want = { product, time_ms };
+        enum weft_err err = find_in_run(log, &ref, &want, scratch, &offset);
         wf_log_return(log, ref.segment);
         if (err == WEFT_E_NOMEM)
             return err;

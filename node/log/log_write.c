@@ -52,7 +52,7 @@ static enum weft_err prepare(struct wf_log *log, struct wf_log_node *n)
     bool jump = (item->flags & WF_ITEM_JUMP) && item->first > tail;
     err = any || jump || item->first == tail ? WEFT_OK : WEFT_E_ORDER;
     if (!err)
-        err = wf_part_reserve(p, log->active, &n->part);
+        err = wf_part_reserve(p, log->active, 1, &n->part);
     if (err)
         goto out;
     p->pending++;

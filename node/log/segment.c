@@ -286,37 +286,33 @@ static enum weft_err resync(
 }
 
 enum weft_err wf_seg_scan(struct wf_seg_window *w, const uint8_t salt[WF_SEG_SALT_LEN], uint64_t at,
-    bool check_body, enum wf_seg_step *ret_step, struct wf_seg_item *ret_item, uint8_t **ret_body,
-    uint64_t *ret_next)
+    bool check_body, struct wf_seg_found *ret)
 {
     uint8_t *p = NULL;
 
     if (at >= w->limit) {
-        *ret_step = WF_SEG_END;
-        *ret_next = w->limit;
+        ret->step = WF_SEG_END;
+        ret->next = w->limit;
         return WEFT_OK;
     }
     enum weft_err err = wf_seg_window_get(w, at, WF_ITEM_HEAD_LEN, &p);
     if (err && err != WEFT_E_TRUNCATED)
         return err;
-    if (err || !wf_seg_item_take(p, salt, at, ret_item)) {
-        *ret_step = WF_SEG_HOLE;
-        return resync(w, salt, at, ret_next);
+    if (err || !wf_seg_item_take(p, salt, at, &ret->item)) {
+        ret->step = WF_SEG_HOLE;
+        return resync(w, salt, at, &ret->next);
     }
     uint64_t body_at = at + WF_ITEM_HEAD_LEN;
-    *ret_step = WF_SEG_ITEM;
-    *ret_next = body_at + ret_item->body_len;
-    if (w->limit - body_at < ret_item->body_len) {
-        *ret_step = WF_SEG_ROTTEN;
-        *ret_next = w->limit;
+    size_t len = ret->item.body_len;
+    bool whole = w->limit - body_at >= len;
+    ret->step = whole ? WF_SEG_ITEM : WF_SEG_ROTTEN;
+    ret->next = whole ? body_at + len : w->limit;
+    if (!whole || !check_body)
         return WEFT_OK;
-    }
-    if (!check_body)
-        return WEFT_OK;
-    err = wf_seg_window_get(w, body_at, ret_item->body_len, ret_body);
+    err = wf_seg_window_get(w, body_at, len, &ret->body);
     if (err && err != WEFT_E_TRUNCATED)
         return err;
-    if (err || !wf_seg_body_is_intact(ret_item, wf_bytes(*ret_body, ret_item->body_len)))
-        *ret_step = WF_SEG_ROTTEN;
+    if (err || !wf_seg_body_is_intact(&ret->item, wf_bytes(ret->body, len)))
+        ret->step = WF_SEG_ROTTEN;
     return WEFT_OK;
 }

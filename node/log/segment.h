@@ -96,14 +96,19 @@ WF_MUST_USE enum weft_err wf_seg_window_get(
 
 // One step of a scan at position at.
 enum wf_seg_step {
-    WF_SEG_ITEM, // *ret_item, intact as far as asked; *ret_next is the position after it
-    WF_SEG_ROTTEN, // *ret_item has an intact header, the body fails its hash or ends early; *ret_next after it
-    WF_SEG_HOLE, // no item header here; the next intact one is at *ret_next, or there is none and it is the limit
+    WF_SEG_ITEM, // intact as far as asked; next is the position after it
+    WF_SEG_ROTTEN, // the item's header is intact, its body fails the hash or ends early; next is after it
+    WF_SEG_HOLE, // no item header here; the next intact one is at next, or there is none and it is the limit
     WF_SEG_END, // at is the limit
 };
-// With check_body the body is read and hashed and, for an item, *ret_body points into the window.
+struct wf_seg_found {
+    enum wf_seg_step step;
+    struct wf_seg_item item;
+    uint8_t *body; // of an item, when asked for; in the window
+    uint64_t next;
+};
+// With check_body the body is read and hashed too.
 WF_MUST_USE enum weft_err wf_seg_scan(struct wf_seg_window *w, const uint8_t salt[WF_SEG_SALT_LEN],
-    uint64_t at, bool check_body, enum wf_seg_step *ret_step, struct wf_seg_item *ret_item,
-    uint8_t **ret_body, uint64_t *ret_next);
+    uint64_t at, bool check_body, struct wf_seg_found *ret);
 
 #endif

@@ -157,11 +157,9 @@ static enum weft_err load_part(const uint8_t *p, struct wf_index *x, struct wf_s
     if (err)
         return err;
     struct wf_run run;
-    for (uint32_t i = 0; i < runs; i++) {
-        err = wf_part_reserve(product, s, &part);
-        if (err)
-            return err;
-    }
+    err = wf_part_reserve(product, s, runs, &part);
+    if (err)
+        return err;
     uint64_t first = wf_load_be64(p + 32), end = wf_load_be64(p + 40);
     if (product->fresh)
         product->floor = first;

@@ -168,7 +168,10 @@ static void read_products(struct wf_log *log)
             continue;
         if (range.floor > range.head)
             abort();
-        must(wf_log_read(log, &id, 0, SIZE_MAX, &scratch, on_view, &r, &next));
+        struct wf_log_reader reader = {
+            .product = id, .max_bytes = SIZE_MAX, .visit = on_view, .arg = &r, .scratch = &scratch
+        };
+        must(wf_log_read(log, &reader, &next));
         if (next != range.head)
             abort();
         must(wf_log_find_time(log, &id, 1000, &scratch, &offset));

@@ -206,10 +206,10 @@ static bool stop_at_once(void *arg, const struct wf_log_view *v)
 
 START_TEST(reading_begins_in_the_middle_of_an_item_and_stops_when_asked)
 {
-    struct wf_hash id = rig_product(1);
     struct wf_buf scratch = { 0 };
     struct rig_read got;
     uint64_t calls = 0, next = 0;
+    struct wf_log_reader reader = { rig_product(1), 0, 1 << 20, stop_at_once, &calls, &scratch };
 
     open_ok();
     for (unsigned i = 0; i < 10; i++)
@@ -218,18 +218,16 @@ START_TEST(reading_begins_in_the_middle_of_an_item_and_stops_when_asked)
     rig_read(&rig, 1, 55, 1, &got);
     ck_assert_uint_eq(got.items, 5);
     ck_assert_uint_eq(got.offsets, 50);
-    ck_assert_int_eq(
-        wf_log_read(rig.log, &id, 0, 1 << 20, &scratch, stop_at_once, &calls, &next), WEFT_OK);
+    ck_assert_int_eq(wf_log_read(rig.log, &reader, &next), WEFT_OK);
     ck_assert_uint_eq(calls, 1);
     ck_assert_uint_eq(next, 10);
-    ck_assert_int_eq(
-        wf_log_read(rig.log, &id, 100, 1 << 20, &scratch, stop_at_once, &calls, &next), WEFT_OK);
+    reader.from = 100;
+    ck_assert_int_eq(wf_log_read(rig.log, &reader, &next), WEFT_OK);
     ck_assert_uint_eq(next, 100);
-    ck_assert_int_eq(wf_log_read(rig.log, &id, 101, 1 << 20, &scratch, stop_at_once, &calls, &next),
-        WEFT_E_RANGE);
-    id = rig_product(99);
-    ck_assert_int_eq(wf_log_read(rig.log, &id, 0, 1 << 20, &scratch, stop_at_once, &calls, &next),
-        WEFT_E_NOT_FOUND);
+    reader.from = 101;
+    ck_assert_int_eq(wf_log_read(rig.log, &reader, &next), WEFT_E_RANGE);
+    reader.product = rig_product(99);
+    ck_assert_int_eq(wf_log_read(rig.log, &reader, &next), WEFT_E_NOT_FOUND);
     wf_buf_fini(&scratch);
 }
 END_TEST

@@ -188,7 +188,7 @@ static void make_segment(struct wf_index *x, struct wf_segment *s)
         i.first = n / 2;
         i.count = 1;
         ck_assert_int_eq(wf_index_add(x, &i.product, &p), WEFT_OK);
-        ck_assert_int_eq(wf_part_reserve(p, s, &part), WEFT_OK);
+        ck_assert_int_eq(wf_part_reserve(p, s, 1, &part), WEFT_OK);
         wf_part_add(part, &i, WF_SEG_DATA + (uint64_t)n * 4000);
         s->items++;
     }

@@ -93,8 +93,8 @@ static void *read_all(void *arg)
             uint64_t next = 0, before = 1;
             while (next != before && !atomic_load(&over)) {
                 before = next;
-                enum weft_err err =
-                    wf_log_read(rig.log, &id, next, 100000, &scratch, on_view, &r, &next);
+                struct wf_log_reader reader = { id, next, 100000, on_view, &r, &scratch };
+                enum weft_err err = wf_log_read(rig.log, &reader, &next);
                 if (err && err != WEFT_E_NOT_FOUND)
                     abort();
             }

@@ -252,15 +252,20 @@ static bool on_view(void *arg, const struct wf_log_view *v)
 
 void rig_read(struct rig *r, unsigned product, uint64_t from, size_t page, struct rig_read *ret)
 {
-    struct wf_hash id = rig_product(product);
     struct visit c = { .product = product, .expected = from, .read = ret };
     struct wf_buf scratch = { 0 };
     uint64_t next = from;
 
     memset(ret, 0, sizeof *ret);
     ret->next = from;
+    struct wf_log_reader reader = { .product = rig_product(product),
+        .max_bytes = page,
+        .visit = on_view,
+        .arg = &c,
+        .scratch = &scratch };
     for (;;) {
-        enum weft_err err = wf_log_read(r->log, &id, ret->next, page, &scratch, on_view, &c, &next);
+        reader.from = ret->next;
+        enum weft_err err = wf_log_read(r->log, &reader, &next);
         if (err == WEFT_E_NOT_FOUND)
             break;
         ck_assert_int_eq(err, WEFT_OK);
