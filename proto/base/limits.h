@@ -110,6 +110,8 @@
 #define WF_MAX_YAML_NODES 65536u
 #define WF_MAX_YAML_KEYS  1024u // of one mapping
 #define WF_MAX_JSON       (4u * WF_MIB)
+#define WF_MAX_JSON_DEPTH 128u    // objects and arrays within one another
+#define WF_MAX_JSON_NODES 262144u // values of one text: about 130 bytes of memory each
 
 // Inventory and API (DESIGN 8)
 #define WF_MAX_SQL         (64u * WF_KIB)

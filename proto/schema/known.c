@@ -36,7 +36,7 @@ bool wf_timestamp_is_valid(struct wf_moment t)
            t.nanos < NANOS;
 }
 
-bool wf_duration_is_valid(struct wf_moment d)
+bool wf_known_duration_is_valid(struct wf_moment d)
 {
     bool range = d.seconds >= -WF_DURATION_MAX_S && d.seconds <= WF_DURATION_MAX_S &&
                  d.nanos > -NANOS && d.nanos < NANOS;
@@ -96,7 +96,7 @@ size_t wf_timestamp_print(struct wf_moment t, char out[WF_MOMENT_TEXT])
     return n;
 }
 
-size_t wf_duration_print(struct wf_moment d, char out[WF_MOMENT_TEXT])
+size_t wf_known_duration_print(struct wf_moment d, char out[WF_MOMENT_TEXT])
 {
     bool negative = d.seconds < 0 || d.nanos < 0;
     long long seconds = negative ? -d.seconds : d.seconds;
@@ -199,7 +199,7 @@ enum weft_err wf_timestamp_parse(struct wf_bytes text, struct wf_moment *ret)
     return WEFT_OK;
 }
 
-enum weft_err wf_duration_parse(struct wf_bytes text, struct wf_moment *ret)
+enum weft_err wf_known_duration_parse(struct wf_bytes text, struct wf_moment *ret)
 {
     bool negative = take_char(&text, '-');
     struct wf_moment d = { 0 };
@@ -213,7 +213,7 @@ enum weft_err wf_duration_parse(struct wf_bytes text, struct wf_moment *ret)
         return WEFT_E_SYNTAX;
     if (negative)
         d = (struct wf_moment){ -d.seconds, -d.nanos };
-    if (!wf_duration_is_valid(d))
+    if (!wf_known_duration_is_valid(d))
         return WEFT_E_RANGE;
     *ret = d;
     return WEFT_OK;

@@ -22,15 +22,15 @@ struct wf_moment {
 WF_MUST_USE enum weft_err wf_moment_read(struct wf_bytes message, struct wf_moment *ret);
 
 bool wf_timestamp_is_valid(struct wf_moment t);
-bool wf_duration_is_valid(struct wf_moment d);
+bool wf_known_duration_is_valid(struct wf_moment d);
 
 // Text with 0, 3, 6 or 9 digits of fraction, as many as it takes, ended with NUL; its length. The moment must be valid.
 size_t wf_timestamp_print(struct wf_moment t, char out[WF_MOMENT_TEXT]);
-size_t wf_duration_print(struct wf_moment d, char out[WF_MOMENT_TEXT]);
+size_t wf_known_duration_print(struct wf_moment d, char out[WF_MOMENT_TEXT]);
 
 // SYNTAX, or RANGE for a valid form beyond the range. Any offset and up to nine digits of fraction are accepted.
 WF_MUST_USE enum weft_err wf_timestamp_parse(struct wf_bytes text, struct wf_moment *ret);
-WF_MUST_USE enum weft_err wf_duration_parse(struct wf_bytes text, struct wf_moment *ret);
+WF_MUST_USE enum weft_err wf_known_duration_parse(struct wf_bytes text, struct wf_moment *ret);
 
 // One path of a FieldMask: foo_bar.baz to fooBar.baz and back. RANGE when the other direction would not give it back.
 WF_MUST_USE enum weft_err wf_mask_path_to_json(struct wf_bytes path, struct wf_buf *out);

@@ -26,7 +26,7 @@ static enum weft_err check_message(struct check *c, const struct wf_record_event
     if (known == WF_KNOWN_TIMESTAMP && !wf_timestamp_is_valid(t))
         return wf_record_refuse(
             e, WEFT_E_RANGE, "a Timestamp is from year 1 to 9999 with nanos from 0 to 999999999");
-    if (known == WF_KNOWN_DURATION && !wf_duration_is_valid(t))
+    if (known == WF_KNOWN_DURATION && !wf_known_duration_is_valid(t))
         return wf_record_refuse(
             e, WEFT_E_RANGE, "a Duration is at most 315576000000 s with nanos of the same sign");
     return WEFT_OK;

@@ -170,10 +170,10 @@ static enum weft_err print_moment(struct printer *p, const struct wf_record_even
 
     if (err)
         return err;
-    if (stamp ? !wf_timestamp_is_valid(t) : !wf_duration_is_valid(t))
+    if (stamp ? !wf_timestamp_is_valid(t) : !wf_known_duration_is_valid(t))
         return wf_record_refuse(
             e, WEFT_E_RANGE, "%s out of range", stamp ? "Timestamp" : "Duration");
-    size_t len = stamp ? wf_timestamp_print(t, text) : wf_duration_print(t, text);
+    size_t len = stamp ? wf_timestamp_print(t, text) : wf_known_duration_print(t, text);
     wf_json_out_string(p->o, wf_bytes(text, len));
     return WEFT_OK;
 }

@@ -308,6 +308,15 @@ def tokens(text):
     return json.dumps(value, sort_keys=True)
 
 
+def shuffled(text, rng):
+    """The same JSON with the keys of every object in another order."""
+    def shuffle(pairs):
+        rng.shuffle(pairs)
+        return dict(pairs)
+
+    return json.dumps(json.loads(text, object_pairs_hook=shuffle), ensure_ascii=rng.random() < 0.5)
+
+
 def flip_packing(file):
     other = descriptor_pb2.FileDescriptorProto()
     other.CopyFrom(file)
@@ -340,7 +349,7 @@ def descriptor_set(file):
 class Comparison:
     def __init__(self, tool, folder):
         self.tool, self.folder = tool, folder
-        self.messages = 0
+        self.messages = self.texts = 0
 
     def schema(self, seed):
         rng = random.Random(seed)
@@ -358,7 +367,26 @@ class Comparison:
         records += [twin.FromString(records[2]).SerializeToString()]
         parsed = [cls.FromString(r) for r in records]
         self.decode(seed, set_file, name, records, parsed)
+        self.encode(seed, set_file, name, cls, parsed, rng)
         self.messages += len(records)
+
+    def encode(self, seed, set_file, name, cls, parsed, rng):
+        """Their JSON, in three spellings and any order of keys, gives the bytes that they would write."""
+        texts, wants = [], []
+        for message in parsed:
+            for names, numbers in ((False, False), (True, False), (False, True)):
+                try:
+                    text = json_format.MessageToJson(message, preserving_proto_field_name=names, use_integers_for_enums=numbers)
+                    want = json_format.Parse(text, cls())
+                except (json_format.SerializeToJsonError, json_format.ParseError):
+                    continue  # a Duration of two signs; null in a list of NullValue
+                texts.append(shuffled(text, rng).encode())
+                wants.append(want.SerializeToString(deterministic=True))
+        self.texts += len(texts)
+        ours = self.tool.run("encode", set_file, name, texts)
+        for text, want, (ok, got) in zip(texts, wants, ours):
+            if not ok or got != want:
+                self.fail(seed, "encode differs for\n" + text.decode(), want.hex(), got.hex() if ok else got.decode())
 
     def decode(self, seed, set_file, name, records, parsed):
         ours = self.tool.run("decode", set_file, name, records)
@@ -372,6 +400,27 @@ class Comparison:
                 continue
             if not ok or tokens(text) != tokens(theirs):
                 self.fail(seed, "decode of message %d differs" % i, theirs, text.decode(errors="replace"))
+
+    def numbers(self, seed):
+        """Every power of two with its neighbours, subnormals and random bits: where shortest printing goes wrong."""
+        rng = random.Random(seed)
+        powers = [math.ldexp(1.0, e) for e in range(-1074, 1024)]
+        doubles = powers + [math.nextafter(p, to) for p in powers for to in (0.0, math.inf)]
+        doubles += [rng.getrandbits(rng.randint(1, 52)) * 5e-324 for _ in range(2000)]
+        doubles += [struct.unpack("<d", struct.pack("<Q", rng.getrandbits(64)))[0] for _ in range(10000)]
+        floats = [math.ldexp(1.0, e) for e in range(-149, 128)]
+        floats += [struct.unpack("<f", struct.pack("<I", rng.getrandbits(32)))[0] for _ in range(10000)]
+        file = descriptor_pb2.FileDescriptorProto(name="numbers.proto", package="weft.random", syntax="proto3")
+        message = file.message_type.add(name="Numbers")
+        message.field.add(name="d", number=1, label=F.LABEL_REPEATED, type=F.TYPE_DOUBLE, json_name="d")
+        message.field.add(name="f", number=2, label=F.LABEL_REPEATED, type=F.TYPE_FLOAT, json_name="f")
+        set_file = os.path.join(self.folder, "numbers.set")
+        with open(set_file, "wb") as out:
+            out.write(descriptor_set(file))
+        cls = classes_of(file, "weft.random.Numbers")
+        parsed = [cls(d=doubles), cls(f=floats)]
+        self.decode(seed, set_file, "weft.random.Numbers", [m.SerializeToString() for m in parsed], parsed)
+        self.encode(seed, set_file, "weft.random.Numbers", cls, parsed, rng)
 
     @staticmethod
     def fail(seed, what, want, got):
@@ -388,9 +437,10 @@ def main():
     print("seeds %d to %d" % (args.seed, args.seed + args.schemas - 1))
     with tempfile.TemporaryDirectory(prefix="weft-json-") as folder:
         comparison = Comparison(Tool(args.tool), folder)
+        comparison.numbers(args.seed)
         for seed in range(args.seed, args.seed + args.schemas):
             comparison.schema(seed)
-    print("%d schemas, %d messages: equal" % (args.schemas, comparison.messages))
+    print("%d schemas, %d messages printed, %d JSON texts read: equal" % (args.schemas, comparison.messages, comparison.texts))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "proto/schema/record_json.h"
+#include "sdk/json.h"
 #include "tests/support/support.h"
 
 struct tool {
@@ -32,6 +33,20 @@ static enum weft_err decode(
     return err;
 }
 
+// What was encoded must pass the check of readers.
+static enum weft_err encode(
+    const struct tool *t, struct wf_bytes in, struct wf_buf *out, struct wf_diag *diag)
+{
+    struct wf_diag check = { 0 };
+    enum weft_err err = wf_json_to_record(t->message, in, out, diag);
+
+    if (!err && wf_record_check(t->message, wf_buf_view(out), &check)) {
+        wf_diag_set(diag, 0, 0, "encoded, but the check says \"%s\"", check.text);
+        return WEFT_E_INTERNAL;
+    }
+    return err;
+}
+
 static bool read_frame(struct wf_buf *in)
 {
     uint8_t head[4];
@@ -52,7 +67,8 @@ static void write_frame(char status, struct wf_bytes body)
 
     wf_store_be32(head + 1, (uint32_t)body.len);
     fwrite(head, 1, sizeof head, stdout);
-    fwrite(body.ptr, 1, body.len, stdout);
+    if (body.len)
+        fwrite(body.ptr, 1, body.len, stdout);
 }
 
 int main(int argc, char **argv)
@@ -62,8 +78,9 @@ int main(int argc, char **argv)
     struct wf_buf in = { 0 }, out = { 0 };
     struct tool t = { 0 };
 
-    if (argc != 4 || strcmp(argv[1], "decode") != 0) {
-        fprintf(stderr, "usage: schema_tool decode SETFILE MESSAGE\n");
+    bool decodes = argc == 4 && strcmp(argv[1], "decode") == 0;
+    if (!decodes && (argc != 4 || strcmp(argv[1], "encode") != 0)) {
+        fprintf(stderr, "usage: schema_tool decode|encode SETFILE MESSAGE\n");
         return 64;
     }
     struct wf_buf set = wf_test_file(argv[2]);
@@ -72,7 +89,7 @@ int main(int argc, char **argv)
         return 65;
     }
     t.message = wf_schema_find_message(schema, wf_bytes_str(argv[3]));
-    t.run = decode;
+    t.run = decodes ? decode : encode;
     if (!t.message) {
         fprintf(stderr, "no message %s\n", argv[3]);
         return 65;
