@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sdk/cli/cli.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <termios.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "sdk/conf/file.h"
+
+// ---- errors ----------------------------------------------------------------------------------------------------------
+
+int wf_cli_fail(enum weft_err err, const char *format, ...)
+{
+    va_list args;
+
+    fputs("weft: ", stderr);
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fputc('\n', stderr);
+    return weft_err_exit(err);
+}
+
+int wf_cli_diag(enum weft_err err, const struct wf_diag *diag, const char *what)
+{
+    if (diag && diag->text[0])
+        return wf_cli_fail(err, "%s", diag->text);
+    return wf_cli_fail(err, "%s: %s: %s", what, weft_err_text(err), weft_err_doc(err));
+}
+
+// ---- options ---------------------------------------------------------------------------------------------------------
+
+static void print_help(const struct wf_command *c)
+{
+    if (c->examples)
+        printf("Examples:\n%s\n\n", c->examples);
+    printf("Usage: weft %s %s\n  %s.\n", c->name, c->args ? c->args : "", c->summary);
+    if (c->options)
+        printf("\n%s\n", c->options);
+    puts("\nCommon options:\n"
+         "      --dir DIR        identity or node directory (default: $WEFT_DIR, then "
+         "~/.config/weft)\n"
+         "      --socket PATH    the local weftd (default: $WEFT_SOCKET)\n"
+         "  -o, --output FORMAT  table (default), json or jsonl\n"
+         "      --partial-ok     a partial answer exits 0\n"
+         "  -q, --quiet          no progress or coverage on stderr\n"
+         "  -h, --help           this text");
+}
+
+static bool take_format(struct wf_cli *cli, const char *text)
+{
+    static const char *const names[] = { "table", "json", "jsonl" };
+
+    for (size_t i = 0; i < WF_COUNT(names); i++)
+        if (strcmp(text, names[i]) == 0) {
+            cli->format = (enum wf_cli_format)i;
+            return true;
+        }
+    return false;
+}
+
+static const struct wf_opt *find_opt(
+    const struct wf_opt *opts, size_t count, const char *name, size_t len, char letter)
+{
+    for (size_t i = 0; i < count; i++)
+        if (name ? strlen(opts[i].name) == len && strncmp(opts[i].name, name, len) == 0
+                 : opts[i].letter && opts[i].letter == letter)
+            return &opts[i];
+    return NULL;
+}
+
+static bool add_to_list(const char ***list, const char *v)
+{
+    size_t n = 0;
+
+    while (*list && (*list)[n])
+        n++;
+    const char **grown = realloc(*list, (n + 2) * sizeof *grown);
+    if (!grown)
+        return false;
+    grown[n] = v;
+    grown[n + 1] = NULL;
+    *list = grown;
+    return true;
+}
+
+// Applies one option; *i moves past a separate value. 0 = fine, else the exit status.
+static int apply(struct wf_cli *cli, const struct wf_opt *o, const char *inline_value, int argc,
+    char **argv, int *i)
+{
+    if (o->flag) {
+        *o->flag = true;
+        return inline_value ? wf_cli_fail(WEFT_E_USAGE, "--%s takes no value", o->name) : 0;
+    }
+    const char *v = inline_value;
+    if (!v && *i + 1 < argc)
+        v = argv[++*i];
+    if (!v)
+        return wf_cli_fail(
+            WEFT_E_USAGE, "--%s needs a value; see: weft %s --help", o->name, cli->command->name);
+    if (o->list)
+        return add_to_list(o->list, v) ? 0 : wf_cli_fail(WEFT_E_NOMEM, "out of memory");
+    *o->value = v;
+    return 0;
+}
+
+int wf_cli_parse(struct wf_cli *cli, int argc, char **argv, const struct wf_opt *opts,
+    size_t opt_count, int min, int max, char **operands, int *ret_count)
+{
+    const char *format = NULL;
+    bool help = false, only_operands = false;
+    const struct wf_opt common[] = {
+        { "dir", 0, .value = &cli->dir },
+        { "socket", 0, .value = &cli->socket },
+        { "output", 'o', .value = &format },
+        { "partial-ok", 0, .flag = &cli->partial_ok },
+        { "quiet", 'q', .flag = &cli->quiet },
+        { "yes", 'y', .flag = &cli->yes },
+        { "help", 'h', .flag = &help },
+    };
+    int count = 0;
+
+    for (int i = 0; i < argc; i++) {
+        char *a = argv[i];
+        if (only_operands || a[0] != '-' || a[1] == '\0') {
+            if (count == max)
+                return wf_cli_fail(WEFT_E_USAGE, "unexpected argument \"%s\"; see: weft %s --help",
+                    a, cli->command->name);
+            operands[count++] = a;
+            continue;
+        }
+        if (strcmp(a, "--") == 0) {
+            only_operands = true;
+            continue;
+        }
+        bool is_long = a[1] == '-';
+        const char *equals = is_long ? strchr(a, '=') : NULL;
+        size_t len = equals ? (size_t)(equals - a) - 2 : is_long ? strlen(a) - 2 : 0;
+        const struct wf_opt *o = find_opt(opts, opt_count, is_long ? a + 2 : NULL, len, a[1]);
+        if (!o)
+            o = find_opt(common, WF_COUNT(common), is_long ? a + 2 : NULL, len, a[1]);
+        if (!o || (!is_long && a[2]))
+            return wf_cli_fail(
+                WEFT_E_USAGE, "unknown option %s; see: weft %s --help", a, cli->command->name);
+        int status = apply(cli, o, equals ? equals + 1 : NULL, argc, argv, &i);
+        if (status)
+            return status;
+    }
+    if (help) {
+        print_help(cli->command);
+        return 0;
+    }
+    if (format && !take_format(cli, format))
+        return wf_cli_fail(WEFT_E_USAGE, "-o takes table, json or jsonl, not \"%s\"", format);
+    if (count < min)
+        return wf_cli_fail(WEFT_E_USAGE, "usage: weft %s %s", cli->command->name,
+            cli->command->args ? cli->command->args : "");
+    *ret_count = count;
+    return -1;
+}
+
+// ---- times -----------------------------------------------------------------------------------------------------------
+
+int64_t wf_cli_now_ms(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_REALTIME, &ts);
+    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+enum weft_err wf_cli_duration(const char *text, int64_t *ret_ms)
+{
+    static const struct {
+        const char *unit;
+        int64_t ms;
+    } units[] = { { "ms", 1 }, { "s", 1000 }, { "m", 60000 }, { "h", 3600000 }, { "d", 86400000 } };
+    int64_t total = 0;
+
+    if (!*text)
+        return WEFT_E_SYNTAX;
+    for (const char *p = text; *p;) {
+        char *end = NULL;
+        errno = 0;
+        long long v = strtoll(p, &end, 10);
+        if (end == p || *p == '-' || *p == '+' || errno || v > 1000000000)
+            return errno || v > 1000000000 ? WEFT_E_RANGE : WEFT_E_SYNTAX;
+        size_t u = 0;
+        while (u < WF_COUNT(units) && (strncmp(end, units[u].unit, strlen(units[u].unit)) != 0 ||
+                                          (u == 2 && end[1] == 's')))
+            u++;
+        if (u == WF_COUNT(units))
+            return WEFT_E_SYNTAX;
+        total += v * units[u].ms;
+        p = end + strlen(units[u].unit);
+    }
+    *ret_ms = total;
+    return WEFT_OK;
+}
+
+void wf_cli_ago(int64_t ms, char out[48])
+{
+    if (ms < 0)
+        snprintf(out, 48, "never");
+    else if (ms < 120000)
+        snprintf(out, 48, "%lld s", (long long)(ms / 1000));
+    else if (ms < 7200000)
+        snprintf(out, 48, "%lld min", (long long)(ms / 60000));
+    else if (ms < 172800000)
+        snprintf(out, 48, "%lld h", (long long)(ms / 3600000));
+    else
+        snprintf(out, 48, "%lld d", (long long)(ms / 86400000));
+}
+
+void wf_cli_when(int64_t unix_ms, char out[48])
+{
+    int64_t left = unix_ms - wf_cli_now_ms();
+    char span[48];
+
+    if (unix_ms == 0) {
+        snprintf(out, 48, "never");
+        return;
+    }
+    wf_cli_ago(left < 0 ? -left : left, span);
+    snprintf(out, 48, left < 0 ? "%.36s ago" : "in %.36s", span);
+}
+
+// ---- passphrases -----------------------------------------------------------------------------------------------------
+
+static enum weft_err passphrase_from_file(const char *file, struct wf_secret *ret)
+{
+    struct wf_buf text = { 0 };
+    struct wf_diag diag = { 0 };
+    enum weft_err err = wf_file_read(file, 1024, WF_FILE_SECRET, &text, &diag);
+
+    if (err)
+        fprintf(stderr, "weft: %s\n", diag.text);
+    else {
+        const uint8_t *nl = text.len ? memchr(text.ptr, '\n', text.len) : NULL;
+        size_t len = nl ? (size_t)(nl - text.ptr) : text.len;
+        err = len ? wf_secret_copy(wf_bytes(text.ptr, len), ret) : WEFT_E_PASSPHRASE;
+    }
+    wf_wipe(text.ptr, text.len);
+    wf_buf_fini(&text);
+    return err;
+}
+
+static enum weft_err ask_once(const char *prompt, struct wf_secret *ret)
+{
+    struct termios was, quiet;
+    char line[1024];
+
+    if (!isatty(STDIN_FILENO) || tcgetattr(STDIN_FILENO, &was) != 0) {
+        fputs("weft: a passphrase is needed: give --passphrase-file FILE\n", stderr);
+        return WEFT_E_PASSPHRASE;
+    }
+    quiet = was;
+    quiet.c_lflag &= ~(tcflag_t)ECHO;
+    fputs(prompt, stderr);
+    tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
+    char *got = fgets(line, sizeof line, stdin);
+    tcsetattr(STDIN_FILENO, TCSAFLUSH, &was);
+    fputc('\n', stderr);
+    size_t len = got ? strcspn(line, "\n") : 0;
+    enum weft_err err = len ? wf_secret_copy(wf_bytes(line, len), ret) : WEFT_E_PASSPHRASE;
+    wf_wipe(line, sizeof line);
+    return err;
+}
+
+enum weft_err wf_cli_passphrase(
+    const char *file, const char *prompt, bool confirm, struct wf_secret *ret)
+{
+    struct wf_secret first = { 0 }, again = { 0 };
+
+    if (file)
+        return passphrase_from_file(file, ret);
+    enum weft_err err = ask_once(prompt, &first);
+    if (!err && confirm)
+        err = ask_once("Again: ", &again);
+    if (!err && confirm && !wf_equal_ct(wf_secret_view(&first), wf_secret_view(&again))) {
+        fputs("weft: the two differ\n", stderr);
+        err = WEFT_E_PASSPHRASE;
+    }
+    wf_secret_fini(&again);
+    if (err)
+        wf_secret_fini(&first);
+    else
+        *ret = first;
+    return err;
+}

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// What every command of `weft` shares: options, help, errors, output. A command is a row of the table in main.c and one function; it
+// prints data on stdout only, everything else on stderr, and returns an exit status of weft_err_exit. Single-threaded.
+#ifndef WF_CLI_CLI_H
+#define WF_CLI_CLI_H
+
+#include <stdio.h>
+
+#include "sdk/identity.h"
+
+#define WF_EXIT_USAGE 64
+
+enum wf_cli_format { WF_OUT_TABLE, WF_OUT_JSON, WF_OUT_JSONL };
+
+struct wf_cli {
+    const char *dir;    // --dir: identity, node or domain directory
+    const char *socket; // --socket
+    enum wf_cli_format format;
+    bool partial_ok, quiet, yes;
+    const struct wf_command *command;
+};
+
+struct wf_command {
+    const char *name;                                      // "charter sign"
+    const char *args;                                      // "FILE --root-key FILE"
+    const char *summary;                                   // one line
+    const char *examples;                                  // lines, indented by two
+    const char *options;                                   // lines of its own options, may be NULL
+    int (*run)(struct wf_cli *cli, int argc, char **argv); // argv without the command's words
+};
+extern const struct wf_command wf_commands[]; // name NULL ends it
+
+// One option: exactly one of the targets is set. A list is NULL-ended, on the heap, its strings borrowed from argv.
+struct wf_opt {
+    const char *name; // without "--"
+    char letter;      // 0 = none
+    const char **value;
+    bool *flag;
+    const char ***list;
+};
+// Moves options out of argv (common ones too: --dir --socket -o --partial-ok --quiet --yes --help) and leaves operands, whose number must lie in
+// [min, max]. Returns -1 to go on, or the exit status (help printed, or usage error said).
+int wf_cli_parse(struct wf_cli *cli, int argc, char **argv, const struct wf_opt *opts,
+    size_t opt_count, int min, int max, char **operands, int *ret_count);
+
+// "weft: TEXT" on stderr; the exit status of err.
+int wf_cli_fail(enum weft_err err, const char *format, ...) __attribute__((format(printf, 2, 3)));
+// A diagnostic with its place, or the error's text when it is empty.
+int wf_cli_diag(enum weft_err err, const struct wf_diag *diag, const char *what);
+
+// "30s" "7d" "1h30m" -> ms; SYNTAX, RANGE.
+WF_MUST_USE enum weft_err wf_cli_duration(const char *text, int64_t *ret_ms);
+int64_t wf_cli_now_ms(void);
+// "in 3 d 4 h", "2 min ago": a time relative to now.
+void wf_cli_when(int64_t unix_ms, char out[48]);
+void wf_cli_ago(int64_t ms, char out[48]); // "3 s", "2 min", "5 h", "3 d"; "never" for negative
+
+// A passphrase: from the file's first line, or asked on the terminal without echo (twice when confirm). Wiped and freed by wf_secret_fini.
+WF_MUST_USE enum weft_err wf_cli_passphrase(
+    const char *file, const char *prompt, bool confirm, struct wf_secret *ret);
+
+// Tables: columns sized to their content; numbers right-aligned. With -o json one array of objects, with jsonl one object a line.
+struct wf_table;
+WF_MUST_USE enum weft_err wf_table_new(const struct wf_cli *cli, const char *schema,
+    const char *const *columns, size_t count, struct wf_table **ret);
+// One cell after another, row by row. NULL = absent (JSON null). number: no quotes in JSON, right-aligned.
+void wf_table_text(struct wf_table *t, const char *text);
+__attribute__((format(printf, 2, 3))) void wf_table_textf(
+    struct wf_table *t, const char *format, ...);
+void wf_table_number(struct wf_table *t, int64_t v);
+void wf_table_bool(struct wf_table *t, bool v);
+// Prints and releases; OK or NOMEM when a cell was lost, IO when stdout failed.
+WF_MUST_USE enum weft_err wf_table_done(struct wf_table *t);
+
+// Appends a JSON string with its quotes.
+WF_MUST_USE enum weft_err wf_cli_json_string(struct wf_buf *out, const char *s);
+
+#endif

@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0
+// Rows for people and programs: the same cells as a table, a JSON array or JSON lines.
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include "sdk/cli/cli.h"
+
+struct cell {
+    char *text; // NULL = absent
+    bool is_number, is_bool;
+};
+
+struct wf_table {
+    enum wf_cli_format format;
+    const char *schema;
+    const char *const *columns;
+    size_t column_count;
+    struct cell *cells;
+    size_t count, cap;
+    bool lost;
+};
+
+enum weft_err wf_table_new(const struct wf_cli *cli, const char *schema, const char *const *columns,
+    size_t count, struct wf_table **ret)
+{
+    struct wf_table *t = calloc(1, sizeof *t);
+
+    if (!t)
+        return WEFT_E_NOMEM;
+    *t = (struct wf_table){
+        .format = cli->format, .schema = schema, .columns = columns, .column_count = count
+    };
+    *ret = t;
+    return WEFT_OK;
+}
+
+static void add(struct wf_table *t, const char *text, bool is_number, bool is_bool)
+{
+    if (t->count == t->cap) {
+        size_t cap = t->cap ? t->cap * 2 : 64;
+        struct cell *v = realloc(t->cells, cap * sizeof *v);
+        if (!v) {
+            t->lost = true;
+            return;
+        }
+        t->cells = v;
+        t->cap = cap;
+    }
+    char *copy = text ? strdup(text) : NULL;
+    t->lost = t->lost || (text && !copy);
+    t->cells[t->count++] = (struct cell){ copy, is_number, is_bool };
+}
+
+void wf_table_text(struct wf_table *t, const char *text)
+{
+    add(t, text, false, false);
+}
+
+void wf_table_textf(struct wf_table *t, const char *format, ...)
+{
+    char text[512];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    add(t, text, false, false);
+}
+
+void wf_table_number(struct wf_table *t, int64_t v)
+{
+    char text[24];
+
+    snprintf(text, sizeof text, "%lld", (long long)v);
+    add(t, text, true, false);
+}
+
+void wf_table_bool(struct wf_table *t, bool v)
+{
+    add(t, v ? "true" : "false", false, true);
+}
+
+enum weft_err wf_cli_json_string(struct wf_buf *out, const char *s)
+{
+    enum weft_err err = wf_buf_append_byte(out, '"');
+
+    for (; *s && !err; s++) {
+        unsigned char c = (unsigned char)*s;
+        if (c == '"' || c == '\\')
+            err = wf_buf_printf(out, "\\%c", c);
+        else if (c < 0x20)
+            err = wf_buf_printf(out, "\\u%04x", c);
+        else
+            err = wf_buf_append_byte(out, c);
+    }
+    return err ? err : wf_buf_append_byte(out, '"');
+}
+
+static enum weft_err json_row(const struct wf_table *t, size_t row, struct wf_buf *out)
+{
+    enum weft_err err = wf_buf_append_byte(out, '{');
+
+    if (!err && t->format == WF_OUT_JSONL)
+        err = wf_buf_printf(out, "\"schema\":\"%s\",", t->schema);
+    for (size_t i = 0; i < t->column_count && !err; i++) {
+        const struct cell *c = &t->cells[row * t->column_count + i];
+        err = wf_buf_printf(out, "%s\"%s\":", i ? "," : "", t->columns[i]);
+        if (err)
+            break;
+        if (!c->text)
+            err = wf_buf_append_str(out, "null");
+        else
+            err = c->is_number || c->is_bool ? wf_buf_append_str(out, c->text)
+                                             : wf_cli_json_string(out, c->text);
+    }
+    return err ? err : wf_buf_append_byte(out, '}');
+}
+
+static enum weft_err print_json(const struct wf_table *t, struct wf_buf *out)
+{
+    size_t rows = t->count / t->column_count;
+    bool lines = t->format == WF_OUT_JSONL;
+    enum weft_err err =
+        lines ? WEFT_OK : wf_buf_printf(out, "{\"schema\":\"%s\",\"rows\":[", t->schema);
+
+    for (size_t r = 0; r < rows && !err; r++) {
+        if (r && !lines)
+            err = wf_buf_append_byte(out, ',');
+        if (!err)
+            err = json_row(t, r, out);
+        if (!err && lines)
+            err = wf_buf_append_byte(out, '\n');
+    }
+    return err || lines ? err : wf_buf_append_str(out, "]}\n");
+}
+
+// Columns on a terminal: characters, not bytes.
+static size_t width_of(const char *s)
+{
+    size_t n = 0;
+
+    for (; *s; s++)
+        n += ((unsigned char)*s & 0xc0) != 0x80;
+    return n;
+}
+
+static enum weft_err pad(struct wf_buf *out, size_t n)
+{
+    enum weft_err err = WEFT_OK;
+
+    while (n-- > 0 && !err)
+        err = wf_buf_append_byte(out, ' ');
+    return err;
+}
+
+// Bytes from a peer never move the cursor or change colours.
+static enum weft_err put_clean(struct wf_buf *out, const char *s)
+{
+    enum weft_err err = WEFT_OK;
+
+    for (; *s && !err; s++)
+        err = wf_buf_append_byte(out, (unsigned char)*s < 0x20 || *s == 0x7f ? '?' : (uint8_t)*s);
+    return err;
+}
+
+static enum weft_err print_line(
+    const struct wf_table *t, const size_t *width, const struct cell *cells, struct wf_buf *out)
+{
+    enum weft_err err = WEFT_OK;
+
+    for (size_t i = 0; i < t->column_count && !err; i++) {
+        const char *s = cells[i].text ? cells[i].text : "-";
+        size_t gap = width[i] - width_of(s);
+        bool last = i + 1 == t->column_count;
+        if (cells[i].is_number)
+            err = pad(out, gap);
+        if (!err)
+            err = put_clean(out, s);
+        if (!err && !cells[i].is_number && !last)
+            err = pad(out, gap);
+        if (!err && !last)
+            err = wf_buf_append_str(out, "  ");
+    }
+    return err ? err : wf_buf_append_byte(out, '\n');
+}
+
+static enum weft_err print_table(const struct wf_table *t, struct wf_buf *out)
+{
+    size_t *width = calloc(t->column_count, sizeof *width);
+    struct cell *head = calloc(t->column_count, sizeof *head);
+    enum weft_err err = width && head ? WEFT_OK : WEFT_E_NOMEM;
+
+    for (size_t i = 0; i < t->column_count && !err; i++) {
+        head[i].text = (char *)(uintptr_t)t->columns[i];
+        width[i] = width_of(t->columns[i]);
+    }
+    for (size_t i = 0; i < t->count && !err; i++) {
+        size_t w = t->cells[i].text ? width_of(t->cells[i].text) : 1;
+        if (w > width[i % t->column_count])
+            width[i % t->column_count] = w;
+    }
+    if (!err)
+        err = print_line(t, width, head, out);
+    for (size_t i = 0; i + t->column_count <= t->count && !err; i += t->column_count)
+        err = print_line(t, width, &t->cells[i], out);
+    free(width);
+    free(head);
+    return err;
+}
+
+enum weft_err wf_table_done(struct wf_table *t)
+{
+    struct wf_buf out = { 0 };
+    enum weft_err err = t->lost                     ? WEFT_E_NOMEM
+                        : t->format == WF_OUT_TABLE ? print_table(t, &out)
+                                                    : print_json(t, &out);
+
+    if (!err && (fwrite(out.ptr, 1, out.len, stdout) != out.len || fflush(stdout) != 0))
+        err = WEFT_E_IO;
+    for (size_t i = 0; i < t->count; i++)
+        free(t->cells[i].text);
+    free(t->cells);
+    free(t);
+    wf_buf_fini(&out);
+    return err;
+}
