@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+// weft node status.
+#include "proto/base/print.h"
+#include "sdk/cli/local.h"
+
+static void line(const char *name, const char *value)
+{
+    printf("%-13s %s\n", name, value[0] ? value : "-");
+}
+
+static void list(const char *name, char **v, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        line(i ? "" : name, v[i]);
+}
+
+static void print_head(const Weft__V1__StatusReply *r)
+{
+    char text[512], when[48], cert[48];
+    struct wf_buf mesh = { 0 };
+
+    snprintf(text, sizeof text, "%s/%s (%s), fingerprint %s, weft %s", r->domain[0] ? r->domain : "?", r->subject[0] ? r->subject : "?", r->kind, r->fingerprint, r->version);
+    line("identity", text);
+    if (r->mesh_id.len && !wf_print(WF_PREFIX_MESH, wf_pb_view(r->mesh_id), &mesh)) {
+        wf_cli_when(r->charter_expires_ms, when);
+        snprintf(text, sizeof text, "%s, charter version %llu, expires %s", r->mesh, (unsigned long long)r->charter_version, when);
+        line("mesh", text);
+        line("mesh id", (const char *)mesh.ptr);
+    }
+    wf_buf_fini(&mesh);
+    wf_cli_when(r->certificate_expires_ms, cert);
+    line("certificate", cert);
+    list("listening", r->listeners, r->n_listeners);
+    line("data", r->data_dir);
+    wf_cli_ago(r->time_ms - r->started_ms, when);
+    snprintf(text, sizeof text, "%s; %.1f GiB free on its disk", when, (double)r->free_disk / (1u << 30));
+    line("running for", text);
+    list("protections", r->protections, r->n_protections);
+    list("ALARMS", r->alarms, r->n_alarms);
+}
+
+static enum weft_err product_rows(const struct wf_cli *cli, const Weft__V1__StatusReply *r)
+{
+    static const char *const columns[] = { "product", "state", "head", "floor", "epoch", "leases", "records", "endpoint" };
+    struct wf_table *t = NULL;
+    enum weft_err err = wf_table_new(cli, "weft.node-products/v1", columns, WF_COUNT(columns), &t);
+
+    for (size_t i = 0; i < r->n_products && !err; i++) {
+        const Weft__V1__ProductState *p = r->products[i];
+        wf_table_text(t, p->name);
+        wf_table_text(t, p->state);
+        wf_table_number(t, (int64_t)p->head);
+        wf_table_number(t, (int64_t)p->floor);
+        wf_table_number(t, (int64_t)p->epoch);
+        wf_table_number(t, p->leases);
+        wf_table_number(t, (int64_t)p->records);
+        wf_table_text(t, p->endpoint);
+    }
+    return err ? err : wf_table_done(t);
+}
+
+static enum weft_err strings_json(struct wf_buf *out, const char *name, char **v, size_t n)
+{
+    enum weft_err err = wf_buf_printf(out, ",\"%s\":[", name);
+
+    for (size_t i = 0; i < n && !err; i++) {
+        err = i ? wf_buf_append_byte(out, ',') : WEFT_OK;
+        if (!err)
+            err = wf_cli_json_string(out, v[i]);
+    }
+    return err ? err : wf_buf_append_byte(out, ']');
+}
+
+static enum weft_err print_json(const Weft__V1__StatusReply *r)
+{
+    struct wf_buf out = { 0 };
+    enum weft_err err = wf_buf_printf(&out,
+        "{\"schema\":\"weft.node-status/v1\",\"domain\":\"%s\",\"subject\":\"%s\",\"kind\":\"%s\",\"fingerprint\":\"%s\",\"charter_version\":%llu,"
+        "\"charter_expires_ms\":%lld,\"certificate_expires_ms\":%lld,\"started_ms\":%lld,\"time_ms\":%lld,\"free_disk\":%llu",
+        r->domain, r->subject, r->kind, r->fingerprint, (unsigned long long)r->charter_version, (long long)r->charter_expires_ms,
+        (long long)r->certificate_expires_ms, (long long)r->started_ms, (long long)r->time_ms, (unsigned long long)r->free_disk);
+
+    if (!err)
+        err = strings_json(&out, "listeners", r->listeners, r->n_listeners);
+    if (!err)
+        err = strings_json(&out, "protections", r->protections, r->n_protections);
+    if (!err)
+        err = strings_json(&out, "alarms", r->alarms, r->n_alarms);
+    if (!err)
+        err = wf_buf_append_str(&out, "}\n");
+    if (!err && fwrite(out.ptr, 1, out.len, stdout) != out.len)
+        err = WEFT_E_IO;
+    wf_buf_fini(&out);
+    return err;
+}
+
+int wf_cmd_node_status(struct wf_cli *cli, int argc, char **argv)
+{
+    Weft__V1__Request q = WEFT__V1__REQUEST__INIT;
+    Weft__V1__StatusRequest s = WEFT__V1__STATUS_REQUEST__INIT;
+    Weft__V1__Reply *reply = NULL;
+    struct wf_arena arena;
+    char *node = NULL;
+    int count = 0, status = wf_cli_parse(cli, argc, argv, NULL, 0, 0, 1, &node, &count);
+
+    if (status >= 0)
+        return status;
+    s.detail = true;
+    q.kind_case = WEFT__V1__REQUEST__KIND_STATUS;
+    q.status = &s;
+    status = wf_local_ask(cli, count ? node : NULL, &q, 0, &arena, &reply);
+    if (status)
+        return status;
+    enum weft_err err = reply->kind_case == WEFT__V1__REPLY__KIND_STATUS ? WEFT_OK : WEFT_E_PROTOCOL;
+    if (!err && cli->format == WF_OUT_TABLE) {
+        print_head(reply->status);
+        if (reply->status->n_products) {
+            putchar('\n');
+            err = product_rows(cli, reply->status);
+        }
+    } else if (!err) {
+        err = print_json(reply->status);
+    }
+    wf_arena_fini(&arena);
+    return err ? wf_cli_fail(err, "%s", weft_err_text(err)) : 0;
+}

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sdk/cli/local.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "proto/base/limits.h"
+#include "sdk/disk.h"
+#include "sdk/net/net.h"
+
+char *wf_local_socket(const struct wf_cli *cli, const char *node)
+{
+    const char *env = getenv("WEFT_SOCKET");
+    const char *dir = node ? node : cli->dir ? cli->dir : getenv("WEFT_DIR");
+    char *path = NULL;
+    enum weft_err err = WEFT_E_NOT_FOUND;
+
+    if (!node && cli->socket)
+        err = wf_bytes_strdup(wf_bytes_str(cli->socket), &path);
+    else if (!node && !cli->dir && env && env[0])
+        err = wf_bytes_strdup(wf_bytes_str(env), &path);
+    else if (dir)
+        err = wf_disk_join(dir, "run/weftd.sock", &path);
+    if (err)
+        err = wf_bytes_strdup(WF_STR("/run/weft/weftd.sock"), &path);
+    return err ? NULL : path;
+}
+
+bool wf_local_is_up(const struct wf_cli *cli, const char *node)
+{
+    char *path = wf_local_socket(cli, node);
+    bool up = path && access(path, F_OK) == 0;
+
+    // A socket file may be what a killed weftd left: only an answer counts.
+    if (up) {
+        struct wf_net *net = NULL;
+        struct wf_net_peer *peer = NULL;
+        char where[WF_MAX_ADDR];
+        snprintf(where, sizeof where, "ipc:%s", path);
+        struct wf_net_peer_conf conf = { .where = where, .connect_ms = 2000 };
+        struct wf_net_conf net_conf = { .watch_ms = -1 };
+        up = !wf_net_new(&net_conf, &net) && !wf_net_peer_new(net, &conf, &peer) && !wf_net_peer_wait(peer);
+        wf_net_peer_free(peer);
+        if (net)
+            wf_net_free(net);
+    }
+    free(path);
+    return up;
+}
+
+static int exchange(const char *path, struct wf_bytes packed, unsigned timeout_ms, struct wf_net_msg **ret)
+{
+    struct wf_net *net = NULL;
+    struct wf_net_peer *peer = NULL;
+    struct wf_net_msg *msg = NULL;
+    char where[WF_MAX_ADDR];
+    struct wf_net_conf net_conf = { .watch_ms = -1 };
+
+    if (snprintf(where, sizeof where, "ipc:%s", path) >= (int)sizeof where)
+        return wf_cli_fail(WEFT_E_TOO_BIG, "%s: the socket's path is too long", path);
+    struct wf_net_peer_conf conf = { .where = where, .connect_ms = 3000 };
+    enum weft_err err = wf_net_new(&net_conf, &net);
+    if (!err)
+        err = wf_net_peer_new(net, &conf, &peer);
+    if (!err)
+        err = wf_net_peer_wait(peer);
+    if (err) {
+        wf_net_peer_free(peer);
+        if (net)
+            wf_net_free(net);
+        return wf_cli_fail(err, "no weftd answers at %s (%s); is it running, and is --dir or --socket right?", path, weft_err_text(err));
+    }
+    err = wf_net_msg_from(packed, &msg);
+    if (!err)
+        err = wf_net_request(peer, msg, timeout_ms, ret, NULL);
+    wf_net_peer_free(peer);
+    wf_net_free(net);
+    return err ? wf_cli_fail(err, "weftd at %s: %s", path, weft_err_text(err)) : 0;
+}
+
+int wf_cli_refused(const Weft__V1__Refusal *r, const char *what)
+{
+    enum weft_err err = (enum weft_err)r->code;
+
+    fprintf(stderr, "refused: %s: %s", what, r->text[0] ? r->text : weft_err_text(err));
+    if (r->caveat[0])
+        fprintf(stderr, ": caveat '%s' (asked: %s; granted: %s)", r->caveat, r->asked, r->granted);
+    if (r->audit_id[0])
+        fprintf(stderr, " [audit %s]", r->audit_id);
+    fputc('\n', stderr);
+    if (r->hint[0])
+        fprintf(stderr, "  %s\n", r->hint);
+    return weft_err_exit(err);
+}
+
+int wf_local_ask(const struct wf_cli *cli, const char *node, Weft__V1__Request *request, unsigned timeout_ms, struct wf_arena *arena, Weft__V1__Reply **ret)
+{
+    uint8_t key[16];
+    struct wf_buf packed = { 0 };
+    struct wf_net_msg *reply = NULL;
+    char *path = wf_local_socket(cli, node);
+
+    if (!path)
+        return wf_cli_fail(WEFT_E_NOMEM, "out of memory");
+    wf_random(key, sizeof key);
+    request->idempotency = wf_pb_bin(WF_BYTES(key));
+    enum weft_err err = wf_pb_pack(request, &packed);
+    int status = err ? wf_cli_fail(err, "%s", weft_err_text(err)) : exchange(path, wf_buf_view(&packed), timeout_ms ? timeout_ms : WF_REQUEST_DEADLINE_MS, &reply);
+    if (!status) {
+        wf_arena_init(arena, wf_pb_budget(wf_net_msg_len(reply)));
+        err = wf_pb_unpack(&weft__v1__reply__descriptor, wf_net_msg_view(reply), WF_PB_STRICT, arena, ret);
+        if (err)
+            status = wf_cli_fail(err, "weftd's answer does not parse: %s (is it of another version?)", weft_err_text(err));
+        else if ((*ret)->refusal)
+            status = wf_cli_refused((*ret)->refusal, cli->command->name);
+        if (status)
+            wf_arena_fini(arena);
+    }
+    wf_net_msg_free(reply);
+    wf_wipe(packed.ptr, packed.len);
+    wf_buf_fini(&packed);
+    free(path);
+    return status;
+}
+
+int wf_local_commit(const struct wf_cli *cli, const char *node, struct wf_bytes charter)
+{
+    Weft__V1__Request q = WEFT__V1__REQUEST__INIT;
+    Weft__V1__CharterRequest c = WEFT__V1__CHARTER_REQUEST__INIT;
+    Weft__V1__Reply *reply = NULL;
+    struct wf_arena arena;
+
+    c.commit = wf_pb_bin(charter);
+    q.kind_case = WEFT__V1__REQUEST__KIND_CHARTER;
+    q.charter = &c;
+    int status = wf_local_ask(cli, node, &q, 0, &arena, &reply);
+    if (status)
+        return status;
+    if (reply->kind_case == WEFT__V1__REPLY__KIND_CHARTER)
+        printf("charter version %llu is in force\n", (unsigned long long)reply->charter->version);
+    wf_arena_fini(&arena);
+    return 0;
+}
