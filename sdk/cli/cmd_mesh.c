@@ -20,7 +20,8 @@ static int pin(struct wf_identity_dir *id, const char *genesis)
         return wf_cli_fail(err, "--genesis: not a mesh id (weftmesh1...): %s", weft_err_text(err));
     err = wf_identity_set_mesh(id, &mesh, &diag);
     if (err == WEFT_E_WRONG_MESH)
-        return wf_cli_fail(err, "%s belongs to another mesh already; a node has one mesh for life", id->dir);
+        return wf_cli_fail(
+            err, "%s belongs to another mesh already; a node has one mesh for life", id->dir);
     return err ? wf_cli_diag(err, &diag, id->dir) : 0;
 }
 
@@ -49,7 +50,8 @@ static int parse_seed(const char *text, struct wf_seed *ret)
     const char *comma = strrchr(text, ',');
     struct wf_buf key = { 0 };
     size_t len = comma ? (size_t)(comma - text) : 0;
-    enum weft_err err = comma && len < sizeof ret->address ? wf_address_check(wf_bytes(text, len)) : WEFT_E_SYNTAX;
+    enum weft_err err =
+        comma && len < sizeof ret->address ? wf_address_check(wf_bytes(text, len)) : WEFT_E_SYNTAX;
 
     if (!err)
         err = wf_print_parse(WF_PREFIX_DH, wf_bytes_str(comma + 1), &key);
@@ -61,13 +63,17 @@ static int parse_seed(const char *text, struct wf_seed *ret)
         memcpy(ret->dh_key.b, key.ptr, WF_KEY_LEN);
     }
     wf_buf_fini(&key);
-    return err ? wf_cli_fail(err, "--seed %s: write HOST:PORT,weftdh1… (the node's dh_key of: weft key show)", text) : 0;
+    return err ? wf_cli_fail(err,
+                     "--seed %s: write HOST:PORT,weftdh1… (the node's dh_key of: weft key show)",
+                     text)
+               : 0;
 }
 
 int wf_cmd_mesh_join(struct wf_cli *cli, int argc, char **argv)
 {
     const char *genesis = NULL, **charters = NULL, **seed_texts = NULL;
-    const struct wf_opt opts[] = { { "genesis", 0, .value = &genesis }, { "charter", 0, .list = &charters }, { "seed", 0, .list = &seed_texts } };
+    const struct wf_opt opts[] = { { "genesis", 0, .value = &genesis },
+        { "charter", 0, .list = &charters }, { "seed", 0, .list = &seed_texts } };
     struct wf_seed seeds[WF_MAX_SEEDS];
     size_t seed_count = 0;
     struct wf_identity_dir *id = NULL;
@@ -76,13 +82,17 @@ int wf_cmd_mesh_join(struct wf_cli *cli, int argc, char **argv)
 
     if (status >= 0)
         goto out;
-    status = genesis ? 0 : wf_cli_fail(WEFT_E_USAGE, "--genesis weftmesh1… is needed: the mesh id, told by a member");
-    for (; !status && seed_texts && seed_texts[seed_count] && seed_count < WF_MAX_SEEDS; seed_count++)
+    status = genesis ? 0
+                     : wf_cli_fail(WEFT_E_USAGE,
+                           "--genesis weftmesh1… is needed: the mesh id, told by a member");
+    for (; !status && seed_texts && seed_texts[seed_count] && seed_count < WF_MAX_SEEDS;
+         seed_count++)
         status = parse_seed(seed_texts[seed_count], &seeds[seed_count]);
     if (!status)
         status = wf_cli_identity(cli, NULL, &id);
     if (!status && wf_local_is_up(cli, NULL))
-        status = wf_cli_fail(WEFT_E_IN_USE, "its weftd is running; stop it, join, and start it again");
+        status =
+            wf_cli_fail(WEFT_E_IN_USE, "its weftd is running; stop it, join, and start it again");
     if (!status)
         status = pin(id, genesis);
     if (!status)
@@ -92,7 +102,8 @@ int wf_cmd_mesh_join(struct wf_cli *cli, int argc, char **argv)
         status = err ? wf_cli_diag(err, &diag, id->dir) : 0;
     }
     if (!status && id->charter)
-        printf("%s: mesh %s, charter version %llu\n", id->dir, id->charter->mesh, (unsigned long long)id->charter->version);
+        printf("%s: mesh %s, charter version %llu\n", id->dir, id->charter->mesh,
+            (unsigned long long)id->charter->version);
     else if (!status)
         printf("%s: mesh pinned; weftd fetches the charters from its seeds\n", id->dir);
 out:

@@ -19,11 +19,14 @@ static void print_head(const Weft__V1__StatusReply *r)
     char text[512], when[48], cert[48];
     struct wf_buf mesh = { 0 };
 
-    snprintf(text, sizeof text, "%s/%s (%s), fingerprint %s, weft %s", r->domain[0] ? r->domain : "?", r->subject[0] ? r->subject : "?", r->kind, r->fingerprint, r->version);
+    snprintf(text, sizeof text, "%s/%s (%s), fingerprint %s, weft %s",
+        r->domain[0] ? r->domain : "?", r->subject[0] ? r->subject : "?", r->kind, r->fingerprint,
+        r->version);
     line("identity", text);
     if (r->mesh_id.len && !wf_print(WF_PREFIX_MESH, wf_pb_view(r->mesh_id), &mesh)) {
         wf_cli_when(r->charter_expires_ms, when);
-        snprintf(text, sizeof text, "%s, charter version %llu, expires %s", r->mesh, (unsigned long long)r->charter_version, when);
+        snprintf(text, sizeof text, "%s, charter version %llu, expires %s", r->mesh,
+            (unsigned long long)r->charter_version, when);
         line("mesh", text);
         line("mesh id", (const char *)mesh.ptr);
     }
@@ -33,7 +36,8 @@ static void print_head(const Weft__V1__StatusReply *r)
     list("listening", r->listeners, r->n_listeners);
     line("data", r->data_dir);
     wf_cli_ago(r->time_ms - r->started_ms, when);
-    snprintf(text, sizeof text, "%s; %.1f GiB free on its disk", when, (double)r->free_disk / (1u << 30));
+    snprintf(text, sizeof text, "%s; %.1f GiB free on its disk", when,
+        (double)r->free_disk / (1u << 30));
     line("running for", text);
     list("protections", r->protections, r->n_protections);
     list("ALARMS", r->alarms, r->n_alarms);
@@ -41,7 +45,8 @@ static void print_head(const Weft__V1__StatusReply *r)
 
 static enum weft_err product_rows(const struct wf_cli *cli, const Weft__V1__StatusReply *r)
 {
-    static const char *const columns[] = { "product", "state", "head", "floor", "epoch", "leases", "records", "endpoint" };
+    static const char *const columns[] = { "product", "state", "head", "floor", "epoch", "leases",
+        "records", "endpoint" };
     struct wf_table *t = NULL;
     enum weft_err err = wf_table_new(cli, "weft.node-products/v1", columns, WF_COUNT(columns), &t);
 
@@ -75,10 +80,14 @@ static enum weft_err print_json(const Weft__V1__StatusReply *r)
 {
     struct wf_buf out = { 0 };
     enum weft_err err = wf_buf_printf(&out,
-        "{\"schema\":\"weft.node-status/v1\",\"domain\":\"%s\",\"subject\":\"%s\",\"kind\":\"%s\",\"fingerprint\":\"%s\",\"charter_version\":%llu,"
-        "\"charter_expires_ms\":%lld,\"certificate_expires_ms\":%lld,\"started_ms\":%lld,\"time_ms\":%lld,\"free_disk\":%llu",
-        r->domain, r->subject, r->kind, r->fingerprint, (unsigned long long)r->charter_version, (long long)r->charter_expires_ms,
-        (long long)r->certificate_expires_ms, (long long)r->started_ms, (long long)r->time_ms, (unsigned long long)r->free_disk);
+        "{\"schema\":\"weft.node-status/"
+        "v1\",\"domain\":\"%s\",\"subject\":\"%s\",\"kind\":\"%s\",\"fingerprint\":\"%s\","
+        "\"charter_version\":%llu,"
+        "\"charter_expires_ms\":%lld,\"certificate_expires_ms\":%lld,\"started_ms\":%lld,\"time_"
+        "ms\":%lld,\"free_disk\":%llu",
+        r->domain, r->subject, r->kind, r->fingerprint, (unsigned long long)r->charter_version,
+        (long long)r->charter_expires_ms, (long long)r->certificate_expires_ms,
+        (long long)r->started_ms, (long long)r->time_ms, (unsigned long long)r->free_disk);
 
     if (!err)
         err = strings_json(&out, "listeners", r->listeners, r->n_listeners);
@@ -111,7 +120,8 @@ int wf_cmd_node_status(struct wf_cli *cli, int argc, char **argv)
     status = wf_local_ask(cli, count ? node : NULL, &q, 0, &arena, &reply);
     if (status)
         return status;
-    enum weft_err err = reply->kind_case == WEFT__V1__REPLY__KIND_STATUS ? WEFT_OK : WEFT_E_PROTOCOL;
+    enum weft_err err =
+        reply->kind_case == WEFT__V1__REPLY__KIND_STATUS ? WEFT_OK : WEFT_E_PROTOCOL;
     if (!err && cli->format == WF_OUT_TABLE) {
         print_head(reply->status);
         if (reply->status->n_products) {

@@ -39,7 +39,8 @@ bool wf_local_is_up(const struct wf_cli *cli, const char *node)
         snprintf(where, sizeof where, "ipc:%s", path);
         struct wf_net_peer_conf conf = { .where = where, .connect_ms = 2000 };
         struct wf_net_conf net_conf = { .watch_ms = -1 };
-        up = !wf_net_new(&net_conf, &net) && !wf_net_peer_new(net, &conf, &peer) && !wf_net_peer_wait(peer);
+        up = !wf_net_new(&net_conf, &net) && !wf_net_peer_new(net, &conf, &peer) &&
+             !wf_net_peer_wait(peer);
         wf_net_peer_free(peer);
         if (net)
             wf_net_free(net);
@@ -48,7 +49,8 @@ bool wf_local_is_up(const struct wf_cli *cli, const char *node)
     return up;
 }
 
-static int exchange(const char *path, struct wf_bytes packed, unsigned timeout_ms, struct wf_net_msg **ret)
+static int exchange(
+    const char *path, struct wf_bytes packed, unsigned timeout_ms, struct wf_net_msg **ret)
 {
     struct wf_net *net = NULL;
     struct wf_net_peer *peer = NULL;
@@ -68,7 +70,9 @@ static int exchange(const char *path, struct wf_bytes packed, unsigned timeout_m
         wf_net_peer_free(peer);
         if (net)
             wf_net_free(net);
-        return wf_cli_fail(err, "no weftd answers at %s (%s); is it running, and is --dir or --socket right?", path, weft_err_text(err));
+        return wf_cli_fail(err,
+            "no weftd answers at %s (%s); is it running, and is --dir or --socket right?", path,
+            weft_err_text(err));
     }
     err = wf_net_msg_from(packed, &msg);
     if (!err)
@@ -93,7 +97,8 @@ int wf_cli_refused(const Weft__V1__Refusal *r, const char *what)
     return weft_err_exit(err);
 }
 
-int wf_local_ask(const struct wf_cli *cli, const char *node, Weft__V1__Request *request, unsigned timeout_ms, struct wf_arena *arena, Weft__V1__Reply **ret)
+int wf_local_ask(const struct wf_cli *cli, const char *node, Weft__V1__Request *request,
+    unsigned timeout_ms, struct wf_arena *arena, Weft__V1__Reply **ret)
 {
     uint8_t key[16];
     struct wf_buf packed = { 0 };
@@ -105,12 +110,17 @@ int wf_local_ask(const struct wf_cli *cli, const char *node, Weft__V1__Request *
     wf_random(key, sizeof key);
     request->idempotency = wf_pb_bin(WF_BYTES(key));
     enum weft_err err = wf_pb_pack(request, &packed);
-    int status = err ? wf_cli_fail(err, "%s", weft_err_text(err)) : exchange(path, wf_buf_view(&packed), timeout_ms ? timeout_ms : WF_REQUEST_DEADLINE_MS, &reply);
+    int status = err ? wf_cli_fail(err, "%s", weft_err_text(err))
+                     : exchange(path, wf_buf_view(&packed),
+                           timeout_ms ? timeout_ms : WF_REQUEST_DEADLINE_MS, &reply);
     if (!status) {
         wf_arena_init(arena, wf_pb_budget(wf_net_msg_len(reply)));
-        err = wf_pb_unpack(&weft__v1__reply__descriptor, wf_net_msg_view(reply), WF_PB_STRICT, arena, ret);
+        err = wf_pb_unpack(
+            &weft__v1__reply__descriptor, wf_net_msg_view(reply), WF_PB_STRICT, arena, ret);
         if (err)
-            status = wf_cli_fail(err, "weftd's answer does not parse: %s (is it of another version?)", weft_err_text(err));
+            status =
+                wf_cli_fail(err, "weftd's answer does not parse: %s (is it of another version?)",
+                    weft_err_text(err));
         else if ((*ret)->refusal)
             status = wf_cli_refused((*ret)->refusal, cli->command->name);
         if (status)

@@ -13,7 +13,8 @@ bool wf_local_is_up(const struct wf_cli *cli, const char *node);
 
 // Sends one request (an idempotency key is added) and waits. On failure says why and returns the exit status; a refusal is such a
 // failure, printed with its hint. On success 0: *ret lives in the arena.
-int wf_local_ask(const struct wf_cli *cli, const char *node, Weft__V1__Request *request, unsigned timeout_ms, struct wf_arena *arena, Weft__V1__Reply **ret);
+int wf_local_ask(const struct wf_cli *cli, const char *node, Weft__V1__Request *request,
+    unsigned timeout_ms, struct wf_arena *arena, Weft__V1__Reply **ret);
 int wf_local_commit(const struct wf_cli *cli, const char *node, struct wf_bytes charter);
 // Prints a refusal on stderr; its exit status.
 int wf_cli_refused(const Weft__V1__Refusal *r, const char *what);

@@ -4,30 +4,60 @@
 #include "sdk/cli/setup.h"
 
 const struct wf_command wf_commands[] = {
-    { "domain init", "NAME [--dir ROOT]", "Make a domain's root key and the file that tells others of it",
-        "  weft domain init servers --dir servers-root\n  weft domain init servers --dir servers-root --passphrase-file pass.txt",
-        "Options:\n      --passphrase-file FILE  its first line, instead of asking\n      --no-passphrase         for tests: the root key lies open", wf_cmd_domain_init },
-    { "node init", "--domain ROOT --dir NODE", "Make the domain's first node: issuer, certificate, configuration",
+    { "domain init", "NAME [--dir ROOT]",
+        "Make a domain's root key and the file that tells others of it",
+        "  weft domain init servers --dir servers-root\n  weft domain init servers --dir "
+        "servers-root --passphrase-file pass.txt",
+        "Options:\n      --passphrase-file FILE  its first line, instead of asking\n      "
+        "--no-passphrase         for tests: the root key lies open",
+        wf_cmd_domain_init },
+    { "node init", "--domain ROOT --dir NODE",
+        "Make the domain's first node: issuer, certificate, configuration",
         "  weft node init --domain servers-root --dir servers-node --listen 192.0.2.10:7400",
-        "Options:\n      --name NAME             the node's name (node-1)\n      --listen HOST:PORT      where it answers (127.0.0.1:7400)\n      --advertise HOST:PORT   where others reach it, when that differs\n      --passphrase-file FILE  of the root key", wf_cmd_node_init },
+        "Options:\n      --name NAME             the node's name (node-1)\n      --listen "
+        "HOST:PORT      where it answers (127.0.0.1:7400)\n      --advertise HOST:PORT   where "
+        "others reach it, when that differs\n      --passphrase-file FILE  of the root key",
+        wf_cmd_node_init },
     { "node status", "[NODE]", "What the local weftd is, serves and complains of",
-        "  weft node status --dir servers-node\n  weft node status -o json", NULL, wf_cmd_node_status },
-    { "mesh init", "NAME --domain ROOT [--add FILE …]", "Write and sign the first charter of a mesh",
-        "  weft mesh init acme --domain servers-root --node servers-node\n  weft mesh init acme --domain servers-root --add network.weftdomain --add monitoring.weftdomain",
-        "Options:\n      --add FILE      a further member's NAME.weftdomain, repeatable\n      --quorum K      signatures a change needs; more than half (the default is just that)\n      --for DURATION  until it expires (365d)\n      --out FILE      NAME.charter\n      --node NODE     take it into this node at once (one member only)\n      --passphrase-file FILE", wf_cmd_mesh_init },
-    { "mesh join", "--genesis MESHID (--charter FILE … | --seed HOST:PORT,KEY)", "Pin the mesh and take its charters into a node",
-        "  weft mesh join --genesis weftmesh1… --charter acme.charter --dir network-node\n  weft mesh join --genesis weftmesh1… --seed 192.0.2.10:7400,weftdh1… --dir network-node",
-        "Options:\n      --genesis ID    the mesh id, as another member reads it to you\n      --charter FILE  charters in order, repeatable\n      --seed ADDRESS  a member's node, from which weftd fetches them at its start", wf_cmd_mesh_join },
-    { "mesh show", "", "The charter in force: members, quorum, expiry", "  weft mesh show --dir servers-node", NULL, wf_cmd_mesh_show },
-    { "charter propose", "--add FILE --domain ROOT", "Write the next charter and sign it as its proposer",
-        "  weft charter propose --add security.weftdomain --domain servers-root --dir servers-node --out next.charter",
-        "Options:\n      --add FILE      a member to add, or to change\n      --remove NAME   a member to leave out\n      --quorum K      --for DURATION  --out FILE  --passphrase-file FILE", wf_cmd_charter_propose },
+        "  weft node status --dir servers-node\n  weft node status -o json", NULL,
+        wf_cmd_node_status },
+    { "mesh init", "NAME --domain ROOT [--add FILE …]",
+        "Write and sign the first charter of a mesh",
+        "  weft mesh init acme --domain servers-root --node servers-node\n  weft mesh init acme "
+        "--domain servers-root --add network.weftdomain --add monitoring.weftdomain",
+        "Options:\n      --add FILE      a further member's NAME.weftdomain, repeatable\n      "
+        "--quorum K      signatures a change needs; more than half (the default is just that)\n    "
+        "  --for DURATION  until it expires (365d)\n      --out FILE      NAME.charter\n      "
+        "--node NODE     take it into this node at once (one member only)\n      --passphrase-file "
+        "FILE",
+        wf_cmd_mesh_init },
+    { "mesh join", "--genesis MESHID (--charter FILE … | --seed HOST:PORT,KEY)",
+        "Pin the mesh and take its charters into a node",
+        "  weft mesh join --genesis weftmesh1… --charter acme.charter --dir network-node\n  weft "
+        "mesh join --genesis weftmesh1… --seed 192.0.2.10:7400,weftdh1… --dir network-node",
+        "Options:\n      --genesis ID    the mesh id, as another member reads it to you\n      "
+        "--charter FILE  charters in order, repeatable\n      --seed ADDRESS  a member's node, "
+        "from which weftd fetches them at its start",
+        wf_cmd_mesh_join },
+    { "mesh show", "", "The charter in force: members, quorum, expiry",
+        "  weft mesh show --dir servers-node", NULL, wf_cmd_mesh_show },
+    { "charter propose", "--add FILE --domain ROOT",
+        "Write the next charter and sign it as its proposer",
+        "  weft charter propose --add security.weftdomain --domain servers-root --dir servers-node "
+        "--out next.charter",
+        "Options:\n      --add FILE      a member to add, or to change\n      --remove NAME   a "
+        "member to leave out\n      --quorum K      --for DURATION  --out FILE  --passphrase-file "
+        "FILE",
+        wf_cmd_charter_propose },
     { "charter sign", "FILE --domain ROOT", "Add this domain's signature",
-        "  weft charter sign next.charter --domain network-root", "Options:\n      --passphrase-file FILE  of the root key", wf_cmd_charter_sign },
+        "  weft charter sign next.charter --domain network-root",
+        "Options:\n      --passphrase-file FILE  of the root key", wf_cmd_charter_sign },
     { "charter commit", "FILE", "Take a charter with all its signatures into a node",
         "  weft charter commit next.charter --dir servers-node", NULL, wf_cmd_charter_commit },
-    { "charter show", "[FILE]", "Members and signatures of a file, or of the charter in force", "  weft charter show next.charter", NULL, wf_cmd_charter_show },
-    { "key show", "[DIR]", "Who this directory is: name, keys, fingerprint", "  weft key show --dir ~/.config/weft", NULL, wf_cmd_key_show },
+    { "charter show", "[FILE]", "Members and signatures of a file, or of the charter in force",
+        "  weft charter show next.charter", NULL, wf_cmd_charter_show },
+    { "key show", "[DIR]", "Who this directory is: name, keys, fingerprint",
+        "  weft key show --dir ~/.config/weft", NULL, wf_cmd_key_show },
     { 0 },
 };
 
@@ -88,7 +118,8 @@ int main(int argc, char **argv)
         print_commands(stderr);
         return WF_EXIT_USAGE;
     }
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+        strcmp(argv[1], "help") == 0) {
         print_commands(stdout);
         return 0;
     }
