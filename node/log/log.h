@@ -65,7 +65,9 @@ struct wf_log_conf {
     const struct wf_secret
         *storage_key;    // 32 bytes, borrowed until close; NULL: nothing can be sealed
     wf_log_done_fn done; // required
-    void *done_arg;
+    // May be NULL: tells of items that are written and wait for the sync. No promise: done may still report a failure.
+    wf_log_done_fn written;
+    void *done_arg;      // of both
     wf_log_note_fn note; // may be NULL
     void *note_arg;
     uint64_t segment_bytes; // 0 = 16 MiB; a segment is closed before it grows past this

@@ -153,6 +153,21 @@ static void abandon(struct wf_log *log, const struct group *g, bool disk_only, e
     pthread_mutex_unlock(&log->lock);
 }
 
+// Tells early of what still waits for the sync.
+static void tell_written(struct wf_log *log, const struct group *g)
+{
+    size_t count = 0;
+
+    if (!log->conf.written)
+        return;
+    for (struct wf_log_node *n = g->first; n != g->end; n = n->next)
+        if (!n->err && n->waits_disk)
+            log->acks[count++] = (struct wf_log_ack){
+                .token = n->token, .first = n->item.first, .count = n->item.count
+            };
+    log->conf.written(log->conf.done_arg, log->acks, count);
+}
+
 static void write_group(struct wf_log *log, struct group *g)
 {
     const struct wf_vfs *vfs = log->vfs;
@@ -177,6 +192,7 @@ static void write_group(struct wf_log *log, struct group *g)
     if (!g->disk)
         return;
     send_acks(log);
+    tell_written(log, g);
     err = wf_log_sync(log);
     if (err)
         abandon(log, g, true, err);

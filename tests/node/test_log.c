@@ -78,6 +78,33 @@ START_TEST(nothing_is_acknowledged_or_readable_before_its_durability_is_met)
 }
 END_TEST
 
+static void on_written(void *arg, const struct wf_log_ack *acks, size_t count)
+{
+    struct rig *r = arg;
+
+    for (size_t i = 0; i < count; i++) {
+        ck_assert_int_eq(acks[i].err, WEFT_OK);
+        ck_assert_int_eq(rig_ack(r, acks[i].token), RIG_UNKNOWN);
+        ck_assert_uint_eq(rig_head(r, 1), 0); // nor readable yet
+        r->now_ms += 1000;
+    }
+}
+
+START_TEST(a_written_item_is_told_of_before_its_sync)
+{
+    int64_t before = rig.now_ms;
+
+    rig.conf.written = on_written;
+    open_ok();
+    rig_append(&rig, &(struct rig_item){ .product = 1, .count = 1 });
+    rig_append(&rig, &(struct rig_item){ .product = 2, .count = 1, .durability = WF_LOG_PROCESS });
+    rig_append(&rig, &(struct rig_item){ .product = 1, .first = 1, .count = 1 });
+    rig_run(&rig);
+    ck_assert_int_eq(rig.now_ms, before + 2003); // the one for the process needs no telling
+    ck_assert_uint_eq(rig.acked, 3);
+}
+END_TEST
+
 START_TEST(one_sync_covers_a_group)
 {
     open_ok();
@@ -450,6 +477,7 @@ int main(void)
     tcase_set_timeout(t, 60);
     tcase_add_test(t, what_is_appended_is_read_back_in_order_by_product);
     tcase_add_test(t, nothing_is_acknowledged_or_readable_before_its_durability_is_met);
+    tcase_add_test(t, a_written_item_is_told_of_before_its_sync);
     tcase_add_test(t, one_sync_covers_a_group);
     tcase_add_test(t, a_reopened_log_has_the_same_content_and_goes_on);
     tcase_add_test(t, a_process_that_ends_without_closing_loses_nothing_acknowledged);
