@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // The rooms of each role, in start order. Rooms that fork stand before control, which starts NNG.
 #include "node/control.h"
+#include "node/join/room.h"
 #include "node/signer/signer.h"
 
 const struct wf_room *const wf_rooms_node[] = {
     &wf_signer_room,
     &wf_control_room,
+    &wf_join_room,
     NULL,
 };
 
