@@ -74,10 +74,13 @@ static void send_packed(struct call *c, struct wf_bytes plain)
     release(c);
 }
 
+// Who may see the answer to a repeated request: the certificate's key, a newcomer's session, a local user.
 static struct wf_bytes caller_key(const struct call *c)
 {
-    return c->session ? wf_bytes(c->caller.identity.cert.sign_key.b, WF_KEY_LEN)
-                      : wf_bytes(&c->caller.uid, sizeof c->caller.uid);
+    if (!c->session)
+        return wf_bytes(&c->caller.uid, sizeof c->caller.uid);
+    return c->caller.has_identity ? wf_bytes(c->caller.identity.cert.sign_key.b, WF_KEY_LEN)
+                                  : wf_bytes(&c->session, sizeof c->session);
 }
 
 static void remember(struct call *c, struct wf_bytes plain)

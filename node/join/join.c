@@ -242,7 +242,7 @@ static void own_seed(const struct wf_node *n, struct wf_ticket *t)
         n->conf->advertise.host[0] ? &n->conf->advertise : &n->conf->listen;
     uint16_t port = a->port ? a->port : n->control->port;
 
-    snprintf(t->seeds[0].address, sizeof t->seeds[0].address, "%s:%u", a->host, port);
+    snprintf(t->seeds[0].address, sizeof t->seeds[0].address, "%.240s:%u", a->host, port);
     t->seeds[0].dh_key = n->keys.dh_pub;
     t->seed_count = 1;
 }
