@@ -102,11 +102,11 @@ enum weft_err wf_records_check(struct wf_bytes raw, int64_t base_us, uint32_t *r
 {
     uint32_t count = 0;
     int64_t min_us = INT64_MAX, max_us = INT64_MIN;
+    struct wf_record_view r = { 0 };
 
     if (raw.len > WF_MAX_BATCH_RAW)
         return WEFT_E_TOO_BIG;
     while (raw.len) {
-        struct wf_record_view r;
         enum weft_err err = wf_records_next(&raw, base_us, &r);
         if (err)
             return err;
