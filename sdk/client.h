@@ -61,15 +61,19 @@ const struct wf_entry_doc *wf_client_product_doc(
 const struct wf_entry_doc *wf_client_node_doc(
     struct weft_client *c, const char *domain, const char *subject);
 
-// A session of our own to the node that owns the product (refreshes the catalog when it must; follows NOT_HOME once). The link is
-// the client's and stays until weft_close.
+// A session of our own to the node that owns the product (refreshes the catalog when it must). The link is the client's and stays
+// until weft_close; product lives during the callback. Without an identity it is the local node's link. The session itself may fail
+// later: requests on the link tell.
 typedef void (*wf_client_owner_fn)(void *arg, enum weft_err err, const struct weft_problem *problem,
     struct wf_link *link, const struct wf_entry_doc *product);
 void wf_client_owner(
     struct weft_client *c, const struct wf_target *t, wf_client_owner_fn done, void *arg);
+// The same with a catalog fetched now: after NOT_HOME, or when the owner does not answer.
+void wf_client_owner_again(
+    struct weft_client *c, const struct wf_target *t, wf_client_owner_fn done, void *arg);
 
 // The token to show: one at hand, else asked for by policy (and stored). NO_CAPABILITY, PENDING, DENIED with a hint. token is NULL on error
-// and lives during the callback.
+// and over the local socket (OK: the node decides by uid); it lives during the callback. renew: asks even if one is at hand.
 typedef void (*wf_client_token_fn)(
     void *arg, enum weft_err err, const struct weft_problem *problem, const struct wf_token *token);
 void wf_client_token(struct weft_client *c, struct wf_link *owner, const struct wf_target *t,

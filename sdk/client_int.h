@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the files of the client share: the state behind struct weft_client. Included by sdk/client*.c and the files named in
+// docs/internals/client.md only; everybody else uses sdk/client.h.
+// Invariant: nothing here has a lock, because nobody but the loop thread touches it (and weft_connect before it runs).
+#ifndef WF_SDK_CLIENT_INT_H
+#define WF_SDK_CLIENT_INT_H
+
+#include <pthread.h>
+
+#include "sdk/client.h"
+#include "sdk/loop/loop.h"
+
+#define WF_CATALOG_FRESH_MS 3000   // how long an answer to discovery is used again
+#define WF_CATALOG_ENTRIES  65536u // digests taken from one answer
+
+struct wf_client_link { // one a node, until weft_close
+    struct wf_client_link *next;
+    struct wf_link *link;
+    struct wf_dh_pub peer;
+    char address[WF_MAX_ADDR];
+};
+
+struct wf_seen { // an entry of the registry as a node told of it
+    enum wf_entry_kind kind;
+    struct wf_hash id;
+    struct wf_entry_doc *doc; // verified; NULL while it is on its way
+    bool known;               // the catalog in use has it
+    int64_t age_ms, heard_ms;
+    bool gone;
+};
+
+struct wf_seen_list { // sorted by (kind, domain, name) once complete
+    struct wf_seen *v;
+    size_t count, cap;
+    int64_t as_of_ms;   // the answering node's clock
+    int64_t fetched_ms; // monotonic; -1 = never
+    size_t refused;     // documents that did not verify
+};
+void wf_seen_list_fini(struct wf_seen_list *list);
+
+struct wf_client_refresh; // catalog.c
+struct wf_client_renewal; // client_renew.c
+
+#define WF_CLIENT_DOCUMENTS 64u
+struct wf_client_cached { // documents by hash, the oldest replaced first
+    struct wf_hash hash;
+    struct wf_buf content;
+};
+
+struct weft_client {
+    struct wf_loop *loop;
+    struct wf_net *net;
+    pthread_t thread;
+    bool has_thread, closing;
+    struct wf_identity_dir *identity; // NULL: local only
+    struct wf_charter *charter;       // without identity: as the local node tells it
+    struct wf_link *local;
+    char *local_address; // "ipc:/path"
+    int64_t deadline_ms;
+    struct wf_client_link *links;
+    size_t rotor; // which address of a node is tried next
+    struct wf_seen_list catalog;
+    struct wf_client_refresh *refresh;
+    struct wf_client_renewal *renewal;
+    int64_t renew_not_before_ms;
+    struct wf_timer tick;
+    struct wf_client_cached documents[WF_CLIENT_DOCUMENTS];
+    size_t next_document;
+};
+
+// The charter in force as this client knows it; NULL before the first.
+const struct wf_charter *wf_client_charter(const struct weft_client *c);
+
+// A session of our own to this node, made when needed. IDENTITY without one.
+WF_MUST_USE enum weft_err wf_client_link_to(
+    struct weft_client *c, const char *address, const struct wf_dh_pub *peer, struct wf_link **ret);
+// Whom to ask what anyone may answer: the local node, the identity's seeds, the members' seeds, each once. NULL at the end.
+struct wf_link *wf_client_source(struct weft_client *c, size_t index);
+
+// Ends in exactly one call of done, possibly before it returns. deadline_ms 0: the client's.
+void wf_client_send(struct weft_client *c, struct wf_link *l, Weft__V1__Request *q,
+    int64_t deadline_ms, wf_link_fn done, void *arg);
+// A fresh idempotency key into q, kept in room (16 bytes).
+void wf_client_key(Weft__V1__Request *q, uint8_t room[16]);
+
+// Brings our charters up to `version` from this node. done is called once.
+typedef void (*wf_client_walk_fn)(void *arg, enum weft_err err);
+void wf_client_walk(struct weft_client *c, struct wf_link *from, uint64_t version,
+    wf_client_walk_fn done, void *arg);
+
+// The certificate of a service or user renews itself from a third of its life on. ready is called at once unless the certificate has
+// expired, then when the renewal ended.
+typedef void (*wf_client_ready_fn)(void *arg, enum weft_err err);
+void wf_client_renew_if_due(struct weft_client *c, wf_client_ready_fn ready, void *arg);
+
+// Where the identity and the socket are. Either may come back NULL; both NULL is the caller's IDENTITY.
+struct wf_client_places {
+    char *identity; // directory; NULL when it holds no identity
+    char *socket;   // path
+    char *tried;    // the directory that was looked at, for messages
+};
+WF_MUST_USE enum weft_err wf_client_places(
+    const struct weft_options *options, struct wf_client_places *ret);
+void wf_client_places_fini(struct wf_client_places *p);
+
+#endif

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+// The capability to show: one at hand, else one asked for. What the owner's policy grants is there at once and kept for later.
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "sdk/client_int.h"
+
+struct token_op {
+    struct weft_client *c;
+    struct wf_target target;
+    enum wf_verb verb;
+    wf_client_token_fn done;
+    void *arg;
+};
+
+static void end_op(struct token_op *o, enum weft_err err, const struct weft_problem *problem,
+    const struct wf_token *token)
+{
+    wf_client_token_fn done = o->done;
+    void *arg = o->arg;
+
+    free(o);
+    done(arg, err, problem, token);
+}
+
+static void verb_text(const struct token_op *o, char out[160])
+{
+    if (o->verb == WF_VERB_CALL)
+        snprintf(out, 160, "call:%s", o->target.method);
+    else
+        snprintf(out, 160, "%s", wf_verb_name(o->verb));
+}
+
+static void fail_op(struct token_op *o, enum weft_err err, const char *reason)
+{
+    struct weft_problem p;
+    char verb[160];
+
+    verb_text(o, verb);
+    wf_problem_set(&p, err, "%s/%s %s: %s", o->target.domain.s, o->target.product.s, verb,
+        reason && reason[0] ? reason : weft_err_text(err));
+    snprintf(p.hint, sizeof p.hint, "weft access request %s/%s --verb %.60s --purpose TEXT --wait",
+        o->target.domain.s, o->target.product.s, verb);
+    end_op(o, err, &p, NULL);
+}
+
+static enum weft_err at_hand(const struct token_op *o, struct wf_token **ret)
+{
+    const struct wf_identity_dir *d = o->c->identity;
+    int64_t now = wf_loop_now_unix_ms(o->c->loop);
+    struct wf_token *t = NULL;
+    enum weft_err err = wf_identity_find_token(
+        d, o->target.domain.s, o->target.product.s, o->verb, o->target.method, now, &t);
+
+    if (err)
+        return err;
+    if (wf_token_verify(t, d->charter, now)) { // of an issuer that is no more
+        wf_token_free(t);
+        return WEFT_E_NO_CAPABILITY;
+    }
+    *ret = t;
+    return WEFT_OK;
+}
+
+static void use_granted(struct token_op *o, struct wf_bytes raw)
+{
+    struct wf_token *t = NULL;
+    struct wf_diag diag = { 0 };
+    int64_t now = wf_loop_now_unix_ms(o->c->loop);
+    enum weft_err err = wf_identity_import_token(o->c->identity, raw, now, NULL, &diag);
+
+    if (!err)
+        err = wf_token_open(raw, &t, &diag);
+    if (err) {
+        fail_op(o, err, diag.text);
+        return;
+    }
+    end_op(o, WEFT_OK, NULL, t);
+    wf_token_free(t);
+}
+
+static void on_answer(void *arg, enum weft_err err, const Weft__V1__Reply *reply)
+{
+    struct token_op *o = arg;
+    const Weft__V1__AccessReply *a = err ? NULL : reply->access;
+
+    if (err) {
+        struct weft_problem p;
+        char what[200];
+        snprintf(what, sizeof what, "%s/%s", o->target.domain.s, o->target.product.s);
+        wf_problem_from_reply(&p, err, reply, what);
+        end_op(o, err, &p, NULL);
+    } else if (!a) {
+        fail_op(o, WEFT_E_PROTOCOL, NULL);
+    } else if (strcmp(a->state, "granted") == 0 && a->token.len) {
+        use_granted(o, wf_pb_view(a->token));
+    } else if (strcmp(a->state, "pending") == 0) {
+        fail_op(o, WEFT_E_PENDING, a->reason);
+    } else if (strcmp(a->state, "denied") == 0) {
+        fail_op(o, WEFT_E_DENIED, a->reason);
+    } else {
+        fail_op(o, WEFT_E_NO_CAPABILITY, a->reason);
+    }
+}
+
+static void ask(struct token_op *o, struct wf_link *owner)
+{
+    Weft__V1__Request q = WEFT__V1__REQUEST__INIT;
+    Weft__V1__AccessRequest access = WEFT__V1__ACCESS_REQUEST__INIT;
+    char verb[160], *verbs[] = { verb }, *products[] = { o->target.product.s };
+    uint8_t key[16];
+
+    verb_text(o, verb);
+    access.domain = o->target.domain.s;
+    access.n_products = 1;
+    access.products = products;
+    access.n_verbs = 1;
+    access.verbs = verbs;
+    q.kind_case = WEFT__V1__REQUEST__KIND_ACCESS;
+    q.access = &access;
+    wf_client_key(&q, key);
+    wf_client_send(o->c, owner, &q, 0, on_answer, o);
+}
+
+void wf_client_token(struct weft_client *c, struct wf_link *owner, const struct wf_target *t,
+    enum wf_verb verb, bool renew, wf_client_token_fn done, void *arg)
+{
+    struct wf_token *token = NULL;
+    struct weft_problem p;
+    struct token_op *o = NULL;
+
+    if (owner == c->local || !c->identity) { // the node decides by uid
+        done(arg, WEFT_OK, NULL, NULL);
+        return;
+    }
+    o = calloc(1, sizeof *o);
+    if (!o) {
+        wf_problem_set(&p, WEFT_E_NOMEM, "%s", weft_err_text(WEFT_E_NOMEM));
+        done(arg, WEFT_E_NOMEM, &p, NULL);
+        return;
+    }
+    *o = (struct token_op){ c, *t, verb, done, arg };
+    enum weft_err err = renew ? WEFT_E_NO_CAPABILITY : at_hand(o, &token);
+    if (err == WEFT_E_NO_CAPABILITY) {
+        ask(o, owner);
+    } else if (err) {
+        fail_op(o, err, NULL);
+    } else {
+        end_op(o, WEFT_OK, NULL, token);
+        wf_token_free(token);
+    }
+}
