@@ -353,24 +353,31 @@ START_TEST(only_the_next_entry_follows)
     struct wf_log_head head = {
         .log_id = wf_test_incarnation(8), .next_offset = 13, .hash = wf_test_hash("head")
     };
-    struct wf_entry next = sample(BATCH), reset = sample(NEXT_LOG), e;
+    struct wf_entry next = sample(BATCH), reset = sample(NEXT_LOG);
 
     next.log_id = head.log_id;
     next.previous = head.hash;
     ck_assert_int_eq(wf_entry_follows(&head, &next), WEFT_OK);
     ck_assert_int_eq(wf_entry_follows(&head, &reset), WEFT_OK);
-    const struct {
+    struct {
         const char *why;
         struct wf_entry e;
     } rows[] = {
-        { "another offset", (e = next, e.offset++, e) },
-        { "another previous hash", (e = next, e.previous.b[0]++, e) },
-        { "a batch of another log", (e = next, e.log_id.random++, e) },
-        { "a reset at another offset", (e = reset, e.offset++, e) },
-        { "a reset of another log", (e = reset, e.previous_log.random++, e) },
-        { "a reset with another head", (e = reset, e.head_hash.b[0]++, e) },
-        { "a reset within the log", (e = reset, e.log_id = head.log_id, e) },
+        { "another offset", next },
+        { "another previous hash", next },
+        { "a batch of another log", next },
+        { "a reset at another offset", reset },
+        { "a reset of another log", reset },
+        { "a reset with another head", reset },
+        { "a reset within the log", reset },
     };
+    rows[0].e.offset++;
+    rows[1].e.previous.b[0]++;
+    rows[2].e.log_id.random++;
+    rows[3].e.offset++;
+    rows[4].e.previous_log.random++;
+    rows[5].e.head_hash.b[0]++;
+    rows[6].e.log_id = head.log_id;
     for (size_t i = 0; i < WF_COUNT(rows); i++)
         ck_assert_msg(
             wf_entry_follows(&head, &rows[i].e) == WEFT_E_ORDER, "%s followed", rows[i].why);
