@@ -5,6 +5,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+void wf_test_must(enum weft_err err)
+{
+    if (err == WEFT_OK)
+        return;
+    fprintf(stderr, "test support: %s\n", weft_err_name(err));
+    abort();
+}
+
 struct wf_hash wf_test_hash(const char *label)
 {
     struct wf_hash h;
@@ -18,8 +26,8 @@ struct wf_secret wf_test_sign_key(const char *label, struct wf_sign_pub *ret_pub
     struct wf_hash seed = wf_test_hash(label);
     struct wf_secret s = { 0 };
 
-    ck_assert_int_eq(wf_crypto_init(), WEFT_OK);
-    ck_assert_int_eq(wf_sign_from_seed(wf_hash_view(&seed), &s, ret_pub), WEFT_OK);
+    wf_test_must(wf_crypto_init());
+    wf_test_must(wf_sign_from_seed(wf_hash_view(&seed), &s, ret_pub));
     return s;
 }
 
@@ -28,8 +36,8 @@ struct wf_secret wf_test_dh_key(const char *label, struct wf_dh_pub *ret_pub)
     struct wf_hash seed = wf_test_hash(label);
     struct wf_secret s = { 0 };
 
-    ck_assert_int_eq(wf_crypto_init(), WEFT_OK);
-    ck_assert_int_eq(wf_secret_copy(wf_hash_view(&seed), &s), WEFT_OK);
+    wf_test_must(wf_crypto_init());
+    wf_test_must(wf_secret_copy(wf_hash_view(&seed), &s));
     wf_dh_public(&s, ret_pub);
     return s;
 }
@@ -39,11 +47,11 @@ static struct wf_buf vector_text(const char *comment, struct wf_bytes content)
     struct wf_buf text = { 0 };
     char hex[65];
 
-    ck_assert_int_eq(wf_buf_printf(&text, "# %s\n", comment), WEFT_OK);
+    wf_test_must(wf_buf_printf(&text, "# %s\n", comment));
     for (size_t at = 0; at < content.len; at += 32) {
         size_t n = content.len - at < 32 ? content.len - at : 32;
         wf_hex_put(wf_bytes(content.ptr + at, n), hex);
-        ck_assert_int_eq(wf_buf_printf(&text, "%s\n", hex), WEFT_OK);
+        wf_test_must(wf_buf_printf(&text, "%s\n", hex));
     }
     return text;
 }

@@ -7,6 +7,9 @@
 #include "proto/trust/envelope.h"
 #include "tests/support/support.h"
 
+// Aborts the process unless OK. Support runs under fuzzers too, where Check's assertions do not work.
+void wf_test_must(enum weft_err err);
+
 // An Ed25519 key whose seed is BLAKE2b-256(label), an X25519 key likewise. Release with wf_secret_fini.
 struct wf_secret wf_test_sign_key(const char *label, struct wf_sign_pub *ret_pub);
 struct wf_secret wf_test_dh_key(const char *label, struct wf_dh_pub *ret_pub);

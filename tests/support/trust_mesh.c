@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/support/trust_mesh.h"
 
-#include <check.h>
 #include <stdio.h>
 
 static struct wf_name name(const char *s)
 {
     struct wf_name n = { { 0 } };
 
-    ck_assert_int_eq(wf_name_from(wf_bytes_str(s), &n), WEFT_OK);
+    wf_test_must(wf_name_from(wf_bytes_str(s), &n));
     return n;
 }
 
@@ -28,7 +27,7 @@ struct wf_cert wf_test_cert(const char *domain, enum wf_identity_kind kind, cons
     c.not_after_ms = c.not_before_ms + (kind == WF_ID_ISSUER ? 365 : 7) * WF_TEST_DAY;
     if (c.usages & WF_USE_BATCH) {
         c.pattern_count = 1;
-        ck_assert_int_eq(wf_pattern_from(WF_STR("*"), &c.patterns[0]), WEFT_OK);
+        wf_test_must(wf_pattern_from(WF_STR("*"), &c.patterns[0]));
     }
     return c;
 }
@@ -38,7 +37,7 @@ struct wf_buf wf_test_cert_issue(const struct wf_cert *fields, const struct wf_s
     struct wf_buf out = { 0 };
     enum weft_err err = wf_cert_issue(fields, signer, &out);
 
-    ck_assert_msg(err == WEFT_OK, "%s", weft_err_name(err));
+    wf_test_must(err);
     return out;
 }
 
@@ -47,7 +46,7 @@ struct wf_buf wf_test_chain(struct wf_bytes cert, struct wf_bytes issuer)
     struct wf_buf out = { 0 };
     struct wf_bytes both[] = { cert, issuer };
 
-    ck_assert_int_eq(wf_chain_pack(both, issuer.len ? 2 : 1, &out), WEFT_OK);
+    wf_test_must(wf_chain_pack(both, issuer.len ? 2 : 1, &out));
     return out;
 }
 
@@ -88,16 +87,15 @@ static struct wf_charter *genesis(const struct wf_test_mesh *m)
 
     for (size_t i = 0; i < WF_TEST_DOMAINS; i++)
         members[i] = (struct wf_member){ .name = name(m->d[i].name), .root_key = m->d[i].root_pub };
-    ck_assert_int_eq(wf_charter_body(&fields, &body), WEFT_OK);
-    ck_assert_int_eq(wf_charter_sign(wf_buf_view(&body), false, &m->d[0].root, &envelope), WEFT_OK);
+    wf_test_must(wf_charter_body(&fields, &body));
+    wf_test_must(wf_charter_sign(wf_buf_view(&body), false, &m->d[0].root, &envelope));
     for (size_t i = 1; i < WF_TEST_DOMAINS; i++) {
         struct wf_buf more = { 0 };
-        ck_assert_int_eq(
-            wf_charter_sign(wf_buf_view(&envelope), true, &m->d[i].root, &more), WEFT_OK);
+        wf_test_must(wf_charter_sign(wf_buf_view(&envelope), true, &m->d[i].root, &more));
         wf_buf_fini(&envelope);
         envelope = more;
     }
-    ck_assert_int_eq(wf_charter_open_genesis(wf_buf_view(&envelope), NULL, &charter), WEFT_OK);
+    wf_test_must(wf_charter_open_genesis(wf_buf_view(&envelope), NULL, &charter));
     wf_buf_fini(&body);
     wf_buf_fini(&envelope);
     return charter;
@@ -107,7 +105,7 @@ void wf_test_mesh_init(struct wf_test_mesh *m)
 {
     static const char *const domains[WF_TEST_DOMAINS] = { "network", "security", "servers" };
 
-    ck_assert_int_eq(wf_crypto_init(), WEFT_OK);
+    wf_test_must(wf_crypto_init());
     for (size_t i = 0; i < WF_TEST_DOMAINS; i++)
         domain_init(&m->d[i], domains[i]);
     m->charter = genesis(m);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/support/trust_token.h"
 
-#include <check.h>
 #include <stdio.h>
 
 #include "proto/base/pb_v1.h"
@@ -89,7 +88,7 @@ struct wf_buf wf_test_token(const struct wf_bytes *blocks, size_t count, struct 
     m.n_blocks = count;
     m.blocks = items;
     m.issuer = wf_pb_bin(issuer);
-    ck_assert_int_eq(wf_pb_pack(&m, &out), WEFT_OK);
+    wf_test_must(wf_pb_pack(&m, &out));
     return out;
 }
 
@@ -97,9 +96,8 @@ size_t wf_test_token_blocks(const struct wf_buf *raw, struct wf_arena *arena, st
 {
     Weft__V1__Token *m = NULL;
 
-    ck_assert_int_eq(
-        wf_pb_unpack(&weft__v1__token__descriptor, wf_buf_view(raw), WF_PB_CANONICAL, arena, &m),
-        WEFT_OK);
+    wf_test_must(
+        wf_pb_unpack(&weft__v1__token__descriptor, wf_buf_view(raw), WF_PB_CANONICAL, arena, &m));
     for (size_t i = 0; i < m->n_blocks; i++)
         out[i] = wf_pb_view(m->blocks[i]);
     return m->n_blocks;
