@@ -95,6 +95,16 @@ void wf_json_free(struct wf_json *json)
     json_decref((json_t *)json);
 }
 
+void wf_json_strip_at(struct wf_json *object)
+{
+    const char *key;
+    json_t *value;
+    void *next;
+
+    json_object_foreach_safe((json_t *)object, next, key, value) if (key[0] == '@')
+        json_object_del((json_t *)object, key);
+}
+
 enum wf_json_type wf_json_type(const struct wf_json *j)
 {
     if (!j)

@@ -45,6 +45,9 @@ struct wf_json_iter {
 bool wf_json_next(const struct wf_json *object, struct wf_json_iter *it, struct wf_bytes *ret_key,
     const struct wf_json **ret_value);
 
+// Removes an object's own members whose name begins with '@' (the protocol's, never the message's).
+void wf_json_strip_at(struct wf_json *object);
+
 // A short text of a value for messages to people, such as "abc" with its quotes, 12, a list.
 #define WF_JSON_BRIEF 64u
 const char *wf_json_brief(const struct wf_json *j, char out[WF_JSON_BRIEF]);

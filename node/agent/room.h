@@ -36,6 +36,9 @@ void wf_agents_manifests_changed(struct wf_node *n);
 // after the spool has them on disk. NOT_FOUND while the product's manifest is not here.
 typedef void (*wf_spool_done_fn)(struct wf_node *n, void *arg, enum weft_err err);
 struct wf_origin_records;
+struct wf_schema_message;
+// The message of a product this agent has a manifest of; NULL.
+const struct wf_schema_message *wf_uplink_message(struct wf_node *n, const char *product);
 WF_MUST_USE enum weft_err wf_uplink_originate(struct wf_node *n, const char *product,
     const struct wf_origin_records *r, wf_spool_done_fn done, void *arg, struct wf_diag *diag);
 // An agent's tasks for local providers (node/provider on an agent).

@@ -27,7 +27,15 @@ size_t wf_source_states(struct wf_node *n, struct wf_arena *arena, Weft__V1__Sou
 // status: exit status, or 128 + signal. stderr's first line is error_text.
 typedef void (*wf_run_fn)(struct wf_node *n, void *arg, enum weft_err err, int status,
     struct wf_bytes output, const char *error_text);
-WF_MUST_USE enum weft_err wf_source_run_once(struct wf_node *n, const char *const *run,
-    size_t run_count, struct wf_bytes input, int64_t deadline_ms, wf_run_fn fn, void *arg);
+struct wf_run_spec {
+    const char *const *run; // program and arguments
+    size_t run_count;
+    const char *const
+        *env;              // "NAME=value", besides what every program gets; NULL-ended, may be NULL
+    struct wf_bytes input; // copied
+    int64_t deadline_ms;   // monotonic
+};
+WF_MUST_USE enum weft_err wf_source_run_once(
+    struct wf_node *n, const struct wf_run_spec *spec, wf_run_fn fn, void *arg);
 
 #endif
