@@ -227,7 +227,7 @@ static void on_stderr(struct wf_watch *w, uint32_t events)
         if (end)
             *end++ = '\0';
         if (*line) {
-            snprintf(s->last_stderr, sizeof s->last_stderr, "%s", line);
+            snprintf(s->last_stderr, sizeof s->last_stderr, "%.250s", line);
             wf_say(s->node, WF_LOG_WARN, "source", "a source says", "product", s->product.s, "line",
                 s->last_stderr, NULL);
         }
