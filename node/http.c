@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "node/http.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <microhttpd.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "node/conf.h"
+#include "node/core.h"
+#include "sdk/loop/loop.h"
+
+#define HTTP_CONNECTIONS 32u
+#define HTTP_TIMEOUT_S   10u
+#define STALL_MS         5000 // the loop did not turn for so long: not healthy
+
+struct wf_http {
+    struct MHD_Daemon *daemon;
+    pthread_mutex_t mutex;
+    struct wf_buf metrics; // under the mutex, as are the two below
+    int64_t rendered_ms;   // CLOCK_BOOTTIME
+    bool ready;
+    char not_ready[256];
+};
+
+static int64_t boot_ms(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_BOOTTIME, &ts);
+    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+// ---- answering, on libmicrohttpd's thread -----------------------------------------------------------------------------
+
+static enum MHD_Result reply(
+    struct MHD_Connection *c, unsigned status, const char *type, struct wf_bytes text)
+{
+    struct MHD_Response *r = MHD_create_response_from_buffer(
+        text.len, (void *)(uintptr_t)text.ptr, MHD_RESPMEM_MUST_COPY);
+
+    if (!r)
+        return MHD_NO;
+    enum MHD_Result result = MHD_add_response_header(r, "Content-Type", type);
+    if (result == MHD_YES)
+        result = MHD_queue_response(c, status, r);
+    MHD_destroy_response(r);
+    return result;
+}
+
+static enum MHD_Result reply_text(struct MHD_Connection *c, unsigned status, const char *text)
+{
+    return reply(c, status, "text/plain; charset=utf-8", wf_bytes_str(text));
+}
+
+static enum MHD_Result answer(void *arg, struct MHD_Connection *c, const char *url,
+    const char *method, const char *version, const char *data, size_t *data_size, void **state)
+{
+    struct wf_http *h = arg;
+    enum MHD_Result result = MHD_NO;
+
+    (void)version;
+    (void)data;
+    (void)data_size;
+    (void)state;
+    if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0)
+        return reply_text(c, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET\n");
+    pthread_mutex_lock(&h->mutex);
+    bool alive = boot_ms() - h->rendered_ms < STALL_MS;
+    if (strcmp(url, "/healthz") == 0)
+        result = alive ? reply_text(c, MHD_HTTP_OK, "ok\n")
+                       : reply_text(c, MHD_HTTP_SERVICE_UNAVAILABLE, "the loop does not turn\n");
+    else if (strcmp(url, "/readyz") == 0)
+        result = alive && h->ready ? reply_text(c, MHD_HTTP_OK, "ok\n")
+                                   : reply_text(c, MHD_HTTP_SERVICE_UNAVAILABLE, h->not_ready);
+    else if (strcmp(url, "/metrics") == 0)
+        result = reply(
+            c, MHD_HTTP_OK, "text/plain; version=0.0.4; charset=utf-8", wf_buf_view(&h->metrics));
+    else
+        result = reply_text(c, MHD_HTTP_NOT_FOUND, "there are /healthz, /readyz and /metrics\n");
+    pthread_mutex_unlock(&h->mutex);
+    return result;
+}
+
+// ---- rendering, on the loop thread -------------------------------------------------------------------------------------
+
+static enum weft_err own_metrics(const struct wf_node *n, struct wf_buf *out)
+{
+    struct wf_loop_stats s;
+    size_t alarms = 0;
+
+    for (const struct wf_alarm *a = n->core->alarms; a; a = a->next)
+        alarms++;
+    wf_loop_get_stats(n->loop, &s);
+    return wf_buf_printf(out,
+        "# TYPE weft_info gauge\nweft_info{version=\"" WEFT_VERSION
+        "\",role=\"%s\",domain=\"%s\",subject=\"%s\"} 1\n"
+        "# TYPE weft_start_time_seconds gauge\nweft_start_time_seconds %.3f\n"
+        "# TYPE weft_alarms gauge\nweft_alarms %zu\n"
+        "# TYPE weft_certificate_expiry_seconds gauge\nweft_certificate_expiry_seconds %.3f\n"
+        "# TYPE weft_mailbox_letters gauge\nweft_mailbox_letters %zu\n"
+        "# TYPE weft_mailbox_bytes gauge\nweft_mailbox_bytes %zu\n"
+        "# TYPE weft_mailbox_refused_total counter\nweft_mailbox_refused_total %zu\n",
+        n->is_agent ? "agent" : "node", n->has_certificate ? n->identity.cert.domain.s : "",
+        n->has_certificate ? n->identity.cert.subject.s : "", (double)n->started_unix_ms / 1000,
+        alarms, n->has_certificate ? (double)n->identity.cert.not_after_ms / 1000 : 0.0,
+        s.mail_count, s.mail_bytes, s.mail_refused);
+}
+
+static void http_tick(struct wf_node *n)
+{
+    struct wf_http *h = n->http;
+    struct wf_buf text = { 0 };
+    const struct wf_room *const *rooms = n->is_agent ? wf_rooms_agent : wf_rooms_node;
+
+    if (!h->daemon)
+        return;
+    enum weft_err err = own_metrics(n, &text);
+    for (size_t i = 0; rooms[i] && !err; i++)
+        if (rooms[i]->metrics)
+            err = rooms[i]->metrics(n, &text);
+    pthread_mutex_lock(&h->mutex);
+    h->rendered_ms = boot_ms();
+    h->ready = n->has_certificate && !n->draining && !err;
+    snprintf(h->not_ready, sizeof h->not_ready, "%s\n",
+        n->draining           ? "stopping"
+        : !n->has_certificate ? "no certificate yet"
+        : err                 ? weft_err_text(err)
+                              : "starting");
+    struct wf_buf old = h->metrics;
+    h->metrics = text;
+    pthread_mutex_unlock(&h->mutex);
+    wf_buf_fini(&old);
+}
+
+// ---- life ------------------------------------------------------------------------------------------------------------
+
+static enum weft_err http_open(struct wf_node *n, struct wf_diag *diag)
+{
+    struct wf_http *h = calloc(1, sizeof *h);
+
+    (void)diag;
+    if (!h)
+        return WEFT_E_NOMEM;
+    pthread_mutex_init(&h->mutex, NULL);
+    h->rendered_ms = boot_ms();
+    snprintf(h->not_ready, sizeof h->not_ready, "starting\n");
+    n->http = h;
+    return WEFT_OK;
+}
+
+static enum weft_err http_start(struct wf_node *n, struct wf_diag *diag)
+{
+    struct wf_http *h = n->http;
+    const struct wf_address *a = &n->conf->http;
+    struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = htons(a->port) };
+    struct sockaddr_in6 v6 = { .sin6_family = AF_INET6, .sin6_port = htons(a->port) };
+    unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_ITC;
+    const struct sockaddr *addr = (const struct sockaddr *)&v4;
+
+    if (!a->host[0])
+        return WEFT_OK;
+    if (inet_pton(AF_INET, strcmp(a->host, "localhost") == 0 ? "127.0.0.1" : a->host,
+            &v4.sin_addr) != 1) {
+        if (inet_pton(AF_INET6, a->host, &v6.sin6_addr) != 1) {
+            wf_diag_set(diag, 0, 0, "http: %s: write a numeric loopback address", a->host);
+            return WEFT_E_CONFIG;
+        }
+        flags |= MHD_USE_IPv6;
+        addr = (const struct sockaddr *)&v6;
+    }
+    h->daemon = MHD_start_daemon(flags, a->port, NULL, NULL, answer, h, MHD_OPTION_SOCK_ADDR, addr,
+        MHD_OPTION_CONNECTION_LIMIT, HTTP_CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT,
+        HTTP_TIMEOUT_S, MHD_OPTION_PER_IP_CONNECTION_LIMIT, HTTP_CONNECTIONS, MHD_OPTION_END);
+    if (!h->daemon) {
+        wf_diag_set(diag, 0, 0, "http: %s:%u: %s; choose another port, or http: off", a->host,
+            a->port, strerror(errno));
+        return errno == EADDRINUSE ? WEFT_E_IN_USE : WEFT_E_IO;
+    }
+    http_tick(n);
+    return WEFT_OK;
+}
+
+static void http_close(struct wf_node *n)
+{
+    struct wf_http *h = n->http;
+
+    if (!h)
+        return;
+    if (h->daemon)
+        MHD_stop_daemon(h->daemon);
+    pthread_mutex_destroy(&h->mutex);
+    wf_buf_fini(&h->metrics);
+    free(h);
+    n->http = NULL;
+}
+
+const struct wf_room wf_http_room = {
+    .name = "http", .open = http_open, .start = http_start, .tick = http_tick, .close = http_close
+};
