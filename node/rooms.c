@@ -1,17 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 // The rooms of each role, in start order. Rooms that fork stand before control, which starts NNG.
 #include "node/control.h"
+#include "node/http.h"
 #include "node/join/room.h"
 #include "node/signer/signer.h"
+#include "node/source/room.h"
 
 const struct wf_room *const wf_rooms_node[] = {
     &wf_signer_room,
+    &wf_source_room,
     &wf_control_room,
     &wf_join_room,
+    &wf_http_room,
     NULL,
 };
 
 const struct wf_room *const wf_rooms_agent[] = {
+    &wf_source_room,
     &wf_control_room,
     NULL,
 };

@@ -157,6 +157,13 @@ static enum weft_err write_config(const struct node_init *in, struct wf_diag *di
         "run/weftd.sock\nproducts: products.d\nlisten: \"%s\"\n",
         in->root.public.name.s, in->name, in->listen);
 
+    // Several nodes on one machine differ in their port: so do their health ports.
+    const char *colon = strrchr(in->listen, ':');
+    unsigned long port = colon ? strtoul(colon + 1, NULL, 10) : 0;
+    if (!err)
+        err = port > 0 && port + 100 <= 65535
+                  ? wf_buf_printf(&text, "http: \"127.0.0.1:%lu\"\n", port + 100)
+                  : wf_buf_append_str(&text, "http: off\n");
     if (!err && in->advertise)
         err = wf_buf_printf(&text, "advertise: \"%s\"\n", in->advertise);
     if (!err)
