@@ -2,6 +2,7 @@
 // Every request the control plane answers, and who may send it. docs/protocol/control.md says the same in words.
 #include "node/join/room.h"
 #include "node/status.h"
+#include "node/stream/room.h"
 
 const struct wf_handler wf_handlers[] = {
     { WEFT__V1__REQUEST__KIND_STATUS, "status", WF_WHO_LOCAL | WF_WHO_OWN, "read", false,
@@ -10,5 +11,17 @@ const struct wf_handler wf_handlers[] = {
     { WEFT__V1__REQUEST__KIND_RENEW, "renew", WF_WHO_OWN, NULL, true, wf_renew_handle },
     { WEFT__V1__REQUEST__KIND_TICKET, "ticket", WF_WHO_LOCAL, "admin", true, wf_ticket_handle },
     { WEFT__V1__REQUEST__KIND_CHARTER, "charter", WF_WHO_LOCAL, "admin", true, wf_charter_handle },
+    { WEFT__V1__REQUEST__KIND_LEASE, "lease", WF_WHO_LOCAL | WF_WHO_MEMBER, "subscribe", false,
+        wf_lease_handle },
+    { WEFT__V1__REQUEST__KIND_POSITION, "position", WF_WHO_LOCAL | WF_WHO_MEMBER, "subscribe",
+        false, wf_position_handle },
+    { WEFT__V1__REQUEST__KIND_RANGE, "range", WF_WHO_LOCAL | WF_WHO_MEMBER, "subscribe", false,
+        wf_range_handle },
+    { WEFT__V1__REQUEST__KIND_PULL, "pull", WF_WHO_LOCAL | WF_WHO_MEMBER, "subscribe", false,
+        wf_pull_handle },
+    // Its records carry their publisher's own numbers, so a repeated request adds nothing.
+    { WEFT__V1__REQUEST__KIND_PUBLISH, "publish", WF_WHO_LOCAL, "publish", false,
+        wf_publish_handle },
+    { WEFT__V1__REQUEST__KIND_APPLY, "apply", WF_WHO_LOCAL, "admin", true, wf_apply_handle },
     { 0 },
 };

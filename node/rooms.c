@@ -5,11 +5,13 @@
 #include "node/join/room.h"
 #include "node/signer/signer.h"
 #include "node/source/room.h"
+#include "node/stream/room.h"
 
 const struct wf_room *const wf_rooms_node[] = {
     &wf_signer_room,
     &wf_source_room,
     &wf_control_room,
+    &wf_stream_room,
     &wf_join_room,
     &wf_http_room,
     NULL,

@@ -8,10 +8,12 @@
 #include "node/call.h"
 #include "node/conf.h"
 #include "node/core.h"
+#include "node/stream/room.h"
 #include "proto/base/print.h"
 
 // Rooms that have something to say.
 static const wf_status_fn sections[] = {
+    wf_stream_status,
     NULL,
 };
 

@@ -69,4 +69,13 @@ WF_MUST_USE enum weft_err wf_stream_replay(struct wf_node *n, struct wf_home_pro
 // Forced rotation (revocation): a fresh epoch at once, the announced next key discarded; leases whose token is now refused end.
 void wf_stream_rotate(struct wf_node *n, const char *product); // NULL = all
 
+// Request handlers (node/handlers.c) and the status section (node/status.c).
+void wf_lease_handle(struct wf_node *n, struct wf_call *c);
+void wf_position_handle(struct wf_node *n, struct wf_call *c);
+void wf_range_handle(struct wf_node *n, struct wf_call *c);
+void wf_pull_handle(struct wf_node *n, struct wf_call *c);
+void wf_publish_handle(struct wf_node *n, struct wf_call *c);
+void wf_apply_handle(struct wf_node *n, struct wf_call *c);
+void wf_stream_status(struct wf_node *n, struct wf_arena *arena, Weft__V1__StatusReply *reply);
+
 #endif

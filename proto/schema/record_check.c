@@ -9,13 +9,13 @@
 
 struct check {
     struct wf_buf scratch; // a FieldMask path in its JSON form, only tried
-    enum wf_known known[WF_MAX_RECORD_DEPTH + 2];
+    enum wf_known_type known[WF_MAX_RECORD_DEPTH + 2];
 };
 
 static enum weft_err check_message(struct check *c, const struct wf_record_event *e)
 {
     struct wf_moment t = { 0 };
-    enum wf_known known = e->message->known;
+    enum wf_known_type known = e->message->known;
 
     c->known[e->depth + 1] = known;
     if (known != WF_KNOWN_TIMESTAMP && known != WF_KNOWN_DURATION)

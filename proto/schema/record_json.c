@@ -134,7 +134,7 @@ static void print_absent(struct printer *p, struct level *l, uint32_t end)
     l->next = end;
 }
 
-static bool is_silent(enum wf_known known)
+static bool is_silent(enum wf_known_type known)
 {
     return known == WF_KNOWN_STRUCT || known == WF_KNOWN_LIST_VALUE || known == WF_KNOWN_VALUE;
 }

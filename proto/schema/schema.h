@@ -30,7 +30,7 @@ enum wf_field_type {
 };
 
 // Messages with a JSON form of their own. Empty has none: it prints as {} like any message.
-enum wf_known {
+enum wf_known_type {
     WF_KNOWN_NONE,
     WF_KNOWN_TIMESTAMP,
     WF_KNOWN_DURATION,
@@ -114,7 +114,7 @@ struct wf_schema_field {
 
 struct wf_schema_message {
     const char *name, *full_name, *comment;
-    enum wf_known known;
+    enum wf_known_type known;
     bool map_entry;
     const struct wf_schema_field *fields; // ascending number
     uint32_t field_count;

@@ -7,7 +7,7 @@
 // google.protobuf.Timestamp; readers rely on its fields, so another shape is refused rather than misread.
 static const struct known_row {
     const char *name;
-    enum wf_known known;
+    enum wf_known_type known;
     uint8_t count;
     uint8_t types[6];
     bool repeated;
@@ -60,7 +60,7 @@ static bool is_message(const struct wf_schema_field *f, const char *full_name)
 }
 
 // Struct, Value and ListValue refer to one another and to nothing else.
-static bool has_links(const struct wf_schema_message *m, enum wf_known known)
+static bool has_links(const struct wf_schema_message *m, enum wf_known_type known)
 {
     const struct wf_schema_field *f = m->fields;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Inside proto/trust only: the descriptor of a product as part of an advert or a manifest. What is taken points into the
+// The descriptor of a product as part of an advert, a manifest, or an answer of the control plane. What is taken points into the
 // message, which lives as long as the arena.
 #ifndef WF_TRUST_PRODUCT_DOC_H
 #define WF_TRUST_PRODUCT_DOC_H

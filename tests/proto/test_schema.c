@@ -181,7 +181,7 @@ START_TEST(well_known_types_are_recognised)
 {
     static const struct {
         const char *name;
-        enum wf_known known;
+        enum wf_known_type known;
     } rows[] = {
         { "google.protobuf.Timestamp", WF_KNOWN_TIMESTAMP },
         { "google.protobuf.Duration", WF_KNOWN_DURATION },

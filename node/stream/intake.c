@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: Apache-2.0
+// Records that this node originates: checked against the schema, gathered, compressed, signed, appended. A publisher has lingered
+// already (libweft), so its records leave at once and under its own mark; everything else gathers for the product's linger.
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "node/stream/priv.h"
+#include "proto/schema/record.h"
+#include "sdk/json.h"
+
+// ---- checks ----------------------------------------------------------------------------------------------------------
+
+static enum weft_err check_op(
+    const struct wf_home_product *p, const struct wf_record_view *v, struct wf_diag *diag)
+{
+    if (v->op == WF_OP_PUT || p->collect->product.kind == WF_PRODUCT_INVENTORY)
+        return WEFT_OK;
+    wf_diag_set(diag, 0, 0, "only an inventory has deletes and snapshots");
+    return WEFT_E_RECORD;
+}
+
+enum weft_err wf_intake_check(const struct wf_home_product *p, const struct wf_schema_message *m,
+    struct wf_bytes raw, int64_t base_us, uint32_t count, struct wf_diag *diag)
+{
+    uint32_t found = 0;
+    enum weft_err err = WEFT_OK;
+
+    for (; raw.len && !err && found <= WF_MAX_BATCH_RECORDS; found++) {
+        struct wf_record_view v;
+        struct wf_diag why = { 0 };
+        err = wf_records_next(&raw, base_us, &v);
+        if (!err)
+            err = check_op(p, &v, &why);
+        if (!err && (v.op == WF_OP_PUT || v.op == WF_OP_DELETE))
+            err = wf_record_check(m, v.data, &why);
+        if (err)
+            wf_diag_set(
+                diag, 0, 0, "record %u: %s", found, why.text[0] ? why.text : weft_err_text(err));
+    }
+    if (!err && found != count) {
+        wf_diag_set(diag, 0, 0, "%u records announced, %u found", count, found);
+        err = WEFT_E_RECORD;
+    }
+    return err;
+}
+
+static enum weft_err may_take(
+    const struct wf_home_product *p, const struct wf_origin_records *r, struct wf_diag *diag)
+{
+    struct wf_node *n = p->room->node;
+
+    if (p->removed) {
+        wf_diag_set(diag, 0, 0, "the product was removed");
+        return WEFT_E_STOPPED;
+    }
+    if (!wf_home_has_stream(p)) {
+        wf_diag_set(diag, 0, 0, "an api has no records; see: weft call");
+        return WEFT_E_UNSUPPORTED;
+    }
+    if (!n->has_certificate) {
+        wf_diag_set(diag, 0, 0, "this node has no valid certificate to sign with");
+        return WEFT_E_NEED_JOIN;
+    }
+    if (n->draining || p->room->closed)
+        return WEFT_E_CLOSED;
+    if (p->failing || wf_incarnation_is_none(&p->log_id))
+        return WEFT_E_BUSY;
+    if (p->room->pending_bytes + r->raw.len > WF_PENDING_MAX)
+        return WEFT_E_FULL;
+    if (r->raw.len > WF_MAX_BATCH_RAW)
+        return WEFT_E_TOO_BIG;
+    return r->count && r->raw.len ? WEFT_OK : WEFT_E_MISSING_FIELD;
+}
+
+// ---- sealing ---------------------------------------------------------------------------------------------------------
+
+// The chain that batches of this node cite is among the documents before the first of them can be read.
+static enum weft_err keep_own_chain(struct wf_stream_room *r)
+{
+    struct wf_node *n = r->node;
+    const struct wf_hash *id = &n->identity.cert.id;
+
+    if (wf_hash_eq(&r->chain_kept, id))
+        return WEFT_OK;
+    enum weft_err err = wf_documents_put(n, wf_buf_view(&n->chain), id);
+    if (!err)
+        r->chain_kept = *id;
+    return err;
+}
+
+static enum weft_err place_in_chain(struct wf_home_product *p, struct wf_batch_header *h)
+{
+    const struct wf_origin *o = wf_origin_find(p, &p->room->node->keys.sign_pub);
+    enum weft_err err = WEFT_OK;
+
+    if (wf_incarnation_is_none(&p->own))
+        err = wf_stream_incarnation(p->room, &p->own);
+    h->incarnation = p->own;
+    if (o && wf_incarnation_eq(&o->ahead.incarnation, &p->own)) {
+        h->first_seq = o->ahead.next_seq;
+        h->previous = o->ahead.last;
+    }
+    return err;
+}
+
+// Signs what was gathered and appends it; the records are empty afterwards, also on failure. waiters are taken on success.
+static enum weft_err seal(struct wf_home_product *p, struct wf_records *records,
+    const uint8_t *publisher, uint64_t publisher_last, struct wf_waiter **waiters)
+{
+    struct wf_node *n = p->room->node;
+    const struct wf_product *d = &p->collect->product;
+    struct wf_buf stored = { 0 }, envelope = { 0 };
+    struct wf_batch_header h = { .product_id = d->id,
+        .schema_hash = d->schema_hash,
+        .certificate = n->identity.cert.id,
+        .count = records->count,
+        .raw_len = (uint32_t)records->raw.len,
+        .base_us = records->base_us,
+        .min_us = records->min_us,
+        .max_us = records->max_us,
+        .kind = WF_BATCH_DATA };
+    struct wf_to_append a = { .header = &h, .raw = &records->raw, .waiters = *waiters };
+    enum weft_err err = keep_own_chain(p->room);
+
+    if (publisher) {
+        memcpy(h.publisher, publisher, WF_PUBLISHER_LEN);
+        h.publisher_seq = publisher_last;
+    }
+    if (!err)
+        err = place_in_chain(p, &h);
+    if (!err)
+        err = wf_compress(WF_COMPRESS_LZ4, wf_buf_view(&records->raw), &stored, &h.compression);
+    if (!err)
+        err = wf_batch_sign(&h, wf_buf_view(&stored), &n->keys.sign, &envelope, &h.id);
+    if (!err) {
+        h.signer = n->keys.sign_pub;
+        h.stored_len = (uint32_t)stored.len;
+        wf_blake2b(wf_buf_view(&stored), &h.payload_hash);
+        a.envelope = wf_buf_view(&envelope);
+        a.stored = wf_buf_view(&stored);
+        err = wf_append_batch(p, &a);
+        *waiters = a.waiters;
+    }
+    wf_records_reset(records);
+    wf_buf_fini(&stored);
+    wf_buf_fini(&envelope);
+    return err;
+}
+
+void wf_intake_flush(struct wf_home_product *p)
+{
+    struct wf_waiter *w = p->open_waiters;
+
+    wf_timer_cancel(p->room->node->loop, &p->linger);
+    if (!p->open.count)
+        return;
+    p->open_waiters = NULL;
+    enum weft_err err = seal(p, &p->open, NULL, 0, &w);
+    if (err) {
+        p->count.refused++;
+        wf_waiters_tell(p->room->node, w, err);
+    }
+}
+
+static void on_linger(struct wf_timer *t)
+{
+    wf_intake_flush(
+        (struct wf_home_product *)(void *)((char *)t - offsetof(struct wf_home_product, linger)));
+}
+
+static int64_t linger_ms(const struct wf_home_product *p)
+{
+    uint32_t us = p->collect->product.linger_us;
+
+    return us ? (us + 999) / 1000 : (int64_t)p->room->node->conf->linger_ms;
+}
+
+static size_t target_of(const struct wf_home_product *p)
+{
+    return p->pending_count >= WF_BATCH_LOAD ? WF_BATCH_LOADED : WF_BATCH_TARGET;
+}
+
+// ---- gathering -------------------------------------------------------------------------------------------------------
+
+// Without a publisher: into the product's open batch. One call's records may span batches; the last one carries the waiter.
+static enum weft_err gather(
+    struct wf_home_product *p, const struct wf_origin_records *r, struct wf_waiter *waiter)
+{
+    struct wf_node *n = p->room->node;
+    struct wf_bytes in = r->raw;
+    enum weft_err err = WEFT_OK;
+
+    while (in.len && !err) {
+        struct wf_record_view v;
+        err = wf_records_next(&in, r->base_us, &v);
+        if (!err && p->open.raw.len && p->open.raw.len + v.data.len > target_of(p))
+            wf_intake_flush(p);
+        if (!err)
+            err = wf_records_put(&p->open, v.op, v.time_us, v.data);
+    }
+    if (err)
+        return err; // what was put stays in the batch; its records were accepted as far as they went
+    if (waiter) {
+        waiter->next = p->open_waiters;
+        p->open_waiters = waiter;
+    }
+    int64_t linger = linger_ms(p);
+    if (p->open.raw.len >= target_of(p) || linger == 0) {
+        wf_intake_flush(p);
+    } else if (!p->linger.index) {
+        p->linger.fire = on_linger;
+        if (wf_timer_set(n->loop, &p->linger, wf_node_now_ms(n) + linger))
+            wf_intake_flush(p);
+    }
+    return WEFT_OK;
+}
+
+// With a publisher: its own batches, at once, from the record `skip` on.
+static enum weft_err pass_on(struct wf_home_product *p, const struct wf_origin_records *r,
+    uint32_t skip, struct wf_publisher *u, struct wf_waiter **waiter)
+{
+    struct wf_records out = { 0 };
+    struct wf_bytes in = r->raw;
+    struct wf_waiter *none = NULL;
+    uint64_t seq = r->publisher_seq;
+    enum weft_err err = WEFT_OK;
+
+    while (in.len && !err) {
+        struct wf_record_view v;
+        err = wf_records_next(&in, r->base_us, &v);
+        if (err || seq++ < r->publisher_seq + skip)
+            continue;
+        if (out.raw.len && out.raw.len + v.data.len > WF_BATCH_LOADED) {
+            err = seal(p, &out, r->publisher, seq - 2, &none);
+            if (!err)
+                u->ahead = seq - 1;
+        }
+        if (!err)
+            err = wf_records_put(&out, v.op, v.time_us, v.data);
+    }
+    if (!err)
+        err = seal(p, &out, r->publisher, seq - 1, waiter);
+    if (!err)
+        u->ahead = seq;
+    wf_records_fini(&out);
+    return err;
+}
+
+static enum weft_err from_publisher(struct wf_home_product *p, const struct wf_origin_records *r,
+    wf_stream_done_fn done, void *arg, struct wf_diag *diag)
+{
+    struct wf_publisher *u = NULL;
+    struct wf_waiter *waiter = NULL;
+    enum weft_err err = wf_publisher_need(p, r->publisher, wf_node_now_unix_ms(p->room->node), &u);
+
+    if (err)
+        return err;
+    if (r->publisher_seq > UINT64_MAX - 1 - r->count)
+        return WEFT_E_RANGE;
+    if (!u->ahead && !u->strict)
+        u->ahead = u->durable = r->publisher_seq; // it numbers from here on
+    u->strict = true;
+    if (r->publisher_seq > u->ahead) {
+        wf_diag_set(diag, 0, 0, "records %llu to %llu are missing before these",
+            (unsigned long long)u->ahead, (unsigned long long)r->publisher_seq);
+        return WEFT_E_ORDER;
+    }
+    if (r->publisher_seq + r->count <= u->ahead)
+        return wf_append_wait(p, done, arg); // all of it came before
+    err = wf_waiter_new(done, arg, &waiter);
+    if (!err)
+        err = pass_on(p, r, (uint32_t)(u->ahead - r->publisher_seq), u, &waiter);
+    if (err)
+        free(waiter);
+    return err;
+}
+
+enum weft_err wf_stream_originate(struct wf_node *n, struct wf_home_product *p,
+    const struct wf_origin_records *r, wf_stream_done_fn done, void *arg, struct wf_diag *diag)
+{
+    struct wf_waiter *waiter = NULL;
+    enum weft_err err = may_take(p, r, diag);
+
+    (void)n;
+    if (!err)
+        err = wf_intake_check(p, p->message, r->raw, r->base_us, r->count, diag);
+    if (!err && r->publisher)
+        err = from_publisher(p, r, done, arg, diag);
+    else if (!err) {
+        err = wf_waiter_new(done, arg, &waiter);
+        if (!err)
+            err = gather(p, r, waiter);
+        if (err)
+            free(waiter);
+    }
+    if (err)
+        p->count.refused++;
+    return err;
+}
+
+// ---- built-in products -----------------------------------------------------------------------------------------------
+
+void wf_stream_tell(struct wf_node *n, const char *product, const char *json)
+{
+    struct wf_home_product *p = wf_stream_find(n, product, 0);
+    struct wf_records one = { 0 };
+    struct wf_buf record = { 0 };
+    struct wf_diag diag = { 0 };
+
+    if (!p || !p->message)
+        return; // not yet made, or taken away by its owner
+    enum weft_err err = wf_json_to_record(p->message, wf_bytes_str(json), &record, &diag);
+    if (!err)
+        err = wf_records_put(&one, WF_OP_PUT, wf_node_now_unix_ms(n) * 1000, wf_buf_view(&record));
+    if (!err) {
+        struct wf_origin_records r = {
+            .raw = wf_buf_view(&one.raw), .base_us = one.base_us, .count = one.count
+        };
+        err = wf_stream_originate(n, p, &r, NULL, NULL, &diag);
+    }
+    if (err) {
+        char text[512];
+        snprintf(text, sizeof text, "%s: a record of this node was dropped: %s %s", product,
+            weft_err_text(err), diag.text);
+        wf_alarm(n, "tell", text);
+    } else {
+        wf_alarm(n, "tell", NULL);
+    }
+    wf_buf_fini(&record);
+    wf_records_fini(&one);
+}

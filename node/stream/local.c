@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+// PUBLISH on the local socket: a publisher opens (no records: mark, descriptor, schema), then hands over records under its own numbering;
+// the answer comes when they are durable. Records below its mark came before a crash: dropped and acknowledged.
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "node/stream/priv.h"
+#include "proto/trust/product_doc.h"
+
+// A parked request; the call may go before the log answers.
+struct publish {
+    struct wf_call *call; // NULL: its caller went away
+    struct wf_home_product *product;
+    uint8_t publisher[WF_PUBLISHER_LEN];
+};
+
+// `local:` may narrow a user to products.
+static bool may_publish(struct wf_node *n, const struct wf_caller *who, const char *product)
+{
+    const struct wf_conf_local *may = wf_conf_local_of(n->conf, who->uid, (uint32_t)getuid());
+    struct wf_pattern pattern;
+
+    if (!may)
+        return false;
+    for (size_t i = 0; i < may->products.count; i++)
+        if (!wf_pattern_from(wf_bytes_str(may->products.items[i]), &pattern) &&
+            wf_pattern_match(&pattern, product))
+            return true;
+    return may->products.count == 0;
+}
+
+static void reply_mark(struct wf_call *c, uint64_t mark)
+{
+    Weft__V1__Reply reply = WEFT__V1__REPLY__INIT;
+    Weft__V1__PublishReply r = WEFT__V1__PUBLISH_REPLY__INIT;
+
+    r.mark = r.durable_mark = mark;
+    r.durable = true;
+    reply.kind_case = WEFT__V1__REPLY__KIND_PUBLISH;
+    reply.publish = &r;
+    wf_call_reply(c, &reply);
+}
+
+static void answer_open(struct wf_node *n, struct wf_call *c, struct wf_home_product *p)
+{
+    const Weft__V1__PublishRequest *q = c->request->publish;
+    Weft__V1__Reply reply = WEFT__V1__REPLY__INIT;
+    Weft__V1__PublishReply r = WEFT__V1__PUBLISH_REPLY__INIT;
+    Weft__V1__ProductDescriptor d;
+    struct wf_publisher *u = NULL;
+    enum weft_err err = wf_product_put(&p->collect->product, &n->mesh_id, false, c->arena, &d);
+
+    if (!err)
+        err = wf_publisher_need(p, q->publisher.data, wf_node_now_unix_ms(n), &u);
+    if (err) {
+        wf_call_refuse(c, err, "%s: %s", q->product, weft_err_text(err));
+        return;
+    }
+    u->strict = true;
+    // What is on its way may still fail: only durable records are behind the mark.
+    r.mark = r.durable_mark = u->durable;
+    r.durable = true;
+    r.product = &d;
+    r.schema = wf_pb_bin(wf_buf_view(&p->schema_set));
+    reply.kind_case = WEFT__V1__REPLY__KIND_PUBLISH;
+    reply.publish = &r;
+    wf_call_reply(c, &reply);
+}
+
+static void on_gone(struct wf_call *c, void *arg)
+{
+    struct publish *w = arg;
+
+    (void)c;
+    w->call = NULL;
+}
+
+static void on_done(struct wf_node *n, void *arg, enum weft_err err)
+{
+    struct publish *w = arg;
+    struct wf_call *c = w->call;
+
+    if (c) {
+        c->on_gone = NULL;
+        if (err)
+            wf_call_refuse(c, err, "the records were not kept: %s", weft_err_text(err));
+        else
+            reply_mark(c, wf_stream_publisher_mark(n, w->product, w->publisher));
+    }
+    free(w);
+}
+
+static void take(struct wf_node *n, struct wf_call *c, struct wf_home_product *p)
+{
+    const Weft__V1__PublishRequest *q = c->request->publish;
+    struct wf_diag diag = { 0 };
+    struct publish *w = calloc(1, sizeof *w);
+    struct wf_origin_records r = { .raw = wf_pb_view(q->records),
+        .base_us = q->base_us,
+        .count = q->count,
+        .publisher = q->publisher.data,
+        .publisher_seq = q->seq };
+
+    if (!w) {
+        wf_call_refuse(c, WEFT_E_NOMEM, "%s", weft_err_text(WEFT_E_NOMEM));
+        return;
+    }
+    *w = (struct publish){ .call = c, .product = p };
+    memcpy(w->publisher, q->publisher.data, WF_PUBLISHER_LEN);
+    c->on_gone = on_gone;
+    c->gone_arg = w;
+    // done may run before this returns, and then call and w are gone: nothing is touched on success.
+    enum weft_err err = wf_stream_originate(n, p, &r, on_done, w, &diag);
+    if (!err)
+        return;
+    c->on_gone = NULL;
+    free(w);
+    wf_call_refuse(c, err, "%s: %s", q->product, diag.text[0] ? diag.text : weft_err_text(err));
+}
+
+void wf_publish_handle(struct wf_node *n, struct wf_call *c)
+{
+    const Weft__V1__PublishRequest *q = c->request->publish;
+    struct wf_home_product *p = wf_stream_find(n, q->product, 0);
+
+    if (!may_publish(n, c->caller, q->product)) {
+        wf_call_refuse(c, WEFT_E_PERMISSION, "%s may not publish %s; weftd.yaml's local: decides",
+            c->caller->label, q->product);
+    } else if (!p) {
+        wf_call_refuse(c, WEFT_E_NOT_FOUND,
+            "this node has no product %s; see: weft products, weft product apply", q->product);
+    } else if (!wf_home_has_stream(p)) {
+        wf_call_refuse(
+            c, WEFT_E_UNSUPPORTED, "%s is an api: it is served, not published", q->product);
+    } else if (q->publisher.len != WF_PUBLISHER_LEN) {
+        wf_call_refuse(c, WEFT_E_MISSING_FIELD, "a publisher's id has %u bytes", WF_PUBLISHER_LEN);
+    } else if (q->records.len == 0) {
+        answer_open(n, c, p);
+    } else {
+        take(n, c, p);
+    }
+}

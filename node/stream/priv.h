@@ -1,0 +1,355 @@
+// SPDX-License-Identifier: Apache-2.0
+// The inside of the stream room: what its files share. Not for other rooms (room.h is). Loop thread only, but for the two places
+// where other threads hand something over: the box of acknowledgements and the sender's queue.
+// Invariant: durable <= ahead everywhere; what readers see (frames, ranges, heartbeats, taps) is durable.
+#ifndef WF_NODE_STREAM_PRIV_H
+#define WF_NODE_STREAM_PRIV_H
+
+#include <pthread.h>
+
+#include "node/conf.h"
+#include "node/log/log.h"
+#include "node/log/meta.h"
+#include "node/stream/room.h"
+#include "proto/schema/schema.h"
+#include "proto/stream/chain.h"
+#include "proto/stream/frame.h"
+#include "proto/stream/heartbeat.h"
+#include "sdk/loop/loop.h"
+#include "sdk/net/net.h"
+
+#define WF_SERVED_MAX       (900u * WF_KIB) // of one reply: a larger entry could never be repaired
+#define WF_BATCH_TARGET     (64u * WF_KIB)  // raw bytes at which a batch leaves
+#define WF_BATCH_LOADED     (256u * WF_KIB) // under load
+#define WF_BATCH_LOAD       64u             // batches not acknowledged yet: that is load
+#define WF_PENDING_MAX      (64u * WF_MIB)  // bytes handed to the log and not acknowledged
+#define WF_PUBLISHERS_MAX   1024u           // marks of one product; the oldest goes
+#define WF_OLD_LOGS_MAX     256u
+#define WF_LEASES_MAX       4096u // of this node
+#define WF_LEASES_PER_KEY   256u
+#define WF_LEASE_ID_LEN     16u
+#define WF_LEASE_BUCKETS    1024u
+#define WF_PULLS_MAX        2048u
+#define WF_AHEAD_BATCHES    128u // live before the fastest reader
+#define WF_AHEAD_BYTES      (16u * WF_MIB)
+#define WF_EPOCH_OVERLAP_MS 30000
+#define WF_BEAT_MS          1000
+#define WF_BEAT_MAX_MS      30000
+#define WF_TAPS_MAX         8u
+#define WF_ADVERT_EVERY_MS  600000
+#define WF_ADVERT_LIFE_MS   3600000
+#define WF_TOMBSTONE_MS     (7ll * 86400000) // a removed product is told to be so
+#define WF_CHECKPOINT_MS    60000
+#define WF_NONE             UINT64_MAX
+
+// ---- state -----------------------------------------------------------------------------------------------------------
+
+// One origin's chain at this home.
+struct wf_origin {
+    struct wf_sign_pub key;
+    struct wf_chain durable,
+        ahead;       // acknowledged by the log; with what it has not acknowledged yet
+    int64_t last_ms; // append time of its last batch
+    uint64_t snapshot,
+        opened; // offsets of the last complete snapshot and of one that has begun, or WF_NONE
+    bool seen;  // since this start
+};
+
+struct wf_publisher {
+    uint8_t id[WF_PUBLISHER_LEN];
+    uint64_t durable, ahead; // next sequence wanted
+    int64_t used_ms;
+    bool strict; // it asked for its mark: from there on nothing may be left out
+};
+
+struct wf_old_log {
+    struct wf_incarnation id;
+    uint64_t end; // where it ended for good
+};
+
+struct wf_waiter {
+    wf_stream_done_fn done;
+    void *arg;
+    struct wf_waiter *next;
+};
+
+// An entry between append and acknowledgement.
+struct wf_pending {
+    struct wf_pending *next;       // of the product, in order
+    struct wf_pending *next_acked; // in the box
+    struct wf_home_product *product;
+    struct wf_buf packed;          // the Entry
+    struct wf_entry entry;         // views into packed
+    struct wf_hash hash;           // of the entry
+    struct wf_batch_header header; // not of a reset
+    struct wf_buf raw;             // Records payload, for taps and inventories
+    struct wf_waiter *waiters;
+    enum weft_err err;
+    bool acked;
+};
+
+struct wf_epoch {
+    uint64_t number; // 0 = none
+    struct wf_secret key;
+    struct wf_hash commitment;
+    int64_t from_ms, from_unix_ms;
+};
+
+// What was sent live and no reader has confirmed yet.
+struct wf_sent {
+    uint64_t end;
+    size_t bytes;
+};
+
+struct wf_pull {
+    struct wf_call *call;
+    struct wf_home_product *product;
+    uint8_t lease_id[WF_LEASE_ID_LEN];
+    int64_t due_ms;
+    uint64_t from; // where it goes on
+    struct wf_incarnation after;
+    struct wf_pull *next;
+};
+
+struct wf_lease {
+    uint8_t id[WF_LEASE_ID_LEN];
+    struct wf_home_product *product;
+    struct wf_sign_pub holder;
+    bool local;
+    uint32_t uid;
+    enum wf_verb verb;
+    int64_t expires_unix_ms;
+    struct wf_buf token; // exact bytes, to judge again; empty for a local one
+    struct wf_hash token_id;
+    bool gated;
+    struct wf_net_addr addr; // admitted at the gate
+    uint64_t position;       // next offset wanted of the current log
+    bool positioned;
+    struct wf_lease *next, *next_in_bucket;
+};
+
+struct wf_home_product {
+    struct wf_stream_room *room;
+    struct wf_home_product *next;
+    struct wf_collect *collect; // in force; its product is the descriptor
+    struct wf_schema *schema;
+    struct wf_buf schema_set; // exact bytes
+    const struct wf_schema_message *message;
+    struct wf_earlier *earlier; // compiled on demand
+    bool removed;
+    int64_t removed_ms; // unix: its tombstone is told for a while
+    uint64_t term;      // of the home document; 0 = none yet
+    int64_t advert_due_ms;
+
+    // the log
+    struct wf_incarnation log_id; // this start's; none until the reset is acknowledged
+    struct wf_incarnation own;    // incarnation of our own chain
+    bool beginning;               // the reset is on its way
+    bool failing;                 // an append failed: nothing new until all before it are settled
+    bool damaged;                 // recovery met damage: chains may have lost their end
+    uint64_t head, tail;          // durable; with what is pending
+    struct wf_hash head_hash, tail_hash;
+    struct wf_incarnation last_log; // before this start: of the last entry
+    int64_t last_append_ms;
+    struct wf_pending *pending, **pending_end;
+    size_t pending_count;
+    struct wf_pending *ready, **ready_end; // acknowledged, not yet told
+
+    struct wf_origin *origins; // sorted by key
+    size_t origin_count, origin_cap;
+    struct wf_publisher *publishers;
+    size_t publisher_count;
+    struct wf_old_log *logs; // oldest first
+    size_t log_count;
+    bool dirty; // since the last checkpoint
+    int64_t checkpoint_ms;
+
+    // a batch in the making, of records without a publisher
+    struct wf_records open;
+    struct wf_waiter *open_waiters;
+    struct wf_timer linger;
+
+    // the stream
+    struct wf_epoch epoch, next_epoch;
+    uint64_t last_epoch; // highest number used
+    struct wf_frame_sealer sealer;
+    struct wf_net_pub *pub;
+    uint16_t port;
+    uint64_t lease_count, live_count; // all; with keys
+    struct wf_sent sent[WF_AHEAD_BATCHES];
+    size_t sent_first, sent_count, sent_bytes;
+    int64_t beat_due_ms, beat_every_ms, beat_last_ms;
+    struct wf_buf beat; // the signed heartbeat of `beat_made_ms`
+    int64_t beat_made_ms;
+    bool beat_stale;
+
+    struct {
+        uint64_t records, batches, bytes, refused, frames, frame_bytes, paused, pulls, served;
+    } count;
+};
+
+struct wf_tap {
+    wf_stream_tap_fn fn;
+    void *arg;
+};
+
+struct wf_sender;
+struct wf_box;
+struct wf_replay;
+
+struct wf_stream_room {
+    struct wf_node *node;
+    struct wf_vfs vfs;
+    struct wf_secret storage_key;
+    struct wf_log_worker *worker;
+    char *meta_dir, *product_dir;
+    struct wf_incarnation log_id; // of this start
+    uint64_t last_counter;        // highest incarnation counter used
+    struct wf_box *box;
+    struct wf_sender *sender;
+    struct wf_net_gate *gate;
+    struct wf_home_product *products;
+    struct wf_lease *leases, *lease_buckets[WF_LEASE_BUCKETS];
+    size_t lease_count;
+    struct wf_pull *pulls;
+    size_t pull_count;
+    struct wf_replay *replays;
+    struct wf_tap taps[WF_TAPS_MAX];
+    size_t tap_count;
+    size_t pending_bytes;
+    struct wf_hash chain_kept; // certificate whose chain is among the documents
+    struct wf_timer beat;
+    struct wf_buf scratch, packed; // of reading; of building
+    int64_t retain_due_ms;
+    bool closed;
+};
+
+// ---- product.c ---------------------------------------------------------------------------------------------------------
+
+WF_MUST_USE enum weft_err wf_home_new(
+    struct wf_stream_room *r, const struct wf_hash *id, struct wf_home_product **ret);
+void wf_home_free(struct wf_home_product *p);
+// Takes both. The schema is compiled already.
+void wf_home_take(struct wf_home_product *p, struct wf_collect *c, struct wf_schema *schema);
+WF_MUST_USE enum weft_err wf_home_save(struct wf_home_product *p, struct wf_diag *diag);
+// Takes it away from readers and the registry; what is in the log stays. wf_home_save brings it back.
+WF_MUST_USE enum weft_err wf_home_remove(struct wf_home_product *p, struct wf_diag *diag);
+// In force, new or changed: its log begins, its advert goes out.
+void wf_home_started(struct wf_home_product *p);
+// Every product kept on disk; damaged ones raise an alarm and are left out.
+WF_MUST_USE enum weft_err wf_home_load_all(struct wf_stream_room *r, struct wf_diag *diag);
+// The message of a schema hash that this product has or had; NULL.
+const struct wf_schema_message *wf_home_message_of(
+    struct wf_home_product *p, const struct wf_hash *schema_hash);
+bool wf_home_has_stream(const struct wf_home_product *p);
+
+// ---- origin.c: marks -----------------------------------------------------------------------------------------------------
+
+struct wf_origin *wf_origin_find(const struct wf_home_product *p, const struct wf_sign_pub *key);
+// Finds or adds. FULL beyond WF_MAX_CURSOR_MARKS, NOMEM.
+WF_MUST_USE enum weft_err wf_origin_need(
+    struct wf_home_product *p, const struct wf_sign_pub *key, struct wf_origin **ret);
+struct wf_publisher *wf_publisher_find(
+    const struct wf_home_product *p, const uint8_t id[WF_PUBLISHER_LEN]);
+WF_MUST_USE enum weft_err wf_publisher_need(struct wf_home_product *p,
+    const uint8_t id[WF_PUBLISHER_LEN], int64_t now_ms, struct wf_publisher **ret);
+// Takes in what an entry says, once it is durable.
+WF_MUST_USE enum weft_err wf_marks_entry(struct wf_home_product *p, const struct wf_entry *e,
+    const struct wf_batch_header *h, struct wf_bytes raw);
+void wf_marks_roll_back(struct wf_home_product *p);
+WF_MUST_USE enum weft_err wf_logs_add(
+    struct wf_home_product *p, const struct wf_incarnation *id, uint64_t end);
+const struct wf_old_log *wf_logs_find(
+    const struct wf_home_product *p, const struct wf_incarnation *id);
+// The lowest offset that retention must keep: the oldest of the origins' latest snapshots; WF_NONE.
+uint64_t wf_marks_pin(const struct wf_home_product *p, int64_t now_unix_ms);
+
+// ---- recover.c -----------------------------------------------------------------------------------------------------------
+
+// Brings head, hash and marks back from checkpoint and log.
+WF_MUST_USE enum weft_err wf_home_recover(struct wf_home_product *p, struct wf_diag *diag);
+WF_MUST_USE enum weft_err wf_home_checkpoint(struct wf_home_product *p);
+// A fresh incarnation, durable before it is used.
+WF_MUST_USE enum weft_err wf_stream_incarnation(
+    struct wf_stream_room *r, struct wf_incarnation *ret);
+
+// ---- append.c ------------------------------------------------------------------------------------------------------------
+
+struct wf_to_append {
+    const struct wf_batch_header *header;
+    struct wf_bytes envelope, stored;
+    struct wf_buf *raw; // taken on success; may be NULL
+    bool late;
+    struct wf_waiter *waiters; // taken on success
+};
+WF_MUST_USE enum weft_err wf_append_batch(struct wf_home_product *p, struct wf_to_append *a);
+// The reset that begins this start's log; again at each tick until it stands.
+WF_MUST_USE enum weft_err wf_append_reset(struct wf_home_product *p);
+WF_MUST_USE enum weft_err wf_box_new(struct wf_stream_room *r, struct wf_box **ret);
+void wf_box_close(struct wf_box *box);
+void wf_box_open(struct wf_box *box); // works through what is in it
+void wf_box_on_acks(void *arg, const struct wf_log_ack *acks, size_t count); // on the log's thread
+WF_MUST_USE enum weft_err wf_waiter_new(wf_stream_done_fn done, void *arg, struct wf_waiter **ret);
+void wf_waiters_tell(struct wf_node *n, struct wf_waiter *w, enum weft_err err);
+// Waits with the newest entry that is not acknowledged yet; told at once when there is none.
+WF_MUST_USE enum weft_err wf_append_wait(
+    struct wf_home_product *p, wf_stream_done_fn done, void *arg);
+
+// ---- intake.c, accept.c --------------------------------------------------------------------------------------------------
+
+void wf_intake_flush(struct wf_home_product *p); // seals what lingers
+// Every record fits the message and the product's kind. RECORD with "record 3: used_bytes: reason".
+WF_MUST_USE enum weft_err wf_intake_check(const struct wf_home_product *p,
+    const struct wf_schema_message *m, struct wf_bytes raw, int64_t base_us, uint32_t count,
+    struct wf_diag *diag);
+
+// ---- epoch.c -------------------------------------------------------------------------------------------------------------
+
+WF_MUST_USE enum weft_err wf_epoch_need(struct wf_home_product *p); // one is in force
+void wf_epoch_end(struct wf_home_product *p);
+WF_MUST_USE enum weft_err wf_epoch_rotate(struct wf_home_product *p, bool forced);
+void wf_epoch_tick(struct wf_home_product *p, int64_t now_ms);
+
+// ---- heartbeat.c ---------------------------------------------------------------------------------------------------------
+
+// A signed heartbeat no older than a second, view until the next call.
+WF_MUST_USE enum weft_err wf_beat_signed(struct wf_home_product *p, struct wf_bytes *ret);
+void wf_beat_soon(struct wf_home_product *p); // data flowed or a lease began
+void wf_beat_timer(struct wf_timer *t);
+void wf_beat_now(struct wf_home_product *p);
+
+// ---- publish.c, sender.c -------------------------------------------------------------------------------------------------
+
+WF_MUST_USE enum weft_err wf_publish_open(struct wf_home_product *p, struct wf_diag *diag);
+void wf_publish_close(struct wf_home_product *p);
+void wf_publish_entries(struct wf_home_product *p, struct wf_pending *first);
+void wf_publish_beat(struct wf_home_product *p, struct wf_bytes beat);
+void wf_publish_position(struct wf_home_product *p, uint64_t offset); // the fastest is here
+WF_MUST_USE enum weft_err wf_sender_new(struct wf_sender **ret);
+void wf_sender_free(struct wf_sender *s); // waits for what is queued
+// False when the queue is full: the frame is dropped, readers repair. msg is taken in any case.
+bool wf_sender_send(struct wf_sender *s, struct wf_net_pub *pub, struct wf_net_msg *msg);
+void wf_sender_close(struct wf_sender *s, struct wf_net_pub *pub); // after what was sent before
+
+// ---- lease.c -------------------------------------------------------------------------------------------------------------
+
+struct wf_lease *wf_lease_find(struct wf_stream_room *r, struct wf_bytes id);
+// Finds the caller's live lease, or answers the call.
+struct wf_lease *wf_lease_of_call(
+    struct wf_stream_room *r, struct wf_call *c, ProtobufCBinaryData id);
+void wf_lease_end(struct wf_stream_room *r, struct wf_lease *l);
+void wf_leases_tick(struct wf_stream_room *r);
+void wf_leases_recheck(struct wf_stream_room *r, struct wf_home_product *p); // NULL = all
+void wf_leases_end_of(struct wf_stream_room *r, struct wf_home_product *p);
+
+// ---- range.c, tap.c, apply.c, advert.c, local.c, status.c ----------------------------------------------------------------
+
+void wf_pulls_wake(struct wf_home_product *p);
+void wf_pulls_tick(struct wf_stream_room *r);
+void wf_pulls_end(struct wf_stream_room *r, struct wf_home_product *p); // NULL = all
+void wf_taps_tell(struct wf_home_product *p, const struct wf_pending *e);
+void wf_replays_end(struct wf_stream_room *r);
+void wf_advert_tick(struct wf_home_product *p, int64_t now_ms);
+WF_MUST_USE enum weft_err wf_stream_metrics(const struct wf_node *n, struct wf_buf *out);
+
+#endif

@@ -1,0 +1,373 @@
+// SPDX-License-Identifier: Apache-2.0
+// Entries by request: a range (repair of a gap) or a pull (a reader that is behind, or cannot hear the stream). Read from the log in slices
+// of one reply on the loop thread. What is missing is told as a loss with its exact range and reason, never left out.
+#include <stdlib.h>
+
+#include "node/stream/priv.h"
+
+#define ENTRIES_MAX 4096u
+#define LOSSES_MAX  256u
+
+struct slice {
+    struct wf_home_product *p;
+    struct wf_arena *arena;
+    struct wf_incarnation after; // resets up to this log are known to the reader
+    uint64_t from, to, next;
+    size_t bytes, max_bytes;
+    enum weft_err err;
+    bool done; // `to` or the head was met
+    size_t entry_count, loss_count;
+    ProtobufCBinaryData *entries;
+    Weft__V1__Loss **losses;
+};
+
+static enum weft_err add_loss(struct slice *s, uint64_t from, uint64_t to, enum weft_err code)
+{
+    Weft__V1__Loss *last = s->loss_count ? s->losses[s->loss_count - 1] : NULL;
+
+    if (last && last->to == from && last->code == (uint32_t)code) {
+        last->to = to;
+        return WEFT_OK;
+    }
+    if (s->loss_count == LOSSES_MAX)
+        return WEFT_E_FULL;
+    Weft__V1__Loss *l = wf_arena_alloc(s->arena, sizeof *l);
+    if (!l)
+        return WEFT_E_NOMEM;
+    weft__v1__loss__init(l);
+    l->from = from;
+    l->to = to;
+    l->code = (uint32_t)code;
+    s->losses[s->loss_count++] = l;
+    return WEFT_OK;
+}
+
+static enum weft_err add_entry(struct slice *s, const struct wf_log_view *v)
+{
+    struct wf_bytes copy;
+
+    if (v->first == v->end) {
+        struct wf_entry e;
+        enum weft_err err = wf_entry_parse(v->body, &e);
+        if (err || wf_incarnation_cmp(&e.log_id, &s->after) <= 0)
+            return WEFT_OK; // a reset that the reader's position lies behind
+        s->after = e.log_id;
+    }
+    if (s->entry_count == ENTRIES_MAX || (s->entry_count && s->bytes + v->body.len > s->max_bytes))
+        return WEFT_E_FULL;
+    enum weft_err err = wf_arena_dup(s->arena, v->body, &copy);
+    if (err)
+        return err;
+    s->entries[s->entry_count++] = wf_pb_bin(copy);
+    s->bytes += copy.len;
+    return WEFT_OK;
+}
+
+static bool on_view(void *arg, const struct wf_log_view *v)
+{
+    struct slice *s = arg;
+    uint64_t first = v->first > s->from ? v->first : s->from;
+    // Entries that the log has, and whose acknowledgement this thread has not seen yet, wait for it.
+    bool beyond = (s->to && v->first >= s->to) || v->first > s->p->head || v->end > s->p->head;
+
+    if (beyond) {
+        s->done = true;
+        return false;
+    }
+    s->err = v->status ? add_loss(s, first, v->end, v->status) : add_entry(s, v);
+    if (s->err)
+        return false;
+    s->next = v->end;
+    return true;
+}
+
+// Fills the slice. FULL is no error: `next` says where to go on.
+static enum weft_err read_slice(struct slice *s)
+{
+    struct wf_stream_room *r = s->p->room;
+    uint64_t next = 0;
+
+    s->entries = wf_arena_calloc(s->arena, ENTRIES_MAX, sizeof *s->entries);
+    s->losses = wf_arena_calloc(s->arena, LOSSES_MAX, sizeof *s->losses);
+    if (!s->entries || !s->losses)
+        return WEFT_E_NOMEM;
+    s->next = s->from;
+    while (s->next < s->p->head || s->entry_count == 0) {
+        uint64_t at = s->next;
+        struct wf_log_reader reader = { .product = s->p->collect->product.id,
+            .from = at,
+            .max_bytes = s->max_bytes,
+            .visit = on_view,
+            .arg = s,
+            .scratch = &r->scratch };
+        enum weft_err err = wf_log_read(r->node->log, &reader, &next);
+        if (err)
+            return err;
+        if (s->err)
+            return s->err == WEFT_E_FULL ? WEFT_OK : s->err;
+        if (s->next == at || s->done)
+            break; // nothing more up to `to` or the head
+    }
+    return WEFT_OK;
+}
+
+// ---- where to begin --------------------------------------------------------------------------------------------------
+
+static enum weft_err place(struct slice *s, const Weft__V1__RangeRequest *q)
+{
+    struct wf_stream_room *r = s->p->room;
+    uint64_t floor = wf_home_floor(s->p);
+    enum weft_err err = WEFT_OK;
+
+    s->from = q->from;
+    switch (q->start) {
+    case WEFT__V1__RANGE_REQUEST__START__START_OFFSET:
+        break;
+    case WEFT__V1__RANGE_REQUEST__START__START_EARLIEST:
+        s->from = floor;
+        break;
+    case WEFT__V1__RANGE_REQUEST__START__START_LATEST:
+        s->from = s->p->head;
+        s->after = s->p->log_id;
+        break;
+    case WEFT__V1__RANGE_REQUEST__START__START_TIME:
+        err = wf_log_find_time(
+            r->node->log, &s->p->collect->product.id, q->time_ms, &r->scratch, &s->from);
+        if (!err && s->from > s->p->head)
+            s->from = s->p->head;
+        break;
+    default:
+        err = WEFT_E_RANGE;
+        break;
+    }
+    return err;
+}
+
+// A position in an older log that lies beyond its end: the reader saw what was lost and goes back to where the next log began.
+static enum weft_err place_in_log(struct slice *s, const Weft__V1__Incarnation *log)
+{
+    struct wf_incarnation id = { log ? log->counter : 0, log ? log->random : 0 };
+    const struct wf_old_log *old = NULL;
+
+    if (wf_incarnation_is_none(&id))
+        return s->from > s->p->head ? WEFT_E_RANGE : WEFT_OK;
+    s->after = id;
+    if (wf_incarnation_eq(&id, &s->p->log_id))
+        return s->from > s->p->head ? WEFT_E_RANGE : WEFT_OK;
+    old = wf_logs_find(s->p, &id);
+    if (!old)
+        return WEFT_E_LOG_ID;
+    if (s->from > old->end)
+        s->from = old->end;
+    return WEFT_OK;
+}
+
+static void limit(struct slice *s, const Weft__V1__RangeRequest *q)
+{
+    s->to = q->to;
+    s->max_bytes = q->max_bytes && q->max_bytes < WF_SERVED_MAX ? q->max_bytes : WF_SERVED_MAX;
+}
+
+static enum weft_err slice_begin(struct slice *s, const Weft__V1__RangeRequest *q)
+{
+    enum weft_err err = place(s, q);
+
+    if (!err)
+        err = place_in_log(s, q->log_id);
+    limit(s, q);
+    return err;
+}
+
+// ---- answers ---------------------------------------------------------------------------------------------------------
+
+static void answer(struct wf_call *c, struct slice *s)
+{
+    Weft__V1__Reply reply = WEFT__V1__REPLY__INIT;
+    Weft__V1__RangeReply out = WEFT__V1__RANGE_REPLY__INIT;
+    struct wf_bytes beat;
+
+    out.entries = s->entries;
+    out.n_entries = s->entry_count;
+    out.losses = s->losses;
+    out.n_losses = s->loss_count;
+    out.next = s->next;
+    if (!wf_beat_signed(s->p, &beat))
+        out.heartbeat = wf_pb_bin(beat);
+    s->p->count.pulls++;
+    s->p->count.served += s->entry_count;
+    reply.kind_case = WEFT__V1__REPLY__KIND_RANGE;
+    reply.range = &out;
+    wf_call_reply(c, &reply);
+}
+
+static void refuse(struct wf_call *c, enum weft_err err)
+{
+    wf_call_refuse(c, err, "%s",
+        err == WEFT_E_LOG_ID  ? "the position names a log this node never had; begin anew by offset"
+        : err == WEFT_E_RANGE ? "the position lies beyond the head"
+                              : weft_err_text(err));
+}
+
+void wf_range_handle(struct wf_node *n, struct wf_call *c)
+{
+    const Weft__V1__RangeRequest *q = c->request->range;
+    struct wf_lease *l = wf_lease_of_call(n->stream, c, q->lease_id);
+    struct slice s = { .arena = c->arena };
+
+    if (!l)
+        return;
+    s.p = l->product;
+    enum weft_err err = slice_begin(&s, q);
+    if (!err)
+        err = read_slice(&s);
+    if (err)
+        refuse(c, err);
+    else
+        answer(c, &s);
+}
+
+// ---- pull ------------------------------------------------------------------------------------------------------------
+
+static void on_gone(struct wf_call *c, void *arg)
+{
+    struct wf_pull *gone = arg;
+    struct wf_stream_room *r = gone->product->room;
+
+    (void)c;
+    for (struct wf_pull **at = &r->pulls; *at; at = &(*at)->next)
+        if (*at == gone) {
+            *at = gone->next;
+            r->pull_count--;
+            free(gone);
+            return;
+        }
+}
+
+// Where a pull goes on after its wait: a start by name or time was resolved when it came.
+struct begin {
+    uint64_t from;
+    struct wf_incarnation after;
+};
+
+// True: parked. False: answer now.
+static bool park(
+    struct wf_stream_room *r, struct wf_call *c, struct wf_lease *l, const struct begin *b)
+{
+    struct wf_pull *w = r->pull_count < WF_PULLS_MAX ? calloc(1, sizeof *w) : NULL;
+    int64_t now = wf_node_now_ms(r->node), wait_ms = c->request->pull->wait_ms;
+
+    if (!w)
+        return false;
+    *w = (struct wf_pull){ .call = c, .product = l->product, .from = b->from, .after = b->after };
+    memcpy(w->lease_id, l->id, WF_LEASE_ID_LEN);
+    w->due_ms = now + (wait_ms < WF_LONG_POLL_MS ? wait_ms : WF_LONG_POLL_MS);
+    if (w->due_ms > c->deadline_ms)
+        w->due_ms = c->deadline_ms;
+    if (wf_call_park(c, on_gone, w)) {
+        free(w);
+        return false;
+    }
+    w->next = r->pulls;
+    r->pulls = w;
+    r->pull_count++;
+    return true;
+}
+
+// What there is from b on. last: it has waited long enough, so even nothing is an answer. True when the call was answered.
+static bool try_pull(struct wf_call *c, struct wf_home_product *p, const struct begin *b, bool last)
+{
+    struct slice s = { .arena = c->arena, .p = p, .from = b->from, .after = b->after };
+
+    limit(&s, c->request->pull->range);
+    enum weft_err err = read_slice(&s);
+    if (!err && !s.entry_count && !s.loss_count && !last)
+        return false;
+    if (err)
+        refuse(c, err);
+    else
+        answer(c, &s);
+    return true;
+}
+
+void wf_pull_handle(struct wf_node *n, struct wf_call *c)
+{
+    const Weft__V1__PullRequest *q = c->request->pull;
+    static const ProtobufCBinaryData none;
+    struct wf_lease *l = wf_lease_of_call(n->stream, c, q->range ? q->range->lease_id : none);
+    struct slice s = { .arena = c->arena };
+    bool waits = q->wait_ms > 0 && !n->draining;
+
+    if (!l)
+        return;
+    s.p = l->product;
+    enum weft_err err = slice_begin(&s, q->range);
+    if (err) {
+        refuse(c, err);
+        return;
+    }
+    if (wf_incarnation_eq(&s.after, &s.p->log_id))
+        wf_publish_position(s.p, s.from); // it has what lies before
+    struct begin b = { s.from, s.after };
+    if (!try_pull(c, s.p, &b, !waits) && !park(n->stream, c, l, &b))
+        (void)try_pull(c, s.p, &b, true);
+}
+
+static struct wf_pull *unpark(struct wf_stream_room *r, struct wf_pull **at)
+{
+    struct wf_pull *w = *at;
+
+    *at = w->next;
+    r->pull_count--;
+    w->call->on_gone = NULL;
+    return w;
+}
+
+static void finish(struct wf_stream_room *r, struct wf_pull *w)
+{
+    struct wf_lease *l = wf_lease_find(r, wf_bytes(w->lease_id, WF_LEASE_ID_LEN));
+    struct wf_call *c = w->call;
+    struct begin b = { w->from, w->after };
+
+    free(w);
+    if (l)
+        (void)try_pull(c, l->product, &b, true);
+    else
+        wf_call_refuse(c, WEFT_E_LEASE, "the lease has ended; ask for a new one");
+}
+
+static void finish_those(struct wf_stream_room *r, const struct wf_home_product *p, int64_t due_ms)
+{
+    struct wf_pull *ready = NULL, **at = &r->pulls;
+
+    while (*at) {
+        if ((p && (*at)->product == p) || (*at)->due_ms <= due_ms ||
+            !wf_lease_find(r, wf_bytes((*at)->lease_id, WF_LEASE_ID_LEN))) {
+            struct wf_pull *w = unpark(r, at);
+            w->next = ready;
+            ready = w;
+        } else {
+            at = &(*at)->next;
+        }
+    }
+    while (ready) {
+        struct wf_pull *next = ready->next;
+        finish(r, ready);
+        ready = next;
+    }
+}
+
+void wf_pulls_wake(struct wf_home_product *p)
+{
+    if (p->room->pulls)
+        finish_those(p->room, p, INT64_MIN);
+}
+
+void wf_pulls_tick(struct wf_stream_room *r)
+{
+    finish_those(r, NULL, wf_node_now_ms(r->node));
+}
+
+void wf_pulls_end(struct wf_stream_room *r, struct wf_home_product *p)
+{
+    finish_those(r, p, p ? INT64_MIN : INT64_MAX);
+}

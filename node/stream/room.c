@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: Apache-2.0
+// The stream room's life: the log and its storage key, products kept on disk, one timer a second. Opening is blocking and quiet; traffic
+// begins with start. Closing settles everything that was handed to the log before memory goes.
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "node/call.h"
+#include "node/log/log.h"
+#include "node/stream/priv.h"
+#include "sdk/conf/file.h"
+#include "sdk/disk.h"
+
+#define RETAIN_MS 30000
+
+// ---- opening ---------------------------------------------------------------------------------------------------------
+
+// data/identity/storage.key: 32 random bytes made at the first start. Without it what is sealed at rest stays sealed.
+static enum weft_err load_storage_key(struct wf_stream_room *r, struct wf_diag *diag)
+{
+    struct wf_buf file = { 0 };
+    struct wf_secret fresh = { 0 };
+    char *path = NULL, *dir = NULL;
+    enum weft_err err = wf_disk_join(r->node->conf->data, "identity", &dir);
+
+    if (!err)
+        err = wf_disk_join(dir, "storage.key", &path);
+    if (!err)
+        err = wf_file_read(path, WF_KEY_LEN, WF_FILE_SECRET, &file, diag);
+    if (err == WEFT_E_NOT_FOUND) {
+        err = wf_secret_random(WF_KEY_LEN, &fresh);
+        if (!err)
+            err = wf_disk_create(path, wf_secret_view(&fresh), diag);
+        if (!err) {
+            r->storage_key = fresh;
+            fresh = (struct wf_secret){ 0 };
+        }
+    } else if (!err && file.len != WF_KEY_LEN) {
+        wf_diag_set(diag, 0, 0, "%s: a storage key has %u bytes", path, WF_KEY_LEN);
+        err = WEFT_E_KEY;
+    } else if (!err) {
+        err = wf_secret_copy(wf_buf_view(&file), &r->storage_key);
+    }
+    wf_wipe(file.ptr, file.len);
+    wf_buf_fini(&file);
+    wf_secret_fini(&fresh);
+    free(path);
+    free(dir);
+    return err;
+}
+
+static enum weft_err make_dir(
+    struct wf_stream_room *r, const char *name, char **ret, struct wf_diag *diag)
+{
+    enum weft_err err = wf_disk_join(r->node->conf->data, name, ret);
+
+    return err ? err : wf_disk_mkdir(*ret, diag);
+}
+
+// On the log's thread, or on ours while it opens: one line, no state.
+static void on_note(void *arg, const struct wf_log_note *note)
+{
+    char text[200];
+
+    (void)arg;
+    wf_log_note_text(note, text, sizeof text);
+    fprintf(stderr, "level=warn room=log msg=\"%s\"\n", text);
+}
+
+static enum weft_err open_log(struct wf_stream_room *r, struct wf_diag *diag)
+{
+    struct wf_node *n = r->node;
+    const struct wf_conf_class *class = wf_conf_class_of(n->conf, "default");
+    char *dir = NULL, *store = NULL;
+    struct wf_log_conf conf = { .class_name = "default",
+        .storage_key = &r->storage_key,
+        .done = wf_box_on_acks,
+        .done_arg = r->box,
+        .note = on_note,
+        .stop_free_permille = 10 * n->conf->min_free_percent };
+    enum weft_err err = make_dir(r, "log", &dir, diag);
+
+    if (!err)
+        err = wf_disk_join(dir, "default", &store);
+    if (class) {
+        conf.retain_ms = (int64_t) class->age_ms;
+        conf.retain_bytes = class->bytes;
+    }
+    if (conf.stop_free_permille == 0)
+        conf.stop_free_permille = 1; // 0 would mean the log's own default
+    wf_blake2b(WF_BYTES(n->keys.sign_pub.b), &conf.store_id);
+    if (!err)
+        err = wf_log_worker_new(&r->vfs, true, &r->worker);
+    if (!err) {
+        conf.dir = store;
+        err = wf_log_open(r->worker, &conf, wf_node_now_unix_ms(n), &n->log);
+        if (err)
+            wf_diag_set(diag, 0, 0, "%s: %s", store, weft_err_text(err));
+    }
+    free(store);
+    free(dir);
+    return err;
+}
+
+static enum weft_err load_counter(struct wf_stream_room *r, struct wf_diag *diag)
+{
+    struct wf_buf kept = { 0 };
+    enum weft_err err = wf_meta_get(&r->vfs, r->meta_dir, "incarnation", &kept);
+
+    // Lost or damaged: the clock alone is above every counter that was used before, give or take its tolerance.
+    if (!err && kept.len == 8)
+        r->last_counter = wf_load_be64(kept.ptr);
+    wf_buf_fini(&kept);
+    if (err == WEFT_E_NOMEM)
+        return err;
+    err = wf_stream_incarnation(r, &r->log_id);
+    if (err)
+        wf_diag_set(diag, 0, 0, "%s: %s", r->meta_dir, weft_err_text(err));
+    return err;
+}
+
+static enum weft_err stream_open(struct wf_node *n, struct wf_diag *diag)
+{
+    struct wf_stream_room *r = calloc(1, sizeof *r);
+
+    if (!r)
+        return WEFT_E_NOMEM;
+    n->stream = r;
+    r->node = n;
+    r->vfs = wf_vfs_posix;
+    r->beat.fire = wf_beat_timer;
+    enum weft_err err = load_storage_key(r, diag);
+    if (!err)
+        err = make_dir(r, "meta", &r->meta_dir, diag);
+    if (!err)
+        err = make_dir(r, "products", &r->product_dir, diag);
+    if (!err)
+        err = load_counter(r, diag);
+    if (!err)
+        err = wf_box_new(r, &r->box);
+    if (!err)
+        err = open_log(r, diag);
+    if (!err)
+        err = wf_home_load_all(r, diag);
+    return err;
+}
+
+// ---- running ---------------------------------------------------------------------------------------------------------
+
+static enum weft_err stream_start(struct wf_node *n, struct wf_diag *diag)
+{
+    struct wf_stream_room *r = n->stream;
+    enum weft_err err = wf_sender_new(&r->sender);
+
+    if (!err && n->conf->streams.gate)
+        err = wf_net_gate_new(&r->gate);
+    if (err)
+        wf_diag_set(diag, 0, 0, "streams: %s", weft_err_text(err));
+    for (struct wf_home_product *p = r->products; p && !err; p = p->next)
+        if (!p->removed)
+            wf_home_started(p);
+    return err;
+}
+
+static void begin_log(struct wf_home_product *p)
+{
+    char alarm[16 + WF_MAX_NAME], text[160];
+
+    if (p->removed || p->beginning || p->failing || !wf_incarnation_is_none(&p->log_id) ||
+        !wf_home_has_stream(p))
+        return;
+    enum weft_err err = wf_append_reset(p);
+    snprintf(alarm, sizeof alarm, "begin-%s", p->collect->product.name);
+    snprintf(text, sizeof text, "%s takes no records: its log could not be begun: %s",
+        p->collect->product.name, weft_err_text(err));
+    wf_alarm(p->room->node, alarm, err ? text : NULL);
+}
+
+void wf_home_started(struct wf_home_product *p)
+{
+    p->advert_due_ms = 0;
+    begin_log(p);
+    wf_advert_tick(p, wf_node_now_ms(p->room->node));
+}
+
+static void retain(struct wf_stream_room *r, int64_t now)
+{
+    struct wf_node *n = r->node;
+
+    if (now < r->retain_due_ms)
+        return;
+    r->retain_due_ms = now + RETAIN_MS;
+    // Pins first: what a snapshot needs must not go in between.
+    for (struct wf_home_product *p = r->products; p; p = p->next)
+        if (p->collect->product.kind == WF_PRODUCT_INVENTORY &&
+            wf_log_pin(n->log, &p->collect->product.id,
+                p->removed ? WF_NONE : wf_marks_pin(p, wf_node_now_unix_ms(n))) == WEFT_E_NOMEM)
+            return;
+    wf_log_retain(n->log, wf_node_now_unix_ms(n));
+}
+
+// One product a second at most: a checkpoint waits for the disk.
+static void checkpoint_one(struct wf_stream_room *r, int64_t now)
+{
+    for (struct wf_home_product *p = r->products; p; p = p->next)
+        if (p->dirty && now - p->checkpoint_ms >= WF_CHECKPOINT_MS) {
+            p->checkpoint_ms = now;
+            if (wf_home_checkpoint(p))
+                wf_say(r->node, WF_LOG_WARN, "stream", "a checkpoint could not be written",
+                    "product", p->collect->product.name, NULL);
+            return;
+        }
+}
+
+static void stream_tick(struct wf_node *n)
+{
+    struct wf_stream_room *r = n->stream;
+    int64_t now = wf_node_now_ms(n);
+
+    for (struct wf_home_product *p = r->products; p; p = p->next) {
+        begin_log(p);
+        wf_advert_tick(p, now);
+    }
+    wf_leases_tick(r);
+    wf_pulls_tick(r);
+    retain(r, now);
+    checkpoint_one(r, now);
+}
+
+static void stream_drain(struct wf_node *n)
+{
+    for (struct wf_home_product *p = n->stream->products; p; p = p->next)
+        wf_intake_flush(p);
+    wf_pulls_end(n->stream, NULL);
+}
+
+static bool stream_drained(const struct wf_node *n)
+{
+    for (const struct wf_home_product *p = n->stream->products; p; p = p->next)
+        if (p->pending || p->open.count)
+            return false;
+    return true;
+}
+
+// ---- closing ---------------------------------------------------------------------------------------------------------
+
+static void close_products(struct wf_stream_room *r)
+{
+    while (r->products) {
+        struct wf_home_product *p = r->products;
+        if (p->dirty && wf_home_checkpoint(p))
+            wf_say(r->node, WF_LOG_WARN, "stream", "a checkpoint could not be written", "product",
+                p->collect->product.name, NULL);
+        wf_waiters_tell(r->node, p->open_waiters, WEFT_E_CLOSED);
+        r->products = p->next;
+        wf_home_free(p);
+    }
+}
+
+static void stream_close(struct wf_node *n)
+{
+    struct wf_stream_room *r = n->stream;
+
+    if (!r)
+        return;
+    for (struct wf_home_product *p = r->products; p; p = p->next)
+        wf_intake_flush(p);
+    r->closed = true;
+    wf_replays_end(r);
+    wf_pulls_end(r, NULL);
+    wf_leases_end_of(r, NULL);
+    wf_log_close(n->log); // acknowledges all that was handed over
+    n->log = NULL;
+    wf_box_close(r->box);
+    wf_log_worker_free(r->worker);
+    for (struct wf_home_product *p = r->products; p; p = p->next)
+        wf_publish_close(p);
+    wf_sender_free(r->sender);
+    close_products(r);
+    wf_net_gate_free(r->gate);
+    wf_timer_cancel(n->loop, &r->beat);
+    wf_secret_fini(&r->storage_key);
+    wf_buf_fini(&r->scratch);
+    wf_buf_fini(&r->packed);
+    free(r->meta_dir);
+    free(r->product_dir);
+    free(r);
+    n->stream = NULL;
+}
+
+const struct wf_room wf_stream_room = {
+    .name = "stream",
+    .open = stream_open,
+    .start = stream_start,
+    .tick = stream_tick,
+    .drain = stream_drain,
+    .drained = stream_drained,
+    .close = stream_close,
+    .metrics = wf_stream_metrics,
+};
