@@ -159,7 +159,7 @@ static void on_digests(struct step *s, const struct wf_gossip_event *e)
             (e->is_news || !backed_off(s->g, &e->digests[i].domain)))
             want[count++] = e->digests[i];
     if (p && !e->is_news)
-        p->busy = count > 0;
+        p->busy = count > 0 || e->more;
     if (count == 0)
         return;
     struct wf_gossip_action get = {
@@ -240,6 +240,7 @@ static void learn_one(
     if (learned == WF_LEARNED_SAME)
         return;
     add_news(s->g, &a.about, e->peer);
+    s->g->next_round_ms = 0; // where this came from there may be more
     note_domain(s, &a.about.domain, e->peer, WEFT_OK);
     a.kind = WF_GOSSIP_LEARNED;
     a.proof = learned == WF_LEARNED_PROOF;

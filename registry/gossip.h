@@ -41,6 +41,7 @@ struct wf_gossip_event {
     const struct wf_digest *digests; // DIGESTS, OWN; DOCUMENTS: what GET asked for
     size_t digest_count;
     bool is_news;
+    bool more; // DIGESTS: a further page follows unless a GET came of this one
     const struct wf_bytes *documents; // DOCUMENTS: one for each digest asked, empty = not had
 };
 

@@ -21,7 +21,8 @@ const struct wf_revocations *wf_gossip_revocations(const struct wf_node *n, cons
 int64_t wf_gossip_heard_ms(
     const struct wf_node *n, const char *domain, const char *subject, bool *ret_gone);
 
-// A link to another node of the mesh by its advert (made when needed, kept). NOT_FOUND when no advert is known.
+// A link to another node of the mesh by its advert (made when needed, kept). NOT_FOUND when no advert is known. Use it at once and do
+// not keep it: a link that fails is replaced.
 struct wf_link;
 WF_MUST_USE enum weft_err wf_gossip_link(
     struct wf_node *n, const char *domain, const char *subject, struct wf_link **ret);

@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: Apache-2.0
+// Life of the room: the store, the catalog, this node's own advert, and what other rooms ask.
+#include "node/gossip/room.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "node/call.h"
+#include "node/conf.h"
+#include "node/gossip/priv.h"
+#include "sdk/conf/values.h"
+#include "sdk/disk.h"
+
+struct wf_catalog *wf_gossip_catalog(struct wf_node *n)
+{
+    return n->gossip->catalog;
+}
+
+const struct wf_revocations *wf_gossip_revocations(const struct wf_node *n, const char *domain)
+{
+    const struct wf_known *k =
+        n->gossip ? wf_catalog_find(n->gossip->catalog, WF_ENTRY_REVOCATIONS, domain, "") : NULL;
+
+    return k ? k->revocations : NULL;
+}
+
+// The key of a document just learned, by its id: the catalog read it, so nobody reads it twice.
+static const struct wf_known *newest(
+    struct wf_catalog *c, enum wf_entry_kind kind, struct wf_bytes raw)
+{
+    for (const struct wf_known *k = wf_catalog_next(c, NULL); k; k = wf_catalog_next(c, k))
+        if (k->kind == kind && wf_bytes_eq(k->raw, raw))
+            return k;
+    return NULL;
+}
+
+enum weft_err wf_gossip_advertise(struct wf_node *n, enum wf_entry_kind kind, struct wf_bytes raw)
+{
+    struct wf_gossip_room *g = n->gossip;
+    enum wf_learned learned = WF_LEARNED_SAME;
+    struct wf_digest d;
+
+    if (!n->charter)
+        return WEFT_E_STATE;
+    enum weft_err err =
+        wf_catalog_learn(g->catalog, kind, raw, n->charter, wf_node_now_unix_ms(n), &learned);
+    if (err || learned == WF_LEARNED_SAME)
+        return err;
+    if (learned == WF_LEARNED_PROOF) {
+        wf_alarm(n, "equivocation-own",
+            "this node signed two documents of one order (a restored backup, or two nodes with one "
+            "key?)");
+        return WEFT_E_EQUIVOCATION;
+    }
+    const struct wf_known *k = newest(g->catalog, kind, raw);
+    if (!k)
+        return WEFT_E_QUOTA; // it was the one to go
+    wf_digest_of(k, &d);
+    struct wf_gossip_event e = { .kind = WF_GOSSIP_OWN, .digests = &d, .digest_count = 1 };
+    wf_gossip_event(n, &e);
+    wf_gossip_learned(n, &d, false);
+    return WEFT_OK;
+}
+
+// ---- the own advert --------------------------------------------------------------------------------------------------
+
+static enum weft_err sign_advert(struct wf_node *n, struct wf_buf *out)
+{
+    struct wf_gossip_room *g = n->gossip;
+    struct wf_address at = n->conf->advertise.host[0] ? n->conf->advertise : n->conf->listen;
+    char text[WF_ADDRESS_TEXT];
+
+    if (at.port == 0 || !n->conf->advertise.host[0])
+        at.port = n->control->port;
+    const char *address = wf_address_text(&at, text);
+    int64_t now = wf_node_now_unix_ms(n);
+    const struct wf_known *before = wf_catalog_find(g->catalog, WF_ENTRY_NODE,
+        n->identity.cert.domain.s, n->identity.cert.subject.s);
+    if (before && before->sequence > g->advert_sequence)
+        g->advert_sequence = before->sequence;
+    g->advert_sequence =
+        (uint64_t)now > g->advert_sequence ? (uint64_t)now : g->advert_sequence + 1;
+    struct wf_node_fields f = { .mesh_id = n->mesh_id,
+        .domain = n->identity.cert.domain.s,
+        .subject = n->identity.cert.subject.s,
+        .sequence = g->advert_sequence,
+        .expires_ms = now + WF_GOSSIP_LIFE_MS,
+        .addresses = &address,
+        .address_count = 1,
+        .dh_key = n->keys.dh_pub,
+        .chain = wf_buf_view(&n->chain),
+        .charter_version = n->charter->version };
+    return wf_node_advert_sign(&f, &n->keys.sign, out);
+}
+
+// Peers verify the chain of whoever calls; readers of batches ask this node for the chain of their origin.
+static void announce_chain(struct wf_node *n)
+{
+    if (wf_hash_eq(&n->gossip->chain_id, &n->identity.cert.id))
+        return;
+    if (wf_documents_put(n, wf_buf_view(&n->chain), &n->identity.cert.id))
+        return; // said there; the next tick tries again
+    n->gossip->chain_id = n->identity.cert.id;
+    n->gossip->sign_at_ms = 0;
+    wf_gossip_peers_drop_links(n);
+}
+
+static void renew_advert(struct wf_node *n)
+{
+    struct wf_gossip_room *g = n->gossip;
+    int64_t now = wf_node_now_ms(n);
+    struct wf_buf raw = { 0 };
+
+    if (!n->charter || !n->has_certificate || (g->sign_at_ms && now < g->sign_at_ms))
+        return;
+    enum weft_err err = sign_advert(n, &raw);
+    if (!err)
+        err = wf_gossip_advertise(n, WF_ENTRY_NODE, wf_buf_view(&raw));
+    if (err) {
+        wf_say(n, WF_LOG_ERROR, "gossip", "this node's advert was refused", "why",
+            weft_err_text(err), NULL);
+        wf_buf_fini(&raw);
+        g->sign_at_ms = now + 10000;
+        return;
+    }
+    wf_buf_fini(&g->advert);
+    g->advert = raw;
+    g->sign_at_ms = now + WF_GOSSIP_SIGN_MS;
+}
+
+// ---- life ------------------------------------------------------------------------------------------------------------
+
+enum weft_err wf_gossip_load(struct wf_node *n, struct wf_diag *diag)
+{
+    struct wf_gossip_room *g = n->gossip;
+    struct wf_catalog *catalog = NULL;
+    struct wf_gossip *machine = NULL;
+    struct wf_quota quota = { 0 };
+    size_t dropped = 0;
+    uint64_t seed;
+    char count[24];
+    enum weft_err err = wf_catalog_new(
+        g->store, quota, n->charter, wf_node_now_unix_ms(n), &dropped, &catalog);
+
+    wf_random(&seed, sizeof seed);
+    if (!err)
+        err = wf_gossip_new(catalog, seed, &machine);
+    if (err) {
+        wf_diag_set(diag, 0, 0, "%s/registry.db: %s", n->conf->data, weft_err_text(err));
+        wf_catalog_free(catalog);
+        return err;
+    }
+    for (size_t i = 0; i < g->peer_count; i++)
+        g->peers[i]->is_active = false;
+    wf_gossip_free(g->machine);
+    wf_catalog_free(g->catalog);
+    g->machine = machine;
+    g->catalog = catalog;
+    g->has_charter = n->charter != NULL;
+    g->charter_version = n->charter ? n->charter->version : 0;
+    if (dropped) {
+        snprintf(count, sizeof count, "%zu", dropped);
+        wf_say(n, WF_LOG_INFO, "gossip", "stored entries that no longer hold were dropped", "count",
+            count, NULL);
+    }
+    return WEFT_OK;
+}
+
+static void turn(struct wf_node *n)
+{
+    struct wf_gossip_event tick = { .kind = WF_GOSSIP_TICK };
+
+    if (n->gossip->peers_changed)
+        wf_gossip_peers_refresh(n);
+    wf_gossip_event(n, &tick);
+}
+
+static void on_soon(struct wf_timer *t)
+{
+    struct wf_gossip_room *g =
+        (struct wf_gossip_room *)(void *)((char *)t - offsetof(struct wf_gossip_room, soon));
+
+    turn(g->node);
+}
+
+static enum weft_err gossip_open(struct wf_node *n, struct wf_diag *diag)
+{
+    struct wf_gossip_room *g = calloc(1, sizeof *g);
+    char *path = NULL;
+
+    if (!g)
+        return WEFT_E_NOMEM;
+    n->gossip = g;
+    g->node = n;
+    g->soon.fire = on_soon;
+    enum weft_err err = wf_disk_join(n->conf->data, "registry.db", &path);
+    if (!err)
+        err = wf_store_sqlite_open(path, &g->store, diag);
+    free(path);
+    if (!err)
+        err = wf_gossip_load(n, diag);
+    if (!err)
+        err = wf_gossip_serve_open(n);
+    return err;
+}
+
+static enum weft_err gossip_start(struct wf_node *n, struct wf_diag *diag)
+{
+    (void)diag;
+    announce_chain(n);
+    renew_advert(n);
+    wf_gossip_peers_refresh(n);
+    wf_gossip_soon(n);
+    return WEFT_OK;
+}
+
+static void gossip_tick(struct wf_node *n)
+{
+    struct wf_gossip_room *g = n->gossip;
+
+    wf_gossip_charter_tick(n);
+    if (n->has_certificate)
+        announce_chain(n);
+    renew_advert(n);
+    if (wf_catalog_expire(g->catalog, wf_node_now_unix_ms(n)))
+        g->peers_changed = true;
+    turn(n);
+    wf_gossip_peers_probe(n);
+    wf_gossip_serve_tick(n);
+}
+
+static void gossip_close(struct wf_node *n)
+{
+    struct wf_gossip_room *g = n->gossip;
+
+    if (!g)
+        return;
+    g->closing = true;
+    wf_timer_cancel(n->loop, &g->soon);
+    wf_gossip_serve_close(n);
+    wf_gossip_peers_free(n);
+    wf_gossip_free(g->machine);
+    wf_catalog_free(g->catalog);
+    wf_store_free(g->store);
+    wf_buf_fini(&g->advert);
+    free(g);
+    n->gossip = NULL;
+}
+
+static enum weft_err gossip_metrics(const struct wf_node *n, struct wf_buf *out)
+{
+    const struct wf_gossip_room *g = n->gossip;
+    size_t up = 0;
+
+    for (size_t i = 0; i < g->peer_count; i++)
+        up += g->peers[i]->heard_ms >= 0 && g->peers[i]->failures == 0;
+    return wf_buf_printf(out,
+        "# TYPE weft_registry_entries gauge\nweft_registry_entries %zu\n"
+        "# TYPE weft_peers gauge\nweft_peers{state=\"known\"} %zu\nweft_peers{state=\"up\"} %zu\n"
+        "# TYPE weft_gossip_rounds_total counter\nweft_gossip_rounds_total %llu\n"
+        "# TYPE weft_gossip_learned_total counter\nweft_gossip_learned_total %llu\n"
+        "# TYPE weft_gossip_refused_total counter\nweft_gossip_refused_total %llu\n"
+        "# TYPE weft_gossip_delayed_total counter\nweft_gossip_delayed_total %llu\n",
+        wf_catalog_count(g->catalog), g->peer_count, up, (unsigned long long)g->count.rounds,
+        (unsigned long long)g->count.learned, (unsigned long long)g->count.refused,
+        (unsigned long long)g->count.delayed);
+}
+
+const struct wf_room wf_gossip_room = {
+    .name = "gossip",
+    .open = gossip_open,
+    .start = gossip_start,
+    .tick = gossip_tick,
+    .close = gossip_close,
+    .metrics = gossip_metrics,
+};
