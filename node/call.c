@@ -134,12 +134,11 @@ void wf_call_refuse_with(struct wf_call *pub, Weft__V1__Refusal *refusal)
     struct call *c = call_of(pub);
     Weft__V1__Reply reply = WEFT__V1__REPLY__INIT;
     const char *what = c->handler ? c->handler->name : "request";
-    const char *audit = pub->node->access ? wf_access_audit(pub->node, &c->caller, what,
-                                                refusal->asked, (enum weft_err)refusal->code, NULL)
-                                          : "";
 
     pub->node->control->count.refused++;
-    refusal->audit_id = wf_pb_str(audit);
+    if (pub->node->access && !refusal->audit_id[0]) // a decision has its own record
+        refusal->audit_id = wf_pb_str(wf_access_audit(pub->node, &c->caller, what, refusal->asked,
+            (enum weft_err)refusal->code, NULL));
     reply.refusal = refusal;
     // A refusal is not worth remembering: nothing was done.
     if (c->remembers)
@@ -249,7 +248,8 @@ static bool greet(struct call *c, struct wf_live_session *s)
         // The certificate must be that of the key which shook hands, or anyone could show anyone's chain.
         if (memcmp(id.cert.dh_key.b, s->s.peer.b, WF_KEY_LEN) != 0)
             return false;
-        if (n->access && wf_access_origin_revoked(n, &id.cert.sign_key, wf_node_now_unix_ms(n)))
+        if (n->access && wf_access_key_revoked(n, id.cert.domain.s, &id.cert.sign_key,
+                             wf_node_now_unix_ms(n)))
             return false;
         // Batches cite their origin's certificate; whoever reads them asks this node for its chain.
         if (strcmp(id.cert.domain.s, n->identity.cert.domain.s) == 0 &&

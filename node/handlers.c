@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every request the control plane answers, and who may send it. docs/protocol/control.md says the same in words.
+#include "node/gossip/room.h"
 #include "node/join/room.h"
 #include "node/status.h"
 #include "node/stream/room.h"
@@ -23,5 +24,9 @@ const struct wf_handler wf_handlers[] = {
     { WEFT__V1__REQUEST__KIND_PUBLISH, "publish", WF_WHO_LOCAL, "publish", false,
         wf_publish_handle },
     { WEFT__V1__REQUEST__KIND_APPLY, "apply", WF_WHO_LOCAL, "admin", true, wf_apply_handle },
+    { WEFT__V1__REQUEST__KIND_DIGEST, "digest", WF_WHO_LOCAL | WF_WHO_MEMBER, "read", false,
+        wf_gossip_handle_digest },
+    { WEFT__V1__REQUEST__KIND_GET, "get", WF_WHO_LOCAL | WF_WHO_MEMBER, "read", false,
+        wf_gossip_handle_get },
     { 0 },
 };

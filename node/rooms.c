@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The rooms of each role, in start order. Rooms that fork stand before control, which starts NNG.
+#include "node/access/room.h"
 #include "node/control.h"
+#include "node/gossip/room.h"
 #include "node/http.h"
 #include "node/join/room.h"
 #include "node/signer/signer.h"
@@ -13,6 +15,8 @@ const struct wf_room *const wf_rooms_node[] = {
     &wf_control_room,
     &wf_stream_room,
     &wf_join_room,
+    &wf_gossip_room,
+    &wf_access_room,
     &wf_http_room,
     NULL,
 };

@@ -9,11 +9,13 @@
 #include "node/conf.h"
 #include "node/core.h"
 #include "node/stream/room.h"
+#include "node/gossip/room.h"
 #include "proto/base/print.h"
 
 // Rooms that have something to say.
 static const wf_status_fn sections[] = {
     wf_stream_status,
+    wf_gossip_status,
     NULL,
 };
 

@@ -28,7 +28,17 @@ const struct wf_revocations *wf_access_revocations(const struct wf_node *n);
 // Is this certificate key of our domain revoked as of that time?
 bool wf_access_origin_revoked(
     const struct wf_node *n, const struct wf_sign_pub *key, int64_t at_ms);
+// Is this certificate key of that domain revoked as of that time, by the domain's own list?
+bool wf_access_key_revoked(
+    const struct wf_node *n, const char *domain, const struct wf_sign_pub *key, int64_t at_ms);
+// The registry has a newer list of that domain: sessions of what it revokes end; leases too when it is ours.
+void wf_access_list_changed(struct wf_node *n, const char *domain);
+// NOT_OWNER when this node is not the domain's issuer.
 WF_MUST_USE enum weft_err wf_access_revoke_origin(
     struct wf_node *n, const struct wf_sign_pub *key, int64_t from_ms);
+
+void wf_access_handle(struct wf_node *n, struct wf_call *c);
+void wf_access_grant_handle(struct wf_node *n, struct wf_call *c);
+void wf_access_explain_handle(struct wf_node *n, struct wf_call *c);
 
 #endif

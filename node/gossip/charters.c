@@ -52,8 +52,7 @@ static void on_charters(void *arg, enum weft_err err, const Weft__V1__Reply *rep
 {
     struct walk *w = arg;
     struct wf_node *n = w->node;
-    struct wf_gossip_peer *p =
-        n->gossip->closing ? NULL : wf_gossip_peer_by_id(n->gossip, w->peer);
+    struct wf_gossip_peer *p = n->gossip->closing ? NULL : wf_gossip_peer_by_id(n->gossip, w->peer);
 
     free(w);
     n->gossip->is_walking = false;

@@ -58,8 +58,8 @@ static void add_seeds(struct wf_node *n)
     char text[WF_ADDRESS_TEXT];
 
     for (size_t i = 0; i < n->conf->seeds.count; i++)
-        add_seed(
-            n, wf_address_text(&n->conf->seeds.items[i].address, text), &n->conf->seeds.items[i].key);
+        add_seed(n, wf_address_text(&n->conf->seeds.items[i].address, text),
+            &n->conf->seeds.items[i].key);
     for (size_t i = 0; n->charter && i < n->charter->member_count; i++)
         for (size_t k = 0; k < n->charter->members[i].seed_count; k++)
             add_seed(n, n->charter->members[i].seeds[k].address,
@@ -168,8 +168,7 @@ static bool choose_address(struct wf_node *n, struct wf_gossip_peer *p)
     return true;
 }
 
-enum weft_err wf_gossip_peer_link(
-    struct wf_node *n, struct wf_gossip_peer *p, struct wf_link **ret)
+enum weft_err wf_gossip_peer_link(struct wf_node *n, struct wf_gossip_peer *p, struct wf_link **ret)
 {
     struct wf_link_conf conf = { .loop = n->loop,
         .net = n->control->net,

@@ -60,8 +60,8 @@ struct wf_gossip_room {
     struct wf_gossip_delayed delayed[WF_GOSSIP_DELAYED];
     size_t delayed_count;
     struct wf_gossip_rate *rates;
-    struct exchange *page; // the page of digests that the machine reads just now
-    size_t exchanges;      // requests of the machine under way
+    struct exchange *page;    // the page of digests that the machine reads just now
+    size_t exchanges;         // requests of the machine under way
     bool is_walking, closing; // a charter walk is under way; the room closes
     struct {
         uint64_t rounds, learned, refused, delayed, busy;
@@ -84,7 +84,6 @@ void wf_gossip_peer_result(struct wf_node *n, struct wf_gossip_peer *p, enum wef
 void wf_gossip_peers_probe(struct wf_node *n);
 void wf_gossip_peers_drop_links(struct wf_node *n);
 void wf_gossip_peers_free(struct wf_node *n);
-void wf_gossip_status(struct wf_node *n, struct wf_arena *arena, Weft__V1__StatusReply *reply);
 
 // ---- rounds.c
 void wf_gossip_event(struct wf_node *n, const struct wf_gossip_event *e);
@@ -99,8 +98,6 @@ void wf_gossip_charter_tick(struct wf_node *n);
 void wf_gossip_charter_changed(struct wf_node *n);
 
 // ---- serve.c
-void wf_gossip_handle_digest(struct wf_node *n, struct wf_call *c);
-void wf_gossip_handle_get(struct wf_node *n, struct wf_call *c);
 WF_MUST_USE enum weft_err wf_gossip_serve_open(struct wf_node *n);
 void wf_gossip_serve_tick(struct wf_node *n);
 void wf_gossip_serve_close(struct wf_node *n);

@@ -74,8 +74,8 @@ static enum weft_err sign_advert(struct wf_node *n, struct wf_buf *out)
         at.port = n->control->port;
     const char *address = wf_address_text(&at, text);
     int64_t now = wf_node_now_unix_ms(n);
-    const struct wf_known *before = wf_catalog_find(g->catalog, WF_ENTRY_NODE,
-        n->identity.cert.domain.s, n->identity.cert.subject.s);
+    const struct wf_known *before = wf_catalog_find(
+        g->catalog, WF_ENTRY_NODE, n->identity.cert.domain.s, n->identity.cert.subject.s);
     if (before && before->sequence > g->advert_sequence)
         g->advert_sequence = before->sequence;
     g->advert_sequence =
@@ -139,8 +139,8 @@ enum weft_err wf_gossip_load(struct wf_node *n, struct wf_diag *diag)
     size_t dropped = 0;
     uint64_t seed;
     char count[24];
-    enum weft_err err = wf_catalog_new(
-        g->store, quota, n->charter, wf_node_now_unix_ms(n), &dropped, &catalog);
+    enum weft_err err =
+        wf_catalog_new(g->store, quota, n->charter, wf_node_now_unix_ms(n), &dropped, &catalog);
 
     wf_random(&seed, sizeof seed);
     if (!err)

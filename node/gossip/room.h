@@ -27,4 +27,8 @@ struct wf_link;
 WF_MUST_USE enum weft_err wf_gossip_link(
     struct wf_node *n, const char *domain, const char *subject, struct wf_link **ret);
 
+void wf_gossip_handle_digest(struct wf_node *n, struct wf_call *c);
+void wf_gossip_handle_get(struct wf_node *n, struct wf_call *c);
+void wf_gossip_status(struct wf_node *n, struct wf_arena *arena, Weft__V1__StatusReply *reply);
+
 #endif

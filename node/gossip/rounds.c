@@ -23,7 +23,8 @@ void wf_gossip_event(struct wf_node *n, const struct wf_gossip_event *e)
     struct wf_gossip_room *g = n->gossip;
 
     if (!g->closing && n->charter)
-        wf_gossip_step(g->machine, wf_node_now_ms(n), wf_node_now_unix_ms(n), n->charter, e, act, n);
+        wf_gossip_step(
+            g->machine, wf_node_now_ms(n), wf_node_now_unix_ms(n), n->charter, e, act, n);
 }
 
 static void failed(struct wf_node *n, uint32_t peer)

@@ -7,9 +7,10 @@
 #include "proto/session/bucket.h"
 #include "proto/session/session.h"
 
-#define RATE_PER_S  50u
-#define RATE_BURST  200u
-#define RATE_SLOTS  1024u // a power of two; direct-mapped by key: a collision shares nothing but the slot
+#define RATE_PER_S 50u
+#define RATE_BURST 200u
+#define RATE_SLOTS                                                                                 \
+    1024u // a power of two; direct-mapped by key: a collision shares nothing but the slot
 #define REPLY_BYTES (WF_SESSION_MAX_PLAIN - 64u * WF_KIB)
 #define PAGE        512u // digests of one answer
 
@@ -73,8 +74,8 @@ static void put_seen(struct wf_node *n, const struct wf_digest *d, Weft__V1__See
         ret->age_ms = 0;
 }
 
-static enum weft_err put_page(struct wf_call *c, const struct wf_digest *page, size_t count,
-    Weft__V1__DigestReply *reply)
+static enum weft_err put_page(
+    struct wf_call *c, const struct wf_digest *page, size_t count, Weft__V1__DigestReply *reply)
 {
     Weft__V1__SeenDigest *seen = wf_arena_calloc(c->arena, count, sizeof *seen);
     Weft__V1__SeenDigest **list = wf_arena_calloc(c->arena, count, sizeof *list);
@@ -130,8 +131,8 @@ static void serve_digest(struct wf_node *n, struct wf_call *c)
     enum weft_err err = theirs && page ? WEFT_OK : wf_arena_err(c->arena);
 
     if (!err && m->n_news == 0) {
-        count = wf_gossip_answer(n->gossip->catalog, theirs, take_roots(m, theirs), m->all, skip,
-            page, PAGE, &more);
+        count = wf_gossip_answer(
+            n->gossip->catalog, theirs, take_roots(m, theirs), m->all, skip, page, PAGE, &more);
         err = put_page(c, page, count, &r);
     }
     if (!err)
@@ -161,15 +162,15 @@ static void learn_asker(struct wf_node *n, const struct wf_call *c)
 
     if (raw.len == 0 || !n->charter || id->cert.kind != WF_ID_NODE)
         return;
-    const struct wf_known *k = wf_catalog_find(
-        n->gossip->catalog, WF_ENTRY_NODE, id->cert.domain.s, id->cert.subject.s);
+    const struct wf_known *k =
+        wf_catalog_find(n->gossip->catalog, WF_ENTRY_NODE, id->cert.domain.s, id->cert.subject.s);
     if (k && wf_bytes_eq(k->raw, raw))
         return;
-    enum weft_err err = wf_catalog_learn(n->gossip->catalog, WF_ENTRY_NODE, raw, n->charter,
-        wf_node_now_unix_ms(n), &learned);
+    enum weft_err err = wf_catalog_learn(
+        n->gossip->catalog, WF_ENTRY_NODE, raw, n->charter, wf_node_now_unix_ms(n), &learned);
     k = err ? NULL
-            : wf_catalog_find(n->gossip->catalog, WF_ENTRY_NODE, id->cert.domain.s,
-                  id->cert.subject.s);
+            : wf_catalog_find(
+                  n->gossip->catalog, WF_ENTRY_NODE, id->cert.domain.s, id->cert.subject.s);
     if (!k || learned != WF_LEARNED_NEW)
         return; // stale is usual: rounds cross each other
     wf_digest_of(k, &d);
@@ -186,8 +187,7 @@ static void hear(struct wf_node *n, const struct wf_call *c)
     if (c->caller->local || c->caller->identity.cert.kind != WF_ID_NODE)
         return;
     learn_asker(n, c);
-    struct wf_gossip_peer *p =
-        wf_gossip_peer_by_key(n->gossip, &c->caller->identity.cert.dh_key);
+    struct wf_gossip_peer *p = wf_gossip_peer_by_key(n->gossip, &c->caller->identity.cert.dh_key);
     if (!p)
         return;
     p->heard_ms = wf_node_now_ms(n);
@@ -236,7 +236,8 @@ static bool find_content(
         *ret = wf_buf_view(&n->charter->raw);
         return true;
     }
-    return !wf_documents_get(n, hash, c->arena, ret) && (is_own(n, c->caller) || !is_manifest(*ret));
+    return !wf_documents_get(n, hash, c->arena, ret) &&
+           (is_own(n, c->caller) || !is_manifest(*ret));
 }
 
 static enum weft_err put_documents(struct wf_call *c, Weft__V1__GetReply *r)
@@ -273,8 +274,8 @@ static enum weft_err put_charters(struct wf_call *c, Weft__V1__GetReply *r)
 
     if (from == 0 || from > last)
         return WEFT_OK;
-    size_t count = last - from + 1 < WF_MAX_CHARTER_RUN ? (size_t)(last - from + 1)
-                                                        : WF_MAX_CHARTER_RUN;
+    size_t count =
+        last - from + 1 < WF_MAX_CHARTER_RUN ? (size_t)(last - from + 1) : WF_MAX_CHARTER_RUN;
     r->charters = wf_arena_calloc(c->arena, count, sizeof *r->charters);
     if (!r->charters)
         return wf_arena_err(c->arena);
@@ -288,7 +289,8 @@ static enum weft_err put_charters(struct wf_call *c, Weft__V1__GetReply *r)
         bytes += raw.len;
         wf_buf_fini(&raw);
         if (err || !fits)
-            return r->n_charters ? WEFT_OK : err; // what there is, in order; the rest is asked for again
+            return r->n_charters ? WEFT_OK
+                                 : err; // what there is, in order; the rest is asked for again
         r->charters[r->n_charters++] = wf_pb_bin(copy);
     }
     return WEFT_OK;

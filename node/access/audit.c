@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+// The trail: each event into the log lines and into DOMAIN/access. Refusals are recorded singly up to a number a minute for each source
+// and code, then only counted, so that nobody can fill the disk by being refused.
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "node/access/priv.h"
+#include "node/signer/signer.h"
+#include "node/stream/room.h"
+#include "proto/schema/json_out.h"
+
+struct event {
+    const char *id, *who, *what, *on, *from;
+    enum weft_err result;
+    const struct wf_hash *token, *chain;
+    unsigned count;
+};
+
+static void put_hash(struct wf_json_out *o, const char *key, const struct wf_hash *h)
+{
+    char hex[2 * WF_HASH_LEN + 1];
+
+    if (!h)
+        return;
+    wf_hex_put(wf_hash_view(h), hex);
+    wf_json_out_member(o, key, wf_bytes_str(hex));
+}
+
+static enum weft_err event_json(const struct event *e, int64_t now, struct wf_buf *out)
+{
+    struct wf_json_out o;
+    char ended[24];
+
+    snprintf(ended, sizeof ended, "%lld", (long long)now);
+    wf_json_out_init(&o, out, 4096, 0);
+    wf_json_out_object(&o);
+    wf_json_out_member(&o, "endedMs", wf_bytes_str(ended));
+    wf_json_out_member(&o, "id", wf_bytes_str(e->id));
+    wf_json_out_member(&o, "who", wf_bytes_str(e->who));
+    wf_json_out_member(&o, "what", wf_bytes_str(e->what));
+    wf_json_out_member(&o, "on", wf_bytes_str(e->on));
+    wf_json_out_member(&o, "from", wf_bytes_str(e->from));
+    wf_json_out_member(&o, "result", wf_bytes_str(e->result ? weft_err_name(e->result) : "OK"));
+    wf_json_out_member_int(&o, "code", e->result);
+    wf_json_out_member_int(&o, "count", e->count);
+    put_hash(&o, "token", e->token);
+    put_hash(&o, "chain", e->chain);
+    wf_json_out_end(&o);
+    enum weft_err err = wf_json_out_done(&o);
+    return err ? err : wf_buf_append_byte(out, 0); // a C string
+}
+
+static void record(struct wf_node *n, const struct event *e)
+{
+    struct wf_buf json = { 0 };
+    char token[17] = "", count[16];
+
+    snprintf(count, sizeof count, "%u", e->count);
+    if (e->token)
+        wf_hex_put(wf_bytes(e->token->b, 8), token);
+    wf_say(n, e->result ? WF_LOG_WARN : WF_LOG_INFO, "access", e->result ? "refused" : "done", "id",
+        e->id, "who", e->who, "what", e->what, "on", e->on, "from", e->from, "result",
+        e->result ? weft_err_name(e->result) : "OK", "token", token, "count", count, NULL);
+    if (!n->access->has_product)
+        return;
+    if (!event_json(e, wf_node_now_unix_ms(n), &json))
+        wf_stream_tell(n, "access", (const char *)json.ptr);
+    wf_buf_fini(&json);
+}
+
+static void next_id(struct wf_access_room *a, char out[24])
+{
+    snprintf(out, 24, "%s-%llu", a->audit_prefix, (unsigned long long)++a->audit_last);
+}
+
+static struct wf_access_source *source_of(struct wf_access_room *a, const char *who, uint32_t code)
+{
+    struct wf_hash h;
+    char text[160];
+    int len = snprintf(text, sizeof text, "%u %s", code, who);
+
+    wf_blake2b(wf_bytes(text, (size_t)len < sizeof text ? (size_t)len : sizeof text - 1), &h);
+    return &a->sources[wf_load_be32(h.b) % WF_ACCESS_SOURCES];
+}
+
+static void summarise(struct wf_node *n, struct wf_access_source *s)
+{
+    struct event e = { .id = s->id,
+        .who = s->who,
+        .what = "refusals",
+        .on = "",
+        .from = "",
+        .result = (enum weft_err)s->code,
+        .count = s->count - WF_ACCESS_SINGLY };
+
+    if (s->count > WF_ACCESS_SINGLY)
+        record(n, &e);
+    s->count = 0;
+}
+
+// True: only counted. The id is then that of the summary to come.
+static bool only_counted(struct wf_node *n, const char *who, enum weft_err code)
+{
+    struct wf_access_room *a = n->access;
+    struct wf_access_source *s = source_of(a, who, (uint32_t)code);
+    int64_t now = wf_node_now_ms(n);
+
+    if (s->code != (uint32_t)code || strcmp(s->who, who) != 0 || now - s->since_ms >= 60000) {
+        summarise(n, s);
+        *s = (struct wf_access_source){ .code = (uint32_t)code, .since_ms = now };
+        snprintf(s->who, sizeof s->who, "%s", who);
+    }
+    if (++s->count <= WF_ACCESS_SINGLY)
+        return false;
+    if (!s->id[0])
+        next_id(a, s->id);
+    memcpy(a->audit_id, s->id, sizeof a->audit_id);
+    return true;
+}
+
+const char *wf_access_audit(struct wf_node *n, const struct wf_caller *who, const char *what,
+    const char *on, enum weft_err result, const struct wf_hash *token_id)
+{
+    struct wf_access_room *a = n->access;
+    const char *label = who ? who->label : "this node";
+
+    if (result && only_counted(n, label, result))
+        return a->audit_id;
+    next_id(a, a->audit_id);
+    struct event e = { .id = a->audit_id,
+        .who = label,
+        .what = what,
+        .on = on ? on : "",
+        .from = who ? who->address : "",
+        .result = result,
+        .token = token_id,
+        .chain = who && who->has_identity ? &who->identity.cert.id : NULL,
+        .count = 1 };
+    record(n, &e);
+    return a->audit_id;
+}
+
+void wf_access_audit_tick(struct wf_node *n)
+{
+    struct wf_access_room *a = n->access;
+    int64_t now = wf_node_now_ms(n);
+
+    for (size_t i = 0; i < WF_ACCESS_SOURCES; i++)
+        if (a->sources[i].count && now - a->sources[i].since_ms >= 60000)
+            summarise(n, &a->sources[i]);
+}

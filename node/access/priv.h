@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+// The inside of the access room, shared by its files. Loop thread only.
+#ifndef WF_NODE_ACCESS_PRIV_H
+#define WF_NODE_ACCESS_PRIV_H
+
+#include "node/access/grants.h"
+#include "node/access/room.h"
+#include "proto/session/bucket.h"
+
+#define WF_ACCESS_RESIGN_MS      3600000
+#define WF_ACCESS_RATES          4096u // token buckets, direct-mapped by token id
+#define WF_ACCESS_SOURCES        512u  // (source, code) pairs whose refusals are counted
+#define WF_ACCESS_SINGLY         10u   // refusals of a pair a minute that are recorded one by one
+#define WF_ACCESS_PENDING        4096u // requests that wait for a person, and of one holder
+#define WF_ACCESS_PENDING_HOLDER 32u
+
+struct wf_access_rate {
+    struct wf_hash token;
+    uint32_t per_minute;
+    double level;
+    int64_t filled_ms;
+};
+struct wf_access_source {
+    char who[140];
+    uint32_t code;
+    int64_t since_ms;
+    unsigned count;
+    char id[24]; // of the summary, once something was only counted
+};
+
+struct wf_access_room {
+    struct wf_grants *grants;
+    struct wf_access_rate *rates;
+    struct wf_access_source *sources;
+    char audit_id[24];
+    char audit_prefix[9]; // random, a run of this node
+    uint64_t audit_last;
+    int64_t resign_at_ms, prune_at_ms; // monotonic
+    struct wf_hash list_hash;          // of the entries of the own list that was acted upon
+    struct wf_name issuer_node;        // who answered a forwarded request last
+    bool has_product;                  // DOMAIN/access stands
+    struct {
+        uint64_t granted, refused, rate, requests, by_policy, revoked;
+    } count;
+};
+
+// ---- list.c: the domain's revocation list
+// Signs the list in force with these additions and tells the mesh. NOT_OWNER when this node is not the issuer.
+struct wf_access_additions {
+    const struct wf_revoked_token *token;
+    const struct wf_revoked_key *holder, *origin;
+};
+WF_MUST_USE enum weft_err wf_access_sign_list(
+    struct wf_node *n, const struct wf_access_additions *add);
+void wf_access_list_tick(struct wf_node *n);
+
+// ---- audit.c
+void wf_access_audit_tick(struct wf_node *n);
+WF_MUST_USE enum weft_err wf_access_product(struct wf_node *n);
+
+// ---- check.c
+// "servers/packages query": what is asked, for people.
+void wf_access_asked_text(const struct wf_access *asked, char *out, size_t len);
+
+// ---- requests.c
+// Mints a token, keeps it. row: holder, label, products, verbs, columns, rows, purpose, rate, how, request id; its id, times and token are
+// filled here. CHARTER_EXPIRED; NOT_OWNER when this node is not the issuer.
+WF_MUST_USE enum weft_err wf_access_grant(
+    struct wf_node *n, struct wf_grant *row, int64_t life_ms, struct wf_diag *diag);
+
+#endif
