@@ -61,7 +61,7 @@ static void refuse(struct wf_node *n, struct wf_call *c, const struct wf_access 
     const struct wf_token *t, const struct wf_decision *d, const char *why)
 {
     Weft__V1__Refusal r = WEFT__V1__REFUSAL__INIT;
-    char what[200], text[640], hint[256], chain[9] = "";
+    char what[200], text[1024], hint[400], chain[9] = "";
     const struct wf_hash *id = t ? &t->blocks[d->block < t->block_count ? d->block : 0].id : NULL;
 
     wf_access_asked_text(asked, what, sizeof what);
