@@ -13,10 +13,10 @@ const struct wf_room *const wf_rooms_node[] = {
     &wf_signer_room,
     &wf_source_room,
     &wf_control_room,
+    &wf_gossip_room, // the registry stands before those who advertise
+    &wf_access_room,
     &wf_stream_room,
     &wf_join_room,
-    &wf_gossip_room,
-    &wf_access_room,
     &wf_http_room,
     NULL,
 };

@@ -8,8 +8,8 @@
 #include "node/call.h"
 #include "node/conf.h"
 #include "node/core.h"
-#include "node/stream/room.h"
 #include "node/gossip/room.h"
+#include "node/stream/room.h"
 #include "proto/base/print.h"
 
 // Rooms that have something to say.
