@@ -85,6 +85,12 @@ typedef void (*wf_client_document_fn)(void *arg, enum weft_err err, struct wf_by
 void wf_client_document(struct weft_client *c, struct wf_link *prefer, const struct wf_hash *hash,
     wf_client_document_fn done, void *arg);
 
+// The product as an object with its schema: owner, then document. product is the callee's to free; NULL on error.
+typedef void (*wf_client_product_fn)(
+    void *arg, enum weft_err err, const struct weft_problem *problem, struct weft_product *product);
+void wf_client_describe(
+    struct weft_client *c, const struct wf_target *t, wf_client_product_fn done, void *arg);
+
 // ---- products --------------------------------------------------------------------------------------------------------
 
 // The public product object from an advert and its schema bytes (copied). Any thread.
