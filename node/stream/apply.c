@@ -88,7 +88,10 @@ static enum weft_err check_columns(struct plan *w)
     for (size_t i = 0; i < d->rule_count; i++)
         for (size_t k = 0; k < d->rules[i].column_count; k++) {
             const char *column = d->rules[i].columns[k];
-            if (!wf_schema_field_by_name(w->message, wf_bytes_str(column)))
+            struct wf_record_path path;
+            // A column may be a list; a dotted one leads through messages to a value.
+            if (!wf_schema_field_by_name(w->message, wf_bytes_str(column)) &&
+                wf_record_path_compile(w->message, wf_bytes_str(column), &path, NULL))
                 return refuse(
                     w, WEFT_E_NOT_FOUND, "access: %s has no field %s", d->message, column);
         }

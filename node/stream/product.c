@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "node/source/room.h"
 #include "node/stream/priv.h"
 #include "sdk/conf/file.h"
 #include "sdk/disk.h"
@@ -255,6 +256,8 @@ enum weft_err wf_home_remove(struct wf_home_product *p, struct wf_diag *diag)
     free(dir);
     if (err)
         return err;
+    if (r->node->source)
+        wf_source_remove(r->node, p->collect->product.name);
     wf_intake_flush(p);
     p->removed = true;
     p->removed_ms = now;

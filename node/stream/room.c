@@ -6,6 +6,7 @@
 
 #include "node/call.h"
 #include "node/log/log.h"
+#include "node/source/room.h"
 #include "node/stream/priv.h"
 #include "sdk/conf/file.h"
 #include "sdk/disk.h"
@@ -175,9 +176,29 @@ static void begin_log(struct wf_home_product *p)
     wf_alarm(p->room->node, alarm, err ? text : NULL);
 }
 
+// Sources that the manifest gives to the node itself run here; those of agents on their hosts.
+static void set_source(struct wf_home_product *p)
+{
+    struct wf_node *n = p->room->node;
+    const struct wf_collect *c = p->collect;
+    struct wf_source_spec spec = { .product = c->product.name,
+        .run = c->run,
+        .run_count = c->run_count,
+        .every_ms = c->every_ms,
+        .major = c->product.major };
+
+    if (!n->source || !wf_home_has_stream(p))
+        return;
+    if (c->run_count == 0 || !wf_collect_selects(c, n->identity.cert.subject.s, true))
+        wf_source_remove(n, c->product.name);
+    else if (wf_source_set(n, &spec))
+        wf_alarm(n, "source", "a source could not be set up: out of memory");
+}
+
 void wf_home_started(struct wf_home_product *p)
 {
     p->advert_due_ms = 0;
+    set_source(p);
     begin_log(p);
     wf_advert_tick(p, wf_node_now_ms(p->room->node));
 }

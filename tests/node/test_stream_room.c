@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: Apache-2.0
+// Records from intake to the log and back, over restarts.
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "tests/support/streamrig.h"
+
+static struct streamrig rig;
+
+static void setup(void)
+{
+    streamrig_init(&rig, wf_test_tmpdir());
+    streamrig_open(&rig);
+}
+
+static void teardown(void)
+{
+    streamrig_fini(&rig);
+}
+
+static void restart(void)
+{
+    streamrig_close(&rig);
+    rig.done_count = 0;
+    streamrig_open(&rig);
+}
+
+static struct wf_home_product *again(const char *name)
+{
+    struct wf_home_product *p = wf_stream_find(&rig.node, name, 0);
+
+    ck_assert_ptr_nonnull(p);
+    STREAMRIG_UNTIL(&rig, !wf_incarnation_is_none(&p->log_id));
+    return p;
+}
+
+// ---- reading the log as a reader would -------------------------------------------------------------------------------
+
+struct seen {
+    struct wf_home_product *p;
+    struct wf_log_head head;
+    size_t entries, resets;
+    uint64_t records;
+    bool linked; // every entry followed the one before
+};
+
+static bool look(void *arg, const struct wf_log_view *v)
+{
+    struct seen *s = arg;
+    struct wf_entry e;
+    struct wf_batch_header h;
+
+    ck_assert_int_eq(v->status, WEFT_OK);
+    ck_assert_int_eq(wf_entry_parse(v->body, &e), WEFT_OK);
+    if (!e.is_reset)
+        ck_assert_int_eq(wf_batch_open_header(e.header, &h), WEFT_OK);
+    if (s->entries && wf_entry_follows(&s->head, &e) != WEFT_OK)
+        s->linked = false;
+    s->head.log_id = e.log_id;
+    s->head.next_offset = e.offset + (e.is_reset ? 0 : h.count);
+    wf_entry_hash(&e, &wf_home_descriptor(s->p)->id, e.is_reset ? NULL : &h.id, &s->head.hash);
+    s->entries++;
+    s->resets += e.is_reset;
+    s->records += e.is_reset ? 0 : h.count;
+    return true;
+}
+
+static struct seen read_all(struct wf_home_product *p)
+{
+    struct seen s = { .p = p, .linked = true };
+    struct wf_buf scratch = { 0 };
+    uint64_t next = 0;
+    struct wf_log_reader reader = { .product = wf_home_descriptor(p)->id,
+        .max_bytes = 64u * WF_MIB,
+        .visit = look,
+        .arg = &s,
+        .scratch = &scratch };
+
+    ck_assert_int_eq(wf_log_read(rig.node.log, &reader, &next), WEFT_OK);
+    wf_buf_fini(&scratch);
+    return s;
+}
+
+// ---- cases -----------------------------------------------------------------------------------------------------------
+
+START_TEST(a_product_begins_its_log_with_a_reset)
+{
+    struct wf_home_product *p = streamrig_product(&rig, "rows", WF_PRODUCT_METRIC);
+    struct seen s = read_all(p);
+
+    ck_assert_uint_eq(s.resets, 1);
+    ck_assert_uint_eq(s.records, 0);
+    ck_assert_uint_eq(wf_home_head(p), 0);
+}
+END_TEST
+
+START_TEST(records_are_told_of_when_durable_and_are_linked)
+{
+    struct wf_home_product *p = streamrig_product(&rig, "rows", WF_PRODUCT_METRIC);
+
+    for (int i = 0; i < 5; i++)
+        ck_assert_int_eq(streamrig_publish(&rig, p, 10 * i, 10, NULL, 0), WEFT_OK);
+    ck_assert_uint_eq(rig.done_count, 0);
+    STREAMRIG_UNTIL(&rig, rig.done_count == 5);
+    ck_assert_int_eq(rig.done_err, WEFT_OK);
+    struct seen s = read_all(p);
+    ck_assert_uint_eq(s.records, 50);
+    ck_assert(s.linked);
+    ck_assert_uint_eq(wf_home_head(p), 50);
+    ck_assert(wf_hash_eq(&s.head.hash, &p->head_hash));
+}
+END_TEST
+
+START_TEST(what_is_small_is_gathered_into_one_batch)
+{
+    struct wf_home_product *p = streamrig_product(&rig, "rows", WF_PRODUCT_METRIC);
+
+    for (int i = 0; i < 20; i++)
+        ck_assert_int_eq(streamrig_publish(&rig, p, i, 1, NULL, 0), WEFT_OK);
+    STREAMRIG_UNTIL(&rig, rig.done_count == 20);
+    ck_assert_uint_le(read_all(p).entries, 3);
+}
+END_TEST
+
+START_TEST(offsets_go_on_over_a_restart_and_logs_are_linked)
+{
+    struct wf_home_product *p = streamrig_product(&rig, "rows", WF_PRODUCT_METRIC);
+    struct wf_incarnation first = wf_home_log_id(p), second;
+
+    ck_assert_int_eq(streamrig_publish(&rig, p, 0, 7, NULL, 0), WEFT_OK);
+    STREAMRIG_UNTIL(&rig, rig.done_count == 1);
+    restart();
+    p = again("rows");
+    second = wf_home_log_id(p);
+    ck_assert_int_gt(wf_incarnation_cmp(&second, &first), 0);
+    ck_assert_uint_eq(wf_home_head(p), 7);
+    ck_assert_int_eq(streamrig_publish(&rig, p, 7, 3, NULL, 0), WEFT_OK);
+    STREAMRIG_UNTIL(&rig, rig.done_count == 1);
+    struct seen s = read_all(p);
+    ck_assert_uint_eq(s.records, 10);
+    ck_assert_uint_eq(s.resets, 2);
+    ck_assert(s.linked);
+    const struct wf_old_log *old = wf_logs_find(p, &first);
+    ck_assert_ptr_nonnull(old);
+    ck_assert_uint_eq(old->end, 7);
+}
+END_TEST
+
+// The checkpoint only saves work: without it the log says the same.
+START_TEST(a_lost_checkpoint_changes_nothing)
+{
+    struct wf_home_product *p = streamrig_product(&rig, "rows", WF_PRODUCT_METRIC);
+    static const uint8_t publisher[16] = { 5 };
+    struct streamrig_origin o = streamrig_agent(&rig, "web-1");
+    char command[512];
+
+    ck_assert_int_eq(streamrig_publish(&rig, p, 0, 7, publisher, 100), WEFT_OK);
+    struct wf_buf batch = streamrig_batch(&rig, &o, p, 0, 4);
+    struct wf_diag diag = { 0 };
+    ck_assert_int_eq(wf_stream_accept(&rig.node, p, &o.identity, wf_buf_view(&batch),
+                         streamrig_on_done, &rig, &diag),
+        WEFT_OK);
+    STREAMRIG_UNTIL(&rig, rig.done_count == 2);
+    struct wf_hash hash = p->head_hash;
+    streamrig_close(&rig);
+    snprintf(command, sizeof command, "rm %s/meta/p-*.meta", rig.conf.data);
+    ck_assert_int_eq(system(command), 0);
+    streamrig_open(&rig);
+    p = again("rows");
+    const struct wf_origin *origin = wf_origin_find(p, &o.identity.cert.sign_key);
+    ck_assert_ptr_nonnull(origin);
+    ck_assert_uint_eq(origin->durable.next_seq, 4);
+    ck_assert_uint_eq(wf_stream_publisher_mark(&rig.node, p, publisher), 107);
+    ck_assert_uint_eq(wf_home_head(p), 11);
+    struct seen s = read_all(p);
+    ck_assert(s.linked);
+    ck_assert(!wf_hash_eq(&hash, &p->head_hash)); // the second reset follows it
+    wf_buf_fini(&batch);
+    streamrig_agent_fini(&o);
+}
+END_TEST
+
+// ---- publishers ------------------------------------------------------------------------------------------------------
+
+START_TEST(what_a_publisher_repeats_is_acknowledged_and_not_doubled)
+{
+    struct wf_home_product *p = streamrig_product(&rig, "rows", WF_PRODUCT_METRIC);
+    static const uint8_t publisher[16] = { 9 };
+
+    ck_assert_int_eq(streamrig_publish(&rig, p, 0, 10, publisher, 0), WEFT_OK);
+    ck_assert_int_eq(streamrig_publish(&rig, p, 0, 10, publisher, 0), WEFT_OK); // still on its way
+    STREAMRIG_UNTIL(&rig, rig.done_count == 2);
+    ck_assert_uint_eq(wf_home_head(p), 10);
+    ck_assert_int_eq(streamrig_publish(&rig, p, 5, 10, publisher, 5), WEFT_OK); // half of it is new
+    STREAMRIG_UNTIL(&rig, rig.done_count == 3);
+    ck_assert_uint_eq(wf_home_head(p), 15);
+    ck_assert_uint_eq(wf_stream_publisher_mark(&rig.node, p, publisher), 15);
+    restart();
+    p = again("rows");
+    ck_assert_uint_eq(wf_stream_publisher_mark(&rig.node, p, publisher), 15);
+    ck_assert_int_eq(streamrig_publish(&rig, p, 12, 3, publisher, 12), WEFT_OK);
+    STREAMRIG_UNTIL(&rig, rig.done_count == 1);
+    ck_assert_uint_eq(wf_home_head(p), 15);
+}
+END_TEST
+
+START_TEST(records_that_a_publisher_left_out_are_asked_for)
+{
+    struct wf_home_product *p = streamrig_product(&rig, "rows", WF_PRODUCT_METRIC);
+    static const uint8_t publisher[16] = { 9 };
+
+    ck_assert_int_eq(streamrig_publish(&rig, p, 0, 10, publisher, 0), WEFT_OK);
+    ck_assert_int_eq(streamrig_publish(&rig, p, 11, 1, publisher, 11), WEFT_E_ORDER);
+    ck_assert_int_eq(streamrig_publish(&rig, p, 10, 1, publisher, 10), WEFT_OK);
+    STREAMRIG_UNTIL(&rig, rig.done_count == 2);
+    ck_assert_uint_eq(wf_home_head(p), 11);
+}
+END_TEST
+
+START_TEST(a_large_publish_spans_batches_that_readers_can_ask_for)
+{
+    struct wf_home_product *p = streamrig_product(&rig, "rows", WF_PRODUCT_METRIC);
+    static const uint8_t publisher[16] = { 3 };
+
+    ck_assert_int_eq(streamrig_publish(&rig, p, 0, 60000, publisher, 0), WEFT_OK);
+    STREAMRIG_UNTIL(&rig, rig.done_count == 1);
+    struct seen s = read_all(p);
+    ck_assert_uint_eq(s.records, 60000);
+    ck_assert_uint_ge(s.entries, 3);
+    ck_assert_uint_eq(wf_stream_publisher_mark(&rig.node, p, publisher), 60000);
+}
+END_TEST
+
+static const struct bad_records {
+    const char *why;
+    struct {
+        const char *bytes;
+        size_t len;
+    } row;
+    enum wf_record_op op;
+    uint32_t count; // announced
+    enum weft_err want;
+} bad_records[] = {
+    { "the record is no message", { "\x0a\x05h", 3 }, WF_OP_PUT, 1, WEFT_E_TRUNCATED },
+    { "a string is not UTF-8", { "\x0a\x01\xff", 3 }, WF_OP_PUT, 1, WEFT_E_BAD_UTF8 },
+    { "a field has another wire type", { "\x08\x01", 2 }, WF_OP_PUT, 1, WEFT_E_TYPE },
+    { "fewer records than announced", { "\x0a\x01h", 3 }, WF_OP_PUT, 2, WEFT_E_RECORD },
+    { "a metric has no deletes", { "\x0a\x01h", 3 }, WF_OP_DELETE, 1, WEFT_E_RECORD },
+};
+
+START_TEST(records_that_do_not_fit_are_refused)
+{
+    const struct bad_records *b = &bad_records[_i];
+    struct wf_home_product *p = streamrig_product(&rig, "rows", WF_PRODUCT_METRIC);
+    struct wf_records one = { 0 };
+    struct wf_diag diag = { 0 };
+
+    ck_assert_int_eq(
+        wf_records_put(&one, b->op, WF_TEST_BASE_US, wf_bytes(b->row.bytes, b->row.len)), WEFT_OK);
+    struct wf_origin_records r = {
+        .raw = wf_buf_view(&one.raw), .base_us = one.base_us, .count = b->count
+    };
+    enum weft_err err = wf_stream_originate(&rig.node, p, &r, streamrig_on_done, &rig, &diag);
+    ck_assert_msg(err == b->want, "%s: %s", b->why, weft_err_name(err));
+    ck_assert_msg(diag.text[0], "%s: says why", b->why);
+    ck_assert_uint_eq(p->open.count, 0);
+    wf_records_fini(&one);
+}
+END_TEST
+
+// ---- failure ---------------------------------------------------------------------------------------------------------
+
+START_TEST(a_full_disk_refuses_and_recovers)
+{
+    rig.conf.min_free_percent = 100;
+    restart();
+    struct wf_collect c = streamrig_manifest("rows", WF_PRODUCT_METRIC);
+    struct wf_diag diag = { 0 };
+    // The product is there, its log waits for space.
+    ck_assert_int_eq(streamrig_apply(&rig, &c, "sample", &diag), WEFT_OK);
+    struct wf_home_product *p = wf_stream_find(&rig.node, "rows", 0);
+    wf_stream_room.tick(&rig.node);
+    ck_assert_int_ne(streamrig_publish(&rig, p, 0, 1, NULL, 0), WEFT_OK);
+    rig.conf.min_free_percent = 0;
+    restart();
+    p = again("rows");
+    ck_assert_int_eq(streamrig_publish(&rig, p, 0, 1, NULL, 0), WEFT_OK);
+    STREAMRIG_UNTIL(&rig, rig.done_count == 1);
+    ck_assert_int_eq(rig.done_err, WEFT_OK);
+}
+END_TEST
+
+START_TEST(closing_settles_everything)
+{
+    struct wf_home_product *p = streamrig_product(&rig, "rows", WF_PRODUCT_METRIC);
+
+    for (int i = 0; i < 50; i++)
+        ck_assert_int_eq(streamrig_publish(&rig, p, i, 1, NULL, 0), WEFT_OK);
+    streamrig_close(&rig);
+    ck_assert_uint_eq(rig.done_count, 50);
+    ck_assert_int_eq(rig.done_err, WEFT_OK);
+    streamrig_open(&rig);
+    ck_assert_uint_eq(wf_home_head(again("rows")), 50);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("node.stream_room");
+    TCase *t = tcase_create("log");
+
+    tcase_add_checked_fixture(t, setup, teardown);
+    tcase_set_timeout(t, 60);
+    tcase_add_test(t, a_product_begins_its_log_with_a_reset);
+    tcase_add_test(t, records_are_told_of_when_durable_and_are_linked);
+    tcase_add_test(t, what_is_small_is_gathered_into_one_batch);
+    tcase_add_test(t, offsets_go_on_over_a_restart_and_logs_are_linked);
+    tcase_add_test(t, a_lost_checkpoint_changes_nothing);
+    tcase_add_test(t, what_a_publisher_repeats_is_acknowledged_and_not_doubled);
+    tcase_add_test(t, records_that_a_publisher_left_out_are_asked_for);
+    tcase_add_test(t, a_large_publish_spans_batches_that_readers_can_ask_for);
+    tcase_add_loop_test(t, records_that_do_not_fit_are_refused, 0, (int)WF_COUNT(bad_records));
+    tcase_add_test(t, a_full_disk_refuses_and_recovers);
+    tcase_add_test(t, closing_settles_everything);
+    suite_add_tcase(suite, t);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? 1 : 0;
+}
