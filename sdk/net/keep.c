@@ -95,16 +95,23 @@ static void run_tick(struct wf_net *net, struct net_tick *t, int64_t now_ms)
 
 // ---- closes ----
 
-void net_close_later(struct wf_net *net, struct net_close *job)
+// With the mutex held.
+static void insert_close(struct wf_net *net, struct net_close *job)
 {
-    pthread_mutex_lock(&net->mu);
     struct net_close **link = &net->closes;
+
     while (*link && (*link)->begin_ms <= job->begin_ms)
         link = &(*link)->next;
     job->next = *link;
     *link = job;
-    net->closes_pending++;
     pthread_cond_broadcast(&net->cv);
+}
+
+void net_close_later(struct wf_net *net, struct net_close *job)
+{
+    pthread_mutex_lock(&net->mu);
+    net->closes_pending++;
+    insert_close(net, job);
     pthread_mutex_unlock(&net->mu);
 }
 
@@ -114,12 +121,17 @@ static void run_close(struct wf_net *net, struct net_closer *me, struct net_clos
     me->begun_ms = net_now_ms();
     pthread_cond_broadcast(&net->cv); // the keeper watches from now on
     pthread_mutex_unlock(&net->mu);
-    job->fn(job->arg); // may free the job
+    int64_t again_ms = job->fn(job->arg);
     pthread_mutex_lock(&net->mu);
     me->what = NULL;
+    if (again_ms > 0) {
+        job->begin_ms = net_now_ms() + again_ms;
+        net->closes_pending += me->abandoned;
+        insert_close(net, job);
+        return;
+    }
     net->stats.closes++;
-    if (!me->abandoned)
-        net->closes_pending--;
+    net->closes_pending -= !me->abandoned;
     pthread_cond_broadcast(&net->cv);
 }
 
@@ -201,10 +213,12 @@ static void *keeper_main(void *arg)
     struct wf_net *net = arg;
 
     pthread_mutex_lock(&net->mu);
-    while (!net->stop || net->closer || net->closes) {
+    while (!net->stop || net->closer || net->closes || net->endings) {
         int64_t now_ms = net_now_ms();
         int64_t due_ms = check_closer(net, now_ms);
+        int64_t ending_ms = net_run_endings(net, now_ms);
         struct net_tick *t = first_due(net);
+        due_ms = ending_ms < due_ms ? ending_ms : due_ms;
         if (t && t->due_ms <= now_ms)
             run_tick(net, t, now_ms);
         else if (due_ms > now_ms)

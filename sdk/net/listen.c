@@ -92,6 +92,8 @@ void net_unlisten(struct wf_net *net, nng_socket sock)
             link = &net->listeners; // the list may be another now
         } else {
             *link = l->next;
+            if (!l->dead)
+                (void)nng_listener_set_size(l->nng, NNG_OPT_RECVMAXSZ, 1);
             free(l);
         }
     }
@@ -110,5 +112,13 @@ void net_listener_accepted(struct wf_net *net, nng_pipe p)
         if (l->busy)
             pthread_cond_broadcast(&net->cv);
     }
+    pthread_mutex_unlock(&net->mu);
+}
+
+void net_listener_removed(struct wf_net *net)
+{
+    pthread_mutex_lock(&net->mu);
+    net->removed++;
+    pthread_cond_broadcast(&net->cv);
     pthread_mutex_unlock(&net->mu);
 }

@@ -59,9 +59,10 @@ struct net_tick {
     struct net_tick *next;
 };
 
-// Work of a closer thread, embedded in what it closes (fn may free it). begin_ms = not before.
+// Work of a closer thread, embedded in what it closes. begin_ms = not before. fn returns 0 when done (it may have freed the
+// job) or in how many ms it must run again.
 struct net_close {
-    void (*fn)(void *arg);
+    int64_t (*fn)(void *arg);
     void *arg;
     const char *what;
     int64_t begin_ms;
@@ -73,6 +74,13 @@ struct net_closer {
     const char *what; // under way, or NULL
     int64_t begun_ms;
     bool abandoned;
+};
+
+// A pipe on its way out: shut down, then closed (hangup.c).
+struct net_ending {
+    uint32_t pipe;
+    int64_t due_ms; // 0 = not shut down yet
+    struct net_ending *next;
 };
 
 struct net_listener;
@@ -90,7 +98,9 @@ struct wf_net {
     struct net_close *closes;
     unsigned closes_pending; // queued or under way and not abandoned
     struct net_closer *closer;
+    struct net_ending *endings;
     struct net_listener *listeners;
+    uint64_t removed; // pipes of listeners that NNG has done with
 };
 
 void net_tick_add(struct wf_net *net, struct net_tick *t);
@@ -101,6 +111,14 @@ void net_tick_at(struct wf_net *net, struct net_tick *t, int64_t due_ms);
 void net_close_later(struct wf_net *net, struct net_close *job);
 void net_unref(struct wf_net *net);
 void net_notice(struct wf_net *net, enum wf_net_notice notice, const char *detail);
+
+// ---- ending pipes (hangup.c) ----
+
+// Ends one pipe, soon. Everything but ADD_PRE, where nothing can arrive yet, goes this way.
+void net_pipe_end(struct wf_net *net, uint32_t pipe);
+int64_t net_run_endings(struct wf_net *net, int64_t now_ms);
+// Shuts the connection down; false when its descriptor is not to be found (ipc, or gone).
+bool net_pipe_shut_down(nng_pipe p);
 
 // ---- the table of admitted pipes (pipes.c); under the endpoint's mutex ----
 
@@ -150,10 +168,13 @@ struct net_listener {
 
 enum weft_err net_listen(struct wf_net *net, nng_socket sock, uint16_t peer_proto,
     const char *where, int mode, uint16_t *ret_port);
-// Before a socket is closed: forgets its listeners; waits for a check under way.
+// Before a socket is closed: forgets its listeners (waits for a check under way) and makes their pipes end with the next
+// message, which is safe, so that few are left for nng_close.
 void net_unlisten(struct wf_net *net, nng_socket sock);
 // A connection was accepted: the listener is alive.
 void net_listener_accepted(struct wf_net *net, nng_pipe p);
+// A pipe of a listener is gone: NNG still ends pipes.
+void net_listener_removed(struct wf_net *net);
 enum weft_err net_listener_open(
     const struct net_listener *l, nng_listener *ret, nng_sockaddr *ret_bound);
 enum weft_err net_watch_start(struct wf_net *net); // with the mutex held; idempotent

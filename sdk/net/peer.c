@@ -11,8 +11,11 @@
 #define CONNECT_MS   5000
 #define PROBE_MS     4 // first look at how dialling goes; doubles up to PROBE_MAX_MS
 #define PROBE_MAX_MS 256
-#define REDIAL_MS    250
-#define MAX_ORPHANS  8u
+#define REDIAL_MS    3600000 // never: one connection for life
+#define QUIET_MS     50      // between falling silent and closing
+#define SETTLE_MS                                                                                  \
+    200 // the same while dialling: NNG 1.5 leaks a connection that comes to stand during the close
+#define MAX_ORPHANS 8u
 
 enum slot_state { FREE, SENDING, WAITING };
 
@@ -47,8 +50,9 @@ struct wf_net_peer {
     enum peer_state state;
     enum weft_err why; // DEAD
     bool freed;        // by its owner: post no more
+    bool leaving;      // the closer's: its first half is done
     unsigned refs;     // the owner and the closing
-    uint32_t pipe;
+    uint32_t pipe;     // 0 = not connected yet; stays when the pipe is gone
     int64_t connect_by_ms, probe_ms, heard_ms;
     struct slot **slots;
     unsigned count, cap, orphans;
@@ -237,8 +241,27 @@ static void expire(struct wf_net_peer *p, struct slot *s)
         die(p, err);
 }
 
-// NNG dials on in silence after a failure; only its statistics tell. The blocking dial would, but hangs for ever when the
-// socket is closed just before it begins (v1.5.2 dialer.c: the connect's aio is stopped, nothing wakes the caller).
+static uint64_t stat_of(nng_stat *scope, const char *name)
+{
+    for (nng_stat *st = nng_stat_child(scope); st; st = nng_stat_next(st))
+        if (strcmp(nng_stat_name(st), name) == 0)
+            return nng_stat_value(st);
+    return 0;
+}
+
+// nng_stat_find_dialer of 1.5 finds the first dialer, not this one.
+static nng_stat *find_dialer(nng_stat *all, nng_dialer dialer)
+{
+    uint64_t id = (uint64_t)nng_dialer_id(dialer);
+    nng_stat *st = nng_stat_child(all);
+
+    while (st && (strcmp(nng_stat_name(st), "dialer") != 0 || stat_of(st, "id") != id))
+        st = nng_stat_next(st);
+    return st;
+}
+
+// NNG fails to dial in silence; only its statistics tell. The blocking dial would, but hangs for ever when the socket is
+// closed just before it begins (v1.5.2 dialer.c: the connect's aio is stopped by then, nothing wakes the caller).
 static enum weft_err dial_failure(nng_dialer dialer)
 {
     static const struct {
@@ -256,11 +279,10 @@ static enum weft_err dial_failure(nng_dialer dialer)
 
     if (nng_stats_get(&all) != 0)
         return WEFT_OK; // built without them: the connect deadline decides
-    nng_stat *mine = nng_stat_find_dialer(all, dialer);
-    for (nng_stat *st = mine ? nng_stat_child(mine) : NULL; st && !err; st = nng_stat_next(st))
-        for (size_t i = 0; i < WF_COUNT(signs); i++)
-            if (strcmp(nng_stat_name(st), signs[i].name) == 0 && nng_stat_value(st) > 0)
-                err = signs[i].err;
+    nng_stat *mine = find_dialer(all, dialer);
+    for (size_t i = 0; i < WF_COUNT(signs) && mine && !err; i++)
+        if (stat_of(mine, signs[i].name) > 0)
+            err = signs[i].err;
     nng_stats_free(all);
     return err;
 }
@@ -344,16 +366,26 @@ static void unref(struct wf_net_peer *p)
     free(p);
 }
 
-// On a closer thread; the peer is dead, so nothing begins any more. Closing the socket ends every aio without a cancel.
-static void do_close(void *arg)
+// On a closer thread; the peer is dead, so nothing begins any more. First nothing more may arrive (hangup.c says why), then
+// closing the socket ends every aio without a cancel.
+static int64_t do_close(void *arg)
 {
     struct wf_net_peer *p = arg;
 
-    net_tick_remove(p->net, &p->tick);
+    if (!p->leaving) {
+        p->leaving = true;
+        net_tick_remove(p->net, &p->tick);
+        (void)nng_dialer_set_size(p->dialer, NNG_OPT_RECVMAXSZ, 1);
+        if (p->pipe == 0)
+            return SETTLE_MS;
+        (void)net_pipe_shut_down((nng_pipe){ p->pipe });
+        return QUIET_MS;
+    }
     nng_close(p->sock);
     for (unsigned i = 0; i < p->count; i++)
         nng_aio_free(p->slots[i]->aio);
     unref(p);
+    return 0;
 }
 
 void wf_net_peer_free(struct wf_net_peer *p)

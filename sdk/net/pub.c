@@ -10,6 +10,7 @@
 
 #define PROTO_SUB 0x21u // what clients of a PUB socket call themselves
 #define LINGER_MS 200   // nng_close throws away what is queued
+#define QUIET_MS  20
 #define SWEEP_MS  500
 
 struct wf_net_pub {
@@ -19,6 +20,7 @@ struct wf_net_pub {
     pthread_mutex_t mu;
     struct wf_net_pub_conf conf;
     bool shut;
+    bool leaving; // the closer's: its first half is done
     struct net_pipes pipes;
     uint64_t gate_version;
     int64_t last_send_ms;
@@ -52,6 +54,7 @@ static void on_pipe(nng_pipe pipe, nng_pipe_ev ev, void *arg)
     if (ev == NNG_PIPE_EV_ADD_PRE) {
         admit(p, pipe);
     } else if (ev == NNG_PIPE_EV_REM_POST) {
+        net_listener_removed(p->net);
         pthread_mutex_lock(&p->mu);
         (void)net_pipes_remove(&p->pipes, (uint32_t)nng_pipe_id(pipe));
         pthread_mutex_unlock(&p->mu);
@@ -69,7 +72,7 @@ static int64_t sweep(void *arg, int64_t now_ms)
         p->gate_version = version;
         for (struct net_pipe *i = NULL; (i = net_pipes_next(&p->pipes, i)) != NULL;)
             if (!net_gate_open_for(p->conf.gate, &i->addr))
-                nng_pipe_close((nng_pipe){ i->id });
+                net_pipe_end(p->net, i->id);
     }
     pthread_mutex_unlock(&p->mu);
     return now_ms + SWEEP_MS;
@@ -83,15 +86,20 @@ static void destroy(struct wf_net_pub *p)
     free(p);
 }
 
-static void do_close(void *arg)
+static int64_t do_close(void *arg)
 {
     struct wf_net_pub *p = arg;
 
-    if (p->conf.gate)
-        net_tick_remove(p->net, &p->tick);
-    net_unlisten(p->net, p->sock);
+    if (!p->leaving) {
+        p->leaving = true;
+        if (p->conf.gate)
+            net_tick_remove(p->net, &p->tick);
+        net_unlisten(p->net, p->sock);
+        return QUIET_MS;
+    }
     nng_close(p->sock);
     destroy(p);
+    return 0;
 }
 
 void wf_net_pub_free(struct wf_net_pub *p)

@@ -9,6 +9,7 @@
 
 #define PROTO_REQ 0x30u // what clients of a REP socket call themselves
 #define LINGER_MS 100   // replies under way leave before the socket closes
+#define QUIET_MS  20
 #define SWEEP_MS  500
 
 enum state { IDLE, ARMED, WORKING, HELD, SENDING };
@@ -32,6 +33,7 @@ struct wf_net_rep {
     struct wf_net_rep_conf conf;
     struct wf_buf busy;
     bool shut;
+    bool leaving;  // the closer's: its first half is done
     unsigned refs; // the closing, and each request handed out
     struct net_pipes pipes;
     struct wf_net_request **all;
@@ -105,11 +107,6 @@ static void pipe_done(struct wf_net_rep *r, uint32_t pipe)
     p->last_ms = net_now_ms();
 }
 
-static void close_pipe(uint32_t id)
-{
-    nng_pipe_close((nng_pipe){ id });
-}
-
 static void send_reply(struct wf_net_request *q, nng_msg *reply)
 {
     struct wf_net_rep *r = q->rep;
@@ -135,7 +132,7 @@ static void refuse_busy(struct wf_net_request *q)
         send_reply(q, net_msg_out(m));
         return;
     }
-    close_pipe(q->pipe);
+    net_pipe_end(r->net, q->pipe);
     pipe_done(r, q->pipe);
     r->working--;
     retire(q);
@@ -183,7 +180,7 @@ static void on_request(struct wf_net_request *q)
     nng_msg_free(q->msg);
     q->msg = NULL;
     if (greedy)
-        close_pipe(q->pipe);
+        net_pipe_end(r->net, q->pipe);
     retire(q);
 }
 
@@ -236,6 +233,7 @@ static void gone(struct wf_net_rep *r, nng_pipe p)
 {
     struct wf_net_event ev = { .what = WF_NET_DOWN, .pipe = (uint32_t)nng_pipe_id(p) };
 
+    net_listener_removed(r->net);
     pthread_mutex_lock(&r->mu);
     if (net_pipes_remove(&r->pipes, ev.pipe) && !r->shut)
         (void)r->conf.post(r->conf.arg, &ev);
@@ -261,7 +259,7 @@ static int64_t sweep(void *arg, int64_t now_ms)
             continue;
         p->last_ms = now_ms; // once; it leaves the table when NNG says so
         r->stats.closed_idle++;
-        close_pipe(p->id);
+        net_pipe_end(r->net, p->id);
     }
     for (unsigned i = 0; i < r->count; i++) {
         struct wf_net_request *q = r->all[i];
@@ -269,7 +267,7 @@ static int64_t sweep(void *arg, int64_t now_ms)
             continue;
         q->since_ms = now_ms;
         r->stats.closed_stuck++;
-        close_pipe(q->pipe);
+        net_pipe_end(r->net, q->pipe);
     }
     arm(r);
     pthread_mutex_unlock(&r->mu);
@@ -295,18 +293,23 @@ static void unref(struct wf_net_rep *r)
 }
 
 // On a closer thread. Aios are stopped first, then the socket closes, then they are freed: in this order NNG 1.5 does not hang.
-static void do_close(void *arg)
+static int64_t do_close(void *arg)
 {
     struct wf_net_rep *r = arg;
 
-    net_tick_remove(r->net, &r->tick);
-    net_unlisten(r->net, r->sock);
+    if (!r->leaving) {
+        r->leaving = true;
+        net_tick_remove(r->net, &r->tick);
+        net_unlisten(r->net, r->sock);
+        return QUIET_MS;
+    }
     for (unsigned i = 0; i < r->count; i++) // shut: nothing is opened or armed any more
         nng_aio_stop(r->all[i]->aio);
     nng_close(r->sock);
     for (unsigned i = 0; i < r->count; i++)
         nng_aio_free(r->all[i]->aio);
     unref(r);
+    return 0;
 }
 
 void wf_net_rep_free(struct wf_net_rep *r)
@@ -415,8 +418,7 @@ enum weft_err wf_net_rep_listen_all(struct wf_net_rep *r, const char *where, uin
 
 void wf_net_rep_close_pipe(struct wf_net_rep *r, uint32_t pipe)
 {
-    (void)r;
-    close_pipe(pipe);
+    net_pipe_end(r->net, pipe);
 }
 
 void wf_net_rep_get_stats(struct wf_net_rep *r, struct wf_net_rep_stats *ret)
@@ -483,7 +485,7 @@ static void finish(struct wf_net_request *q, nng_msg *reply, bool close)
         r->working++;
     }
     if (close)
-        close_pipe(q->pipe);
+        net_pipe_end(r->net, q->pipe);
     if (reply && !r->shut) {
         send_reply(q, reply);
         reply = NULL;

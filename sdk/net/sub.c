@@ -7,17 +7,22 @@
 #include <nng/protocol/pubsub0/sub.h>
 #include <stdlib.h>
 
-#define REDIAL_MS     100
-#define REDIAL_MAX_MS 5000
+#define REDIAL_MS       100
+#define REDIAL_MAX_MS   5000
+#define REDIAL_NEVER_MS 3600000
+#define QUIET_MS        50
 
 struct wf_net_sub {
     struct wf_net *net;
     nng_socket sock;
+    nng_dialer dialer;
     nng_aio *aio;
     pthread_mutex_t mu;
     wf_net_post_fn post;
     void *arg;
     bool shut;
+    bool leaving;  // the closer's: its first half is done
+    uint32_t pipe; // 0 = none
     struct wf_net_sub_stats stats;
     struct net_close close;
 };
@@ -50,14 +55,20 @@ static void on_pipe(nng_pipe pipe, nng_pipe_ev nng_ev, void *arg)
     struct wf_net_event ev = { .what = nng_ev == NNG_PIPE_EV_ADD_POST ? WF_NET_UP : WF_NET_DOWN,
         .pipe = (uint32_t)nng_pipe_id(pipe) };
 
-    if (nng_ev == NNG_PIPE_EV_ADD_PRE)
-        return;
-    if (ev.what == WF_NET_DOWN)
-        ev.err = WEFT_E_CLOSED;
     pthread_mutex_lock(&s->mu);
-    if (!s->shut)
+    bool refuse = nng_ev == NNG_PIPE_EV_ADD_PRE && s->shut;
+    if (nng_ev == NNG_PIPE_EV_ADD_PRE && !s->shut)
+        s->pipe = ev.pipe;
+    bool ours = s->pipe == ev.pipe;
+    if (nng_ev == NNG_PIPE_EV_REM_POST && ours) {
+        s->pipe = 0;
+        ev.err = WEFT_E_CLOSED;
+    }
+    if (nng_ev != NNG_PIPE_EV_ADD_PRE && ours && !s->shut)
         (void)s->post(s->arg, &ev);
     pthread_mutex_unlock(&s->mu);
+    if (refuse)
+        nng_pipe_close(pipe);
 }
 
 static void destroy(struct wf_net_sub *s)
@@ -67,12 +78,30 @@ static void destroy(struct wf_net_sub *s)
     free(s);
 }
 
-static void do_close(void *arg)
+// First nothing more may arrive (hangup.c says why): no further connection, none of its messages fits, and it is shut down.
+static void fall_silent(struct wf_net_sub *s)
+{
+    (void)nng_dialer_set_ms(s->dialer, NNG_OPT_RECONNMINT, REDIAL_NEVER_MS);
+    (void)nng_dialer_set_size(s->dialer, NNG_OPT_RECVMAXSZ, 1);
+    pthread_mutex_lock(&s->mu);
+    uint32_t pipe = s->pipe;
+    pthread_mutex_unlock(&s->mu);
+    if (pipe)
+        (void)net_pipe_shut_down((nng_pipe){ pipe });
+}
+
+static int64_t do_close(void *arg)
 {
     struct wf_net_sub *s = arg;
 
+    if (!s->leaving) {
+        s->leaving = true;
+        fall_silent(s);
+        return QUIET_MS;
+    }
     nng_close(s->sock);
     destroy(s);
+    return 0;
 }
 
 void wf_net_sub_free(struct wf_net_sub *s)
@@ -115,7 +144,7 @@ static enum weft_err open_socket(struct wf_net_sub *s, const struct wf_net_sub_c
         return net_err(rv);
     err = set_options(s, conf);
     if (!err)
-        err = net_err(nng_dial(s->sock, where.url, NULL, NNG_FLAG_NONBLOCK));
+        err = net_err(nng_dial(s->sock, where.url, &s->dialer, NNG_FLAG_NONBLOCK));
     if (err)
         nng_close(s->sock);
     return err;
