@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every request the control plane answers, and who may send it. docs/protocol/control.md says the same in words.
 #include "node/gossip/room.h"
+#include "node/inventory/room.h"
 #include "node/join/room.h"
 #include "node/status.h"
 #include "node/stream/room.h"
@@ -28,5 +29,7 @@ const struct wf_handler wf_handlers[] = {
         wf_gossip_handle_digest },
     { WEFT__V1__REQUEST__KIND_GET, "get", WF_WHO_LOCAL | WF_WHO_MEMBER, "read", false,
         wf_gossip_handle_get },
+    { WEFT__V1__REQUEST__KIND_QUERY, "query", WF_WHO_LOCAL | WF_WHO_MEMBER, "query", false,
+        wf_query_handle },
     { 0 },
 };

@@ -4,6 +4,7 @@
 #include "node/control.h"
 #include "node/gossip/room.h"
 #include "node/http.h"
+#include "node/inventory/room.h"
 #include "node/join/room.h"
 #include "node/signer/signer.h"
 #include "node/source/room.h"
@@ -16,6 +17,7 @@ const struct wf_room *const wf_rooms_node[] = {
     &wf_gossip_room, // the registry stands before those who advertise
     &wf_access_room,
     &wf_stream_room,
+    &wf_inventory_room,
     &wf_join_room,
     &wf_http_room,
     NULL,
