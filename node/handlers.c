@@ -3,6 +3,7 @@
 #include "node/gossip/room.h"
 #include "node/inventory/room.h"
 #include "node/join/room.h"
+#include "node/provider/room.h"
 #include "node/status.h"
 #include "node/stream/room.h"
 
@@ -31,5 +32,9 @@ const struct wf_handler wf_handlers[] = {
         wf_gossip_handle_get },
     { WEFT__V1__REQUEST__KIND_QUERY, "query", WF_WHO_LOCAL | WF_WHO_MEMBER, "query", false,
         wf_query_handle },
+    { WEFT__V1__REQUEST__KIND_CALL, "call", WF_WHO_LOCAL | WF_WHO_MEMBER, "call", false,
+        wf_call_handle },
+    { WEFT__V1__REQUEST__KIND_CALL_STATUS, "call-status", WF_WHO_LOCAL | WF_WHO_MEMBER, "call",
+        false, wf_call_status_handle },
     { 0 },
 };

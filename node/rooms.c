@@ -6,6 +6,7 @@
 #include "node/http.h"
 #include "node/inventory/room.h"
 #include "node/join/room.h"
+#include "node/provider/room.h"
 #include "node/signer/signer.h"
 #include "node/source/room.h"
 #include "node/stream/room.h"
@@ -18,6 +19,7 @@ const struct wf_room *const wf_rooms_node[] = {
     &wf_access_room,
     &wf_stream_room,
     &wf_inventory_room,
+    &wf_provider_room,
     &wf_join_room,
     &wf_http_room,
     NULL,

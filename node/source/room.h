@@ -37,5 +37,7 @@ struct wf_run_spec {
 };
 WF_MUST_USE enum weft_err wf_source_run_once(
     struct wf_node *n, const struct wf_run_spec *spec, wf_run_fn fn, void *arg);
+// The owner of this run goes away: the program is killed and fn is not called.
+void wf_source_forget(struct wf_node *n, const void *arg);
 
 #endif

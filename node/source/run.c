@@ -152,6 +152,29 @@ void wf_run_ended(struct wf_node *n, uint32_t id, int status)
     check(r);
 }
 
+static void ignore(struct wf_node *n, void *arg, enum weft_err err, int status,
+    struct wf_bytes output, const char *error_text)
+{
+    (void)n;
+    (void)arg;
+    (void)err;
+    (void)status;
+    (void)output;
+    (void)error_text;
+}
+
+void wf_source_forget(struct wf_node *n, const void *arg)
+{
+    for (struct run *r = n->source ? n->source->runs : NULL, *next; r; r = next) {
+        next = r->next;
+        if (r->arg != arg)
+            continue;
+        r->fn = ignore;
+        if (wf_spawner_signal(n->source->fd, r->id, SIGKILL))
+            finish(r, WEFT_E_CLOSED);
+    }
+}
+
 void wf_runs_close(struct wf_node *n)
 {
     while (n->source->runs)
