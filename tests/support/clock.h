@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+// A clock that tests push forward. Link with support/clock.c and -Wl,--wrap=clock_gettime: CLOCK_BOOTTIME and CLOCK_REALTIME then
+// run from where they are by what was skipped, the latter from WF_TEST_NOW, when the documents of trust_mesh.h are valid.
+#ifndef WF_TESTS_CLOCK_H
+#define WF_TESTS_CLOCK_H
+
+#include <stdint.h>
+
+// Moves both clocks forward, for every thread. Loops that sleep notice with their next turn.
+void wf_test_clock_skip(int64_t ms);
+int64_t wf_test_clock_unix_ms(void);
+
+#endif
