@@ -366,6 +366,7 @@ void wf_fakenode_stop(struct wf_fakenode *f)
     wf_loop_stop(f->loop);
     pthread_join(f->thread, NULL);
     wf_net_rep_free(f->rep);
+    ck_assert_int_eq(wf_net_settle(f->conf.net, 10000), WEFT_OK); // nobody accepts from here on
     for (size_t i = 0; i < f->held_count; i++) {
         wf_net_drop(f->held[i].q, true);
         wf_buf_fini(&f->held[i].plain);
