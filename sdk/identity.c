@@ -23,6 +23,8 @@ static enum weft_err read_in(const char *dir, const char *name, size_t max,
 
     if (!err)
         err = wf_file_read(path, max, trust, ret, diag);
+    if (err == WEFT_E_NOT_FOUND && diag)
+        diag->text[0] = '\0'; // what may be absent is no news
     free(path);
     return err;
 }

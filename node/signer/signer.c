@@ -129,12 +129,20 @@ static enum weft_err read_issuer(struct wf_node *n, const char *name, enum wf_fi
     return err;
 }
 
+// A key never certifies itself, so even a throw-away issuer needs a root: one that nobody keeps.
 static enum weft_err make_proposal_issuer(struct wf_signer *s, const struct wf_cert *issuer)
 {
     struct wf_cert c = *issuer;
+    struct wf_secret root = { 0 };
+    struct wf_sign_pub root_pub;
     enum weft_err err = wf_sign_keygen(&s->proposal, &c.sign_key);
 
-    return err ? err : wf_cert_issue(&c, &s->proposal, &s->proposal_cert);
+    if (!err)
+        err = wf_sign_keygen(&root, &root_pub);
+    if (!err)
+        err = wf_cert_issue(&c, &root, &s->proposal_cert);
+    wf_secret_fini(&root);
+    return err;
 }
 
 static enum weft_err fork_child(struct wf_node *n, const struct wf_signer_child *child)
