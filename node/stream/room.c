@@ -63,6 +63,8 @@ static void on_note(void *arg, const struct wf_log_note *note)
     char text[200];
 
     (void)arg;
+    if (note->kind == WF_LOG_NOTE_DROPPED)
+        return; // retention at work; readers learn it as a loss
     wf_log_note_text(note, text, sizeof text);
     fprintf(stderr, "level=warn room=log msg=\"%s\"\n", text);
 }

@@ -1,0 +1,723 @@
+// SPDX-License-Identifier: Apache-2.0
+// Leases, frames over a real socket, heartbeats, ranges and pulls, rotation.
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "proto/base/pb_v1.h"
+#include "tests/support/streamrig.h"
+
+static struct streamrig rig;
+static struct wf_home_product *product;
+
+static void setup(void)
+{
+    streamrig_init(&rig, wf_test_tmpdir());
+    streamrig_open(&rig);
+    product = streamrig_product(&rig, "rows", WF_PRODUCT_METRIC);
+}
+
+static void teardown(void)
+{
+    streamrig_fini(&rig);
+}
+
+static void publish(int64_t n, uint32_t count)
+{
+    size_t before = rig.done_count;
+
+    ck_assert_int_eq(streamrig_publish(&rig, product, n, count, NULL, 0), WEFT_OK);
+    STREAMRIG_UNTIL(&rig, rig.done_count == before + 1);
+    ck_assert_int_eq(rig.done_err, WEFT_OK);
+}
+
+// ---- requests --------------------------------------------------------------------------------------------------------
+
+static struct streamrig_call *lease_renewed(const ProtobufCBinaryData *id)
+{
+    struct streamrig_call *c = streamrig_call(&rig);
+    static Weft__V1__LeaseRequest q;
+
+    weft__v1__lease_request__init(&q);
+    q.domain = wf_pb_str("servers");
+    q.product = wf_pb_str("rows");
+    if (id)
+        q.lease_id = *id;
+    c->request.kind_case = WEFT__V1__REQUEST__KIND_LEASE;
+    c->request.lease = &q;
+    streamrig_send(&rig, c, wf_lease_handle);
+    ck_assert(c->answered);
+    return c;
+}
+
+static struct streamrig_call *lease(void)
+{
+    struct streamrig_call *c = lease_renewed(NULL);
+
+    ck_assert_msg(c->err == WEFT_OK, "%s", weft_err_name(c->err));
+    return c;
+}
+
+struct ask {
+    struct wf_incarnation log_id;
+    uint64_t from, to;
+    uint32_t max_bytes, wait_ms;
+    Weft__V1__RangeRequest__Start start;
+    int64_t time_ms;
+    bool pull;
+};
+
+static struct streamrig_call *ask(const struct streamrig_call *lease, const struct ask *a)
+{
+    struct streamrig_call *c = streamrig_call(&rig);
+    Weft__V1__RangeRequest *q = wf_arena_alloc(&c->arena, sizeof *q);
+    Weft__V1__PullRequest *p = wf_arena_alloc(&c->arena, sizeof *p);
+    Weft__V1__Incarnation *i = wf_arena_alloc(&c->arena, sizeof *i);
+
+    weft__v1__range_request__init(q);
+    weft__v1__pull_request__init(p);
+    weft__v1__incarnation__init(i);
+    i->counter = a->log_id.counter;
+    i->random = a->log_id.random;
+    if (!wf_incarnation_is_none(&a->log_id))
+        q->log_id = i;
+    q->lease_id = lease->reply->lease->lease_id;
+    q->from = a->from;
+    q->to = a->to;
+    q->max_bytes = a->max_bytes;
+    q->start = a->start;
+    q->time_ms = a->time_ms;
+    p->range = q;
+    p->wait_ms = a->wait_ms;
+    if (a->pull) {
+        c->request.kind_case = WEFT__V1__REQUEST__KIND_PULL;
+        c->request.pull = p;
+    } else {
+        c->request.kind_case = WEFT__V1__REQUEST__KIND_RANGE;
+        c->request.range = q;
+    }
+    streamrig_send(&rig, c, a->pull ? wf_pull_handle : wf_range_handle);
+    return c;
+}
+
+struct got {
+    size_t entries, resets;
+    uint64_t first, end;  // offsets of entries with records
+    struct wf_entry head; // the first entry
+};
+
+static struct got look(const struct streamrig_call *c)
+{
+    struct got g = { .first = UINT64_MAX };
+
+    ck_assert(c->answered);
+    ck_assert_msg(c->err == WEFT_OK, "%s", weft_err_name(c->err));
+    for (size_t i = 0; i < c->reply->range->n_entries; i++) {
+        struct wf_entry e;
+        struct wf_batch_header h;
+        ck_assert_int_eq(wf_entry_parse(wf_pb_view(c->reply->range->entries[i]), &e), WEFT_OK);
+        if (i == 0)
+            g.head = e;
+        g.entries++;
+        g.resets += e.is_reset;
+        if (e.is_reset)
+            continue;
+        ck_assert_int_eq(wf_batch_open_header(e.header, &h), WEFT_OK);
+        if (g.first == UINT64_MAX)
+            g.first = e.offset;
+        g.end = e.offset + h.count;
+    }
+    return g;
+}
+
+// ---- leases ----------------------------------------------------------------------------------------------------------
+
+START_TEST(a_lease_opens_the_stream)
+{
+    publish(0, 3);
+    struct streamrig_call *c = lease();
+    const Weft__V1__LeaseReply *r = c->reply->lease;
+    struct wf_heartbeat beat;
+    struct wf_secret key;
+    struct wf_hash commitment;
+
+    ck_assert_uint_eq(r->lease_id.len, 16);
+    ck_assert_uint_eq(r->n_keys, 1);
+    ck_assert_int_eq(wf_heartbeat_open(wf_pb_view(r->heartbeat), &beat), WEFT_OK);
+    ck_assert_uint_eq(beat.head_offset, 3);
+    ck_assert_uint_eq(beat.epoch, r->keys[0]->epoch);
+    ck_assert(memcmp(r->home_key.data, beat.signer.b, WF_KEY_LEN) == 0);
+    ck_assert_int_eq(wf_secret_copy(wf_pb_view(r->keys[0]->key), &key), WEFT_OK);
+    ck_assert_int_eq(wf_hash_from(wf_pb_view(r->keys[0]->commitment), &commitment), WEFT_OK);
+    ck_assert_int_eq(
+        wf_epoch_check(&key, &wf_home_descriptor(product)->id, beat.epoch, &commitment), WEFT_OK);
+    ck_assert_int_eq(r->endpoint[0], ':');
+    ck_assert_int_gt(atoi(r->endpoint + 1), 0);
+    ck_assert_uint_eq(r->n_schemas, 1);
+    struct streamrig_call *again = lease_renewed(&r->lease_id);
+    ck_assert_int_eq(again->err, WEFT_OK);
+    ck_assert_uint_eq(product->lease_count, 1);
+    wf_secret_fini(&key);
+    streamrig_call_free(again);
+    streamrig_call_free(c);
+}
+END_TEST
+
+START_TEST(nobody_reads_without_a_grant_or_under_anothers_lease)
+{
+    publish(0, 3);
+    rig.access = WEFT_E_VERB;
+    struct streamrig_call *refused = lease_renewed(NULL);
+    ck_assert_int_eq(refused->err, WEFT_E_VERB);
+    ck_assert_uint_eq(product->lease_count, 0);
+    ck_assert_uint_eq(product->epoch.number, 0);
+    rig.access = WEFT_OK;
+    struct streamrig_call *l = lease();
+    rig.reader.identity.cert.sign_key.b[3] ^= 1; // somebody else
+    struct streamrig_call *other = ask(l, &(struct ask){ 0 });
+    ck_assert_int_eq(other->err, WEFT_E_LEASE);
+    struct streamrig_call *renew = lease_renewed(&l->reply->lease->lease_id);
+    ck_assert_int_eq(renew->err, WEFT_E_LEASE);
+    rig.reader.identity.cert.sign_key.b[3] ^= 1;
+    // A renewal that is refused ends the lease.
+    rig.access = WEFT_E_REVOKED;
+    struct streamrig_call *late = lease_renewed(&l->reply->lease->lease_id);
+    ck_assert_int_eq(late->err, WEFT_E_REVOKED);
+    ck_assert_uint_eq(product->lease_count, 0);
+    ck_assert_uint_eq(product->epoch.number, 0); // the key went with its last reader
+    struct streamrig_call *after = ask(l, &(struct ask){ 0 });
+    ck_assert_int_eq(after->err, WEFT_E_LEASE);
+    streamrig_call_free(refused);
+    streamrig_call_free(l);
+    streamrig_call_free(other);
+    streamrig_call_free(renew);
+    streamrig_call_free(late);
+    streamrig_call_free(after);
+}
+END_TEST
+
+START_TEST(leases_end_with_their_time_and_their_product)
+{
+    rig.conf.lease_ms = 1;
+    struct streamrig_call *l = lease();
+    STREAMRIG_UNTIL(&rig, (wf_leases_tick(rig.node.stream), product->lease_count == 0));
+    struct streamrig_call *gone = ask(l, &(struct ask){ 0 });
+    ck_assert_int_eq(gone->err, WEFT_E_LEASE);
+    rig.conf.lease_ms = 600000;
+    struct streamrig_call *second = lease();
+    struct wf_collect c = streamrig_manifest("rows", WF_PRODUCT_METRIC);
+    struct wf_diag diag = { 0 };
+    struct streamrig_call *pull =
+        ask(second, &(struct ask){ .pull = true, .from = 0, .start = 2, .wait_ms = 20000 });
+    ck_assert(pull->parked && !pull->answered);
+    c.removed = true;
+    ck_assert_int_eq(streamrig_apply(&rig, &c, NULL, &diag), WEFT_OK);
+    ck_assert(pull->answered);
+    ck_assert_uint_eq(product->lease_count, 0);
+    streamrig_call_free(l);
+    streamrig_call_free(gone);
+    streamrig_call_free(second);
+    streamrig_call_free(pull);
+}
+END_TEST
+
+// ---- ranges ----------------------------------------------------------------------------------------------------------
+
+START_TEST(a_range_gives_what_was_asked_for)
+{
+    for (int i = 0; i < 6; i++)
+        publish(10 * i, 10);
+    struct streamrig_call *l = lease();
+    struct wf_incarnation log = wf_home_log_id(product);
+    struct streamrig_call *all = ask(l, &(struct ask){ .start = 1 });
+    struct got g = look(all);
+    ck_assert_uint_eq(g.resets, 1);
+    ck_assert_uint_eq(g.first, 0);
+    ck_assert_uint_eq(g.end, 60);
+    ck_assert_uint_eq(all->reply->range->next, 60);
+    struct streamrig_call *some = ask(l, &(struct ask){ .log_id = log, .from = 25, .to = 40 });
+    g = look(some);
+    ck_assert_uint_eq(g.first, 20); // the entry that holds it
+    ck_assert_uint_eq(g.end, 40);
+    struct streamrig_call *small =
+        ask(l, &(struct ask){ .log_id = log, .from = 20, .max_bytes = 1 });
+    g = look(small);
+    ck_assert_uint_eq(g.entries, 1); // at least one, or nobody would get further
+    ck_assert_uint_eq(small->reply->range->next, 30);
+    struct streamrig_call *none = ask(l, &(struct ask){ .log_id = log, .from = 60 });
+    ck_assert_uint_eq(look(none).entries, 0);
+    ck_assert_uint_gt(none->reply->range->heartbeat.len, 0);
+    struct streamrig_call *beyond = ask(l, &(struct ask){ .log_id = log, .from = 61 });
+    ck_assert_int_eq(beyond->err, WEFT_E_RANGE);
+    log.random ^= 1;
+    struct streamrig_call *foreign = ask(l, &(struct ask){ .log_id = log, .from = 10 });
+    ck_assert_int_eq(foreign->err, WEFT_E_LOG_ID);
+    struct streamrig_call *late =
+        ask(l, &(struct ask){ .start = 3, .time_ms = wf_node_now_unix_ms(&rig.node) + 100000 });
+    ck_assert_uint_eq(look(late).entries, 0);
+    ck_assert_uint_eq(late->reply->range->next, 60);
+    struct streamrig_call *calls[] = { l, all, some, small, none, beyond, foreign, late };
+    for (size_t i = 0; i < WF_COUNT(calls); i++)
+        streamrig_call_free(calls[i]);
+}
+END_TEST
+
+START_TEST(a_reader_of_an_older_log_is_led_to_the_next)
+{
+    struct wf_incarnation first = wf_home_log_id(product), second;
+
+    publish(0, 10);
+    streamrig_close(&rig);
+    streamrig_open(&rig);
+    product = wf_stream_find(&rig.node, "rows", 0);
+    STREAMRIG_UNTIL(&rig, !wf_incarnation_is_none(&product->log_id));
+    second = wf_home_log_id(product);
+    publish(10, 5);
+    struct streamrig_call *l = lease();
+    // At its end, and beyond it: what it read there was lost with the crash.
+    for (uint64_t from = 10; from <= 12; from += 2) {
+        struct streamrig_call *c = ask(l, &(struct ask){ .log_id = first, .from = from });
+        struct got g = look(c);
+        ck_assert(g.head.is_reset);
+        ck_assert(wf_incarnation_eq(&g.head.log_id, &second));
+        ck_assert(wf_incarnation_eq(&g.head.previous_log, &first));
+        ck_assert_uint_eq(g.head.end_offset, 10);
+        ck_assert_uint_eq(g.resets, 1);
+        ck_assert_uint_eq(g.first, 10);
+        ck_assert_uint_eq(g.end, 15);
+        streamrig_call_free(c);
+    }
+    // In the middle of the older log everything comes in order; in the newer one no reset comes again.
+    struct streamrig_call *middle = ask(l, &(struct ask){ .log_id = first, .from = 3 });
+    struct got g = look(middle);
+    ck_assert_uint_eq(g.first, 0);
+    ck_assert_uint_eq(g.resets, 1);
+    ck_assert_uint_eq(g.end, 15);
+    struct streamrig_call *newer = ask(l, &(struct ask){ .log_id = second, .from = 10 });
+    ck_assert_uint_eq(look(newer).resets, 0);
+    streamrig_call_free(middle);
+    streamrig_call_free(newer);
+    streamrig_call_free(l);
+}
+END_TEST
+
+// A reply never exceeds a message (the rig checks), and asking on and on gets to the head.
+START_TEST(a_long_range_comes_in_pages)
+{
+    uint64_t at = 0;
+    size_t pages = 0;
+
+    for (int i = 0; i < 10; i++)
+        publish(20000 * i, 20000);
+    struct streamrig_call *l = lease();
+    for (; at < wf_home_head(product); pages++) {
+        struct streamrig_call *more = ask(l, &(struct ask){ .from = at });
+        struct got g = look(more);
+        ck_assert_uint_eq(g.first, at);
+        ck_assert_uint_eq(g.end, more->reply->range->next);
+        ck_assert_uint_gt(g.end, at);
+        at = g.end;
+        streamrig_call_free(more);
+    }
+    ck_assert_uint_eq(at, 200000);
+    ck_assert_uint_gt(pages, 1);
+    streamrig_call_free(l);
+}
+END_TEST
+
+START_TEST(what_retention_dropped_is_told_with_its_range)
+{
+    uint8_t noise[60000];
+    uint64_t seed = 7;
+    struct wf_records r = { 0 };
+    struct wf_conf_class keep = { .name = "default", .bytes = 1 };
+
+    rig.conf.retention.items = &keep;
+    rig.conf.retention.count = 1;
+    streamrig_close(&rig);
+    streamrig_open(&rig);
+    product = wf_stream_find(&rig.node, "rows", 0);
+    STREAMRIG_UNTIL(&rig, !wf_incarnation_is_none(&product->log_id));
+    for (int i = 0; i < 60; i++) {
+        struct wf_buf row = { 0 };
+        for (size_t k = 0; k < sizeof noise; k++)
+            noise[k] = (uint8_t)(0x20 + wf_test_rand(&seed) % 0x5f);
+        ck_assert_int_eq(
+            wf_buf_append(&row, WF_STR("\x1a\xe0\xd4\x03")), WEFT_OK); // note, 60000 bytes
+        ck_assert_int_eq(wf_buf_append(&row, WF_BYTES(noise)), WEFT_OK);
+        ck_assert_int_eq(
+            wf_records_put(&r, WF_OP_PUT, wf_node_now_unix_ms(&rig.node) * 1000, wf_buf_view(&row)),
+            WEFT_OK);
+        struct wf_origin_records o = {
+            .raw = wf_buf_view(&r.raw), .base_us = r.base_us, .count = r.count
+        };
+        struct wf_diag diag = { 0 };
+        enum weft_err err =
+            wf_stream_originate(&rig.node, product, &o, streamrig_on_done, &rig, &diag);
+        ck_assert_msg(err == WEFT_OK, "%s %s", weft_err_name(err), diag.text);
+        wf_records_reset(&r);
+        wf_buf_fini(&row);
+        wf_loop_turn(rig.node.loop, 0);
+    }
+    STREAMRIG_UNTIL(&rig, rig.done_count == 60);
+    // Retention works on the log's own thread; it is over when nothing is left to drop.
+    wf_log_retain(rig.node.log, wf_node_now_unix_ms(&rig.node));
+    STREAMRIG_UNTIL(&rig, wf_home_floor(product) == 60);
+    publish(60, 5);
+    struct streamrig_call *l = lease();
+    struct streamrig_call *c = ask(l, &(struct ask){ .from = 2 });
+    ck_assert_int_eq(c->err, WEFT_OK);
+    ck_assert_uint_eq(c->reply->range->n_losses, 1);
+    ck_assert_uint_eq(c->reply->range->losses[0]->from, 2);
+    ck_assert_uint_eq(c->reply->range->losses[0]->to, 60);
+    ck_assert_uint_eq(c->reply->range->losses[0]->code, WEFT_E_RETENTION);
+    ck_assert_uint_eq(look(c).first, 60);
+    ck_assert_uint_eq(c->reply->range->next, 65);
+    wf_records_fini(&r);
+    streamrig_call_free(c);
+    streamrig_call_free(l);
+}
+END_TEST
+
+// ---- pulls -----------------------------------------------------------------------------------------------------------
+
+START_TEST(a_pull_waits_for_the_next_record)
+{
+    publish(0, 10);
+    struct streamrig_call *l = lease();
+    struct wf_incarnation log = wf_home_log_id(product);
+    struct streamrig_call *now =
+        ask(l, &(struct ask){ .pull = true, .log_id = log, .from = 4, .wait_ms = 20000 });
+    ck_assert_uint_eq(look(now).end, 10);
+    struct streamrig_call *wait =
+        ask(l, &(struct ask){ .pull = true, .log_id = log, .from = 10, .wait_ms = 20000 });
+    struct streamrig_call *latest =
+        ask(l, &(struct ask){ .pull = true, .start = 2, .wait_ms = 20000 });
+    ck_assert(wait->parked && !wait->answered);
+    ck_assert(latest->parked && !latest->answered);
+    publish(10, 2);
+    ck_assert_uint_eq(look(wait).first, 10);
+    ck_assert_uint_eq(look(latest).first, 10); // from where it was when it asked
+    struct streamrig_call *idle =
+        ask(l, &(struct ask){ .pull = true, .log_id = log, .from = 12, .wait_ms = 1 });
+    STREAMRIG_UNTIL(&rig, (wf_pulls_tick(rig.node.stream), idle->answered));
+    ck_assert_uint_eq(look(idle).entries, 0);
+    ck_assert_uint_eq(idle->reply->range->next, 12);
+    // A caller that goes away is forgotten.
+    struct streamrig_call *gone =
+        ask(l, &(struct ask){ .pull = true, .log_id = log, .from = 12, .wait_ms = 20000 });
+    gone->pub.on_gone(&gone->pub, gone->pub.gone_arg);
+    streamrig_call_free(gone);
+    ck_assert_uint_eq(rig.node.stream->pull_count, 0);
+    publish(12, 1);
+    streamrig_call_free(l);
+    streamrig_call_free(now);
+    streamrig_call_free(wait);
+    streamrig_call_free(latest);
+    streamrig_call_free(idle);
+}
+END_TEST
+
+// ---- frames ----------------------------------------------------------------------------------------------------------
+
+#define FRAMES_MAX 2048
+static struct {
+    pthread_mutex_t lock;
+    struct wf_net_msg *frames[FRAMES_MAX];
+    size_t count;
+    bool up;
+} heard = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+static bool hear(void *arg, const struct wf_net_event *e)
+{
+    bool taken = true;
+
+    (void)arg;
+    pthread_mutex_lock(&heard.lock);
+    if (e->what == WF_NET_UP)
+        heard.up = true;
+    if (e->what == WF_NET_FRAME) {
+        taken = heard.count < FRAMES_MAX;
+        if (taken)
+            heard.frames[heard.count++] = e->msg;
+    }
+    pthread_mutex_unlock(&heard.lock);
+    return taken;
+}
+
+static size_t heard_count(void)
+{
+    pthread_mutex_lock(&heard.lock);
+    size_t count = heard.count;
+    pthread_mutex_unlock(&heard.lock);
+    return count;
+}
+
+static bool heard_up(void)
+{
+    pthread_mutex_lock(&heard.lock);
+    bool up = heard.up;
+    pthread_mutex_unlock(&heard.lock);
+    return up;
+}
+
+static struct wf_net_sub *dial(const struct streamrig_call *l)
+{
+    struct wf_net_sub *sub = NULL;
+    char where[64];
+
+    snprintf(where, sizeof where, "127.0.0.1%s", l->reply->lease->endpoint);
+    struct wf_net_sub_conf conf = { .post = hear, .where = where };
+    ck_assert_int_eq(wf_net_sub_new(rig.control.net, &conf, &sub), WEFT_OK);
+    STREAMRIG_UNTIL(&rig, heard_up());
+    return sub;
+}
+
+static void hang_up(struct wf_net_sub *sub)
+{
+    wf_net_sub_free(sub);
+    for (size_t i = 0; i < heard.count; i++)
+        wf_net_msg_free(heard.frames[i]);
+    heard.count = 0;
+    heard.up = false;
+}
+
+static struct wf_secret key_of(const struct streamrig_call *l)
+{
+    struct wf_secret key;
+
+    ck_assert_int_eq(wf_secret_copy(wf_pb_view(l->reply->lease->keys[0]->key), &key), WEFT_OK);
+    return key;
+}
+
+// Entries and heartbeats that this key opens among all heard.
+static void count_opened(const struct wf_secret *key, size_t *ret_entries, size_t *ret_beats)
+{
+    *ret_entries = *ret_beats = 0;
+    for (size_t i = 0; i < heard_count(); i++) {
+        struct wf_buf plain = { 0 };
+        struct wf_frame f;
+        if (!wf_frame_open(wf_net_msg_view(heard.frames[i]), key, &plain, &f)) {
+            *ret_entries += f.entry_count;
+            *ret_beats += f.heartbeat.len > 0;
+        }
+        wf_buf_fini(&plain);
+    }
+}
+
+START_TEST(records_and_heartbeats_go_out_sealed)
+{
+    struct streamrig_call *l = lease();
+    struct wf_net_sub *sub = dial(l);
+    struct wf_secret key = key_of(l), other;
+    size_t entries = 0, beats = 0;
+
+    for (int i = 0; i < 5; i++)
+        publish(i, 1);
+    STREAMRIG_UNTIL(&rig, (count_opened(&key, &entries, &beats), entries == 5 && beats > 0));
+    ck_assert_int_eq(wf_secret_random(WF_KEY_LEN, &other), WEFT_OK);
+    count_opened(&other, &entries, &beats);
+    ck_assert_uint_eq(entries + beats, 0);
+    for (size_t i = 0; i < heard_count(); i++) {
+        struct wf_bytes f = wf_net_msg_view(heard.frames[i]);
+        ck_assert_ptr_null(memmem(f.ptr, f.len, "rows", 4));
+    }
+    wf_secret_fini(&key);
+    wf_secret_fini(&other);
+    hang_up(sub);
+    streamrig_call_free(l);
+}
+END_TEST
+
+START_TEST(after_a_forced_rotation_the_old_key_opens_nothing_new)
+{
+    struct streamrig_call *l = lease();
+    struct wf_net_sub *sub = dial(l);
+    struct wf_secret old = key_of(l);
+    size_t entries = 0, beats = 0;
+
+    publish(0, 1);
+    STREAMRIG_UNTIL(&rig, (count_opened(&old, &entries, &beats), entries == 1));
+    wf_stream_rotate(&rig.node, "rows");
+    // The rig's lease has no token that could be judged again: it is over.
+    ck_assert_uint_eq(product->lease_count, 0);
+    struct streamrig_call *second = lease();
+    struct wf_secret fresh = key_of(second);
+    ck_assert(memcmp(old.ptr, fresh.ptr, WF_KEY_LEN) != 0);
+    ck_assert_uint_gt(second->reply->lease->keys[0]->epoch, l->reply->lease->keys[0]->epoch);
+    publish(1, 1);
+    STREAMRIG_UNTIL(&rig, (count_opened(&fresh, &entries, &beats), entries == 1));
+    count_opened(&old, &entries, &beats);
+    ck_assert_uint_eq(entries, 1);
+    wf_secret_fini(&old);
+    wf_secret_fini(&fresh);
+    hang_up(sub);
+    streamrig_call_free(l);
+    streamrig_call_free(second);
+}
+END_TEST
+
+START_TEST(the_next_key_is_announced_before_it_is_used)
+{
+    rig.conf.epoch_ms = 1200;
+    struct streamrig_call *l = lease(), *renewed = NULL;
+    uint64_t first = product->epoch.number;
+
+    STREAMRIG_UNTIL(&rig, product->next_epoch.number);
+    ck_assert_uint_eq(product->epoch.number, first);
+    renewed = lease_renewed(&l->reply->lease->lease_id);
+    ck_assert_uint_eq(renewed->reply->lease->n_keys, 2);
+    struct wf_heartbeat beat;
+    ck_assert_int_eq(
+        wf_heartbeat_open(wf_pb_view(renewed->reply->lease->heartbeat), &beat), WEFT_OK);
+    ck_assert_uint_eq(beat.next_epoch, renewed->reply->lease->keys[1]->epoch);
+    STREAMRIG_UNTIL(&rig, product->epoch.number != first);
+    ck_assert_uint_eq(product->epoch.number, renewed->reply->lease->keys[1]->epoch);
+    ck_assert(
+        memcmp(product->epoch.key.ptr, renewed->reply->lease->keys[1]->key.data, WF_KEY_LEN) == 0);
+    streamrig_call_free(l);
+    streamrig_call_free(renewed);
+}
+END_TEST
+
+static struct streamrig_call *say_position(const struct streamrig_call *l, uint64_t offset)
+{
+    struct streamrig_call *c = streamrig_call(&rig);
+    static Weft__V1__PositionRequest q;
+    static Weft__V1__Position at, *list[1] = { &at };
+    static Weft__V1__Incarnation log;
+    struct wf_incarnation id = wf_home_log_id(product);
+
+    weft__v1__position_request__init(&q);
+    weft__v1__position__init(&at);
+    weft__v1__incarnation__init(&log);
+    log.counter = id.counter;
+    log.random = id.random;
+    at.lease_id = l->reply->lease->lease_id;
+    at.log_id = &log;
+    at.offset = offset;
+    q.positions = list;
+    q.n_positions = 1;
+    c->request.kind_case = WEFT__V1__REQUEST__KIND_POSITION;
+    c->request.position = &q;
+    streamrig_send(&rig, c, wf_position_handle);
+    return c;
+}
+
+START_TEST(the_stream_runs_no_further_than_its_window)
+{
+    struct streamrig_call *l = lease();
+    static const uint8_t publisher[16] = { 1 };
+
+    for (uint64_t i = 0; i < WF_AHEAD_BATCHES + 20; i++)
+        ck_assert_int_eq(streamrig_publish(&rig, product, (int64_t)i, 1, publisher, i), WEFT_OK);
+    STREAMRIG_UNTIL(&rig, rig.done_count == WF_AHEAD_BATCHES + 20);
+    ck_assert_uint_eq(product->sent_count, WF_AHEAD_BATCHES);
+    ck_assert_uint_gt(product->count.paused, 0);
+    // Publishing and the log went on; what the reader says opens the window.
+    ck_assert_uint_eq(wf_home_head(product), WF_AHEAD_BATCHES + 20);
+    struct streamrig_call *at = say_position(l, WF_AHEAD_BATCHES);
+    ck_assert_int_eq(at->err, WEFT_OK);
+    ck_assert_uint_eq(at->reply->position->n_heartbeats, 1);
+    ck_assert_uint_eq(product->sent_count, 0);
+    struct streamrig_call *wild = say_position(l, 1000000);
+    ck_assert_int_eq(wild->err, WEFT_OK);
+    streamrig_call_free(l);
+    streamrig_call_free(at);
+    streamrig_call_free(wild);
+}
+END_TEST
+
+START_TEST(silence_slows_the_heartbeat_but_never_stops_it)
+{
+    struct streamrig_call *l = lease();
+    uint64_t before = product->count.frames;
+
+    STREAMRIG_UNTIL(&rig, product->count.frames >= before + 2);
+    ck_assert_int_gt(product->beat_every_ms, WF_BEAT_MS);
+    publish(0, 1);
+    ck_assert_int_eq(product->beat_every_ms, WF_BEAT_MS);
+    streamrig_call_free(l);
+}
+END_TEST
+
+// ---- taps ------------------------------------------------------------------------------------------------------------
+
+struct fold {
+    uint64_t records, replayed;
+    bool done;
+};
+
+static void on_tap(struct wf_node *n, void *arg, struct wf_home_product *p,
+    const struct wf_entry *e, const struct wf_batch_header *h, struct wf_bytes raw)
+{
+    struct fold *f = arg;
+    uint32_t count = 0;
+    int64_t min, max;
+
+    (void)n, (void)p;
+    if (e->is_reset)
+        return;
+    ck_assert_int_eq(wf_records_check(raw, h->base_us, &count, &min, &max), WEFT_OK);
+    ck_assert_uint_eq(count, h->count);
+    f->records += count;
+}
+
+static void on_replay(struct wf_node *n, void *arg, struct wf_home_product *p,
+    const struct wf_entry *e, const struct wf_batch_header *h, struct wf_bytes raw)
+{
+    struct fold *f = arg, one = { 0 };
+
+    on_tap(n, &one, p, e, h, raw);
+    f->replayed += one.records;
+}
+
+static void on_replayed(struct wf_node *n, void *arg, enum weft_err err)
+{
+    (void)n;
+    ck_assert_int_eq(err, WEFT_OK);
+    ((struct fold *)arg)->done = true;
+}
+
+START_TEST(taps_and_replays_see_every_record_once)
+{
+    struct fold f = { 0 };
+
+    ck_assert_int_eq(wf_stream_tap(&rig.node, on_tap, &f), WEFT_OK);
+    for (int i = 0; i < 40; i++)
+        publish(10 * i, 10);
+    ck_assert_uint_eq(f.records, 400);
+    ck_assert_int_eq(wf_stream_replay(&rig.node, product, 0, on_replay, &f, on_replayed), WEFT_OK);
+    STREAMRIG_UNTIL(&rig, f.done);
+    ck_assert_uint_eq(f.replayed, 400);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("node.stream_read");
+    TCase *t = tcase_create("read");
+
+    tcase_add_checked_fixture(t, setup, teardown);
+    tcase_set_timeout(t, 60);
+    tcase_add_test(t, a_lease_opens_the_stream);
+    tcase_add_test(t, nobody_reads_without_a_grant_or_under_anothers_lease);
+    tcase_add_test(t, leases_end_with_their_time_and_their_product);
+    tcase_add_test(t, a_range_gives_what_was_asked_for);
+    tcase_add_test(t, a_reader_of_an_older_log_is_led_to_the_next);
+    tcase_add_test(t, a_long_range_comes_in_pages);
+    tcase_add_test(t, what_retention_dropped_is_told_with_its_range);
+    tcase_add_test(t, a_pull_waits_for_the_next_record);
+    tcase_add_test(t, records_and_heartbeats_go_out_sealed);
+    tcase_add_test(t, after_a_forced_rotation_the_old_key_opens_nothing_new);
+    tcase_add_test(t, the_next_key_is_announced_before_it_is_used);
+    tcase_add_test(t, the_stream_runs_no_further_than_its_window);
+    tcase_add_test(t, silence_slows_the_heartbeat_but_never_stops_it);
+    tcase_add_test(t, taps_and_replays_see_every_record_once);
+    suite_add_tcase(suite, t);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? 1 : 0;
+}
