@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // weft: one table of commands.
 #include "sdk/cli/local.h"
+#include "sdk/cli/product.h"
 #include "sdk/cli/setup.h"
 
 const struct wf_command wf_commands[] = {
@@ -58,6 +59,43 @@ const struct wf_command wf_commands[] = {
         "  weft charter show next.charter", NULL, wf_cmd_charter_show },
     { "key show", "[DIR]", "Who this directory is: name, keys, fingerprint",
         "  weft key show --dir ~/.config/weft", NULL, wf_cmd_key_show },
+    { "products", "[TEXT]", "The catalog: every product of the mesh, with its age and state",
+        "  weft products --domain servers\n  weft products disk -o json",
+        "Options:\n      --domain NAME  of one domain only", wf_cmd_products },
+    { "describe", "DOMAIN/PRODUCT", "A product's promise and its schema, from the mesh itself",
+        "  weft describe servers/cpu\n  weft describe servers/cpu --proto",
+        "Options:\n      --proto  the schema as .proto text", wf_cmd_describe },
+    { "product new", "NAME [--kind KIND]", "Start a manifest and its schema",
+        "  weft product new queue-depth --kind metric",
+        "Options:\n      --kind KIND  metric, event, inventory or api\n      --in DIR     where "
+        "the files go (.)",
+        wf_cmd_product_new },
+    { "product check", "FILE.yaml …", "Say everything that is wrong with manifests, without a mesh",
+        "  weft product check products.d/*.yaml", NULL, wf_cmd_product_check },
+    { "product build", "FILE.yaml",
+        "Compile the manifest's .proto into its descriptor set (runs protoc)",
+        "  weft product build queue-depth.yaml", NULL, wf_cmd_product_build },
+    { "product apply", "FILE.yaml …", "Make or change products on the local node",
+        "  weft product apply queue-depth.yaml --dir servers-node\n  weft product apply -n "
+        "queue-depth.yaml",
+        "Options:\n  -n, --dry-run  say what would change, change nothing", wf_cmd_product_apply },
+    { "product remove", "NAME --yes", "Stop a product for all its readers",
+        "  weft product remove queue-depth --yes", NULL, wf_cmd_product_remove },
+    { "query", "DOMAIN/INVENTORY SQL", "Ask an inventory, with what its owner granted",
+        "  weft query servers/hosts \"SELECT hostname, os FROM hosts\"\n  weft query "
+        "servers/packages \"SELECT count(*) FROM packages\" -o json",
+        "Options:\n      --max-rows N    cut the answer there\n      --purpose TEXT  why, where "
+        "the token asks for it",
+        wf_cmd_query },
+    { "call", "DOMAIN/API[@MAJOR]/METHOD [JSON]", "Call another team's API",
+        "  weft call network/ports/List '{}'\n  weft call network/ports/SetNote "
+        "'{\"port\":\"eth0\",\"note\":\"uplink\"}'",
+        "Options:\n      --at HOST           a host behind the owner's node\n      --key HEX       "
+        "    repeat an earlier call: it never acts twice\n      --timeout DURATION  (10s)",
+        wf_cmd_call },
+    { "call status", "DOMAIN/API/METHOD KEY", "What became of a call",
+        "  weft call status network/ports/SetNote 00112233445566778899aabbccddeeff",
+        "Options:\n      --wait DURATION  wait for its end", wf_cmd_call_status },
     { 0 },
 };
 

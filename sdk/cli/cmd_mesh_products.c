@@ -1,0 +1,370 @@
+// SPDX-License-Identifier: Apache-2.0
+// weft products, describe, query, call: what the mesh offers, asked through libweft like any application would.
+#include <stdlib.h>
+#include <weft/weft.h>
+
+#include "sdk/cli/product.h"
+
+static int problem(const struct weft_problem *p)
+{
+    int status = wf_cli_fail(p->err, "%s", p->text[0] ? p->text : weft_err_text(p->err));
+
+    if (p->caveat[0])
+        fprintf(
+            stderr, "  caveat '%s' (asked: %s; granted: %s)\n", p->caveat, p->asked, p->granted);
+    if (p->audit_id[0])
+        fprintf(stderr, "  the owner finds this refusal under audit id %s\n", p->audit_id);
+    if (p->hint[0])
+        fprintf(stderr, "  %s\n", p->hint);
+    return status;
+}
+
+static int client(const struct wf_cli *cli, struct weft_client **ret)
+{
+    const struct weft_options options = { .dir = cli->dir, .socket = cli->socket };
+    struct weft_problem p = { 0 };
+
+    return weft_connect(&options, ret, &p) ? problem(&p) : 0;
+}
+
+static const char *kind_name(enum weft_product_kind k)
+{
+    static const char *const names[] = { "", "metric", "event", "inventory", "api" };
+
+    return k >= WEFT_METRIC && k <= WEFT_API_PRODUCT ? names[k] : "?";
+}
+
+// ---- products --------------------------------------------------------------------------------------------------------
+
+static enum weft_err catalog_rows(const struct wf_cli *cli, const struct weft_catalog *cat)
+{
+    static const char *const columns[] = { "product", "kind", "version", "class", "owner", "heard",
+        "state", "title" };
+    struct wf_table *t = NULL;
+    enum weft_err err = wf_table_new(cli, "weft.products/v1", columns, WF_COUNT(columns), &t);
+
+    for (size_t i = 0; i < weft_catalog_count(cat) && !err; i++) {
+        const struct weft_product_info *p = weft_catalog_at(cat, i);
+        char heard[48];
+        wf_cli_ago(p->heard_ms >= 0 ? p->heard_ms : p->age_ms, heard);
+        wf_table_textf(t, "%s/%s", p->domain, p->name);
+        wf_table_text(t, kind_name(p->kind));
+        wf_table_text(t, p->version);
+        wf_table_text(t, p->classification);
+        wf_table_text(t, p->owner);
+        wf_table_textf(t, "%s", heard);
+        wf_table_text(t, p->gone ? "owner silent" : "up");
+        wf_table_text(t, p->title);
+    }
+    return err ? err : wf_table_done(t);
+}
+
+int wf_cmd_products(struct wf_cli *cli, int argc, char **argv)
+{
+    const char *domain = NULL;
+    const struct wf_opt opts[] = { { "domain", 0, .value = &domain } };
+    struct weft_client *c = NULL;
+    struct weft_catalog *cat = NULL;
+    struct weft_problem p = { 0 };
+    char *text = NULL;
+    int count = 0,
+        status = wf_cli_parse(cli, argc, argv, opts, WF_COUNT(opts), 0, 1, &text, &count);
+
+    if (status >= 0)
+        return status;
+    status = client(cli, &c);
+    if (!status && weft_discover(c, domain, count ? text : NULL, &cat, &p))
+        status = problem(&p);
+    if (!status) {
+        enum weft_err err = catalog_rows(cli, cat);
+        status = err ? wf_cli_fail(err, "%s", weft_err_text(err)) : 0;
+        if (!cli->quiet)
+            fprintf(stderr, "%zu products\n", weft_catalog_count(cat));
+    }
+    weft_catalog_free(cat);
+    weft_close(c);
+    return status;
+}
+
+// ---- describe --------------------------------------------------------------------------------------------------------
+
+static void print_info(const struct weft_product_info *i)
+{
+    char heard[48], age[48];
+
+    wf_cli_ago(i->heard_ms, heard);
+    wf_cli_ago(i->age_ms, age);
+    printf("%s/%s %s  (%s, %s)\n%s\n%s\n\nowner      %s <%s>\nhome       %s/%s%s\nsigned     %s "
+           "ago; heard %s ago\nschema     %s\n%s    %s\n",
+        i->domain, i->name, i->version, kind_name(i->kind), i->classification, i->title,
+        i->description, i->owner, i->contact, i->domain, i->node,
+        i->gone ? "  DOES NOT ANSWER" : "", age, heard, i->schema,
+        i->service[0] ? "service" : "message", i->service[0] ? i->service : i->message);
+    for (size_t k = 0; k < i->key_count; k++)
+        printf("%s%s", k ? ", " : "key        ", i->keys[k]);
+    if (i->key_count)
+        putchar('\n');
+    putchar('\n');
+}
+
+static enum weft_err field_rows(const struct wf_cli *cli, const struct weft_product *p)
+{
+    static const char *const columns[] = { "field", "type", "unit", "role", "privacy",
+        "description" };
+    static const char *const types[] = { "", "bool", "int", "uint", "double", "text", "bytes",
+        "enum", "time", "json" };
+    static const char *const roles[] = { NULL, "label", "gauge", "counter", "histogram",
+        "timestamp", "text" };
+    struct wf_table *t = NULL;
+    enum weft_err err = wf_table_new(cli, "weft.fields/v1", columns, WF_COUNT(columns), &t);
+
+    for (size_t i = 0; i < weft_product_field_count(p) && !err; i++) {
+        const struct weft_field *f = weft_product_field(p, i);
+        wf_table_text(t, f->name);
+        wf_table_text(t, f->type < WF_COUNT(types) ? types[f->type] : "?");
+        wf_table_text(t, f->unit && f->unit[0] ? f->unit : NULL);
+        wf_table_text(t, f->role < WF_COUNT(roles) ? roles[f->role] : NULL);
+        wf_table_text(t, f->privacy && f->privacy[0] ? f->privacy : NULL);
+        wf_table_text(t, f->description && f->description[0] ? f->description : NULL);
+    }
+    return err ? err : wf_table_done(t);
+}
+
+int wf_cmd_describe(struct wf_cli *cli, int argc, char **argv)
+{
+    bool proto = false;
+    const struct wf_opt opts[] = { { "proto", 0, .flag = &proto } };
+    struct weft_client *c = NULL;
+    struct weft_product *product = NULL;
+    struct weft_problem p = { 0 };
+    char *name = NULL, *text = NULL;
+    enum weft_err err = WEFT_OK;
+    int count = 0,
+        status = wf_cli_parse(cli, argc, argv, opts, WF_COUNT(opts), 1, 1, &name, &count);
+
+    if (status >= 0)
+        return status;
+    status = client(cli, &c);
+    if (!status && weft_describe(c, name, &product, &p))
+        status = problem(&p);
+    if (!status && (proto || weft_product_field_count(product) == 0)) {
+        if (!proto)
+            print_info(weft_product_info(product));
+        err = weft_product_proto(product, &text);
+        if (!err)
+            fputs(text, stdout);
+        free(text);
+    } else if (!status) {
+        if (cli->format == WF_OUT_TABLE)
+            print_info(weft_product_info(product));
+        err = field_rows(cli, product);
+    }
+    weft_product_free(product);
+    weft_close(c);
+    return err ? wf_cli_fail(err, "%s", weft_err_text(err)) : status;
+}
+
+// ---- query -----------------------------------------------------------------------------------------------------------
+
+static void value_cell(struct wf_table *t, const struct weft_value *v)
+{
+    struct wf_buf text = { 0 };
+
+    switch (v->type) {
+    case WEFT_T_BOOL:
+        wf_table_bool(t, v->flag);
+        return;
+    case WEFT_T_INT:
+    case WEFT_T_TIME:
+    case WEFT_T_ENUM:
+        wf_table_number(t, v->integer);
+        return;
+    case WEFT_T_UINT:
+        wf_table_textf(t, "%llu", (unsigned long long)v->natural);
+        return;
+    case WEFT_T_DOUBLE:
+        wf_table_textf(t, "%.15g", v->real);
+        return;
+    case WEFT_T_TEXT:
+    case WEFT_T_JSON:
+    case WEFT_T_BYTES:
+        if (!wf_buf_printf(&text, "%.*s", (int)v->bytes.len, v->bytes.ptr))
+            wf_table_text(t, (const char *)text.ptr);
+        wf_buf_fini(&text);
+        return;
+    default:
+        wf_table_text(t, NULL);
+    }
+}
+
+static enum weft_err result_rows(const struct wf_cli *cli, const struct weft_rows *r)
+{
+    size_t columns = weft_rows_columns(r);
+    const char **names = calloc(columns ? columns : 1, sizeof *names);
+    struct wf_table *t = NULL;
+    enum weft_err err = names ? WEFT_OK : WEFT_E_NOMEM;
+
+    for (size_t i = 0; i < columns && !err; i++)
+        names[i] = weft_rows_name(r, i);
+    if (!err)
+        err = wf_table_new(cli, "weft.query/v1", names, columns, &t);
+    for (size_t row = 0; row < weft_rows_count(r) && !err; row++)
+        for (size_t i = 0; i < columns; i++) {
+            struct weft_value v;
+            weft_rows_value(r, row, i, &v);
+            value_cell(t, &v);
+        }
+    if (t) {
+        enum weft_err printed = wf_table_done(t);
+        err = err ? err : printed;
+    }
+    free(names);
+    return err;
+}
+
+// What the answer rests on: said always, because an answer that looks whole and is not is worse than none.
+static void print_coverage(const struct weft_rows *r)
+{
+    const struct weft_coverage *c = NULL;
+    const char *reason = NULL;
+    size_t n = weft_rows_coverage(r, &c);
+
+    fprintf(stderr, "%zu rows from %zu origins at offset %llu\n", weft_rows_count(r), n,
+        (unsigned long long)weft_rows_offset(r));
+    for (size_t i = 0; i < n; i++) {
+        char last[48], snapshot[48];
+        wf_cli_when(c[i].last_ms, last);
+        wf_cli_when(c[i].snapshot_ms, snapshot);
+        fprintf(stderr, "  %-20s %-5s last record %s, whole snapshot %s, %llu rows\n", c[i].origin,
+            c[i].state, last, snapshot, (unsigned long long)c[i].rows);
+    }
+    if (weft_rows_partial(r, &reason))
+        fprintf(stderr, "PARTIAL: %s\n", reason);
+}
+
+int wf_cmd_query(struct wf_cli *cli, int argc, char **argv)
+{
+    const char *max = NULL, *purpose = NULL;
+    const struct wf_opt opts[] = { { "max-rows", 0, .value = &max },
+        { "purpose", 0, .value = &purpose } };
+    struct weft_query_options options = { 0 };
+    struct weft_client *c = NULL;
+    struct weft_rows *rows = NULL;
+    struct weft_problem p = { 0 };
+    char *operands[2] = { NULL };
+    int count = 0,
+        status = wf_cli_parse(cli, argc, argv, opts, WF_COUNT(opts), 2, 2, operands, &count);
+
+    if (status >= 0)
+        return status;
+    options.max_rows = max ? (unsigned)strtoul(max, NULL, 10) : 0;
+    options.purpose = purpose;
+    status = client(cli, &c);
+    if (!status) {
+        enum weft_err err = weft_query(c, operands[0], operands[1], &options, &rows, &p);
+        bool partial = err == WEFT_E_PARTIAL;
+        if (err && !partial) {
+            status = problem(&p);
+        } else {
+            err = result_rows(cli, rows);
+            if (!cli->quiet)
+                print_coverage(rows);
+            status = err                           ? wf_cli_fail(err, "%s", weft_err_text(err))
+                     : partial && !cli->partial_ok ? weft_err_exit(WEFT_E_PARTIAL)
+                                                   : 0;
+        }
+    }
+    weft_rows_free(rows);
+    weft_close(c);
+    return status;
+}
+
+// ---- call ------------------------------------------------------------------------------------------------------------
+
+static bool parse_key(const char *text, uint8_t out[16])
+{
+    struct wf_buf key = { 0 };
+    bool good = !wf_hex_take(wf_bytes_str(text), &key) && key.len == 16;
+
+    if (good)
+        memcpy(out, key.ptr, 16);
+    wf_buf_fini(&key);
+    return good;
+}
+
+static int print_result(const struct wf_cli *cli, enum weft_err err, const struct weft_result *r,
+    const struct weft_problem *p)
+{
+    char hex[33];
+
+    wf_hex_put(wf_bytes(r->key, 16), hex);
+    if (!cli->quiet || err)
+        fprintf(stderr, "call %s: %s%s%s\n", hex, r->state[0] ? r->state : "not sent",
+            r->provider[0] ? " by " : "", r->provider);
+    if (!err && r->json)
+        puts(r->json);
+    return err ? problem(p) : 0;
+}
+
+int wf_cmd_call(struct wf_cli *cli, int argc, char **argv)
+{
+    const char *host = NULL, *key_text = NULL, *timeout = NULL;
+    const struct wf_opt opts[] = { { "at", 0, .value = &host }, { "key", 0, .value = &key_text },
+        { "timeout", 0, .value = &timeout } };
+    struct weft_call_options options = { 0 };
+    struct weft_client *c = NULL;
+    struct weft_result r = { 0 };
+    struct weft_problem p = { 0 };
+    uint8_t key[16];
+    int64_t ms = 0;
+    char *operands[2] = { NULL };
+    int count = 0,
+        status = wf_cli_parse(cli, argc, argv, opts, WF_COUNT(opts), 1, 2, operands, &count);
+
+    if (status >= 0)
+        return status;
+    if (key_text && !parse_key(key_text, key))
+        return wf_cli_fail(
+            WEFT_E_USAGE, "--key takes the 32 hex digits that an earlier call printed");
+    if (timeout && wf_cli_duration(timeout, &ms))
+        return wf_cli_fail(WEFT_E_USAGE, "--timeout %s: write it as 30s", timeout);
+    options.host = host;
+    options.key = key_text ? key : NULL;
+    options.timeout_ms = (unsigned)ms;
+    status = client(cli, &c);
+    if (!status)
+        status = print_result(cli,
+            weft_call(c, operands[0], count > 1 ? operands[1] : "{}", &options, &r, &p), &r, &p);
+    weft_result_fini(&r);
+    weft_close(c);
+    return status;
+}
+
+int wf_cmd_call_status(struct wf_cli *cli, int argc, char **argv)
+{
+    const char *wait = NULL;
+    const struct wf_opt opts[] = { { "wait", 0, .value = &wait } };
+    struct weft_client *c = NULL;
+    struct weft_result r = { 0 };
+    struct weft_problem p = { 0 };
+    uint8_t key[16];
+    int64_t ms = 0;
+    char *operands[2] = { NULL };
+    int count = 0,
+        status = wf_cli_parse(cli, argc, argv, opts, WF_COUNT(opts), 2, 2, operands, &count);
+
+    if (status >= 0)
+        return status;
+    if (!parse_key(operands[1], key))
+        return wf_cli_fail(
+            WEFT_E_USAGE, "weft call status DOMAIN/PRODUCT/METHOD KEY: the key has 32 hex digits");
+    if (wait && wf_cli_duration(wait, &ms))
+        return wf_cli_fail(WEFT_E_USAGE, "--wait %s: write it as 30s", wait);
+    status = client(cli, &c);
+    if (!status)
+        status =
+            print_result(cli, weft_call_status(c, operands[0], key, (unsigned)ms, &r, &p), &r, &p);
+    weft_result_fini(&r);
+    weft_close(c);
+    return status;
+}

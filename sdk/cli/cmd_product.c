@@ -1,0 +1,411 @@
+// SPDX-License-Identifier: Apache-2.0
+// weft product new|check|build|apply|remove: a domain team's path from an idea to a product. Only build runs protoc; nothing else of
+// weft, and no weftd, ever does.
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "proto/schema/record.h"
+#include "proto/schema/schema.h"
+#include "sdk/cli/local.h"
+#include "sdk/cli/product.h"
+#include "sdk/conf/manifest.h"
+#include "sdk/disk.h"
+
+// ---- manifest and schema ---------------------------------------------------------------------------------------------
+
+static int load_manifest(const char *path, struct wf_manifest **ret)
+{
+    struct wf_diags diags;
+    struct wf_buf text = { 0 };
+
+    wf_diags_init(&diags, path);
+    enum weft_err err = wf_manifest_load(path, WF_FILE_ANY, &diags, ret);
+    if (err && !wf_diags_print(&diags, &text))
+        fwrite(text.ptr, 1, text.len, stderr);
+    wf_buf_fini(&text);
+    wf_diags_fini(&diags);
+    return err ? weft_err_exit(WEFT_E_MANIFEST) : 0;
+}
+
+static int fits(const struct wf_manifest *m, const struct wf_schema *s, const char *path)
+{
+    const struct wf_product *p = &m->product;
+
+    if (p->kind == WF_PRODUCT_API)
+        return wf_schema_find_service(s, wf_bytes_str(p->service))
+                   ? 0
+                   : wf_cli_fail(
+                         WEFT_E_MANIFEST, "%s: the schema has no service %s", path, p->service);
+    const struct wf_schema_message *msg = wf_schema_find_message(s, wf_bytes_str(p->message));
+    if (!msg)
+        return wf_cli_fail(WEFT_E_MANIFEST, "%s: the schema has no message %s", path, p->message);
+    for (size_t i = 0; i < p->key_count; i++) {
+        struct wf_record_path key;
+        struct wf_diag diag = { 0 };
+        if (wf_record_path_compile(msg, wf_bytes_str(p->keys[i]), &key, &diag))
+            return wf_cli_fail(WEFT_E_MANIFEST, "%s: key %s: %s", path, p->keys[i], diag.text);
+    }
+    return 0;
+}
+
+static int load_schema(const struct wf_manifest *m, const char *path, struct wf_buf *ret_set)
+{
+    struct wf_diag diag = { 0 };
+    struct wf_buf set = { 0 };
+    struct wf_schema *s = NULL;
+    enum weft_err err = wf_file_read(m->descriptor, WF_MAX_DOCUMENT, WF_FILE_ANY, &set, &diag);
+
+    if (err == WEFT_E_NOT_FOUND)
+        return wf_cli_fail(WEFT_E_MANIFEST,
+            "%s: no descriptor set at %s; make it with: weft product build %s", path, m->descriptor,
+            path);
+    if (!err)
+        err = wf_schema_compile(wf_buf_view(&set), &s, &diag);
+    int status = err ? wf_cli_fail(WEFT_E_MANIFEST, "%s: the schema does not compile: %s",
+                           m->descriptor, diag.text[0] ? diag.text : weft_err_text(err))
+                     : fits(m, s, path);
+    wf_schema_free(s);
+    if (status)
+        wf_buf_fini(&set);
+    else
+        *ret_set = set;
+    return status;
+}
+
+// ---- new -------------------------------------------------------------------------------------------------------------
+
+static enum weft_err write_new(const char *dir, const char *name, const char *suffix,
+    const struct wf_buf *text, struct wf_diag *diag)
+{
+    char file[WF_MAX_NAME + 16], *path = NULL;
+
+    snprintf(file, sizeof file, "%s%s", name, suffix);
+    enum weft_err err = wf_disk_join(dir, file, &path);
+    if (!err)
+        err = wf_disk_create(path, wf_buf_view(text), diag);
+    free(path);
+    return err;
+}
+
+static enum weft_err render(
+    const char *name, const char *kind, struct wf_buf *yaml, struct wf_buf *proto)
+{
+    char package[WF_MAX_NAME + 1];
+    bool api = strcmp(kind, "api") == 0, inventory = strcmp(kind, "inventory") == 0;
+
+    snprintf(package, sizeof package, "%s", name);
+    for (char *p = package; *p; p++)
+        if (*p == '-')
+            *p = '_';
+    enum weft_err err = wf_buf_printf(yaml,
+        "name: %s\nkind: %s\nversion: 1.0.0\ntitle: One line for the catalog\ndescription: What it "
+        "says, where it comes from, how to read it.\n"
+        "owner: {name: The team, contact: team@example.org}\nschema: {proto: %s.proto, %s: "
+        "%s.v1.%s}\n%sclassification: internal\n%s"
+        "access:\n  - allow: {domain: monitoring}\n    verbs: [%s]\n    for: 24h\n",
+        name, kind, name, api ? "service" : "message", package, api ? "Api" : "Record",
+        inventory ? "key: [id]\n" : "", api ? "" : "freshness: 1m\n",
+        api         ? "\"call:*\""
+        : inventory ? "subscribe, query"
+                    : "subscribe");
+    if (err)
+        return err;
+    return wf_buf_printf(proto, "syntax = \"proto3\";\npackage %s.v1;\n\n%s", package,
+        api ? "message GetRequest {\n  string id = 1;\n}\nmessage GetReply {\n  string text = "
+              "1;\n}\n\nservice Api {\n  rpc Get(GetRequest) returns (GetReply);\n}\n"
+            : "message Record {\n  string id = 1;\n  double value = 2;\n}\n");
+}
+
+int wf_cmd_product_new(struct wf_cli *cli, int argc, char **argv)
+{
+    const char *kind = "metric", *dir = ".";
+    const struct wf_opt opts[] = { { "kind", 0, .value = &kind }, { "in", 0, .value = &dir } };
+    struct wf_buf yaml = { 0 }, proto = { 0 };
+    struct wf_diag diag = { 0 };
+    enum wf_product_kind k;
+    char *name = NULL;
+    int count = 0,
+        status = wf_cli_parse(cli, argc, argv, opts, WF_COUNT(opts), 1, 1, &name, &count);
+
+    if (status >= 0)
+        return status;
+    if (!wf_name_is_valid(wf_bytes_str(name)))
+        return wf_cli_fail(WEFT_E_NAME, "\"%s\": %s", name, weft_err_doc(WEFT_E_NAME));
+    if (wf_product_kind_parse(wf_bytes_str(kind), &k))
+        return wf_cli_fail(WEFT_E_USAGE, "--kind %s: metric, event, inventory or api", kind);
+    enum weft_err err = render(name, kind, &yaml, &proto);
+    if (!err)
+        err = write_new(dir, name, ".yaml", &yaml, &diag);
+    if (!err)
+        err = write_new(dir, name, ".proto", &proto, &diag);
+    if (err)
+        status = wf_cli_diag(err, &diag, name);
+    else
+        printf("%s/%s.yaml and %s/%s.proto: edit them, then\n  weft product build %s/%s.yaml\n  "
+               "weft product apply %s/%s.yaml\n",
+            dir, name, dir, name, dir, name, dir, name);
+    wf_buf_fini(&yaml);
+    wf_buf_fini(&proto);
+    return err ? status : 0;
+}
+
+// ---- build -----------------------------------------------------------------------------------------------------------
+
+// Where weft's own .proto files lie: beside this program's installation, or where $WEFT_PROTO says.
+static void own_protos(char *out, size_t len)
+{
+    const char *env = getenv("WEFT_PROTO");
+    char self[4096];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+
+    out[0] = '\0';
+    if (env) {
+        snprintf(out, len, "%s", env);
+        return;
+    }
+    if (n <= 0)
+        return;
+    self[n] = '\0';
+    for (int up = 0; up < 3; up++) {
+        char *slash = strrchr(self, '/');
+        struct stat st;
+        if (!slash)
+            return;
+        *slash = '\0';
+        if (snprintf(out, len, "%s/share/weft/proto", self) < (int)len && stat(out, &st) == 0)
+            return;
+    }
+    out[0] = '\0';
+}
+
+static int run_protoc(const struct wf_manifest *m)
+{
+    char dir[4096], include[4200], own_include[4200], own[4096];
+    const char *slash = strrchr(m->proto, '/');
+    int status = 0;
+
+    snprintf(dir, sizeof dir, "%.*s", slash ? (int)(slash - m->proto) : 1, slash ? m->proto : ".");
+    snprintf(include, sizeof include, "-I%s", dir);
+    own_protos(own, sizeof own);
+    snprintf(own_include, sizeof own_include, "-I%s", own[0] ? own : dir);
+    // A proto below weft's own tree is named by its path from there, or protoc takes it for two files.
+    bool within = own[0] && strncmp(m->proto, own, strlen(own)) == 0;
+    pid_t pid = fork();
+    if (pid == 0) {
+        if (within)
+            execlp("protoc", "protoc", own_include, "--include_imports", "-o", m->descriptor,
+                m->proto, (char *)NULL);
+        else
+            execlp("protoc", "protoc", include, own_include, "--include_imports", "-o",
+                m->descriptor, m->proto, (char *)NULL);
+        fprintf(
+            stderr, "weft: protoc can't be run (%s); install protobuf-compiler\n", strerror(errno));
+        _exit(69);
+    }
+    if (pid < 0 || waitpid(pid, &status, 0) < 0)
+        return wf_cli_fail(WEFT_E_NOMEM, "protoc can't be started");
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 69)
+        return 69;
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0
+               ? 0
+               : wf_cli_fail(WEFT_E_MANIFEST, "%s: protoc refuses it (see above)", m->proto);
+}
+
+int wf_cmd_product_build(struct wf_cli *cli, int argc, char **argv)
+{
+    struct wf_manifest *m = NULL;
+    struct wf_buf set = { 0 };
+    char *file = NULL;
+    int count = 0, status = wf_cli_parse(cli, argc, argv, NULL, 0, 1, 1, &file, &count);
+
+    if (status >= 0)
+        return status;
+    status = load_manifest(file, &m);
+    if (!status && !m->proto)
+        status = wf_cli_fail(WEFT_E_MANIFEST, "%s: schema names no proto: to build it from", file);
+    if (!status)
+        status = run_protoc(m);
+    if (!status)
+        status = load_schema(m, file, &set);
+    if (!status)
+        printf("%s: %zu bytes\n", m->descriptor, set.len);
+    wf_buf_fini(&set);
+    wf_manifest_free(m);
+    return status;
+}
+
+// ---- check, apply, remove ------------------------------------------------------------------------------------------
+
+int wf_cmd_product_check(struct wf_cli *cli, int argc, char **argv)
+{
+    char *files[64];
+    int count = 0, status = wf_cli_parse(cli, argc, argv, NULL, 0, 1, 64, files, &count), worst = 0;
+
+    if (status >= 0)
+        return status;
+    for (int i = 0; i < count; i++) {
+        struct wf_manifest *m = NULL;
+        struct wf_buf set = { 0 };
+        status = load_manifest(files[i], &m);
+        if (!status)
+            status = load_schema(m, files[i], &set);
+        if (!status)
+            printf("%s: %s %s %s is fine\n", files[i], wf_product_kind_name(m->product.kind),
+                m->product.name, m->product.version);
+        worst = status ? status : worst;
+        wf_buf_fini(&set);
+        wf_manifest_free(m);
+    }
+    return worst;
+}
+
+static enum weft_err rules_message(
+    const struct wf_product *p, struct wf_arena *a, Weft__V1__ProductDescriptor *d)
+{
+    d->access = wf_arena_calloc(a, p->rule_count, sizeof *d->access);
+    if (!d->access)
+        return wf_arena_err(a);
+    for (; d->n_access < p->rule_count; d->n_access++) {
+        const struct wf_access_rule *from = &p->rules[d->n_access];
+        Weft__V1__AccessRule *r = wf_arena_alloc(a, sizeof *r);
+        if (!r)
+            return wf_arena_err(a);
+        weft__v1__access_rule__init(r);
+        r->domain = wf_pb_str(from->domain);
+        r->subject = wf_pb_str(from->subject);
+        r->verbs = (char **)(uintptr_t)from->verbs;
+        r->n_verbs = from->verb_count;
+        r->columns = (char **)(uintptr_t)from->columns;
+        r->n_columns = from->column_count;
+        r->duration_ms = from->duration_ms;
+        d->access[d->n_access] = r;
+    }
+    return WEFT_OK;
+}
+
+static void descriptor_message(
+    const struct wf_product *p, Weft__V1__Owner *owner, Weft__V1__ProductDescriptor *d)
+{
+    d->name = wf_pb_str(p->name);
+    d->kind = (Weft__V1__ProductKind)p->kind;
+    d->version = wf_pb_str(p->version);
+    d->title = wf_pb_str(p->title);
+    d->description = wf_pb_str(p->description);
+    owner->name = wf_pb_str(p->owner_name);
+    owner->contact = wf_pb_str(p->owner_contact);
+    d->owner = owner;
+    d->message = wf_pb_str(p->message);
+    d->service = wf_pb_str(p->service);
+    d->key_fields = (char **)(uintptr_t)p->keys;
+    d->n_key_fields = p->key_count;
+    d->classification = (Weft__V1__Classification)p->classification;
+    d->regions = (char **)(uintptr_t)p->regions;
+    d->n_regions = p->region_count;
+    d->tags = (char **)(uintptr_t)p->tags;
+    d->n_tags = p->tag_count;
+    d->freshness_ms = p->freshness_ms;
+    d->retention_ms = p->retention_ms;
+    d->retention_bytes = p->retention_bytes;
+    d->durability = (Weft__V1__Durability)p->durability;
+    d->linger_us = p->linger_us;
+    d->rows_shared = p->rows_shared;
+}
+
+static int send_apply(const struct wf_cli *cli, Weft__V1__ApplyRequest *apply, const char *what)
+{
+    Weft__V1__Request q = WEFT__V1__REQUEST__INIT;
+    Weft__V1__Reply *reply = NULL;
+    struct wf_arena arena;
+
+    q.kind_case = WEFT__V1__REQUEST__KIND_APPLY;
+    q.apply = apply;
+    int status = wf_local_ask(cli, NULL, &q, 0, &arena, &reply);
+    if (status)
+        return status;
+    if (reply->kind_case == WEFT__V1__REPLY__KIND_APPLY) {
+        if (reply->apply->n_changes == 0)
+            printf("%s: no change\n", what);
+        for (size_t i = 0; i < reply->apply->n_changes; i++)
+            printf("%s: %s\n", what, reply->apply->changes[i]);
+    }
+    wf_arena_fini(&arena);
+    return 0;
+}
+
+static int apply_one(const struct wf_cli *cli, const char *file, bool dry_run)
+{
+    Weft__V1__ApplyRequest apply = WEFT__V1__APPLY_REQUEST__INIT;
+    Weft__V1__Manifest manifest = WEFT__V1__MANIFEST__INIT;
+    Weft__V1__ProductDescriptor d = WEFT__V1__PRODUCT_DESCRIPTOR__INIT;
+    Weft__V1__Owner owner = WEFT__V1__OWNER__INIT;
+    struct wf_manifest *m = NULL;
+    struct wf_buf set = { 0 };
+    struct wf_arena arena;
+    int status = load_manifest(file, &m);
+
+    wf_arena_init(&arena, 65536);
+    if (!status)
+        status = load_schema(m, file, &set);
+    if (!status && rules_message(&m->product, &arena, &d))
+        status = wf_cli_fail(WEFT_E_NOMEM, "out of memory");
+    if (!status) {
+        descriptor_message(&m->product, &owner, &d);
+        manifest.product = &d;
+        manifest.run = (char **)(uintptr_t)m->run.items;
+        manifest.n_run = m->run.count;
+        manifest.serve = (char **)(uintptr_t)m->serve.items;
+        manifest.n_serve = m->serve.count;
+        manifest.hosts = (char **)(uintptr_t)m->hosts.items;
+        manifest.n_hosts = m->hosts.count;
+        manifest.every_ms = (int64_t)m->every_ms;
+        apply.manifest = &manifest;
+        apply.schema = wf_pb_bin(wf_buf_view(&set));
+        apply.dry_run = dry_run;
+        status = send_apply(cli, &apply, m->product.name);
+    }
+    wf_arena_fini(&arena);
+    wf_buf_fini(&set);
+    wf_manifest_free(m);
+    return status;
+}
+
+int wf_cmd_product_apply(struct wf_cli *cli, int argc, char **argv)
+{
+    bool dry_run = false;
+    const struct wf_opt opts[] = { { "dry-run", 'n', .flag = &dry_run } };
+    char *files[64];
+    int count = 0,
+        status = wf_cli_parse(cli, argc, argv, opts, WF_COUNT(opts), 1, 64, files, &count),
+        worst = 0;
+
+    if (status >= 0)
+        return status;
+    for (int i = 0; i < count; i++) {
+        status = apply_one(cli, files[i], dry_run);
+        worst = status ? status : worst;
+    }
+    return worst;
+}
+
+int wf_cmd_product_remove(struct wf_cli *cli, int argc, char **argv)
+{
+    Weft__V1__ApplyRequest apply = WEFT__V1__APPLY_REQUEST__INIT;
+    Weft__V1__Manifest manifest = WEFT__V1__MANIFEST__INIT;
+    Weft__V1__ProductDescriptor d = WEFT__V1__PRODUCT_DESCRIPTOR__INIT;
+    char *name = NULL;
+    int count = 0, status = wf_cli_parse(cli, argc, argv, NULL, 0, 1, 1, &name, &count);
+
+    if (status >= 0)
+        return status;
+    if (!cli->yes)
+        return wf_cli_fail(
+            WEFT_E_USAGE, "%s will stop for all its readers, who are told so; add --yes", name);
+    d.name = name;
+    manifest.product = &d;
+    manifest.removed = true;
+    apply.manifest = &manifest;
+    return send_apply(cli, &apply, name);
+}
