@@ -124,6 +124,8 @@ static enum weft_err prepare(struct wf_fold *f)
     enum weft_err err = put_sql(f, &sql);
 
     if (!err)
+        err = wf_buf_end(&sql);
+    if (!err)
         err = code_of(sqlite3_prepare_v2(f->db, (const char *)sql.ptr, -1, &f->put, NULL));
     wf_buf_fini(&sql);
     for (size_t i = 0; i < WF_COUNT(fixed) && !err; i++)
@@ -185,6 +187,8 @@ static enum weft_err open_file(struct wf_fold *f, const char *path, const struct
             NULL, NULL));
     if (!err)
         err = table_sql(f, &sql);
+    if (!err)
+        err = wf_buf_end(&sql);
     if (!err)
         err = code_of(sqlite3_exec(f->db, (const char *)sql.ptr, NULL, NULL, NULL));
     wf_buf_fini(&sql);

@@ -201,6 +201,8 @@ static enum weft_err make_view(sqlite3 *db, const struct wf_fold_query *q, const
     if (!err)
         err = add_terms(q, &sql);
     if (!err)
+        err = wf_buf_end(&sql);
+    if (!err)
         err = code_of(sqlite3_exec(db, (const char *)sql.ptr, NULL, NULL, NULL));
     wf_buf_fini(&sql);
     return err;

@@ -124,6 +124,15 @@ out:
     return err;
 }
 
+enum weft_err wf_buf_end(struct wf_buf *b)
+{
+    enum weft_err err = wf_buf_reserve(b, 1);
+
+    if (!err)
+        b->ptr[b->len] = '\0';
+    return err;
+}
+
 void wf_buf_fini(struct wf_buf *b)
 {
     free(b->ptr);

@@ -93,6 +93,8 @@ WF_MUST_USE enum weft_err wf_buf_append_byte(struct wf_buf *b, uint8_t byte);
 // printf into the buffer; no NUL is counted in len, but one always follows the text.
 __attribute__((format(printf, 2, 3))) WF_MUST_USE enum weft_err wf_buf_printf(
     struct wf_buf *b, const char *format, ...);
+// Puts a NUL behind the content, not counted in len: for handing text to C libraries.
+WF_MUST_USE enum weft_err wf_buf_end(struct wf_buf *b);
 void wf_buf_fini(struct wf_buf *b);
 
 // Big-endian fixed-width integers.
