@@ -268,11 +268,12 @@ static enum weft_err make(struct plan *w, struct wf_collect *c)
         return err;
     }
     p->schema_set = set;
-    wf_home_take(p, c, w->schema);
+    err = wf_home_take(p, c, w->schema); // of a fresh object: never fails
     w->schema = NULL;
-    err = wf_home_recover(p, w->diag);
     if (!err)
-        err = wf_home_save(p, w->diag);
+        err = wf_home_recover(p, w->diag);
+    if (!err)
+        err = wf_home_save(p, c, w->diag);
     if (err) {
         wf_home_free(p);
         return err;
@@ -294,11 +295,18 @@ static enum weft_err change(struct plan *w, struct wf_collect *c)
         return err;
     }
     wf_intake_flush(p); // under the schema it was checked with
+    err = wf_home_save(p, c, w->diag);
+    if (!err)
+        err = wf_home_take(p, c, w->schema);
+    if (err) {
+        wf_buf_fini(&set);
+        wf_collect_free(c);
+        return err;
+    }
     wf_buf_fini(&p->schema_set);
     p->schema_set = set;
-    wf_home_take(p, c, w->schema);
     w->schema = NULL;
-    return wf_home_save(p, w->diag);
+    return WEFT_OK;
 }
 
 static enum weft_err put_in_force(struct plan *w)

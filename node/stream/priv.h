@@ -136,6 +136,7 @@ struct wf_home_product {
     struct wf_buf schema_set; // exact bytes
     const struct wf_schema_message *message;
     struct wf_earlier *earlier; // compiled on demand
+    struct wf_retired *retired;
     bool removed;
     int64_t removed_ms; // unix: its tombstone is told for a while
     uint64_t term;      // of the home document; 0 = none yet
@@ -229,10 +230,13 @@ struct wf_stream_room {
 WF_MUST_USE enum weft_err wf_home_new(
     struct wf_stream_room *r, const struct wf_hash *id, struct wf_home_product **ret);
 void wf_home_free(struct wf_home_product *p);
-// Takes both. The schema is compiled already.
-void wf_home_take(struct wf_home_product *p, struct wf_collect *c, struct wf_schema *schema);
-WF_MUST_USE enum weft_err wf_home_save(struct wf_home_product *p, struct wf_diag *diag);
-// Takes it away from readers and the registry; what is in the log stays. wf_home_save brings it back.
+// Takes both on success. What they replace lives until the room closes. NOMEM, but not for a fresh object.
+WF_MUST_USE enum weft_err wf_home_take(
+    struct wf_home_product *p, struct wf_collect *c, struct wf_schema *schema);
+// Keeps a manifest; a removed product is there again.
+WF_MUST_USE enum weft_err wf_home_save(
+    struct wf_home_product *p, const struct wf_collect *c, struct wf_diag *diag);
+// Takes it away from readers and the registry; what is in the log stays.
 WF_MUST_USE enum weft_err wf_home_remove(struct wf_home_product *p, struct wf_diag *diag);
 // In force, new or changed: its log begins, its advert goes out.
 void wf_home_started(struct wf_home_product *p);
@@ -348,7 +352,7 @@ void wf_pulls_wake(struct wf_home_product *p);
 void wf_pulls_tick(struct wf_stream_room *r);
 void wf_pulls_end(struct wf_stream_room *r, struct wf_home_product *p); // NULL = all
 void wf_taps_tell(struct wf_home_product *p, const struct wf_pending *e);
-void wf_replays_end(struct wf_stream_room *r);
+void wf_taps_end(struct wf_stream_room *r);
 void wf_advert_tick(struct wf_home_product *p, int64_t now_ms);
 WF_MUST_USE enum weft_err wf_stream_metrics(const struct wf_node *n, struct wf_buf *out);
 

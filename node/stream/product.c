@@ -18,6 +18,13 @@ struct wf_earlier {
     struct wf_earlier *next;
 };
 
+// What was in force before: other rooms may still hold views of it.
+struct wf_retired {
+    struct wf_schema *schema;
+    struct wf_collect *collect;
+    struct wf_retired *next;
+};
+
 enum weft_err wf_home_new(
     struct wf_stream_room *r, const struct wf_hash *id, struct wf_home_product **ret)
 {
@@ -48,6 +55,17 @@ static void free_earlier(struct wf_home_product *p)
     }
 }
 
+static void free_retired(struct wf_home_product *p)
+{
+    while (p->retired) {
+        struct wf_retired *old = p->retired;
+        p->retired = old->next;
+        wf_schema_free(old->schema);
+        wf_collect_free(old->collect);
+        free(old);
+    }
+}
+
 static void free_pending(struct wf_pending *e)
 {
     while (e) {
@@ -71,6 +89,7 @@ void wf_home_free(struct wf_home_product *p)
     wf_buf_fini(&p->schema_set);
     wf_buf_fini(&p->beat);
     free_earlier(p);
+    free_retired(p);
     wf_schema_free(p->schema);
     wf_collect_free(p->collect);
     free(p->origins);
@@ -79,17 +98,23 @@ void wf_home_free(struct wf_home_product *p)
     free(p);
 }
 
-void wf_home_take(struct wf_home_product *p, struct wf_collect *c, struct wf_schema *schema)
+enum weft_err wf_home_take(
+    struct wf_home_product *p, struct wf_collect *c, struct wf_schema *schema)
 {
-    wf_collect_free(p->collect);
+    if (p->collect) {
+        struct wf_retired *old = calloc(1, sizeof *old);
+        if (!old)
+            return WEFT_E_NOMEM;
+        *old = (struct wf_retired){ p->schema, p->collect, p->retired };
+        p->retired = old;
+    }
     p->collect = c;
-    wf_schema_free(p->schema);
     p->schema = schema;
     p->message = c->product.message[0]
                      ? wf_schema_find_message(schema, wf_bytes_str(c->product.message))
                      : NULL;
-    free_earlier(p);
     p->beat_stale = true;
+    return WEFT_OK;
 }
 
 bool wf_home_has_stream(const struct wf_home_product *p)
@@ -226,15 +251,16 @@ static enum weft_err keep(
     return err;
 }
 
-enum weft_err wf_home_save(struct wf_home_product *p, struct wf_diag *diag)
+enum weft_err wf_home_save(
+    struct wf_home_product *p, const struct wf_collect *c, struct wf_diag *diag)
 {
     char *dir = NULL;
-    enum weft_err err = home_dir(p->room, &p->collect->product, &dir);
+    enum weft_err err = home_dir(p->room, &c->product, &dir);
 
     if (!err)
         err = wf_disk_mkdir(dir, diag);
     if (!err)
-        err = keep(dir, "manifest", wf_buf_view(&p->collect->raw), diag);
+        err = keep(dir, "manifest", wf_buf_view(&c->raw), diag);
     if (!err)
         err = keep(dir, "removed", wf_bytes(NULL, 0), diag);
     if (!err)
@@ -351,8 +377,9 @@ static enum weft_err load_one(struct wf_stream_room *r, const char *dir, struct 
         wf_home_free(p);
         return err;
     }
-    wf_home_take(p, c, schema);
-    err = wf_home_recover(p, diag);
+    err = wf_home_take(p, c, schema); // of a fresh object: never fails
+    if (!err)
+        err = wf_home_recover(p, diag);
     if (!err)
         err = load_removed(p, dir);
     if (err) {

@@ -288,7 +288,7 @@ static void stream_close(struct wf_node *n)
     for (struct wf_home_product *p = r->products; p; p = p->next)
         wf_intake_flush(p);
     r->closed = true;
-    wf_replays_end(r);
+    wf_taps_end(r);
     wf_pulls_end(r, NULL);
     wf_leases_end_of(r, NULL);
     wf_log_close(n->log); // acknowledges all that was handed over

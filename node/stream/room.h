@@ -19,6 +19,7 @@ struct wf_home_product *wf_stream_find_id(struct wf_node *n, const struct wf_has
 struct wf_home_product *wf_stream_next(
     struct wf_node *n, struct wf_home_product *after); // NULL = first
 
+// What these return is replaced when the product is applied anew; the old lives until the room closes.
 const struct wf_product *wf_home_descriptor(const struct wf_home_product *p);
 const struct wf_schema_message *wf_home_message(const struct wf_home_product *p); // NULL for an api
 const struct wf_schema *wf_home_schema(const struct wf_home_product *p);
@@ -62,7 +63,8 @@ uint64_t wf_stream_origin_mark(struct wf_node *n, struct wf_home_product *p,
 typedef void (*wf_stream_tap_fn)(struct wf_node *n, void *arg, struct wf_home_product *p,
     const struct wf_entry *e, const struct wf_batch_header *h, struct wf_bytes raw);
 WF_MUST_USE enum weft_err wf_stream_tap(struct wf_node *n, wf_stream_tap_fn fn, void *arg);
-// Replays entries [from, head) of one product to fn on the loop thread, in slices.
+// Replays entries [from, head) of one product to fn on the loop thread, in slices; done tells when it has caught up with the head (a tap
+// sees what follows). Never told when the room closes first.
 WF_MUST_USE enum weft_err wf_stream_replay(struct wf_node *n, struct wf_home_product *p,
     uint64_t from, wf_stream_tap_fn fn, void *arg, wf_stream_done_fn done);
 

@@ -126,8 +126,12 @@ enum weft_err wf_stream_replay(struct wf_node *n, struct wf_home_product *p, uin
     return WEFT_OK;
 }
 
-void wf_replays_end(struct wf_stream_room *r)
+// The rooms that asked were closed before this one: nobody is told.
+void wf_taps_end(struct wf_stream_room *r)
 {
-    while (r->replays)
+    r->tap_count = 0;
+    while (r->replays) {
+        r->replays->done = NULL;
         finish(r->replays, WEFT_E_CLOSED);
+    }
 }
