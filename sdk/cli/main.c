@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // weft: one table of commands.
+#include "sdk/cli/access.h"
 #include "sdk/cli/local.h"
 #include "sdk/cli/product.h"
 #include "sdk/cli/setup.h"
@@ -81,6 +82,37 @@ const struct wf_command wf_commands[] = {
         "Options:\n  -n, --dry-run  say what would change, change nothing", wf_cmd_product_apply },
     { "product remove", "NAME --yes", "Stop a product for all its readers",
         "  weft product remove queue-depth --yes", NULL, wf_cmd_product_remove },
+    { "access request", "DOMAIN/PRODUCT --verb VERB …", "Ask the owner for a token",
+        "  weft access request servers/packages --verb query --purpose \"licence audit\" --wait",
+        "Options:\n      --verb VERB     subscribe, replay, query, call:METHOD, mirror, delegate; "
+        "repeatable\n      --column NAME   only these columns of an inventory, repeatable\n      "
+        "--purpose TEXT  --for DURATION\n      --wait          until the owner decides\n      --id "
+        "ID         ask again about an earlier request",
+        wf_cmd_access_request },
+    { "access list", "[--pending]", "What this domain granted, and who waits",
+        "  weft access list --pending --dir servers-node", NULL, wf_cmd_access_list },
+    { "access grant", "PRODUCT … --to weftid1… --verb VERB …",
+        "Grant by hand, or a waiting request",
+        "  weft access grant packages --to weftid1… --verb query --column name --column version "
+        "--for 7d --out packages.cap\n  weft access grant --request "
+        "00112233445566778899aabbccddeeff",
+        "Options:\n      --to ID         the holder, as its weft key show prints it\n      --verb "
+        "VERB     --for DURATION  --column NAME  --rows \"host == 'a'\"\n      --purpose TEXT  "
+        "--rate N a minute  --out FILE\n      --request ID    of: weft access list --pending",
+        wf_cmd_access_grant },
+    { "access import", "FILE", "Keep a token that an owner sent",
+        "  weft access import packages.cap", NULL, wf_cmd_access_import },
+    { "access deny", "ID [--reason TEXT]", "Refuse a waiting request",
+        "  weft access deny 00112233445566778899aabbccddeeff --reason \"ask for the view instead\"",
+        NULL, wf_cmd_access_deny },
+    { "access show", "[FILE | DOMAIN/PRODUCT]", "What a token permits, block by block",
+        "  weft access show packages.cap\n  weft access show servers/packages", NULL,
+        wf_cmd_access_show },
+    { "access explain", "DOMAIN/PRODUCT [--verb VERB]",
+        "Every check the owner makes of what we hold, with its verdict",
+        "  weft access explain servers/packages --verb query", NULL, wf_cmd_access_explain },
+    { "access revoke", "TOKEN-ID | --holder weftid1…", "End a grant now: keys are changed at once",
+        "  weft access revoke 9f3a…", NULL, wf_cmd_access_revoke },
     { "query", "DOMAIN/INVENTORY SQL", "Ask an inventory, with what its owner granted",
         "  weft query servers/hosts \"SELECT hostname, os FROM hosts\"\n  weft query "
         "servers/packages \"SELECT count(*) FROM packages\" -o json",

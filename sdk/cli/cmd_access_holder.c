@@ -1,0 +1,384 @@
+// SPDX-License-Identifier: Apache-2.0
+// weft access request|explain|import|show: whoever wants to read asks the owner, and keeps what it grants.
+#include <stdlib.h>
+#include <unistd.h>
+#include <weft/weft.h>
+
+#include "proto/base/print.h"
+#include "sdk/cli/access.h"
+#include "sdk/cli/setup.h"
+#include "sdk/client.h"
+#include "sdk/conf/file.h"
+#include "sdk/loop/loop.h"
+
+// ---- asking the owner ------------------------------------------------------------------------------------------------
+
+struct asking {
+    struct wf_target target;
+    const Weft__V1__Request *request;
+    struct wf_client_wait *wait;
+    struct weft_client *client;
+    // the answer
+    struct wf_buf token;
+    char state[16], reason[256];
+    struct wf_buf request_id;
+    struct wf_buf steps;
+    bool granted;
+};
+
+static void take_access(struct asking *a, const Weft__V1__AccessReply *r)
+{
+    snprintf(a->state, sizeof a->state, "%s", r->state);
+    snprintf(a->reason, sizeof a->reason, "%s", r->reason);
+    a->request_id.len = a->token.len = 0;
+    if (wf_buf_append(&a->request_id, wf_pb_view(r->request_id)) ||
+        wf_buf_append(&a->token, wf_pb_view(r->token)))
+        snprintf(a->state, sizeof a->state, "lost");
+}
+
+static void on_reply(void *arg, enum weft_err err, const Weft__V1__Reply *reply)
+{
+    struct asking *a = arg;
+    struct weft_problem p = { 0 };
+
+    if (err) {
+        wf_problem_from_reply(&p, err, reply, a->target.product.s);
+        wf_client_done(a->wait, err, &p);
+        return;
+    }
+    if (reply->kind_case == WEFT__V1__REPLY__KIND_ACCESS)
+        take_access(a, reply->access);
+    if (reply->kind_case == WEFT__V1__REPLY__KIND_EXPLAIN) {
+        a->granted = reply->explain->granted;
+        for (size_t i = 0; i < reply->explain->n_steps && !err; i++)
+            err = wf_buf_printf(&a->steps, "%s\n", reply->explain->steps[i]);
+    }
+    wf_client_done(a->wait, err, NULL);
+}
+
+static void on_owner(void *arg, enum weft_err err, const struct weft_problem *problem,
+    struct wf_link *link, const struct wf_entry_doc *product)
+{
+    struct asking *a = arg;
+
+    (void)product;
+    if (!err)
+        err = wf_link_request(link, a->request, 0, on_reply, a);
+    if (err)
+        wf_client_done(a->wait, err, problem);
+}
+
+static void begin(struct weft_client *c, struct wf_client_wait *w, void *arg)
+{
+    struct asking *a = arg;
+
+    a->wait = w;
+    wf_client_owner(c, &a->target, on_owner, a);
+}
+
+static int say_problem(const struct weft_problem *p)
+{
+    int status = wf_cli_fail(p->err, "%s", p->text[0] ? p->text : weft_err_text(p->err));
+
+    if (p->hint[0])
+        fprintf(stderr, "  %s\n", p->hint);
+    return status;
+}
+
+static int ask(struct weft_client *c, struct asking *a)
+{
+    struct weft_problem p = { 0 };
+
+    return wf_client_run(c, begin, a, &p) ? say_problem(&p) : 0;
+}
+
+// ---- request ---------------------------------------------------------------------------------------------------------
+
+static int import_raw(const struct wf_cli *cli, struct wf_bytes raw)
+{
+    struct wf_identity_dir *id = NULL;
+    struct wf_diag diag = { 0 };
+    char *path = NULL;
+    int status = wf_cli_identity(cli, NULL, &id);
+
+    if (status)
+        return status;
+    enum weft_err err = wf_identity_import_token(id, raw, wf_cli_now_ms(), &path, &diag);
+    if (err)
+        status = wf_cli_diag(err, &diag, "token");
+    else
+        printf("%s\n", path);
+    free(path);
+    wf_identity_free(id);
+    return status;
+}
+
+static int finish_request(const struct wf_cli *cli, struct asking *a)
+{
+    char hex[2 * WF_HASH_LEN + 1] = "";
+
+    if (a->request_id.len <= WF_HASH_LEN)
+        wf_hex_put(wf_buf_view(&a->request_id), hex);
+    if (strcmp(a->state, "granted") == 0)
+        return import_raw(cli, wf_buf_view(&a->token));
+    if (strcmp(a->state, "denied") == 0)
+        return wf_cli_fail(WEFT_E_DENIED, "denied%s%s", a->reason[0] ? ": " : "", a->reason);
+    fprintf(stderr,
+        "request %s waits for %s to decide; ask again with: weft access request --id %s %s/%s\n",
+        hex, a->target.domain.s, hex, a->target.domain.s, a->target.product.s);
+    return weft_err_exit(WEFT_E_PENDING);
+}
+
+int wf_cmd_access_request(struct wf_cli *cli, int argc, char **argv)
+{
+    const char *purpose = NULL, *duration = NULL, *id_text = NULL, **verbs = NULL, **columns = NULL;
+    bool wait = false;
+    const struct wf_opt opts[] = {
+        { "verb", 0, .list = &verbs },
+        { "column", 0, .list = &columns },
+        { "purpose", 0, .value = &purpose },
+        { "for", 0, .value = &duration },
+        { "id", 0, .value = &id_text },
+        { "wait", 0, .flag = &wait },
+    };
+    Weft__V1__Request q = WEFT__V1__REQUEST__INIT;
+    Weft__V1__AccessRequest r = WEFT__V1__ACCESS_REQUEST__INIT;
+    const struct weft_options options = { .dir = cli->dir, .flags = WEFT_REMOTE_ONLY };
+    struct asking a = { .request = &q };
+    struct weft_client *c = NULL;
+    struct weft_problem p = { 0 };
+    struct wf_buf id = { 0 };
+    uint8_t key[16];
+    char *product = NULL, *names[1];
+    int count = 0,
+        status = wf_cli_parse(cli, argc, argv, opts, WF_COUNT(opts), 1, 1, &product, &count);
+
+    if (status >= 0)
+        goto out;
+    status = wf_target_parse(product, false, &a.target, &p) ? say_problem(&p) : 0;
+    if (!status && duration && wf_cli_duration(duration, &r.duration_ms))
+        status = wf_cli_fail(WEFT_E_USAGE, "--for %s: write it as 24h or 7d", duration);
+    if (!status && id_text && wf_hex_take(wf_bytes_str(id_text), &id))
+        status = wf_cli_fail(WEFT_E_USAGE, "--id takes the hex digits that the request printed");
+    if (!status && !verbs && !id_text)
+        status = wf_cli_fail(
+            WEFT_E_USAGE, "what do you want to do with it? --verb subscribe, query, call:METHOD …");
+    names[0] = a.target.product.s;
+    r.products = names;
+    r.n_products = 1;
+    r.domain = a.target.domain.s;
+    r.verbs = (char **)(uintptr_t)verbs;
+    while (verbs && verbs[r.n_verbs])
+        r.n_verbs++;
+    r.columns = (char **)(uintptr_t)columns;
+    while (columns && columns[r.n_columns])
+        r.n_columns++;
+    r.purpose = wf_pb_str(purpose);
+    r.request_id = wf_pb_bin(wf_buf_view(&id));
+    q.kind_case = WEFT__V1__REQUEST__KIND_ACCESS;
+    q.access = &r;
+    if (!status)
+        status = weft_connect(&options, &c, &p) ? say_problem(&p) : 0;
+    for (bool again = !status; again;) {
+        wf_random(key, sizeof key);
+        q.idempotency = wf_pb_bin(WF_BYTES(key));
+        status = ask(c, &a);
+        again = !status && wait && strcmp(a.state, "pending") == 0;
+        r.request_id = wf_pb_bin(wf_buf_view(&a.request_id));
+        if (again)
+            sleep(1);
+    }
+    if (!status)
+        status = finish_request(cli, &a);
+    weft_close(c);
+out:
+    wf_buf_fini(&id);
+    wf_buf_fini(&a.token);
+    wf_buf_fini(&a.request_id);
+    free(verbs);
+    free(columns);
+    return status;
+}
+
+// ---- explain ---------------------------------------------------------------------------------------------------------
+
+int wf_cmd_access_explain(struct wf_cli *cli, int argc, char **argv)
+{
+    const char *verb = "subscribe";
+    const struct wf_opt opts[] = { { "verb", 0, .value = &verb } };
+    Weft__V1__Request q = WEFT__V1__REQUEST__INIT;
+    Weft__V1__ExplainRequest r = WEFT__V1__EXPLAIN_REQUEST__INIT;
+    const struct weft_options options = { .dir = cli->dir, .flags = WEFT_REMOTE_ONLY };
+    struct asking a = { .request = &q };
+    struct weft_client *c = NULL;
+    struct wf_identity_dir *id = NULL;
+    struct wf_token *token = NULL;
+    struct weft_problem p = { 0 };
+    struct wf_pattern method;
+    enum wf_verb v;
+    char *product = NULL;
+    int count = 0,
+        status = wf_cli_parse(cli, argc, argv, opts, WF_COUNT(opts), 1, 1, &product, &count);
+
+    if (status >= 0)
+        return status;
+    status = wf_target_parse(product, false, &a.target, &p) ? say_problem(&p) : 0;
+    if (!status && wf_verb_parse(wf_bytes_str(verb), &v, &method))
+        status = wf_cli_fail(WEFT_E_USAGE,
+            "--verb %s: subscribe, replay, query, call:METHOD, mirror or delegate", verb);
+    if (!status)
+        status = wf_cli_identity(cli, NULL, &id);
+    if (!status && wf_identity_find_token(id, a.target.domain.s, a.target.product.s, v, method.s,
+                       wf_cli_now_ms(), &token) == WEFT_OK)
+        r.token = wf_pb_bin(wf_buf_view(&token->raw));
+    r.domain = a.target.domain.s;
+    r.product = a.target.product.s;
+    r.verb = wf_pb_str(verb);
+    q.kind_case = WEFT__V1__REQUEST__KIND_EXPLAIN;
+    q.explain = &r;
+    if (!status)
+        status = weft_connect(&options, &c, &p) ? say_problem(&p) : ask(c, &a);
+    if (!status) {
+        fwrite(a.steps.ptr, 1, a.steps.len, stdout);
+        puts(a.granted ? "→ granted" : "→ refused");
+        status = a.granted ? 0 : weft_err_exit(WEFT_E_NO_CAPABILITY);
+    }
+    weft_close(c);
+    wf_token_free(token);
+    wf_identity_free(id);
+    wf_buf_fini(&a.steps);
+    return status;
+}
+
+// ---- import and show -------------------------------------------------------------------------------------------------
+
+static int read_token(const char *path, struct wf_token **ret)
+{
+    struct wf_buf text = { 0 };
+    struct wf_diag diag = { 0 };
+    enum weft_err err = wf_file_read(path, 16384, WF_FILE_ANY, &text, &diag);
+
+    if (!err)
+        err = wf_token_parse(wf_buf_view(&text), ret, &diag);
+    wf_buf_fini(&text);
+    return err ? wf_cli_fail(err, "%s: not a valid token (weftcap1…): %s%s%s", path,
+                     weft_err_text(err), diag.text[0] ? ": " : "", diag.text)
+               : 0;
+}
+
+int wf_cmd_access_import(struct wf_cli *cli, int argc, char **argv)
+{
+    struct wf_token *t = NULL;
+    char *file = NULL;
+    int count = 0, status = wf_cli_parse(cli, argc, argv, NULL, 0, 1, 1, &file, &count);
+
+    if (status >= 0)
+        return status;
+    status = read_token(file, &t);
+    if (!status)
+        status = import_raw(cli, wf_buf_view(&t->raw));
+    wf_token_free(t);
+    return status;
+}
+
+static void show_block(size_t index, const struct wf_block *b)
+{
+    char holder[WF_FINGERPRINT_LEN], from[48], until[48], id[17];
+
+    wf_fingerprint(wf_bytes(b->holder.b, WF_KEY_LEN), holder);
+    wf_cli_when(b->not_before_ms, from);
+    wf_cli_when(b->expires_ms, until);
+    wf_hex_put(wf_bytes(b->id.b, 8), id);
+    printf("block %zu (%s)\n  holder   %s\n  products", index, id, holder);
+    for (size_t i = 0; i < b->product_count; i++)
+        printf(" %s/%s", b->domain.s, b->products[i].s);
+    printf("\n  verbs   ");
+    for (uint32_t v = 1; v <= WF_VERB_DELEGATE; v <<= 1)
+        if ((b->verbs & v) && v != WF_VERB_CALL)
+            printf(" %s", wf_verb_name((enum wf_verb)v));
+    for (size_t i = 0; i < b->method_count; i++)
+        printf(" call:%s", b->methods[i].s);
+    printf("\n  valid    from %s, until %s\n", from, until);
+    if (b->limits_columns) {
+        printf("  columns ");
+        for (size_t i = 0; i < b->column_count; i++)
+            printf(" %s", b->columns[i]);
+        putchar('\n');
+    }
+    if (b->row_count)
+        printf("  rows     limited by %zu conditions\n", b->row_count);
+    if (b->purpose[0])
+        printf("  purpose  %s\n", b->purpose);
+    if (b->rate_per_minute)
+        printf("  rate     %u a minute\n", b->rate_per_minute);
+}
+
+static void show_token(const char *path, const struct wf_token *t)
+{
+    char hex[2 * WF_HASH_LEN + 1];
+
+    wf_hex_put(wf_hash_view(wf_token_id(t)), hex);
+    printf("%s\ntoken %s\n", path, hex);
+    for (size_t i = 0; i < t->block_count; i++)
+        show_block(i, &t->blocks[i]);
+}
+
+struct showing {
+    const char *domain, *product;
+    size_t shown;
+};
+
+static enum weft_err show_match(
+    void *arg, const char *path, const struct wf_token *t, enum weft_err err)
+{
+    struct showing *s = arg;
+    bool match = false;
+
+    if (err) {
+        fprintf(stderr, "weft: %s: %s\n", path, weft_err_text(err));
+        return WEFT_OK;
+    }
+    for (size_t i = 0; i < t->blocks[0].product_count && !match; i++)
+        match = !s->product || (strcmp(t->blocks[0].domain.s, s->domain) == 0 &&
+                                   wf_pattern_match(&t->blocks[0].products[i], s->product));
+    if (match) {
+        show_token(path, t);
+        s->shown++;
+    }
+    return WEFT_OK;
+}
+
+int wf_cmd_access_show(struct wf_cli *cli, int argc, char **argv)
+{
+    struct wf_token *t = NULL;
+    struct wf_identity_dir *id = NULL;
+    struct wf_target target;
+    struct weft_problem p = { 0 };
+    struct showing s = { 0 };
+    char *what = NULL;
+    int count = 0, status = wf_cli_parse(cli, argc, argv, NULL, 0, 0, 1, &what, &count);
+
+    if (status >= 0)
+        return status;
+    if (count && access(what, F_OK) == 0) {
+        status = read_token(what, &t);
+        if (!status)
+            show_token(what, t);
+        wf_token_free(t);
+        return status;
+    }
+    if (count && wf_target_parse(what, false, &target, &p))
+        return say_problem(&p);
+    if (count)
+        s = (struct showing){ target.domain.s, target.product.s, 0 };
+    status = wf_cli_identity(cli, NULL, &id);
+    if (!status) {
+        enum weft_err err = wf_identity_tokens(id, show_match, &s);
+        status = err       ? wf_cli_fail(err, "%s", weft_err_text(err))
+                 : s.shown ? 0
+                           : wf_cli_fail(WEFT_E_NOT_FOUND, "no token here%s%s",
+                                 count ? " for " : "", count ? what : "");
+    }
+    wf_identity_free(id);
+    return status;
+}

@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: Apache-2.0
+// weft access list|grant|deny|revoke: the owner decides, at its own node.
+#include <stdlib.h>
+
+#include "proto/base/print.h"
+#include "proto/trust/capability.h"
+#include "sdk/cli/access.h"
+#include "sdk/cli/local.h"
+#include "sdk/disk.h"
+
+static size_t list_len(const char **list)
+{
+    size_t n = 0;
+
+    while (list && list[n])
+        n++;
+    return n;
+}
+
+static int ask(const struct wf_cli *cli, Weft__V1__GrantRequest *g, struct wf_arena *arena,
+    Weft__V1__Reply **ret)
+{
+    Weft__V1__Request q = WEFT__V1__REQUEST__INIT;
+
+    q.kind_case = WEFT__V1__REQUEST__KIND_GRANT;
+    q.grant = g;
+    return wf_local_ask(cli, NULL, &q, 0, arena, ret);
+}
+
+// A holder: "weftid1…" (an identity, as weft key show prints it) or "weftkey1…".
+static int parse_holder(const char *text, struct wf_sign_pub *ret)
+{
+    struct wf_dh_pub dh;
+    struct wf_buf key = { 0 };
+    enum weft_err err = wf_id_parse(wf_bytes_str(text), ret, &dh);
+
+    if (err == WEFT_E_PREFIX) {
+        err = wf_print_parse(WF_PREFIX_SIGN, wf_bytes_str(text), &key);
+        if (!err && key.len != WF_KEY_LEN)
+            err = WEFT_E_KEY;
+        if (!err)
+            memcpy(ret->b, key.ptr, WF_KEY_LEN);
+        wf_buf_fini(&key);
+    }
+    return err ? wf_cli_fail(err, "%s: not an identity (weftid1… of: weft key show): %s", text,
+                     weft_err_text(err))
+               : 0;
+}
+
+static int parse_id(const char *text, size_t len, struct wf_buf *ret)
+{
+    enum weft_err err = wf_hex_take(wf_bytes_str(text), ret);
+
+    if (!err && ret->len != len)
+        err = WEFT_E_SYNTAX;
+    return err ? wf_cli_fail(WEFT_E_USAGE, "%s: an id has %zu hex digits; see: weft access list",
+                     text, 2 * len)
+               : 0;
+}
+
+// ---- list ------------------------------------------------------------------------------------------------------------
+
+static void join_texts(char **v, size_t n, struct wf_buf *out)
+{
+    out->len = 0;
+    for (size_t i = 0; i < n; i++)
+        if (wf_buf_printf(out, "%s%s", i ? "," : "", v[i]))
+            return;
+}
+
+static enum weft_err grant_rows(const struct wf_cli *cli, const Weft__V1__GrantReply *r)
+{
+    static const char *const columns[] = { "id", "state", "holder", "products", "verbs", "expires",
+        "how", "purpose" };
+    struct wf_table *t = NULL;
+    struct wf_buf text = { 0 };
+    enum weft_err err = wf_table_new(cli, "weft.grants/v1", columns, WF_COUNT(columns), &t);
+
+    for (size_t i = 0; i < r->n_grants && !err; i++) {
+        const Weft__V1__GrantInfo *g = r->grants[i];
+        struct wf_bytes id = wf_pb_view(g->token_id.len ? g->token_id : g->request_id);
+        char hex[2 * WF_HASH_LEN + 1] = "", when[48];
+        if (id.len <= WF_HASH_LEN)
+            wf_hex_put(id, hex);
+        wf_cli_when(g->expires_ms, when);
+        wf_table_text(t, hex);
+        wf_table_text(t, g->state);
+        wf_table_text(t, g->holder);
+        join_texts(g->products, g->n_products, &text);
+        wf_table_text(t, text.len ? (const char *)text.ptr : NULL);
+        join_texts(g->verbs, g->n_verbs, &text);
+        wf_table_text(t, text.len ? (const char *)text.ptr : NULL);
+        wf_table_text(t, g->expires_ms ? when : NULL);
+        wf_table_text(t, g->how);
+        wf_table_text(t, g->purpose[0] ? g->purpose : NULL);
+    }
+    wf_buf_fini(&text);
+    return err ? err : wf_table_done(t);
+}
+
+int wf_cmd_access_list(struct wf_cli *cli, int argc, char **argv)
+{
+    Weft__V1__GrantRequest g = WEFT__V1__GRANT_REQUEST__INIT;
+    Weft__V1__Reply *reply = NULL;
+    struct wf_arena arena;
+    bool pending = false;
+    const struct wf_opt opts[] = { { "pending", 0, .flag = &pending } };
+    int count = 0, status = wf_cli_parse(cli, argc, argv, opts, WF_COUNT(opts), 0, 0, NULL, &count);
+
+    if (status >= 0)
+        return status;
+    g.action = pending ? WEFT__V1__GRANT_REQUEST__ACTION__ACTION_PENDING
+                       : WEFT__V1__GRANT_REQUEST__ACTION__ACTION_LIST;
+    status = ask(cli, &g, &arena, &reply);
+    if (status)
+        return status;
+    enum weft_err err = reply->kind_case == WEFT__V1__REPLY__KIND_GRANT
+                            ? grant_rows(cli, reply->grant)
+                            : WEFT_E_PROTOCOL;
+    wf_arena_fini(&arena);
+    return err ? wf_cli_fail(err, "%s", weft_err_text(err)) : 0;
+}
+
+// ---- grant -----------------------------------------------------------------------------------------------------------
+
+static int save_token(const char *out, struct wf_bytes token)
+{
+    struct wf_buf text = { 0 };
+    struct wf_diag diag = { 0 };
+    enum weft_err err = wf_token_print(token, &text);
+
+    if (!err)
+        err = wf_buf_append_byte(&text, '\n');
+    if (!err && out)
+        err = wf_disk_replace(out, wf_buf_view(&text), &diag);
+    else if (!err && fwrite(text.ptr, 1, text.len, stdout) != text.len)
+        err = WEFT_E_IO;
+    wf_buf_fini(&text);
+    if (err)
+        return wf_cli_diag(err, &diag, out ? out : "token");
+    if (out)
+        fprintf(stderr, "%s: send it to its holder, who runs: weft access import %s\n", out, out);
+    return 0;
+}
+
+struct grant_options {
+    const char *to, *duration, *rows, *purpose, *out, *request, *rate, **verbs, **columns;
+};
+
+static int fill_grant(const struct grant_options *o, char **products, int product_count,
+    struct wf_sign_pub *holder, struct wf_buf *request_id, Weft__V1__GrantRequest *g)
+{
+    int64_t ms = 0;
+
+    if (o->duration && wf_cli_duration(o->duration, &ms))
+        return wf_cli_fail(WEFT_E_USAGE, "--for %s: write it as 24h or 7d", o->duration);
+    g->action = WEFT__V1__GRANT_REQUEST__ACTION__ACTION_GRANT;
+    g->duration_ms = ms;
+    g->products = products;
+    g->n_products = (size_t)product_count;
+    g->verbs = (char **)(uintptr_t)o->verbs;
+    g->n_verbs = list_len(o->verbs);
+    g->columns = (char **)(uintptr_t)o->columns;
+    g->n_columns = list_len(o->columns);
+    g->rows = wf_pb_str(o->rows);
+    g->purpose = wf_pb_str(o->purpose);
+    g->rate_per_minute = o->rate ? (uint32_t)strtoul(o->rate, NULL, 10) : 0;
+    if (o->request) {
+        int status = parse_id(o->request, 16, request_id);
+        g->request_id = wf_pb_bin(wf_buf_view(request_id));
+        return status;
+    }
+    if (!o->to || product_count == 0 || !o->verbs)
+        return wf_cli_fail(WEFT_E_USAGE, "weft access grant PRODUCT… --to weftid1… --verb VERB, "
+                                         "or: weft access grant --request ID");
+    g->holder = wf_pb_bin(wf_bytes(holder->b, WF_KEY_LEN));
+    return parse_holder(o->to, holder);
+}
+
+int wf_cmd_access_grant(struct wf_cli *cli, int argc, char **argv)
+{
+    struct grant_options o = { 0 };
+    const struct wf_opt opts[] = {
+        { "to", 0, .value = &o.to },
+        { "verb", 0, .list = &o.verbs },
+        { "for", 0, .value = &o.duration },
+        { "column", 0, .list = &o.columns },
+        { "rows", 0, .value = &o.rows },
+        { "purpose", 0, .value = &o.purpose },
+        { "rate", 0, .value = &o.rate },
+        { "out", 0, .value = &o.out },
+        { "request", 0, .value = &o.request },
+    };
+    Weft__V1__GrantRequest g = WEFT__V1__GRANT_REQUEST__INIT;
+    Weft__V1__Reply *reply = NULL;
+    struct wf_sign_pub holder;
+    struct wf_buf request_id = { 0 };
+    struct wf_arena arena;
+    char *products[64];
+    int count = 0,
+        status = wf_cli_parse(cli, argc, argv, opts, WF_COUNT(opts), 0, 64, products, &count);
+
+    if (status < 0)
+        status = fill_grant(&o, products, count, &holder, &request_id, &g);
+    else
+        goto out;
+    if (!status)
+        status = ask(cli, &g, &arena, &reply);
+    else
+        goto out;
+    if (!status) {
+        bool has = reply->kind_case == WEFT__V1__REPLY__KIND_GRANT && reply->grant->token.len;
+        // A request's holder fetches its token by itself; one made here is handed over as a file.
+        status =
+            has && (!o.request || o.out) ? save_token(o.out, wf_pb_view(reply->grant->token)) : 0;
+        if (o.request && !status)
+            fprintf(stderr, "granted; its asker gets the token with: weft access request --wait\n");
+        wf_arena_fini(&arena);
+    }
+out:
+    wf_buf_fini(&request_id);
+    free(o.verbs);
+    free(o.columns);
+    return status;
+}
+
+// ---- deny, revoke ----------------------------------------------------------------------------------------------------
+
+int wf_cmd_access_deny(struct wf_cli *cli, int argc, char **argv)
+{
+    const char *reason = NULL;
+    const struct wf_opt opts[] = { { "reason", 0, .value = &reason } };
+    Weft__V1__GrantRequest g = WEFT__V1__GRANT_REQUEST__INIT;
+    Weft__V1__Reply *reply = NULL;
+    struct wf_buf id = { 0 };
+    struct wf_arena arena;
+    char *text = NULL;
+    int count = 0,
+        status = wf_cli_parse(cli, argc, argv, opts, WF_COUNT(opts), 1, 1, &text, &count);
+
+    if (status >= 0)
+        return status;
+    status = parse_id(text, 16, &id);
+    if (!status) {
+        g.action = WEFT__V1__GRANT_REQUEST__ACTION__ACTION_DENY;
+        g.request_id = wf_pb_bin(wf_buf_view(&id));
+        g.reason = wf_pb_str(reason);
+        status = ask(cli, &g, &arena, &reply);
+        if (!status)
+            wf_arena_fini(&arena);
+    }
+    wf_buf_fini(&id);
+    return status;
+}
+
+int wf_cmd_access_revoke(struct wf_cli *cli, int argc, char **argv)
+{
+    const char *holder_text = NULL;
+    const struct wf_opt opts[] = { { "holder", 0, .value = &holder_text } };
+    Weft__V1__GrantRequest g = WEFT__V1__GRANT_REQUEST__INIT;
+    Weft__V1__Reply *reply = NULL;
+    struct wf_sign_pub holder;
+    struct wf_buf id = { 0 };
+    struct wf_arena arena;
+    char *text = NULL;
+    int count = 0,
+        status = wf_cli_parse(cli, argc, argv, opts, WF_COUNT(opts), 0, 1, &text, &count);
+
+    if (status >= 0)
+        return status;
+    if ((count == 0) == (holder_text == NULL))
+        return wf_cli_fail(
+            WEFT_E_USAGE, "weft access revoke TOKEN-ID, or: weft access revoke --holder weftid1…");
+    status = holder_text ? parse_holder(holder_text, &holder) : parse_id(text, WF_HASH_LEN, &id);
+    if (!status) {
+        g.action = WEFT__V1__GRANT_REQUEST__ACTION__ACTION_REVOKE;
+        if (holder_text)
+            g.holder = wf_pb_bin(wf_bytes(holder.b, WF_KEY_LEN));
+        else
+            g.token_id = wf_pb_bin(wf_buf_view(&id));
+        status = ask(cli, &g, &arena, &reply);
+        if (!status) {
+            puts("revoked: keys of the products concerned are changed at once");
+            wf_arena_fini(&arena);
+        }
+    }
+    wf_buf_fini(&id);
+    return status;
+}
