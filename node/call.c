@@ -137,8 +137,8 @@ void wf_call_refuse_with(struct wf_call *pub, Weft__V1__Refusal *refusal)
 
     pub->node->control->count.refused++;
     if (pub->node->access && !refusal->audit_id[0]) // a decision has its own record
-        refusal->audit_id = wf_pb_str(wf_access_audit(pub->node, &c->caller, what, refusal->asked,
-            (enum weft_err)refusal->code, NULL));
+        refusal->audit_id = wf_pb_str(wf_access_audit(
+            pub->node, &c->caller, what, refusal->asked, (enum weft_err)refusal->code, NULL));
     reply.refusal = refusal;
     // A refusal is not worth remembering: nothing was done.
     if (c->remembers)
@@ -196,6 +196,15 @@ const struct wf_net_addr *wf_call_addr(const struct wf_call *pub)
     return wf_net_request_addr(((const struct call *)(const void *)pub)->net);
 }
 
+struct wf_bytes wf_call_chain(const struct wf_call *pub)
+{
+    const struct call *c = (const struct call *)(const void *)pub;
+    const struct wf_live_session *s =
+        c->session ? wf_sessions_find(pub->node->control->sessions, c->session) : NULL;
+
+    return s ? wf_buf_view(&s->chain) : wf_bytes(NULL, 0);
+}
+
 // ---- tokens ----------------------------------------------------------------------------------------------------------
 
 enum weft_err wf_call_token(struct wf_call *pub, ProtobufCBinaryData token,
@@ -248,14 +257,17 @@ static bool greet(struct call *c, struct wf_live_session *s)
         // The certificate must be that of the key which shook hands, or anyone could show anyone's chain.
         if (memcmp(id.cert.dh_key.b, s->s.peer.b, WF_KEY_LEN) != 0)
             return false;
-        if (n->access && wf_access_key_revoked(n, id.cert.domain.s, &id.cert.sign_key,
-                             wf_node_now_unix_ms(n)))
+        if (n->access &&
+            wf_access_key_revoked(n, id.cert.domain.s, &id.cert.sign_key, wf_node_now_unix_ms(n)))
             return false;
         // Batches cite their origin's certificate; whoever reads them asks this node for its chain.
         if (strcmp(id.cert.domain.s, n->identity.cert.domain.s) == 0 &&
             wf_documents_put(n, wf_pb_view(h->chain), &id.cert.id))
             wf_say(n, WF_LOG_WARN, "control", "a chain could not be kept", "of", id.cert.subject.s,
                 NULL);
+        wf_buf_fini(&s->chain);
+        if (wf_bytes_dup(wf_pb_view(h->chain), &s->chain))
+            return false;
         s->caller.has_identity = true;
         s->caller.identity = id;
         snprintf(

@@ -60,6 +60,8 @@ WF_MUST_USE enum weft_err wf_call_park(
     struct wf_call *c, void (*on_gone)(struct wf_call *c, void *arg), void *arg);
 // Where the caller connects from; family LOCAL on the local socket.
 const struct wf_net_addr *wf_call_addr(const struct wf_call *c);
+// The certificate chain that the caller showed in its hello; empty on the local socket and after the session went.
+struct wf_bytes wf_call_chain(const struct wf_call *c);
 // The call's own session only: tokens shown before, by id. wf_call_token opens and remembers, or finds by id.
 WF_MUST_USE enum weft_err wf_call_token(struct wf_call *c, ProtobufCBinaryData token,
     ProtobufCBinaryData token_id, const struct wf_token **ret, struct wf_diag *diag);

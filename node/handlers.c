@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every request the control plane answers, and who may send it. docs/protocol/control.md says the same in words.
+#include "node/access/room.h"
 #include "node/gossip/room.h"
 #include "node/inventory/room.h"
 #include "node/join/room.h"
@@ -36,5 +37,9 @@ const struct wf_handler wf_handlers[] = {
         wf_call_handle },
     { WEFT__V1__REQUEST__KIND_CALL_STATUS, "call-status", WF_WHO_LOCAL | WF_WHO_MEMBER, "call",
         false, wf_call_status_handle },
+    { WEFT__V1__REQUEST__KIND_ACCESS, "access", WF_WHO_MEMBER, NULL, false, wf_access_handle },
+    { WEFT__V1__REQUEST__KIND_EXPLAIN, "explain", WF_WHO_LOCAL | WF_WHO_MEMBER, "read", false,
+        wf_access_explain_handle },
+    { WEFT__V1__REQUEST__KIND_GRANT, "grant", WF_WHO_LOCAL, "admin", true, wf_access_grant_handle },
     { 0 },
 };

@@ -161,6 +161,7 @@ void wf_sessions_remove(struct wf_sessions *t, struct wf_live_session *s)
         t->half_open--;
     for (size_t i = 0; i < s->token_count; i++)
         wf_token_free(s->tokens[i]);
+    wf_buf_fini(&s->chain);
     wf_session_fini(&s->s);
     free(s);
 }

@@ -20,7 +20,8 @@ struct wf_live_session {
     struct wf_session s;
     uint32_t pipe;
     struct wf_caller caller;
-    bool greeted; // hello was answered
+    bool greeted;        // hello was answered
+    struct wf_buf chain; // as shown in it
     unsigned in_flight;
     struct wf_token *tokens[WF_SESSION_TOKENS];
     size_t token_count, token_next; // the oldest is replaced

@@ -58,6 +58,9 @@ WF_MUST_USE enum weft_err wf_grants_each(
 // How many wait; holder NULL = of all.
 WF_MUST_USE enum weft_err wf_grants_pending(
     struct wf_grants *g, const struct wf_sign_pub *holder, size_t *ret);
+// Was a grant of this product to this holder revoked?
+WF_MUST_USE enum weft_err wf_grants_was_revoked(
+    struct wf_grants *g, const struct wf_sign_pub *holder, const char *product, bool *ret);
 // Every grant of this holder is marked revoked.
 WF_MUST_USE enum weft_err wf_grants_revoke_holder(
     struct wf_grants *g, const struct wf_sign_pub *holder);

@@ -331,6 +331,28 @@ enum weft_err wf_grants_pending(struct wf_grants *g, const struct wf_sign_pub *h
     return rc == SQLITE_ROW ? WEFT_OK : code_of(rc);
 }
 
+enum weft_err wf_grants_was_revoked(
+    struct wf_grants *g, const struct wf_sign_pub *holder, const char *product, bool *ret)
+{
+    sqlite3_stmt *st = NULL;
+    // A list of products has blanks between; one with a pattern counts for all.
+    enum weft_err err = prepare(g,
+        "SELECT 1 FROM access_grant WHERE holder=?1 AND state=4 AND (instr(products,'*')>0 OR "
+        "instr(' '||products||' ',' '||?2||' ')>0) LIMIT 1",
+        &st);
+
+    if (err)
+        return err;
+    bind_blob(st, 1, WF_BYTES(holder->b));
+    bind_text(st, 2, product);
+    int rc = sqlite3_step(st);
+    sqlite3_finalize(st);
+    if (rc != SQLITE_ROW && rc != SQLITE_DONE)
+        return code_of(rc);
+    *ret = rc == SQLITE_ROW;
+    return WEFT_OK;
+}
+
 // ---- the list --------------------------------------------------------------------------------------------------------
 
 enum weft_err wf_grants_put_list(struct wf_grants *g, struct wf_bytes raw)

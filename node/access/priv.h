@@ -37,6 +37,7 @@ struct wf_access_room {
     uint64_t audit_last;
     int64_t resign_at_ms, prune_at_ms; // monotonic
     struct wf_hash list_hash;          // of the entries of the own list that was acted upon
+    struct wf_buf minted;              // the token made last: a row may point to it
     struct wf_name issuer_node;        // who answered a forwarded request last
     bool has_product;                  // DOMAIN/access stands
     struct {
@@ -62,7 +63,7 @@ WF_MUST_USE enum weft_err wf_access_product(struct wf_node *n);
 // "servers/packages query": what is asked, for people.
 void wf_access_asked_text(const struct wf_access *asked, char *out, size_t len);
 
-// ---- requests.c
+// ---- mint.c
 // Mints a token, keeps it. row: holder, label, products, verbs, columns, rows, purpose, rate, how, request id; its id, times and token are
 // filled here. CHARTER_EXPIRED; NOT_OWNER when this node is not the issuer.
 WF_MUST_USE enum weft_err wf_access_grant(

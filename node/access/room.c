@@ -62,6 +62,7 @@ static void access_close(struct wf_node *n)
     if (!a)
         return;
     wf_grants_close(a->grants);
+    wf_buf_fini(&a->minted);
     free(a->rates);
     free(a->sources);
     free(a);

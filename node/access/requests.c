@@ -1,0 +1,348 @@
+// SPDX-License-Identifier: Apache-2.0
+// Requests for access, as they come over the mesh. Any node of the domain takes them; the issuer's node decides, the others hand them
+// on with the asker's chain, so that nobody needs to take their word for who asked.
+#include "node/access/requests.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "node/access/priv.h"
+#include "node/conf.h"
+#include "node/gossip/room.h"
+#include "node/signer/signer.h"
+#include "node/source/room.h"
+#include "proto/schema/json_out.h"
+#include "sdk/link.h"
+
+#define DENIAL_MS 86400000 // a denial answers the same request so long
+
+// ---- answers ---------------------------------------------------------------------------------------------------------
+
+static void answer(
+    struct wf_call *c, const struct wf_grant *row, const char *state, const char *reason)
+{
+    Weft__V1__Reply reply = WEFT__V1__REPLY__INIT;
+    Weft__V1__AccessReply a = WEFT__V1__ACCESS_REPLY__INIT;
+
+    a.state = wf_pb_str(state);
+    a.reason = wf_pb_str(reason);
+    if (row->has_request)
+        a.request_id = wf_pb_bin(WF_BYTES(row->request_id));
+    if (strcmp(state, "granted") == 0)
+        a.token = wf_pb_bin(row->token);
+    reply.kind_case = WEFT__V1__REPLY__KIND_ACCESS;
+    reply.access = &a;
+    wf_call_reply(c, &reply);
+}
+
+static void answer_row(struct wf_call *c, const struct wf_grant *row)
+{
+    int64_t now = wf_node_now_unix_ms(c->node);
+
+    if (row->state == WF_GRANT_GRANTED && row->expires_ms > now)
+        answer(c, row, "granted", row->reason);
+    else if (row->state == WF_GRANT_GRANTED)
+        answer(c, row, "denied", "the grant has expired; ask again");
+    else if (row->state == WF_GRANT_PENDING)
+        answer(c, row, "pending", "the owner has not decided yet");
+    else
+        answer(c, row, "denied",
+            row->state == WF_GRANT_REVOKED ? "the owner revoked it" : row->reason);
+}
+
+// ---- notify ----------------------------------------------------------------------------------------------------------
+
+static void on_notified(struct wf_node *n, void *arg, enum weft_err err, int status,
+    struct wf_bytes output, const char *error_text)
+{
+    char code[16];
+
+    (void)arg;
+    (void)output;
+    snprintf(code, sizeof code, "%d", status);
+    if (err || status)
+        wf_say(n, WF_LOG_WARN, "access", "access.notify failed", "why",
+            err ? weft_err_text(err) : error_text, "status", code, NULL);
+}
+
+static void notify(struct wf_node *n, const struct wf_grant *row)
+{
+    struct wf_buf json = { 0 };
+    struct wf_json_out o;
+    char id[2 * WF_REQUEST_ID_LEN + 1];
+
+    if (n->conf->notify.count == 0 || !n->source)
+        return;
+    wf_hex_put(WF_BYTES(row->request_id), id);
+    wf_json_out_init(&o, &json, WF_MAX_CALL, 0);
+    wf_json_out_object(&o);
+    wf_json_out_member(&o, "schema", WF_STR("weft.access-request/v1"));
+    wf_json_out_member(&o, "request", wf_bytes_str(id));
+    wf_json_out_member(&o, "who", wf_bytes_str(row->label));
+    wf_json_out_member(&o, "products", wf_bytes_str(row->products));
+    wf_json_out_member(&o, "verbs", wf_bytes_str(row->verbs));
+    wf_json_out_member(&o, "purpose", wf_bytes_str(row->purpose));
+    wf_json_out_member_int(&o, "duration_ms", row->duration_ms);
+    wf_json_out_end(&o);
+    enum weft_err err = wf_json_out_done(&o);
+    if (!err)
+        err = wf_source_run_once(n, n->conf->notify.items, n->conf->notify.count,
+            wf_buf_view(&json), 10000, on_notified, NULL);
+    if (err)
+        wf_say(n, WF_LOG_WARN, "access", "access.notify could not be run", "why",
+            weft_err_text(err), NULL);
+    wf_buf_fini(&json);
+}
+
+// ---- deciding --------------------------------------------------------------------------------------------------------
+
+struct asker {
+    struct wf_caller who; // for the trail
+    const struct wf_identity *identity;
+    struct wf_identity handed_on;
+};
+
+static void trail(struct wf_node *n, const struct asker *a, const struct wf_grant *row,
+    const char *what, enum weft_err err)
+{
+    char on[256];
+
+    snprintf(on, sizeof on, "%.120s: %.120s", row->products, row->verbs);
+    wf_access_audit(n, &a->who, what, on, err, row->has_token ? &row->token_id : NULL);
+}
+
+static enum weft_err keep_pending(struct wf_node *n, struct wf_grant *row)
+{
+    size_t all = 0, own = 0;
+    enum weft_err err = wf_grants_pending(n->access->grants, NULL, &all);
+
+    if (!err)
+        err = wf_grants_pending(n->access->grants, &row->holder, &own);
+    if (!err && (all >= WF_ACCESS_PENDING || own >= WF_ACCESS_PENDING_HOLDER))
+        err = WEFT_E_FULL;
+    if (err)
+        return err;
+    wf_random(row->request_id, sizeof row->request_id);
+    row->has_request = true;
+    row->state = WF_GRANT_PENDING;
+    row->how = "request";
+    row->made_ms = wf_node_now_unix_ms(n);
+    err = wf_grants_put(n->access->grants, row);
+    if (!err)
+        notify(n, row);
+    return err;
+}
+
+// What was decided before answers the same question again: a token that lives, a request that waits, a recent denial.
+static bool known_answer(struct wf_node *n, struct wf_call *c, const struct wf_grant *row)
+{
+    struct wf_grants *g = n->access->grants;
+    int64_t now = wf_node_now_unix_ms(n);
+    struct wf_grant old;
+
+    if (!wf_grants_like(g, row, WF_GRANT_GRANTED, c->arena, &old) && old.expires_ms > now) {
+        bool by_policy = strcmp(old.how, "policy") == 0;
+        if (!by_policy || old.expires_ms - now > (old.expires_ms - old.issued_ms) / 2) {
+            answer(c, &old, "granted", "");
+            return true;
+        }
+    }
+    if (!wf_grants_like(g, row, WF_GRANT_PENDING, c->arena, &old) ||
+        (!wf_grants_like(g, row, WF_GRANT_DENIED, c->arena, &old) &&
+            now - old.made_ms < DENIAL_MS)) {
+        answer_row(c, &old);
+        return true;
+    }
+    return false;
+}
+
+static void decide(struct wf_node *n, struct wf_call *c, struct asker *a)
+{
+    struct wf_grant row = { 0 };
+    struct wf_diag diag = { 0 };
+    int64_t life_ms = 0;
+    enum weft_err err = wf_access_read_request(c->request->access, c->arena, &row, &diag);
+
+    if (err) {
+        wf_call_refuse(c, err, "access: %s", diag.text[0] ? diag.text : weft_err_text(err));
+        return;
+    }
+    row.holder = a->identity->cert.sign_key;
+    row.label = a->who.label;
+    if (known_answer(n, c, &row))
+        return;
+    err = wf_access_policy(n, a->identity, &row, c->arena, &life_ms, &diag);
+    if (!err && known_answer(n, c, &row)) // with the columns of the rule
+        return;
+    if (!err) {
+        row.how = "policy";
+        err = wf_access_grant(n, &row, life_ms, &diag);
+        n->access->count.by_policy += !err;
+        if (!err) {
+            trail(n, a, &row, "grant by policy", WEFT_OK);
+            answer(c, &row, "granted", "");
+            return;
+        }
+    } else if (err == WEFT_E_NO_CAPABILITY) {
+        err = keep_pending(n, &row);
+        if (!err) {
+            trail(n, a, &row, "access request", WEFT_OK);
+            answer(c, &row, "pending", diag.text);
+            return;
+        }
+    }
+    wf_call_refuse(c, err, "access: %s", diag.text[0] ? diag.text : weft_err_text(err));
+}
+
+static void poll_request(struct wf_node *n, struct wf_call *c, const struct asker *a)
+{
+    struct wf_grant row;
+    enum weft_err err = wf_grants_by_request(
+        n->access->grants, wf_pb_view(c->request->access->request_id), c->arena, &row);
+
+    // Another one's request is no more known than one that never was.
+    if (!err && memcmp(row.holder.b, a->identity->cert.sign_key.b, WF_KEY_LEN) != 0)
+        err = WEFT_E_NOT_FOUND;
+    if (err)
+        wf_call_refuse(c, err, "access: no such request of yours is known here");
+    else
+        answer_row(c, &row);
+}
+
+// ---- handing on ------------------------------------------------------------------------------------------------------
+
+struct errand {
+    struct wf_node *node;
+    struct wf_call *call;
+    struct wf_name tried; // the last node asked, in order of names
+    bool asked_issuer;    // the one that answered last time comes first
+    bool reached;
+};
+
+static void try_next(struct errand *e);
+
+static void on_handed(void *arg, enum weft_err err, const Weft__V1__Reply *reply)
+{
+    struct errand *e = arg;
+    Weft__V1__Reply copy = WEFT__V1__REPLY__INIT;
+
+    if (!err && reply->kind_case == WEFT__V1__REPLY__KIND_ACCESS) {
+        if (e->node->access)
+            e->node->access->issuer_node = e->tried;
+        copy.kind_case = reply->kind_case;
+        copy.access = reply->access;
+        wf_call_reply(e->call, &copy);
+        free(e);
+    } else if (reply && reply->refusal && reply->refusal->code != WEFT_E_NOT_OWNER) {
+        Weft__V1__Refusal r = *reply->refusal;
+        wf_call_refuse_with(e->call, &r);
+        free(e);
+    } else if (err == WEFT_E_CLOSED && (!e->node->access || e->node->draining)) {
+        wf_call_refuse(e->call, WEFT_E_CLOSED, "the node is stopping");
+        free(e);
+    } else {
+        try_next(e);
+    }
+}
+
+static const struct wf_known *next_node(struct errand *e)
+{
+    struct wf_node *n = e->node;
+    const char *own = n->identity.cert.subject.s;
+    struct wf_catalog *cat = wf_gossip_catalog(n);
+
+    for (const struct wf_known *k = wf_catalog_next(cat, NULL); k; k = wf_catalog_next(cat, k))
+        if (k->kind == WF_ENTRY_NODE && !k->removed &&
+            wf_name_eq(&k->domain, &n->identity.cert.domain) && strcmp(k->name.s, own) != 0 &&
+            strcmp(k->name.s, e->tried.s) > 0)
+            return k;
+    return NULL;
+}
+
+static void try_next(struct errand *e)
+{
+    struct wf_node *n = e->node;
+    Weft__V1__Request q = WEFT__V1__REQUEST__INIT;
+    Weft__V1__AccessRequest m = *e->call->request->access;
+    struct wf_link *link = NULL;
+
+    for (const struct wf_known *k = next_node(e); k; k = next_node(e)) {
+        e->tried = k->name;
+        if (wf_gossip_link(n, k->domain.s, k->name.s, &link))
+            continue;
+        m.for_chain = wf_pb_bin(wf_call_chain(e->call));
+        q.kind_case = WEFT__V1__REQUEST__KIND_ACCESS;
+        q.idempotency = e->call->request->idempotency;
+        q.access = &m;
+        if (!wf_link_request(link, &q, 4000, on_handed, e))
+            return; // e may be gone already
+    }
+    wf_call_refuse(e->call, WEFT_E_UNREACHABLE,
+        "access: the node that decides for %s does not answer; ask again later",
+        n->identity.cert.domain.s);
+    free(e);
+}
+
+static void hand_on(struct wf_node *n, struct wf_call *c)
+{
+    struct errand *e = calloc(1, sizeof *e);
+
+    if (!e) {
+        wf_call_refuse(c, WEFT_E_NOMEM, "access: %s", weft_err_text(WEFT_E_NOMEM));
+        return;
+    }
+    e->node = n;
+    e->call = c;
+    try_next(e);
+}
+
+// ---- the handler -----------------------------------------------------------------------------------------------------
+
+// Whoever hands on must be a node of this domain, and shows the chain of who asked.
+static enum weft_err take_asker(struct wf_node *n, struct wf_call *c, struct asker *a)
+{
+    struct wf_bytes chain = wf_pb_view(c->request->access->for_chain);
+    const struct wf_identity *from = &c->caller->identity;
+
+    a->who = *c->caller;
+    a->identity = from;
+    if (chain.len == 0)
+        return WEFT_OK;
+    if (from->cert.kind != WF_ID_NODE || !wf_name_eq(&from->cert.domain, &n->identity.cert.domain))
+        return WEFT_E_NOT_OWNER;
+    enum weft_err err =
+        wf_chain_verify(chain, n->charter, wf_node_now_unix_ms(n), WF_CHAIN_STRICT, &a->handed_on);
+    if (!err && wf_access_key_revoked(n, a->handed_on.cert.domain.s, &a->handed_on.cert.sign_key,
+                    wf_node_now_unix_ms(n)))
+        err = WEFT_E_REVOKED;
+    if (err)
+        return err;
+    a->identity = &a->handed_on;
+    a->who.identity = a->handed_on;
+    snprintf(a->who.label, sizeof a->who.label, "%s/%s", a->handed_on.cert.domain.s,
+        a->handed_on.cert.subject.s);
+    return WEFT_OK;
+}
+
+void wf_access_handle(struct wf_node *n, struct wf_call *c)
+{
+    const Weft__V1__AccessRequest *m = c->request->access;
+    struct asker *a = wf_arena_calloc(c->arena, 1, sizeof *a);
+
+    n->access->count.requests++;
+    enum weft_err err = a ? take_asker(n, c, a) : WEFT_E_NOMEM;
+    if (!err && m->domain[0] && strcmp(m->domain, n->identity.cert.domain.s) != 0)
+        err = WEFT_E_WRONG_DOMAIN;
+    if (err) {
+        wf_call_refuse(c, err, "access: %s", weft_err_text(err));
+    } else if (!wf_signer_here(n)) {
+        if (m->for_chain.len)
+            wf_call_refuse(c, WEFT_E_NOT_OWNER, "access: this node does not decide either");
+        else
+            hand_on(n, c);
+    } else if (m->request_id.len) {
+        poll_request(n, c, a);
+    } else {
+        decide(n, c, a);
+    }
+}
