@@ -9,6 +9,10 @@
 #include "node/stream/room.h"
 #include "proto/schema/json_out.h"
 
+extern const unsigned char
+    wf_access_schema[]; // made by the build from proto/weft/v1/access_event.proto
+extern const unsigned long wf_access_schema_len;
+
 struct event {
     const char *id, *who, *what, *on, *from;
     enum weft_err result;
@@ -66,6 +70,53 @@ static void record(struct wf_node *n, const struct event *e)
     if (!event_json(e, wf_node_now_unix_ms(n), &json))
         wf_stream_tell(n, "access", (const char *)json.ptr);
     wf_buf_fini(&json);
+}
+
+// Only the issuer's node is home of it: one product, one home. Other nodes of a domain have their log lines.
+static enum weft_err make_product(struct wf_node *n, struct wf_diag *diag)
+{
+    static const char *hosts[] = { "node" }, *tags[] = { "built-in" };
+    struct wf_collect c = { 0 };
+    struct wf_buf changes = { 0 };
+
+    c.product = (struct wf_product){ .name = "access",
+        .version = "1.0.0",
+        .title = "Access",
+        .description = "Who was granted, refused or revoked what of this domain's products, and "
+                       "who used it.",
+        .owner_name = n->identity.cert.domain.s,
+        .owner_contact = "weft access list",
+        .kind = WF_PRODUCT_EVENT,
+        .message = "weft.v1.AccessEvent",
+        .tags = tags,
+        .tag_count = 1,
+        .classification = WF_CLASS_CONFIDENTIAL,
+        .retention_ms = 90ll * 86400000,
+        .retention_bytes = 256ull * WF_MIB,
+        .durability = WF_DURABILITY_DISK };
+    c.hosts = hosts;
+    c.host_count = 1;
+    enum weft_err err = wf_stream_apply(
+        n, &c, wf_bytes(wf_access_schema, wf_access_schema_len), false, &changes, diag);
+    wf_buf_fini(&changes);
+    return err;
+}
+
+void wf_access_product_tick(struct wf_node *n)
+{
+    struct wf_access_room *a = n->access;
+    struct wf_diag diag = { 0 };
+    int64_t now = wf_node_now_ms(n);
+
+    if (a->has_product || !n->stream || !n->charter || !n->has_certificate || !wf_signer_here(n) ||
+        now < a->product_at_ms)
+        return;
+    enum weft_err err = make_product(n, &diag);
+    a->has_product = !err;
+    a->product_at_ms = now + 10000;
+    if (err)
+        wf_say(n, WF_LOG_ERROR, "access", "the product of the trail could not be made", "why",
+            diag.text[0] ? diag.text : weft_err_text(err), NULL);
 }
 
 static void next_id(struct wf_access_room *a, char out[24])

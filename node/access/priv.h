@@ -38,7 +38,7 @@ struct wf_access_room {
     int64_t resign_at_ms, prune_at_ms; // monotonic
     struct wf_hash list_hash;          // of the entries of the own list that was acted upon
     struct wf_buf minted;              // the token made last: a row may point to it
-    struct wf_name issuer_node;        // who answered a forwarded request last
+    int64_t product_at_ms;             // when to try again
     bool has_product;                  // DOMAIN/access stands
     struct {
         uint64_t granted, refused, rate, requests, by_policy, revoked;
@@ -57,7 +57,7 @@ void wf_access_list_tick(struct wf_node *n);
 
 // ---- audit.c
 void wf_access_audit_tick(struct wf_node *n);
-WF_MUST_USE enum weft_err wf_access_product(struct wf_node *n);
+void wf_access_product_tick(struct wf_node *n);
 
 // ---- check.c
 // "servers/packages query": what is asked, for people.

@@ -85,9 +85,12 @@ static void notify(struct wf_node *n, const struct wf_grant *row)
     wf_json_out_member_int(&o, "duration_ms", row->duration_ms);
     wf_json_out_end(&o);
     enum weft_err err = wf_json_out_done(&o);
+    struct wf_run_spec spec = { .run = n->conf->notify.items,
+        .run_count = n->conf->notify.count,
+        .input = wf_buf_view(&json),
+        .deadline_ms = wf_node_now_ms(n) + 10000 };
     if (!err)
-        err = wf_source_run_once(n, n->conf->notify.items, n->conf->notify.count,
-            wf_buf_view(&json), 10000, on_notified, NULL);
+        err = wf_source_run_once(n, &spec, on_notified, NULL);
     if (err)
         wf_say(n, WF_LOG_WARN, "access", "access.notify could not be run", "why",
             weft_err_text(err), NULL);
@@ -215,8 +218,6 @@ struct errand {
     struct wf_node *node;
     struct wf_call *call;
     struct wf_name tried; // the last node asked, in order of names
-    bool asked_issuer;    // the one that answered last time comes first
-    bool reached;
 };
 
 static void try_next(struct errand *e);
@@ -227,8 +228,6 @@ static void on_handed(void *arg, enum weft_err err, const Weft__V1__Reply *reply
     Weft__V1__Reply copy = WEFT__V1__REPLY__INIT;
 
     if (!err && reply->kind_case == WEFT__V1__REPLY__KIND_ACCESS) {
-        if (e->node->access)
-            e->node->access->issuer_node = e->tried;
         copy.kind_case = reply->kind_case;
         copy.access = reply->access;
         wf_call_reply(e->call, &copy);

@@ -48,6 +48,7 @@ static void access_tick(struct wf_node *n)
     int64_t now = wf_node_now_ms(n), unix_ms = wf_node_now_unix_ms(n);
 
     wf_access_list_tick(n);
+    wf_access_product_tick(n);
     wf_access_audit_tick(n);
     if (now >= a->prune_at_ms) {
         wf_grants_prune(a->grants, unix_ms - KEEP_EXPIRED_MS, unix_ms - KEEP_REQUESTS_MS);
