@@ -206,7 +206,7 @@ END_TEST
 
 START_TEST(an_expired_advert_is_left_out)
 {
-    wf_test_clock_skip(2 * WF_TEST_DAY);
+    wf_test_clock_skip(4 * WF_TEST_DAY);
     ck_assert_uint_eq(discover_count(NULL, NULL), 0);
 }
 END_TEST

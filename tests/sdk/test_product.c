@@ -3,6 +3,8 @@
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include <weft/weft.h>
 
 #include "sdk/json.h"
@@ -220,10 +222,29 @@ END_TEST
 
 // ---- the schema as text --------------------------------------------------------------------------------------------------
 
+static void run_protoc(const char *dir, const char *out, const char *text)
+{
+    char here[512], ours[512], to[600];
+    int status = -1;
+
+    snprintf(here, sizeof here, "-I%s", dir);
+    snprintf(ours, sizeof ours, "-I%s/proto", getenv("WEFT_SOURCE_DIR"));
+    snprintf(to, sizeof to, "-o%s", out);
+    pid_t pid = fork();
+    ck_assert_int_ge(pid, 0);
+    if (pid == 0) {
+        execl(WEFT_TEST_PROTOC, "protoc", here, ours, "--include_imports", "--include_source_info",
+            to, "printed.proto", (char *)NULL);
+        _exit(127);
+    }
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert_msg(status == 0, "protoc refuses:\n%s", text);
+}
+
 static struct wf_buf compile_text(const char *text)
 {
-    char file[512], command[2048], out[512];
     const char *dir = wf_test_tmpdir();
+    char file[512], out[512];
 
     snprintf(file, sizeof file, "%s/printed.proto", dir);
     snprintf(out, sizeof out, "%s/printed.set", dir);
@@ -231,10 +252,7 @@ static struct wf_buf compile_text(const char *text)
     ck_assert_ptr_nonnull(f);
     ck_assert_int_ge(fputs(text, f), 0);
     ck_assert_int_eq(fclose(f), 0);
-    snprintf(command, sizeof command,
-        "%s -I%s -I%s/proto --include_imports --include_source_info -o %s printed.proto",
-        WEFT_TEST_PROTOC, dir, getenv("WEFT_SOURCE_DIR"), out);
-    ck_assert_msg(system(command) == 0, "protoc refuses:\n%s", text);
+    run_protoc(dir, out, text);
     return wf_test_file(out);
 }
 

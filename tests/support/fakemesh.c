@@ -9,6 +9,8 @@
 #include "sdk/net/net.h"
 #include "tests/support/trust_token.h"
 
+#define ADVERT_LIFE_MS (3 * WF_TEST_DAY)
+
 static struct wf_test_domain *servers(struct wf_fakemesh *m)
 {
     return &m->mesh.d[WF_TEST_SERVERS];
@@ -58,7 +60,7 @@ static void add_product(struct wf_fakemesh *m, const char *name, enum wf_product
         .product = &p,
         .term = 1,
         .sequence = WF_TEST_NOW - 1000,
-        .expires_ms = WF_TEST_NOW + WF_TEST_DAY,
+        .expires_ms = WF_TEST_NOW + ADVERT_LIFE_MS,
         .node = "node-1",
         .chain = wf_buf_view(&servers(m)->node_chain) };
     struct wf_buf raw = { 0 };
@@ -81,7 +83,7 @@ static void add_node(struct wf_fakemesh *m, const char *address)
         .domain = "servers",
         .subject = "node-1",
         .sequence = WF_TEST_NOW - 1000,
-        .expires_ms = WF_TEST_NOW + WF_TEST_DAY,
+        .expires_ms = WF_TEST_NOW + ADVERT_LIFE_MS,
         .addresses = &address,
         .address_count = 1,
         .dh_key = servers(m)->node_dh_pub,
@@ -187,6 +189,8 @@ static void grant(struct wf_fakemesh *m, const struct wf_fake_call *c, ProtobufC
     b.fields.product_count = wf_test_patterns("*", b.products);
     b.fields.method_count = wf_test_patterns("*", b.methods);
     wf_random(b.fields.nonce, sizeof b.fields.nonce);
+    b.fields.issued_ms = b.fields.not_before_ms = wf_test_clock_unix_ms();
+    b.fields.expires_ms = b.fields.issued_ms + WF_TEST_DAY;
     enum weft_err err =
         wf_token_grant(&b.fields, wf_buf_view(&servers(m)->issuer_cert), &servers(m)->issuer, &raw);
     ck_assert_msg(err == WEFT_OK, "%s", weft_err_name(err));
