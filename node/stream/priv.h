@@ -137,7 +137,6 @@ struct wf_home_product {
     const struct wf_schema_message *message;
     struct wf_earlier *earlier; // compiled on demand
     struct wf_retired *retired;
-    bool removed;
     int64_t removed_ms; // unix: its tombstone is told for a while
     uint64_t term;      // of the home document; 0 = none yet
     int64_t advert_due_ms;
@@ -145,9 +144,6 @@ struct wf_home_product {
     // the log
     struct wf_incarnation log_id; // this start's; none until the reset is acknowledged
     struct wf_incarnation own;    // incarnation of our own chain
-    bool beginning;               // the reset is on its way
-    bool failing;                 // an append failed: nothing new until all before it are settled
-    bool damaged;                 // recovery met damage: chains may have lost their end
     uint64_t head, tail;          // durable; with what is pending
     struct wf_hash head_hash, tail_hash;
     struct wf_incarnation last_log; // before this start: of the last entry
@@ -162,7 +158,6 @@ struct wf_home_product {
     size_t publisher_count;
     struct wf_old_log *logs; // oldest first
     size_t log_count;
-    bool dirty; // since the last checkpoint
     int64_t checkpoint_ms;
 
     // a batch in the making, of records without a publisher
@@ -175,13 +170,19 @@ struct wf_home_product {
     uint64_t last_epoch; // highest number used
     struct wf_frame_sealer sealer;
     struct wf_net_pub *pub;
-    uint16_t port;
     uint64_t lease_count, live_count; // all; with keys
     struct wf_sent sent[WF_AHEAD_BATCHES];
     size_t sent_first, sent_count, sent_bytes;
     int64_t beat_due_ms, beat_every_ms, beat_last_ms;
     struct wf_buf beat; // the signed heartbeat of `beat_made_ms`
     int64_t beat_made_ms;
+
+    uint16_t port; // of pub
+    bool removed;
+    bool beginning; // the reset is on its way
+    bool failing;   // an append failed: nothing new until all before it are settled
+    bool damaged;   // recovery met damage: chains may have lost their end
+    bool dirty;     // since the last checkpoint
     bool beat_stale;
 
     struct {

@@ -292,11 +292,14 @@ static bool try_pull(struct wf_call *c, struct wf_home_product *p, const struct 
 void wf_pull_handle(struct wf_node *n, struct wf_call *c)
 {
     const Weft__V1__PullRequest *q = c->request->pull;
-    static const ProtobufCBinaryData none;
-    struct wf_lease *l = wf_lease_of_call(n->stream, c, q->range ? q->range->lease_id : none);
     struct slice s = { .arena = c->arena };
     bool waits = q->wait_ms > 0 && !n->draining;
 
+    if (!q->range) {
+        refuse(c, WEFT_E_MISSING_FIELD);
+        return;
+    }
+    struct wf_lease *l = wf_lease_of_call(n->stream, c, q->range->lease_id);
     if (!l)
         return;
     s.p = l->product;

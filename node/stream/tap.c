@@ -59,19 +59,26 @@ static bool on_view(void *arg, const struct wf_log_view *v)
     return true;
 }
 
+static void drop(struct wf_replay *y)
+{
+    wf_timer_cancel(y->product->room->node->loop, &y->timer);
+    free(y);
+}
+
 static void finish(struct wf_replay *y, enum weft_err err)
 {
     struct wf_stream_room *r = y->product->room;
+    wf_stream_done_fn done = y->done;
+    void *arg = y->arg;
 
     for (struct wf_replay **at = &r->replays; *at; at = &(*at)->list_next)
         if (*at == y) {
             *at = y->list_next;
             break;
         }
-    wf_timer_cancel(r->node->loop, &y->timer);
-    if (y->done)
-        y->done(r->node, y->arg, err);
-    free(y);
+    drop(y);
+    if (done)
+        done(r->node, arg, err);
 }
 
 static void on_slice(struct wf_timer *t)
@@ -131,7 +138,8 @@ void wf_taps_end(struct wf_stream_room *r)
 {
     r->tap_count = 0;
     while (r->replays) {
-        r->replays->done = NULL;
-        finish(r->replays, WEFT_E_CLOSED);
+        struct wf_replay *y = r->replays;
+        r->replays = y->list_next;
+        drop(y);
     }
 }
