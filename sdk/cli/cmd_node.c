@@ -2,6 +2,7 @@
 // weft node status.
 #include "proto/base/print.h"
 #include "sdk/cli/local.h"
+#include "sdk/cli/protoc.h"
 
 static void line(const char *name, const char *value)
 {
@@ -131,6 +132,51 @@ int wf_cmd_node_status(struct wf_cli *cli, int argc, char **argv)
     } else if (!err) {
         err = print_json(reply->status);
     }
+    wf_arena_fini(&arena);
+    return err ? wf_cli_fail(err, "%s", weft_err_text(err)) : 0;
+}
+
+// ---- peers -----------------------------------------------------------------------------------------------------------
+
+static enum weft_err peer_rows(const struct wf_cli *cli, const Weft__V1__StatusReply *r)
+{
+    static const char *const columns[] = { "node", "address", "heard", "seed", "error" };
+    struct wf_table *t = NULL;
+    enum weft_err err = wf_table_new(cli, "weft.peers/v1", columns, WF_COUNT(columns), &t);
+
+    for (size_t i = 0; i < r->n_peers && !err; i++) {
+        const Weft__V1__PeerState *p = r->peers[i];
+        char heard[48];
+        wf_cli_ago(p->heard_ms, heard);
+        wf_table_textf(
+            t, "%s/%s", p->domain[0] ? p->domain : "?", p->subject[0] ? p->subject : "?");
+        wf_table_text(t, p->address);
+        wf_table_textf(t, "%s%s", heard, p->heard_ms >= 0 ? " ago" : "");
+        wf_table_bool(t, p->static_seed);
+        wf_table_text(t, p->error[0] ? p->error : NULL);
+    }
+    return err ? err : wf_table_done(t);
+}
+
+int wf_cmd_peers(struct wf_cli *cli, int argc, char **argv)
+{
+    Weft__V1__Request q = WEFT__V1__REQUEST__INIT;
+    Weft__V1__StatusRequest s = WEFT__V1__STATUS_REQUEST__INIT;
+    Weft__V1__Reply *reply = NULL;
+    struct wf_arena arena;
+    int count = 0, status = wf_cli_parse(cli, argc, argv, NULL, 0, 0, 0, NULL, &count);
+
+    if (status >= 0)
+        return status;
+    s.detail = true;
+    q.kind_case = WEFT__V1__REQUEST__KIND_STATUS;
+    q.status = &s;
+    status = wf_local_ask(cli, NULL, &q, 0, &arena, &reply);
+    if (status)
+        return status;
+    enum weft_err err = reply->kind_case == WEFT__V1__REPLY__KIND_STATUS
+                            ? peer_rows(cli, reply->status)
+                            : WEFT_E_PROTOCOL;
     wf_arena_fini(&arena);
     return err ? wf_cli_fail(err, "%s", weft_err_text(err)) : 0;
 }

@@ -1,16 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // weft product new|check|build|apply|remove: a domain team's path from an idea to a product. Only build runs protoc; nothing else of
 // weft, and no weftd, ever does.
-#include <errno.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "proto/schema/record.h"
 #include "proto/schema/schema.h"
 #include "sdk/cli/local.h"
 #include "sdk/cli/product.h"
+#include "sdk/cli/protoc.h"
 #include "sdk/conf/manifest.h"
 #include "sdk/disk.h"
 
@@ -154,66 +151,6 @@ int wf_cmd_product_new(struct wf_cli *cli, int argc, char **argv)
 
 // ---- build -----------------------------------------------------------------------------------------------------------
 
-// Where weft's own .proto files lie: beside this program's installation, or where $WEFT_PROTO says.
-static void own_protos(char *out, size_t len)
-{
-    const char *env = getenv("WEFT_PROTO");
-    char self[4096];
-    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-
-    out[0] = '\0';
-    if (env) {
-        snprintf(out, len, "%s", env);
-        return;
-    }
-    if (n <= 0)
-        return;
-    self[n] = '\0';
-    for (int up = 0; up < 3; up++) {
-        char *slash = strrchr(self, '/');
-        struct stat st;
-        if (!slash)
-            return;
-        *slash = '\0';
-        if (snprintf(out, len, "%s/share/weft/proto", self) < (int)len && stat(out, &st) == 0)
-            return;
-    }
-    out[0] = '\0';
-}
-
-static int run_protoc(const struct wf_manifest *m)
-{
-    char dir[4096], include[4200], own_include[4200], own[4096];
-    const char *slash = strrchr(m->proto, '/');
-    int status = 0;
-
-    snprintf(dir, sizeof dir, "%.*s", slash ? (int)(slash - m->proto) : 1, slash ? m->proto : ".");
-    snprintf(include, sizeof include, "-I%s", dir);
-    own_protos(own, sizeof own);
-    snprintf(own_include, sizeof own_include, "-I%s", own[0] ? own : dir);
-    // A proto below weft's own tree is named by its path from there, or protoc takes it for two files.
-    bool within = own[0] && strncmp(m->proto, own, strlen(own)) == 0;
-    pid_t pid = fork();
-    if (pid == 0) {
-        if (within)
-            execlp("protoc", "protoc", own_include, "--include_imports", "-o", m->descriptor,
-                m->proto, (char *)NULL);
-        else
-            execlp("protoc", "protoc", include, own_include, "--include_imports", "-o",
-                m->descriptor, m->proto, (char *)NULL);
-        fprintf(
-            stderr, "weft: protoc can't be run (%s); install protobuf-compiler\n", strerror(errno));
-        _exit(69);
-    }
-    if (pid < 0 || waitpid(pid, &status, 0) < 0)
-        return wf_cli_fail(WEFT_E_NOMEM, "protoc can't be started");
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 69)
-        return 69;
-    return WIFEXITED(status) && WEXITSTATUS(status) == 0
-               ? 0
-               : wf_cli_fail(WEFT_E_MANIFEST, "%s: protoc refuses it (see above)", m->proto);
-}
-
 int wf_cmd_product_build(struct wf_cli *cli, int argc, char **argv)
 {
     struct wf_manifest *m = NULL;
@@ -227,7 +164,7 @@ int wf_cmd_product_build(struct wf_cli *cli, int argc, char **argv)
     if (!status && !m->proto)
         status = wf_cli_fail(WEFT_E_MANIFEST, "%s: schema names no proto: to build it from", file);
     if (!status)
-        status = run_protoc(m);
+        status = wf_protoc(m->proto, m->descriptor);
     if (!status)
         status = load_schema(m, file, &set);
     if (!status)

@@ -3,6 +3,7 @@
 #include "sdk/cli/access.h"
 #include "sdk/cli/local.h"
 #include "sdk/cli/product.h"
+#include "sdk/cli/protoc.h"
 #include "sdk/cli/setup.h"
 
 const struct wf_command wf_commands[] = {
@@ -60,6 +61,8 @@ const struct wf_command wf_commands[] = {
         "  weft charter show next.charter", NULL, wf_cmd_charter_show },
     { "key show", "[DIR]", "Who this directory is: name, keys, fingerprint",
         "  weft key show --dir ~/.config/weft", NULL, wf_cmd_key_show },
+    { "peers", "", "The other nodes: where they are, when they were last heard",
+        "  weft peers --dir servers-node", NULL, wf_cmd_peers },
     { "products", "[TEXT]", "The catalog: every product of the mesh, with its age and state",
         "  weft products --domain servers\n  weft products disk -o json",
         "Options:\n      --domain NAME  of one domain only", wf_cmd_products },
@@ -128,6 +131,18 @@ const struct wf_command wf_commands[] = {
     { "call status", "DOMAIN/API/METHOD KEY", "What became of a call",
         "  weft call status network/ports/SetNote 00112233445566778899aabbccddeeff",
         "Options:\n      --wait DURATION  wait for its end", wf_cmd_call_status },
+    { "schema decode", "--proto FILE --message NAME",
+        "A protobuf message on standard input as JSON",
+        "  weft schema decode --proto disk.proto --message acme.v1.Disk < disk.bin",
+        "Options:\n      --descriptor FILE  a FileDescriptorSet instead of --proto",
+        wf_cmd_schema_decode },
+    { "schema encode", "--proto FILE --message NAME",
+        "JSON on standard input as a protobuf message",
+        "  weft schema encode --proto disk.proto --message acme.v1.Disk < disk.json > disk.bin",
+        "Options:\n      --descriptor FILE  a FileDescriptorSet instead of --proto",
+        wf_cmd_schema_encode },
+    { "config check", "[FILE]", "Everything that is wrong with a weftd.yaml, at once",
+        "  weft config check servers-node/weftd.yaml", NULL, wf_cmd_config_check },
     { 0 },
 };
 
