@@ -131,7 +131,7 @@ static enum weft_err by_hand(struct wf_call *c, struct wf_grant *row, struct wf_
 {
     const Weft__V1__GrantRequest *m = c->request->grant;
     struct wf_access_lists in = { m->products, m->verbs, m->columns, m->n_products, m->n_verbs,
-        m->n_columns, true };
+        m->n_columns, true, false };
     enum weft_err err = wf_access_read_lists(&in, c->arena, row, diag);
 
     if (!err && m->holder.len != WF_KEY_LEN) {
@@ -151,15 +151,10 @@ static enum weft_err overrule(struct wf_call *c, struct wf_grant *row, struct wf
 {
     const Weft__V1__GrantRequest *m = c->request->grant;
     struct wf_access_lists in = { m->products, m->verbs, m->columns, m->n_products, m->n_verbs,
-        m->n_columns, true };
+        m->n_columns, true, false };
     struct wf_grant said = { 0 };
 
-    if (m->n_products == 0)
-        in.products = &(char *){ wf_pb_str("x") };
-    if (m->n_verbs == 0)
-        in.verbs = &(char *){ wf_pb_str("query") };
-    in.product_count = m->n_products ? m->n_products : 1;
-    in.verb_count = m->n_verbs ? m->n_verbs : 1;
+    in.partial = true;
     enum weft_err err = wf_access_read_lists(&in, c->arena, &said, diag);
     if (err)
         return err;

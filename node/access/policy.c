@@ -40,7 +40,7 @@ static enum weft_err check_lists(const struct wf_access_lists *in, struct wf_dia
     struct wf_pattern p;
     enum wf_verb verb;
 
-    if (in->product_count == 0 || in->verb_count == 0) {
+    if (!in->partial && (in->product_count == 0 || in->verb_count == 0)) {
         wf_diag_set(diag, 0, 0, "name at least one product and one verb");
         return WEFT_E_MISSING_FIELD;
     }
@@ -86,7 +86,7 @@ enum weft_err wf_access_read_request(const Weft__V1__AccessRequest *m, struct wf
     struct wf_grant *row, struct wf_diag *diag)
 {
     struct wf_access_lists in = { m->products, m->verbs, m->columns, m->n_products, m->n_verbs,
-        m->n_columns, false };
+        m->n_columns, false, false };
 
     if (strlen(m->purpose) > WF_MAX_TEXT)
         return WEFT_E_TOO_BIG;

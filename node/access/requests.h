@@ -14,6 +14,7 @@ struct wf_access_lists {
     char *const *products, *const *verbs, *const *columns;
     size_t product_count, verb_count, column_count;
     bool patterns; // products may be patterns
+    bool partial;  // none of a kind is fine: the request said it
 };
 WF_MUST_USE enum weft_err wf_access_read_lists(const struct wf_access_lists *in,
     struct wf_arena *arena, struct wf_grant *row, struct wf_diag *diag);
