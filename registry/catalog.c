@@ -1,110 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// Two sorted pointer sets hold the entries: by key for look-up, order and roots, by id for fetches. Insertion moves pointers,
-// which for the registry's sizes costs less than hashing does in code.
+// Admission, expiry, look-up. Entries live in two sets: by key for look-up, order and roots, by id for fetches.
 #include "registry/catalog.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "registry/catalog_priv.h"
 #include "registry/proof.h"
-
-struct entry {
-    struct wf_known known;
-    struct wf_entry_doc *doc;
-    struct wf_revocations *revocations;
-    struct wf_buf raw; // of revocations and proofs; a doc has its own
-};
-
-typedef int (*order_fn)(const struct entry *a, const struct entry *b);
-struct set {
-    struct entry **v;
-    size_t count, cap;
-    order_fn order;
-};
-
-struct wf_catalog {
-    struct wf_store *store;
-    struct wf_quota quota;
-    struct set by_key, by_id;
-    bool dirty; // roots below are stale
-    struct wf_domain_root *roots;
-    size_t root_count, root_cap;
-    struct wf_hash root;
-};
-
-// ---- sorted sets -----------------------------------------------------------------------------------------------------
-
-static int key_order(const struct entry *a, const struct entry *b)
-{
-    int c = strcmp(a->known.domain.s, b->known.domain.s);
-
-    if (c == 0)
-        c = (a->known.kind > b->known.kind) - (a->known.kind < b->known.kind);
-    return c ? c : strcmp(a->known.name.s, b->known.name.s);
-}
-
-static int id_order(const struct entry *a, const struct entry *b)
-{
-    return wf_hash_cmp(&a->known.id, &b->known.id);
-}
-
-// The first position whose entry is not below `like`.
-static size_t set_lower(const struct set *s, const struct entry *like)
-{
-    size_t lo = 0, hi = s->count;
-
-    while (lo < hi) {
-        size_t mid = lo + (hi - lo) / 2;
-        if (s->order(s->v[mid], like) < 0)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    return lo;
-}
-
-static struct entry *set_find(const struct set *s, const struct entry *like)
-{
-    size_t i = set_lower(s, like);
-
-    return i < s->count && s->order(s->v[i], like) == 0 ? s->v[i] : NULL;
-}
-
-static enum weft_err set_reserve(struct set *s)
-{
-    if (s->count < s->cap)
-        return WEFT_OK;
-    size_t cap = s->cap ? s->cap * 2 : 64;
-    struct entry **v = realloc(s->v, cap * sizeof(struct entry *));
-    if (!v)
-        return WEFT_E_NOMEM;
-    s->v = v;
-    s->cap = cap;
-    return WEFT_OK;
-}
-
-static void set_add(struct set *s, struct entry *e) // after set_reserve
-{
-    size_t i = set_lower(s, e);
-
-    memmove(s->v + i + 1, s->v + i, (s->count - i) * sizeof(struct entry *));
-    s->v[i] = e;
-    s->count++;
-}
-
-static void set_remove(struct set *s, const struct entry *e)
-{
-    size_t i = set_lower(s, e);
-
-    if (i >= s->count || s->v[i] != e)
-        return;
-    memmove(s->v + i, s->v + i + 1, (s->count - i - 1) * sizeof(struct entry *));
-    s->count--;
-}
 
 // ---- entries ---------------------------------------------------------------------------------------------------------
 
-static void entry_free(struct entry *e)
+static void entry_free(struct wf_entry *e)
 {
     if (!e)
         return;
@@ -114,23 +20,23 @@ static void entry_free(struct entry *e)
     free(e);
 }
 
-static void forget(struct wf_catalog *c, struct entry *e)
+static void forget(struct wf_catalog *c, struct wf_entry *e)
 {
-    set_remove(&c->by_key, e);
-    set_remove(&c->by_id, e);
+    wf_entry_set_remove(&c->by_key, e);
+    wf_entry_set_remove(&c->by_id, e);
     c->dirty = true;
     entry_free(e);
 }
 
-static struct entry *find_entry(const struct wf_catalog *c, enum wf_entry_kind kind,
+static struct wf_entry *find_entry(const struct wf_catalog *c, enum wf_entry_kind kind,
     const struct wf_name *domain, const struct wf_name *name)
 {
-    struct entry like = { .known = { .kind = kind, .domain = *domain, .name = *name } };
+    struct wf_entry like = { .known = { .kind = kind, .domain = *domain, .name = *name } };
 
-    return set_find(&c->by_key, &like);
+    return wf_entry_set_find(&c->by_key, &like);
 }
 
-static enum weft_err forget_stored(struct wf_catalog *c, struct entry *e)
+static enum weft_err forget_stored(struct wf_catalog *c, struct wf_entry *e)
 {
     enum weft_err err =
         c->store->ops->remove(c->store, e->known.kind, e->known.domain.s, e->known.name.s);
@@ -140,9 +46,9 @@ static enum weft_err forget_stored(struct wf_catalog *c, struct entry *e)
     return err;
 }
 
-static struct entry *entry_of_doc(struct wf_entry_doc *doc)
+static struct wf_entry *entry_of_doc(struct wf_entry_doc *doc)
 {
-    struct entry *e = calloc(1, sizeof *e);
+    struct wf_entry *e = calloc(1, sizeof *e);
 
     if (!e)
         return NULL;
@@ -187,20 +93,24 @@ static void key_hash(const struct wf_known *k, struct wf_hash *ret)
 }
 
 // Among the entries of the newcomer's domain, with the newcomer: is the domain over its share, and whose key hash is highest?
-static bool over_quota(const struct wf_catalog *c, const struct entry *newcomer,
-    const struct entry *replaces, struct entry **ret_victim)
+static bool over_quota(const struct wf_catalog *c, const struct wf_entry *newcomer,
+    const struct wf_entry *replaces, struct wf_entry **ret_victim)
 {
-    struct entry low = { .known = { .domain = newcomer->known.domain } };
+    struct wf_entry low = { .known = { .domain = newcomer->known.domain } };
     size_t count = 1, bytes = newcomer->known.raw.len;
     struct wf_hash highest, h;
 
+    // There is one list a domain, and nothing of the domain is decided without it.
+    if (newcomer->known.kind == WF_ENTRY_REVOCATIONS)
+        return false;
+
     key_hash(&newcomer->known, &highest);
     *ret_victim = NULL; // the newcomer itself
-    for (size_t i = set_lower(&c->by_key, &low); i < c->by_key.count; i++) {
-        struct entry *e = c->by_key.v[i];
+    for (size_t i = wf_entry_set_lower(&c->by_key, &low); i < c->by_key.count; i++) {
+        struct wf_entry *e = c->by_key.v[i];
         if (!wf_name_eq(&e->known.domain, &newcomer->known.domain))
             break;
-        if (e == replaces)
+        if (e == replaces || e->known.kind == WF_ENTRY_REVOCATIONS)
             continue;
         count++;
         bytes += e->known.raw.len;
@@ -223,9 +133,9 @@ static enum weft_err put_row(struct wf_catalog *c, const struct wf_known *k)
 }
 
 // Takes ownership of e in every case.
-static enum weft_err admit(struct wf_catalog *c, struct entry *e, struct entry *replaces)
+static enum weft_err admit(struct wf_catalog *c, struct wf_entry *e, struct wf_entry *replaces)
 {
-    struct entry *victim = NULL;
+    struct wf_entry *victim = NULL;
     enum weft_err err = WEFT_OK;
 
     for (int i = 0; i < 64 && over_quota(c, e, replaces, &victim); i++) {
@@ -233,17 +143,17 @@ static enum weft_err admit(struct wf_catalog *c, struct entry *e, struct entry *
         if (err)
             goto out;
     }
-    err = set_reserve(&c->by_key);
+    err = wf_entry_set_reserve(&c->by_key);
     if (!err)
-        err = set_reserve(&c->by_id);
+        err = wf_entry_set_reserve(&c->by_id);
     if (!err)
         err = put_row(c, &e->known);
     if (err)
         goto out;
     if (replaces)
         forget(c, replaces);
-    set_add(&c->by_key, e);
-    set_add(&c->by_id, e);
+    wf_entry_set_add(&c->by_key, e);
+    wf_entry_set_add(&c->by_id, e);
     c->dirty = true;
     e = NULL;
 out:
@@ -254,7 +164,7 @@ out:
 // A product counts only from the home of the highest term, under that term.
 static enum weft_err check_home(const struct wf_catalog *c, const struct wf_entry_doc *d)
 {
-    const struct entry *home = find_entry(c, WF_ENTRY_HOME, &d->domain, &d->name);
+    const struct wf_entry *home = find_entry(c, WF_ENTRY_HOME, &d->domain, &d->name);
 
     if (!home || home->known.poisoned || !home->doc)
         return WEFT_E_NO_HOME;
@@ -265,9 +175,26 @@ static enum weft_err check_home(const struct wf_catalog *c, const struct wf_entr
     return wf_name_eq(&home->doc->home.node, &d->product.node) ? WEFT_OK : WEFT_E_NOT_OWNER;
 }
 
-static enum weft_err add_proof(struct wf_catalog *c, struct entry *old, struct entry *e)
+// How long a proof about this entry is kept; lists live for ever, proofs about them do not.
+static int64_t proof_end(const struct wf_entry *e)
 {
-    struct entry *proof = calloc(1, sizeof *proof);
+    return e->revocations ? e->revocations->issued_ms + WF_MAX_ENTRY_LIFE_MS : e->known.expires_ms;
+}
+
+// A proof bars its order and all before it, also where the two documents never came.
+static enum weft_err check_barred(const struct wf_catalog *c, const struct wf_known *k)
+{
+    struct wf_known about = { 0 };
+
+    wf_proof_key(k->kind, &k->domain, &k->name, &about);
+    const struct wf_entry *proof = find_entry(c, WF_ENTRY_PROOF, &about.domain, &about.name);
+    int cmp = proof ? order_cmp(k, &proof->known) : 1;
+    return cmp > 0 ? WEFT_OK : cmp == 0 ? WEFT_E_EQUIVOCATION : WEFT_E_STALE;
+}
+
+static enum weft_err add_proof(struct wf_catalog *c, struct wf_entry *old, struct wf_entry *e)
+{
+    struct wf_entry *proof = calloc(1, sizeof *proof);
     enum weft_err err = proof ? wf_proof_make(e->known.kind, old->known.raw, &old->known.id,
                                     e->known.raw, &e->known.id, &proof->raw)
                               : WEFT_E_NOMEM;
@@ -278,9 +205,12 @@ static enum weft_err add_proof(struct wf_catalog *c, struct entry *old, struct e
         wf_blake2b(proof->known.raw, &proof->known.id);
         proof->known.term = e->known.term;
         proof->known.sequence = e->known.sequence;
-        proof->known.expires_ms = old->known.expires_ms > e->known.expires_ms
-                                      ? old->known.expires_ms
-                                      : e->known.expires_ms;
+        proof->known.expires_ms = proof_end(old) > proof_end(e) ? proof_end(old) : proof_end(e);
+        // Two great lists together may be too much to pass round; each node that sees both still serves neither.
+        if (proof->known.raw.len > WF_MAX_ENVELOPE) {
+            entry_free(proof);
+            return WEFT_OK;
+        }
         err = admit(
             c, proof, find_entry(c, WF_ENTRY_PROOF, &proof->known.domain, &proof->known.name));
         proof = NULL;
@@ -290,9 +220,9 @@ static enum weft_err add_proof(struct wf_catalog *c, struct entry *old, struct e
 }
 
 // A new home ends what nodes of lower terms advertised.
-static enum weft_err drop_superseded(struct wf_catalog *c, const struct entry *home)
+static enum weft_err drop_superseded(struct wf_catalog *c, const struct wf_entry *home)
 {
-    struct entry *p = find_entry(c, WF_ENTRY_PRODUCT, &home->known.domain, &home->known.name);
+    struct wf_entry *p = find_entry(c, WF_ENTRY_PRODUCT, &home->known.domain, &home->known.name);
 
     if (!p || p->known.term >= home->known.term)
         return WEFT_OK;
@@ -300,9 +230,9 @@ static enum weft_err drop_superseded(struct wf_catalog *c, const struct entry *h
 }
 
 // Orders e against what is there and admits it. Takes ownership of e in every case.
-static enum weft_err place(struct wf_catalog *c, struct entry *e, enum wf_learned *ret)
+static enum weft_err place(struct wf_catalog *c, struct wf_entry *e, enum wf_learned *ret)
 {
-    struct entry *old = find_entry(c, e->known.kind, &e->known.domain, &e->known.name);
+    struct wf_entry *old = find_entry(c, e->known.kind, &e->known.domain, &e->known.name);
     int cmp = old ? order_cmp(&e->known, &old->known) : 1;
     enum weft_err err = WEFT_OK;
     bool is_home = e->known.kind == WF_ENTRY_HOME;
@@ -310,6 +240,8 @@ static enum weft_err place(struct wf_catalog *c, struct entry *e, enum wf_learne
 
     if (cmp < 0)
         err = WEFT_E_STALE;
+    else if (cmp > 0 && check_barred(c, &e->known))
+        err = check_barred(c, &e->known);
     else if (cmp == 0 && wf_hash_eq(&old->known.id, &e->known.id))
         *ret = WF_LEARNED_SAME;
     else if (cmp == 0 && old->known.poisoned)
@@ -347,7 +279,7 @@ static enum weft_err learn_doc(struct wf_catalog *c, enum wf_entry_kind kind, st
         err = WEFT_E_EXPIRED;
     if (!err && kind == WF_ENTRY_PRODUCT)
         err = check_home(c, doc);
-    struct entry *e = err ? NULL : entry_of_doc(doc);
+    struct wf_entry *e = err ? NULL : entry_of_doc(doc);
     if (!err && !e)
         err = WEFT_E_NOMEM;
     if (err) {
@@ -361,7 +293,7 @@ static enum weft_err learn_doc(struct wf_catalog *c, enum wf_entry_kind kind, st
 static enum weft_err learn_revocations(struct wf_catalog *c, struct wf_bytes raw,
     const struct wf_charter *charter, int64_t now, enum wf_learned *ret)
 {
-    struct entry *e = calloc(1, sizeof *e);
+    struct wf_entry *e = calloc(1, sizeof *e);
     enum weft_err err = e ? wf_revocations_open(raw, &e->revocations) : WEFT_E_NOMEM;
 
     if (!err)
@@ -387,7 +319,7 @@ static enum weft_err learn_revocations(struct wf_catalog *c, struct wf_bytes raw
 static enum weft_err learn_proof(struct wf_catalog *c, struct wf_bytes raw,
     const struct wf_charter *charter, int64_t now, enum wf_learned *ret)
 {
-    struct entry *e = calloc(1, sizeof *e);
+    struct wf_entry *e = calloc(1, sizeof *e);
     struct wf_known about = { 0 };
     enum weft_err err = e ? wf_proof_check(raw, charter, now, &about) : WEFT_E_NOMEM;
 
@@ -403,22 +335,22 @@ static enum weft_err learn_proof(struct wf_catalog *c, struct wf_bytes raw,
     wf_proof_key(about.kind, &about.domain, &about.name, &e->known);
     e->known.raw = wf_buf_view(&e->raw);
     wf_blake2b(e->known.raw, &e->known.id);
-    struct entry *before = find_entry(c, WF_ENTRY_PROOF, &e->known.domain, &e->known.name);
+    struct wf_entry *before = find_entry(c, WF_ENTRY_PROOF, &e->known.domain, &e->known.name);
     if (before && wf_hash_eq(&before->known.id, &e->known.id)) {
         entry_free(e);
         *ret = WF_LEARNED_SAME;
         return WEFT_OK;
     }
     // Three documents of one order give three proofs; the lowest id is kept so that all nodes keep the same.
-    if (before && order_cmp(&before->known, &e->known) >= 0 &&
-        wf_hash_cmp(&before->known.id, &e->known.id) < 0) {
+    int cmp = before ? order_cmp(&before->known, &e->known) : -1;
+    if (cmp > 0 || (cmp == 0 && wf_hash_cmp(&before->known.id, &e->known.id) < 0)) {
         entry_free(e);
         return WEFT_E_STALE;
     }
     err = admit(c, e, before);
     if (err)
         return err;
-    struct entry *target = find_entry(c, about.kind, &about.domain, &about.name);
+    struct wf_entry *target = find_entry(c, about.kind, &about.domain, &about.name);
     if (target && order_cmp(&target->known, &about) <= 0)
         target->known.poisoned = true;
     c->dirty = true;
@@ -487,8 +419,8 @@ enum weft_err wf_catalog_new(struct wf_store *store, struct wf_quota quota,
     l.c->store = store;
     l.c->quota.entries = quota.entries ? quota.entries : WF_MAX_DOMAIN_ENTRIES;
     l.c->quota.bytes = quota.bytes ? quota.bytes : WF_MAX_DOMAIN_BYTES;
-    l.c->by_key.order = key_order;
-    l.c->by_id.order = id_order;
+    l.c->by_key.order = wf_entry_key_order;
+    l.c->by_id.order = wf_entry_id_order;
     l.c->dirty = true;
     for (; !err && charter && l.pass < 3; l.pass++)
         err = store->ops->load(store, load_row, &l);
@@ -531,7 +463,7 @@ size_t wf_catalog_recheck(
     size_t gone = 0;
 
     for (size_t i = c->by_key.count; i-- > 0;) {
-        struct entry *e = c->by_key.v[i];
+        struct wf_entry *e = c->by_key.v[i];
         struct wf_entry_doc *again = NULL;
         enum weft_err err = WEFT_OK;
         if (e->doc)
@@ -555,14 +487,14 @@ const struct wf_known *wf_catalog_find(
     if (wf_name_from(wf_bytes_str(domain), &d) ||
         (name && name[0] && wf_name_from(wf_bytes_str(name), &n)))
         return NULL;
-    const struct entry *e = find_entry(c, kind, &d, &n);
+    const struct wf_entry *e = find_entry(c, kind, &d, &n);
     return e && !e->known.poisoned ? &e->known : NULL;
 }
 
 const struct wf_known *wf_catalog_by_id(const struct wf_catalog *c, const struct wf_hash *id)
 {
-    struct entry like = { .known = { .id = *id } };
-    const struct entry *e = set_find(&c->by_id, &like);
+    struct wf_entry like = { .known = { .id = *id } };
+    const struct wf_entry *e = wf_entry_set_find(&c->by_id, &like);
 
     return e && !e->known.poisoned ? &e->known : NULL;
 }
@@ -572,11 +504,11 @@ const struct wf_known *wf_catalog_next(struct wf_catalog *c, const struct wf_kno
     size_t i = 0;
 
     if (after) {
-        struct entry like = {
+        struct wf_entry like = {
             .known = { .kind = after->kind, .domain = after->domain, .name = after->name }
         };
-        i = set_lower(&c->by_key, &like);
-        if (i < c->by_key.count && key_order(c->by_key.v[i], &like) == 0)
+        i = wf_entry_set_lower(&c->by_key, &like);
+        if (i < c->by_key.count && wf_entry_key_order(c->by_key.v[i], &like) == 0)
             i++;
     }
     while (i < c->by_key.count && c->by_key.v[i]->known.poisoned)
@@ -601,77 +533,4 @@ enum weft_err wf_catalog_home_node(const struct wf_catalog *c, const char *domai
         return WEFT_E_NOT_FOUND;
     *ret = node;
     return WEFT_OK;
-}
-
-// ---- roots -----------------------------------------------------------------------------------------------------------
-
-static void hash_entry(struct wf_hasher *h, const struct wf_known *k)
-{
-    uint8_t fixed[4 + 8 + 8];
-
-    wf_store_be32(fixed, (uint32_t)k->kind);
-    wf_store_be64(fixed + 4, k->term);
-    wf_store_be64(fixed + 12, k->sequence);
-    wf_hasher_add(h, WF_BYTES(fixed));
-    wf_hasher_add(h, wf_bytes(k->name.s, strlen(k->name.s) + 1));
-    wf_hasher_add(h, wf_hash_view(&k->id));
-}
-
-static struct wf_domain_root *next_root(struct wf_catalog *c)
-{
-    if (c->root_count == c->root_cap) {
-        size_t cap = c->root_cap ? c->root_cap * 2 : 16;
-        struct wf_domain_root *v = realloc(c->roots, cap * sizeof *v);
-        if (!v)
-            return NULL;
-        c->roots = v;
-        c->root_cap = cap;
-    }
-    return &c->roots[c->root_count];
-}
-
-// Without memory the roots stay stale (dirty): a peer then sees a difference and asks again, which is harmless.
-static void refresh_roots(struct wf_catalog *c)
-{
-    struct wf_hasher all, one;
-
-    if (!c->dirty)
-        return;
-    c->root_count = 0;
-    wf_hasher_init(&all, wf_bytes(NULL, 0), WF_HASH_LEN);
-    for (size_t i = 0; i < c->by_key.count;) {
-        struct wf_domain_root *r = next_root(c);
-        if (!r)
-            return;
-        *r = (struct wf_domain_root){ .domain = c->by_key.v[i]->known.domain };
-        wf_hasher_init(&one, wf_bytes(NULL, 0), WF_HASH_LEN);
-        for (; i < c->by_key.count && wf_name_eq(&c->by_key.v[i]->known.domain, &r->domain); i++) {
-            if (c->by_key.v[i]->known.poisoned)
-                continue;
-            hash_entry(&one, &c->by_key.v[i]->known);
-            r->count++;
-        }
-        wf_hasher_done(&one, r->root.b, WF_HASH_LEN);
-        if (r->count == 0)
-            continue; // nothing of this domain is served
-        wf_hasher_add(&all, wf_bytes(r->domain.s, strlen(r->domain.s) + 1));
-        wf_hasher_add(&all, wf_hash_view(&r->root));
-        c->root_count++;
-    }
-    wf_hasher_done(&all, c->root.b, WF_HASH_LEN);
-    c->dirty = false;
-}
-
-void wf_catalog_root(struct wf_catalog *c, struct wf_hash *ret)
-{
-    refresh_roots(c);
-    *ret = c->root;
-}
-
-size_t wf_catalog_domain_roots(struct wf_catalog *c, struct wf_domain_root *out, size_t cap)
-{
-    refresh_roots(c);
-    for (size_t i = 0; i < c->root_count && i < cap; i++)
-        out[i] = c->roots[i];
-    return c->root_count;
 }

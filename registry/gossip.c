@@ -202,7 +202,7 @@ static void note_domain(
 // Refusals that only mean that our knowledge moved on meanwhile.
 static bool is_harmless(enum weft_err err)
 {
-    return err == WEFT_E_STALE || err == WEFT_E_EXPIRED;
+    return err == WEFT_E_STALE || err == WEFT_E_EXPIRED || err == WEFT_E_EQUIVOCATION;
 }
 
 static enum weft_err learn_checked(

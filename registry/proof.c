@@ -17,7 +17,49 @@ enum weft_err wf_proof_make(enum wf_entry_kind kind, struct wf_bytes a, const st
     return wf_pb_pack(&m, out);
 }
 
-static enum weft_err check_pair(const struct wf_entry_doc *a, const struct wf_entry_doc *b)
+// One of the two documents, opened as its kind.
+struct half {
+    struct wf_entry_doc *doc;
+    struct wf_revocations *list;
+    struct wf_known known;
+};
+
+static enum weft_err open_half(struct wf_bytes raw, enum wf_entry_kind kind,
+    const struct wf_charter *charter, int64_t now_unix_ms, struct half *h)
+{
+    enum weft_err err = WEFT_OK;
+
+    if (kind != WF_ENTRY_REVOCATIONS) {
+        err = wf_entry_doc_open(raw, kind, charter, now_unix_ms, &h->doc);
+        if (!err)
+            h->known = (struct wf_known){ .kind = kind,
+                .domain = h->doc->domain,
+                .name = h->doc->name,
+                .term = h->doc->term,
+                .sequence = h->doc->sequence,
+                .expires_ms = h->doc->expires_ms,
+                .id = h->doc->id };
+        return err;
+    }
+    err = wf_revocations_open(raw, &h->list);
+    if (!err)
+        err = wf_revocations_verify(h->list, charter, now_unix_ms);
+    if (!err)
+        h->known = (struct wf_known){ .kind = kind,
+            .domain = h->list->domain,
+            .sequence = h->list->version,
+            .expires_ms = h->list->issued_ms + WF_MAX_ENTRY_LIFE_MS,
+            .id = h->list->id };
+    return err;
+}
+
+static void half_fini(struct half *h)
+{
+    wf_entry_doc_free(h->doc);
+    wf_revocations_free(h->list);
+}
+
+static enum weft_err check_pair(const struct wf_known *a, const struct wf_known *b)
 {
     if (!wf_name_eq(&a->domain, &b->domain) || !wf_name_eq(&a->name, &b->name))
         return WEFT_E_TYPE;
@@ -26,40 +68,42 @@ static enum weft_err check_pair(const struct wf_entry_doc *a, const struct wf_en
     return wf_hash_cmp(&a->id, &b->id) < 0 ? WEFT_OK : WEFT_E_NOT_CANONICAL;
 }
 
+static bool is_proven_kind(Weft__V1__EntryKind kind)
+{
+    return (kind >= WEFT__V1__ENTRY_KIND__ENTRY_KIND_NODE &&
+               kind <= WEFT__V1__ENTRY_KIND__ENTRY_KIND_HOME) ||
+           kind == WEFT__V1__ENTRY_KIND__ENTRY_KIND_REVOCATIONS;
+}
+
 enum weft_err wf_proof_check(struct wf_bytes raw, const struct wf_charter *charter,
     int64_t now_unix_ms, struct wf_known *ret_about)
 {
     struct wf_arena arena;
     Weft__V1__EquivocationProof *m = NULL;
-    struct wf_entry_doc *a = NULL, *b = NULL;
+    struct half a = { 0 }, b = { 0 };
 
     if (raw.len > WF_MAX_ENVELOPE)
         return WEFT_E_TOO_BIG;
     wf_arena_init(&arena, wf_pb_budget(raw.len));
     enum weft_err err =
         wf_pb_unpack(&weft__v1__equivocation_proof__descriptor, raw, WF_PB_CANONICAL, &arena, &m);
-    if (!err && (m->kind < WEFT__V1__ENTRY_KIND__ENTRY_KIND_NODE ||
-                    m->kind > WEFT__V1__ENTRY_KIND__ENTRY_KIND_HOME))
+    if (!err && !is_proven_kind(m->kind))
         err = WEFT_E_TYPE;
     if (!err)
-        err = wf_entry_doc_open(
-            wf_pb_view(m->first), (enum wf_entry_kind)m->kind, charter, now_unix_ms, &a);
+        err =
+            open_half(wf_pb_view(m->first), (enum wf_entry_kind)m->kind, charter, now_unix_ms, &a);
     if (!err)
-        err = wf_entry_doc_open(
-            wf_pb_view(m->second), (enum wf_entry_kind)m->kind, charter, now_unix_ms, &b);
+        err =
+            open_half(wf_pb_view(m->second), (enum wf_entry_kind)m->kind, charter, now_unix_ms, &b);
     if (!err)
-        err = check_pair(a, b);
-    if (!err)
-        *ret_about = (struct wf_known){
-            .kind = a->kind,
-            .domain = a->domain,
-            .name = a->name,
-            .term = a->term,
-            .sequence = a->sequence,
-            .expires_ms = a->expires_ms > b->expires_ms ? a->expires_ms : b->expires_ms,
-        };
-    wf_entry_doc_free(a);
-    wf_entry_doc_free(b);
+        err = check_pair(&a.known, &b.known);
+    if (!err) {
+        *ret_about = a.known;
+        if (b.known.expires_ms > a.known.expires_ms)
+            ret_about->expires_ms = b.known.expires_ms;
+    }
+    half_fini(&a);
+    half_fini(&b);
     wf_arena_fini(&arena);
     return err;
 }

@@ -149,6 +149,15 @@ void wf_gossip_peers_refresh(struct wf_node *n)
     choose_active(n);
 }
 
+static int64_t heard_of(const struct wf_gossip_peer *p)
+{
+    int64_t at = p->heard_ms;
+
+    if (p->link && wf_link_state(p->link)->heard_ms > at)
+        at = wf_link_state(p->link)->heard_ms;
+    return at;
+}
+
 // ---- links -----------------------------------------------------------------------------------------------------------
 
 // The next of: what configuration or charter say, what its advert says.
@@ -242,19 +251,21 @@ static void on_probe(void *arg, enum weft_err err, const Weft__V1__Reply *reply)
         wf_gossip_charter_seen(n, p, wf_link_state(p->link)->peer_charter_version);
 }
 
-// One that did not answer is dialled anew, under its next address.
+// One that did not answer is dialled anew, under its next address; one that was quiet is only asked.
 static void probe(struct wf_node *n, struct wf_gossip_peer *p)
 {
     void **arg = calloc(2, sizeof *arg);
-    struct wf_link *old = p->link, *link = NULL;
+    struct wf_link *old = p->failures ? p->link : NULL, *link = NULL;
 
     if (!arg)
         return;
     arg[0] = n;
     arg[1] = (void *)(uintptr_t)p->id;
-    p->link = NULL;
-    wf_link_free(old);
     p->is_asked = true;
+    if (old) {
+        p->link = NULL;
+        wf_link_free(old);
+    }
     enum weft_err err = wf_gossip_peer_link(n, p, &link);
     if (!err)
         err = wf_link_open(link, on_probe, arg);
@@ -272,8 +283,8 @@ void wf_gossip_peers_probe(struct wf_node *n)
 
     for (size_t i = 0; i < g->peer_count; i++) {
         struct wf_gossip_peer *p = g->peers[i];
-        bool never = p->heard_ms < 0 && !p->failures && (p->is_seed || p->is_active);
-        if ((p->failures || never) && !p->is_asked && now >= p->probe_ms)
+        bool quiet = (p->is_seed || p->is_active) && now - heard_of(p) >= WF_GOSSIP_QUIET_MS;
+        if ((p->failures || quiet) && !p->is_asked && now >= p->probe_ms)
             probe(n, p);
     }
 }
@@ -311,15 +322,6 @@ static const struct wf_gossip_peer *by_name(
             strcmp(g->peers[i]->subject.s, subject) == 0)
             return g->peers[i];
     return NULL;
-}
-
-static int64_t heard_of(const struct wf_gossip_peer *p)
-{
-    int64_t at = p->heard_ms;
-
-    if (p->link && wf_link_state(p->link)->heard_ms > at)
-        at = wf_link_state(p->link)->heard_ms;
-    return at;
 }
 
 int64_t wf_gossip_heard_ms(

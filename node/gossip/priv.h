@@ -13,6 +13,7 @@
 #define WF_GOSSIP_ACTIVE    32u   // of them, beside the seeds, asked in rounds
 #define WF_GOSSIP_SIGN_MS   120000
 #define WF_GOSSIP_LIFE_MS   600000
+#define WF_GOSSIP_QUIET_MS  4000  // a peer not heard so long is asked whether it is there
 #define WF_GOSSIP_PROBE_MS  3000  // a peer that did not answer is asked again, less and less often,
 #define WF_GOSSIP_PROBE_MAX 15000 // but for ever
 #define WF_GOSSIP_DELAYED   512u  // requests that wait for their turn

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// The inside of a catalog, shared by its files: two sorted sets of entries and the roots over them. Inside registry/ only.
+#ifndef WF_REGISTRY_CATALOG_PRIV_H
+#define WF_REGISTRY_CATALOG_PRIV_H
+
+#include "registry/catalog.h"
+
+struct wf_entry {
+    struct wf_known known;
+    struct wf_entry_doc *doc;
+    struct wf_revocations *revocations;
+    struct wf_buf raw; // of revocations and proofs; a doc has its own
+};
+
+typedef int (*wf_entry_order_fn)(const struct wf_entry *a, const struct wf_entry *b);
+// Pointers in order; insertion moves them, which for the registry's sizes costs less than hashing does in code.
+struct wf_entry_set {
+    struct wf_entry **v;
+    size_t count, cap;
+    wf_entry_order_fn order;
+};
+
+struct wf_catalog {
+    struct wf_store *store;
+    struct wf_quota quota;
+    struct wf_entry_set by_key, by_id;
+    bool dirty; // roots below are stale
+    struct wf_domain_root *roots;
+    size_t root_count, root_cap;
+    struct wf_hash root;
+};
+
+int wf_entry_key_order(const struct wf_entry *a, const struct wf_entry *b);
+int wf_entry_id_order(const struct wf_entry *a, const struct wf_entry *b);
+// The first position whose entry is not below `like`.
+size_t wf_entry_set_lower(const struct wf_entry_set *s, const struct wf_entry *like);
+struct wf_entry *wf_entry_set_find(const struct wf_entry_set *s, const struct wf_entry *like);
+// Room for one more; wf_entry_set_add then can't fail.
+WF_MUST_USE enum weft_err wf_entry_set_reserve(struct wf_entry_set *s);
+void wf_entry_set_add(struct wf_entry_set *s, struct wf_entry *e);
+void wf_entry_set_remove(struct wf_entry_set *s, const struct wf_entry *e);
+
+#endif
