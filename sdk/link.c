@@ -417,6 +417,11 @@ enum weft_err wf_link_open(struct wf_link *l, wf_link_fn done, void *arg)
     return wf_link_request(l, &empty, 0, done, arg);
 }
 
+const char *wf_link_address(const struct wf_link *l)
+{
+    return l->address;
+}
+
 const struct wf_link_state *wf_link_state(const struct wf_link *l)
 {
     return &l->state;

@@ -50,6 +50,7 @@ struct wf_link_state {
     uint8_t handshake_hash[64]; // of the current session (join proofs)
 };
 const struct wf_link_state *wf_link_state(const struct wf_link *l);
+const char *wf_link_address(const struct wf_link *l); // as it was given
 // Opens the session if there is none, without a request of the caller's (join needs the handshake hash first). done gets reply NULL.
 WF_MUST_USE enum weft_err wf_link_open(struct wf_link *l, wf_link_fn done, void *arg);
 

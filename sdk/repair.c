@@ -7,10 +7,16 @@
 
 #include <stdlib.h>
 
+#define RETRY_MAX_MS 8000
+#define EMPTY_MS                                                                                   \
+    500 // an empty answer that came sooner than this did not wait: don't ask again at once
+
 struct pending {
     uint32_t id; // 0 = free
     uint64_t from, to;
+    struct wf_incarnation log_id; // when it was asked
     bool is_pull;
+    int64_t asked_ms;
 };
 
 struct wf_repair {
@@ -18,15 +24,18 @@ struct wf_repair {
     enum wf_repair_mode mode;
     struct wf_incarnation log_id;
     uint64_t next;
-    bool up;                      // a lease is there
+    bool up, paused;              // a lease is there; the application has no room
     struct wf_repair_entry *held; // sorted by offset, no overlap, all of log_id
     size_t held_count, held_bytes;
     struct pending pending[WF_REPAIR_RANGES];
     uint32_t last_id;
-    uint64_t head;                 // highest known of log_id
-    int64_t heard_ms, due_beat_ms; // the stream: last heard, next due
-    int64_t retry_ms, retry_at_ms;
-    int64_t position_at_ms; // when the next position is owed; INT64_MAX = none
+    uint64_t head, floor; // of log_id, as far as known
+    uint64_t rumour;      // a higher head than the stream told, believed from rumour_at_ms on
+    int64_t rumour_at_ms; // INT64_MAX = none
+    bool heard;           // the stream, since the lease began or it fell silent
+    int64_t heard_ms, due_beat_ms;
+    int64_t retry_ms, retry_at_ms; // 0 = nothing is put off
+    int64_t position_at_ms;        // when the next position is owed; INT64_MAX = none
     unsigned since_position;
     bool silent;
 };
@@ -57,13 +66,16 @@ enum weft_err wf_repair_new(const struct wf_repair_conf *conf, struct wf_repair 
     r->conf = *conf;
     r->retry_ms = WF_REPAIR_RETRY_MS;
     r->position_at_ms = INT64_MAX;
+    r->rumour_at_ms = INT64_MAX;
     *ret = r;
     return WEFT_OK;
 }
 
 static void drop_item(struct wf_repair *r, struct wf_repair_entry *e)
 {
-    r->conf.free_item(r->conf.arg, e->item);
+    if (e->item)
+        r->conf.free_item(r->conf.arg, e->item);
+    e->item = NULL;
 }
 
 static void drop_held(struct wf_repair *r)
@@ -83,12 +95,28 @@ void wf_repair_free(struct wf_repair *r)
     free(r);
 }
 
+static void forget_head(struct wf_repair *r, uint64_t head)
+{
+    r->head = head;
+    r->rumour = 0;
+    r->rumour_at_ms = INT64_MAX;
+}
+
 void wf_repair_start(struct wf_repair *r, const struct wf_incarnation *log_id, uint64_t next)
 {
     drop_held(r);
+    memset(r->pending, 0, sizeof r->pending);
+    if (!wf_incarnation_eq(&r->log_id, log_id))
+        forget_head(r, 0);
     r->log_id = *log_id;
     r->next = next;
     r->mode = WF_REP_PULLING;
+    r->retry_at_ms = 0;
+}
+
+void wf_repair_pause(struct wf_repair *r, bool paused)
+{
+    r->paused = paused;
 }
 
 void wf_repair_position(
@@ -126,7 +154,7 @@ bool wf_repair_wants(
     if (end <= r->next)
         return false;
     size_t i = held_at(r, offset);
-    return i == r->held_count || r->held[i].offset > offset;
+    return i == r->held_count || r->held[i].offset >= end;
 }
 
 // ---- asking ----------------------------------------------------------------------------------------------------------
@@ -173,7 +201,7 @@ static void ask(struct step *s, bool is_pull, uint64_t from, uint64_t to)
         return;
     if (++r->last_id == 0)
         r->last_id = 1;
-    *p = (struct pending){ r->last_id, from, to, is_pull };
+    *p = (struct pending){ r->last_id, from, to, r->log_id, is_pull, s->now };
     struct wf_repair_action a = { .kind = is_pull ? WF_REP_PULL : WF_REP_RANGE,
         .log_id = r->log_id,
         .from = from,
@@ -181,6 +209,7 @@ static void ask(struct step *s, bool is_pull, uint64_t from, uint64_t to)
         .request = p->id };
     // At the head a pull may wait for news; behind it, it must not.
     a.wait = is_pull && r->next >= r->head;
+    a.silent = r->silent;
     emit(s, &a);
 }
 
@@ -207,8 +236,9 @@ static void ask_what_is_missing(struct step *s)
     struct wf_repair *r = s->r;
     uint64_t from, to;
 
-    if (!r->up || s->now < r->retry_at_ms)
+    if (!r->up || r->paused || s->now < r->retry_at_ms)
         return;
+    r->retry_at_ms = 0;
     if (r->mode == WF_REP_PULLING) {
         if (!any_pull(r))
             ask(s, true, r->next, 0);
@@ -216,6 +246,14 @@ static void ask_what_is_missing(struct step *s)
     }
     while (free_slot(r) && find_hole(r, &from, &to))
         ask(s, false, from, to);
+}
+
+static void put_off(struct step *s)
+{
+    struct wf_repair *r = s->r;
+
+    r->retry_at_ms = s->now + r->retry_ms;
+    r->retry_ms = r->retry_ms * 2 > RETRY_MAX_MS ? RETRY_MAX_MS : r->retry_ms * 2;
 }
 
 static void set_mode(struct step *s, enum wf_repair_mode mode, bool silent)
@@ -226,22 +264,54 @@ static void set_mode(struct step *s, enum wf_repair_mode mode, bool silent)
         return;
     r->mode = mode;
     r->silent = silent;
+    if (mode == WF_REP_PULLING && r->rumour > r->head)
+        r->head = r->rumour;
     struct wf_repair_action a = { .kind = WF_REP_MODE, .mode = mode, .silent = silent };
     emit(s, &a);
 }
 
+// Not live for another reason than silence.
+static void fall_back(struct step *s)
+{
+    set_mode(s, WF_REP_PULLING, s->r->silent);
+}
+
 // ---- delivering ------------------------------------------------------------------------------------------------------
 
-static void deliver(struct step *s, struct wf_repair_entry *e, bool live)
+static void report_loss(struct step *s, uint64_t from, uint64_t to, enum weft_err code)
 {
     struct wf_repair *r = s->r;
-    struct wf_repair_action a = {
-        .kind = WF_REP_DELIVER, .entry = *e, .live = live, .log_id = e->log_id
-    };
 
+    if (from < r->next)
+        from = r->next;
+    if (from >= to)
+        return;
+    struct wf_repair_action a = {
+        .kind = WF_REP_LOSS, .log_id = r->log_id, .from = from, .to = to, .code = code
+    };
+    r->next = to;
+    if (r->head < r->next)
+        r->head = r->next;
+    emit(s, &a);
+}
+
+// The next one in order; its end lies beyond what was delivered.
+static void deliver(struct step *s, struct wf_repair_entry *e)
+{
+    struct wf_repair *r = s->r;
+
+    if (e->lost) {
+        report_loss(s, e->offset, e->end, e->lost);
+        return;
+    }
+    struct wf_repair_action a = {
+        .kind = WF_REP_DELIVER, .entry = *e, .live = e->live, .log_id = e->log_id, .from = r->next
+    };
     r->next = e->end;
     if (r->head < r->next)
         r->head = r->next;
+    if (r->rumour <= r->next)
+        r->rumour_at_ms = INT64_MAX;
     emit(s, &a);
     if (++r->since_position >= WF_POSITION_ENTRIES)
         r->position_at_ms = s->now;
@@ -260,8 +330,10 @@ static void deliver_held(struct step *s)
         if (e.end <= r->next)
             drop_item(r, &e);
         else
-            deliver(s, &e, true);
+            deliver(s, &e);
     }
+    if (n == 0)
+        return;
     memmove(r->held, r->held + n, (r->held_count - n) * sizeof *r->held);
     r->held_count -= n;
 }
@@ -277,7 +349,7 @@ static void hold(struct step *s, struct wf_repair_entry *e)
         drop_item(r, e);
         if (!overlaps) {
             drop_held(r);
-            set_mode(s, WF_REP_PULLING, false);
+            fall_back(s);
         }
         return;
     }
@@ -285,21 +357,6 @@ static void hold(struct step *s, struct wf_repair_entry *e)
     r->held[i] = *e;
     r->held_count++;
     r->held_bytes += e->bytes;
-}
-
-static void report_loss(struct step *s, uint64_t from, uint64_t to, enum weft_err code)
-{
-    struct wf_repair *r = s->r;
-
-    if (from < r->next)
-        from = r->next;
-    if (from >= to)
-        return;
-    struct wf_repair_action a = {
-        .kind = WF_REP_LOSS, .log_id = r->log_id, .from = from, .to = to, .code = code
-    };
-    r->next = to;
-    emit(s, &a);
 }
 
 // ---- logs ------------------------------------------------------------------------------------------------------------
@@ -311,7 +368,7 @@ static void enter_log(struct step *s, const struct wf_incarnation *log_id, uint6
     drop_held(r);
     r->log_id = *log_id;
     r->next = next;
-    r->head = next;
+    forget_head(r, next);
     struct wf_repair_action a = { .kind = WF_REP_LOG, .log_id = *log_id, .from = next };
     emit(s, &a);
 }
@@ -321,11 +378,19 @@ static void enter_log(struct step *s, const struct wf_incarnation *log_id, uint6
 static void on_reset(struct step *s, struct wf_repair_entry *e)
 {
     struct wf_repair *r = s->r;
+    bool begins = wf_incarnation_is_none(&r->log_id);
 
-    if (same_log(r, &e->previous_log) && r->next < e->end_offset)
+    // By offset alone: resets before the place where reading begins are none of ours.
+    if (begins && e->end_offset < r->next) {
+        drop_item(r, e);
+        return;
+    }
+    if (!begins && r->next < e->end_offset)
         report_loss(s, r->next, e->end_offset, WEFT_E_LOST);
     enter_log(s, &e->log_id, e->end_offset);
-    struct wf_repair_action a = { .kind = WF_REP_DELIVER, .entry = *e, .log_id = e->log_id };
+    struct wf_repair_action a = {
+        .kind = WF_REP_DELIVER, .entry = *e, .log_id = e->log_id, .from = e->end_offset
+    };
     emit(s, &a);
 }
 
@@ -339,7 +404,7 @@ static void take_frame_entry(struct step *s, struct wf_repair_entry *e)
         // Another log: only a pull, in the home's order, can tell how it follows ours.
         drop_item(r, e);
         if (!wf_incarnation_is_none(&r->log_id))
-            set_mode(s, WF_REP_PULLING, false);
+            fall_back(s);
         return;
     }
     if (e->end > r->head)
@@ -348,18 +413,35 @@ static void take_frame_entry(struct step *s, struct wf_repair_entry *e)
         drop_item(r, e);
         return;
     }
+    e->live = true;
     if (r->mode == WF_REP_LIVE && e->offset <= r->next) {
-        deliver(s, e, true);
+        deliver(s, e);
         deliver_held(s);
         return;
     }
     hold(s, e);
 }
 
+// Is the entry of the log we read? A pull by offset alone learns the log from its first entry.
+static bool enter_with(struct step *s, const struct wf_repair_entry *e, bool is_pull)
+{
+    struct wf_repair *r = s->r;
+
+    if (e->lost || same_log(r, &e->log_id))
+        return true;
+    if (!is_pull || !wf_incarnation_is_none(&r->log_id)) {
+        fall_back(s);
+        return false;
+    }
+    enter_log(s, &e->log_id, r->next > e->offset ? r->next : e->offset);
+    return true;
+}
+
 static void take_asked_entry(struct step *s, struct wf_repair_entry *e, bool is_pull)
 {
     struct wf_repair *r = s->r;
 
+    e->live = false;
     if (e->is_reset) {
         if (is_pull && !same_log(r, &e->log_id))
             on_reset(s, e);
@@ -367,27 +449,43 @@ static void take_asked_entry(struct step *s, struct wf_repair_entry *e, bool is_
             drop_item(r, e);
         return;
     }
-    if (!same_log(r, &e->log_id)) {
-        if (!is_pull || !wf_incarnation_is_none(&r->log_id)) {
-            drop_item(r, e);
-            set_mode(s, WF_REP_PULLING, false);
-            return;
-        }
-        // The first entry ever: the log we begin in.
-        enter_log(s, &e->log_id, r->next > e->offset ? r->next : e->offset);
-    }
-    if (e->end <= r->next) {
+    if (!enter_with(s, e, is_pull) || e->end <= r->next) {
         drop_item(r, e);
-    } else if (e->offset <= r->next) {
-        deliver(s, e, false);
-        deliver_held(s);
-    } else if (is_pull) {
-        // A pull's reply is in order: what is skipped without a loss is a hole that the home did not explain.
-        report_loss(s, r->next, e->offset, WEFT_E_GAP);
-        deliver(s, e, false);
-        deliver_held(s);
-    } else {
+        return;
+    }
+    if (e->offset > r->next && !is_pull) {
         hold(s, e);
+        return;
+    }
+    // A pull's reply is in order: what is skipped without a loss is a hole that the home did not explain.
+    if (e->offset > r->next)
+        report_loss(s, r->next, e->offset, WEFT_E_GAP);
+    deliver(s, e);
+    deliver_held(s);
+}
+
+static void heard_stream(struct step *s)
+{
+    struct wf_repair *r = s->r;
+
+    r->heard = true;
+    r->heard_ms = s->now;
+    if (r->silent)
+        set_mode(s, r->mode, false);
+}
+
+static void on_head(struct step *s, uint64_t head, bool by_stream)
+{
+    struct wf_repair *r = s->r;
+
+    if (head <= r->head)
+        return;
+    if (by_stream || r->mode == WF_REP_PULLING) {
+        r->head = head;
+    } else if (head > r->rumour) {
+        r->rumour = head;
+        if (r->rumour_at_ms == INT64_MAX)
+            r->rumour_at_ms = s->now + WF_REPAIR_RUMOUR_MS;
     }
 }
 
@@ -397,17 +495,18 @@ static void on_heartbeat(struct step *s, const struct wf_repair_event *e)
     const struct wf_heartbeat *h = e->heartbeat;
 
     if (e->by_stream) {
-        r->heard_ms = s->now;
+        heard_stream(s);
         r->due_beat_ms = e->next_beat_ms;
     }
     if (!h)
         return;
-    if (same_log(r, &h->log_id)) {
-        if (h->head_offset > r->head)
-            r->head = h->head_offset;
-    } else if (!wf_incarnation_is_none(&r->log_id)) {
-        set_mode(s, WF_REP_PULLING, false);
-    }
+    r->floor = h->floor_offset;
+    if (wf_incarnation_is_none(&r->log_id) && r->next == h->head_offset)
+        enter_log(s, &h->log_id, h->head_offset); // nothing lies before us that we lack
+    if (same_log(r, &h->log_id))
+        on_head(s, h->head_offset, e->by_stream);
+    else if (!wf_incarnation_is_none(&r->log_id))
+        fall_back(s);
 }
 
 // Live again when the frames held back join what was delivered, or when the pull reached the head and the stream is heard.
@@ -415,9 +514,10 @@ static void try_rejoin(struct step *s)
 {
     struct wf_repair *r = s->r;
 
-    if (r->mode != WF_REP_PULLING || wf_incarnation_is_none(&r->log_id))
+    if (r->mode != WF_REP_PULLING || r->paused || wf_incarnation_is_none(&r->log_id))
         return;
-    bool heard = s->now - r->heard_ms < WF_REPAIR_SILENCE_MS || s->now < r->due_beat_ms;
+    bool heard =
+        r->heard && (s->now - r->heard_ms < WF_REPAIR_SILENCE_MS || s->now < r->due_beat_ms);
     bool joined = r->held_count > 0 && r->held[0].offset <= r->next;
     if (heard && (joined || (r->held_count == 0 && r->next >= r->head))) {
         set_mode(s, WF_REP_LIVE, false);
@@ -425,67 +525,159 @@ static void try_rejoin(struct step *s)
     }
 }
 
+static void take_loss(struct step *s, const struct pending *p, const struct wf_repair_loss *loss)
+{
+    struct wf_repair_entry e = {
+        .log_id = p->log_id, .offset = loss->from, .end = loss->to, .lost = loss->code
+    };
+
+    if (!e.lost)
+        e.lost = WEFT_E_LOST;
+    if (!p->is_pull) { // a range speaks of what was asked alone
+        e.offset = e.offset < p->from ? p->from : e.offset;
+        e.end = e.end > p->to ? p->to : e.end;
+    }
+    if (e.offset < e.end)
+        take_asked_entry(s, &e, p->is_pull);
+}
+
+static void take_reply(struct step *s, struct wf_repair_event *e, const struct pending *p)
+{
+    struct wf_repair *r = s->r;
+    size_t loss = 0;
+    bool stale = !p->is_pull && !same_log(r, &p->log_id);
+
+    for (size_t i = 0; i < e->entry_count; i++) {
+        // Losses lie between entries, in order.
+        while (!stale && loss < e->loss_count && e->losses[loss].from < e->entries[i].offset)
+            take_loss(s, p, &e->losses[loss++]);
+        if (stale)
+            drop_item(r, &e->entries[i]);
+        else
+            take_asked_entry(s, &e->entries[i], p->is_pull);
+    }
+    while (!stale && loss < e->loss_count)
+        take_loss(s, p, &e->losses[loss++]);
+    if (!p->is_pull || e->next <= r->next)
+        return;
+    if (wf_incarnation_is_none(&r->log_id))
+        r->next = e->next; // where a start by time begins
+    else
+        report_loss(s, r->next, e->next, WEFT_E_GAP);
+}
+
+// An answer that moved nothing must not be asked for again at once.
+static void after_empty(struct step *s, const struct pending *p)
+{
+    struct wf_repair *r = s->r;
+
+    if (!p->is_pull) {
+        if (same_log(r, &p->log_id) && r->next < p->to) {
+            fall_back(s);
+            put_off(s);
+        }
+    } else if (r->next < r->head || s->now - p->asked_ms < EMPTY_MS) {
+        put_off(s);
+    }
+}
+
 static void on_entries(struct step *s, struct wf_repair_event *e)
 {
     struct wf_repair *r = s->r;
     struct pending *p = find_pending(r, e->request);
-    bool is_pull = p && p->is_pull;
-    size_t loss = 0;
 
-    for (size_t i = 0; i < e->entry_count; i++) {
-        // Losses lie between entries, in order.
-        while (p && loss < e->loss_count && e->losses[loss].from <= r->next &&
-               e->losses[loss].from < e->entries[i].offset) {
-            report_loss(s, e->losses[loss].from, e->losses[loss].to, e->losses[loss].code);
-            loss++;
-        }
-        if (p)
-            take_asked_entry(s, &e->entries[i], is_pull);
-        else
+    if (!p) {
+        for (size_t i = 0; i < e->entry_count; i++)
             drop_item(r, &e->entries[i]);
+        on_heartbeat(s, e);
+        try_rejoin(s);
+        return;
     }
-    for (; p && loss < e->loss_count; loss++)
-        if (e->losses[loss].from <= r->next)
-            report_loss(s, e->losses[loss].from, e->losses[loss].to, e->losses[loss].code);
-    if (p)
-        p->id = 0;
+    struct pending asked = *p;
+    struct wf_incarnation log_id = r->log_id;
+    uint64_t next = r->next;
+    size_t held = r->held_count;
+    p->id = 0;
+    take_reply(s, e, &asked);
     deliver_held(s);
-    r->retry_ms = WF_REPAIR_RETRY_MS;
+    bool moved =
+        next != r->next || !same_log(r, &log_id) || (!asked.is_pull && held < r->held_count);
     on_heartbeat(s, e);
+    if (moved)
+        r->retry_ms = WF_REPAIR_RETRY_MS;
     try_rejoin(s);
+    if (!moved)
+        after_empty(s, &asked);
 }
 
 static void on_failed(struct step *s, const struct wf_repair_event *e)
 {
     struct wf_repair *r = s->r;
     struct pending *p = find_pending(r, e->request);
+    static const struct wf_incarnation none;
 
     if (!p)
         return;
     p->id = 0;
-    r->retry_at_ms = s->now + r->retry_ms;
-    r->retry_ms = r->retry_ms * 2 > 8000 ? 8000 : r->retry_ms * 2;
+    put_off(s);
+    // The home never had our log (it was rebuilt): everything it has, from the start; marks drop what was delivered.
+    if (e->err == WEFT_E_LOG_ID && p->is_pull) {
+        uint64_t floor = r->floor;
+        drop_held(r);
+        forget_head(r, 0);
+        r->log_id = none;
+        r->next = floor;
+    }
     // A range that fails for good (another log, dropped meanwhile) is answered by a pull with its losses.
     if (e->err == WEFT_E_LOG_ID || e->err == WEFT_E_RETENTION || e->err == WEFT_E_RANGE)
-        set_mode(s, WF_REP_PULLING, false);
+        fall_back(s);
 }
 
 static void on_tick(struct step *s)
 {
     struct wf_repair *r = s->r;
-
     bool due = s->now >= r->due_beat_ms && s->now - r->heard_ms >= WF_REPAIR_SILENCE_MS;
-    if (r->up && due && (r->mode == WF_REP_LIVE || !r->silent))
+
+    if (r->up && due && !r->silent) {
+        r->heard = false;
         set_mode(s, WF_REP_PULLING, true);
-    try_rejoin(s);
-    if (s->now >= r->position_at_ms && r->up) {
-        struct wf_repair_action a = {
-            .kind = WF_REP_POSITION, .log_id = r->log_id, .from = r->next
-        };
-        emit(s, &a);
-        r->position_at_ms = INT64_MAX;
-        r->since_position = 0;
     }
+    if (s->now >= r->rumour_at_ms) {
+        if (r->rumour > r->head)
+            r->head = r->rumour;
+        r->rumour_at_ms = INT64_MAX;
+    }
+    try_rejoin(s);
+}
+
+static void say_position(struct step *s)
+{
+    struct wf_repair *r = s->r;
+
+    if (s->now < r->position_at_ms || !r->up)
+        return;
+    if (r->mode == WF_REP_PULLING) { // the next pull says it
+        r->position_at_ms = INT64_MAX;
+        return;
+    }
+    struct wf_repair_action a = { .kind = WF_REP_POSITION, .log_id = r->log_id, .from = r->next };
+    r->position_at_ms = INT64_MAX;
+    r->since_position = 0;
+    emit(s, &a);
+}
+
+static void on_lease(struct step *s, const struct wf_repair_event *e)
+{
+    struct wf_repair *r = s->r;
+
+    if (!r->up) {
+        r->up = true;
+        r->heard = false;
+        r->heard_ms = s->now; // the stream gets its time to speak
+        r->due_beat_ms = s->now;
+        r->retry_at_ms = 0;
+    }
+    on_heartbeat(s, e);
 }
 
 void wf_repair_step(
@@ -495,16 +687,10 @@ void wf_repair_step(
 
     switch (e->kind) {
     case WF_REP_LEASE:
-        if (!r->up) {
-            r->up = true;
-            r->heard_ms = now_ms; // the stream gets its time to speak
-            r->due_beat_ms = now_ms;
-        }
-        r->retry_at_ms = now_ms;
-        on_heartbeat(&s, e);
+        on_lease(&s, e);
         break;
     case WF_REP_FRAME:
-        r->heard_ms = now_ms;
+        heard_stream(&s);
         for (size_t i = 0; i < e->entry_count; i++)
             take_frame_entry(&s, &e->entries[i]);
         try_rejoin(&s);
@@ -519,6 +705,10 @@ void wf_repair_step(
     case WF_REP_FAILED:
         on_failed(&s, e);
         break;
+    case WF_REP_BEHIND:
+        heard_stream(&s);
+        fall_back(&s);
+        break;
     case WF_REP_LINK_DOWN:
         r->up = false;
         memset(r->pending, 0, sizeof r->pending);
@@ -528,18 +718,20 @@ void wf_repair_step(
         break;
     }
     ask_what_is_missing(&s);
+    say_position(&s);
 }
 
 int64_t wf_repair_due_ms(const struct wf_repair *r)
 {
-    int64_t due = r->position_at_ms;
+    int64_t due = r->position_at_ms < r->rumour_at_ms ? r->position_at_ms : r->rumour_at_ms;
     int64_t silence = r->heard_ms + WF_REPAIR_SILENCE_MS > r->due_beat_ms
                           ? r->heard_ms + WF_REPAIR_SILENCE_MS
                           : r->due_beat_ms;
 
     if (!r->up)
         return INT64_MAX;
-    if (silence < due && !(r->mode == WF_REP_PULLING && r->silent))
+    if (!r->silent && silence < due)
         due = silence;
-    return r->retry_at_ms && r->retry_at_ms < due && !any_pull(r) ? r->retry_at_ms : due;
+    // While paused the step that ends the pause asks.
+    return r->retry_at_ms && r->retry_at_ms < due && !r->paused ? r->retry_at_ms : due;
 }

@@ -15,7 +15,10 @@
 #define WF_POSITION_ENTRIES  8u    // a live reader says where it is every so many entries
 #define WF_POSITION_MS       100   // or after so long
 
-// One verified entry on its way to the application. `item` is the caller's.
+#define WF_REPAIR_RUMOUR_MS                                                                        \
+    250 // a head that the stream did not tell: its frames may still be on their way
+
+// One verified entry on its way to the application. `item` is the caller's. Or, with `lost`, the word that [offset, end) never comes.
 struct wf_repair_entry {
     struct wf_incarnation log_id;
     uint64_t offset, end; // [offset, end); equal for a reset
@@ -23,6 +26,8 @@ struct wf_repair_entry {
     bool is_reset;
     struct wf_incarnation previous_log; // of a reset
     uint64_t end_offset;
+    enum weft_err lost; // then item is NULL
+    bool live;          // set here: it came as a frame
     void *item;
 };
 
@@ -38,6 +43,7 @@ enum wf_repair_event_kind {
     WF_REP_HEARTBEAT, // from a frame, a lease or a reply
     WF_REP_ENTRIES,   // the reply to RANGE or PULL: entries in order, losses, next
     WF_REP_FAILED,    // the request failed; err says why
+    WF_REP_BEHIND,    // frames were dropped because the application's queue is full
     WF_REP_TICK,
     WF_REP_LINK_DOWN, // no session: nothing can be asked until the next LEASE
 };
@@ -60,10 +66,10 @@ struct wf_repair_event {
 };
 
 enum wf_repair_action_kind {
-    WF_REP_DELIVER,  // entry: hand to the application now (the caller owns item from here)
-    WF_REP_LOSS,     // [from, to) never comes
-    WF_REP_RANGE,    // ask for [from, to) of log_id, as `request`
-    WF_REP_PULL,     // ask from `from` on, waiting, as `request`
+    WF_REP_DELIVER, // entry: hand to the application now (the caller owns item from here); its records before `from` came before
+    WF_REP_LOSS,    // [from, to) never comes
+    WF_REP_RANGE,   // ask for [from, to) of log_id, as `request`
+    WF_REP_PULL,    // ask from `from` on, waiting, as `request`
     WF_REP_POSITION, // tell the home where we are
     WF_REP_MODE,     // live or pull changed
     WF_REP_LOG,      // the home's log changed: from now on offsets belong to log_id
@@ -87,14 +93,17 @@ struct wf_repair;
 WF_MUST_USE enum weft_err wf_repair_new(const struct wf_repair_conf *conf, struct wf_repair **ret);
 void wf_repair_free(struct wf_repair *r);
 // Where reading begins. log_id none: by offset alone (after the first reply the log is known).
+// Replies to what was asked before are ignored.
 void wf_repair_start(struct wf_repair *r, const struct wf_incarnation *log_id, uint64_t next);
+// While the application's queue is full nothing is asked for. A TICK after false asks.
+void wf_repair_pause(struct wf_repair *r, bool paused);
 void wf_repair_position(
     const struct wf_repair *r, struct wf_incarnation *ret_log, uint64_t *ret_next);
 // Is an entry of this place new to us? (ask before verifying it)
 bool wf_repair_wants(
     const struct wf_repair *r, const struct wf_incarnation *log_id, uint64_t offset, uint64_t end);
-// One step; actions are given to act during the call. The application's queue being full: the caller simply does not call with
-// FRAME events but drops them, and the machine repairs.
+// One step; actions are given to act during the call, which must not call back. The application's queue being full: the caller pauses,
+// drops frames and says BEHIND; the machine pulls what is missing once there is room.
 void wf_repair_step(struct wf_repair *r, int64_t now_ms, struct wf_repair_event *e,
     wf_repair_act_fn act, void *arg);
 // The next time a TICK is wanted.

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the files of a publisher share (sdk/publish*.c). Application threads pack records into the current batch under a short lock; the loop
+// thread sends batches in order, a few at a time, and again after a failure until the node acknowledged them.
+// Invariant: batches lie in the order of their sequences without a hole, and none is released before it was acknowledged.
+#ifndef WF_SDK_PUBLISH_INT_H
+#define WF_SDK_PUBLISH_INT_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "proto/schema/record.h"
+#include "proto/stream/batch.h"
+#include "sdk/client_int.h"
+
+#define WF_PUB_BATCH     (64u * WF_KIB) // leaves at this size
+#define WF_PUB_QUEUE     (8u * WF_MIB)  // default of queue_bytes
+#define WF_PUB_BLOCK_MS  10000u         // default of block_ms
+#define WF_PUB_LINGER_US 1000u
+#define WF_PUB_IN_FLIGHT 4u
+#define WF_PUB_RETRY_MS  100
+#define WF_PUB_RETRY_MAX 5000
+
+struct wf_pub_batch {
+    struct wf_pub_batch *next;
+    struct wf_buf raw;
+    int64_t base_us;
+    uint64_t seq; // of its first record
+    uint32_t count;
+    bool sent, acked;
+};
+
+struct weft_publisher {
+    struct weft_client *c;
+    atomic_uint refs;
+    struct wf_name name;
+    uint8_t id[WF_PUBLISHER_LEN];
+    struct weft_product *product;
+    uint64_t mark; // as the node told it when opening
+    uint32_t linger_us;
+    size_t queue_bytes;
+    unsigned block_ms;
+    bool is_inventory;
+
+    pthread_mutex_t mutex;
+    pthread_cond_t cond;       // room, acknowledgements, errors
+    struct wf_records current; // records [current_seq, next_seq)
+    uint64_t next_seq, current_seq, acked;
+    struct wf_pub_batch *first, **last;
+    size_t batch_bytes; // of all batches
+    bool flushing;      // current leaves at once
+    enum weft_err err;  // for good
+    struct weft_problem problem;
+    bool posted; // the letter is on its way
+    struct wf_mail mail;
+
+    // loop thread
+    struct wf_timer linger, retry;
+    bool closed, waits_to_retry;
+    unsigned in_flight;
+    int64_t retry_ms;
+};
+
+// publish_send.c
+void wf_pub_ref(struct weft_publisher *p);
+void wf_pub_unref(struct weft_publisher *p);
+// Lets the loop thread look. Call without the mutex.
+void wf_pub_kick(struct weft_publisher *p);
+void wf_pub_mail(struct wf_mail *m);
+void wf_pub_drop(struct wf_mail *m);
+void wf_pub_linger(struct wf_timer *t);
+void wf_pub_retry(struct wf_timer *t);
+// The current records become a batch; with the mutex held.
+WF_MUST_USE enum weft_err wf_pub_seal(struct weft_publisher *p);
+
+#endif

@@ -1,0 +1,485 @@
+// SPDX-License-Identifier: Apache-2.0
+// The public face of a subscription: opening, events, statistics, closing; and the queue between loop and application.
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "proto/base/print.h"
+#include "sdk/subscribe_int.h"
+
+// ---- life ------------------------------------------------------------------------------------------------------------
+
+void wf_sub_item_free(struct wf_sub_item *i)
+{
+    if (!i)
+        return;
+    wf_buf_fini(&i->bytes);
+    wf_buf_fini(&i->raw);
+    if (i->product)
+        weft_product_free(i->product);
+    free(i);
+}
+
+static void given_free(struct weft_subscription *s)
+{
+    for (size_t i = 0; s->given && i < s->options.cursor_count; i++) {
+        free((void *)(uintptr_t)s->given[i].key);
+        free((void *)(uintptr_t)s->given[i].value);
+    }
+    free(s->given);
+}
+
+static void destroy(struct weft_subscription *s)
+{
+    while (s->first) {
+        struct wf_sub_item *next = s->first->next;
+        wf_sub_item_free(s->first);
+        s->first = next;
+    }
+    wf_sub_item_free(s->shown);
+    wf_repair_free(s->repair);
+    wf_sub_proof_fini(s);
+    wf_sub_keys_fini(s);
+    if (s->has_cursor)
+        wf_cursor_fini(&s->cursor);
+    if (s->product)
+        weft_product_free(s->product);
+    wf_buf_fini(&s->token);
+    wf_buf_fini(&s->plain);
+    given_free(s);
+    free(s->records);
+    if (s->fd >= 0)
+        close(s->fd);
+    pthread_mutex_destroy(&s->mutex);
+    free(s);
+}
+
+void wf_sub_ref(struct weft_subscription *s)
+{
+    atomic_fetch_add(&s->refs, 1);
+}
+
+void wf_sub_unref(struct weft_subscription *s)
+{
+    if (atomic_fetch_sub(&s->refs, 1) == 1)
+        destroy(s);
+}
+
+static enum weft_err keep_given(struct weft_subscription *s, const struct weft_subscribe_options *o)
+{
+    size_t count = s->options.cursor_count;
+
+    if (count == 0)
+        return WEFT_OK;
+    if (count > WF_MAX_CURSOR_MARKS + 1)
+        return WEFT_E_TOO_BIG;
+    s->given = calloc(count, sizeof *s->given);
+    if (!s->given)
+        return WEFT_E_NOMEM;
+    for (size_t i = 0; i < count; i++) {
+        struct wf_buf key = { 0 }, value = { 0 };
+        enum weft_err err = wf_bytes_dup(wf_bytes(o->cursor[i].key, o->cursor[i].key_len), &key);
+        if (!err)
+            err = wf_bytes_dup(wf_bytes(o->cursor[i].value, o->cursor[i].value_len), &value);
+        s->given[i] = (struct weft_cursor_row){ key.ptr, key.len, value.ptr, value.len };
+        if (err)
+            return err;
+    }
+    return WEFT_OK;
+}
+
+static enum weft_err make(struct weft_client *c, const struct wf_target *t,
+    const struct weft_subscribe_options *o, struct weft_subscription **ret)
+{
+    struct weft_subscription *s = calloc(1, sizeof *s);
+
+    if (!s)
+        return WEFT_E_NOMEM;
+    atomic_init(&s->refs, 1);
+    pthread_mutex_init(&s->mutex, NULL);
+    s->c = c;
+    s->target = *t;
+    snprintf(s->name, sizeof s->name, "%s/%s", t->domain.s, t->product.s);
+    if (o)
+        s->options = *o;
+    s->options.cursor = NULL;
+    if (s->options.queue_bytes == 0)
+        s->options.queue_bytes = WF_SUB_QUEUE;
+    s->last = &s->first;
+    s->units_tail = &s->units;
+    s->room = (struct wf_mail){
+        .open = wf_sub_room, .drop = wf_sub_room_dropped, .class = WF_MAIL_CONTROL, .must = true
+    };
+    s->timer.fire = wf_sub_timer;
+    s->lease_timer.fire = wf_sub_lease_timer;
+    s->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    struct wf_repair_conf conf = {
+        .held_bytes = s->options.queue_bytes, .free_item = wf_sub_repair_free, .arg = s
+    };
+    enum weft_err err = s->fd < 0 ? WEFT_E_NOMEM : wf_repair_new(&conf, &s->repair);
+    if (!err)
+        err = keep_given(s, o);
+    if (err) {
+        wf_sub_unref(s);
+        return err;
+    }
+    *ret = s;
+    return WEFT_OK;
+}
+
+static void begin(struct weft_client *c, struct wf_client_wait *w, void *arg)
+{
+    struct weft_subscription *s = arg;
+
+    (void)c;
+    wf_client_done(w, WEFT_OK, NULL);
+    wf_sub_acquire(s, false);
+}
+
+enum weft_err weft_subscribe(struct weft_client *c, const char *product,
+    const struct weft_subscribe_options *options, struct weft_subscription **ret,
+    struct weft_problem *problem)
+{
+    struct weft_subscription *s = NULL;
+    struct wf_target target;
+    enum weft_err err = wf_target_parse(product, false, &target, problem);
+
+    if (err)
+        return err;
+    if (options && (unsigned)options->from > WEFT_FROM_TIME) {
+        wf_problem_set(problem, WEFT_E_USAGE, "subscribe: unknown start %d", (int)options->from);
+        return WEFT_E_USAGE;
+    }
+    err = make(c, &target, options, &s);
+    if (err) {
+        wf_problem_set(problem, err, "subscribe %s: %s", product, weft_err_text(err));
+        return err;
+    }
+    err = wf_client_run(c, begin, s, problem);
+    if (err) {
+        wf_sub_unref(s);
+        return err;
+    }
+    *ret = s;
+    return WEFT_OK;
+}
+
+static void end(struct weft_client *c, struct wf_client_wait *w, void *arg)
+{
+    struct weft_subscription *s = arg;
+
+    s->closed = true;
+    wf_timer_cancel(wf_client_loop(c), &s->timer);
+    wf_timer_cancel(wf_client_loop(c), &s->lease_timer);
+    wf_sub_hang_up(s);
+    wf_sub_try_unknown(s, true);
+    wf_client_done(w, WEFT_OK, NULL);
+}
+
+void weft_unsubscribe(struct weft_subscription *s)
+{
+    if (!s)
+        return;
+    enum weft_err err = wf_client_run(s->c, end, s, NULL);
+    (void)err; // a client that is closing has ended everything already
+    wf_sub_unref(s);
+}
+
+// ---- the queue ---------------------------------------------------------------------------------------------------------
+
+// Readable exactly while something waits; call with the mutex held.
+static void signal_fd(struct weft_subscription *s)
+{
+    uint64_t one = 1;
+    ssize_t n = write(s->fd, &one, sizeof one);
+    (void)n; // full is as readable as can be
+}
+
+static void drain_fd(struct weft_subscription *s)
+{
+    uint64_t v;
+    ssize_t n = read(s->fd, &v, sizeof v);
+    (void)n;
+}
+
+void wf_sub_push(struct weft_subscription *s, struct wf_sub_item *i)
+{
+    i->next = NULL;
+    pthread_mutex_lock(&s->mutex);
+    if (!s->first)
+        signal_fd(s);
+    *s->last = i;
+    s->last = &i->next;
+    s->queued += i->size;
+    if (s->queued >= s->options.queue_bytes)
+        s->full = true;
+    pthread_mutex_unlock(&s->mutex);
+}
+
+bool wf_sub_is_full(struct weft_subscription *s)
+{
+    pthread_mutex_lock(&s->mutex);
+    bool full = s->full;
+    pthread_mutex_unlock(&s->mutex);
+    return full;
+}
+
+void wf_sub_count(struct weft_subscription *s, uint64_t *counter, uint64_t n)
+{
+    pthread_mutex_lock(&s->mutex);
+    *counter += n;
+    pthread_mutex_unlock(&s->mutex);
+}
+
+static struct wf_sub_item *take(struct weft_subscription *s)
+{
+    bool tell = false;
+
+    pthread_mutex_lock(&s->mutex);
+    struct wf_sub_item *i = s->first;
+    if (i) {
+        s->first = i->next;
+        if (!s->first)
+            s->last = &s->first;
+        s->queued -= i->size;
+        if (s->full && !s->room_posted && s->queued <= s->options.queue_bytes / 2)
+            tell = s->room_posted = true;
+    }
+    if (!s->first)
+        drain_fd(s);
+    pthread_mutex_unlock(&s->mutex);
+    if (tell) {
+        wf_sub_ref(s); // wf_sub_room gives it back
+        if (wf_loop_post(wf_client_loop(s->c), &s->room))
+            wf_sub_unref(s);
+    }
+    return i;
+}
+
+// The last event of the queue, when it is a STATE that nobody saw yet, is replaced.
+static bool replace_state(struct weft_subscription *s, const struct wf_sub_item *with)
+{
+    bool done = false;
+
+    pthread_mutex_lock(&s->mutex);
+    for (struct wf_sub_item *i = s->first; i; i = i->next) {
+        if (i->next || i->kind != WEFT_EV_STATE)
+            continue;
+        i->state = with->state;
+        i->problem = with->problem;
+        done = true;
+    }
+    pthread_mutex_unlock(&s->mutex);
+    return done;
+}
+
+void wf_sub_state(
+    struct weft_subscription *s, enum weft_stream_state state, const struct weft_problem *problem)
+{
+    const char *text = problem ? problem->text : "";
+
+    if (s->state == state && strncmp(s->state_text, text, sizeof s->state_text - 1) == 0)
+        return;
+    s->state = state;
+    snprintf(s->state_text, sizeof s->state_text, "%.159s", text);
+    pthread_mutex_lock(&s->mutex);
+    s->stats.state = state;
+    pthread_mutex_unlock(&s->mutex);
+    struct wf_sub_item *i = calloc(1, sizeof *i);
+    if (!i)
+        return; // the statistics tell it
+    i->kind = WEFT_EV_STATE;
+    i->size = sizeof *i;
+    i->state = state;
+    if (problem)
+        i->problem = *problem;
+    if (replace_state(s, i))
+        free(i);
+    else
+        wf_sub_push(s, i);
+}
+
+// ---- events ------------------------------------------------------------------------------------------------------------
+
+static int64_t now_ms(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+// Decodes what was left out until somebody wants it. An error means that the origin signed records that it did not describe.
+static enum weft_err decode(struct weft_subscription *s, const struct wf_sub_item *i)
+{
+    struct wf_bytes in = wf_buf_view(&i->raw);
+    size_t count = i->header.count - i->skip, n = 0;
+    enum weft_err err = wf_batch_check_records(&i->header, in);
+
+    if (!err && s->record_room < count) {
+        struct weft_record *more = realloc(s->records, count * sizeof *more);
+        err = more ? WEFT_OK : WEFT_E_NOMEM;
+        if (more) {
+            s->records = more;
+            s->record_room = count;
+        }
+    }
+    for (uint32_t at = 0; at < i->header.count && !err; at++) {
+        struct wf_record_view v;
+        err = wf_records_next(&in, i->header.base_us, &v);
+        if (err || at < i->skip)
+            continue;
+        s->records[n++] = (struct weft_record){ .op = (enum weft_op)v.op,
+            .time_us = v.time_us,
+            .offset = i->entry.offset + at,
+            .seq = i->header.first_seq + at,
+            .data = v.data.ptr,
+            .len = v.data.len };
+    }
+    return err;
+}
+
+static void show_loss(struct weft_event *e, const struct wf_sub_item *i)
+{
+    e->loss_from = i->loss_from;
+    e->loss_to = i->loss_to;
+    e->loss_code = i->code;
+    e->by_origin = i->by_origin;
+}
+
+static void show_batch(struct weft_subscription *s, struct weft_event *e, struct wf_sub_item *i)
+{
+    struct wf_buf id = { 0 };
+
+    if (!wf_print(WF_PREFIX_HASH, wf_hash_view(&i->header.id), &id))
+        snprintf(i->batch, sizeof i->batch, "%.*s", (int)id.len, (const char *)id.ptr);
+    wf_buf_fini(&id);
+    e->origin = i->origin->cert.subject.s;
+    e->batch = i->batch;
+    e->offset = i->entry.offset + i->skip;
+    e->append_ms = i->entry.append_ms;
+    e->late = i->entry.late;
+    e->by_pull = i->by_pull;
+    if (!s->options.proofs)
+        return;
+    e->header = i->entry.header.ptr;
+    e->header_len = i->entry.header.len;
+    e->payload = i->entry.payload.ptr;
+    e->payload_len = i->entry.payload.len;
+    e->chain = i->origin->chain.ptr;
+    e->chain_len = i->origin->chain.len;
+}
+
+static void show_records(struct weft_subscription *s, struct weft_event *e, struct wf_sub_item *i)
+{
+    enum weft_err err = decode(s, i);
+
+    if (err) {
+        e->kind = WEFT_EV_LOSS;
+        e->loss_from = i->entry.offset + i->skip;
+        e->loss_to = i->entry.offset + i->header.count;
+        e->loss_code = err;
+        wf_sub_count(s, &s->stats.verify_failures, 1);
+        wf_sub_count(s, &s->stats.lost_records, i->header.count - i->skip);
+        return;
+    }
+    e->records = s->records;
+    e->record_count = i->header.count - i->skip;
+}
+
+static const struct weft_event *show(struct weft_subscription *s, struct wf_sub_item *i)
+{
+    struct weft_event *e = &s->event;
+
+    wf_sub_item_free(s->shown);
+    s->shown = i;
+    *e = (struct weft_event){ .kind = i->kind, .product = s->name, .state = i->state };
+    if (i->origin)
+        show_batch(s, e, i);
+    if (i->kind == WEFT_EV_LOSS)
+        show_loss(e, i);
+    else if (i->kind == WEFT_EV_RECORDS)
+        show_records(s, e, i);
+    else
+        e->problem = i->problem;
+    for (size_t r = 0; r < i->row_count; r++)
+        i->row_views[r] = (struct weft_cursor_row){ i->rows[r].key, i->rows[r].key_len,
+            i->rows[r].value, i->rows[r].value_len };
+    e->cursor = i->row_views;
+    e->cursor_count = i->row_count;
+    return e;
+}
+
+// Waits for the descriptor; false when the time is over.
+static bool wait_for(const struct weft_subscription *s, int64_t until_ms)
+{
+    struct pollfd p = { .fd = s->fd, .events = POLLIN };
+    int64_t left = until_ms < 0 ? -1 : until_ms - now_ms();
+
+    if (until_ms >= 0 && left <= 0)
+        return false;
+    int n = poll(&p, 1, left < 0 ? -1 : left > 1000000 ? 1000000 : (int)left);
+    return n != 0 || until_ms < 0 || now_ms() < until_ms;
+}
+
+enum weft_err weft_next(struct weft_subscription *s, int timeout_ms, const struct weft_event **ret,
+    struct weft_problem *problem)
+{
+    int64_t until = timeout_ms < 0 ? -1 : now_ms() + timeout_ms;
+
+    for (;;) {
+        if (atomic_exchange(&s->woken, false)) {
+            wf_problem_set(problem, WEFT_E_CANCELLED, "%s: woken", s->name);
+            return WEFT_E_CANCELLED;
+        }
+        struct wf_sub_item *i = take(s);
+        if (i) {
+            *ret = show(s, i);
+            return WEFT_OK;
+        }
+        if (!atomic_load(&s->woken) && !wait_for(s, until)) {
+            wf_problem_set(
+                problem, WEFT_E_TIMEOUT, "%s: nothing came in %d ms", s->name, timeout_ms);
+            return WEFT_E_TIMEOUT;
+        }
+    }
+}
+
+void weft_wake(struct weft_subscription *s)
+{
+    int kept = errno;
+
+    atomic_store(&s->woken, true);
+    signal_fd(s);
+    errno = kept;
+}
+
+int weft_subscription_fd(const struct weft_subscription *s)
+{
+    return s->fd;
+}
+
+void weft_subscription_stats(const struct weft_subscription *s, struct weft_stats *ret)
+{
+    pthread_mutex_t *mutex = (pthread_mutex_t *)(uintptr_t)&s->mutex;
+
+    pthread_mutex_lock(mutex);
+    *ret = s->stats;
+    pthread_mutex_unlock(mutex);
+}
+
+const struct weft_product *weft_subscription_product(const struct weft_subscription *s)
+{
+    pthread_mutex_t *mutex = (pthread_mutex_t *)(uintptr_t)&s->mutex;
+
+    if (s->shown && s->shown->product)
+        return s->shown->product;
+    pthread_mutex_lock(mutex);
+    const struct weft_product *p = s->product;
+    pthread_mutex_unlock(mutex);
+    return p;
+}

@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the files of a subscription share (sdk/subscribe*.c). A subscription has two sides with a queue between them: the loop thread keeps
+// the lease, opens frames, verifies entries and brings them into order (sdk/repair.h); the application takes events with weft_next.
+// Invariant: an item in the queue was verified and is the next in order; all but the queue belongs to the loop thread.
+// Thread rule: everything under `mutex` from both sides; the rest on the loop thread, but for what weft_next says of itself.
+#ifndef WF_SDK_SUBSCRIBE_INT_H
+#define WF_SDK_SUBSCRIBE_INT_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "proto/stream/cursor.h"
+#include "proto/stream/entry.h"
+#include "proto/stream/frame.h"
+#include "sdk/client_int.h"
+#include "sdk/net/net.h"
+#include "sdk/repair.h"
+
+#define WF_SUB_QUEUE     (16u * WF_MIB) // default of queue_bytes
+#define WF_SUB_UNKNOWN   WF_MIB         // frames kept while their key is asked for
+#define WF_SUB_UNITS     64u            // frames and replies that wait for documents
+#define WF_SUB_ORIGINS   16384u         // certificates seen
+#define WF_SUB_BUCKETS   256u
+#define WF_SUB_SCHEMAS   64u
+#define WF_SUB_KEYS      4u
+#define WF_SUB_PULL_MS   3000  // how long a pull waits while the stream may come any moment
+#define WF_SUB_SILENT_MS 20000 // and while it is known to be silent
+#define WF_SUB_CATCH_MS  1000  // catching up for longer than this is told
+#define WF_SUB_RETRY_MAX 30000
+#define WF_SUB_FAILURES  3u // requests in a row that met no node: look for the owner anew
+
+struct wf_sub_origin { // one certificate, judged once; lives as long as the subscription
+    struct wf_sub_origin *next;
+    struct wf_hash id;
+    enum weft_err refused; // its chain does not hold
+    struct wf_cert cert;
+    struct wf_buf chain;
+};
+
+struct wf_sub_schema {
+    struct wf_hash hash;
+    struct weft_product *product;
+};
+
+struct wf_sub_need { // a document on its way
+    struct wf_sub_need *next;
+    struct weft_subscription *s;
+    struct wf_hash hash;
+    bool is_chain;
+};
+
+struct wf_sub_item { // an event on its way to the application
+    struct wf_sub_item *next;
+    enum weft_event_kind kind;
+    size_t size; // memory it stands for
+    // RECORDS
+    struct wf_buf bytes; // the packed entry; entry's views point into it
+    struct wf_entry entry;
+    struct wf_batch_header header;
+    struct wf_buf raw; // the records, decompressed
+    const struct wf_sub_origin *origin;
+    struct weft_product *product; // a reference
+    uint32_t skip;                // records at the front that came before
+    bool by_pull;
+    char batch[96];
+    // LOSS
+    uint64_t loss_from, loss_to;
+    enum weft_err code;
+    bool by_origin;
+    // STATE
+    enum weft_stream_state state;
+    struct weft_problem problem;
+    struct wf_cursor_row rows[2];
+    struct weft_cursor_row row_views[2];
+    size_t row_count;
+};
+
+struct wf_sub_unit { // entries that came together
+    struct wf_sub_unit *next;
+    bool is_frame;
+    uint32_t request;
+    struct wf_sub_item **items; // a NULL was not wanted
+    size_t item_count;
+    struct wf_repair_loss *losses;
+    size_t loss_count;
+    uint64_t next_offset;
+    bool has_beat, failed;
+    struct wf_heartbeat beat;
+};
+
+struct wf_sub_key {
+    uint64_t epoch;
+    struct wf_secret key;
+    uint8_t tag[WF_FRAME_TAG_LEN];
+};
+
+struct wf_sub_ask { // what a step of the machine wants asked
+    bool is_pull, wait, silent;
+    struct wf_incarnation log_id;
+    uint64_t from, to;
+    uint32_t request;
+};
+
+struct wf_sub_letter { // from NNG's thread
+    struct wf_mail mail;
+    struct weft_subscription *s;
+    struct wf_sub_letter *next;
+    enum wf_net_what what;
+    unsigned generation; // of the socket
+    struct wf_net_msg *msg;
+};
+
+struct weft_subscription {
+    struct weft_client *c;
+    atomic_uint refs;
+    bool closed;
+    struct wf_target target;
+    char name[2 * WF_MAX_NAME + 2];
+    struct weft_subscribe_options options; // its cursor is `given`
+    struct weft_cursor_row *given;
+
+    // ---- lease
+    struct wf_timer lease_timer;
+    struct wf_link *link;
+    bool acquiring, leased, started, asked_token, net_down, stopped;
+    unsigned failures; // of requests in a row
+    int64_t retry_ms;
+    int64_t lease_until_ms; // monotonic
+    struct wf_hash product_id;
+    struct wf_sign_pub owner_key; // of the advert: who signs heartbeats
+    uint8_t lease_id[16];
+    struct wf_sub_key keys[WF_SUB_KEYS];
+    size_t next_key;
+    struct wf_buf token;
+    int64_t unknown_after_ms; // no renewal for an unknown tag before
+
+    // ---- stream
+    struct wf_net_sub *sub;
+    char endpoint[WF_MAX_ADDR + 16];
+    unsigned generation;
+    bool sub_up;
+    struct wf_sub_letter *unknown; // frames whose key is not here yet
+    size_t unknown_bytes;
+    struct wf_buf plain;
+
+    // ---- order
+    struct wf_timer timer;
+    struct wf_repair *repair;
+    enum wf_repair_mode mode;
+    bool silent, met_since_silent;
+    int64_t pulling_since_ms;
+    struct wf_sub_ask asks[WF_REPAIR_RANGES + 1];
+    size_t ask_count;
+    bool want_position, position_asked, time_done, rewind;
+    struct wf_log_head head; // of what was delivered last
+    bool head_known, head_live;
+    struct wf_incarnation sure_log; // the last place that the home itself confirmed
+    uint64_t sure_next;
+    struct wf_cursor cursor;
+    bool has_cursor;
+
+    // ---- proof
+    struct wf_sub_origin *origins[WF_SUB_BUCKETS];
+    size_t origin_count;
+    struct wf_sub_schema schemas[WF_SUB_SCHEMAS];
+    size_t schema_count;
+    struct wf_sub_need *needs;
+    struct wf_sub_unit *units, **units_tail;
+    size_t unit_count;
+
+    // ---- the queue
+    pthread_mutex_t mutex;
+    struct wf_sub_item *first, **last;
+    size_t queued;
+    bool full;        // the loop thread waits for room
+    bool room_posted; // and was told of it
+    struct wf_mail room;
+    struct weft_stats stats;
+    struct weft_product *product; // of the newest schema, before the first records
+    int fd;
+    atomic_bool woken;
+    enum weft_stream_state state; // loop thread
+    char state_text[160];
+
+    // ---- the application's thread (weft_next)
+    struct wf_sub_item *shown;
+    struct weft_event event;
+    struct weft_record *records;
+    size_t record_room;
+};
+
+// subscribe.c
+void wf_sub_ref(struct weft_subscription *s);
+void wf_sub_unref(struct weft_subscription *s);
+void wf_sub_item_free(struct wf_sub_item *i);
+void wf_sub_push(struct weft_subscription *s, struct wf_sub_item *i); // takes it
+bool wf_sub_is_full(struct weft_subscription *s); // then the application will post `room`
+void wf_sub_state(struct weft_subscription *s, enum weft_stream_state state,
+    const struct weft_problem *problem); // told when it changed
+void wf_sub_count(struct weft_subscription *s, uint64_t *counter, uint64_t n);
+
+// subscribe_lease.c
+void wf_sub_acquire(struct weft_subscription *s, bool again);
+void wf_sub_renew(struct weft_subscription *s);
+// The lease is gone: nothing can be asked until the next.
+void wf_sub_lease_lost(struct weft_subscription *s, bool again);
+void wf_sub_lease_timer(struct wf_timer *t);
+void wf_sub_keys_fini(struct weft_subscription *s);
+
+// subscribe_stream.c
+enum weft_err wf_sub_dial(struct weft_subscription *s, const char *endpoint);
+void wf_sub_hang_up(struct weft_subscription *s);
+void wf_sub_try_unknown(struct weft_subscription *s, bool drop);
+// True when the envelope is the home's heartbeat for this product.
+bool wf_sub_heartbeat(
+    struct weft_subscription *s, struct wf_bytes envelope, struct wf_heartbeat *ret);
+
+// subscribe_proof.c
+// A packed entry into the unit: verified as far as no document is missing. OK also when it is not wanted.
+enum weft_err wf_sub_take_entry(
+    struct weft_subscription *s, struct wf_sub_unit *u, struct wf_bytes packed);
+struct wf_sub_unit *wf_sub_unit_new(size_t entries, size_t losses);
+void wf_sub_unit_free(struct wf_sub_unit *u);
+// Hands the unit to the machine when everything is here, else fetches what lacks. Takes it.
+void wf_sub_unit_go(struct weft_subscription *s, struct wf_sub_unit *u);
+void wf_sub_proof_fini(struct weft_subscription *s);
+void wf_sub_need_product(struct weft_subscription *s, const struct wf_hash *schema);
+
+// subscribe_order.c
+void wf_sub_step(struct weft_subscription *s, struct wf_repair_event *e);
+void wf_sub_step_unit(struct weft_subscription *s, struct wf_sub_unit *u);
+void wf_sub_start(struct weft_subscription *s, const struct wf_heartbeat *beat);
+int64_t wf_sub_next_beat(const struct weft_subscription *s, const struct wf_heartbeat *h);
+void wf_sub_timer(struct wf_timer *t);
+void wf_sub_room(struct wf_mail *m);
+void wf_sub_room_dropped(struct wf_mail *m);
+void wf_sub_repair_free(void *arg, void *item);
+
+// subscribe_ask.c
+void wf_sub_ask_all(struct weft_subscription *s);
+void wf_sub_met_node(struct weft_subscription *s);
+void wf_sub_missed_node(struct weft_subscription *s, enum weft_err err);
+
+static inline int64_t wf_sub_now(const struct weft_subscription *s)
+{
+    return wf_loop_now_ms(wf_client_loop(s->c));
+}
+
+#endif

@@ -1,0 +1,495 @@
+// SPDX-License-Identifier: Apache-2.0
+// Verified entries into events: the repair machine's actions, the order of entries (hashes, heartbeats), marks against doubles, cursor
+// rows. A frame's order is only as good as the key that many hold; what the home says within its session, or signs, is sure. When the two
+// differ, reading goes back to the last sure place and marks keep what was delivered from coming twice.
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "sdk/subscribe_int.h"
+
+void wf_sub_repair_free(void *arg, void *item)
+{
+    (void)arg;
+    wf_sub_item_free(item);
+}
+
+// Monotonic time by which the next heartbeat is due; the home's clock is compared with itself only.
+int64_t wf_sub_next_beat(const struct weft_subscription *s, const struct wf_heartbeat *h)
+{
+    int64_t ahead = h->next_by_ms - h->time_ms;
+
+    if (ahead > WF_MAX_HEARTBEAT_MS)
+        ahead = WF_MAX_HEARTBEAT_MS;
+    return wf_sub_now(s) + (ahead > 0 ? ahead : 0);
+}
+
+// ---- where reading begins ------------------------------------------------------------------------------------------------
+
+static bool load_cursor(struct weft_subscription *s)
+{
+    bool any = false;
+
+    for (size_t i = 0; i < s->options.cursor_count; i++) {
+        const struct weft_cursor_row *r = &s->given[i];
+        // Rows of another product or major version say nothing of this one.
+        if (wf_cursor_load_row(&s->cursor, wf_bytes(r->key, r->key_len),
+                wf_bytes(r->value, r->value_len)) == WEFT_OK)
+            any = true;
+    }
+    return any;
+}
+
+void wf_sub_start(struct weft_subscription *s, const struct wf_heartbeat *beat)
+{
+    struct wf_incarnation log_id = { 0 };
+    uint64_t next = beat->floor_offset;
+
+    wf_cursor_init(&s->cursor, &s->product_id);
+    s->has_cursor = s->started = true;
+    s->pulling_since_ms = wf_sub_now(s);
+    switch (s->options.from) {
+    case WEFT_FROM_CURSOR:
+        if (load_cursor(s)) {
+            struct wf_incarnation log = { 0 };
+            uint64_t at = 0;
+            wf_cursor_position(&s->cursor, &log, &at);
+            if (!wf_incarnation_is_none(&log)) {
+                log_id = log;
+                next = at;
+            }
+        }
+        break;
+    case WEFT_FROM_EARLIEST:
+        break;
+    case WEFT_FROM_LATEST:
+        log_id = beat->log_id;
+        next = beat->head_offset;
+        break;
+    case WEFT_FROM_OFFSET:
+        next = s->options.offset;
+        break;
+    case WEFT_FROM_TIME:
+        next = 0; // the first pull names the time
+        break;
+    }
+    s->sure_log = log_id;
+    s->sure_next = next;
+    wf_repair_start(s->repair, &log_id, next);
+}
+
+// ---- delivering ------------------------------------------------------------------------------------------------------------
+
+static void add_logs_row(struct weft_subscription *s, struct wf_sub_item *i)
+{
+    wf_cursor_logs_row(&s->cursor, &i->rows[i->row_count++]);
+}
+
+static void push_loss(struct weft_subscription *s, const struct wf_sub_item *loss)
+{
+    struct wf_sub_item *i = calloc(1, sizeof *i);
+
+    wf_sub_count(s, &s->stats.lost_records, loss->loss_to - loss->loss_from);
+    if (!i)
+        return;
+    *i = *loss;
+    i->kind = WEFT_EV_LOSS;
+    i->size = sizeof *i;
+    add_logs_row(s, i);
+    wf_sub_push(s, i);
+}
+
+static void on_loss(struct weft_subscription *s, const struct wf_repair_action *a)
+{
+    struct wf_sub_item loss = { .loss_from = a->from, .loss_to = a->to, .code = a->code };
+
+    s->head_known = false;
+    if (!wf_incarnation_is_none(&a->log_id))
+        wf_cursor_advance(&s->cursor, &a->log_id, a->to);
+    s->sure_log = a->log_id;
+    s->sure_next = a->to;
+    push_loss(s, &loss);
+}
+
+// Does the entry continue the chain of hashes? Moves the head. False: not what the home appended here, or before.
+static bool follows(struct weft_subscription *s, const struct wf_sub_item *i, bool live)
+{
+    const struct wf_entry *e = &i->entry;
+    bool adjoins = s->head_known && wf_incarnation_eq(&s->head.log_id, &e->log_id) &&
+                   s->head.next_offset == e->offset;
+    bool right = !adjoins || wf_entry_follows(&s->head, e) == WEFT_OK;
+
+    if (!right) {
+        wf_sub_count(s, &s->stats.verify_failures, 1);
+        if (live || s->head_live)
+            return false;
+        // Both came from the home itself: it contradicts itself, and going back would not help.
+        struct weft_problem p;
+        wf_problem_set(&p, WEFT_E_ORDER,
+            "%s: the entry at offset %llu does not follow the one before; its home rewrote its log",
+            s->name, (unsigned long long)e->offset);
+        wf_sub_state(s, s->state, &p);
+    }
+    wf_entry_hash(e, &s->product_id, e->is_reset ? NULL : &i->header.id, &s->head.hash);
+    s->head.log_id = e->log_id;
+    s->head.next_offset = e->offset + (e->is_reset ? 0 : i->header.count);
+    s->head_known = true;
+    s->head_live = live;
+    if (!live) {
+        s->sure_log = s->head.log_id;
+        s->sure_next = s->head.next_offset;
+    }
+    return true;
+}
+
+static void count_batch(struct weft_subscription *s, const struct wf_sub_item *i, bool live)
+{
+    uint32_t n = i->header.count - i->skip;
+
+    pthread_mutex_lock(&s->mutex);
+    s->stats.batches++;
+    s->stats.records += n;
+    if (live)
+        s->stats.live_records += n;
+    else
+        s->stats.pulled_records += n;
+    if (!live && s->mode == WF_REP_LIVE)
+        s->stats.gaps_repaired++;
+    s->stats.duplicates += i->skip;
+    s->stats.last_append_ms = i->entry.append_ms;
+    pthread_mutex_unlock(&s->mutex);
+}
+
+// A batch of the origin that says what is lost: an event of its own kind, in its own numbers.
+static void push_origin_loss(struct weft_subscription *s, struct wf_sub_item *i)
+{
+    i->kind = WEFT_EV_LOSS;
+    i->by_origin = true;
+    i->code = WEFT_E_LOST;
+    i->loss_from = i->header.first_seq + i->skip;
+    i->loss_to = wf_batch_next_seq(&i->header);
+    wf_sub_count(s, &s->stats.lost_records, i->loss_to - i->loss_from);
+    wf_sub_push(s, i);
+}
+
+static void push_batch(struct weft_subscription *s, struct wf_sub_item *i, bool live)
+{
+    const struct wf_mark *mark = wf_cursor_find(&s->cursor, &i->header.signer);
+
+    add_logs_row(s, i);
+    if (mark)
+        wf_cursor_mark_row(&s->cursor, mark, &i->rows[i->row_count++]);
+    i->by_pull = !live;
+    i->kind = WEFT_EV_RECORDS;
+    if (i->header.kind == WF_BATCH_LOSS) {
+        push_origin_loss(s, i);
+        return;
+    }
+    count_batch(s, i, live);
+    wf_sub_push(s, i);
+}
+
+static void on_deliver(struct weft_subscription *s, const struct wf_repair_action *a)
+{
+    struct wf_sub_item *i = a->entry.item;
+
+    if (s->rewind || !follows(s, i, a->live)) {
+        s->rewind = true;
+        wf_sub_item_free(i);
+        return;
+    }
+    uint64_t end = i->entry.offset + (i->entry.is_reset ? 0 : i->header.count);
+    wf_cursor_advance(&s->cursor, &i->entry.log_id, end);
+    if (i->entry.is_reset) {
+        wf_sub_item_free(i);
+        return;
+    }
+    uint64_t overlap = a->from > i->entry.offset ? a->from - i->entry.offset : 0;
+    i->skip = wf_cursor_skip(&s->cursor, &i->header);
+    if (overlap > i->skip)
+        i->skip = (uint32_t)overlap;
+    enum weft_err err = wf_cursor_mark(&s->cursor, &i->header);
+    if (err) { // more origins than a cursor holds: their doubles can't be told any more
+        struct weft_problem p;
+        wf_problem_set(&p, err, "%s: no mark for origin %s: %s", s->name, i->origin->cert.subject.s,
+            weft_err_text(err));
+        wf_sub_state(s, s->state, &p);
+    }
+    if (i->header.kind == WF_BATCH_RESET || i->skip >= i->header.count) {
+        if (i->header.kind == WF_BATCH_DATA)
+            wf_sub_count(s, &s->stats.duplicates, i->header.count);
+        wf_sub_item_free(i);
+        return;
+    }
+    push_batch(s, i, a->live);
+}
+
+// ---- actions ---------------------------------------------------------------------------------------------------------------
+
+static void keep_ask(struct weft_subscription *s, const struct wf_repair_action *a)
+{
+    if (s->ask_count == WF_COUNT(s->asks))
+        return; // the machine never has more under way
+    s->asks[s->ask_count++] = (struct wf_sub_ask){ .is_pull = a->kind == WF_REP_PULL,
+        .wait = a->wait &&
+                (!a->silent || s->met_since_silent), // tell soon whether the home answers at all
+        .silent = a->silent,
+        .log_id = a->log_id,
+        .from = a->from,
+        .to = a->to,
+        .request = a->request };
+}
+
+static void act(void *arg, const struct wf_repair_action *a)
+{
+    struct weft_subscription *s = arg;
+
+    switch (a->kind) {
+    case WF_REP_DELIVER:
+        on_deliver(s, a);
+        break;
+    case WF_REP_LOSS:
+        if (!s->rewind)
+            on_loss(s, a);
+        break;
+    case WF_REP_RANGE:
+    case WF_REP_PULL:
+        keep_ask(s, a);
+        break;
+    case WF_REP_POSITION:
+        s->want_position = true;
+        break;
+    case WF_REP_MODE:
+        if (a->mode == WF_REP_PULLING && s->mode != WF_REP_PULLING)
+            s->pulling_since_ms = wf_sub_now(s);
+        if (a->silent && !s->silent)
+            s->met_since_silent = false;
+        s->mode = a->mode;
+        s->silent = a->silent;
+        break;
+    case WF_REP_LOG:
+        if (!s->rewind)
+            wf_cursor_advance(&s->cursor, &a->log_id, a->from);
+        s->head_known = s->head_known && wf_incarnation_eq(&s->head.log_id, &a->log_id);
+        break;
+    }
+}
+
+// ---- what is told ------------------------------------------------------------------------------------------------------------
+
+static void tell_state(struct weft_subscription *s)
+{
+    struct weft_problem p;
+    int64_t now = wf_sub_now(s);
+
+    if (!s->leased || s->net_down)
+        return; // told where it happened
+    if (s->stopped) {
+        wf_problem_set(&p, WEFT_E_STOPPED, "%s was stopped by its owner", s->name);
+        wf_sub_state(s, WEFT_STREAM_STOPPED, &p);
+    } else if (s->mode == WF_REP_LIVE) {
+        wf_sub_state(s, WEFT_STREAM_LIVE, NULL);
+    } else if (s->silent && !s->met_since_silent) {
+        return; // perhaps it is the node, not its stream
+    } else if (s->silent && !s->endpoint[0]) {
+        wf_problem_set(&p, WEFT_OK, "%s: the token grants replay, not the stream", s->name);
+        wf_sub_state(s, WEFT_STREAM_PULL, &p);
+    } else if (s->silent) {
+        wf_problem_set(&p, WEFT_E_UNREACHABLE, "stream port %s unreachable", s->endpoint);
+        wf_sub_state(s, WEFT_STREAM_PULL, &p);
+    } else if (now - s->pulling_since_ms >= WF_SUB_CATCH_MS) {
+        wf_problem_set(&p, WEFT_OK, "%s: catching up", s->name);
+        wf_sub_state(s, WEFT_STREAM_PULL, &p);
+    }
+}
+
+static void count_places(struct weft_subscription *s)
+{
+    struct wf_incarnation log_id;
+    uint64_t next;
+
+    wf_repair_position(s->repair, &log_id, &next);
+    pthread_mutex_lock(&s->mutex);
+    s->stats.next_offset = next;
+    if (s->stats.head_offset < next)
+        s->stats.head_offset = next;
+    pthread_mutex_unlock(&s->mutex);
+}
+
+static void arm(struct weft_subscription *s)
+{
+    int64_t due = wf_repair_due_ms(s->repair), told = s->pulling_since_ms + WF_SUB_CATCH_MS;
+
+    if (s->leased && s->mode == WF_REP_PULLING && !s->silent && told < due && told > wf_sub_now(s))
+        due = told;
+    if (due == INT64_MAX) {
+        wf_timer_cancel(wf_client_loop(s->c), &s->timer);
+        return;
+    }
+    // No memory: the next frame or reply moves things on.
+    enum weft_err err = wf_timer_set(wf_client_loop(s->c), &s->timer, due);
+    (void)err;
+}
+
+static void go_back(struct weft_subscription *s)
+{
+    struct wf_repair_event tick = { .kind = WF_REP_TICK };
+
+    s->rewind = s->head_known = false;
+    s->ask_count = 0;
+    s->mode = WF_REP_PULLING;
+    s->pulling_since_ms = wf_sub_now(s);
+    wf_repair_start(s->repair, &s->sure_log, s->sure_next);
+    wf_repair_step(s->repair, wf_sub_now(s), &tick, act, s);
+}
+
+void wf_sub_step(struct weft_subscription *s, struct wf_repair_event *e)
+{
+    if (!s->started || s->closed) {
+        for (size_t i = 0; i < e->entry_count; i++)
+            wf_sub_item_free(e->entries[i].item);
+        return;
+    }
+    wf_repair_pause(s->repair, wf_sub_is_full(s));
+    wf_repair_step(s->repair, wf_sub_now(s), e, act, s);
+    if (s->rewind)
+        go_back(s);
+    count_places(s);
+    tell_state(s);
+    wf_sub_ask_all(s);
+    arm(s);
+}
+
+void wf_sub_timer(struct wf_timer *t)
+{
+    struct weft_subscription *s =
+        (struct weft_subscription *)(void *)((char *)t - offsetof(struct weft_subscription, timer));
+    struct wf_repair_event tick = { .kind = WF_REP_TICK };
+
+    wf_sub_step(s, &tick);
+}
+
+// The application made room. The reference that came with the letter goes.
+void wf_sub_room(struct wf_mail *m)
+{
+    struct weft_subscription *s =
+        (struct weft_subscription *)(void *)((char *)m - offsetof(struct weft_subscription, room));
+    struct wf_repair_event tick = { .kind = WF_REP_TICK };
+
+    pthread_mutex_lock(&s->mutex);
+    s->room_posted = false;
+    s->full = s->queued >= s->options.queue_bytes;
+    pthread_mutex_unlock(&s->mutex);
+    if (!s->closed)
+        wf_sub_step(s, &tick);
+    wf_sub_unref(s);
+}
+
+void wf_sub_room_dropped(struct wf_mail *m)
+{
+    wf_sub_unref(
+        (struct weft_subscription *)(void *)((char *)m - offsetof(struct weft_subscription, room)));
+}
+
+// ---- units -----------------------------------------------------------------------------------------------------------------
+
+static void check_beat(struct weft_subscription *s, const struct wf_heartbeat *h)
+{
+    pthread_mutex_lock(&s->mutex);
+    s->stats.last_heard_ms = wf_loop_now_unix_ms(wf_client_loop(s->c));
+    if (h->head_offset > s->stats.head_offset)
+        s->stats.head_offset = h->head_offset;
+    pthread_mutex_unlock(&s->mutex);
+    s->stopped = h->stopped;
+    if (!s->head_known || !wf_incarnation_eq(&h->log_id, &s->head.log_id) ||
+        h->head_offset != s->head.next_offset)
+        return;
+    if (wf_hash_eq(&h->head_hash, &s->head.hash)) {
+        s->sure_log = s->head.log_id; // the home signed what we delivered
+        s->sure_next = s->head.next_offset;
+        s->head_live = false;
+    } else if (s->head_live) {
+        wf_sub_count(s, &s->stats.verify_failures, 1);
+        s->rewind = true;
+    }
+}
+
+static size_t take_items(struct wf_sub_unit *u, struct wf_repair_entry *to,
+    struct wf_repair_loss *losses, size_t *loss_count)
+{
+    size_t n = 0;
+
+    for (size_t k = 0; k < u->item_count; k++) {
+        struct wf_sub_item *i = u->items[k];
+        u->items[k] = NULL;
+        if (!i)
+            continue;
+        uint64_t count = i->entry.is_reset ? 0 : i->header.count;
+        if (i->code) { // it can't be believed: never in a frame, and lost when the home itself hands it over
+            if (!u->is_frame)
+                losses[(*loss_count)++] =
+                    (struct wf_repair_loss){ i->entry.offset, i->entry.offset + count, i->code };
+            wf_sub_item_free(i);
+            continue;
+        }
+        to[n++] = (struct wf_repair_entry){ .log_id = i->entry.log_id,
+            .offset = i->entry.offset,
+            .end = i->entry.offset + count,
+            .bytes = i->size,
+            .is_reset = i->entry.is_reset,
+            .previous_log = i->entry.previous_log,
+            .end_offset = i->entry.end_offset,
+            .item = i };
+    }
+    return n;
+}
+
+static int by_offset(const void *a, const void *b)
+{
+    const struct wf_repair_loss *x = a, *y = b;
+
+    return x->from < y->from ? -1 : x->from > y->from;
+}
+
+static void step_beat(struct weft_subscription *s, const struct wf_sub_unit *u)
+{
+    struct wf_repair_event beat = { .kind = WF_REP_HEARTBEAT,
+        .heartbeat = &u->beat,
+        .by_stream = u->is_frame,
+        .next_beat_ms = wf_sub_next_beat(s, &u->beat) };
+
+    check_beat(s, &u->beat);
+    wf_sub_step(s, &beat);
+}
+
+void wf_sub_step_unit(struct weft_subscription *s, struct wf_sub_unit *u)
+{
+    struct wf_repair_entry *entries = calloc(u->item_count + 1, sizeof *entries);
+    struct wf_repair_loss *losses = calloc(u->loss_count + u->item_count + 1, sizeof *losses);
+    struct wf_repair_event e = { .kind = u->is_frame ? WF_REP_FRAME : WF_REP_ENTRIES,
+        .entries = entries,
+        .losses = losses,
+        .loss_count = u->loss_count,
+        .request = u->request,
+        .next = u->next_offset };
+
+    if (!entries || !losses || (u->failed && !u->is_frame)) {
+        struct wf_repair_event failed = {
+            .kind = WF_REP_FAILED, .request = u->request, .err = WEFT_E_NOT_FOUND
+        };
+        if (!u->is_frame)
+            wf_sub_step(s, &failed);
+    } else if (!u->failed && (u->item_count || !u->is_frame)) {
+        for (size_t i = 0; i < u->loss_count; i++)
+            losses[i] = u->losses[i];
+        e.entry_count = take_items(u, entries, losses, &e.loss_count);
+        qsort(losses, e.loss_count, sizeof *losses, by_offset);
+        // With a reply comes how far the home is: known before it is asked again.
+        e.heartbeat = !u->is_frame && u->has_beat ? &u->beat : NULL;
+        wf_sub_step(s, &e);
+    }
+    if (u->has_beat)
+        step_beat(s, u);
+    free(entries);
+    free(losses);
+    wf_sub_unit_free(u);
+}
