@@ -5,6 +5,7 @@
 #include "sdk/cli/product.h"
 #include "sdk/cli/protoc.h"
 #include "sdk/cli/setup.h"
+#include "sdk/cli/stream.h"
 
 const struct wf_command wf_commands[] = {
     { "domain init", "NAME [--dir ROOT]",
@@ -143,6 +144,20 @@ const struct wf_command wf_commands[] = {
         wf_cmd_schema_encode },
     { "config check", "[FILE]", "Everything that is wrong with a weftd.yaml, at once",
         "  weft config check servers-node/weftd.yaml", NULL, wf_cmd_config_check },
+    { "publish", "PRODUCT", "Records from standard input, one JSON object a line",
+        "  collect-cpu | weft publish cpu\n  weft publish hosts --wait < hosts.jsonl",
+        "Options:\n  -w, --wait  wait until the node has acknowledged everything, however long it "
+        "takes",
+        wf_cmd_publish },
+    { "subscribe", "DOMAIN/PRODUCT", "The records of a product as JSON lines, in order, each once",
+        "  weft subscribe servers/cpu\n  weft subscribe servers/cpu --from earliest -n 100 -o "
+        "jsonl\n  weft subscribe servers/cpu --cursor cpu.cursor >> cpu.jsonl",
+        "Options:\n      --from PLACE    earliest, latest (the default), an offset, a time, "
+        "cursor:FILE\n      --cursor FILE   go on where the last run ended, and keep the place "
+        "there\n  -n, --count N       end after so many records\n      --for DURATION  end after "
+        "so long\n      --stats         counts at the end, on standard error\n      "
+        "--keep-trying   also after a refusal",
+        wf_cmd_subscribe },
     { 0 },
 };
 
