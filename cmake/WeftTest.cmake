@@ -7,6 +7,7 @@ pkg_check_modules(CHECK REQUIRED IMPORTED_TARGET check)
 set(WEFT_TEST_ENV
     "WEFT_SOURCE_DIR=${PROJECT_SOURCE_DIR}"
     "WEFT_BUILD_DIR=${PROJECT_BINARY_DIR}"
+    "CK_DEFAULT_TIMEOUT=100" # ctest's own limit is the one that counts on a busy machine
     "ASAN_OPTIONS=detect_leaks=1:abort_on_error=0:strict_string_checks=1"
     "UBSAN_OPTIONS=print_stacktrace=1"
     "TSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/support/tsan.supp:halt_on_error=1"

@@ -305,7 +305,8 @@ static int run(struct life *l, struct wf_diag *diag)
         wf_loop_run(n->loop);
         wall_save(n);
     } else {
-        fprintf(stderr, "weftd: %s%s%s\n", diag->text, diag->text[0] ? ": " : "", weft_err_text(err));
+        fprintf(
+            stderr, "weftd: %s%s%s\n", diag->text, diag->text[0] ? ": " : "", weft_err_text(err));
     }
     close_rooms(l);
     return weft_err_exit(err);

@@ -7,55 +7,15 @@
 #include "node/access/room.h"
 #include "node/agent/room.h"
 #include "node/conf.h"
-#include "node/provider/calls.h"
-#include "node/provider/room.h"
+#include "node/provider/priv.h"
 #include "node/source/room.h"
-#include "node/stream/room.h"
 #include "proto/schema/record.h"
 #include "proto/schema/record_json.h"
 #include "sdk/disk.h"
 #include "sdk/json.h"
-#include "sdk/loop/loop.h"
 
 #define PRUNE_MS   600000
 #define ACTIVE_MAX 256u
-
-struct active { // a call under way
-    struct wf_node *node;
-    struct wf_call_record record;
-    struct wf_home_product *product;
-    const struct wf_schema_method *method;
-    struct wf_buf request; // message bytes
-    char caller[140], product_name[WF_MAX_NAME + 1];
-    uint8_t task[16];
-    bool handed_over; // to a local handler
-    int64_t deadline_ms;
-    struct wf_timer timer;
-    struct waiter *waiters;
-    struct active *next;
-};
-
-struct waiter {           // a caller parked until the end, or until it has waited long enough
-    struct wf_call *call; // NULL once gone
-    struct active *active;
-    struct wf_timer timer;
-    struct waiter *next;
-};
-
-struct poll { // a parked poll of a local handler
-    struct wf_call *call;
-    struct wf_timer timer;
-    struct poll *next;
-};
-
-struct wf_provider_room {
-    struct wf_calls *calls;
-    struct active *first;
-    size_t active_count;
-    struct poll *polls;
-    int64_t prune_at_ms;
-    uint64_t count, failed;
-};
 
 // ---- answering -------------------------------------------------------------------------------------------------------
 
@@ -132,7 +92,7 @@ static void park(struct active *a, struct wf_call *c, uint32_t wait_ms)
 
 // ---- the end of a call -----------------------------------------------------------------------------------------------
 
-static void finish(struct active *a, enum wf_call_state state, enum weft_err err,
+void wf_active_finish(struct active *a, enum wf_call_state state, enum weft_err err,
     struct wf_bytes result, const char *error)
 {
     struct wf_node *n = a->node;
@@ -167,7 +127,7 @@ static void finish(struct active *a, enum wf_call_state state, enum weft_err err
 }
 
 // A reply must fit what the service promises: callers may rely on it.
-static void finish_result(struct active *a, struct wf_bytes result)
+void wf_active_result(struct active *a, struct wf_bytes result)
 {
     struct wf_diag diag = { 0 };
     char text[512];
@@ -177,7 +137,7 @@ static void finish_result(struct active *a, struct wf_bytes result)
 
     snprintf(text, sizeof text, "the provider's reply does not fit %s: %.300s",
         a->method->output->full_name, diag.text[0] ? diag.text : weft_err_text(err));
-    finish(a, WF_CALL_DONE, err ? WEFT_E_PROVIDER : WEFT_OK, result, err ? text : "");
+    wf_active_finish(a, WF_CALL_DONE, err ? WEFT_E_PROVIDER : WEFT_OK, result, err ? text : "");
 }
 
 static void on_active_deadline(struct wf_timer *t)
@@ -185,10 +145,10 @@ static void on_active_deadline(struct wf_timer *t)
     struct active *a = (struct active *)(void *)((char *)t - offsetof(struct active, timer));
 
     if (a->handed_over)
-        finish(a, WF_CALL_UNKNOWN, WEFT_E_TIMEOUT, wf_bytes(NULL, 0),
+        wf_active_finish(a, WF_CALL_UNKNOWN, WEFT_E_TIMEOUT, wf_bytes(NULL, 0),
             "the provider took the call and did not answer in time");
     else
-        finish(a, WF_CALL_NOT_DELIVERED, WEFT_E_NOT_DELIVERED, wf_bytes(NULL, 0),
+        wf_active_finish(a, WF_CALL_NOT_DELIVERED, WEFT_E_NOT_DELIVERED, wf_bytes(NULL, 0),
             "no provider took the call in time");
 }
 
@@ -206,15 +166,15 @@ static void on_program(struct wf_node *n, void *arg, enum weft_err err, int stat
     (void)n;
     snprintf(text, sizeof text, "%.300s", error[0] ? error : "the provider gave no reason");
     if (err == WEFT_E_TIMEOUT || status == 75) {
-        finish(a, WF_CALL_DONE, WEFT_E_TIMEOUT, wf_bytes(NULL, 0),
+        wf_active_finish(a, WF_CALL_DONE, WEFT_E_TIMEOUT, wf_bytes(NULL, 0),
             status == 75 ? text : "the provider did not end in time and was stopped");
     } else if (err || status == 127) {
-        finish(a, WF_CALL_NOT_DELIVERED, WEFT_E_NO_PROVIDER, wf_bytes(NULL, 0),
+        wf_active_finish(a, WF_CALL_NOT_DELIVERED, WEFT_E_NO_PROVIDER, wf_bytes(NULL, 0),
             err ? weft_err_text(err) : "the provider's program could not be started");
     } else if (status == 65) {
-        finish(a, WF_CALL_DONE, WEFT_E_SYNTAX, wf_bytes(NULL, 0), text);
+        wf_active_finish(a, WF_CALL_DONE, WEFT_E_SYNTAX, wf_bytes(NULL, 0), text);
     } else if (status != 0) {
-        finish(a, WF_CALL_DONE, WEFT_E_PROVIDER, wf_bytes(NULL, 0), text);
+        wf_active_finish(a, WF_CALL_DONE, WEFT_E_PROVIDER, wf_bytes(NULL, 0), text);
     } else {
         err = wf_json_parse(output, &j, &diag);
         if (!err)
@@ -223,9 +183,9 @@ static void on_program(struct wf_node *n, void *arg, enum weft_err err, int stat
         snprintf(text, sizeof text, "the provider's reply does not fit %.80s: %.200s",
             a->method->output->full_name, diag.text);
         if (err)
-            finish(a, WF_CALL_DONE, WEFT_E_PROVIDER, wf_bytes(NULL, 0), text);
+            wf_active_finish(a, WF_CALL_DONE, WEFT_E_PROVIDER, wf_bytes(NULL, 0), text);
         else
-            finish(a, WF_CALL_DONE, WEFT_OK, wf_buf_view(&message), "");
+            wf_active_finish(a, WF_CALL_DONE, WEFT_OK, wf_buf_view(&message), "");
     }
     wf_buf_fini(&message);
 }
@@ -259,133 +219,6 @@ static enum weft_err start_program(struct active *a, const struct wf_collect *m)
     return err;
 }
 
-// ---- local handlers --------------------------------------------------------------------------------------------------
-
-static void poll_end(struct wf_node *n, struct poll *p)
-{
-    struct poll **at = &n->provider->polls;
-
-    while (*at && *at != p)
-        at = &(*at)->next;
-    if (*at)
-        *at = p->next;
-    wf_timer_cancel(n->loop, &p->timer);
-    free(p);
-}
-
-static void reply_poll(struct wf_call *c, Weft__V1__Task *task)
-{
-    Weft__V1__Reply reply = WEFT__V1__REPLY__INIT;
-    Weft__V1__PollReply m = WEFT__V1__POLL_REPLY__INIT;
-
-    m.tasks = &task;
-    m.n_tasks = task ? 1 : 0;
-    reply.kind_case = WEFT__V1__REPLY__KIND_POLL;
-    reply.poll = &m;
-    c->on_gone = NULL;
-    wf_call_reply(c, &reply);
-}
-
-static void hand_over(struct active *a, struct wf_call *c)
-{
-    Weft__V1__Task t = WEFT__V1__TASK__INIT;
-
-    t.id = wf_pb_bin(WF_BYTES(a->task));
-    t.product = a->product_name;
-    t.method = wf_pb_str(a->method->name);
-    t.request = wf_pb_bin(wf_buf_view(&a->request));
-    t.deadline_ms = a->deadline_ms - wf_node_now_ms(a->node);
-    t.caller = a->caller;
-    a->handed_over = true;
-    snprintf(a->record.provider, sizeof a->record.provider, "%s/%s",
-        a->node->identity.cert.domain.s, a->node->identity.cert.subject.s);
-    reply_poll(c, &t);
-}
-
-static bool serves(const struct wf_call *c, const char *product)
-{
-    const Weft__V1__PollRequest *q = c->request->poll;
-
-    for (size_t i = 0; i < q->n_serves; i++)
-        if (strcmp(q->serves[i], product) == 0)
-            return true;
-    return false;
-}
-
-static void poll_gone(struct wf_call *c, void *arg)
-{
-    poll_end(c->node, arg);
-}
-
-static void poll_waited(struct wf_timer *t)
-{
-    struct poll *p = (struct poll *)(void *)((char *)t - offsetof(struct poll, timer));
-    struct wf_call *c = p->call;
-
-    poll_end(c->node, p);
-    reply_poll(c, NULL);
-}
-
-bool wf_provider_poll(struct wf_node *n, struct wf_call *c)
-{
-    const Weft__V1__PollRequest *q = c->request->poll;
-    uint32_t wait = q->wait_ms && q->wait_ms < WF_LONG_POLL_MS ? q->wait_ms : WF_LONG_POLL_MS;
-
-    if (!c->caller->local || q->n_serves == 0)
-        return false;
-    for (struct active *a = n->provider->first; a; a = a->next)
-        if (!a->handed_over && a->timer.index && serves(c, a->product_name)) {
-            hand_over(a, c);
-            return true;
-        }
-    struct poll *p = calloc(1, sizeof *p);
-    if (!p) {
-        wf_call_refuse(c, WEFT_E_NOMEM, "poll: out of memory");
-        return true;
-    }
-    *p = (struct poll){ .call = c, .timer = { .fire = poll_waited }, .next = n->provider->polls };
-    n->provider->polls = p;
-    c->on_gone = poll_gone;
-    c->gone_arg = p;
-    if (wf_timer_set(n->loop, &p->timer, wf_node_now_ms(n) + wait))
-        poll_waited(&p->timer);
-    return true;
-}
-
-static bool start_handler(struct active *a)
-{
-    for (struct poll *p = a->node->provider->polls; p; p = p->next)
-        if (serves(p->call, a->product_name)) {
-            struct wf_call *c = p->call;
-            poll_end(a->node, p);
-            hand_over(a, c);
-            return true;
-        }
-    return false;
-}
-
-bool wf_provider_answer(struct wf_node *n, struct wf_call *c)
-{
-    const Weft__V1__AnswerRequest *q = c->request->answer;
-    Weft__V1__Reply reply = WEFT__V1__REPLY__INIT;
-    Weft__V1__AnswerReply m = WEFT__V1__ANSWER_REPLY__INIT;
-    struct active *a = n->provider->first;
-
-    while (a && !(a->handed_over && wf_bytes_eq(WF_BYTES(a->task), wf_pb_view(q->task_id))))
-        a = a->next;
-    if (!a)
-        return false;
-    if (q->error[0] || q->code)
-        finish(a, WF_CALL_DONE, q->code == WEFT_E_SYNTAX ? WEFT_E_SYNTAX : WEFT_E_PROVIDER,
-            wf_bytes(NULL, 0), q->error);
-    else
-        finish_result(a, wf_pb_view(q->result));
-    reply.kind_case = WEFT__V1__REPLY__KIND_ANSWER;
-    reply.answer = &m;
-    wf_call_reply(c, &reply);
-    return true;
-}
-
 // ---- hosts behind agents ---------------------------------------------------------------------------------------------
 
 static void on_task(
@@ -395,16 +228,16 @@ static void on_task(
 
     (void)n;
     if (err == WEFT_E_NOT_DELIVERED)
-        finish(a, WF_CALL_NOT_DELIVERED, err, wf_bytes(NULL, 0),
+        wf_active_finish(a, WF_CALL_NOT_DELIVERED, err, wf_bytes(NULL, 0),
             "the host did not come for the call in time");
     else if (err == WEFT_E_TIMEOUT)
-        finish(a, WF_CALL_UNKNOWN, err, wf_bytes(NULL, 0),
+        wf_active_finish(a, WF_CALL_UNKNOWN, err, wf_bytes(NULL, 0),
             "the host took the call and did not answer in time");
     else if (err)
-        finish(a, WF_CALL_DONE, err, wf_bytes(NULL, 0),
+        wf_active_finish(a, WF_CALL_DONE, err, wf_bytes(NULL, 0),
             error && error[0] ? error : weft_err_text(err));
     else
-        finish_result(a, result);
+        wf_active_result(a, result);
 }
 
 static enum weft_err start_task(struct active *a, const char *host)
@@ -535,7 +368,7 @@ static void start(struct active *a, const char *host)
 
     if (host[0])
         err = start_task(a, host);
-    else if (start_handler(a))
+    else if (wf_active_start_handler(a))
         return;
     else if (m && m->serve_count) {
         snprintf(a->record.provider, sizeof a->record.provider, "%s/%s",
@@ -543,7 +376,7 @@ static void start(struct active *a, const char *host)
         err = start_program(a, m);
     }
     if (err)
-        finish(a, WF_CALL_NOT_DELIVERED, err, wf_bytes(NULL, 0), weft_err_text(err));
+        wf_active_finish(a, WF_CALL_NOT_DELIVERED, err, wf_bytes(NULL, 0), weft_err_text(err));
 }
 
 static const struct wf_schema_method *find_method(
@@ -673,12 +506,11 @@ static void provider_close(struct wf_node *n)
 
     if (!r)
         return;
-    while (r->polls)
-        poll_waited(&r->polls->timer);
+    wf_polls_end(n);
     for (struct active *a = r->first; a; a = a->next)
         wf_source_forget(n, a);
     while (r->first)
-        finish(r->first, r->first->handed_over ? WF_CALL_UNKNOWN : WF_CALL_NOT_DELIVERED,
+        wf_active_finish(r->first, r->first->handed_over ? WF_CALL_UNKNOWN : WF_CALL_NOT_DELIVERED,
             WEFT_E_CLOSED, wf_bytes(NULL, 0), "the node stopped");
     wf_calls_close(r->calls);
     free(r);

@@ -129,17 +129,64 @@ static int finish_request(const struct wf_cli *cli, struct asking *a)
     return weft_err_exit(WEFT_E_PENDING);
 }
 
+struct request_options {
+    const char *purpose, *duration, *id, **verbs, **columns;
+    bool wait;
+};
+
+// The request's parts borrow from o, a and id, which outlive it.
+static int fill_request(const struct request_options *o, struct asking *a, char **name,
+    struct wf_buf *id, Weft__V1__AccessRequest *r)
+{
+    if (o->duration && wf_cli_duration(o->duration, &r->duration_ms))
+        return wf_cli_fail(WEFT_E_USAGE, "--for %s: write it as 24h or 7d", o->duration);
+    if (o->id && wf_hex_take(wf_bytes_str(o->id), id))
+        return wf_cli_fail(WEFT_E_USAGE, "--id takes the hex digits that the request printed");
+    if (!o->verbs && !o->id)
+        return wf_cli_fail(
+            WEFT_E_USAGE, "what do you want to do with it? --verb subscribe, query, call:METHOD …");
+    *name = a->target.product.s;
+    r->products = name;
+    r->n_products = 1;
+    r->domain = a->target.domain.s;
+    r->verbs = (char **)(uintptr_t)o->verbs;
+    while (o->verbs && o->verbs[r->n_verbs])
+        r->n_verbs++;
+    r->columns = (char **)(uintptr_t)o->columns;
+    while (o->columns && o->columns[r->n_columns])
+        r->n_columns++;
+    r->purpose = wf_pb_str(o->purpose);
+    r->request_id = wf_pb_bin(wf_buf_view(id));
+    return 0;
+}
+
+// Asks, and with wait again and again, under the request id that the owner gave.
+static int ask_until_decided(
+    struct weft_client *c, struct asking *a, Weft__V1__Request *q, bool wait)
+{
+    uint8_t key[16];
+
+    for (;;) {
+        wf_random(key, sizeof key);
+        q->idempotency = wf_pb_bin(WF_BYTES(key));
+        int status = ask(c, a);
+        if (status || !wait || strcmp(a->state, "pending") != 0)
+            return status;
+        q->access->request_id = wf_pb_bin(wf_buf_view(&a->request_id));
+        sleep(1);
+    }
+}
+
 int wf_cmd_access_request(struct wf_cli *cli, int argc, char **argv)
 {
-    const char *purpose = NULL, *duration = NULL, *id_text = NULL, **verbs = NULL, **columns = NULL;
-    bool wait = false;
+    struct request_options o = { 0 };
     const struct wf_opt opts[] = {
-        { "verb", 0, .list = &verbs },
-        { "column", 0, .list = &columns },
-        { "purpose", 0, .value = &purpose },
-        { "for", 0, .value = &duration },
-        { "id", 0, .value = &id_text },
-        { "wait", 0, .flag = &wait },
+        { "verb", 0, .list = &o.verbs },
+        { "column", 0, .list = &o.columns },
+        { "purpose", 0, .value = &o.purpose },
+        { "for", 0, .value = &o.duration },
+        { "id", 0, .value = &o.id },
+        { "wait", 0, .flag = &o.wait },
     };
     Weft__V1__Request q = WEFT__V1__REQUEST__INIT;
     Weft__V1__AccessRequest r = WEFT__V1__ACCESS_REQUEST__INIT;
@@ -148,46 +195,19 @@ int wf_cmd_access_request(struct wf_cli *cli, int argc, char **argv)
     struct weft_client *c = NULL;
     struct weft_problem p = { 0 };
     struct wf_buf id = { 0 };
-    uint8_t key[16];
-    char *product = NULL, *names[1];
+    char *product = NULL, *name = NULL;
     int count = 0,
         status = wf_cli_parse(cli, argc, argv, opts, WF_COUNT(opts), 1, 1, &product, &count);
 
     if (status >= 0)
         goto out;
-    status = wf_target_parse(product, false, &a.target, &p) ? say_problem(&p) : 0;
-    if (!status && duration && wf_cli_duration(duration, &r.duration_ms))
-        status = wf_cli_fail(WEFT_E_USAGE, "--for %s: write it as 24h or 7d", duration);
-    if (!status && id_text && wf_hex_take(wf_bytes_str(id_text), &id))
-        status = wf_cli_fail(WEFT_E_USAGE, "--id takes the hex digits that the request printed");
-    if (!status && !verbs && !id_text)
-        status = wf_cli_fail(
-            WEFT_E_USAGE, "what do you want to do with it? --verb subscribe, query, call:METHOD …");
-    names[0] = a.target.product.s;
-    r.products = names;
-    r.n_products = 1;
-    r.domain = a.target.domain.s;
-    r.verbs = (char **)(uintptr_t)verbs;
-    while (verbs && verbs[r.n_verbs])
-        r.n_verbs++;
-    r.columns = (char **)(uintptr_t)columns;
-    while (columns && columns[r.n_columns])
-        r.n_columns++;
-    r.purpose = wf_pb_str(purpose);
-    r.request_id = wf_pb_bin(wf_buf_view(&id));
+    status = wf_target_parse(product, false, &a.target, &p) ? say_problem(&p)
+                                                            : fill_request(&o, &a, &name, &id, &r);
     q.kind_case = WEFT__V1__REQUEST__KIND_ACCESS;
     q.access = &r;
     if (!status)
-        status = weft_connect(&options, &c, &p) ? say_problem(&p) : 0;
-    for (bool again = !status; again;) {
-        wf_random(key, sizeof key);
-        q.idempotency = wf_pb_bin(WF_BYTES(key));
-        status = ask(c, &a);
-        again = !status && wait && strcmp(a.state, "pending") == 0;
-        r.request_id = wf_pb_bin(wf_buf_view(&a.request_id));
-        if (again)
-            sleep(1);
-    }
+        status =
+            weft_connect(&options, &c, &p) ? say_problem(&p) : ask_until_decided(c, &a, &q, o.wait);
     if (!status)
         status = finish_request(cli, &a);
     weft_close(c);
@@ -195,8 +215,8 @@ out:
     wf_buf_fini(&id);
     wf_buf_fini(&a.token);
     wf_buf_fini(&a.request_id);
-    free(verbs);
-    free(columns);
+    free(o.verbs);
+    free(o.columns);
     return status;
 }
 

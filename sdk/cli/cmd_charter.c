@@ -113,6 +113,22 @@ static void say_signatures(const struct wf_charter *c, struct wf_bytes raw, cons
 
 // ---- mesh init -------------------------------------------------------------------------------------------------------
 
+static void say_genesis(struct wf_bytes envelope, const char *file, bool installed)
+{
+    struct wf_charter *c = NULL;
+
+    if (wf_charter_read(envelope, &c))
+        return;
+    say_signatures(c, envelope, file);
+    if (c->member_count > 1)
+        printf("next: every member signs it:  weft charter sign %s --domain ROOT\nthen each node "
+               "takes it:     weft charter commit %s --dir NODE\n",
+            file, file);
+    else if (!installed)
+        printf("next: weft charter commit %s --dir NODE\n", file);
+    wf_charter_free(c);
+}
+
 int wf_cmd_mesh_init(struct wf_cli *cli, int argc, char **argv)
 {
     const char *root_dir = NULL, *pass = NULL, *quorum = NULL, *duration = NULL, *out = NULL,
@@ -129,7 +145,6 @@ int wf_cmd_mesh_init(struct wf_cli *cli, int argc, char **argv)
     struct draft *d = calloc(1, sizeof *d);
     struct wf_root root = { 0 };
     struct wf_buf envelope = { 0 };
-    struct wf_charter *c = NULL;
     char *mesh = NULL, file[WF_MAX_NAME + 16];
     int count = 0,
         status = d ? wf_cli_parse(cli, argc, argv, opts, WF_COUNT(opts), 1, 1, &mesh, &count)
@@ -159,19 +174,11 @@ int wf_cmd_mesh_init(struct wf_cli *cli, int argc, char **argv)
         status = set_times(d, duration);
     if (!status)
         status = save_signed(d, &root.keys.sign, out, &envelope);
-    if (!status && wf_charter_read(wf_buf_view(&envelope), &c) == WEFT_OK) {
-        say_signatures(c, wf_buf_view(&envelope), out);
-        if (c->member_count > 1)
-            printf("next: every member signs it:  weft charter sign %s --domain ROOT\nthen each "
-                   "node takes it:     weft charter commit %s --dir NODE\n",
-                out, out);
-        else if (!node)
-            printf("next: weft charter commit %s --dir NODE\n", out);
-    }
+    if (!status)
+        say_genesis(wf_buf_view(&envelope), out, node != NULL);
     if (!status && node)
         status = wf_charter_install(cli, node, wf_buf_view(&envelope));
 out:
-    wf_charter_free(c);
     wf_root_fini(&root);
     wf_buf_fini(&envelope);
     if (d)
