@@ -155,10 +155,10 @@ static void on_renewed(void *arg, enum weft_err err, const Weft__V1__Reply *repl
         return;
     }
     for (struct wf_client_link *l = c->links; l; l = l->next)
-        err = wf_link_set_chain(
-            l->link, wf_buf_view(&c->identity->chain), c->identity->charter->version);
-    end_renewal(
-        r, WEFT_OK); // a link that could not take it shows the old certificate a little longer
+        if (wf_link_set_chain(
+                l->link, wf_buf_view(&c->identity->chain), c->identity->charter->version))
+            continue; // it shows the old certificate a little longer
+    end_renewal(r, WEFT_OK);
 }
 
 static void ask_renewal(struct wf_client_renewal *r, enum weft_err last)

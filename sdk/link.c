@@ -31,14 +31,14 @@ static void add_ask(struct wf_link *l, struct wf_link_ask *a)
 
 static void remove_ask(struct wf_link *l, struct wf_link_ask *a)
 {
-    if (a->prev)
-        a->prev->next = a->next;
-    else
+    if (a == l->first)
         l->first = a->next;
-    if (a->next)
-        a->next->prev = a->prev;
     else
+        a->prev->next = a->next;
+    if (a == l->last)
         l->last = a->prev;
+    else
+        a->next->prev = a->prev;
     a->next = a->prev = NULL;
     if (a->kind == WF_LINK_USER)
         l->in_flight--;
@@ -71,9 +71,9 @@ static void leave(struct wf_link *l)
         destroy(l);
 }
 
-void wf_link_finish(struct wf_link_ask *a, enum weft_err err, const Weft__V1__Reply *reply)
+static void finish(
+    struct wf_link *l, struct wf_link_ask *a, enum weft_err err, const Weft__V1__Reply *reply)
 {
-    struct wf_link *l = a->link;
     wf_link_fn done = a->done;
     void *arg = a->arg;
 
@@ -86,13 +86,23 @@ void wf_link_finish(struct wf_link_ask *a, enum weft_err err, const Weft__V1__Re
         done(arg, err, reply);
 }
 
+void wf_link_finish(struct wf_link_ask *a, enum weft_err err, const Weft__V1__Reply *reply)
+{
+    finish(a->link, a, err, reply);
+}
+
+static void finish_oldest(struct wf_link *l, enum weft_err err)
+{
+    finish(l, l->first, err, NULL);
+}
+
 // Callbacks may add requests, which belong to the next attempt and are left alone, or free the link, which ends all.
 static void finish_all(struct wf_link *l, enum weft_err err)
 {
     uint64_t newest = l->last_ask;
 
     while (l->first && l->first->serial <= newest)
-        wf_link_finish(l->first, err, NULL);
+        finish_oldest(l, err);
 }
 
 static void on_deadline(struct wf_timer *t)
@@ -362,7 +372,7 @@ void wf_link_free(struct wf_link *l)
     l->depth++;
     detach(l);
     while (l->first)
-        wf_link_finish(l->first, WEFT_E_CLOSED, NULL);
+        finish_oldest(l, WEFT_E_CLOSED);
     leave(l);
 }
 

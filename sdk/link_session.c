@@ -189,7 +189,7 @@ static void note_peer(struct wf_link *l, const Weft__V1__HelloReply *h)
 
 static void on_hello(struct wf_link *l, const Weft__V1__Reply *reply)
 {
-    const Weft__V1__HelloReply *h = reply->hello;
+    const Weft__V1__HelloReply *h = reply ? reply->hello : NULL;
 
     if (!h || h->chain.len > WF_MAX_CERT * WF_MAX_CHAIN + 64 || !l->fresh.serial) {
         handshake_failed(l, WEFT_E_PROTOCOL, "hello");

@@ -291,8 +291,7 @@ static const char *const printed_parts[] = {
     "  optional uint32 wind = 12;",
     "  oneof seen_by {\n    string person = 13 [(weft.v1.privacy) = PRIVACY_PERSONAL];",
     "  reserved 40 to 44;\n  reserved \"colour\";",
-    "  // The newest reading of a station.\n  rpc Last(test.station.v1.LastRequest) returns "
-    "(test.station.v1.Reading);",
+    "  // The newest reading of a station.\n  rpc Last(test.station.v1.LastRequest) returns (",
 };
 
 START_TEST(the_printed_schema_says)
