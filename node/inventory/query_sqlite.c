@@ -320,8 +320,8 @@ static enum weft_err take_coverage(sqlite3 *db, struct wf_fold_result *r)
     sqlite3_stmt *st = NULL;
     size_t cap = 0;
     enum weft_err err = code_of(sqlite3_prepare_v2(db,
-        "SELECT name,last_ms,snapshot_ms,(SELECT count(*) FROM main.row WHERE _origin=name) FROM "
-        "main.origin ORDER BY name",
+        "SELECT o.name,o.last_ms,o.snapshot_ms,(SELECT count(*) FROM main.row r WHERE "
+        "r._origin=o.name) FROM main.origin o ORDER BY o.name",
         -1, &st, NULL));
     int rc = err ? SQLITE_DONE : sqlite3_step(st);
 

@@ -85,6 +85,15 @@ static int say_problem(const struct weft_problem *p)
     return status;
 }
 
+// With the holder's own identity, never through the local node.
+static enum weft_err connect_as(
+    const struct wf_cli *cli, struct weft_client **ret, struct weft_problem *p)
+{
+    const struct weft_options options = { .dir = cli->dir, .flags = WEFT_REMOTE_ONLY };
+
+    return weft_connect(&options, ret, p);
+}
+
 static int ask(struct weft_client *c, struct asking *a)
 {
     struct weft_problem p = { 0 };
@@ -190,7 +199,6 @@ int wf_cmd_access_request(struct wf_cli *cli, int argc, char **argv)
     };
     Weft__V1__Request q = WEFT__V1__REQUEST__INIT;
     Weft__V1__AccessRequest r = WEFT__V1__ACCESS_REQUEST__INIT;
-    const struct weft_options options = { .dir = cli->dir, .flags = WEFT_REMOTE_ONLY };
     struct asking a = { .request = &q };
     struct weft_client *c = NULL;
     struct weft_problem p = { 0 };
@@ -206,8 +214,7 @@ int wf_cmd_access_request(struct wf_cli *cli, int argc, char **argv)
     q.kind_case = WEFT__V1__REQUEST__KIND_ACCESS;
     q.access = &r;
     if (!status)
-        status =
-            weft_connect(&options, &c, &p) ? say_problem(&p) : ask_until_decided(c, &a, &q, o.wait);
+        status = connect_as(cli, &c, &p) ? say_problem(&p) : ask_until_decided(c, &a, &q, o.wait);
     if (!status)
         status = finish_request(cli, &a);
     weft_close(c);
@@ -228,7 +235,6 @@ int wf_cmd_access_explain(struct wf_cli *cli, int argc, char **argv)
     const struct wf_opt opts[] = { { "verb", 0, .value = &verb } };
     Weft__V1__Request q = WEFT__V1__REQUEST__INIT;
     Weft__V1__ExplainRequest r = WEFT__V1__EXPLAIN_REQUEST__INIT;
-    const struct weft_options options = { .dir = cli->dir, .flags = WEFT_REMOTE_ONLY };
     struct asking a = { .request = &q };
     struct weft_client *c = NULL;
     struct wf_identity_dir *id = NULL;
@@ -257,7 +263,7 @@ int wf_cmd_access_explain(struct wf_cli *cli, int argc, char **argv)
     q.kind_case = WEFT__V1__REQUEST__KIND_EXPLAIN;
     q.explain = &r;
     if (!status)
-        status = weft_connect(&options, &c, &p) ? say_problem(&p) : ask(c, &a);
+        status = connect_as(cli, &c, &p) ? say_problem(&p) : ask(c, &a);
     if (!status) {
         fwrite(a.steps.ptr, 1, a.steps.len, stdout);
         puts(a.granted ? "→ granted" : "→ refused");
