@@ -217,6 +217,10 @@ static void become_durable(struct wf_home_product *p, struct wf_pending *e)
         p->count.records += e->header.count;
         p->count.bytes += e->packed.len;
     }
+    if (p->room->append_failed) {
+        wf_alarm(n, "append", NULL);
+        p->room->append_failed = false;
+    }
     p->head_hash = e->hash;
     p->beat_stale = true;
     if (wf_marks_entry(p, &e->entry, e->entry.is_reset ? NULL : &e->header, wf_buf_view(&e->raw)))
@@ -236,6 +240,7 @@ static void settle_failure(struct wf_home_product *p)
     snprintf(text, sizeof text, "%s: records could not be written; they were not acknowledged",
         p->collect->product.name);
     wf_alarm(r->node, "append", text);
+    r->append_failed = true;
 }
 
 static void take_ack(struct wf_pending *e)

@@ -278,6 +278,17 @@ static void put_key(const struct wf_epoch *e, Weft__V1__EpochKey *to)
     to->not_before_ms = e->from_unix_ms;
 }
 
+// A reader on the local socket dialled no address of ours that it could use again.
+static const char *local_host(const struct wf_node *n)
+{
+    static const char *const any[] = { "", "*", "0.0.0.0", "::", "[::]" };
+
+    for (size_t i = 0; i < WF_COUNT(any); i++)
+        if (strcmp(n->conf->listen.host, any[i]) == 0)
+            return "127.0.0.1";
+    return n->conf->listen.host;
+}
+
 static void answer(struct wf_node *n, struct wf_call *c, struct wf_lease *l, struct wf_granted *g)
 {
     struct wf_home_product *p = l->product;
@@ -298,8 +309,7 @@ static void answer(struct wf_node *n, struct wf_call *c, struct wf_lease *l, str
     for (size_t i = 0; i < d->earlier_count; i++)
         schemas[r.n_schemas++] = wf_pb_bin(wf_hash_view(&d->earlier[i]));
     if (l->verb == WF_VERB_SUBSCRIBE) {
-        // A reader on the local socket has no address of ours to dial but this machine's.
-        snprintf(endpoint, sizeof endpoint, "%s:%u", l->local ? "127.0.0.1" : "", p->port);
+        snprintf(endpoint, sizeof endpoint, "%s:%u", l->local ? local_host(n) : "", p->port);
         r.endpoint = endpoint;
         put_key(&p->epoch, &keys[r.n_keys++]);
         if (p->next_epoch.number)
@@ -375,6 +385,12 @@ void wf_lease_handle(struct wf_node *n, struct wf_call *c)
         return;
     }
     wf_beat_soon(p);
+    if (fresh) {
+        char on[2 * WF_MAX_NAME + 2];
+        snprintf(on, sizeof on, "%s/%s", q->domain, q->product);
+        wf_access_audit(
+            n, c->caller, "lease", on, WEFT_OK, granted.token ? &granted.token_id : NULL);
+    }
     answer(n, c, l, &granted);
 }
 

@@ -223,7 +223,7 @@ struct wf_stream_room {
     struct wf_timer beat;
     struct wf_buf scratch, packed; // of reading; of building
     int64_t retain_due_ms;
-    bool closed;
+    bool closed, append_failed;
 };
 
 // ---- product.c ---------------------------------------------------------------------------------------------------------

@@ -103,6 +103,7 @@ START_TEST(a_lease_opens_the_stream)
     struct streamrig_call *again = lease_renewed(&r->lease_id);
     ck_assert_int_eq(again->err, WEFT_OK);
     ck_assert_uint_eq(product->lease_count, 1);
+    ck_assert_uint_eq(rig.audited, 1); // a renewal is no new reading
     wf_secret_fini(&key);
     streamrig_call_free(again);
     streamrig_call_free(c);

@@ -47,6 +47,7 @@ struct streamrig {
     struct wf_token *token; // may be NULL: a local caller's grant
     struct wf_sign_pub revoked;
     bool has_revoked;
+    size_t audited;
     // done callbacks
     size_t done_count;
     enum weft_err done_err;
