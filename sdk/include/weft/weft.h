@@ -375,7 +375,8 @@ struct weft_result {
     uint8_t key[16];
     int64_t started_ms, ended_ms;
 };
-// target = "domain/product[@major]/Method". PROVIDER with the provider's text in problem; TIMEOUT leaves state running or unknown: ask with weft_call_status.
+// target = "domain/product[@major]/Method". *ret is written on failure, too: its key and state tell how to go on. PROVIDER with the
+// provider's text in problem; TIMEOUT leaves state running or unknown: ask with weft_call_status.
 WEFT_API WEFT_MUST_USE enum weft_err weft_call(struct weft_client *c, const char *target,
     const char *json, const struct weft_call_options *options, struct weft_result *ret,
     struct weft_problem *problem);

@@ -1,0 +1,74 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# usage: tests/sdk/install.sh BUILD-DIR
+# sdk.install: what is installed is enough to build a program against libweft: with pkg-config, shared and static, and as a CMake package.
+set -euo pipefail
+
+build=$1
+source=$(sed -n 's/^CMAKE_HOME_DIRECTORY:INTERNAL=//p' "$build/CMakeCache.txt")
+sanitize=$(sed -n 's/^WEFT_SANITIZE:[A-Z]*=//p' "$build/CMakeCache.txt" | tr ';' ',')
+flags=${sanitize:+-fsanitize=$sanitize}
+tmp=$(mktemp -d "${TMPDIR:-/tmp}/weft-install-XXXXXX")
+trap 'rm -rf "$tmp"' EXIT
+
+cmake --install "$build" --prefix "$tmp/usr" >"$tmp/install.log"
+libdir=$(dirname "$(find "$tmp/usr" -name weft.pc)")
+export PKG_CONFIG_PATH=$libdir
+
+cat >"$tmp/who.c" <<'PROGRAM'
+#include <stdio.h>
+#include <weft/weft.h>
+
+int main(void)
+{
+    struct weft_client *c;
+    struct weft_problem p;
+    struct weft_options nowhere = { .dir = "/nowhere", .flags = WEFT_REMOTE_ONLY };
+    enum weft_err err = weft_connect(&nowhere, &c, &p);
+
+    puts(weft_err_name(err));
+    return err == WEFT_E_IDENTITY ? 0 : 1;
+}
+PROGRAM
+
+say() { printf '%s\n' "$*"; }
+run() { # what, program
+    [ "$(LD_LIBRARY_PATH=$libdir/.. ASAN_OPTIONS=detect_leaks=0 "$2")" = IDENTITY ] || { say "$1: the program does not work"; exit 1; }
+    say "$1: works"
+}
+
+# shellcheck disable=SC2046,SC2086  # word splitting is what pkg-config is for
+cc $flags -o "$tmp/shared" "$tmp/who.c" $(pkg-config --define-variable=prefix="$tmp/usr" --cflags --libs weft)
+run "pkg-config, shared" "$tmp/shared"
+readelf -d "$tmp/shared" | grep -q 'NEEDED.*libweft\.so\.0' || { say "the program does not name libweft.so.0"; exit 1; }
+
+# shellcheck disable=SC2046,SC2086
+cc $flags -o "$tmp/static" "$tmp/who.c" -Wl,-Bstatic \
+    $(pkg-config --define-variable=prefix="$tmp/usr" --cflags --libs-only-L weft) -lweft -Wl,-Bdynamic \
+    $(pkg-config --define-variable=prefix="$tmp/usr" --static --libs weft | sed 's/-lweft//')
+run "pkg-config, static" "$tmp/static"
+if readelf -d "$tmp/static" | grep -q 'NEEDED.*libweft'; then
+    say "the static program needs libweft.so"
+    exit 1
+fi
+
+mkdir "$tmp/cmake"
+cat >"$tmp/cmake/CMakeLists.txt" <<'PROJECT'
+cmake_minimum_required(VERSION 3.25)
+project(who C)
+find_package(weft 0.1 REQUIRED COMPONENTS static)
+foreach(kind weft static)
+    add_executable(who_${kind} ../who.c)
+    target_link_libraries(who_${kind} PRIVATE weft::${kind})
+endforeach()
+PROJECT
+cmake -S "$tmp/cmake" -B "$tmp/cmake/build" -DCMAKE_PREFIX_PATH="$tmp/usr" -DCMAKE_C_FLAGS="$flags" >"$tmp/cmake.log" ||
+    { cat "$tmp/cmake.log"; exit 1; }
+cmake --build "$tmp/cmake/build" >"$tmp/cmake.log" || { cat "$tmp/cmake.log"; exit 1; }
+run "CMake, shared" "$tmp/cmake/build/who_weft"
+run "CMake, static" "$tmp/cmake/build/who_static"
+
+# Nothing but <weft/*.h> is promised, so nothing else is installed as a header.
+extra=$(find "$tmp/usr/include" -type f ! -path '*/include/weft/weft.h' ! -path '*/include/weft/err.h')
+[ -z "$extra" ] || { say "installed headers that are no promise: $extra"; exit 1; }
+say "installed from $source"
