@@ -38,6 +38,7 @@ struct wf_repair {
     int64_t position_at_ms;        // when the next position is owed; INT64_MAX = none
     unsigned since_position;
     bool silent;
+    bool other_log; // something of another log was seen: the home must say how it follows ours
 };
 
 struct step {
@@ -368,6 +369,7 @@ static void enter_log(struct step *s, const struct wf_incarnation *log_id, uint6
     drop_held(r);
     r->log_id = *log_id;
     r->next = next;
+    r->other_log = false;
     forget_head(r, next);
     struct wf_repair_action a = { .kind = WF_REP_LOG, .log_id = *log_id, .from = next };
     emit(s, &a);
@@ -396,6 +398,16 @@ static void on_reset(struct step *s, struct wf_repair_entry *e)
 
 // ---- events ----------------------------------------------------------------------------------------------------------
 
+static void meet_other_log(struct step *s)
+{
+    struct wf_repair *r = s->r;
+
+    if (wf_incarnation_is_none(&r->log_id))
+        return;
+    r->other_log = true;
+    fall_back(s);
+}
+
 static void take_frame_entry(struct step *s, struct wf_repair_entry *e)
 {
     struct wf_repair *r = s->r;
@@ -403,8 +415,7 @@ static void take_frame_entry(struct step *s, struct wf_repair_entry *e)
     if (!same_log(r, &e->log_id) || e->is_reset) {
         // Another log: only a pull, in the home's order, can tell how it follows ours.
         drop_item(r, e);
-        if (!wf_incarnation_is_none(&r->log_id))
-            fall_back(s);
+        meet_other_log(s);
         return;
     }
     if (e->end > r->head)
@@ -430,7 +441,7 @@ static bool enter_with(struct step *s, const struct wf_repair_entry *e, bool is_
     if (e->lost || same_log(r, &e->log_id))
         return true;
     if (!is_pull || !wf_incarnation_is_none(&r->log_id)) {
-        fall_back(s);
+        meet_other_log(s);
         return false;
     }
     enter_log(s, &e->log_id, r->next > e->offset ? r->next : e->offset);
@@ -503,10 +514,13 @@ static void on_heartbeat(struct step *s, const struct wf_repair_event *e)
     r->floor = h->floor_offset;
     if (wf_incarnation_is_none(&r->log_id) && r->next == h->head_offset)
         enter_log(s, &h->log_id, h->head_offset); // nothing lies before us that we lack
-    if (same_log(r, &h->log_id))
-        on_head(s, h->head_offset, e->by_stream);
-    else if (!wf_incarnation_is_none(&r->log_id))
-        fall_back(s);
+    if (!same_log(r, &h->log_id)) {
+        meet_other_log(s);
+        return;
+    }
+    if (e->kind == WF_REP_ENTRIES)
+        r->other_log = false;
+    on_head(s, h->head_offset, e->by_stream);
 }
 
 // Live again when the frames held back join what was delivered, or when the pull reached the head and the stream is heard.
@@ -514,7 +528,8 @@ static void try_rejoin(struct step *s)
 {
     struct wf_repair *r = s->r;
 
-    if (r->mode != WF_REP_PULLING || r->paused || wf_incarnation_is_none(&r->log_id))
+    if (r->mode != WF_REP_PULLING || r->paused || r->other_log ||
+        wf_incarnation_is_none(&r->log_id))
         return;
     bool heard =
         r->heard && (s->now - r->heard_ms < WF_REPAIR_SILENCE_MS || s->now < r->due_beat_ms);
