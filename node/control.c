@@ -235,6 +235,7 @@ static void on_notice(void *arg, enum wf_net_notice notice, const char *detail)
     const char *text =
         notice == WF_NET_CLOSE_ABANDONED    ? "a socket did not close in time and was left behind"
         : notice == WF_NET_LISTENER_REVIVED ? "a deaf listener was opened anew"
+        : notice == WF_NET_STUCK            ? "NNG no longer ends connections; restart weftd"
                                             : "a listener is lost and could not be opened anew yet";
 
     (void)arg;

@@ -3,7 +3,8 @@
 // is then under way to its callback, which asks for the rest of the message, and that request is swallowed because the pipe's
 // aios are stopped already; the one thread that destroys pipes waits for it for ever (v1.5.2 tcp.c tcptran_pipe_recv_cb,
 // aio.c nni_aio_begin; fixed by aac4dc36 in 1.9.0). From then on no pipe of the process ends or reconnects. So the connection
-// is shut down first, by its descriptor, and the pipe closed when nothing can arrive on it any more.
+// is shut down, by its descriptor, and what had arrived is thrown away: NNG reads its end and ends the pipe itself, in order.
+// Only a pipe that is still there much later, when nothing can be under way any more, is closed.
 #include "sdk/net/net_int.h"
 
 #include <errno.h>
@@ -12,8 +13,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define QUIET_MS 100  // after a shutdown, until the pipe is closed
-#define FD_GAP   1024 // so many free descriptors in a row end the search
+#define PATIENCE_MS 10000
+#define FD_GAP      1024 // so many free descriptors in a row end the search
 
 static bool same_address(const struct sockaddr_storage *sa, const nng_sockaddr *want)
 {
@@ -50,6 +51,15 @@ static int dup_connection(int fd, const nng_sockaddr *local, const nng_sockaddr 
     return copy;
 }
 
+// MSG_TRUNC on TCP discards in the kernel. NNG may read on in the middle of a message meanwhile; its pipe is condemned, so
+// nobody listens to what it makes of that.
+static void shut_down(int fd)
+{
+    shutdown(fd, SHUT_RDWR);
+    while (recv(fd, NULL, 1 << 20, MSG_TRUNC | MSG_DONTWAIT) > 0)
+        ;
+}
+
 bool net_pipe_shut_down(nng_pipe p)
 {
     nng_sockaddr local, remote;
@@ -67,11 +77,31 @@ bool net_pipe_shut_down(nng_pipe p)
         int copy = dup_connection(fd, &local, &remote);
         if (copy < 0)
             return false;
-        shutdown(copy, SHUT_RDWR);
+        shut_down(copy);
         close(copy);
         return true;
     }
     return false;
+}
+
+static void append(struct net_endings *q, struct net_ending *e)
+{
+    e->next = NULL;
+    if (q->last)
+        q->last->next = e;
+    else
+        q->first = e;
+    q->last = e;
+}
+
+static struct net_ending *take(struct net_endings *q)
+{
+    struct net_ending *e = q->first;
+
+    q->first = e->next;
+    if (!q->first)
+        q->last = NULL;
+    return e;
 }
 
 void net_pipe_end(struct wf_net *net, uint32_t pipe)
@@ -84,41 +114,43 @@ void net_pipe_end(struct wf_net *net, uint32_t pipe)
     }
     e->pipe = pipe;
     pthread_mutex_lock(&net->mu);
-    e->next = net->endings;
-    net->endings = e;
+    append(&net->endings, e);
     pthread_cond_broadcast(&net->cv);
     pthread_mutex_unlock(&net->mu);
 }
 
-// With the mutex held, given up meanwhile. Returns when to call again.
+static void end_one(struct wf_net *net, struct net_ending *e, bool first)
+{
+    pthread_mutex_unlock(&net->mu);
+    bool wait = first && net_pipe_shut_down((nng_pipe){ e->pipe });
+    if (!wait)
+        nng_pipe_close((nng_pipe){ e->pipe }); // mostly gone by now
+    pthread_mutex_lock(&net->mu);
+    if (wait) {
+        e->due_ms = net_now_ms() + PATIENCE_MS;
+        append(&net->ended, e);
+    } else {
+        free(e);
+    }
+}
+
 int64_t net_run_endings(struct wf_net *net, int64_t now_ms)
 {
-    struct net_ending *due = NULL;
-    int64_t next_ms = NET_NEVER;
+    if (net->endings.first) {
+        end_one(net, take(&net->endings), true);
+        return now_ms;
+    }
+    if (net->ended.first && net->ended.first->due_ms <= now_ms) {
+        end_one(net, take(&net->ended), false);
+        return now_ms;
+    }
+    return net->ended.first ? net->ended.first->due_ms : NET_NEVER;
+}
 
-    for (struct net_ending **link = &net->endings; *link && !due;) {
-        struct net_ending *e = *link;
-        if (e->due_ms <= now_ms) {
-            *link = e->next;
-            due = e;
-        } else {
-            next_ms = e->due_ms < next_ms ? e->due_ms : next_ms;
-            link = &e->next;
-        }
-    }
-    if (!due)
-        return next_ms;
-    pthread_mutex_unlock(&net->mu);
-    bool again = due->due_ms == 0 && net_pipe_shut_down((nng_pipe){ due->pipe });
-    if (!again)
-        nng_pipe_close((nng_pipe){ due->pipe });
-    pthread_mutex_lock(&net->mu);
-    if (again) {
-        due->due_ms = now_ms + QUIET_MS;
-        due->next = net->endings;
-        net->endings = due;
-    } else {
-        free(due);
-    }
-    return now_ms;
+void net_forget_endings(struct wf_net *net)
+{
+    while (net->endings.first)
+        free(take(&net->endings));
+    while (net->ended.first)
+        free(take(&net->ended));
 }

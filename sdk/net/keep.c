@@ -213,7 +213,7 @@ static void *keeper_main(void *arg)
     struct wf_net *net = arg;
 
     pthread_mutex_lock(&net->mu);
-    while (!net->stop || net->closer || net->closes || net->endings) {
+    while (!net->stop || net->closer || net->closes) {
         int64_t now_ms = net_now_ms();
         int64_t due_ms = check_closer(net, now_ms);
         int64_t ending_ms = net_run_endings(net, now_ms);
@@ -224,6 +224,7 @@ static void *keeper_main(void *arg)
         else if (due_ms > now_ms)
             wait_until(net, t && t->due_ms < due_ms ? t->due_ms : due_ms);
     }
+    net_forget_endings(net); // every socket is closed
     pthread_mutex_unlock(&net->mu);
     return NULL;
 }

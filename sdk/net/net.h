@@ -57,6 +57,7 @@ enum wf_net_notice {
     WF_NET_CLOSE_ABANDONED = 1, // a close did not return in time and was left behind
     WF_NET_LISTENER_REVIVED,    // a deaf listener was opened anew
     WF_NET_LISTENER_LOST,       // it could not be opened anew; tried again at the next check
+    WF_NET_STUCK, // NNG ends no pipes any more, so lost ones never reconnect: save what is owed and start the process anew
 };
 // detail: the address or kind of endpoint concerned, valid during the call.
 typedef void (*wf_net_notice_fn)(void *arg, enum wf_net_notice notice, const char *detail);
@@ -70,6 +71,7 @@ struct wf_net_conf { // zero = the default in brackets
 
 struct wf_net_stats {
     uint64_t closes, closes_abandoned, watch_dials, watch_failures, revived;
+    bool stuck; // see WF_NET_STUCK
 };
 
 WF_MUST_USE enum weft_err wf_net_new(const struct wf_net_conf *conf, struct wf_net **ret);

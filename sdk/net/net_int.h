@@ -27,7 +27,7 @@ enum weft_err net_thread(pthread_t *ret, void *(*main)(void *), void *arg);
 enum weft_err net_socket_common(nng_socket s, size_t recv_max);
 // REQ and REP: no forwarding devices between us.
 enum weft_err net_socket_one_hop(nng_socket s);
-// All three events of a pipe to one function.
+// The beginning (ADD_PRE) and the end (REM_POST) of a pipe to one function. ADD_PRE alone may close the pipe.
 enum weft_err net_pipe_events(nng_socket s, nng_pipe_cb fn, void *arg);
 static inline nng_msg *net_msg_out(struct wf_net_msg *m)
 {
@@ -76,11 +76,14 @@ struct net_closer {
     bool abandoned;
 };
 
-// A pipe on its way out: shut down, then closed (hangup.c).
+// A pipe on its way out (hangup.c).
 struct net_ending {
     uint32_t pipe;
-    int64_t due_ms; // 0 = not shut down yet
+    int64_t due_ms;
     struct net_ending *next;
+};
+struct net_endings {
+    struct net_ending *first, *last;
 };
 
 struct net_listener;
@@ -98,7 +101,8 @@ struct wf_net {
     struct net_close *closes;
     unsigned closes_pending; // queued or under way and not abandoned
     struct net_closer *closer;
-    struct net_ending *endings;
+    struct net_endings endings,
+        ended; // to be shut down; shut down and expected to go by themselves
     struct net_listener *listeners;
     uint64_t removed; // pipes of listeners that NNG has done with
 };
@@ -114,9 +118,12 @@ void net_notice(struct wf_net *net, enum wf_net_notice notice, const char *detai
 
 // ---- ending pipes (hangup.c) ----
 
-// Ends one pipe, soon. Everything but ADD_PRE, where nothing can arrive yet, goes this way.
+// Ends one pipe, soon. Everything but ADD_PRE, where nothing can arrive yet, goes this way. What the pipe still delivers is
+// to be ignored.
 void net_pipe_end(struct wf_net *net, uint32_t pipe);
+// With the mutex held, given up meanwhile. Returns when to call again.
 int64_t net_run_endings(struct wf_net *net, int64_t now_ms);
+void net_forget_endings(struct wf_net *net);
 // Shuts the connection down; false when its descriptor is not to be found (ipc, or gone).
 bool net_pipe_shut_down(nng_pipe p);
 
@@ -124,8 +131,9 @@ bool net_pipe_shut_down(nng_pipe p);
 
 struct net_pipe {
     uint32_t id;
-    unsigned busy; // requests in work, parked or being answered
-    bool spoke;    // a request came
+    unsigned busy;  // requests in work, parked or being answered
+    bool spoke;     // a request came
+    bool condemned; // on its way out: what it still delivers is ignored
     struct wf_net_addr addr;
     struct wf_net_prefix prefix;
     int64_t born_ms, last_ms;
@@ -160,6 +168,7 @@ struct net_listener {
     nng_listener nng;
     nng_sockaddr bound;
     uint64_t accepted, accepted_seen;
+    int64_t probed_ms;
     bool busy;    // the watcher works on it; it stays in the list
     bool dead;    // closed, and could not be opened anew so far
     bool leaving; // net_unlisten waits

@@ -12,9 +12,11 @@
 #define PROBE_MS     4 // first look at how dialling goes; doubles up to PROBE_MAX_MS
 #define PROBE_MAX_MS 256
 #define REDIAL_MS    3600000 // never: one connection for life
-#define QUIET_MS     50      // between falling silent and closing
+#define QUIET_MS     50      // without pipe events before the close
+#define PATIENCE_MS  2000    // for a connection that was shut down to end
+#define POLL_MS      5
 #define SETTLE_MS                                                                                  \
-    200 // the same while dialling: NNG 1.5 leaks a connection that comes to stand during the close
+    200 // for a dial under way: a connection that comes to stand during the close leaks
 #define MAX_ORPHANS 8u
 
 enum slot_state { FREE, SENDING, WAITING };
@@ -50,10 +52,12 @@ struct wf_net_peer {
     enum peer_state state;
     enum weft_err why; // DEAD
     bool freed;        // by its owner: post no more
-    bool leaving;      // the closer's: its first half is done
+    bool settling;     // freed while it dialled
+    bool gone;         // its pipe ended
     unsigned refs;     // the owner and the closing
     uint32_t pipe;     // 0 = not connected yet; stays when the pipe is gone
-    int64_t connect_by_ms, probe_ms, heard_ms;
+    int64_t connect_by_ms, probe_ms, heard_ms, event_ms;
+    int64_t close_by_ms; // the closer's: 0 = its first half is not done
     struct slot **slots;
     unsigned count, cap, orphans;
     struct net_tick tick;
@@ -157,6 +161,7 @@ static void die(struct wf_net_peer *p, enum weft_err err)
 
     if (p->state == DEAD)
         return;
+    p->settling = p->state == DIALLING && err == WEFT_E_CANCELLED;
     p->state = DEAD;
     p->why = err;
     for (unsigned i = 0; i < p->count; i++)
@@ -326,6 +331,17 @@ static int64_t on_tick(void *arg, int64_t now_ms)
 
 // ---- the connection ----
 
+// Told before NNG uses the pipe, so that UP comes before what arrives on it.
+static void come_up(struct wf_net_peer *p, uint32_t pipe)
+{
+    struct wf_net_event ev = { .what = WF_NET_UP, .pipe = pipe };
+
+    p->pipe = pipe;
+    p->state = UP;
+    post(p, &ev);
+    pthread_cond_broadcast(&p->cv);
+}
+
 static void on_pipe(nng_pipe pipe, nng_pipe_ev ev, void *arg)
 {
     struct wf_net_peer *p = arg;
@@ -333,16 +349,13 @@ static void on_pipe(nng_pipe pipe, nng_pipe_ev ev, void *arg)
     bool refuse = false;
 
     pthread_mutex_lock(&p->mu);
+    p->event_ms = net_now_ms();
     if (ev == NNG_PIPE_EV_ADD_PRE) {
-        refuse = p->pipe != 0 || p->state == DEAD; // NNG dialled again: not with this session
+        refuse = p->state != DIALLING; // NNG dialled again: not with this session
         if (!refuse)
-            p->pipe = id;
-    } else if (ev == NNG_PIPE_EV_ADD_POST && p->pipe == id && p->state == DIALLING) {
-        struct wf_net_event up = { .what = WF_NET_UP, .pipe = id };
-        p->state = UP;
-        post(p, &up);
-        pthread_cond_broadcast(&p->cv);
+            come_up(p, id);
     } else if (ev == NNG_PIPE_EV_REM_POST && p->pipe == id) {
+        p->gone = true;
         die(p, WEFT_E_CLOSED);
     }
     pthread_mutex_unlock(&p->mu);
@@ -366,21 +379,36 @@ static void unref(struct wf_net_peer *p)
     free(p);
 }
 
+// Its pipe ended, and NNG has stopped dialling anew, which half the time it does at once whatever it was told (v1.5.2 socket.c:
+// a signed remainder): a connection that comes to stand during the close is leaked.
+static bool is_quiet(struct wf_net_peer *p)
+{
+    pthread_mutex_lock(&p->mu);
+    bool quiet = p->gone && net_now_ms() - p->event_ms >= QUIET_MS;
+    pthread_mutex_unlock(&p->mu);
+    return quiet;
+}
+
+static int64_t fall_silent(struct wf_net_peer *p)
+{
+    net_tick_remove(p->net, &p->tick);
+    (void)nng_dialer_set_size(p->dialer, NNG_OPT_RECVMAXSZ, 1);
+    bool ends = p->pipe != 0 && net_pipe_shut_down((nng_pipe){ p->pipe });
+    int64_t wait_ms = ends ? PATIENCE_MS : p->settling ? SETTLE_MS : p->pipe ? QUIET_MS : 0;
+    p->close_by_ms = net_now_ms() + wait_ms;
+    return 1;
+}
+
 // On a closer thread; the peer is dead, so nothing begins any more. First nothing more may arrive (hangup.c says why), then
 // closing the socket ends every aio without a cancel.
 static int64_t do_close(void *arg)
 {
     struct wf_net_peer *p = arg;
 
-    if (!p->leaving) {
-        p->leaving = true;
-        net_tick_remove(p->net, &p->tick);
-        (void)nng_dialer_set_size(p->dialer, NNG_OPT_RECVMAXSZ, 1);
-        if (p->pipe == 0)
-            return SETTLE_MS;
-        (void)net_pipe_shut_down((nng_pipe){ p->pipe });
-        return QUIET_MS;
-    }
+    if (p->close_by_ms == 0)
+        return fall_silent(p);
+    if (!is_quiet(p) && net_now_ms() < p->close_by_ms)
+        return POLL_MS;
     nng_close(p->sock);
     for (unsigned i = 0; i < p->count; i++)
         nng_aio_free(p->slots[i]->aio);

@@ -71,8 +71,10 @@ static int64_t sweep(void *arg, int64_t now_ms)
     if (version != p->gate_version) {
         p->gate_version = version;
         for (struct net_pipe *i = NULL; (i = net_pipes_next(&p->pipes, i)) != NULL;)
-            if (!net_gate_open_for(p->conf.gate, &i->addr))
+            if (!i->condemned && !net_gate_open_for(p->conf.gate, &i->addr)) {
+                i->condemned = true;
                 net_pipe_end(p->net, i->id);
+            }
     }
     pthread_mutex_unlock(&p->mu);
     return now_ms + SWEEP_MS;

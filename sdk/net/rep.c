@@ -107,6 +107,16 @@ static void pipe_done(struct wf_net_rep *r, uint32_t pipe)
     p->last_ms = net_now_ms();
 }
 
+static void end_pipe(struct wf_net_rep *r, uint32_t pipe)
+{
+    struct net_pipe *p = net_pipes_find(&r->pipes, pipe);
+
+    if (!p || p->condemned)
+        return;
+    p->condemned = true;
+    net_pipe_end(r->net, pipe);
+}
+
 static void send_reply(struct wf_net_request *q, nng_msg *reply)
 {
     struct wf_net_rep *r = q->rep;
@@ -132,7 +142,7 @@ static void refuse_busy(struct wf_net_request *q)
         send_reply(q, net_msg_out(m));
         return;
     }
-    net_pipe_end(r->net, q->pipe);
+    end_pipe(r, q->pipe);
     pipe_done(r, q->pipe);
     r->working--;
     retire(q);
@@ -173,14 +183,14 @@ static void on_request(struct wf_net_request *q)
     q->pipe = nng_msg_get_pipe(q->msg).id;
     struct net_pipe *p = net_pipes_find(&r->pipes, q->pipe);
     bool greedy = p && p->busy >= r->conf.per_pipe;
-    if (!r->shut && p && !greedy) {
+    if (!r->shut && p && !p->condemned && !greedy) {
         hand_over(q, p);
         return;
     }
     nng_msg_free(q->msg);
     q->msg = NULL;
     if (greedy)
-        net_pipe_end(r->net, q->pipe);
+        end_pipe(r, q->pipe);
     retire(q);
 }
 
@@ -257,17 +267,16 @@ static int64_t sweep(void *arg, int64_t now_ms)
         int64_t limit_ms = p->spoke ? r->conf.idle_ms : r->conf.first_ms;
         if (p->busy > 0 || now_ms - p->last_ms < limit_ms)
             continue;
-        p->last_ms = now_ms; // once; it leaves the table when NNG says so
-        r->stats.closed_idle++;
-        net_pipe_end(r->net, p->id);
+        r->stats.closed_idle += !p->condemned;
+        end_pipe(r, p->id);
     }
     for (unsigned i = 0; i < r->count; i++) {
         struct wf_net_request *q = r->all[i];
         if (q->state != SENDING || now_ms - q->since_ms < r->conf.send_ms)
             continue;
-        q->since_ms = now_ms;
+        q->since_ms = now_ms; // once
         r->stats.closed_stuck++;
-        net_pipe_end(r->net, q->pipe);
+        end_pipe(r, q->pipe);
     }
     arm(r);
     pthread_mutex_unlock(&r->mu);
@@ -418,7 +427,9 @@ enum weft_err wf_net_rep_listen_all(struct wf_net_rep *r, const char *where, uin
 
 void wf_net_rep_close_pipe(struct wf_net_rep *r, uint32_t pipe)
 {
-    net_pipe_end(r->net, pipe);
+    pthread_mutex_lock(&r->mu);
+    end_pipe(r, pipe);
+    pthread_mutex_unlock(&r->mu);
 }
 
 void wf_net_rep_get_stats(struct wf_net_rep *r, struct wf_net_rep_stats *ret)
@@ -485,7 +496,7 @@ static void finish(struct wf_net_request *q, nng_msg *reply, bool close)
         r->working++;
     }
     if (close)
-        net_pipe_end(r->net, q->pipe);
+        end_pipe(r, q->pipe);
     if (reply && !r->shut) {
         send_reply(q, reply);
         reply = NULL;

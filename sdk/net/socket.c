@@ -151,8 +151,7 @@ enum weft_err net_socket_one_hop(nng_socket s)
 
 enum weft_err net_pipe_events(nng_socket s, nng_pipe_cb fn, void *arg)
 {
-    static const nng_pipe_ev events[] = { NNG_PIPE_EV_ADD_PRE, NNG_PIPE_EV_ADD_POST,
-        NNG_PIPE_EV_REM_POST };
+    static const nng_pipe_ev events[] = { NNG_PIPE_EV_ADD_PRE, NNG_PIPE_EV_REM_POST };
     int rv = 0;
 
     for (size_t i = 0; i < WF_COUNT(events) && rv == 0; i++)

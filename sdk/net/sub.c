@@ -10,7 +10,9 @@
 #define REDIAL_MS       100
 #define REDIAL_MAX_MS   5000
 #define REDIAL_NEVER_MS 3600000
-#define QUIET_MS        50
+#define QUIET_MS        50   // a pipe that can't be shut down
+#define PATIENCE_MS     2000 // one that was
+#define POLL_MS         5
 
 struct wf_net_sub {
     struct wf_net *net;
@@ -21,8 +23,9 @@ struct wf_net_sub {
     wf_net_post_fn post;
     void *arg;
     bool shut;
-    bool leaving;  // the closer's: its first half is done
-    uint32_t pipe; // 0 = none
+    int64_t close_by_ms; // the closer's: 0 = its first half is not done
+    uint32_t pipe;       // 0 = none
+    int64_t event_ms;    // of a pipe
     struct wf_net_sub_stats stats;
     struct net_close close;
 };
@@ -49,22 +52,24 @@ static void on_aio(void *arg)
         nng_recv_aio(s->sock, s->aio);
 }
 
+// UP is told before NNG uses the pipe, so that it comes before the first frame.
 static void on_pipe(nng_pipe pipe, nng_pipe_ev nng_ev, void *arg)
 {
     struct wf_net_sub *s = arg;
-    struct wf_net_event ev = { .what = nng_ev == NNG_PIPE_EV_ADD_POST ? WF_NET_UP : WF_NET_DOWN,
-        .pipe = (uint32_t)nng_pipe_id(pipe) };
+    struct wf_net_event ev = { .what = WF_NET_UP, .pipe = (uint32_t)nng_pipe_id(pipe) };
+    bool added = nng_ev == NNG_PIPE_EV_ADD_PRE;
 
     pthread_mutex_lock(&s->mu);
-    bool refuse = nng_ev == NNG_PIPE_EV_ADD_PRE && s->shut;
-    if (nng_ev == NNG_PIPE_EV_ADD_PRE && !s->shut)
-        s->pipe = ev.pipe;
-    bool ours = s->pipe == ev.pipe;
-    if (nng_ev == NNG_PIPE_EV_REM_POST && ours) {
-        s->pipe = 0;
+    s->event_ms = net_now_ms();
+    bool refuse = added && s->shut;
+    bool tell = added ? !refuse : s->pipe == ev.pipe;
+    if (tell)
+        s->pipe = added ? ev.pipe : 0;
+    if (!added) {
+        ev.what = WF_NET_DOWN;
         ev.err = WEFT_E_CLOSED;
     }
-    if (nng_ev != NNG_PIPE_EV_ADD_PRE && ours && !s->shut)
+    if (tell && !s->shut)
         (void)s->post(s->arg, &ev);
     pthread_mutex_unlock(&s->mu);
     if (refuse)
@@ -78,27 +83,43 @@ static void destroy(struct wf_net_sub *s)
     free(s);
 }
 
-// First nothing more may arrive (hangup.c says why): no further connection, none of its messages fits, and it is shut down.
-static void fall_silent(struct wf_net_sub *s)
+static uint32_t pipe_of(struct wf_net_sub *s)
 {
-    (void)nng_dialer_set_ms(s->dialer, NNG_OPT_RECONNMINT, REDIAL_NEVER_MS);
-    (void)nng_dialer_set_size(s->dialer, NNG_OPT_RECVMAXSZ, 1);
     pthread_mutex_lock(&s->mu);
     uint32_t pipe = s->pipe;
     pthread_mutex_unlock(&s->mu);
-    if (pipe)
-        (void)net_pipe_shut_down((nng_pipe){ pipe });
+    return pipe;
+}
+
+// No pipe, and NNG has stopped dialling anew (see peer.c).
+static bool is_quiet(struct wf_net_sub *s)
+{
+    pthread_mutex_lock(&s->mu);
+    bool quiet = s->pipe == 0 && net_now_ms() - s->event_ms >= QUIET_MS;
+    pthread_mutex_unlock(&s->mu);
+    return quiet;
+}
+
+// First nothing more may arrive (hangup.c says why): no further connection, none of its messages fits, and it is shut down.
+static int64_t fall_silent(struct wf_net_sub *s)
+{
+    uint32_t pipe = pipe_of(s);
+
+    (void)nng_dialer_set_ms(s->dialer, NNG_OPT_RECONNMINT, REDIAL_NEVER_MS);
+    (void)nng_dialer_set_size(s->dialer, NNG_OPT_RECVMAXSZ, 1);
+    bool ends = pipe && net_pipe_shut_down((nng_pipe){ pipe });
+    s->close_by_ms = net_now_ms() + (ends ? PATIENCE_MS : QUIET_MS);
+    return POLL_MS;
 }
 
 static int64_t do_close(void *arg)
 {
     struct wf_net_sub *s = arg;
 
-    if (!s->leaving) {
-        s->leaving = true;
-        fall_silent(s);
-        return QUIET_MS;
-    }
+    if (s->close_by_ms == 0)
+        return fall_silent(s);
+    if (!is_quiet(s) && net_now_ms() < s->close_by_ms)
+        return POLL_MS;
     nng_close(s->sock);
     destroy(s);
     return 0;

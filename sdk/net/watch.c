@@ -3,6 +3,7 @@
 // connection to come out of the listener as a pipe. One hostile connection can stop an NNG 1.5 listener for good
 // (nanomsg/nng issue 1518) while kernel and transport still accept and greet, so nothing less proves life. Failing twice in
 // a row, the listener is closed and opened anew on its socket; pipes of other listeners are not touched.
+// The same connection tells whether NNG still ends pipes: what hangup.c avoids would show here.
 #include "sdk/net/net_int.h"
 
 #include <errno.h>
@@ -14,6 +15,9 @@
 
 #define ACCEPT_MS 1000
 #define TRIES     2
+#define PROBE_MS  30000 // a busy listener is dialled this often all the same
+#define END_MS    5000
+#define QUIET_MS  20
 
 struct target {
     struct sockaddr_storage sa;
@@ -81,19 +85,32 @@ static void hang_up(int fd)
     close(fd);
 }
 
-static void wait_accepted(struct wf_net *net, const struct net_listener *l, uint64_t seen)
+// Waits until *count is no longer what it was, with the mutex given up. False when it stays so.
+static bool wait_change(struct wf_net *net, const struct net_listener *l, const uint64_t *count,
+    uint64_t was, int64_t timeout_ms)
 {
-    int64_t end_ms = net_now_ms() + ACCEPT_MS;
+    int64_t end_ms = net_now_ms() + timeout_ms;
     struct timespec ts = { (time_t)(end_ms / 1000), (long)(end_ms % 1000) * 1000000 };
 
-    while (l->accepted == seen && !net->stop && !l->leaving && net_now_ms() < end_ms)
+    while (*count == was && !net->stop && !l->leaving && net_now_ms() < end_ms)
         pthread_cond_timedwait(&net->cv, &net->mu, &ts);
+    return *count != was || net->stop || l->leaving;
+}
+
+static void report_stuck(struct wf_net *net, const struct net_listener *l)
+{
+    if (net->stats.stuck)
+        return;
+    net->stats.stuck = true;
+    pthread_mutex_unlock(&net->mu);
+    net_notice(net, WF_NET_STUCK, l->where.url);
+    pthread_mutex_lock(&net->mu);
 }
 
 // With the mutex held, given up meanwhile. True when nobody gets in, we neither.
 static bool is_deaf(struct wf_net *net, struct net_listener *l)
 {
-    uint64_t seen = l->accepted;
+    uint64_t accepted = l->accepted, removed = net->removed;
 
     for (int i = 0; i < TRIES; i++) {
         net->stats.watch_dials++;
@@ -102,14 +119,16 @@ static bool is_deaf(struct wf_net *net, struct net_listener *l)
         pthread_mutex_lock(&net->mu);
         if (fd < 0)
             return false; // out of descriptors: says nothing about the listener
-        wait_accepted(net, l, seen);
-        bool deaf = l->accepted == seen && !net->stop && !l->leaving;
-        net->stats.watch_failures += deaf;
+        bool alive = wait_change(net, l, &l->accepted, accepted, ACCEPT_MS);
+        net->stats.watch_failures += !alive;
         pthread_mutex_unlock(&net->mu);
         hang_up(fd);
         pthread_mutex_lock(&net->mu);
-        if (!deaf)
-            return false;
+        if (!alive)
+            continue;
+        if (!wait_change(net, l, &net->removed, removed, END_MS))
+            report_stuck(net, l);
+        return false;
     }
     return true;
 }
@@ -121,8 +140,12 @@ static void revive(struct wf_net *net, struct net_listener *l)
     nng_sockaddr bound;
 
     pthread_mutex_unlock(&net->mu);
-    if (!l->dead)
+    if (!l->dead) {
+        (void)nng_listener_set_size(
+            l->nng, NNG_OPT_RECVMAXSZ, 1); // pipes in use end by themselves: hangup.c
+        nng_msleep(QUIET_MS);
         nng_listener_close(l->nng);
+    }
     enum weft_err err = net_listener_open(l, &fresh, &bound);
     net_notice(net, err ? WF_NET_LISTENER_LOST : WF_NET_LISTENER_REVIVED, l->where.url);
     pthread_mutex_lock(&net->mu);
@@ -138,7 +161,8 @@ static void check(struct wf_net *net, struct net_listener *l)
 {
     bool quiet = l->accepted == l->accepted_seen;
 
-    if (l->dead || quiet) {
+    if (l->dead || quiet || net_now_ms() - l->probed_ms >= PROBE_MS) {
+        l->probed_ms = net_now_ms();
         l->busy = true;
         if (l->dead || is_deaf(net, l))
             revive(net, l);

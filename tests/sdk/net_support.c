@@ -12,6 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tests/support/support.h"
+
 #define WAIT_MS 10000
 
 int64_t mono_ms(void)
@@ -225,6 +227,48 @@ enum weft_err echo_ask(struct wf_net *net, const char *where, const char *text, 
     return err;
 }
 
+const char *ipc_where(void)
+{
+    static char where[300];
+    static const char *dir;
+    static unsigned n;
+
+    if (!dir)
+        dir = wf_test_tmpdir();
+    snprintf(where, sizeof where, "ipc:%s/s%u", dir, n++);
+    return where;
+}
+
+struct wf_net_peer *peer_to(struct wf_net *net, struct inbox *in, const char *where)
+{
+    struct wf_net_peer_conf conf = { .post = in ? inbox_post : NULL, .arg = in, .where = where };
+    struct wf_net_peer *p = NULL;
+
+    ck_assert_int_eq(wf_net_peer_new(net, &conf, &p), WEFT_OK);
+    return p;
+}
+
+void server_start(struct server *s, struct wf_net *net, struct wf_net_rep_conf conf)
+{
+    uint16_t port = 0;
+
+    inbox_init(&s->in);
+    s->net = net;
+    conf.post = inbox_post;
+    conf.arg = &s->in;
+    ck_assert_int_eq(wf_net_rep_new(net, &conf, &s->rep), WEFT_OK);
+    ck_assert_int_eq(wf_net_rep_listen(s->rep, "127.0.0.1:0", &port), WEFT_OK);
+    ck_assert_uint_ne(port, 0);
+    snprintf(s->where, sizeof s->where, "127.0.0.1:%u", (unsigned)port);
+}
+
+void server_stop(struct server *s)
+{
+    wf_net_rep_free(s->rep);
+    ck_assert_int_eq(wf_net_settle(s->net, WAIT_MS), WEFT_OK);
+    inbox_fini(&s->in);
+}
+
 int raw_connect(const char *where)
 {
     struct sockaddr_un un = { .sun_family = AF_UNIX };
@@ -253,6 +297,48 @@ void raw_greet(int fd, uint16_t proto)
     uint8_t hello[8] = { 0, 'S', 'P', 0, (uint8_t)(proto >> 8), (uint8_t)proto, 0, 0 };
 
     ck_assert_int_eq(send(fd, hello, sizeof hello, MSG_NOSIGNAL), sizeof hello);
+}
+
+bool raw_request(int fd, uint32_t id, size_t body_len)
+{
+    size_t len = 12 + body_len;
+    uint8_t *m = calloc(1, len);
+
+    ck_assert_ptr_nonnull(m);
+    wf_store_be64(m, 4 + body_len);
+    wf_store_be32(m + 8, id | 0x80000000u);
+    ssize_t n = send(fd, m, len, MSG_NOSIGNAL);
+    free(m);
+    return n == (ssize_t)len;
+}
+
+bool raw_read(int fd, void *out, size_t len)
+{
+    struct timeval limit = { .tv_sec = WAIT_MS / 1000 };
+    uint8_t *at = out;
+
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+    while (len > 0) {
+        ssize_t n = recv(fd, at, len, 0);
+        if (n <= 0)
+            return false;
+        at += n;
+        len -= (size_t)n;
+    }
+    return true;
+}
+
+bool raw_closed(int fd)
+{
+    struct timeval limit = { .tv_sec = WAIT_MS / 1000 };
+    uint8_t sink[4096];
+    ssize_t n;
+
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+    do
+        n = recv(fd, sink, sizeof sink, 0);
+    while (n > 0);
+    return n == 0 || errno == ECONNRESET;
 }
 
 void raw_fin_rst(int fd)

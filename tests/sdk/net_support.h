@@ -44,6 +44,20 @@ void echo_stop(struct echo *e);
 // One round trip over a fresh connection: the error of connect or request.
 enum weft_err echo_ask(struct wf_net *net, const char *where, const char *text, int64_t timeout_ms);
 
+// A REP server whose requests the test itself answers.
+struct server {
+    struct wf_net *net;
+    struct wf_net_rep *rep;
+    struct inbox in;
+    char where[64];
+};
+void server_start(struct server *s, struct wf_net *net, struct wf_net_rep_conf conf);
+void server_stop(struct server *s);
+// in may be NULL: blocking requests only.
+struct wf_net_peer *peer_to(struct wf_net *net, struct inbox *in, const char *where);
+// A fresh "ipc:..." address in a directory removed at exit.
+const char *ipc_where(void);
+
 struct wf_net_msg *msg_of(const char *text);
 struct wf_net *net_start(const struct wf_net_conf *conf);
 void net_finish(struct wf_net *net); // fails the test when a close was left behind
@@ -56,6 +70,16 @@ bool eventually(bool (*cond)(void *arg), void *arg, int64_t timeout_ms);
 // Raw connections: fd or -1.
 int raw_connect(const char *where);
 void raw_greet(int fd, uint16_t proto);
+#define PROTO_REQ 0x30u
+#define PROTO_REP 0x31u
+#define PROTO_PUB 0x20u
+#define PROTO_SUB 0x21u
+// One request as NNG's REQ frames it over TCP; false when the connection is gone.
+bool raw_request(int fd, uint32_t id, size_t body_len);
+// Reads exactly len bytes within ten seconds; false at the end of the connection.
+bool raw_read(int fd, void *out, size_t len);
+// Waits until the other side closes; discards what comes before.
+bool raw_closed(int fd);
 // FIN, then RST, as the issue has it; over ipc a plain close.
 void raw_fin_rst(int fd);
 long vm_peak_kib(void);

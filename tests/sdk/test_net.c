@@ -8,54 +8,6 @@
 #include "tests/sdk/net_support.h"
 #include "tests/support/support.h"
 
-static const char *ipc_where(void)
-{
-    static char where[128];
-    static const char *dir;
-    static unsigned n;
-
-    if (!dir)
-        dir = wf_test_tmpdir();
-    snprintf(where, sizeof where, "ipc:%s/s%u", dir, n++);
-    return where;
-}
-
-static struct wf_net_peer *peer_to(struct wf_net *net, struct inbox *in, const char *where)
-{
-    struct wf_net_peer_conf conf = { .post = in ? inbox_post : NULL, .arg = in, .where = where };
-    struct wf_net_peer *p = NULL;
-
-    ck_assert_int_eq(wf_net_peer_new(net, &conf, &p), WEFT_OK);
-    return p;
-}
-
-// A server whose requests the test itself answers.
-struct server {
-    struct wf_net_rep *rep;
-    struct inbox in;
-    char where[64];
-};
-
-static void server_start(struct server *s, struct wf_net *net, struct wf_net_rep_conf conf)
-{
-    uint16_t port = 0;
-
-    inbox_init(&s->in);
-    conf.post = inbox_post;
-    conf.arg = &s->in;
-    ck_assert_int_eq(wf_net_rep_new(net, &conf, &s->rep), WEFT_OK);
-    ck_assert_int_eq(wf_net_rep_listen(s->rep, "127.0.0.1:0", &port), WEFT_OK);
-    ck_assert_uint_ne(port, 0);
-    snprintf(s->where, sizeof s->where, "127.0.0.1:%u", (unsigned)port);
-}
-
-static void server_stop(struct server *s, struct wf_net *net)
-{
-    wf_net_rep_free(s->rep);
-    ck_assert_int_eq(wf_net_settle(net, 10000), WEFT_OK);
-    inbox_fini(&s->in);
-}
-
 START_TEST(a_request_comes_back_answered_over_tcp_and_ipc)
 {
     struct wf_net *net = net_start(NULL);
@@ -108,7 +60,7 @@ START_TEST(a_request_shows_pipe_address_and_local_user)
         wf_net_reply(ev.request, msg_of("you"));
         wf_net_peer_free(p);
     }
-    server_stop(&s, net);
+    server_stop(&s);
     net_finish(net);
 }
 END_TEST
@@ -148,7 +100,7 @@ START_TEST(contexts_answer_in_any_order)
         wf_net_msg_free(ev.msg);
     }
     wf_net_peer_free(p);
-    server_stop(&s, net);
+    server_stop(&s);
     inbox_fini(&in);
     net_finish(net);
 }
@@ -239,8 +191,8 @@ START_TEST(a_port_in_use_and_a_bad_address_have_their_own_errors)
     ck_assert_int_eq(wf_net_rep_listen(b.rep, local, NULL), WEFT_E_IN_USE);
     ck_assert_int_eq(echo_ask(net, "127.0.0.1:1", "x", 3000), WEFT_E_UNREACHABLE);
     ck_assert_int_eq(echo_ask(net, ipc_where(), "x", 3000), WEFT_E_UNREACHABLE);
-    server_stop(&a, net);
-    server_stop(&b, net);
+    server_stop(&a);
+    server_stop(&b);
     net_finish(net);
 }
 END_TEST
@@ -281,7 +233,7 @@ START_TEST(the_end_of_a_pipe_is_told_to_both_sides_and_ends_its_requests)
     ck_assert_int_eq(inbox_take_kind(&in, WF_NET_DOWN).err, WEFT_E_CLOSED);
     ck_assert_int_eq(wf_net_peer_send(p, 8, msg_of("x"), 1000), WEFT_E_CLOSED);
     wf_net_peer_free(p);
-    server_stop(&s, net);
+    server_stop(&s);
     inbox_fini(&in);
     net_finish(net);
 }
@@ -318,7 +270,7 @@ START_TEST(a_request_past_its_deadline_ends_and_spares_the_others)
     ck_assert_int_eq(ev.err, WEFT_OK);
     wf_net_msg_free(ev.msg);
     wf_net_peer_free(p);
-    server_stop(&s, net);
+    server_stop(&s);
     inbox_fini(&in);
     net_finish(net);
 }
@@ -338,7 +290,7 @@ START_TEST(a_mute_peer_dies_at_the_deadline)
     ck_assert(sent);
     ck_assert_int_eq(wf_net_peer_wait(p), WEFT_E_TIMEOUT);
     wf_net_peer_free(p);
-    server_stop(&s, net);
+    server_stop(&s);
     net_finish(net);
 }
 END_TEST
@@ -363,7 +315,7 @@ START_TEST(freeing_a_peer_cancels_what_is_in_flight)
         ck_assert_int_eq(ev.err, WEFT_E_CANCELLED);
     }
     ck_assert(inbox_is_empty(&in));
-    server_stop(&s, net);
+    server_stop(&s);
     inbox_fini(&in);
     net_finish(net);
 }
@@ -377,7 +329,7 @@ START_TEST(a_peer_freed_while_it_dials_closes_in_time)
     server_start(&s, net, (struct wf_net_rep_conf){ 0 });
     for (int i = 0; i < 100; i++)
         wf_net_peer_free(peer_to(net, NULL, i % 2 ? s.where : "127.0.0.1:1"));
-    server_stop(&s, net);
+    server_stop(&s);
     net_finish(net);
 }
 END_TEST
@@ -417,7 +369,7 @@ START_TEST(long_polls_are_parked_apart_from_work)
     wf_net_rep_get_stats(s.rep, &st);
     ck_assert_uint_eq(st.held, 0);
     wf_net_peer_free(p);
-    server_stop(&s, net);
+    server_stop(&s);
     inbox_fini(&in);
     net_finish(net);
 }
@@ -449,7 +401,7 @@ START_TEST(the_last_contexts_are_scarce_and_then_requests_wait)
     for (unsigned i = 0; i < 17; i++)
         wf_net_msg_free(inbox_take_kind(&in, WF_NET_REPLY).msg);
     wf_net_peer_free(p);
-    server_stop(&s, net);
+    server_stop(&s);
     inbox_fini(&in);
     net_finish(net);
 }
@@ -472,8 +424,8 @@ START_TEST(without_room_the_canned_answer_goes_out_or_the_pipe_closes)
     ck_assert_int_eq(wf_net_request(q, msg_of("x"), 5000, &reply, NULL), WEFT_E_CLOSED);
     wf_net_peer_free(p);
     wf_net_peer_free(q);
-    server_stop(&canned, net);
-    server_stop(&plain, net);
+    server_stop(&canned);
+    server_stop(&plain);
     net_finish(net);
 }
 END_TEST
@@ -491,7 +443,7 @@ START_TEST(a_request_outlives_its_server)
     struct wf_net_event b = inbox_take_kind(&s.in, WF_NET_REQUEST);
     struct wf_net_event c = inbox_take_kind(&s.in, WF_NET_REQUEST);
     ck_assert_int_eq(wf_net_hold(b.request), WEFT_OK);
-    server_stop(&s, net);
+    server_stop(&s);
     wf_net_reply(a.request, msg_of("too late"));
     wf_net_reply(b.request, msg_of("too late"));
     wf_net_drop(c.request, true);

@@ -1,0 +1,396 @@
+// SPDX-License-Identifier: Apache-2.0
+// Ends of sockets and pipes at the worst moment: while bytes arrive, while readers stall, while a close hangs. NNG 1.5 stops
+// ending pipes for good where sdk/net/hangup.c is not used; these tests fail within seconds without it.
+#include <check.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "sdk/net/net_int.h"
+#include "tests/sdk/net_support.h"
+
+static bool answers(void *arg)
+{
+    const struct echo *e = arg;
+
+    return echo_ask(e->net, e->where, "hello", 2000) == WEFT_OK;
+}
+
+START_TEST(a_request_is_never_sent_twice)
+{
+    struct wf_net *net = net_start(NULL);
+    struct wf_net_rep_stats st;
+    struct server first, second;
+    struct inbox in;
+    uint16_t port = 0;
+
+    inbox_init(&in);
+    server_start(&first, net, (struct wf_net_rep_conf){ 0 });
+    struct wf_net_peer *p = peer_to(net, &in, first.where);
+    ck_assert_int_eq(wf_net_peer_send(p, 1, msg_of("pay once"), 60000), WEFT_OK);
+    struct wf_net_event ev = inbox_take_kind(&first.in, WF_NET_REQUEST);
+    // The server goes away with the request and comes back on the same port.
+    char where[sizeof first.where];
+    memcpy(where, first.where, sizeof where);
+    wf_net_drop(ev.request, true);
+    ck_assert_int_eq(inbox_take_kind(&in, WF_NET_REPLY).err, WEFT_E_CLOSED);
+    server_stop(&first);
+    server_start(&second, net, (struct wf_net_rep_conf){ 0 });
+    ck_assert_int_eq(wf_net_rep_listen(second.rep, where, &port), WEFT_OK);
+    // Another client's request shows that the port is served; nothing of the first client's came before it.
+    struct wf_net_peer *q = peer_to(net, NULL, where);
+    ck_assert_int_eq(wf_net_peer_send(q, 1, msg_of("other"), 5000), WEFT_OK);
+    ev = inbox_take(&second.in);
+    ck_assert(wf_bytes_is(wf_net_request_bytes(ev.request), "other"));
+    wf_net_reply(ev.request, msg_of("y"));
+    wf_net_peer_free(p);
+    ck_assert_int_eq(wf_net_settle(net, 10000), WEFT_OK);
+    wf_net_rep_get_stats(second.rep, &st);
+    ck_assert_uint_eq(st.requests, 1);
+    wf_net_peer_free(q);
+    server_stop(&second);
+    inbox_fini(&in);
+    net_finish(net);
+}
+END_TEST
+
+START_TEST(peers_that_close_while_replies_arrive_close_in_time)
+{
+    struct wf_net *net = net_start(NULL);
+    const char *local = ipc_where();
+    struct server s;
+    struct inbox in;
+
+    inbox_init(&in);
+    server_start(&s, net, (struct wf_net_rep_conf){ 0 });
+    ck_assert_int_eq(wf_net_rep_listen(s.rep, local, NULL), WEFT_OK);
+    for (int i = 0; i < 60; i++) {
+        struct wf_net_peer *p = peer_to(net, &in, i % 2 ? local : s.where);
+        for (uint64_t k = 0; k < 4; k++)
+            ck_assert_int_eq(wf_net_peer_send(p, k, msg_of("x"), 10000), WEFT_OK);
+        for (int k = 0; k < 4; k++)
+            wf_net_reply(inbox_take_kind(&s.in, WF_NET_REQUEST).request, msg_of("y"));
+        wf_net_peer_free(p);
+        for (int k = 0; k < 4; k++)
+            wf_net_msg_free(inbox_take_kind(&in, WF_NET_REPLY).msg);
+    }
+    server_stop(&s);
+    inbox_fini(&in);
+    net_finish(net);
+}
+END_TEST
+
+// An attacker that sends requests as fast as it can until the connection ends.
+static void *flood_main(void *arg)
+{
+    const struct server *s = arg;
+
+    for (int i = 0; i < 40; i++) {
+        int fd = raw_connect(s->where);
+        if (fd < 0)
+            continue;
+        raw_greet(fd, PROTO_REQ);
+        for (uint32_t k = 0; k < 100000 && raw_request(fd, k, 8); k++)
+            ;
+        close(fd);
+    }
+    return NULL;
+}
+
+static bool flood_post(void *arg, const struct wf_net_event *ev)
+{
+    (void)arg;
+    (void)ev;
+    return false; // no room and no canned answer: the connection is closed
+}
+
+START_TEST(connections_closed_under_a_flood_of_requests_leave_nothing_behind)
+{
+    struct wf_net *net = net_start(NULL);
+    struct wf_net_rep_conf conf = { .post = flood_post };
+    struct wf_net_rep_stats st;
+    struct server s = { .net = net };
+    pthread_t floods[2];
+    struct echo e;
+    uint16_t port = 0;
+
+    ck_assert_int_eq(wf_net_rep_new(net, &conf, &s.rep), WEFT_OK);
+    ck_assert_int_eq(wf_net_rep_listen(s.rep, "127.0.0.1:0", &port), WEFT_OK);
+    snprintf(s.where, sizeof s.where, "127.0.0.1:%u", (unsigned)port);
+    echo_start(&e, net, NULL, "127.0.0.1:0");
+    for (size_t i = 0; i < WF_COUNT(floods); i++)
+        ck_assert_int_eq(pthread_create(&floods[i], NULL, flood_main, &s), 0);
+    for (size_t i = 0; i < WF_COUNT(floods); i++)
+        pthread_join(floods[i], NULL);
+    for (int64_t end_ms = mono_ms() + 10000;;) {
+        wf_net_rep_get_stats(s.rep, &st);
+        if (st.pipes == 0 && st.admitted >= 40)
+            break;
+        ck_assert_msg(mono_ms() < end_ms, "%u pipes never ended", st.pipes);
+        nap(10);
+    }
+    ck_assert(eventually(answers, &e, 5000));
+    wf_net_rep_free(s.rep);
+    echo_stop(&e);
+    net_finish(net);
+}
+END_TEST
+
+struct blast {
+    struct wf_net_pub *pub;
+    size_t len;
+    atomic_bool stop;
+    pthread_t thread;
+};
+
+static void *blast_main(void *arg)
+{
+    struct blast *b = arg;
+
+    while (!atomic_load(&b->stop)) {
+        struct wf_net_msg *m = NULL;
+        ck_assert_int_eq(wf_net_msg_new(b->len, &m), WEFT_OK);
+        memset(wf_net_msg_ptr(m), 'x', b->len);
+        ck_assert_int_eq(wf_net_pub_send(b->pub, m), WEFT_OK);
+    }
+    return NULL;
+}
+
+static const struct stream {
+    const char *why;
+    size_t len;
+    bool local;
+} streams[] = {
+    { "small frames over tcp", 100, false },
+    { "frames in several reads over tcp", 65536, false },
+    { "small frames over ipc", 100, true },
+};
+
+START_TEST(subscribers_that_close_in_full_stream_close_in_time)
+{
+    const struct stream *st = &streams[_i];
+    struct wf_net *net = net_start(NULL);
+    struct blast b = { .len = st->len };
+    uint16_t port = 0;
+    char where[300];
+
+    ck_assert_int_eq(wf_net_pub_new(net, &(struct wf_net_pub_conf){ 0 }, &b.pub), WEFT_OK);
+    snprintf(where, sizeof where, "%s", st->local ? ipc_where() : "127.0.0.1:0");
+    ck_assert_int_eq(wf_net_pub_listen(b.pub, where, &port), WEFT_OK);
+    if (port)
+        snprintf(where, sizeof where, "127.0.0.1:%u", (unsigned)port);
+    ck_assert_int_eq(pthread_create(&b.thread, NULL, blast_main, &b), 0);
+    for (int i = 0; i < 25; i++) {
+        struct inbox in;
+        inbox_init(&in);
+        in.drop = i % 2; // with and without a receiver that keeps up
+        struct wf_net_sub_conf conf = { .post = inbox_post, .arg = &in, .where = where };
+        struct wf_net_sub *sub = NULL;
+        ck_assert_int_eq(wf_net_sub_new(net, &conf, &sub), WEFT_OK);
+        ck_assert_int_eq(inbox_take(&in).what, WF_NET_UP);
+        while (inbox_is_empty(&in) && in.dropped == 0)
+            nap(1);
+        wf_net_sub_free(sub);
+        ck_assert_msg(wf_net_settle(net, 10000) == WEFT_OK, "%s", st->why);
+        inbox_fini(&in);
+    }
+    atomic_store(&b.stop, true);
+    pthread_join(b.thread, NULL);
+    wf_net_pub_free(b.pub);
+    net_finish(net);
+}
+END_TEST
+
+// Repair relies on this: a publisher neither waits for a stalled reader nor keeps more than send_buf frames for it, and the
+// reader finds a gap, then the newest.
+START_TEST(a_stalled_reader_loses_the_oldest_frames_in_silence)
+{
+    enum { FRAMES = 2000, LEN = 65536, BUF = 32 };
+    struct wf_net *net = net_start(NULL);
+    struct wf_net_pub_conf conf = { .send_buf = BUF };
+    struct wf_net_pub *pub = NULL;
+    struct wf_net_pub_stats st;
+    uint16_t port = 0;
+    char where[64];
+    static uint8_t frame[LEN];
+    uint8_t head[8];
+    int64_t worst_ms = 0;
+
+    ck_assert_int_eq(wf_net_pub_new(net, &conf, &pub), WEFT_OK);
+    ck_assert_int_eq(wf_net_pub_listen(pub, "127.0.0.1:0", &port), WEFT_OK);
+    snprintf(where, sizeof where, "127.0.0.1:%u", (unsigned)port);
+    int fd = raw_connect(where);
+    raw_greet(fd, PROTO_SUB);
+    ck_assert(raw_read(fd, head, sizeof head)); // its greeting
+    do
+        wf_net_pub_get_stats(pub, &st);
+    while (st.pipes == 0);
+    nap(50); // admitted, and a moment later among the readers
+    for (uint32_t i = 0; i < FRAMES; i++) {
+        struct wf_net_msg *m = NULL;
+        ck_assert_int_eq(wf_net_msg_new(LEN, &m), WEFT_OK);
+        memset(wf_net_msg_ptr(m), 0, LEN);
+        wf_store_be32(wf_net_msg_ptr(m), i);
+        int64_t begun_ms = mono_ms();
+        ck_assert_int_eq(wf_net_pub_send(pub, m), WEFT_OK);
+        worst_ms = mono_ms() - begun_ms > worst_ms ? mono_ms() - begun_ms : worst_ms;
+    }
+    ck_assert_int_lt(worst_ms, 5000);
+    uint32_t seq = 0, got = 0, gaps = 0;
+    for (uint32_t want = 0; seq < FRAMES - 1; want = seq + 1) {
+        ck_assert_msg(raw_read(fd, head, sizeof head), "after %u frames", got);
+        ck_assert_uint_eq(wf_load_be64(head), LEN);
+        ck_assert(raw_read(fd, frame, LEN));
+        seq = wf_load_be32(frame);
+        ck_assert_uint_ge(seq, want);
+        gaps += seq != want;
+        got++;
+    }
+    printf("%u of %d frames, %u gaps, worst send %d ms\n", got, FRAMES, gaps, (int)worst_ms);
+    ck_assert_uint_lt(got, FRAMES);
+    ck_assert_uint_ge(gaps, 1);
+    close(fd);
+    wf_net_pub_free(pub);
+    net_finish(net);
+}
+END_TEST
+
+static bool pub_is_empty(void *arg)
+{
+    struct wf_net_pub_stats st;
+
+    wf_net_pub_get_stats(arg, &st);
+    return st.pipes == 0;
+}
+
+START_TEST(the_gate_lets_in_who_was_admitted_and_shows_out_who_no_longer_is)
+{
+    struct wf_net *net = net_start(NULL);
+    struct wf_net_addr host = { .family = WF_NET_IP4, .ip = { 127, 0, 0, 1 }, .port = 9 };
+    struct wf_net_addr other = { .family = WF_NET_IP4, .ip = { 127, 0, 0, 2 } };
+    struct wf_net_gate *gate = NULL;
+    struct wf_net_pub *pub = NULL;
+    struct wf_net_sub *sub = NULL;
+    struct wf_net_pub_stats st;
+    struct inbox in;
+    uint16_t port = 0;
+    char where[64];
+
+    inbox_init(&in);
+    ck_assert_int_eq(wf_net_gate_new(&gate), WEFT_OK);
+    struct wf_net_pub_conf conf = { .gate = gate };
+    ck_assert_int_eq(wf_net_pub_new(net, &conf, &pub), WEFT_OK);
+    ck_assert_int_eq(wf_net_pub_listen(pub, "127.0.0.1:0", &port), WEFT_OK);
+    snprintf(where, sizeof where, "127.0.0.1:%u", (unsigned)port);
+    ck_assert_int_eq(wf_net_gate_admit(gate, &other), WEFT_OK);
+    int fd = raw_connect(where);
+    raw_greet(fd, PROTO_SUB);
+    ck_assert(raw_closed(fd));
+    close(fd);
+    wf_net_pub_get_stats(pub, &st);
+    ck_assert_uint_eq(st.gated, 1);
+
+    ck_assert_int_eq(wf_net_gate_admit(gate, &host), WEFT_OK);
+    ck_assert_int_eq(wf_net_gate_admit(gate, &host), WEFT_OK);
+    struct wf_net_sub_conf sub_conf = { .post = inbox_post, .arg = &in, .where = where };
+    ck_assert_int_eq(wf_net_sub_new(net, &sub_conf, &sub), WEFT_OK);
+    ck_assert_int_eq(inbox_take(&in).what, WF_NET_UP);
+    wf_net_gate_withdraw(gate, &host); // one of two: stays
+    wf_net_gate_withdraw(gate, &other);
+    wf_net_gate_withdraw(gate, &other); // not admitted: no harm
+    nap(700);                           // longer than a sweep
+    wf_net_pub_get_stats(pub, &st);
+    ck_assert_uint_eq(st.pipes, 1);
+    wf_net_gate_withdraw(gate, &host);
+    ck_assert_int_eq(inbox_take(&in).what, WF_NET_DOWN);
+    ck_assert(eventually(pub_is_empty, pub, 5000));
+    wf_net_sub_free(sub);
+    wf_net_pub_free(pub);
+    net_finish(net);
+    wf_net_gate_free(gate);
+    inbox_fini(&in);
+}
+END_TEST
+
+// ---- a close that does not return ----
+
+struct stubborn {
+    struct net_close job;
+    atomic_bool release, done;
+    atomic_int notices;
+};
+
+static int64_t stubborn_close(void *arg)
+{
+    struct stubborn *s = arg;
+
+    while (!atomic_load(&s->release))
+        nap(2);
+    atomic_store(&s->done, true);
+    return 0;
+}
+
+static void count_notice(void *arg, enum wf_net_notice notice, const char *detail)
+{
+    struct stubborn *s = arg;
+
+    if (notice == WF_NET_CLOSE_ABANDONED && strcmp(detail, "stubborn") == 0)
+        atomic_fetch_add(&s->notices, 1);
+}
+
+static bool is_done(void *arg)
+{
+    return atomic_load(&((struct stubborn *)arg)->done);
+}
+
+START_TEST(a_close_that_hangs_is_left_behind_and_holds_up_nobody)
+{
+    static struct stubborn a, b;
+    struct wf_net_conf conf = { .notice = count_notice, .arg = &a, .close_ms = 100 };
+    struct wf_net *net = net_start(&conf);
+    struct wf_net_stats st;
+    struct echo e;
+
+    a.job = (struct net_close){ .fn = stubborn_close, .arg = &a, .what = "stubborn" };
+    b.job = (struct net_close){ .fn = stubborn_close, .arg = &b, .what = "stubborn" };
+    net_close_later(net, &a.job);
+    net_close_later(net, &b.job);
+    echo_start(&e, net, NULL, "127.0.0.1:0");
+    ck_assert(eventually(answers, &e, 5000));
+    echo_stop(&e); // settles: neither hung close is waited for
+    wf_net_get_stats(net, &st);
+    ck_assert_uint_eq(st.closes_abandoned, 2);
+    ck_assert_int_eq(atomic_load(&a.notices), 2);
+    wf_net_free(net);
+    // The threads left behind end with their close, long after the runtime was freed.
+    atomic_store(&a.release, true);
+    atomic_store(&b.release, true);
+    ck_assert(eventually(is_done, &a, 5000));
+    ck_assert(eventually(is_done, &b, 5000));
+    nap(50); // until they have gone, for the leak checker's sake
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("net_close");
+    TCase *c = tcase_create("net_close");
+
+    tcase_set_timeout(c, 120);
+    tcase_add_test(c, a_request_is_never_sent_twice);
+    tcase_add_test(c, peers_that_close_while_replies_arrive_close_in_time);
+    tcase_add_test(c, connections_closed_under_a_flood_of_requests_leave_nothing_behind);
+    tcase_add_loop_test(
+        c, subscribers_that_close_in_full_stream_close_in_time, 0, (int)WF_COUNT(streams));
+    tcase_add_test(c, a_stalled_reader_loses_the_oldest_frames_in_silence);
+    tcase_add_test(c, the_gate_lets_in_who_was_admitted_and_shows_out_who_no_longer_is);
+    tcase_add_test(c, a_close_that_hangs_is_left_behind_and_holds_up_nobody);
+    suite_add_tcase(s, c);
+    SRunner *r = srunner_create(s);
+    srunner_run_all(r, CK_ENV);
+    int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
