@@ -379,14 +379,17 @@ static void unref(struct wf_net_peer *p)
     free(p);
 }
 
-// Its pipe ended, and NNG has stopped dialling anew, which half the time it does at once whatever it was told (v1.5.2 socket.c:
-// a signed remainder): a connection that comes to stand during the close is leaked.
-static bool is_quiet(struct wf_net_peer *p)
+// Its pipe ended (or its dial), and NNG has stopped dialling anew, which half the time it does at once whatever it was told
+// (v1.5.2 socket.c: a signed remainder): a connection that comes to stand during the close is leaked. In the end, any way.
+static bool may_close(struct wf_net_peer *p)
 {
     pthread_mutex_lock(&p->mu);
-    bool quiet = p->gone && net_now_ms() - p->event_ms >= QUIET_MS;
+    int64_t now_ms = net_now_ms();
+    bool ended = p->pipe != 0 ? p->gone : p->event_ms != 0;
+    bool quiet = now_ms - p->event_ms >= QUIET_MS || now_ms >= p->close_by_ms + PATIENCE_MS;
+    bool late = now_ms >= p->close_by_ms;
     pthread_mutex_unlock(&p->mu);
-    return quiet;
+    return (ended || late) && quiet;
 }
 
 static int64_t fall_silent(struct wf_net_peer *p)
@@ -407,7 +410,7 @@ static int64_t do_close(void *arg)
 
     if (p->close_by_ms == 0)
         return fall_silent(p);
-    if (!is_quiet(p) && net_now_ms() < p->close_by_ms)
+    if (!may_close(p))
         return POLL_MS;
     nng_close(p->sock);
     for (unsigned i = 0; i < p->count; i++)

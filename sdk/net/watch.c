@@ -143,7 +143,7 @@ static void revive(struct wf_net *net, struct net_listener *l)
     if (!l->dead) {
         (void)nng_listener_set_size(
             l->nng, NNG_OPT_RECVMAXSZ, 1); // pipes in use end by themselves: hangup.c
-        nng_msleep(QUIET_MS);
+        nanosleep(&(struct timespec){ .tv_nsec = QUIET_MS * 1000000 }, NULL);
         nng_listener_close(l->nng);
     }
     enum weft_err err = net_listener_open(l, &fresh, &bound);

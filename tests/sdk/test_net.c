@@ -329,6 +329,12 @@ START_TEST(a_peer_freed_while_it_dials_closes_in_time)
     server_start(&s, net, (struct wf_net_rep_conf){ 0 });
     for (int i = 0; i < 100; i++)
         wf_net_peer_free(peer_to(net, NULL, i % 2 ? s.where : "127.0.0.1:1"));
+    ck_assert_int_eq(wf_net_settle(net, 30000), WEFT_OK);
+    // NNG 1.5 leaks connections that a listener greeted and did not take before it closed: one more shows it took them.
+    struct wf_net_peer *last = peer_to(net, NULL, s.where);
+    ck_assert_int_eq(wf_net_peer_send(last, 1, msg_of("x"), 5000), WEFT_OK);
+    wf_net_reply(inbox_take_kind(&s.in, WF_NET_REQUEST).request, msg_of("y"));
+    wf_net_peer_free(last);
     server_stop(&s);
     net_finish(net);
 }
