@@ -47,7 +47,7 @@ WF_MUST_USE enum weft_err wf_catalog_learn(struct wf_catalog *c, enum wf_entry_k
 const struct wf_known *wf_catalog_find(
     const struct wf_catalog *c, enum wf_entry_kind kind, const char *domain, const char *name);
 const struct wf_known *wf_catalog_by_id(const struct wf_catalog *c, const struct wf_hash *id);
-// All entries in key order, starting after `after` (NULL = first). Poisoned ones are left out.
+// All entries in key order (domain, kind with homes before products, name), starting after `after` (NULL = first). Poisoned ones are left out.
 const struct wf_known *wf_catalog_next(struct wf_catalog *c, const struct wf_known *after);
 size_t wf_catalog_count(const struct wf_catalog *c);
 // The node that owns a product now: its node advert; NO_HOME, NOT_FOUND.

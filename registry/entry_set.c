@@ -3,12 +3,20 @@
 
 #include "registry/catalog_priv.h"
 
+// Homes come before the products that need them, so that whoever fetches in this order can admit in it.
+static int rank(enum wf_entry_kind kind)
+{
+    return kind == WF_ENTRY_HOME      ? WF_ENTRY_PRODUCT
+           : kind == WF_ENTRY_PRODUCT ? WF_ENTRY_HOME
+                                      : (int)kind;
+}
+
 int wf_entry_key_order(const struct wf_entry *a, const struct wf_entry *b)
 {
     int c = strcmp(a->known.domain.s, b->known.domain.s);
 
     if (c == 0)
-        c = (a->known.kind > b->known.kind) - (a->known.kind < b->known.kind);
+        c = rank(a->known.kind) - rank(b->known.kind);
     return c ? c : strcmp(a->known.name.s, b->known.name.s);
 }
 

@@ -19,6 +19,7 @@ struct peer {
 struct diverging {
     struct wf_name domain;
     unsigned rounds, skip;
+    uint64_t counted; // the last answer that counted: many refusals in one are one round
 };
 
 struct wf_gossip {
@@ -32,6 +33,7 @@ struct wf_gossip {
     size_t news_count;
     struct diverging diverging[WF_MAX_MEMBERS];
     size_t diverging_count;
+    uint64_t answers;
 };
 
 struct step {
@@ -140,6 +142,24 @@ static bool is_wanted(const struct wf_gossip *g, const struct wf_digest *d)
     return !wf_hash_eq(&k->id, &d->id); // same order, other document: the proof is in fetching it
 }
 
+// A product is worth fetching once its home is known or comes with it.
+static bool has_home(const struct wf_gossip *g, const struct wf_gossip_event *e, size_t at)
+{
+    const struct wf_digest *d = &e->digests[at];
+
+    if (d->kind != WF_ENTRY_PRODUCT)
+        return true;
+    const struct wf_known *home =
+        wf_catalog_find(g->catalog, WF_ENTRY_HOME, d->domain.s, d->name.s);
+    if (home && home->term >= d->term)
+        return true;
+    for (size_t i = 0; i < e->digest_count; i++)
+        if (e->digests[i].kind == WF_ENTRY_HOME && wf_name_eq(&e->digests[i].name, &d->name) &&
+            wf_name_eq(&e->digests[i].domain, &d->domain))
+            return true;
+    return false;
+}
+
 static bool backed_off(const struct wf_gossip *g, const struct wf_name *domain)
 {
     for (size_t i = 0; i < g->diverging_count; i++)
@@ -155,7 +175,7 @@ static void on_digests(struct step *s, const struct wf_gossip_event *e)
     struct peer *p = find_peer(s->g, e->peer);
 
     for (size_t i = 0; i < e->digest_count && count < WF_MAX_GET; i++)
-        if (is_wanted(s->g, &e->digests[i]) &&
+        if (is_wanted(s->g, &e->digests[i]) && has_home(s->g, e, i) &&
             (e->is_news || !backed_off(s->g, &e->digests[i].domain)))
             want[count++] = e->digests[i];
     if (p && !e->is_news)
@@ -189,6 +209,9 @@ static void note_domain(
         g->diverging[g->diverging_count++] = (struct diverging){ .domain = *domain };
     }
     struct diverging *d = &g->diverging[i];
+    if (d->counted == g->answers)
+        return;
+    d->counted = g->answers;
     if (++d->rounds < SYNC_PATIENCE)
         return;
     unsigned shift = d->rounds - SYNC_PATIENCE < 6 ? d->rounds - SYNC_PATIENCE : 6;
@@ -202,7 +225,8 @@ static void note_domain(
 // Refusals that only mean that our knowledge moved on meanwhile.
 static bool is_harmless(enum weft_err err)
 {
-    return err == WEFT_E_STALE || err == WEFT_E_EXPIRED || err == WEFT_E_EQUIVOCATION;
+    return err == WEFT_E_STALE || err == WEFT_E_EXPIRED || err == WEFT_E_EQUIVOCATION ||
+           err == WEFT_E_NO_HOME;
 }
 
 static enum weft_err learn_checked(
@@ -253,6 +277,7 @@ static void on_documents(struct step *s, const struct wf_gossip_event *e)
     struct peer *p = find_peer(s->g, e->peer);
     size_t count = e->digest_count < WF_MAX_GET ? e->digest_count : WF_MAX_GET;
 
+    s->g->answers++;
     for (int pass = 0; pass < 2; pass++)
         for (size_t i = 0; i < count; i++)
             learn_one(s, e, i, pass, done);
