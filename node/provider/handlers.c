@@ -133,7 +133,7 @@ bool wf_provider_answer(struct wf_node *n, struct wf_call *c)
     return true;
 }
 
-void wf_polls_end(struct wf_node *n)
+void wf_provider_polls_end(struct wf_node *n)
 {
     while (n->provider->polls)
         poll_waited(&n->provider->polls->timer);

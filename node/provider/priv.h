@@ -53,6 +53,6 @@ void wf_active_finish(struct active *a, enum wf_call_state state, enum weft_err 
 void wf_active_result(struct active *a, struct wf_bytes result);
 // Hands the call to a local handler that polls for it. False: none does.
 bool wf_active_start_handler(struct active *a);
-void wf_polls_end(struct wf_node *n);
+void wf_provider_polls_end(struct wf_node *n);
 
 #endif

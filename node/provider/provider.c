@@ -506,7 +506,7 @@ static void provider_close(struct wf_node *n)
 
     if (!r)
         return;
-    wf_polls_end(n);
+    wf_provider_polls_end(n);
     for (struct active *a = r->first; a; a = a->next)
         wf_source_forget(n, a);
     while (r->first)
