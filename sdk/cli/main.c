@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // weft: one table of commands.
 #include "sdk/cli/access.h"
+#include "sdk/cli/agents.h"
 #include "sdk/cli/local.h"
 #include "sdk/cli/product.h"
 #include "sdk/cli/protoc.h"
@@ -158,6 +159,31 @@ const struct wf_command wf_commands[] = {
         "so long\n      --stats         counts at the end, on standard error\n      "
         "--keep-trying   also after a refusal",
         wf_cmd_subscribe },
+    { "ticket create", "--kind agent|node|service|user",
+        "Tickets, with which newcomers join this domain by themselves",
+        "  weft ticket create --kind agent --name web-7\n  weft ticket create --kind agent "
+        "--uses 200 --name-prefix web- --from 192.0.2.0/24 --for 2h\n  weft ticket create --kind "
+        "user --name alice",
+        "Options:\n      --name NAME         the one subject it is for\n      --name-prefix P     "
+        "names that begin so\n      --count N           so many tickets\n      --uses N            "
+        "of each ticket, one a key\n      --from CIDR         only from these addresses\n      "
+        "--for DURATION      until it expires (1h)\n      --product PATTERN   what it may publish, "
+        "repeatable (all)",
+        wf_cmd_ticket_create },
+    { "join", "TICKET | --file FILE [--name N] [--dir DIR]",
+        "Become a member with a ticket: keys, certificate, charters",
+        "  weft join wefttkt1…\n  weft join --file web-7.ticket --dir /etc/weft\n  weft join "
+        "wefttkt1… --name web-8 --dir web-8",
+        "Options:\n      --file FILE   the ticket lies in a file\n      --name NAME   where the "
+        "ticket leaves it open (this host's or user's name)",
+        wf_cmd_join },
+    { "agent list", "", "The hosts behind the local node, and when they were heard",
+        "  weft agent list --dir servers-node\n  weft agent list -o json", NULL,
+        wf_cmd_agent_list },
+    { "agent show", "NAME", "One host: its sources, spool, clock and certificate",
+        "  weft agent show web-7 --dir servers-node", NULL, wf_cmd_agent_show },
+    { "agent revoke", "NAME", "Refuse a host's key from now on",
+        "  weft agent revoke web-7 --dir servers-node", NULL, wf_cmd_agent_revoke },
     { 0 },
 };
 

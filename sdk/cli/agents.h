@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+// Commands about newcomers and hosts: tickets, joining, agents.
+#ifndef WF_CLI_AGENTS_H
+#define WF_CLI_AGENTS_H
+
+#include "sdk/cli/cli.h"
+
+int wf_cmd_ticket_create(struct wf_cli *cli, int argc, char **argv);
+int wf_cmd_join(struct wf_cli *cli, int argc, char **argv);
+int wf_cmd_agent_list(struct wf_cli *cli, int argc, char **argv);
+int wf_cmd_agent_show(struct wf_cli *cli, int argc, char **argv);
+int wf_cmd_agent_revoke(struct wf_cli *cli, int argc, char **argv);
+
+#endif

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+// weft agent list, show, revoke.
+#include <inttypes.h>
+
+#include "sdk/cli/agents.h"
+#include "sdk/cli/local.h"
+
+static int ask(struct wf_cli *cli, const char *show, const char *revoke, struct wf_arena *arena,
+    const Weft__V1__AgentsReply **ret)
+{
+    Weft__V1__Request q = WEFT__V1__REQUEST__INIT;
+    Weft__V1__AgentsRequest a = WEFT__V1__AGENTS_REQUEST__INIT;
+    Weft__V1__Reply *reply = NULL;
+
+    a.show = wf_pb_str(show);
+    a.revoke = wf_pb_str(revoke);
+    q.kind_case = WEFT__V1__REQUEST__KIND_AGENTS;
+    q.agents = &a;
+    int status = wf_local_ask(cli, NULL, &q, 0, arena, &reply);
+    if (status)
+        return status;
+    if (reply->kind_case != WEFT__V1__REPLY__KIND_AGENTS) {
+        wf_arena_fini(arena);
+        return wf_cli_fail(WEFT_E_PROTOCOL, "weftd answered something else");
+    }
+    *ret = reply->agents;
+    return 0;
+}
+
+static unsigned failing(const Weft__V1__AgentState *s)
+{
+    unsigned count = 0;
+
+    for (size_t i = 0; s && i < s->n_sources; i++)
+        count += strcmp(s->sources[i]->state, "failed") == 0 ||
+                 strcmp(s->sources[i]->state, "stopped") == 0;
+    return count;
+}
+
+// Milliseconds since it was heard, by the node's clock; -1 = never.
+static enum weft_err rows(const struct wf_cli *cli, const Weft__V1__AgentsReply *r)
+{
+    static const char *const columns[] = { "agent", "state", "heard", "spool", "lost", "skew_ms",
+        "sources", "failing", "version", "certificate", "address" };
+    struct wf_table *t = NULL;
+    enum weft_err err = wf_table_new(cli, "weft.agents/v1", columns, WF_COUNT(columns), &t);
+
+    for (size_t i = 0; i < r->n_agents && !err; i++) {
+        const Weft__V1__AgentInfo *a = r->agents[i];
+        char heard[48], cert[48];
+        wf_cli_ago(a->heard_ms, heard);
+        wf_cli_when(a->certificate_expires_ms, cert);
+        wf_table_text(t, a->subject);
+        wf_table_text(t, a->state);
+        wf_table_text(t, heard);
+        wf_table_number(t, a->last ? (int64_t)a->last->spool_bytes : 0);
+        wf_table_number(t, a->last ? (int64_t)a->last->lost_records : 0);
+        wf_table_number(t, a->skew_ms);
+        wf_table_number(t, a->last ? (int64_t)a->last->n_sources : 0);
+        wf_table_number(t, failing(a->last));
+        wf_table_text(t, a->last ? a->last->version : "");
+        wf_table_text(t, cert);
+        wf_table_text(t, a->address);
+    }
+    return err ? err : wf_table_done(t);
+}
+
+int wf_cmd_agent_list(struct wf_cli *cli, int argc, char **argv)
+{
+    const Weft__V1__AgentsReply *r = NULL;
+    struct wf_arena arena;
+    int count = 0, status = wf_cli_parse(cli, argc, argv, NULL, 0, 0, 0, NULL, &count);
+
+    if (status >= 0)
+        return status;
+    status = ask(cli, "", "", &arena, &r);
+    if (status)
+        return status;
+    enum weft_err err = rows(cli, r);
+    wf_arena_fini(&arena);
+    return err ? wf_cli_fail(err, "%s", weft_err_text(err)) : 0;
+}
+
+// ---- one agent -------------------------------------------------------------------------------------------------------
+
+static void print_one(const Weft__V1__AgentInfo *a)
+{
+    char heard[48], cert[48];
+
+    wf_cli_ago(a->heard_ms, heard);
+    wf_cli_when(a->certificate_expires_ms, cert);
+    printf("%-13s %s, %s, heard %s ago\n", "agent", a->subject, a->state, heard);
+    printf("%-13s %s\n%-13s %s\n%-13s %s\n", "address", a->address[0] ? a->address : "-",
+        "fingerprint", a->fingerprint, "certificate", cert);
+    if (a->last)
+        printf("%-13s host %s, weft %s\n%-13s %" PRIu64 " bytes, %" PRIu64 " records wait; %" PRIu64
+               " lost\n",
+            "program", a->last->hostname, a->last->version, "spool", a->last->spool_bytes,
+            a->last->spool_records, a->last->lost_records);
+    printf("%-13s %" PRId64 " ms\n", "clock skew", a->skew_ms);
+}
+
+static enum weft_err source_rows(const struct wf_cli *cli, const Weft__V1__AgentState *s)
+{
+    static const char *const columns[] = { "source", "state", "last_record", "restarts", "error" };
+    struct wf_table *t = NULL;
+    enum weft_err err = wf_table_new(cli, "weft.agent-sources/v1", columns, WF_COUNT(columns), &t);
+
+    for (size_t i = 0; i < s->n_sources && !err; i++) {
+        char when[48] = "never";
+        if (s->sources[i]->last_record_ms)
+            wf_cli_when(s->sources[i]->last_record_ms, when);
+        wf_table_text(t, s->sources[i]->product);
+        wf_table_text(t, s->sources[i]->state);
+        wf_table_text(t, when);
+        wf_table_number(t, s->sources[i]->restarts);
+        wf_table_text(t, s->sources[i]->error);
+    }
+    return err ? err : wf_table_done(t);
+}
+
+int wf_cmd_agent_show(struct wf_cli *cli, int argc, char **argv)
+{
+    const Weft__V1__AgentsReply *r = NULL;
+    struct wf_arena arena;
+    char *name = NULL;
+    int count = 0, status = wf_cli_parse(cli, argc, argv, NULL, 0, 1, 1, &name, &count);
+
+    if (status >= 0)
+        return status;
+    status = ask(cli, name, "", &arena, &r);
+    if (status)
+        return status;
+    enum weft_err err = r->n_agents == 1 ? WEFT_OK : WEFT_E_NOT_FOUND;
+    if (!err && cli->format != WF_OUT_TABLE) {
+        err = rows(cli, r);
+    } else if (!err) {
+        print_one(r->agents[0]);
+        if (r->agents[0]->last && r->agents[0]->last->n_sources) {
+            putchar('\n');
+            err = source_rows(cli, r->agents[0]->last);
+        }
+    }
+    wf_arena_fini(&arena);
+    return err ? wf_cli_fail(err, "%s: %s", name, weft_err_text(err)) : 0;
+}
+
+int wf_cmd_agent_revoke(struct wf_cli *cli, int argc, char **argv)
+{
+    const Weft__V1__AgentsReply *r = NULL;
+    struct wf_arena arena;
+    char *name = NULL;
+    int count = 0, status = wf_cli_parse(cli, argc, argv, NULL, 0, 1, 1, &name, &count);
+
+    if (status >= 0)
+        return status;
+    status = ask(cli, "", name, &arena, &r);
+    if (status)
+        return status;
+    if (!cli->quiet)
+        fprintf(stderr,
+            "%s is revoked; its key can never join again, a new one can by a new ticket\n", name);
+    enum weft_err err = rows(cli, r);
+    wf_arena_fini(&arena);
+    return err ? wf_cli_fail(err, "%s", weft_err_text(err)) : 0;
+}

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+// weft ticket create.
+#include <errno.h>
+#include <stdlib.h>
+
+#include "proto/trust/ident.h"
+#include "sdk/cli/agents.h"
+#include "sdk/cli/local.h"
+
+struct ticket_args {
+    const char *kind, *name, *count, *uses, *from, *prefix, *duration;
+    const char **products;
+};
+
+static int number(const char *option, const char *text, uint32_t *ret)
+{
+    char *end = NULL;
+
+    if (!text)
+        return 0;
+    errno = 0;
+    unsigned long v = strtoul(text, &end, 10);
+    if (errno || !end || end == text || *end || v == 0 || v > 1000000)
+        return wf_cli_fail(WEFT_E_USAGE, "--%s %s: a number from 1 on", option, text);
+    *ret = (uint32_t)v;
+    return 0;
+}
+
+static int fill(const struct ticket_args *a, Weft__V1__TicketRequest *t)
+{
+    enum wf_identity_kind kind = WF_ID_AGENT;
+    int status = 0;
+
+    if (!a->kind || wf_identity_kind_parse(wf_bytes_str(a->kind), &kind) || kind == WF_ID_ISSUER)
+        return wf_cli_fail(WEFT_E_USAGE, "--kind is node, agent, service or user");
+    if (a->name && (a->count || a->uses || a->prefix))
+        return wf_cli_fail(WEFT_E_USAGE,
+            "--name is one machine's: it does not go with --count, --uses or --name-prefix");
+    t->kind = (Weft__V1__IdentityKind)kind;
+    t->name = wf_pb_str(a->name ? a->name : "");
+    t->from = wf_pb_str(a->from ? a->from : "");
+    t->name_prefix = wf_pb_str(a->prefix ? a->prefix : "");
+    status = number("count", a->count, &t->count);
+    if (!status)
+        status = number("uses", a->uses, &t->uses);
+    if (!status && a->duration && wf_cli_duration(a->duration, &t->duration_ms))
+        status =
+            wf_cli_fail(WEFT_E_USAGE, "--for %s: a duration, such as 2h or 30min", a->duration);
+    while (a->products && a->products[t->n_products])
+        t->n_products++;
+    t->products = (char **)(uintptr_t)a->products;
+    return status;
+}
+
+static int print_tickets(const struct wf_cli *cli, const Weft__V1__TicketReply *r)
+{
+    static const char *const columns[] = { "ticket" };
+    struct wf_table *t = NULL;
+    enum weft_err err = WEFT_OK;
+
+    // In a table a ticket would stand under a heading: bare lines are what goes into files and messages.
+    if (cli->format == WF_OUT_TABLE) {
+        for (size_t i = 0; i < r->n_tickets; i++)
+            puts(r->tickets[i]);
+        return 0;
+    }
+    err = wf_table_new(cli, "weft.tickets/v1", columns, WF_COUNT(columns), &t);
+    for (size_t i = 0; i < r->n_tickets && !err; i++)
+        wf_table_text(t, r->tickets[i]);
+    if (!err)
+        err = wf_table_done(t);
+    return err ? wf_cli_fail(err, "%s", weft_err_text(err)) : 0;
+}
+
+int wf_cmd_ticket_create(struct wf_cli *cli, int argc, char **argv)
+{
+    struct ticket_args a = { 0 };
+    const struct wf_opt opts[] = { { "kind", 0, .value = &a.kind }, { "name", 0, .value = &a.name },
+        { "count", 0, .value = &a.count }, { "uses", 0, .value = &a.uses },
+        { "from", 0, .value = &a.from }, { "name-prefix", 0, .value = &a.prefix },
+        { "for", 0, .value = &a.duration }, { "product", 0, .list = &a.products } };
+    Weft__V1__Request q = WEFT__V1__REQUEST__INIT;
+    Weft__V1__TicketRequest t = WEFT__V1__TICKET_REQUEST__INIT;
+    Weft__V1__Reply *reply = NULL;
+    struct wf_arena arena;
+    int count = 0, status = wf_cli_parse(cli, argc, argv, opts, WF_COUNT(opts), 0, 0, NULL, &count);
+
+    if (status < 0)
+        status = fill(&a, &t);
+    else
+        goto out;
+    if (status)
+        goto out;
+    q.kind_case = WEFT__V1__REQUEST__KIND_TICKET;
+    q.ticket = &t;
+    status = wf_local_ask(cli, NULL, &q, 0, &arena, &reply);
+    if (status)
+        goto out;
+    status = reply->kind_case == WEFT__V1__REPLY__KIND_TICKET
+                 ? print_tickets(cli, reply->ticket)
+                 : wf_cli_fail(WEFT_E_PROTOCOL, "weftd answered something else");
+    wf_arena_fini(&arena);
+out:
+    free(a.products);
+    return status;
+}
