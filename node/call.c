@@ -284,9 +284,10 @@ static bool greet(struct call *c, struct wf_live_session *s)
     return true;
 }
 
-static const struct wf_handler *find_handler(Weft__V1__Request__KindCase kind)
+static const struct wf_handler *find_handler(
+    const struct wf_node *n, Weft__V1__Request__KindCase kind)
 {
-    for (const struct wf_handler *h = wf_handlers; h->kind; h++)
+    for (const struct wf_handler *h = n->is_agent ? wf_handlers_agent : wf_handlers; h->kind; h++)
         if (h->kind == kind)
             return h;
     return NULL;
@@ -390,7 +391,7 @@ static void dispatch(struct call *c, struct wf_live_session *s, struct wf_bytes 
         answer(c, &empty);
         return;
     }
-    c->handler = find_handler(q->kind_case);
+    c->handler = find_handler(c->pub.node, q->kind_case);
     if (!c->handler) {
         wf_call_refuse(&c->pub, WEFT_E_REQUEST, "unknown request");
         return;

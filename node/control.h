@@ -47,7 +47,8 @@ struct wf_handler {
     wf_handler_fn handle;
 };
 extern const struct wf_handler
-    wf_handlers[]; // kind 0 ends it; node/handlers.c collects all rooms' handlers
+    wf_handlers[], // kind 0 ends it; node/handlers.c collects all rooms' handlers
+    wf_handlers_agent[];
 
 // Answers. The reply's memory may be the call's arena; it is packed before return. The call is gone afterwards.
 void wf_call_reply(struct wf_call *c, Weft__V1__Reply *reply);

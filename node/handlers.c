@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every request the control plane answers, and who may send it. docs/protocol/control.md says the same in words.
 #include "node/access/room.h"
+#include "node/agent/room.h"
 #include "node/gossip/room.h"
 #include "node/inventory/room.h"
 #include "node/join/room.h"
@@ -41,5 +42,19 @@ const struct wf_handler wf_handlers[] = {
     { WEFT__V1__REQUEST__KIND_EXPLAIN, "explain", WF_WHO_LOCAL | WF_WHO_MEMBER, "read", false,
         wf_access_explain_handle },
     { WEFT__V1__REQUEST__KIND_GRANT, "grant", WF_WHO_LOCAL, "admin", true, wf_access_grant_handle },
+    { WEFT__V1__REQUEST__KIND_PUSH, "push", WF_WHO_OWN, NULL, false, wf_push_handle },
+    { WEFT__V1__REQUEST__KIND_POLL, "poll", WF_WHO_LOCAL | WF_WHO_OWN, "serve", false,
+        wf_poll_handle },
+    { WEFT__V1__REQUEST__KIND_ANSWER, "answer", WF_WHO_LOCAL | WF_WHO_OWN, "serve", true,
+        wf_answer_handle },
+    { WEFT__V1__REQUEST__KIND_AGENTS, "agents", WF_WHO_LOCAL, "admin", true, wf_agents_handle },
+    { 0 },
+};
+
+// An agent listens on its local socket alone.
+const struct wf_handler wf_handlers_agent[] = {
+    { WEFT__V1__REQUEST__KIND_STATUS, "status", WF_WHO_LOCAL, "read", false, wf_status_handle },
+    { WEFT__V1__REQUEST__KIND_PUBLISH, "publish", WF_WHO_LOCAL, "publish", false,
+        wf_uplink_publish_handle },
     { 0 },
 };

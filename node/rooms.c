@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The rooms of each role, in start order. Rooms that fork stand before control, which starts NNG.
 #include "node/access/room.h"
+#include "node/agent/room.h"
 #include "node/control.h"
 #include "node/gossip/room.h"
 #include "node/http.h"
@@ -20,6 +21,7 @@ const struct wf_room *const wf_rooms_node[] = {
     &wf_stream_room,
     &wf_inventory_room,
     &wf_provider_room,
+    &wf_agents_room,
     &wf_join_room,
     &wf_http_room,
     NULL,
@@ -28,5 +30,6 @@ const struct wf_room *const wf_rooms_node[] = {
 const struct wf_room *const wf_rooms_agent[] = {
     &wf_source_room,
     &wf_control_room,
+    &wf_uplink_room,
     NULL,
 };

@@ -8,6 +8,7 @@
 #include "node/call.h"
 #include "node/conf.h"
 #include "node/core.h"
+#include "node/agent/room.h"
 #include "node/gossip/room.h"
 #include "node/stream/room.h"
 #include "proto/base/print.h"
@@ -16,6 +17,7 @@
 static const wf_status_fn sections[] = {
     wf_stream_status,
     wf_gossip_status,
+    wf_uplink_status,
     NULL,
 };
 

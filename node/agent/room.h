@@ -27,6 +27,11 @@ typedef void (*wf_task_fn)(struct wf_node *n, void *arg, enum weft_err err, stru
     const char *error_text);
 WF_MUST_USE enum weft_err wf_agents_task(struct wf_node *n, const char *subject,
     const Weft__V1__Task *task, int64_t deadline_ms, wf_task_fn fn, void *arg);
+// Requests of agents, and AGENTS on the local socket.
+void wf_push_handle(struct wf_node *n, struct wf_call *c);
+void wf_poll_handle(struct wf_node *n, struct wf_call *c);
+void wf_answer_handle(struct wf_node *n, struct wf_call *c);
+void wf_agents_handle(struct wf_node *n, struct wf_call *c);
 // The manifests changed: parked polls are answered.
 void wf_agents_manifests_changed(struct wf_node *n);
 
@@ -41,7 +46,9 @@ struct wf_schema_message;
 const struct wf_schema_message *wf_uplink_message(struct wf_node *n, const char *product);
 WF_MUST_USE enum weft_err wf_uplink_originate(struct wf_node *n, const char *product,
     const struct wf_origin_records *r, wf_spool_done_fn done, void *arg, struct wf_diag *diag);
-// An agent's tasks for local providers (node/provider on an agent).
+void wf_uplink_publish_handle(struct wf_node *n, struct wf_call *c); // PUBLISH on the local socket
+void wf_uplink_status(struct wf_node *n, struct wf_arena *arena, Weft__V1__StatusReply *reply);
+// The answer to a task.
 WF_MUST_USE enum weft_err wf_uplink_answer(struct wf_node *n, struct wf_bytes task_id,
     enum weft_err err, struct wf_bytes result, const char *error_text);
 

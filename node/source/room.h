@@ -20,6 +20,8 @@ struct wf_source_spec {
 };
 WF_MUST_USE enum weft_err wf_source_set(struct wf_node *n, const struct wf_source_spec *spec);
 void wf_source_remove(struct wf_node *n, const char *product);
+// A whole snapshot of the inventory now, if a source of it runs (SIGHUP).
+void wf_source_snapshot(struct wf_node *n, const char *product);
 // For status and agents' polls: arena-allocated.
 size_t wf_source_states(struct wf_node *n, struct wf_arena *arena, Weft__V1__SourceState ***ret);
 

@@ -438,6 +438,15 @@ void wf_source_remove(struct wf_node *n, const char *product)
         end_source(s);
 }
 
+void wf_source_snapshot(struct wf_node *n, const char *product)
+{
+    const struct source *s = n->source ? find_source(n, product) : NULL;
+
+    if (s && s->id && wf_spawner_signal(n->source->fd, s->id, SIGHUP))
+        wf_say(n, WF_LOG_WARN, "source", "a source could not be asked for a snapshot", "product",
+            product, NULL);
+}
+
 static bool same_spec(
     const struct source *s, const struct wf_source_spec *spec, struct wf_bytes args)
 {

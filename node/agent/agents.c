@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: Apache-2.0
+// The table of agents: who was heard when, and what may be said to whom. Rows outlive restarts, so that a host which stays silent after one
+// is still missed.
+#include "node/agent/agents.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "node/access/room.h"
+#include "node/conf.h"
+#include "sdk/disk.h"
+
+const char *wf_agent_state_name(enum wf_agent_state s)
+{
+    static const char *const names[] = { "unknown", "up", "late", "gone", "revoked", "cloned" };
+
+    return (size_t)s < WF_COUNT(names) ? names[s] : names[0];
+}
+
+// ---- finding ---------------------------------------------------------------------------------------------------------
+
+static size_t place_of(const struct wf_agents_room *r, const char *subject, bool *ret_found)
+{
+    size_t lo = 0, hi = r->count;
+
+    *ret_found = false;
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+        int cmp = strcmp(r->by_name[mid]->row.subject.s, subject);
+        if (cmp == 0) {
+            *ret_found = true;
+            return mid;
+        }
+        if (cmp < 0)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo;
+}
+
+struct wf_agent *wf_agents_find(struct wf_node *n, const char *subject)
+{
+    bool found = false;
+    size_t at = n->agents ? place_of(n->agents, subject, &found) : 0;
+
+    return found ? n->agents->by_name[at] : NULL;
+}
+
+static enum weft_err grow(struct wf_agents_room *r)
+{
+    size_t cap = r->cap ? 2 * r->cap : 64;
+
+    if (r->count < r->cap)
+        return WEFT_OK;
+    if (r->count >= WF_AGENTS_MAX)
+        return WEFT_E_FULL;
+    struct wf_agent **more = realloc(r->by_name, cap * sizeof(struct wf_agent *));
+    if (!more)
+        return WEFT_E_NOMEM;
+    r->by_name = more;
+    r->cap = cap;
+    return WEFT_OK;
+}
+
+// Takes the row's buffer.
+static enum weft_err add(
+    struct wf_agents_room *r, const struct wf_agent_row *row, struct wf_agent **ret)
+{
+    bool found = false;
+    size_t at = place_of(r, row->subject.s, &found);
+    enum weft_err err = grow(r);
+    struct wf_agent *a = err ? NULL : calloc(1, sizeof *a);
+
+    if (!a)
+        return err ? err : WEFT_E_NOMEM;
+    a->row = *row;
+    a->heard_ms = -1;
+    memmove(r->by_name + at + 1, r->by_name + at, (r->count - at) * sizeof(struct wf_agent *));
+    r->by_name[at] = a;
+    r->count++;
+    *ret = a;
+    return WEFT_OK;
+}
+
+// ---- state -----------------------------------------------------------------------------------------------------------
+
+enum wf_agent_state wf_agent_state_of(const struct wf_node *n, const struct wf_agent *a)
+{
+    int64_t silent = a->heard_ms < 0 ? INT64_MAX : wf_node_now_ms(n) - a->heard_ms;
+
+    if (a->row.revoked)
+        return WF_AGENT_REVOKED;
+    if (a->row.cloned)
+        return WF_AGENT_CLONED;
+    if (silent <= WF_AGENT_UP_MS || a->poll)
+        return WF_AGENT_UP;
+    // After a restart of ours nobody has been heard yet: what the file says counts for as long.
+    if (a->heard_ms < 0)
+        silent = wf_node_now_unix_ms(n) - a->row.heard_unix_ms;
+    return silent <= WF_AGENT_LATE_MS ? WF_AGENT_LATE : WF_AGENT_GONE;
+}
+
+enum wf_agent_state wf_agents_state(struct wf_node *n, const char *subject, int64_t *ret_heard_ms)
+{
+    struct wf_agent *a = wf_agents_find(n, subject);
+
+    *ret_heard_ms = a ? a->row.heard_unix_ms : 0;
+    return a ? wf_agent_state_of(n, a) : WF_AGENT_GONE;
+}
+
+void wf_agent_quarantine(struct wf_node *n, struct wf_agent *a, const char *why)
+{
+    char name[96], text[256];
+
+    a->row.cloned = true;
+    a->dirty = true;
+    n->agents->counted.clones++;
+    snprintf(name, sizeof name, "cloned-%s", a->row.subject.s);
+    snprintf(text, sizeof text,
+        "two machines use the key of %s (%s); both are shut out: weft agent revoke %s, then a new "
+        "ticket for each",
+        a->row.subject.s, why, a->row.subject.s);
+    wf_alarm(n, name, text);
+    wf_agent_tasks_end(n, a, WEFT_E_CLONED);
+    wf_agents_tell(n, a);
+}
+
+// ---- who calls -------------------------------------------------------------------------------------------------------
+
+static enum weft_err make(struct wf_node *n, const struct wf_cert *cert, struct wf_agent **ret)
+{
+    struct wf_agent_row row = { .subject = cert->subject, .key = cert->sign_key };
+
+    return add(n->agents, &row, ret);
+}
+
+// Another key under the name: its ticket bound it, so the old machine was replaced.
+static void replace_key(struct wf_node *n, struct wf_agent *a, const struct wf_cert *cert)
+{
+    char name[96];
+
+    snprintf(name, sizeof name, "cloned-%s", a->row.subject.s);
+    wf_alarm(n, name, NULL);
+    a->row.key = cert->sign_key;
+    a->row.revoked = a->row.cloned = false;
+    a->row.started_ms = 0;
+    a->session = 0;
+    memset(a->left, 0, sizeof a->left);
+}
+
+static bool may_speak(struct wf_node *n, struct wf_call *c, const struct wf_agent *a)
+{
+    if (a->row.revoked || wf_access_origin_revoked(n, &a->row.key, wf_node_now_unix_ms(n))) {
+        wf_call_refuse(c, WEFT_E_REVOKED, "%s is revoked", a->row.subject.s);
+        return false;
+    }
+    if (a->row.cloned) {
+        wf_call_refuse(c, WEFT_E_CLONED,
+            "two machines use the key of %s: it is shut out; revoke it and join anew with tickets",
+            a->row.subject.s);
+        return false;
+    }
+    return true;
+}
+
+struct wf_agent *wf_agents_caller(struct wf_node *n, struct wf_call *c)
+{
+    const struct wf_cert *cert = &c->caller->identity.cert;
+    struct wf_agent *a = NULL;
+
+    if (!c->caller->has_identity || cert->kind != WF_ID_AGENT) {
+        wf_call_refuse(c, WEFT_E_KIND, "only agents do this; %s is none", c->caller->label);
+        return NULL;
+    }
+    a = wf_agents_find(n, cert->subject.s);
+    enum weft_err err = a ? WEFT_OK : make(n, cert, &a);
+    if (err) {
+        wf_call_refuse(c, err, "the table of agents: %s", weft_err_text(err));
+        return NULL;
+    }
+    if (memcmp(a->row.key.b, cert->sign_key.b, WF_KEY_LEN) != 0)
+        replace_key(n, a, cert);
+    if (!may_speak(n, c, a))
+        return NULL;
+    a->heard_ms = wf_node_now_ms(n);
+    a->row.heard_unix_ms = wf_node_now_unix_ms(n);
+    a->row.certificate_expires_ms = cert->not_after_ms;
+    snprintf(a->row.address, sizeof a->row.address, "%s", c->caller->address);
+    a->dirty = true;
+    return a;
+}
+
+// ---- life ------------------------------------------------------------------------------------------------------------
+
+static enum weft_err load_row(void *arg, struct wf_agent_row *row)
+{
+    struct wf_agent *a = NULL;
+    enum weft_err err = add(arg, row, &a);
+
+    if (!err)
+        a->told = 0;
+    return err;
+}
+
+static enum weft_err agents_open(struct wf_node *n, struct wf_diag *diag)
+{
+    char *path = NULL;
+
+    n->agents = calloc(1, sizeof *n->agents);
+    if (!n->agents)
+        return WEFT_E_NOMEM;
+    enum weft_err err = wf_disk_join(n->conf->data, "agents.db", &path);
+    if (!err)
+        err = wf_agents_db_open(path, &n->agents->db, diag);
+    if (!err) {
+        err = wf_agents_db_load(n->agents->db, load_row, n->agents);
+        if (err)
+            wf_diag_set(diag, 0, 0, "%s: %s", path, weft_err_text(err));
+    }
+    free(path);
+    return err;
+}
+
+static void save(struct wf_node *n)
+{
+    struct wf_agents_room *r = n->agents;
+    enum weft_err err = wf_agents_db_begin(r->db);
+
+    for (size_t i = 0; i < r->count && !err; i++) {
+        if (!r->by_name[i]->dirty)
+            continue;
+        err = wf_agents_db_put(r->db, &r->by_name[i]->row);
+        r->by_name[i]->dirty = err != WEFT_OK;
+    }
+    if (!err)
+        err = wf_agents_db_commit(r->db);
+    if (err)
+        wf_say(n, WF_LOG_WARN, "agents", "the table could not be saved", "why", weft_err_text(err),
+            NULL);
+}
+
+static void agents_tick(struct wf_node *n)
+{
+    struct wf_agents_room *r = n->agents;
+    int64_t now = wf_node_now_ms(n);
+
+    wf_agent_polls_tick(n);
+    wf_agents_inventory_tick(n);
+    if (now >= r->save_due_ms) {
+        save(n);
+        r->save_due_ms = now + WF_AGENT_SAVE_MS;
+    }
+}
+
+static void agents_drain(struct wf_node *n)
+{
+    for (size_t i = 0; i < n->agents->count; i++)
+        wf_agent_poll_end(n, n->agents->by_name[i]);
+}
+
+static void agents_close(struct wf_node *n)
+{
+    struct wf_agents_room *r = n->agents;
+
+    if (!r)
+        return;
+    if (r->db)
+        save(n);
+    for (size_t i = 0; i < r->count; i++) {
+        wf_agent_poll_end(n, r->by_name[i]);
+        wf_agent_tasks_end(n, r->by_name[i], WEFT_E_CLOSED);
+        wf_buf_fini(&r->by_name[i]->row.state);
+        free(r->by_name[i]);
+    }
+    free(r->by_name);
+    wf_agents_db_close(r->db);
+    free(r);
+    n->agents = NULL;
+}
+
+static enum weft_err agents_metrics(const struct wf_node *n, struct wf_buf *out)
+{
+    const struct wf_agents_room *r = n->agents;
+    size_t states[WF_AGENT_CLONED + 1] = { 0 };
+    enum weft_err err = wf_buf_append_str(out, "# TYPE weft_agents gauge\n");
+
+    for (size_t i = 0; i < r->count; i++)
+        states[wf_agent_state_of(n, r->by_name[i])]++;
+    for (int s = WF_AGENT_UP; s <= WF_AGENT_CLONED && !err; s++)
+        err = wf_buf_printf(out, "weft_agents{state=\"%s\"} %zu\n",
+            wf_agent_state_name((enum wf_agent_state)s), states[s]);
+    return err ? err
+               : wf_buf_printf(out,
+                     "# TYPE weft_agent_polls_total counter\nweft_agent_polls_total %llu\n"
+                     "# TYPE weft_agent_batches_total counter\nweft_agent_batches_total %llu\n"
+                     "# TYPE weft_agent_refused_total counter\nweft_agent_refused_total %llu\n",
+                     (unsigned long long)r->counted.polls, (unsigned long long)r->counted.batches,
+                     (unsigned long long)r->counted.refused);
+}
+
+const struct wf_room wf_agents_room = { .name = "agents",
+    .open = agents_open,
+    .tick = agents_tick,
+    .drain = agents_drain,
+    .close = agents_close,
+    .metrics = agents_metrics };

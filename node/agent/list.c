@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+// AGENTS on the local socket: list, show one, revoke one.
+#include "node/access/room.h"
+#include "node/agent/agents.h"
+#include "proto/base/print.h"
+
+static enum weft_err put_agent(
+    struct wf_node *n, const struct wf_agent *a, struct wf_arena *arena, Weft__V1__AgentInfo **ret)
+{
+    Weft__V1__AgentInfo *m = wf_arena_alloc(arena, sizeof *m);
+    char print[WF_FINGERPRINT_LEN];
+    const char *fingerprint = NULL;
+
+    if (!m)
+        return wf_arena_err(arena);
+    weft__v1__agent_info__init(m);
+    wf_fingerprint(WF_BYTES(a->row.key.b), print);
+    enum weft_err err = wf_arena_str(arena, wf_bytes_str(print), &fingerprint);
+    // Kept as this node packed it; damage on the disk costs the details, not the list.
+    if (!err && a->row.state.len &&
+        wf_pb_unpack(&weft__v1__agent_state__descriptor, wf_buf_view(&a->row.state), WF_PB_LENIENT,
+            arena, &m->last))
+        m->last = NULL;
+    m->subject = wf_pb_str(a->row.subject.s);
+    m->state = wf_pb_str(wf_agent_state_name(wf_agent_state_of(n, a)));
+    m->heard_ms = a->row.heard_unix_ms ? wf_node_now_unix_ms(n) - a->row.heard_unix_ms : -1;
+    m->skew_ms = a->row.skew_ms;
+    m->certificate_expires_ms = a->row.certificate_expires_ms;
+    m->address = wf_pb_str(a->row.address);
+    m->fingerprint = wf_pb_str(fingerprint);
+    *ret = m;
+    return err;
+}
+
+static void reply_agents(
+    struct wf_node *n, struct wf_call *c, struct wf_agent *const *agents, size_t count)
+{
+    Weft__V1__Reply reply = WEFT__V1__REPLY__INIT;
+    Weft__V1__AgentsReply r = WEFT__V1__AGENTS_REPLY__INIT;
+    enum weft_err err = WEFT_OK;
+
+    r.agents = wf_arena_calloc(c->arena, count, sizeof *r.agents);
+    if (!r.agents)
+        err = wf_arena_err(c->arena);
+    for (; r.n_agents < count && !err; r.n_agents++)
+        err = put_agent(n, agents[r.n_agents], c->arena, &r.agents[r.n_agents]);
+    if (err) {
+        wf_call_refuse(c, err, "agents: %s", weft_err_text(err));
+        return;
+    }
+    reply.kind_case = WEFT__V1__REPLY__KIND_AGENTS;
+    reply.agents = &r;
+    wf_call_reply(c, &reply);
+}
+
+static enum weft_err revoke(struct wf_node *n, struct wf_call *c, struct wf_agent *a)
+{
+    enum weft_err err = wf_access_revoke_origin(n, &a->row.key, wf_node_now_unix_ms(n));
+
+    (void)wf_access_audit(n, c->caller, "agent-revoke", a->row.subject.s, err, NULL);
+    if (err)
+        return err;
+    a->row.revoked = true;
+    a->dirty = true;
+    wf_agent_poll_end(n, a);
+    wf_agent_tasks_end(n, a, WEFT_E_REVOKED);
+    wf_control_drop(n, &a->row.key);
+    wf_agents_tell(n, a);
+    return WEFT_OK;
+}
+
+void wf_agents_handle(struct wf_node *n, struct wf_call *c)
+{
+    const Weft__V1__AgentsRequest *q = c->request->agents;
+    const char *name = q->revoke[0] ? q->revoke : q->show;
+    struct wf_agent *a = name[0] ? wf_agents_find(n, name) : NULL;
+
+    if (!name[0]) {
+        reply_agents(n, c, n->agents->by_name, n->agents->count);
+        return;
+    }
+    if (!a) {
+        wf_call_refuse(
+            c, WEFT_E_NOT_FOUND, "no agent %s was ever heard here; see: weft agent list", name);
+        return;
+    }
+    enum weft_err err = q->revoke[0] ? revoke(n, c, a) : WEFT_OK;
+    if (err == WEFT_E_NOT_OWNER)
+        wf_call_refuse(c, err, "only the domain's issuer node can revoke; ask there");
+    else if (err)
+        wf_call_refuse(c, err, "%s could not be revoked: %s", name, weft_err_text(err));
+    else
+        reply_agents(n, c, &a, 1);
+}

@@ -1,0 +1,644 @@
+// SPDX-License-Identifier: Apache-2.0
+// Records of this host into signed batches in the spool. A chain has no holes: what could not be kept (the spool is full, the disk failed) is
+// said by a signed loss batch as soon as one can be kept. Acknowledgements come from the spool's thread through one box.
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "node/agent/uplink.h"
+#include "proto/schema/record.h"
+#include "proto/stream/batch.h"
+#include "sdk/disk.h"
+
+// A batch on its way to the disk.
+struct pending {
+    struct pending *next;
+    struct wf_agent_product *product;
+    struct wf_incarnation incarnation;
+    uint64_t first_seq;
+    uint32_t count;
+    bool is_loss;
+    struct wf_hash id;
+    uint8_t publisher[WF_PUBLISHER_LEN];
+    uint64_t publisher_next; // 0: none
+    struct wf_spool_waiter *waiters;
+    enum weft_err err;
+};
+
+// Filled by the spool's thread, emptied by the loop. Lives until its letter was read and the room has closed.
+struct wf_spool_box {
+    pthread_mutex_t lock;
+    struct pending *first, **end;
+    struct wf_mail mail;
+    struct wf_node *node; // NULL: closed
+    bool posted;
+};
+
+// ---- what was kept ---------------------------------------------------------------------------------------------------
+
+static void tell(struct wf_node *n, struct wf_spool_waiter *w, enum weft_err err)
+{
+    while (w) {
+        struct wf_spool_waiter *next = w->next;
+        if (w->done)
+            w->done(n, w->arg, err);
+        free(w);
+        w = next;
+    }
+}
+
+void wf_spool_lose(struct wf_agent_product *p, uint64_t records, const char *why)
+{
+    p->lost += records;
+    p->node->uplink->lost_records += records;
+    snprintf(p->lost_why, sizeof p->lost_why, "%s", why);
+}
+
+static void settle_publisher(struct wf_node *n, const struct pending *q)
+{
+    struct wf_spool_publisher *u =
+        q->publisher_next ? wf_spool_publisher(n, &q->product->collect->product.id, q->publisher)
+                          : NULL;
+
+    if (!u)
+        return;
+    if (q->err) {
+        u->ahead = u->durable;
+        return;
+    }
+    if (q->publisher_next > u->durable)
+        u->durable = q->publisher_next;
+    n->uplink->publishers_dirty = true;
+}
+
+static void settle(struct wf_node *n, struct pending *q)
+{
+    struct wf_agent_product *p = q->product;
+    struct wf_spool_chain *c = NULL;
+    bool current = wf_incarnation_eq(&p->incarnation, &q->incarnation);
+
+    p->pending--;
+    settle_publisher(n, q);
+    if (!q->err && !wf_spool_chain_need(n, &p->collect->product.id, &q->incarnation, &c))
+        c->head = q->first_seq + q->count;
+    if (!q->err && current) {
+        p->durable_seq = q->first_seq + q->count;
+        p->durable_last = q->id;
+    } else if (q->err && current) {
+        p->failing = true;
+        if (q->is_loss)
+            p->lost += q->count; // counted already
+        else
+            wf_spool_lose(p, q->publisher_next ? 0 : q->count, "spool write failed");
+    }
+    if (p->failing && p->pending == 0) {
+        p->next_seq = p->durable_seq;
+        p->last = p->durable_last;
+        p->failing = false;
+    }
+    tell(n, q->waiters, q->err);
+    free(q);
+}
+
+static void open_box(struct wf_node *n)
+{
+    struct wf_spool_box *box = n->uplink->box;
+
+    pthread_mutex_lock(&box->lock);
+    struct pending *q = box->first;
+    box->first = NULL;
+    box->end = &box->first;
+    pthread_mutex_unlock(&box->lock);
+    while (q) {
+        struct pending *next = q->next;
+        settle(n, q);
+        q = next;
+    }
+}
+
+static void box_free(struct wf_spool_box *b)
+{
+    pthread_mutex_destroy(&b->lock);
+    free(b);
+}
+
+static struct wf_spool_box *box_of(struct wf_mail *m)
+{
+    return (struct wf_spool_box *)(void *)((char *)m - offsetof(struct wf_spool_box, mail));
+}
+
+static void box_drop(struct wf_mail *m)
+{
+    box_free(box_of(m)); // the room closed before the loop ended
+}
+
+static void box_opened(struct wf_mail *m)
+{
+    struct wf_spool_box *b = box_of(m);
+
+    pthread_mutex_lock(&b->lock);
+    b->posted = false;
+    pthread_mutex_unlock(&b->lock);
+    if (!b->node) {
+        box_free(b);
+        return;
+    }
+    open_box(b->node);
+    wf_pushing(b->node);
+}
+
+// On the spool's thread.
+static void on_acks(void *arg, const struct wf_log_ack *acks, size_t count)
+{
+    struct wf_spool_box *b = arg;
+
+    pthread_mutex_lock(&b->lock);
+    for (size_t i = 0; i < count; i++) {
+        struct pending *q = (struct pending *)(uintptr_t)acks[i].token;
+        q->err = acks[i].err;
+        q->next = NULL;
+        *b->end = q;
+        b->end = &q->next;
+    }
+    bool post = !b->posted;
+    b->posted = true;
+    pthread_mutex_unlock(&b->lock);
+    // `must`: one letter at most is under way. When the loop is closed, what is in the box is taken at wf_spool_close.
+    if (post && wf_loop_post(b->node->loop, &b->mail)) {
+        pthread_mutex_lock(&b->lock);
+        b->posted = false;
+        pthread_mutex_unlock(&b->lock);
+    }
+}
+
+static void on_note(void *arg, const struct wf_log_note *note)
+{
+    char text[256];
+
+    (void)arg;
+    // On the spool's thread or at open: one line, nothing of the node is touched.
+    wf_log_note_text(note, text, sizeof text);
+    fprintf(stderr, "level=warn room=spool msg=\"%s\"\n", text);
+}
+
+// ---- signing ---------------------------------------------------------------------------------------------------------
+
+static enum weft_err append(struct wf_agent_product *p, struct wf_batch_header *h,
+    struct wf_bytes stored, struct pending *q)
+{
+    struct wf_node *n = p->node;
+    struct wf_buf envelope = { 0 }, batch = { 0 };
+    struct wf_spool_chain *c = NULL;
+    enum weft_err err = wf_spool_chain_need(n, &h->product_id, &h->incarnation, &c);
+
+    if (!err)
+        err = wf_batch_sign(h, stored, &n->keys.sign, &envelope, &q->id);
+    if (!err)
+        err = wf_batch_pack(wf_buf_view(&envelope), stored, &batch);
+    if (!err) {
+        struct wf_log_item item = { .product = c->key,
+            .first = h->first_seq,
+            .count = h->count,
+            .time_ms = wf_node_now_unix_ms(n),
+            .kind = (uint8_t)h->kind,
+            .durability = p->collect->product.durability == WF_DURABILITY_PROCESS ? WF_LOG_PROCESS
+                                                                                  : WF_LOG_DISK,
+            .body = wf_buf_view(&batch) };
+        err = wf_log_append(n->log, &item, (uint64_t)(uintptr_t)q);
+    }
+    wf_buf_fini(&envelope);
+    wf_buf_fini(&batch);
+    return err;
+}
+
+static void note_full(struct wf_node *n, enum weft_err err)
+{
+    struct wf_uplink_room *u = n->uplink;
+
+    u->full = err == WEFT_E_FULL || err == WEFT_E_NOSPACE;
+    wf_alarm(n, "spool",
+        u->full ? "the spool is full: records of sources are dropped and counted until its node "
+                  "takes what waits"
+                : NULL);
+}
+
+// Everything but kind, count and payload, which the caller has filled in. q is taken on success.
+static enum weft_err seal(struct wf_agent_product *p, struct wf_batch_header *h,
+    struct wf_bytes stored, struct pending *q)
+{
+    struct wf_node *n = p->node;
+
+    h->product_id = p->collect->product.id;
+    h->schema_hash = p->collect->product.schema_hash;
+    h->certificate = n->identity.cert.id;
+    h->incarnation = p->incarnation;
+    h->first_seq = p->next_seq;
+    h->previous = p->last;
+    q->product = p;
+    q->incarnation = p->incarnation;
+    q->first_seq = p->next_seq;
+    q->count = h->count;
+    q->is_loss = h->kind == WF_BATCH_LOSS;
+    p->pending++; // before: the acknowledgement comes from another thread, but is read on this one
+    enum weft_err err = append(p, h, stored, q);
+    if (err) {
+        p->pending--;
+        note_full(n, err);
+        return err;
+    }
+    p->next_seq += h->count;
+    p->last = q->id;
+    if (n->uplink->full)
+        note_full(n, WEFT_OK);
+    return WEFT_OK;
+}
+
+// What is lost is said before anything else.
+static enum weft_err say_loss(struct wf_agent_product *p)
+{
+    int64_t now_us = wf_node_now_unix_ms(p->node) * 1000;
+    struct wf_batch_header h = { .kind = WF_BATCH_LOSS,
+        .count = (uint32_t)(p->lost < WF_MAX_LOSS_RECORDS ? p->lost : WF_MAX_LOSS_RECORDS),
+        .base_us = now_us,
+        .min_us = now_us,
+        .max_us = now_us };
+    struct pending *q = calloc(1, sizeof *q);
+
+    if (!q)
+        return WEFT_E_NOMEM;
+    snprintf(h.loss_reason, sizeof h.loss_reason, "%s", p->lost_why);
+    enum weft_err err = seal(p, &h, wf_bytes(NULL, 0), q);
+    if (err)
+        free(q);
+    else
+        p->lost -= h.count;
+    return err;
+}
+
+static bool can_seal(const struct wf_agent_product *p)
+{
+    return !p->failing && p->pending < WF_SPOOL_PENDING && p->node->has_certificate;
+}
+
+// publisher_next 0: none. waiters are taken on success.
+static enum weft_err seal_records(struct wf_agent_product *p, struct wf_records *r,
+    const uint8_t *publisher, uint64_t publisher_next, struct wf_spool_waiter *waiters)
+{
+    struct wf_batch_header h = { .kind = WF_BATCH_DATA,
+        .count = r->count,
+        .raw_len = (uint32_t)r->raw.len,
+        .base_us = r->base_us,
+        .min_us = r->min_us,
+        .max_us = r->max_us };
+    struct wf_buf stored = { 0 };
+    struct pending *q = NULL;
+    enum weft_err err = p->lost ? say_loss(p) : WEFT_OK;
+
+    if (!err)
+        err = wf_compress(WF_COMPRESS_ZSTD, wf_buf_view(&r->raw), &stored, &h.compression);
+    q = err ? NULL : calloc(1, sizeof *q);
+    if (!err && !q)
+        err = WEFT_E_NOMEM;
+    if (!err && publisher_next) {
+        memcpy(h.publisher, publisher, WF_PUBLISHER_LEN);
+        memcpy(q->publisher, publisher, WF_PUBLISHER_LEN);
+        h.publisher_seq = publisher_next - 1;
+        q->publisher_next = publisher_next;
+    }
+    if (!err) {
+        q->waiters = waiters;
+        err = seal(p, &h, wf_buf_view(&stored), q);
+        if (err)
+            free(q);
+    }
+    wf_buf_fini(&stored);
+    return err;
+}
+
+void wf_spool_flush(struct wf_agent_product *p)
+{
+    struct wf_node *n = p->node;
+    struct wf_spool_waiter *w = p->waiters;
+
+    wf_timer_cancel(n->loop, &p->linger);
+    if (!p->open.count && !p->lost)
+        return;
+    if (!can_seal(p)) { // soon again; what gathers meanwhile is bounded by BUSY in originate
+        if (!n->uplink->closed && wf_timer_set(n->loop, &p->linger, wf_node_now_ms(n) + 200))
+            wf_say(n, WF_LOG_WARN, "spool", "out of memory: a batch waits for the next", NULL);
+        return;
+    }
+    if (!p->open.count) {
+        enum weft_err said = say_loss(p);
+        (void)said; // full still: the alarm says so, and the next flush tries again
+        return;
+    }
+    p->waiters = NULL;
+    enum weft_err err = seal_records(p, &p->open, NULL, 0, w);
+    if (err) {
+        wf_spool_lose(p, p->open.count, n->uplink->full ? "spool full" : "batch could not be made");
+        tell(n, w, err);
+    }
+    wf_records_reset(&p->open);
+}
+
+void wf_spool_linger(struct wf_timer *t)
+{
+    wf_spool_flush(
+        (struct wf_agent_product *)(void *)((char *)t - offsetof(struct wf_agent_product, linger)));
+}
+
+// ---- intake ----------------------------------------------------------------------------------------------------------
+
+static enum weft_err check_one(
+    const struct wf_agent_product *p, const struct wf_record_view *v, struct wf_diag *why)
+{
+    if (v->op != WF_OP_PUT && p->collect->product.kind != WF_PRODUCT_INVENTORY) {
+        wf_diag_set(why, 0, 0, "only an inventory has deletes and snapshots");
+        return WEFT_E_RECORD;
+    }
+    return v->op == WF_OP_PUT || v->op == WF_OP_DELETE ? wf_record_check(p->message, v->data, why)
+                                                       : WEFT_OK;
+}
+
+static enum weft_err check_records(
+    const struct wf_agent_product *p, const struct wf_origin_records *r, struct wf_diag *diag)
+{
+    struct wf_bytes in = r->raw;
+    uint32_t found = 0;
+    enum weft_err err = WEFT_OK;
+
+    for (; in.len && !err && found <= WF_MAX_BATCH_RECORDS; found++) {
+        struct wf_record_view v;
+        struct wf_diag why = { 0 };
+        err = wf_records_next(&in, r->base_us, &v);
+        if (!err)
+            err = check_one(p, &v, &why);
+        if (err)
+            wf_diag_set(
+                diag, 0, 0, "record %u: %s", found, why.text[0] ? why.text : weft_err_text(err));
+    }
+    if (!err && found != r->count) {
+        wf_diag_set(diag, 0, 0, "%u records announced, %u found", r->count, found);
+        err = WEFT_E_RECORD;
+    }
+    return err;
+}
+
+static enum weft_err may_take(struct wf_node *n, const struct wf_agent_product *p,
+    const struct wf_origin_records *r, struct wf_diag *diag)
+{
+    if (!p || !p->message) {
+        wf_diag_set(diag, 0, 0, "this agent has no manifest of such a product");
+        return WEFT_E_NOT_FOUND;
+    }
+    if (!n->has_certificate) {
+        wf_diag_set(diag, 0, 0, "this agent has no valid certificate to sign with");
+        return WEFT_E_NEED_JOIN;
+    }
+    if (n->uplink->closed)
+        return WEFT_E_CLOSED;
+    if (!r->count || !r->raw.len)
+        return WEFT_E_MISSING_FIELD;
+    if (r->raw.len > (r->publisher ? WF_SPOOL_RAW_MAX : WF_MAX_BATCH_RAW))
+        return WEFT_E_TOO_BIG;
+    if (n->uplink->full && r->publisher)
+        return WEFT_E_FULL; // a publisher keeps its records and tries again
+    return p->failing || p->pending >= WF_SPOOL_PENDING ? WEFT_E_BUSY : WEFT_OK;
+}
+
+static enum weft_err gather(
+    struct wf_agent_product *p, const struct wf_origin_records *r, struct wf_spool_waiter *waiter)
+{
+    struct wf_bytes in = r->raw;
+    enum weft_err err = WEFT_OK;
+
+    while (in.len && !err) {
+        struct wf_record_view v;
+        err = wf_records_next(&in, r->base_us, &v);
+        if (!err && p->open.raw.len && p->open.raw.len + v.data.len > WF_SPOOL_TARGET)
+            wf_spool_flush(p);
+        if (!err)
+            err = wf_records_put(&p->open, v.op, v.time_us, v.data);
+    }
+    if (waiter) {
+        waiter->next = p->waiters;
+        p->waiters = waiter;
+    }
+    return err;
+}
+
+static enum weft_err linger(struct wf_agent_product *p)
+{
+    uint32_t us = p->collect->product.linger_us;
+    int64_t ms = us ? (us + 999) / 1000 : (int64_t)p->node->conf->linger_ms;
+
+    if (p->open.raw.len >= WF_SPOOL_TARGET || ms == 0 || p->node->draining)
+        wf_spool_flush(p);
+    else if (!p->linger.index)
+        return wf_timer_set(p->node->loop, &p->linger, wf_node_now_ms(p->node) + ms);
+    return WEFT_OK;
+}
+
+// A publisher has gathered already and counts by itself: its records are a batch of their own, and those below its mark are dropped.
+static enum weft_err take_published(struct wf_agent_product *p, const struct wf_origin_records *r,
+    struct wf_spool_waiter *waiter, struct wf_diag *diag)
+{
+    struct wf_node *n = p->node;
+    struct wf_spool_publisher *u = NULL;
+    struct wf_records records = { 0 };
+    struct wf_bytes in = r->raw;
+    uint64_t seq = r->publisher_seq;
+    enum weft_err err = wf_spool_publisher_need(n, &p->collect->product.id, r->publisher, &u);
+
+    if (!err && seq > u->ahead && u->ahead > 0) {
+        wf_diag_set(
+            diag, 0, 0, "records %llu and on are wanted first", (unsigned long long)u->ahead);
+        err = WEFT_E_ORDER;
+    }
+    for (; in.len && !err; seq++) {
+        struct wf_record_view v;
+        err = wf_records_next(&in, r->base_us, &v);
+        if (!err && seq >= u->ahead)
+            err = wf_records_put(&records, v.op, v.time_us, v.data);
+    }
+    wf_spool_flush(p);
+    if (!err && records.count == 0) {
+        tell(n, waiter, WEFT_OK); // all came before
+    } else if (!err) {
+        err = seal_records(p, &records, r->publisher, seq, waiter);
+        if (!err)
+            u->ahead = seq;
+    }
+    wf_records_fini(&records);
+    return err;
+}
+
+enum weft_err wf_uplink_originate(struct wf_node *n, const char *product,
+    const struct wf_origin_records *r, wf_spool_done_fn done, void *arg, struct wf_diag *diag)
+{
+    struct wf_agent_product *p = wf_uplink_find(n, product);
+    struct wf_spool_waiter *waiter = NULL;
+    enum weft_err err = may_take(n, p, r, diag);
+
+    if (!err)
+        err = check_records(p, r, diag);
+    if (err)
+        return err;
+    if (done) {
+        waiter = calloc(1, sizeof *waiter);
+        if (!waiter)
+            return WEFT_E_NOMEM;
+        *waiter = (struct wf_spool_waiter){ .done = done, .arg = arg };
+    }
+    if (r->publisher) {
+        err = take_published(p, r, waiter, diag);
+        if (err)
+            free(waiter);
+        return err;
+    }
+    err = gather(p, r, waiter);
+    return err ? err : linger(p);
+}
+
+// ---- life ------------------------------------------------------------------------------------------------------------
+
+enum weft_err wf_spool_begin_chain(struct wf_agent_product *p)
+{
+    struct wf_uplink_room *u = p->node->uplink;
+    uint64_t random = 0;
+    uint8_t be[8];
+
+    wf_random(&random, sizeof random);
+    struct wf_incarnation i =
+        wf_incarnation_next(u->last_counter, wf_node_now_unix_ms(p->node), 0, random);
+    wf_store_be64(be, i.counter);
+    enum weft_err err = wf_meta_put(&u->vfs, u->meta_dir, "incarnation", WF_BYTES(be));
+    if (err)
+        return err;
+    u->last_counter = i.counter;
+    p->incarnation = i;
+    p->next_seq = p->durable_seq = 0;
+    p->last = p->durable_last = (struct wf_hash){ { 0 } };
+    p->failing = false;
+    return WEFT_OK;
+}
+
+static enum weft_err open_log(struct wf_node *n, struct wf_diag *diag)
+{
+    uint64_t bytes = n->conf->spool.bytes, segment = bytes / 16;
+    char *dir = NULL;
+    struct wf_log_conf conf = { .class_name = "spool",
+        .done = on_acks,
+        .done_arg = n->uplink->box,
+        .note = on_note,
+        .segment_bytes = segment < 65536          ? 65536
+                         : segment > 16u * WF_MIB ? 16u * WF_MIB
+                                                  : segment,
+        .retain_bytes = bytes,
+        .keep_unreleased = true,
+        .forget_empty = true,
+        .stop_free_permille = n->conf->min_free_percent * 10 };
+    enum weft_err err = wf_disk_join(n->conf->data, "spool", &dir);
+
+    // Whose spool it is: the key's, so that a copied directory is not another host's.
+    wf_blake2b(wf_bytes(n->keys.sign_pub.b, WF_KEY_LEN), &conf.store_id);
+    conf.dir = dir;
+    if (!err)
+        err = wf_log_worker_new(&n->uplink->vfs, true, &n->uplink->worker);
+    if (!err)
+        err = wf_log_open(n->uplink->worker, &conf, wf_node_now_unix_ms(n), &n->log);
+    if (err)
+        wf_diag_set(diag, 0, 0, "%s: %s", dir ? dir : "spool", weft_err_text(err));
+    free(dir);
+    return err;
+}
+
+static enum weft_err load_counter(struct wf_node *n)
+{
+    struct wf_uplink_room *u = n->uplink;
+    struct wf_buf kept = { 0 };
+    enum weft_err err = wf_meta_get(&u->vfs, u->meta_dir, "incarnation", &kept);
+
+    // Lost or damaged: the clock is above every counter that was used before.
+    if (!err && kept.len == 8)
+        u->last_counter = wf_load_be64(kept.ptr);
+    wf_buf_fini(&kept);
+    return err == WEFT_E_NOMEM ? err : WEFT_OK;
+}
+
+enum weft_err wf_spool_open(struct wf_node *n, struct wf_diag *diag)
+{
+    struct wf_spool_box *box = calloc(1, sizeof *box);
+
+    if (!box)
+        return WEFT_E_NOMEM;
+    n->uplink->box = box;
+    pthread_mutex_init(&box->lock, NULL);
+    box->end = &box->first;
+    box->node = n;
+    box->mail = (struct wf_mail){
+        .open = box_opened, .drop = box_drop, .class = WF_MAIL_LIVE, .must = true
+    };
+    enum weft_err err = load_counter(n);
+    if (!err)
+        err = open_log(n, diag);
+    return err ? err : wf_spool_recover(n, diag);
+}
+
+void wf_spool_tick(struct wf_node *n)
+{
+    struct wf_uplink_room *u = n->uplink;
+
+    for (struct wf_agent_product *p = u->products; p; p = p->next)
+        if (p->lost && !p->open.count && can_seal(p))
+            wf_spool_flush(p);
+    if (u->publishers_dirty && wf_spool_save_publishers(n))
+        wf_say(n, WF_LOG_WARN, "spool", "the marks of publishers could not be kept", NULL);
+}
+
+void wf_spool_sizes(struct wf_node *n, uint64_t *ret_bytes, uint64_t *ret_records)
+{
+    struct wf_log_stats stats = { 0 };
+    uint64_t records = 0;
+
+    for (const struct wf_spool_chain *c = n->uplink->chains; c; c = c->next)
+        records += c->head - c->released;
+    if (n->log && records)
+        wf_log_stats(n->log, &stats);
+    *ret_bytes = stats.bytes;
+    *ret_records = records;
+}
+
+void wf_spool_close(struct wf_node *n)
+{
+    struct wf_uplink_room *u = n->uplink;
+
+    struct wf_spool_box *box = u->box;
+
+    if (!box)
+        return;
+    for (struct wf_agent_product *p = u->products; p; p = p->next) {
+        wf_spool_flush(p);
+        wf_timer_cancel(n->loop, &p->linger);
+    }
+    if (n->log)
+        wf_log_close(n->log);
+    n->log = NULL;
+    open_box(n);
+    for (struct wf_agent_product *p = u->products; p; p = p->next) {
+        tell(n, p->waiters, WEFT_E_CLOSED);
+        p->waiters = NULL;
+    }
+    if (u->publishers_dirty && wf_spool_save_publishers(n))
+        wf_say(n, WF_LOG_WARN, "spool", "the marks of publishers could not be kept", NULL);
+    if (u->worker)
+        wf_log_worker_free(u->worker);
+    while (u->chains)
+        wf_spool_chain_drop(n, u->chains);
+    free(u->publishers);
+    box->node = NULL;
+    if (!box->posted)
+        box_free(box);
+    u->box = NULL;
+}

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+// Calls that come as answers to the poll: the program that the signed manifest names is run with the method's name, request in and reply out as
+// JSON. A snapshot task asks a source for its whole inventory. There is no other way to make this host do anything.
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "node/agent/uplink.h"
+#include "node/source/room.h"
+#include "proto/schema/record_json.h"
+#include "sdk/json.h"
+
+#define TASK_ID_LEN 16u
+
+struct task_run {
+    struct wf_node *node;
+    uint8_t id[TASK_ID_LEN];
+    struct wf_name product;
+    char method[128];
+};
+
+static void on_answered(void *arg, enum weft_err err, const Weft__V1__Reply *reply)
+{
+    struct wf_node *n = arg;
+
+    (void)reply;
+    if (err && !n->uplink->closed)
+        wf_say(n, WF_LOG_WARN, "uplink", "an answer to a call was not taken", "why",
+            weft_err_text(err), NULL);
+}
+
+enum weft_err wf_uplink_answer(struct wf_node *n, struct wf_bytes task_id, enum weft_err err,
+    struct wf_bytes result, const char *error_text)
+{
+    Weft__V1__Request q = WEFT__V1__REQUEST__INIT;
+    Weft__V1__AnswerRequest a = WEFT__V1__ANSWER_REQUEST__INIT;
+    uint8_t key[16];
+
+    if (!n->uplink || !n->uplink->link)
+        return WEFT_E_CLOSED;
+    a.task_id = wf_pb_bin(task_id);
+    a.result = wf_pb_bin(result);
+    a.code = (uint32_t)err;
+    a.error = wf_pb_str(err ? error_text && error_text[0] ? error_text : weft_err_text(err) : "");
+    wf_random(key, sizeof key);
+    q.idempotency = wf_pb_bin(WF_BYTES(key));
+    q.kind_case = WEFT__V1__REQUEST__KIND_ANSWER;
+    q.answer = &a;
+    return wf_link_request(n->uplink->link, &q, 0, on_answered, n);
+}
+
+static void answer(struct task_run *t, enum weft_err err, struct wf_bytes result, const char *text)
+{
+    enum weft_err sent = wf_uplink_answer(t->node, WF_BYTES(t->id), err, result, text);
+
+    if (sent)
+        wf_say(t->node, WF_LOG_WARN, "uplink", "a call's answer could not be sent", "why",
+            weft_err_text(sent), NULL);
+}
+
+static const struct wf_schema_method *method_of(
+    struct wf_node *n, const char *product, const char *method, struct wf_agent_product **ret)
+{
+    struct wf_agent_product *p = wf_uplink_find(n, product);
+    const struct wf_schema_service *s =
+        p && p->collect->product.service
+            ? wf_schema_find_service(p->schema, wf_bytes_str(p->collect->product.service))
+            : NULL;
+
+    *ret = p;
+    return s ? wf_schema_method_by_name(s, wf_bytes_str(method)) : NULL;
+}
+
+// ---- the reply -------------------------------------------------------------------------------------------------------
+
+static enum weft_err encode_reply(
+    struct task_run *t, struct wf_bytes output, struct wf_buf *out, struct wf_diag *diag)
+{
+    struct wf_agent_product *p = NULL;
+    const struct wf_schema_method *m = method_of(t->node, t->product.s, t->method, &p);
+    struct wf_json *j = NULL;
+    enum weft_err err = m ? wf_json_parse(output, &j, diag) : WEFT_E_METHOD;
+
+    if (!err)
+        err = wf_json_encode(m->output, j, WF_MAX_CALL, out, diag);
+    wf_json_free(j);
+    return err;
+}
+
+static void on_ended(struct wf_node *n, void *arg, enum weft_err err, int status,
+    struct wf_bytes output, const char *error_text)
+{
+    struct task_run *t = arg;
+    struct wf_buf message = { 0 };
+    struct wf_diag diag = { 0 };
+    const char *why = error_text[0] ? error_text : "the provider gave no reason";
+
+    if (n->uplink && !n->uplink->closed) {
+        if (err == WEFT_E_TIMEOUT || status == 75)
+            answer(t, WEFT_E_TIMEOUT, wf_bytes(NULL, 0), why);
+        else if (err || status == 127)
+            answer(t, WEFT_E_NO_PROVIDER, wf_bytes(NULL, 0),
+                err ? weft_err_text(err) : "the provider's program could not be started");
+        else if (status)
+            answer(t, status == 65 ? WEFT_E_SYNTAX : WEFT_E_PROVIDER, wf_bytes(NULL, 0), why);
+        else if (encode_reply(t, output, &message, &diag))
+            answer(t, WEFT_E_PROVIDER, wf_bytes(NULL, 0), diag.text);
+        else
+            answer(t, WEFT_OK, wf_buf_view(&message), "");
+    }
+    wf_buf_fini(&message);
+    free(t);
+}
+
+// ---- the run ---------------------------------------------------------------------------------------------------------
+
+static enum weft_err run(
+    struct wf_node *n, const Weft__V1__Task *task, struct task_run *t, struct wf_diag *diag)
+{
+    struct wf_agent_product *p = NULL;
+    const struct wf_schema_method *m = method_of(n, task->product, task->method, &p);
+    const char *argv[64];
+    char caller[160], method[160], key[64], deadline[64], hex[2 * TASK_ID_LEN + 1];
+    const char *env[] = { caller, method, key, deadline, NULL };
+    struct wf_buf json = { 0 };
+    int64_t left = task->deadline_ms > 0 ? task->deadline_ms : 1;
+
+    if (!p || p->collect->serve_count == 0 || p->collect->serve_count >= WF_COUNT(argv))
+        return WEFT_E_NO_PROVIDER;
+    if (!m)
+        return WEFT_E_METHOD;
+    memcpy(argv, p->collect->serve, p->collect->serve_count * sizeof *argv);
+    argv[p->collect->serve_count] = m->name;
+    wf_hex_put(WF_BYTES(t->id), hex);
+    snprintf(caller, sizeof caller, "WEFT_CALLER=%.140s", task->caller);
+    snprintf(method, sizeof method, "WEFT_METHOD=%.120s", m->name);
+    snprintf(key, sizeof key, "WEFT_CALL_KEY=%s", hex);
+    snprintf(deadline, sizeof deadline, "WEFT_DEADLINE_MS=%lld",
+        (long long)(wf_node_now_unix_ms(n) + left));
+    enum weft_err err = wf_record_json(m->input, wf_pb_view(task->request), NULL, &json, diag);
+    struct wf_run_spec spec = { argv, p->collect->serve_count + 1, env, wf_buf_view(&json),
+        wf_node_now_ms(n) + left };
+    if (!err)
+        err = wf_source_run_once(n, &spec, on_ended, t);
+    wf_buf_fini(&json);
+    return err;
+}
+
+static void take(struct wf_node *n, const Weft__V1__Task *task)
+{
+    struct task_run *t = NULL;
+    struct wf_diag diag = { 0 };
+    enum weft_err err = WEFT_OK;
+
+    if (task->snapshot) {
+        wf_source_snapshot(n, task->product);
+        return;
+    }
+    if (task->id.len != TASK_ID_LEN)
+        return; // nobody could be answered
+    t = calloc(1, sizeof *t);
+    if (!t)
+        return; // the node sees a time-out
+    t->node = n;
+    memcpy(t->id, task->id.data, TASK_ID_LEN);
+    snprintf(t->method, sizeof t->method, "%s", task->method);
+    err = wf_name_from(wf_bytes_str(task->product), &t->product);
+    if (!err)
+        err = run(n, task, t, &diag);
+    if (err) {
+        answer(t, err, wf_bytes(NULL, 0), diag.text[0] ? diag.text : weft_err_text(err));
+        free(t);
+    }
+}
+
+void wf_uplink_tasks(struct wf_node *n, const Weft__V1__PollReply *reply)
+{
+    for (size_t i = 0; i < reply->n_tasks; i++)
+        take(n, reply->tasks[i]);
+}

@@ -1,0 +1,424 @@
+// SPDX-License-Identifier: Apache-2.0
+// An agent's line to its domain's node: one link at a time, one long poll on it. What the node says (manifests, tasks, newer charters, a new
+// certificate) comes as answers; nothing connects to this host. When a node does not answer, the next uplink is tried.
+#include "node/agent/uplink.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "node/call.h"
+#include "node/core.h"
+#include "node/source/room.h"
+#include "sdk/disk.h"
+
+// ---- which node ------------------------------------------------------------------------------------------------------
+
+// The uplinks of the configuration, else the nodes the ticket named.
+static size_t uplink_count(const struct wf_node *n)
+{
+    return n->conf->uplinks.count ? n->conf->uplinks.count : n->core->dir->seed_count;
+}
+
+static void uplink_at(
+    const struct wf_node *n, size_t i, char address[WF_MAX_ADDR + 8], struct wf_dh_pub *key)
+{
+    if (n->conf->uplinks.count) {
+        const struct wf_conf_peer *p = &n->conf->uplinks.items[i];
+        bool is_v6 = strchr(p->address.host, ':') != NULL;
+        snprintf(address, WF_MAX_ADDR + 8, is_v6 ? "[%s]:%u" : "%s:%u", p->address.host,
+            p->address.port);
+        *key = p->key;
+    } else {
+        snprintf(address, WF_MAX_ADDR + 8, "%s", n->core->dir->seeds[i].address);
+        *key = n->core->dir->seeds[i].dh_key;
+    }
+}
+
+static void later(struct wf_node *n)
+{
+    struct wf_uplink_room *u = n->uplink;
+
+    u->retry_ms = u->retry_ms ? u->retry_ms * 2 : WF_UPLINK_RETRY_MIN_MS;
+    if (u->retry_ms > WF_UPLINK_RETRY_MAX_MS / 4)
+        u->retry_ms = WF_UPLINK_RETRY_MAX_MS / 4;
+    u->retry_at_ms = wf_node_now_ms(n) + u->retry_ms;
+}
+
+static void drop_link(struct wf_node *n)
+{
+    struct wf_uplink_room *u = n->uplink;
+    struct wf_link *l = u->link;
+
+    u->link = NULL;
+    u->marks_asked = u->marks_known = false;
+    wf_link_free(l); // its requests end in callbacks, which find no link
+}
+
+void wf_uplink_failed(struct wf_node *n, enum weft_err err, const Weft__V1__Reply *reply)
+{
+    struct wf_uplink_room *u = n->uplink;
+    const char *text = reply && reply->refusal && reply->refusal->text[0] ? reply->refusal->text
+                                                                          : weft_err_text(err);
+
+    if (u->closed)
+        return;
+    snprintf(u->last_error, sizeof u->last_error, "%.80s: %.110s", u->address, text);
+    wf_alarm(n, "uplink", u->last_error);
+    later(n);
+    if (++u->failures >= WF_UPLINK_FAILURES) {
+        u->failures = 0;
+        u->at++;
+        drop_link(n);
+    }
+}
+
+static void heard(struct wf_node *n)
+{
+    struct wf_uplink_room *u = n->uplink;
+
+    u->failures = 0;
+    u->retry_ms = 0;
+    u->last_error[0] = '\0';
+    wf_alarm(n, "uplink", NULL);
+}
+
+static enum weft_err dial(struct wf_node *n)
+{
+    struct wf_uplink_room *u = n->uplink;
+    size_t count = uplink_count(n);
+
+    if (count == 0)
+        return WEFT_E_UNREACHABLE;
+    uplink_at(n, u->at % count, u->address, &u->peer);
+    struct wf_link_conf conf = { .loop = n->loop,
+        .net = n->control->net,
+        .mesh_id = n->mesh_id,
+        .keys = &n->keys,
+        .chain = wf_buf_view(&n->chain),
+        .charter_version = n->charter->version,
+        .address = u->address,
+        .peer = u->peer,
+        .version = WEFT_VERSION };
+    enum weft_err err = wf_link_new(&conf, &u->link);
+    u->chain_shown = n->identity.cert.id;
+    return err;
+}
+
+// ---- charters --------------------------------------------------------------------------------------------------------
+
+static void on_charters(void *arg, enum weft_err err, const Weft__V1__Reply *reply)
+{
+    struct wf_node *n = arg;
+    struct wf_diag diag = { 0 };
+
+    if (n->uplink->closed)
+        return;
+    n->uplink->getting = false;
+    if (err || reply->kind_case != WEFT__V1__REPLY__KIND_GET)
+        return;
+    for (size_t i = 0; i < reply->get->n_charters && !err; i++)
+        err = wf_node_add_charter(n, wf_pb_view(reply->get->charters[i]), &diag);
+    if (err)
+        wf_say(n, WF_LOG_WARN, "uplink", "a newer charter was refused", "why",
+            diag.text[0] ? diag.text : weft_err_text(err), NULL);
+}
+
+static void fetch_charters(struct wf_node *n)
+{
+    struct wf_uplink_room *u = n->uplink;
+    Weft__V1__Request q = WEFT__V1__REQUEST__INIT;
+    Weft__V1__GetRequest g = WEFT__V1__GET_REQUEST__INIT;
+
+    if (u->getting || !u->link ||
+        wf_link_state(u->link)->peer_charter_version <= n->charter->version)
+        return;
+    g.charters_from = n->charter->version + 1;
+    q.kind_case = WEFT__V1__REQUEST__KIND_GET;
+    q.get = &g;
+    u->getting = wf_link_request(u->link, &q, 0, on_charters, n) == WEFT_OK;
+}
+
+// ---- renewal ---------------------------------------------------------------------------------------------------------
+
+static void on_renewed(void *arg, enum weft_err err, const Weft__V1__Reply *reply)
+{
+    struct wf_node *n = arg;
+    struct wf_uplink_room *u = n->uplink;
+    struct wf_diag diag = { 0 };
+
+    if (u->closed)
+        return;
+    u->renewing = false;
+    if (!err && reply->kind_case != WEFT__V1__REPLY__KIND_RENEW)
+        err = WEFT_E_PROTOCOL;
+    if (!err)
+        err = wf_node_set_chain(n, wf_pb_view(reply->renew->chain), &diag);
+    if (err) {
+        char text[256];
+        const char *why = reply && reply->refusal ? reply->refusal->text : diag.text;
+        snprintf(text, sizeof text, "the certificate could not be renewed: %.200s",
+            why[0] ? why : weft_err_text(err));
+        wf_alarm(n, "renewal", text);
+        return;
+    }
+    wf_alarm(n, "renewal", NULL);
+    wf_say(n, WF_LOG_INFO, "uplink", "certificate renewed", NULL);
+}
+
+static void renew_if_due(struct wf_node *n)
+{
+    struct wf_uplink_room *u = n->uplink;
+    const struct wf_cert *c = &n->identity.cert;
+    Weft__V1__Request q = WEFT__V1__REQUEST__INIT;
+    Weft__V1__RenewRequest r = WEFT__V1__RENEW_REQUEST__INIT;
+    uint8_t key[16];
+
+    if (u->renewing || wf_node_now_ms(n) < u->renew_at_ms ||
+        wf_node_now_unix_ms(n) < c->not_before_ms + (c->not_after_ms - c->not_before_ms) / 3)
+        return;
+    u->renew_at_ms = wf_node_now_ms(n) + WF_UPLINK_RETRY_MAX_MS;
+    wf_random(key, sizeof key);
+    q.idempotency = wf_pb_bin(WF_BYTES(key));
+    q.kind_case = WEFT__V1__REQUEST__KIND_RENEW;
+    q.renew = &r;
+    u->renewing = wf_link_request(u->link, &q, 0, on_renewed, n) == WEFT_OK;
+}
+
+static void show_chain(struct wf_node *n)
+{
+    struct wf_uplink_room *u = n->uplink;
+
+    if (wf_hash_eq(&u->chain_shown, &n->identity.cert.id))
+        return;
+    if (!wf_link_set_chain(u->link, wf_buf_view(&n->chain), n->charter->version))
+        u->chain_shown = n->identity.cert.id;
+}
+
+// ---- the poll --------------------------------------------------------------------------------------------------------
+
+enum weft_err wf_uplink_state(struct wf_node *n, struct wf_arena *arena, Weft__V1__AgentState **ret)
+{
+    Weft__V1__AgentState *s = wf_arena_alloc(arena, sizeof *s);
+    char host[256] = "";
+    const char *copy = NULL;
+
+    if (!s)
+        return wf_arena_err(arena);
+    weft__v1__agent_state__init(s);
+    if (gethostname(host, sizeof host - 1) != 0)
+        host[0] = '\0';
+    enum weft_err err = wf_arena_str(arena, wf_bytes_str(host), &copy);
+    s->hostname = wf_pb_str(copy);
+    s->version = wf_pb_str(WEFT_VERSION);
+    s->time_ms = wf_node_now_unix_ms(n);
+    s->started_ms = n->started_unix_ms;
+    s->lost_records = n->uplink->lost_records;
+    wf_spool_sizes(n, &s->spool_bytes, &s->spool_records);
+    s->n_sources = wf_source_states(n, arena, &s->sources);
+    *ret = s;
+    return err;
+}
+
+static void on_polled(void *arg, enum weft_err err, const Weft__V1__Reply *reply)
+{
+    struct wf_node *n = arg;
+    struct wf_uplink_room *u = n->uplink;
+
+    u->polling = false;
+    if (u->closed)
+        return;
+    if (!err && reply->kind_case != WEFT__V1__REPLY__KIND_POLL)
+        err = WEFT_E_PROTOCOL;
+    if (err) {
+        wf_uplink_failed(n, err, reply);
+        return;
+    }
+    heard(n);
+    if (!wf_bytes_eq(wf_pb_view(reply->poll->manifests), wf_hash_view(&u->root)))
+        wf_manifests_fetch(n, reply->poll);
+    wf_uplink_tasks(n, reply->poll);
+    fetch_charters(n);
+    wf_uplink_wake(n);
+}
+
+static void poll_node(struct wf_node *n)
+{
+    struct wf_uplink_room *u = n->uplink;
+    Weft__V1__Request q = WEFT__V1__REQUEST__INIT;
+    Weft__V1__PollRequest p = WEFT__V1__POLL_REQUEST__INIT;
+    struct wf_arena arena;
+
+    if (u->polling || u->round)
+        return; // while manifests are fetched the node would only name them again
+    wf_arena_init(&arena, WF_MIB);
+    enum weft_err err = wf_uplink_state(n, &arena, &p.state);
+    p.manifests = wf_pb_bin(wf_hash_view(&u->root));
+    p.wait_ms = WF_LONG_POLL_MS;
+    q.deadline_ms = WF_LONG_POLL_MS + WF_REQUEST_DEADLINE_MS;
+    q.kind_case = WEFT__V1__REQUEST__KIND_POLL;
+    q.poll = &p;
+    u->polling = true; // before: the callback may come at once
+    if (!err)
+        err = wf_link_request(u->link, &q, WF_LONG_POLL_MS + WF_REQUEST_DEADLINE_MS, on_polled, n);
+    wf_arena_fini(&arena);
+    if (err) {
+        u->polling = false;
+        wf_uplink_failed(n, err, NULL);
+    }
+}
+
+void wf_uplink_wake(struct wf_node *n)
+{
+    struct wf_uplink_room *u = n->uplink;
+
+    if (u->closed || n->draining)
+        return;
+    if (!n->core->dir->has_chain || !n->charter) {
+        wf_selfjoin_tick(n);
+        return;
+    }
+    if (wf_node_now_ms(n) < u->retry_at_ms)
+        return;
+    enum weft_err err = u->link ? WEFT_OK : dial(n);
+    if (err) {
+        wf_uplink_failed(n, err, NULL);
+        return;
+    }
+    show_chain(n);
+    renew_if_due(n);
+    // An expired certificate may renew itself and do nothing else.
+    if (n->has_certificate && u->link)
+        poll_node(n);
+    if (n->has_certificate && u->link)
+        wf_pushing(n);
+}
+
+// ---- life ------------------------------------------------------------------------------------------------------------
+
+static enum weft_err make_dir(struct wf_node *n, const char *name, char **ret, struct wf_diag *diag)
+{
+    enum weft_err err = wf_disk_join(n->conf->data, name, ret);
+
+    return err ? err : wf_disk_mkdir(*ret, diag);
+}
+
+static enum weft_err uplink_open(struct wf_node *n, struct wf_diag *diag)
+{
+    struct wf_uplink_room *u = calloc(1, sizeof *u);
+
+    if (!u)
+        return WEFT_E_NOMEM;
+    n->uplink = u;
+    u->node = n;
+    u->vfs = wf_vfs_posix;
+    enum weft_err err = make_dir(n, "meta", &u->meta_dir, diag);
+    if (!err)
+        err = make_dir(n, "manifests", &u->manifest_dir, diag);
+    if (!err)
+        err = wf_manifests_load(n, diag);
+    return err ? err : wf_spool_open(n, diag);
+}
+
+static enum weft_err uplink_start(struct wf_node *n, struct wf_diag *diag)
+{
+    (void)diag;
+    wf_manifests_sources(n);
+    return WEFT_OK;
+}
+
+static void uplink_tick(struct wf_node *n)
+{
+    // The certificate's life goes on without renewals that could tell: what has run out signs nothing more.
+    if (n->has_certificate &&
+        wf_node_now_unix_ms(n) >= n->identity.cert.not_after_ms + WF_CLOCK_TOLERANCE_MS) {
+        n->has_certificate = false;
+        wf_alarm(
+            n, "certificate", "this agent's certificate has expired; only renewal is possible");
+    } else if (n->has_certificate) {
+        wf_alarm(n, "certificate", NULL);
+    }
+    wf_spool_tick(n);
+    wf_uplink_wake(n);
+}
+
+static void uplink_drain(struct wf_node *n)
+{
+    for (struct wf_agent_product *p = n->uplink->products; p; p = p->next)
+        wf_spool_flush(p);
+}
+
+static bool uplink_drained(const struct wf_node *n)
+{
+    for (const struct wf_agent_product *p = n->uplink->products; p; p = p->next)
+        if (p->pending || p->open.count)
+            return false;
+    return true;
+}
+
+static void uplink_close(struct wf_node *n)
+{
+    struct wf_uplink_room *u = n->uplink;
+
+    if (!u)
+        return;
+    u->closed = true;
+    wf_join_free(u->join);
+    if (u->has_ticket)
+        wf_ticket_fini(&u->ticket);
+    drop_link(n);
+    wf_spool_close(n);
+    wf_manifests_close(n);
+    free(u->meta_dir);
+    free(u->manifest_dir);
+    free(u);
+    n->uplink = NULL;
+}
+
+// ---- shown -----------------------------------------------------------------------------------------------------------
+
+void wf_uplink_status(struct wf_node *n, struct wf_arena *arena, Weft__V1__StatusReply *reply)
+{
+    struct wf_uplink_room *u = n->uplink;
+    const struct wf_link_state *s = u && u->link ? wf_link_state(u->link) : NULL;
+    Weft__V1__PeerState *peer = NULL;
+
+    if (!u)
+        return;
+    if (wf_uplink_state(n, arena, &reply->agent))
+        reply->agent = NULL;
+    peer = s ? wf_arena_alloc(arena, sizeof *peer) : NULL;
+    reply->peers = peer ? wf_arena_alloc(arena, sizeof *reply->peers) : NULL;
+    if (!reply->peers)
+        return;
+    weft__v1__peer_state__init(peer);
+    peer->domain = n->identity.cert.domain.s;
+    peer->address = u->address;
+    peer->heard_ms = s->heard_ms < 0 ? -1 : wf_node_now_ms(n) - s->heard_ms;
+    peer->error = u->last_error;
+    peer->static_seed = true;
+    reply->peers[0] = peer;
+    reply->n_peers = 1;
+}
+
+static enum weft_err uplink_metrics(const struct wf_node *n, struct wf_buf *out)
+{
+    uint64_t bytes = 0, records = 0;
+
+    wf_spool_sizes((struct wf_node *)(uintptr_t)n, &bytes, &records);
+    return wf_buf_printf(out,
+        "# TYPE weft_spool_bytes gauge\nweft_spool_bytes %llu\n"
+        "# TYPE weft_spool_records gauge\nweft_spool_records %llu\n"
+        "# TYPE weft_lost_records_total counter\nweft_lost_records_total %llu\n",
+        (unsigned long long)bytes, (unsigned long long)records,
+        (unsigned long long)n->uplink->lost_records);
+}
+
+const struct wf_room wf_uplink_room = { .name = "uplink",
+    .open = uplink_open,
+    .start = uplink_start,
+    .tick = uplink_tick,
+    .drain = uplink_drain,
+    .drained = uplink_drained,
+    .close = uplink_close,
+    .metrics = uplink_metrics };

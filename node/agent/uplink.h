@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+// The inside of the uplink room (an agent's weftd): identity, link to the node, manifests, spool. Loop thread only; the spool's thread only
+// posts acknowledgements. Invariant: a batch is signed and in the spool before it is first sent, and sent again bit for bit.
+#ifndef WF_NODE_AGENT_UPLINK_H
+#define WF_NODE_AGENT_UPLINK_H
+
+#include "node/agent/room.h"
+#include "node/conf.h"
+#include "node/log/log.h"
+#include "node/log/meta.h"
+#include "node/stream/room.h"
+#include "proto/schema/schema.h"
+#include "sdk/join.h"
+#include "sdk/link.h"
+#include "sdk/loop/loop.h"
+
+#define WF_UPLINK_RETRY_MIN_MS 1000
+#define WF_UPLINK_RETRY_MAX_MS 60000
+#define WF_UPLINK_FAILURES     2u // in a row: the next uplink is tried
+#define WF_UPLINK_PUSHES       4u // requests in flight
+#define WF_UPLINK_PUSH_BYTES   (512u * WF_KIB)
+#define WF_UPLINK_PRODUCTS     1024u
+#define WF_UPLINK_PUBLISHERS   1024u
+#define WF_SPOOL_TARGET        (64u * WF_KIB) // raw bytes at which a batch leaves before its linger ends
+#define WF_SPOOL_RAW_MAX       (512u * WF_KIB) // of one batch: it must fit one push
+#define WF_SPOOL_PENDING       256u // batches of one product that the spool has not acknowledged
+
+struct wf_spool_waiter {
+    wf_spool_done_fn done;
+    void *arg;
+    struct wf_spool_waiter *next;
+};
+
+// One chain in the spool: what one start of this weftd said of one product.
+struct wf_spool_chain {
+    struct wf_spool_chain *next; // by product, then by incarnation
+    struct wf_hash key, product_id;
+    struct wf_incarnation incarnation;
+    uint64_t head, released; // durable here; kept by the node
+    bool in_flight;
+    int64_t not_before_ms;
+};
+
+// A product this agent has a manifest of. Kept to the end of the process, so that what is pending finds it; `removed` when no manifest
+// selects this host any more.
+struct wf_agent_product {
+    struct wf_agent_product *next;
+    struct wf_node *node;
+    struct wf_collect *collect;
+    struct wf_schema *schema;
+    struct wf_buf schema_set;
+    const struct wf_schema_message *message; // NULL for an api
+    bool removed, listed;
+
+    // its own chain
+    struct wf_incarnation incarnation;
+    uint64_t next_seq, durable_seq;
+    struct wf_hash last, durable_last; // header ids
+    size_t pending;                    // batches on their way to the disk
+    bool failing;                      // one of them failed: none follows until all are settled
+    uint64_t lost;                     // records to be told of in a loss batch
+    char lost_why[WF_MAX_LOSS_REASON + 1];
+
+    struct wf_records open; // a batch in the making
+    struct wf_spool_waiter *waiters;
+    struct wf_timer linger;
+};
+
+struct wf_spool_publisher {
+    uint8_t id[WF_PUBLISHER_LEN];
+    struct wf_hash product_id;
+    uint64_t ahead, durable; // next sequence wanted
+    int64_t used_ms;
+};
+
+struct wf_manifest_round;
+struct wf_spool_box;
+struct wf_uplink_room {
+    struct wf_node *node;
+    char *meta_dir, *manifest_dir;
+    struct wf_vfs vfs;
+
+    // the link
+    struct wf_join *join;
+    struct wf_ticket ticket;
+    bool has_ticket;
+    struct wf_link *link;
+    struct wf_dh_pub peer;
+    struct wf_hash chain_shown; // certificate id the link knows
+    size_t at;                  // which uplink
+    unsigned failures;
+    int64_t retry_at_ms, retry_ms;
+    bool polling, marks_asked, marks_known, renewing, getting;
+    int64_t renew_at_ms;
+    char address[WF_MAX_ADDR + 8];
+    char last_error[200];
+
+    // manifests
+    struct wf_hash root; // as the node gave it
+    struct wf_agent_product *products;
+    struct wf_manifest_round *round; // being fetched
+
+    // the spool
+    struct wf_log_worker *worker;
+    struct wf_spool_box *box; // acknowledgements of the spool's thread
+    uint64_t last_counter;
+    struct wf_spool_chain *chains;
+    unsigned pushes;
+    struct wf_hash pushed_last; // product that was served last: the others first
+    uint64_t lost_records;
+    bool full;
+    struct wf_spool_publisher *publishers;
+    size_t publisher_count;
+    bool publishers_dirty;
+    bool closed;
+};
+
+// uplink.c
+void wf_uplink_wake(struct wf_node *n); // the tick's work, now
+void wf_uplink_failed(struct wf_node *n, enum weft_err err, const Weft__V1__Reply *reply);
+WF_MUST_USE enum weft_err wf_uplink_state(
+    struct wf_node *n, struct wf_arena *arena, Weft__V1__AgentState **ret);
+
+// selfjoin.c
+void wf_selfjoin_tick(struct wf_node *n);
+
+// manifests.c
+struct wf_agent_product *wf_uplink_find(struct wf_node *n, const char *product);
+WF_MUST_USE enum weft_err wf_manifests_load(struct wf_node *n, struct wf_diag *diag);
+// The poll's answer named another set: fetches what is missing, then puts it in force.
+void wf_manifests_fetch(struct wf_node *n, const Weft__V1__PollReply *reply);
+void wf_manifests_close(struct wf_node *n);
+// Runs, changes or ends the source of each product.
+void wf_manifests_sources(struct wf_node *n);
+
+// spool.c
+WF_MUST_USE enum weft_err wf_spool_open(struct wf_node *n, struct wf_diag *diag);
+void wf_spool_tick(struct wf_node *n);
+void wf_spool_close(struct wf_node *n);
+void wf_spool_flush(struct wf_agent_product *p); // signs what lingers
+void wf_spool_linger(struct wf_timer *t);
+// The product's chain can't go on: the next batch begins a new one.
+WF_MUST_USE enum weft_err wf_spool_begin_chain(struct wf_agent_product *p);
+void wf_spool_lose(struct wf_agent_product *p, uint64_t records, const char *why);
+void wf_spool_sizes(struct wf_node *n, uint64_t *ret_bytes, uint64_t *ret_records);
+
+// spool_chains.c
+void wf_spool_key(
+    const struct wf_hash *product_id, const struct wf_incarnation *inc, struct wf_hash *ret);
+WF_MUST_USE enum weft_err wf_spool_chain_need(struct wf_node *n, const struct wf_hash *product_id,
+    const struct wf_incarnation *inc, struct wf_spool_chain **ret);
+void wf_spool_chain_drop(struct wf_node *n, struct wf_spool_chain *c);
+WF_MUST_USE enum weft_err wf_spool_recover(struct wf_node *n, struct wf_diag *diag);
+struct wf_spool_publisher *wf_spool_publisher(
+    struct wf_node *n, const struct wf_hash *product_id, const uint8_t id[WF_PUBLISHER_LEN]);
+WF_MUST_USE enum weft_err wf_spool_publisher_need(struct wf_node *n,
+    const struct wf_hash *product_id, const uint8_t id[WF_PUBLISHER_LEN],
+    struct wf_spool_publisher **ret);
+WF_MUST_USE enum weft_err wf_spool_save_publishers(struct wf_node *n);
+
+// pushing.c
+void wf_pushing(struct wf_node *n); // as many as may be in flight
+
+// tasks.c
+void wf_uplink_tasks(struct wf_node *n, const Weft__V1__PollReply *reply);
+
+#endif
