@@ -2,7 +2,9 @@
 // Records from intake to the log and back, over restarts.
 #include <check.h>
 #include <dirent.h>
+#include <signal.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "tests/support/streamrig.h"
@@ -307,6 +309,47 @@ START_TEST(a_full_disk_refuses_and_recovers)
 }
 END_TEST
 
+// No file may grow any more: the log's write fails in the middle of the stream.
+static void limit_files(rlim_t bytes)
+{
+    struct rlimit limit = { bytes, RLIM_INFINITY };
+
+    signal(SIGXFSZ, SIG_IGN);
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+START_TEST(a_failed_write_takes_nothing_with_it)
+{
+    struct wf_home_product *p = streamrig_product(&rig, "rows", WF_PRODUCT_METRIC);
+    static const uint8_t publisher[16] = { 1 };
+
+    ck_assert_int_eq(streamrig_publish(&rig, p, 0, 4, publisher, 0), WEFT_OK);
+    STREAMRIG_UNTIL(&rig, rig.done_count == 1);
+    struct wf_incarnation own = p->own;
+    limit_files(200);
+    for (uint64_t i = 0; i < 3; i++)
+        ck_assert_int_eq(streamrig_publish(&rig, p, 4 + (int64_t)i, 1, publisher, 4 + i), WEFT_OK);
+    STREAMRIG_UNTIL(&rig, rig.done_count == 4);
+    ck_assert_int_ne(rig.done_err, WEFT_OK);
+    ck_assert(!p->failing);
+    ck_assert_uint_eq(p->tail, 4);
+    ck_assert_uint_eq(wf_stream_publisher_mark(&rig.node, p, publisher), 4);
+    ck_assert(!wf_incarnation_eq(&p->own, &own)); // no two headers for one place
+    limit_files(RLIM_INFINITY);
+    // The same records again: each is there once.
+    STREAMRIG_UNTIL(&rig, streamrig_publish(&rig, p, 4, 3, publisher, 4) == WEFT_OK);
+    STREAMRIG_UNTIL(&rig, rig.done_count == 5);
+    ck_assert_int_eq(rig.done_err, WEFT_OK);
+    struct seen s = read_all(p);
+    ck_assert_uint_eq(s.records, 7);
+    ck_assert(s.linked);
+    restart();
+    p = again("rows");
+    ck_assert_uint_eq(wf_home_head(p), 7);
+    ck_assert_uint_eq(wf_stream_publisher_mark(&rig.node, p, publisher), 7);
+}
+END_TEST
+
 START_TEST(closing_settles_everything)
 {
     struct wf_home_product *p = streamrig_product(&rig, "rows", WF_PRODUCT_METRIC);
@@ -338,6 +381,7 @@ int main(void)
     tcase_add_test(t, a_large_publish_spans_batches_that_readers_can_ask_for);
     tcase_add_loop_test(t, records_that_do_not_fit_are_refused, 0, (int)WF_COUNT(bad_records));
     tcase_add_test(t, a_full_disk_refuses_and_recovers);
+    tcase_add_test(t, a_failed_write_takes_nothing_with_it);
     tcase_add_test(t, closing_settles_everything);
     suite_add_tcase(suite, t);
     SRunner *runner = srunner_create(suite);
