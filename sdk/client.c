@@ -45,7 +45,7 @@ enum weft_err wf_client_run(
 {
     struct wf_client_wait w = { .client = c, .fn = fn, .arg = arg };
 
-    if (wf_loop_is_mine(c->loop)) { // it would wait for itself
+    if (c->has_thread && pthread_equal(c->thread, pthread_self())) { // it would wait for itself
         wf_problem_set(problem, WEFT_E_STATE, "called from a thread of libweft");
         return WEFT_E_STATE;
     }

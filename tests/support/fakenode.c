@@ -230,6 +230,7 @@ static bool withheld(struct wf_fakenode *f, struct wf_net_request *q, struct liv
     if (!atomic_load(&f->knobs.hold) && !atomic_load(&f->knobs.mute))
         return false;
     ck_assert_uint_lt(f->held_count, HELD);
+    atomic_fetch_add(&f->knobs.withheld, 1);
     struct held *h = &f->held[f->held_count++];
     *h = (struct held){ .q = q, .session = s ? s->s.id : 0, .nonce = nonce };
     ck_assert_int_eq(wf_bytes_dup(plain, &h->plain), WEFT_OK);
