@@ -2,6 +2,7 @@
 // Described products: the promise of an advert with its compiled schema, as applications see it.
 #include <stdlib.h>
 
+#include "proto/base/crypto.h"
 #include "proto/base/print.h"
 #include "sdk/product_int.h"
 
@@ -151,6 +152,12 @@ static enum weft_err compile(
     const char *wanted = p->info.message[0] ? p->info.message : p->info.service;
     enum weft_err err = wf_bytes_dup(schema, &p->descriptor);
 
+    // The hash of the bytes at hand: those of an earlier schema, or of kept bytes, are not those of the advert.
+    if (!err) {
+        struct wf_hash hash;
+        wf_blake2b(schema, &hash);
+        err = keep_hash(&p->arena, &hash, &p->info.schema);
+    }
     if (!err)
         err = wf_schema_compile(wf_buf_view(&p->descriptor), &p->schema, &diag);
     if (err) {

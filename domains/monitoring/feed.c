@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: Apache-2.0
+// Following one product. See feed.h.
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "domains/monitoring/feed.h"
+
+#define RETRY_MS 10000 // after a subscription could not be made
+
+static int64_t unix_us(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+// ---- opening and closing -----------------------------------------------------------------------------------------------
+
+void wf_mon_feed_open(
+    struct wf_mon_feed *f, struct weft_client *c, struct wf_mon_store *s, int64_t now_ms)
+{
+    struct weft_cursor_row *rows = NULL;
+    struct weft_problem problem = { 0 };
+    size_t count = 0;
+    enum weft_err err = wf_mon_store_cursor(s, f->product, &rows, &count);
+
+    if (err) {
+        wf_mon_feed_close(f, wf_mon_store_problem(s), now_ms, RETRY_MS);
+        return;
+    }
+    struct weft_subscribe_options options = {
+        .from = WEFT_FROM_CURSOR, .cursor = rows, .cursor_count = count, .proofs = true
+    };
+    err = weft_subscribe(c, f->product, &options, &f->sub, &problem);
+    free(rows);
+    if (err) {
+        f->sub = NULL;
+        wf_mon_feed_close(f, problem.text[0] ? problem.text : weft_err_text(err), now_ms, RETRY_MS);
+        return;
+    }
+    f->closed[0] = '\0';
+    f->state = WEFT_STREAM_CONNECTING;
+    f->state_ms = now_ms;
+    f->shaped = f->drained = false;
+}
+
+void wf_mon_feed_close(struct wf_mon_feed *f, const char *why, int64_t now_ms, int64_t wait_ms)
+{
+    weft_unsubscribe(f->sub);
+    f->sub = NULL;
+    f->touched = false;
+    f->again_ms = now_ms + wait_ms;
+    snprintf(f->closed, sizeof f->closed, "%s", why);
+}
+
+void wf_mon_feed_fini(struct wf_mon_feed *f)
+{
+    weft_unsubscribe(f->sub);
+    f->sub = NULL;
+}
+
+// ---- events ------------------------------------------------------------------------------------------------------------
+
+static void on_state(struct wf_mon_feed *f, const struct weft_event *e, int64_t now_ms)
+{
+    if (e->state != f->state)
+        f->state_ms = now_ms;
+    f->state = e->state;
+    f->problem = e->problem;
+}
+
+static enum weft_err on_event(
+    struct wf_mon_feed *f, struct wf_mon_store *s, const struct weft_event *e, int64_t now_ms)
+{
+    const struct weft_product *p = NULL;
+    int64_t now_us = unix_us();
+
+    switch (e->kind) {
+    case WEFT_EV_STATE:
+        on_state(f, e, now_ms);
+        return WEFT_OK;
+    case WEFT_EV_LOSS:
+        f->touched = true;
+        return wf_mon_store_loss(s, f->table, e, now_us / 1000);
+    case WEFT_EV_RECORDS:
+        p = weft_subscription_product(f->sub);
+        f->touched = true;
+        return p ? wf_mon_store_records(s, f->table, p, e, now_us) : WEFT_E_SCHEMA;
+    }
+    return WEFT_OK;
+}
+
+enum weft_err wf_mon_feed_take(struct wf_mon_feed *f, struct wf_mon_store *s, unsigned max,
+    int64_t now_ms, size_t *ret_records)
+{
+    size_t records = 0;
+    enum weft_err err = wf_mon_store_table(s, f->product, &f->table);
+
+    f->drained = false;
+    for (unsigned i = 0; i < max && !err; i++) {
+        const struct weft_event *e = NULL;
+        struct weft_problem problem = { 0 };
+        enum weft_err got = weft_next(f->sub, 0, &e, &problem);
+        if (got == WEFT_E_TIMEOUT || got == WEFT_E_CANCELLED) {
+            f->drained = true;
+            break;
+        }
+        if (got) {
+            // What was taken so far is in the transaction and stays there: only the subscription ends.
+            bool touched = f->touched;
+            wf_mon_feed_close(
+                f, problem.text[0] ? problem.text : weft_err_text(got), now_ms, RETRY_MS);
+            f->touched = touched;
+            break;
+        }
+        err = on_event(f, s, e, now_ms);
+        if (!err && e->kind == WEFT_EV_RECORDS)
+            records += e->record_count;
+    }
+    if (!err)
+        *ret_records = records;
+    return err;
+}
+
+bool wf_mon_feed_wants_shape(const struct wf_mon_feed *f)
+{
+    return f->sub && !f->shaped && weft_subscription_product(f->sub);
+}
+
+enum weft_err wf_mon_feed_shape(struct wf_mon_feed *f, struct wf_mon_store *s)
+{
+    const struct weft_product *p = weft_subscription_product(f->sub);
+    enum weft_err err = wf_mon_store_table(s, f->product, &f->table);
+
+    if (!err && p)
+        err = wf_mon_store_shape(s, f->table, p);
+    f->shaped = !err && p;
+    return err;
+}
+
+// ---- what status shows -------------------------------------------------------------------------------------------------
+
+const char *wf_mon_state_name(enum weft_stream_state state)
+{
+    static const char *const names[] = { "connecting", "live", "pull", "unreachable", "refused",
+        "stopped", "silent" };
+
+    return (size_t)state < sizeof names / sizeof *names ? names[state] : "unknown";
+}
+
+static void host_cause(const struct wf_mon_late *l, char *out, size_t size)
+{
+    out[0] = '\0';
+    if (!l->late)
+        return;
+    snprintf(out, size, "%s%s%s%s%s", l->cut[0] ? "agent cannot reach node: " : "", l->cut,
+        l->cut[0] && l->silent[0] ? "; " : "", l->silent[0] ? "host silent: " : "", l->silent);
+}
+
+void wf_mon_feed_cause(const struct wf_mon_feed *f, int64_t connecting_ms, char *out, size_t size)
+{
+    const struct weft_problem *p = &f->problem;
+
+    if (f->closed[0]) {
+        snprintf(out, size, "not stored: %s", f->closed);
+        return;
+    }
+    switch (f->state) {
+    case WEFT_STREAM_LIVE:
+    case WEFT_STREAM_PULL:
+        host_cause(&f->late, out, size);
+        break;
+    case WEFT_STREAM_CONNECTING:
+        snprintf(out, size, "%s",
+            connecting_ms < WF_MON_CONNECT_MS ? ""
+            : f->gone                         ? "node unreachable"
+                                              : "node unreachable: still connecting");
+        break;
+    case WEFT_STREAM_UNREACHABLE:
+        snprintf(out, size, "node unreachable");
+        break;
+    case WEFT_STREAM_SILENT:
+        snprintf(out, size, "node unreachable: no heartbeat");
+        break;
+    case WEFT_STREAM_REFUSED:
+        snprintf(out, size, "refused: %s", p->caveat[0] ? p->caveat : weft_err_text(p->err));
+        break;
+    case WEFT_STREAM_STOPPED:
+        snprintf(out, size, "stopped by owner");
+        break;
+    default:
+        snprintf(out, size, "state %d", (int)f->state);
+    }
+}
+
+static uint64_t lag_of(const struct weft_stats *s)
+{
+    return s->head_offset > s->next_offset ? s->head_offset - s->next_offset : 0;
+}
+
+int64_t wf_mon_feed_late_before(
+    const struct wf_mon_feed *f, const struct weft_stats *stats, int64_t now_unix_ms)
+{
+    bool sees = f->state == WEFT_STREAM_LIVE || f->state == WEFT_STREAM_PULL;
+
+    // Behind the head, hosts look late that are not.
+    if (!sees || f->freshness_ms <= 0 || f->freshness_ms > INT64_MAX / 8 || lag_of(stats) > 0)
+        return 0;
+    return now_unix_ms - 3 * f->freshness_ms;
+}
+
+void wf_mon_feed_line(const struct wf_mon_feed *f, int64_t now_ms, struct wf_mon_line *ret)
+{
+    struct weft_stats stats = { 0 };
+
+    memset(ret, 0, sizeof *ret);
+    if (f->sub)
+        weft_subscription_stats(f->sub, &stats);
+    snprintf(ret->product, sizeof ret->product, "%s", f->product);
+    snprintf(ret->kind, sizeof ret->kind, "%s", wf_mon_kind_name(f->kind));
+    snprintf(
+        ret->state, sizeof ret->state, "%s", f->closed[0] ? "closed" : wf_mon_state_name(f->state));
+    wf_mon_feed_cause(f, now_ms - f->state_ms, ret->cause, sizeof ret->cause);
+    snprintf(ret->problem, sizeof ret->problem, "%.319s", f->problem.text);
+    if (f->late.late)
+        snprintf(ret->late, sizeof ret->late, "%s%s%s", f->late.cut,
+            f->late.cut[0] && f->late.silent[0] ? ", " : "", f->late.silent);
+    ret->freshness_ms = f->freshness_ms;
+    ret->head = stats.head_offset;
+    ret->next = stats.next_offset;
+    ret->lag = lag_of(&stats);
+    ret->gaps = stats.gaps_repaired;
+    ret->verify_failures = stats.verify_failures;
+    ret->duplicates = stats.duplicates;
+    ret->token_expires_ms = stats.token_expires_ms;
+    ret->lease_expires_ms = stats.lease_expires_ms;
+    ret->hosts = f->late.hosts;
+    ret->hosts_late = f->late.late;
+}
+
+bool wf_mon_feed_is_settled(const struct wf_mon_feed *f, int64_t now_ms)
+{
+    struct weft_stats stats = { 0 };
+
+    if (f->closed[0] || f->state == WEFT_STREAM_REFUSED || f->state == WEFT_STREAM_STOPPED)
+        return true;
+    if (!f->sub)
+        return false;
+    if (f->state != WEFT_STREAM_LIVE && f->state != WEFT_STREAM_PULL)
+        return now_ms - f->state_ms >= WF_MON_CONNECT_MS;
+    weft_subscription_stats(f->sub, &stats);
+    return f->drained && lag_of(&stats) == 0;
+}

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+// weft-monitor: stores what it was granted, shows what it does not see, proves what it stored. The command line.
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "domains/monitoring/monitor.h"
+
+static const char usage[] =
+    "Examples:\n"
+    "  weft-monitor run                                    store every product granted to this "
+    "identity\n"
+    "  weft-monitor run --product 'servers/*' --seconds 60\n"
+    "  weft-monitor status                                 what is seen, and why not\n"
+    "  weft-monitor sql 'SELECT * FROM servers_load ORDER BY _time DESC LIMIT 5'\n"
+    "  weft-monitor verify                                 prove every row against its host's "
+    "signature\n"
+    "  weft-monitor verify --row servers_load:1042\n"
+    "\n"
+    "Usage: weft-monitor run    [--product PATTERN]... [--seconds N] [--once] [--every SECONDS]\n"
+    "       weft-monitor status [-o table|json|jsonl]\n"
+    "       weft-monitor sql    SELECT [-o table|json|jsonl]\n"
+    "       weft-monitor verify [--product PRODUCT | --row TABLE:OFFSET] [--most N] [-o "
+    "table|json]\n"
+    "       weft-monitor --help | --version\n"
+    "\n"
+    "  --dir DIR      identity directory (default: $WEFT_DIR, then ~/.config/weft)\n"
+    "  --db FILE      database (default: DIR/monitor.db)\n"
+    "  --socket PATH  local weftd to ask for the catalog (default: $WEFT_SOCKET)\n"
+    "  --product P    run: a shell pattern over domain/name, may be repeated; verify: one product\n"
+    "  --seconds N    end after N seconds\n"
+    "  --once         end when all that is there was stored\n"
+    "  --every N      look at the catalog every N seconds (default 10)\n"
+    "  --most N       differences named (default 20)\n"
+    "\n"
+    "Tables are named DOMAIN_PRODUCT; _table, _columns, _status, _loss, _batch, _schema and _chain "
+    "tell about them.\n"
+    "\n"
+    "Exit: 0 done, 1 something is blind or differs, 64 usage, 65 bad SQL or damaged, 69 i/o, 77 "
+    "refused, 78 no identity.\n";
+
+static int wrong(const char *format, const char *what)
+{
+    char text[300];
+
+    snprintf(text, sizeof text, format, what);
+    return wf_mon_fail(WEFT_E_USAGE, text, "see weft-monitor --help");
+}
+
+static bool number(const char *text, uint64_t most, uint64_t *ret)
+{
+    char *end = NULL;
+
+    if (text[0] < '0' || text[0] > '9')
+        return false;
+    errno = 0;
+    unsigned long long v = strtoull(text, &end, 10);
+    if (errno || *end || v > most)
+        return false;
+    *ret = v;
+    return true;
+}
+
+static bool set_format(struct wf_mon_options *o, const char *text)
+{
+    static const char *const names[] = { "table", "json", "jsonl" };
+
+    for (size_t i = 0; i < 3; i++) {
+        if (strcmp(text, names[i]) != 0)
+            continue;
+        o->format = (enum wf_mon_format)i;
+        return true;
+    }
+    return false;
+}
+
+static bool set_value(struct wf_mon_options *o, const char *name, const char *value)
+{
+    uint64_t n = 0;
+
+    if (strcmp(name, "--dir") == 0)
+        o->dir = value;
+    else if (strcmp(name, "--socket") == 0)
+        o->socket = value;
+    else if (strcmp(name, "--row") == 0)
+        o->row = value;
+    else if (strcmp(name, "-o") == 0)
+        return set_format(o, value);
+    else if (strcmp(name, "--db") == 0)
+        return (size_t)snprintf(o->db, sizeof o->db, "%s", value) < sizeof o->db;
+    else if (strcmp(name, "--product") == 0 && o->pattern_count < WF_MON_PATTERNS)
+        o->patterns[o->pattern_count++] = value;
+    else if (strcmp(name, "--most") == 0)
+        return number(value, UINT64_MAX, &o->most);
+    else if (strcmp(name, "--seconds") == 0 && number(value, 1u << 30, &n) && n > 0)
+        o->seconds = (unsigned)n;
+    else if (strcmp(name, "--every") == 0 && number(value, 86400, &n) && n > 0)
+        o->discover_ms = (unsigned)n * 1000;
+    else
+        return false;
+    return true;
+}
+
+// Which options a command has, for one mistake less.
+static bool takes(const char *command, const char *name)
+{
+    static const struct {
+        const char *command, *options;
+    } table[] = { { "run", " --product --seconds --once --every " }, { "status", " -o " },
+        { "sql", " -o " }, { "verify", " --product --row --most -o " } };
+    char word[64];
+
+    snprintf(word, sizeof word, " %s ", name);
+    if (strstr(" --dir --db --socket ", word))
+        return true;
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+        if (strcmp(table[i].command, command) == 0)
+            return strstr(table[i].options, word) != NULL;
+    return false;
+}
+
+// 0, or the exit status of a mistake that was told.
+static int parse(int argc, char **argv, struct wf_mon_options *o)
+{
+    for (int i = 2; i < argc; i++) {
+        const char *a = argv[i];
+        if (a[0] != '-') {
+            if (strcmp(argv[1], "sql") != 0 || o->sql)
+                return wrong("unexpected argument \"%.200s\"", a);
+            o->sql = a;
+        } else if (!takes(argv[1], a)) {
+            return wrong("unknown option \"%.200s\" here", a);
+        } else if (strcmp(a, "--once") == 0) {
+            o->once = true;
+        } else if (i + 1 >= argc || !set_value(o, a, argv[i + 1])) {
+            return wrong("%.200s wants another value", a);
+        } else {
+            i++;
+        }
+    }
+    return 0;
+}
+
+// The directory that libweft takes, too.
+static bool default_db(struct wf_mon_options *o)
+{
+    const char *dir = o->dir ? o->dir : getenv("WEFT_DIR");
+    const char *config = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
+    int len;
+
+    if (o->db[0])
+        return true;
+    if (dir && dir[0])
+        len = snprintf(o->db, sizeof o->db, "%s/monitor.db", dir);
+    else if (config && config[0])
+        len = snprintf(o->db, sizeof o->db, "%s/weft/monitor.db", config);
+    else
+        len = snprintf(o->db, sizeof o->db, "%s/.config/weft/monitor.db", home ? home : "");
+    return len > 0 && (size_t)len < sizeof o->db;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct {
+        const char *name;
+        int (*run)(const struct wf_mon_options *o);
+    } commands[] = { { "run", wf_mon_run }, { "status", wf_mon_status }, { "sql", wf_mon_sql },
+        { "verify", wf_mon_verify } };
+    static struct wf_mon_options o = { .discover_ms = 10000, .most = 20 };
+
+    if (argc < 2)
+        return wrong("%s", "which command?");
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--help") == 0)
+            return fputs(usage, stdout) == EOF;
+        if (strcmp(argv[i], "--version") == 0)
+            return puts("weft-monitor " WEFT_VERSION) == EOF;
+    }
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+        if (strcmp(argv[1], commands[i].name) != 0)
+            continue;
+        int status = parse(argc, argv, &o);
+        if (!status && strcmp(argv[1], "sql") == 0 && !o.sql)
+            status = wrong("%s", "sql wants one SELECT");
+        if (!status && !default_db(&o))
+            status = wrong("%s", "the path of the database is too long");
+        return status ? status : commands[i].run(&o);
+    }
+    return wrong("unknown command \"%.200s\"", argv[1]);
+}

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+// Discovery beside the loop. See scout.h.
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "domains/monitoring/scout.h"
+
+struct wf_mon_scout {
+    struct weft_client *client;
+    unsigned every_ms;
+    int fd;
+    pthread_t thread;
+    pthread_mutex_t mutex; // of what follows
+    pthread_cond_t wake;
+    bool stop, news;
+    struct wf_mon_found *found;
+    size_t count;
+    enum weft_err err;
+    struct weft_problem problem;
+};
+
+static enum weft_err copy_catalog(
+    const struct weft_catalog *cat, struct wf_mon_found **ret, size_t *ret_count)
+{
+    size_t count = weft_catalog_count(cat), kept = 0;
+
+    if (count > WF_MON_MAX_PRODUCTS)
+        count = WF_MON_MAX_PRODUCTS;
+    struct wf_mon_found *found = calloc(count + 1, sizeof *found);
+    if (!found)
+        return WEFT_E_NOMEM;
+    for (size_t i = 0; i < count; i++) {
+        const struct weft_product_info *p = weft_catalog_at(cat, i);
+        struct wf_mon_found *f = &found[kept];
+        int len = snprintf(f->product, sizeof f->product, "%s/%s", p->domain, p->name);
+        if (p->kind == WEFT_API_PRODUCT || len < 0 || (size_t)len >= sizeof f->product)
+            continue;
+        f->kind = p->kind;
+        f->freshness_ms = p->freshness_ms;
+        f->gone = p->gone;
+        kept++;
+    }
+    *ret = found;
+    *ret_count = kept;
+    return WEFT_OK;
+}
+
+static void look(struct wf_mon_scout *s)
+{
+    struct weft_catalog *cat = NULL;
+    struct weft_problem problem = { 0 };
+    struct wf_mon_found *found = NULL;
+    size_t count = 0;
+    const uint64_t one = 1;
+    enum weft_err err = weft_discover(s->client, NULL, NULL, &cat, &problem);
+
+    if (!err) {
+        err = copy_catalog(cat, &found, &count);
+        weft_catalog_free(cat);
+    }
+    pthread_mutex_lock(&s->mutex);
+    free(s->found);
+    s->found = found;
+    s->count = count;
+    s->err = err;
+    s->problem = problem;
+    s->news = true;
+    pthread_mutex_unlock(&s->mutex);
+    if (write(s->fd, &one, sizeof one) < 0 && errno != EAGAIN)
+        return; // an eventfd takes a count or is full, which is as good
+}
+
+static void wait_turn(struct wf_mon_scout *s)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += s->every_ms / 1000;
+    until.tv_nsec += (long)(s->every_ms % 1000) * 1000000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000;
+    }
+    int rc = 0;
+    while (!s->stop && rc != ETIMEDOUT)
+        rc = pthread_cond_timedwait(&s->wake, &s->mutex, &until);
+}
+
+static void *run(void *arg)
+{
+    struct wf_mon_scout *s = arg;
+
+    pthread_mutex_lock(&s->mutex);
+    while (!s->stop) {
+        pthread_mutex_unlock(&s->mutex);
+        look(s);
+        pthread_mutex_lock(&s->mutex);
+        if (!s->stop)
+            wait_turn(s);
+    }
+    pthread_mutex_unlock(&s->mutex);
+    return NULL;
+}
+
+static void release(struct wf_mon_scout *s)
+{
+    pthread_cond_destroy(&s->wake);
+    pthread_mutex_destroy(&s->mutex);
+    if (s->fd >= 0)
+        close(s->fd);
+    free(s->found);
+    free(s);
+}
+
+enum weft_err wf_mon_scout_start(
+    struct weft_client *c, unsigned every_ms, struct wf_mon_scout **ret)
+{
+    struct wf_mon_scout *s = calloc(1, sizeof *s);
+    pthread_condattr_t attr;
+
+    if (!s)
+        return WEFT_E_NOMEM;
+    s->client = c;
+    s->every_ms = every_ms;
+    s->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    pthread_mutex_init(&s->mutex, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&s->wake, &attr);
+    pthread_condattr_destroy(&attr);
+    if (s->fd < 0 || pthread_create(&s->thread, NULL, run, s) != 0) {
+        release(s);
+        return WEFT_E_IO;
+    }
+    *ret = s;
+    return WEFT_OK;
+}
+
+void wf_mon_scout_stop(struct wf_mon_scout *s)
+{
+    if (!s)
+        return;
+    pthread_mutex_lock(&s->mutex);
+    s->stop = true;
+    pthread_cond_signal(&s->wake);
+    pthread_mutex_unlock(&s->mutex);
+    pthread_join(s->thread, NULL);
+    release(s);
+}
+
+int wf_mon_scout_fd(const struct wf_mon_scout *s)
+{
+    return s->fd;
+}
+
+enum weft_err wf_mon_scout_take(struct wf_mon_scout *s, struct wf_mon_found **ret,
+    size_t *ret_count, struct weft_problem *problem)
+{
+    uint64_t count;
+    enum weft_err err = WEFT_E_TIMEOUT;
+
+    if (read(s->fd, &count, sizeof count) < 0 && errno != EAGAIN)
+        return WEFT_E_IO;
+    pthread_mutex_lock(&s->mutex);
+    if (s->news) {
+        s->news = false;
+        err = s->err;
+        *problem = s->problem;
+        if (!err) {
+            *ret = s->found;
+            *ret_count = s->count;
+            s->found = NULL;
+            s->count = 0;
+        }
+    }
+    pthread_mutex_unlock(&s->mutex);
+    return err;
+}

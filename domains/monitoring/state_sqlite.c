@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the writer tells those who look: a line a product, its own beat, and which hosts are late.
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "domains/monitoring/store_sqlite.h"
+
+enum weft_err wf_mon_store_status(
+    struct wf_mon_store *s, const struct wf_mon_line *line, int64_t now_ms)
+{
+    sqlite3_stmt *st;
+    enum weft_err err = wf_mon_sqlite_get(s, WF_MON_SQL_STATUS_SET, &st);
+
+    if (err)
+        return err;
+    const char *const words[] = { line->product, line->kind, line->state, line->cause,
+        line->problem };
+    const int64_t numbers[] = { line->freshness_ms, (int64_t)line->head, (int64_t)line->next,
+        (int64_t)line->lag, (int64_t)line->gaps, (int64_t)line->verify_failures,
+        (int64_t)line->duplicates, line->token_expires_ms, line->lease_expires_ms,
+        (int64_t)line->hosts, (int64_t)line->hosts_late };
+    for (int i = 0; i < 5; i++)
+        wf_mon_bind_text(st, 1 + i, words[i]);
+    for (int i = 0; i < 11; i++)
+        sqlite3_bind_int64(st, 6 + i, numbers[i]);
+    wf_mon_bind_text(st, 17, line->late);
+    sqlite3_bind_int64(st, 18, now_ms);
+    return wf_mon_sqlite_run(s, st, "status");
+}
+
+enum weft_err wf_mon_store_beat(struct wf_mon_store *s, const char *subject, const char *state,
+    const char *problem, int64_t started_ms, int64_t now_ms)
+{
+    sqlite3_stmt *st;
+    enum weft_err err = wf_mon_sqlite_get(s, WF_MON_SQL_BEAT_SET, &st);
+
+    if (err)
+        return err;
+    sqlite3_bind_int64(st, 1, getpid());
+    wf_mon_bind_text(st, 2, subject);
+    wf_mon_bind_text(st, 3, state);
+    wf_mon_bind_text(st, 4, problem);
+    sqlite3_bind_int64(st, 5, started_ms);
+    sqlite3_bind_int64(st, 6, now_ms);
+    return wf_mon_sqlite_run(s, st, "status");
+}
+
+// ---- late hosts --------------------------------------------------------------------------------------------------------
+
+static void add_name(char *list, size_t size, const char *name)
+{
+    size_t len = strlen(list);
+
+    if (len + strlen(name) + 8 < size)
+        snprintf(list + len, size - len, "%s%s", len ? ", " : "", name);
+    else if (len + 5 < size && (len < 3 || strcmp(list + len - 3, "...") != 0))
+        snprintf(list + len, size - len, ", ...");
+}
+
+// SELECT state of a host in DOMAIN/agents, when that is stored here. *ret = NULL otherwise.
+static enum weft_err agent_query(
+    struct wf_mon_store *s, const struct wf_mon_table *t, sqlite3_stmt **ret)
+{
+    char product[WF_MON_PRODUCT + 8];
+    sqlite3_stmt *st;
+    char *sql = NULL;
+    enum weft_err err = wf_mon_sqlite_get(s, WF_MON_SQL_AGENT_TABLE, &st);
+
+    *ret = NULL;
+    if (err)
+        return err;
+    snprintf(product, sizeof product, "%s/agents", t->domain);
+    wf_mon_bind_text(st, 1, product);
+    int rc = sqlite3_step(st);
+    if (rc == SQLITE_ROW)
+        sql = sqlite3_mprintf("SELECT \"%w\" FROM \"%w\" WHERE \"%w\" = ?1 AND _op = 'put' ORDER "
+                              "BY _batch DESC, _offset DESC LIMIT 1",
+            wf_mon_column_text(st, 1), wf_mon_column_text(st, 0), wf_mon_column_text(st, 2));
+    sqlite3_reset(st);
+    err = wf_mon_sqlite_err(s, rc, "agents");
+    if (!err && sql)
+        err = wf_mon_sqlite_err(s, sqlite3_prepare_v2(s->db, sql, -1, ret, NULL), "agents");
+    sqlite3_free(sql);
+    return err;
+}
+
+enum agent_says { AGENT_UNKNOWN, AGENT_CUT, AGENT_ENDED };
+
+// "gone" and "AGENT_STATE_GONE" alike.
+static bool ends_with(const char *state, const char *word)
+{
+    size_t len = strlen(state), n = strlen(word);
+
+    return len >= n && sqlite3_stricmp(state + len - n, word) == 0;
+}
+
+static enum agent_says ask_agent(sqlite3_stmt *agents, const char *host)
+{
+    enum agent_says says = AGENT_UNKNOWN;
+
+    if (!agents)
+        return says;
+    wf_mon_bind_text(agents, 1, host);
+    if (sqlite3_step(agents) == SQLITE_ROW) {
+        const char *state = wf_mon_column_text(agents, 0);
+        if (ends_with(state, "gone") || ends_with(state, "late"))
+            says = AGENT_CUT;
+        else if (ends_with(state, "revoked"))
+            says = AGENT_ENDED;
+    }
+    sqlite3_reset(agents);
+    return says;
+}
+
+static enum weft_err name_late(struct wf_mon_store *s, const struct wf_mon_table *t,
+    int64_t before_ms, struct wf_mon_late *ret)
+{
+    sqlite3_stmt *agents = NULL, *st;
+    enum weft_err err = agent_query(s, t, &agents);
+    int rc = SQLITE_OK;
+
+    if (!err)
+        err = wf_mon_sqlite_get(s, WF_MON_SQL_LATE_NAMES, &st);
+    if (err)
+        goto out;
+    wf_mon_bind_text(st, 1, t->product);
+    sqlite3_bind_int64(st, 2, before_ms);
+    for (rc = sqlite3_step(st); rc == SQLITE_ROW; rc = sqlite3_step(st)) {
+        const char *host = wf_mon_column_text(st, 0);
+        enum agent_says says = ask_agent(agents, host);
+        if (says == AGENT_ENDED) // its owner took it away: nobody waits for it
+            ret->late--;
+        else if (says == AGENT_CUT)
+            add_name(ret->cut, sizeof ret->cut, host);
+        else
+            add_name(ret->silent, sizeof ret->silent, host);
+    }
+    sqlite3_reset(st);
+    err = wf_mon_sqlite_err(s, rc, "hosts");
+out:
+    sqlite3_finalize(agents);
+    return err;
+}
+
+enum weft_err wf_mon_store_late(
+    struct wf_mon_store *s, struct wf_mon_table *t, int64_t before_ms, struct wf_mon_late *ret)
+{
+    struct wf_mon_late late = { 0 };
+    sqlite3_stmt *st;
+    enum weft_err err = wf_mon_sqlite_get(s, WF_MON_SQL_LATE_COUNT, &st);
+
+    if (err)
+        return err;
+    wf_mon_bind_text(st, 1, t->product);
+    sqlite3_bind_int64(st, 2, before_ms);
+    int rc = sqlite3_step(st);
+    if (rc == SQLITE_ROW) {
+        late.hosts = (uint64_t)sqlite3_column_int64(st, 0);
+        late.late = (uint64_t)sqlite3_column_int64(st, 1);
+        late.newest_ms = sqlite3_column_int64(st, 2);
+    }
+    sqlite3_reset(st);
+    err = wf_mon_sqlite_err(s, rc, "hosts");
+    if (!err && late.late)
+        err = name_late(s, t, before_ms, &late);
+    if (!err)
+        *ret = late;
+    return err;
+}

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+// weft-monitor status: one line a product, from what run tells in the database. Exit 1 when something is blind, for a monitor that
+// is not running as well.
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "domains/monitoring/monitor.h"
+#include "domains/monitoring/status.h"
+
+void wf_mon_status_silence(const struct wf_mon_beat *beat, int64_t now_ms, char *out, size_t size)
+{
+    char age[24];
+
+    out[0] = '\0';
+    if (!beat->updated_ms) {
+        snprintf(out, size, "monitor never ran");
+        return;
+    }
+    wf_mon_ago(now_ms > beat->updated_ms ? now_ms - beat->updated_ms : 0, age);
+    if (strcmp(beat->state, "running") != 0)
+        snprintf(out, size, "monitor stopped %s ago", age);
+    else if (now_ms - beat->updated_ms > WF_MON_STALE_MS)
+        snprintf(out, size, "monitor silent for %s", age);
+}
+
+const char *wf_mon_status_cause(const struct wf_mon_line *line, const char *silence)
+{
+    return silence[0] ? silence : line->cause;
+}
+
+struct sum {
+    uint64_t records, live, pulled, lost, blind;
+};
+
+static double share_of(const struct sum *s)
+{
+    uint64_t all = s->live + s->pulled;
+
+    return all ? (double)s->live / (double)all : 0;
+}
+
+static struct sum add_up(const struct wf_mon_line *lines, size_t count, const char *silence)
+{
+    struct sum s = { 0 };
+
+    for (size_t i = 0; i < count; i++) {
+        s.records += lines[i].records;
+        s.live += lines[i].live;
+        s.pulled += lines[i].pulled;
+        s.lost += lines[i].lost;
+        s.blind += wf_mon_status_cause(&lines[i], silence)[0] != '\0';
+    }
+    return s;
+}
+
+// ---- for people --------------------------------------------------------------------------------------------------------
+
+static void put_ago(struct wf_mon_print *p, int64_t then_ms, int64_t now_ms)
+{
+    char text[24];
+
+    if (then_ms <= 0)
+        text[0] = '\0';
+    else
+        wf_mon_ago(now_ms > then_ms ? now_ms - then_ms : 0, text);
+    wf_mon_print_text(p, text);
+}
+
+static void put_until(struct wf_mon_print *p, int64_t end_ms, int64_t now_ms)
+{
+    char text[24];
+
+    if (end_ms <= 0)
+        text[0] = '\0';
+    else if (end_ms <= now_ms)
+        snprintf(text, sizeof text, "expired");
+    else
+        wf_mon_ago(end_ms - now_ms, text);
+    wf_mon_print_text(p, text);
+}
+
+static enum weft_err print_table(
+    const struct wf_mon_line *lines, size_t count, const char *silence, int64_t now_ms)
+{
+    static const char *const columns[] = { "PRODUCT", "STATE", "RECORDS", "LAST", "LAG", "GAPS",
+        "LOST", "LATE", "TOKEN", "BLIND" };
+    struct wf_mon_print *p = wf_mon_print_new(WF_MON_AS_TABLE, "", NULL, columns, 10);
+
+    for (size_t i = 0; p && i < count; i++) {
+        const struct wf_mon_line *l = &lines[i];
+        wf_mon_print_text(p, l->product);
+        wf_mon_print_text(p, silence[0] ? "unknown" : l->state);
+        wf_mon_print_number(p, (int64_t)l->records);
+        put_ago(p, l->last_time_us / 1000, now_ms);
+        wf_mon_print_number(p, (int64_t)l->lag);
+        wf_mon_print_number(p, (int64_t)l->gaps);
+        wf_mon_print_number(p, (int64_t)l->lost);
+        wf_mon_print_number(p, (int64_t)l->hosts_late);
+        put_until(p, l->token_expires_ms, now_ms);
+        wf_mon_print_text(p, wf_mon_status_cause(l, silence));
+    }
+    return wf_mon_print_done(p);
+}
+
+// ---- for programs ------------------------------------------------------------------------------------------------------
+
+static enum weft_err print_json(const struct wf_mon_options *o, const struct wf_mon_line *lines,
+    size_t count, const char *head, const char *silence)
+{
+    static const char *const columns[] = { "product", "kind", "state", "blind", "cause", "problem",
+        "records", "batches", "live", "pulled", "lost", "last_time_us", "last_append_ms",
+        "last_received_ms", "freshness_ms", "head", "next", "lag", "gaps", "duplicates",
+        "verify_failures", "hosts", "hosts_late", "late", "token_expires_ms", "lease_expires_ms" };
+    struct wf_mon_print *p = wf_mon_print_new(
+        o->format, "weft.monitor-status/v1", head, columns, sizeof columns / sizeof *columns);
+
+    for (size_t i = 0; p && i < count; i++) {
+        const struct wf_mon_line *l = &lines[i];
+        const char *cause = wf_mon_status_cause(l, silence);
+        wf_mon_print_text(p, l->product);
+        wf_mon_print_text(p, l->kind);
+        wf_mon_print_text(p, silence[0] ? "unknown" : l->state);
+        wf_mon_print_number(p, cause[0] != '\0');
+        wf_mon_print_text(p, cause);
+        wf_mon_print_text(p, l->problem);
+        const int64_t numbers[] = { (int64_t)l->records, (int64_t)l->batches, (int64_t)l->live,
+            (int64_t)l->pulled, (int64_t)l->lost, l->last_time_us, l->last_append_ms,
+            l->last_received_ms, l->freshness_ms, (int64_t)l->head, (int64_t)l->next,
+            (int64_t)l->lag, (int64_t)l->gaps, (int64_t)l->duplicates, (int64_t)l->verify_failures,
+            (int64_t)l->hosts, (int64_t)l->hosts_late };
+        for (size_t n = 0; n < sizeof numbers / sizeof *numbers; n++)
+            wf_mon_print_number(p, numbers[n]);
+        wf_mon_print_text(p, l->late);
+        wf_mon_print_number(p, l->token_expires_ms);
+        wf_mon_print_number(p, l->lease_expires_ms);
+    }
+    return wf_mon_print_done(p);
+}
+
+static char *make_head(const struct wf_mon_beat *b, const struct sum *s, int64_t now_ms,
+    const char *silence, size_t count)
+{
+    char *out = NULL;
+    char *subject = wf_mon_json_string(b->subject, strlen(b->subject));
+    char *problem = wf_mon_json_string(b->problem, strlen(b->problem));
+    char *quiet = wf_mon_json_string(silence, strlen(silence));
+
+    if (!subject || !problem || !quiet ||
+        asprintf(&out,
+            "\"subject\":%s,\"running\":%s,\"cause\":%s,\"problem\":%s,\"pid\":%" PRId64
+            ",\"started_ms\":%" PRId64 ",\"updated_ms\":%" PRId64 ",\"age_ms\":%" PRId64
+            ",\"products\":%zu,\"blind\":%" PRIu64 ",\"records\":%" PRIu64 ",\"live\":%" PRIu64
+            ",\"pulled\":%" PRIu64 ",\"lost\":%" PRIu64 ",\"pub_share\":%.6f,",
+            subject, silence[0] ? "false" : "true", quiet, problem, b->pid, b->started_ms,
+            b->updated_ms, now_ms - b->updated_ms, count, s->blind, s->records, s->live, s->pulled,
+            s->lost, share_of(s)) < 0)
+        out = NULL;
+    free(subject);
+    free(problem);
+    free(quiet);
+    return out;
+}
+
+// ---- the command -------------------------------------------------------------------------------------------------------
+
+static enum weft_err show(const struct wf_mon_options *o, const struct wf_mon_beat *beat,
+    const struct wf_mon_line *lines, size_t count, bool *ret_blind)
+{
+    struct timespec t;
+    char silence[64], age[24];
+
+    clock_gettime(CLOCK_REALTIME, &t);
+    int64_t now_ms = (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+    wf_mon_status_silence(beat, now_ms, silence, sizeof silence);
+    struct sum sum = add_up(lines, count, silence);
+    *ret_blind = silence[0] || sum.blind || count == 0;
+    if (o->format != WF_MON_AS_TABLE) {
+        char *head = make_head(beat, &sum, now_ms, silence, count);
+        enum weft_err err = head ? print_json(o, lines, count, head, silence) : WEFT_E_NOMEM;
+        free(head);
+        return err;
+    }
+    enum weft_err err = print_table(lines, count, silence, now_ms);
+    wf_mon_ago(now_ms - beat->updated_ms, age);
+    fprintf(stderr,
+        "%s%sstatus of %s ago: %zu products, %" PRIu64 " blind, %" PRIu64
+        " records, %.1f %% of them live%s%s\n",
+        silence, silence[0] ? "; " : "", age, count, sum.blind, sum.records, 100 * share_of(&sum),
+        beat->problem[0] ? "; " : "", beat->problem);
+    return err;
+}
+
+int wf_mon_status(const struct wf_mon_options *o)
+{
+    struct weft_problem problem = { 0 };
+    struct wf_mon_db *db = NULL;
+    struct wf_mon_beat beat = { 0 };
+    struct wf_mon_line *lines = NULL;
+    size_t count = 0;
+    bool blind = true;
+    enum weft_err err = wf_mon_db_open(o->db, &db, &problem);
+
+    if (err)
+        return wf_mon_fail(err, problem.text[0] ? problem.text : weft_err_text(err), "");
+    err = wf_mon_db_beat(db, &beat);
+    if (!err)
+        err = wf_mon_db_lines(db, &lines, &count);
+    if (!err)
+        err = show(o, &beat, lines, count, &blind);
+    int status = blind;
+    if (err)
+        status = wf_mon_fail(
+            err, wf_mon_db_problem(db)[0] ? wf_mon_db_problem(db) : weft_err_text(err), "");
+    free(lines);
+    wf_mon_db_close(db);
+    return status;
+}

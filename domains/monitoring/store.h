@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// The monitor's database, as its one writer has it: a typed table a product, the proofs, the cursors and the status, changed in
+// transactions that hold all of them, so that each record is stored once whatever happens between. Owns the connection, the lock that
+// keeps a second writer out, and the tables' prepared statements. Invariant: what is not committed is forgotten as a whole.
+// Thread rule: one thread. SQLite is spoken in *_sqlite.c alone.
+#ifndef WF_MONITORING_STORE_H
+#define WF_MONITORING_STORE_H
+
+#include "domains/monitoring/table.h"
+
+struct wf_mon_store;
+struct wf_mon_table; // one product; lives as long as the store
+
+// Creates the file (0600) or checks it. IN_USE: another monitor runs on it; FILE_MODE; VERSION: another program's or a later
+// format; DAMAGED: quick_check finds fault; IO, NOSPACE, PERMISSION, NOMEM.
+WEFT_MUST_USE enum weft_err wf_mon_store_open(
+    const char *path, struct wf_mon_store **ret, struct weft_problem *problem);
+// Rolls back what is open. NULL is permitted.
+void wf_mon_store_close(struct wf_mon_store *s);
+
+// Transactions. BUSY: another program holds the file; nothing happened. After a failed change or commit: rollback, then everything
+// handed over since begin must be handed over again from the stored cursors.
+WEFT_MUST_USE enum weft_err wf_mon_store_begin(struct wf_mon_store *s);
+WEFT_MUST_USE enum weft_err wf_mon_store_commit(struct wf_mon_store *s);
+void wf_mon_store_rollback(struct wf_mon_store *s);
+bool wf_mon_store_is_open(const struct wf_mon_store *s);
+// Whether a failure passes by itself or with somebody's help (busy, full, I/O, memory), so that the same change may be tried again.
+bool wf_mon_store_may_retry(enum weft_err err);
+// What failed last, for people.
+const char *wf_mon_store_problem(const struct wf_mon_store *s);
+
+// Inside a transaction: -------------------------------------------------------------------------------------------------------
+
+// The product's row of _table and _status, made when it is new.
+WEFT_MUST_USE enum weft_err wf_mon_store_table(
+    struct wf_mon_store *s, const char *product, struct wf_mon_table **ret);
+// Its table with a column for each field; new columns are added. TOO_BIG: too many fields.
+WEFT_MUST_USE enum weft_err wf_mon_store_shape(
+    struct wf_mon_store *s, struct wf_mon_table *t, const struct weft_product *p);
+// Rows, batch, chain, origin and cursor of a RECORDS event; loss and cursor of a LOSS event.
+WEFT_MUST_USE enum weft_err wf_mon_store_records(struct wf_mon_store *s, struct wf_mon_table *t,
+    const struct weft_product *p, const struct weft_event *e, int64_t received_us);
+WEFT_MUST_USE enum weft_err wf_mon_store_loss(
+    struct wf_mon_store *s, struct wf_mon_table *t, const struct weft_event *e, int64_t at_ms);
+
+// Outside or inside: ------------------------------------------------------------------------------------------------------------
+
+// The stored cursor, in one block; release with free().
+WEFT_MUST_USE enum weft_err wf_mon_store_cursor(
+    struct wf_mon_store *s, const char *product, struct weft_cursor_row **ret, size_t *ret_count);
+const char *wf_mon_table_of(const struct wf_mon_table *t); // its name, "" before it is known
+
+// What status shows of one product. Counts and last times are kept by wf_mon_store_records; the rest is what the feed knows.
+struct wf_mon_line {
+    char product[WF_MON_PRODUCT], kind[16], state[16], cause[320], problem[320], late[340];
+    int64_t freshness_ms;
+    uint64_t records, batches, live, pulled, lost; // counts, read only
+    int64_t last_time_us, last_append_ms, last_received_ms;
+    uint64_t head, next, lag, gaps, verify_failures, duplicates;
+    int64_t token_expires_ms, lease_expires_ms;
+    uint64_t hosts, hosts_late;
+};
+WEFT_MUST_USE enum weft_err wf_mon_store_status(
+    struct wf_mon_store *s, const struct wf_mon_line *line, int64_t now_ms);
+WEFT_MUST_USE enum weft_err wf_mon_store_beat(struct wf_mon_store *s, const char *subject,
+    const char *state, const char *problem, int64_t started_ms, int64_t now_ms);
+
+// Origins of the product heard last before `before_ms` (append time), split by what DOMAIN/agents says of them.
+struct wf_mon_late {
+    uint64_t hosts, late;
+    int64_t newest_ms;          // append time of the product's newest batch
+    char silent[160], cut[160]; // names, ", " between: agent unknown or up; agent late or gone
+};
+WEFT_MUST_USE enum weft_err wf_mon_store_late(
+    struct wf_mon_store *s, struct wf_mon_table *t, int64_t before_ms, struct wf_mon_late *ret);
+
+#endif

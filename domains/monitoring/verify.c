@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+// weft-monitor verify: names what differs, counts what is proven.
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "domains/monitoring/monitor.h"
+#include "domains/monitoring/verify.h"
+
+struct report {
+    const struct wf_mon_options *o;
+    uint64_t named;
+};
+
+static void name_json(const struct wf_mon_difference *d)
+{
+    char *text = wf_mon_json_string(d->text, strlen(d->text));
+    char *column = wf_mon_json_string(d->column, strlen(d->column));
+    char *batch = wf_mon_json_string(d->batch, strlen(d->batch));
+
+    printf("{\"schema\":\"weft.monitor-difference/v1\",\"product\":\"%s\",\"table\":\"%s\",",
+        d->product, d->table);
+    if (d->has_offset)
+        printf("\"offset\":%" PRIu64 ",", d->offset);
+    printf("\"batch\":%s,\"column\":%s,\"text\":%s}\n", batch ? batch : "null",
+        column ? column : "null", text ? text : "null");
+    free(text);
+    free(column);
+    free(batch);
+}
+
+static void name_difference(void *arg, const struct wf_mon_difference *d)
+{
+    struct report *r = arg;
+
+    if (r->named++ >= r->o->most)
+        return;
+    if (r->o->format != WF_MON_AS_TABLE) {
+        name_json(d);
+        return;
+    }
+    printf("%s", d->table[0] ? d->table : d->product);
+    if (d->has_offset)
+        printf(" offset %" PRIu64, d->offset);
+    if (d->column[0])
+        printf(" column %s", d->column);
+    printf(": %s", d->text);
+    if (d->batch[0])
+        printf(" (batch %s)", d->batch);
+    putchar('\n');
+}
+
+static void print_sum(const struct wf_mon_options *o, const struct wf_mon_proof *p)
+{
+    if (o->format != WF_MON_AS_TABLE) {
+        printf("{\"schema\":\"weft.monitor-verify/v1\",\"ok\":%s,\"verified_batches\":%" PRIu64
+               ",\"records\":%" PRIu64 ",\"rows\":%" PRIu64 ",\"differences\":%" PRIu64
+               ",\"left_out\":%" PRIu64 ",\"revoked\":%" PRIu64 "}\n",
+            p->differences ? "false" : "true", p->batches, p->records, p->rows, p->differences,
+            p->left_out, p->revoked);
+        return;
+    }
+    if (p->differences > o->most)
+        printf("and %" PRIu64 " more\n", p->differences - o->most);
+    if (p->revoked)
+        printf("%" PRIu64 " batches are of origins revoked as of their time\n", p->revoked);
+    printf("verified %" PRIu64 " batches, %" PRIu64 " records, %" PRIu64 " rows: ", p->batches,
+        p->records, p->rows);
+    if (p->differences)
+        printf("%" PRIu64 " differences\n", p->differences);
+    else
+        printf("all proven\n");
+}
+
+// "TABLE:OFFSET"
+static bool parse_row(const char *text, char *table, size_t size, uint64_t *ret_offset)
+{
+    const char *colon = strrchr(text, ':');
+    char *end = NULL;
+
+    if (!colon || colon == text || (size_t)(colon - text) >= size || colon[1] < '0' ||
+        colon[1] > '9')
+        return false;
+    snprintf(table, size, "%.*s", (int)(colon - text), text);
+    errno = 0;
+    *ret_offset = strtoull(colon + 1, &end, 10);
+    return errno == 0 && *end == '\0';
+}
+
+int wf_mon_verify(const struct wf_mon_options *o)
+{
+    const struct weft_options options = { .dir = o->dir, .socket = o->socket };
+    struct weft_problem problem = { 0 };
+    struct report report = { .o = o };
+    struct wf_mon_verify what = {
+        .product = o->pattern_count ? o->patterns[0] : NULL, .fn = name_difference, .arg = &report
+    };
+    struct wf_mon_proof proof = { 0 };
+    struct wf_mon_db *db = NULL;
+    char table[WF_MON_NAME];
+    int status = 0;
+
+    if (o->row) {
+        if (!parse_row(o->row, table, sizeof table, &what.offset))
+            return wf_mon_fail(
+                WEFT_E_USAGE, "--row wants TABLE:OFFSET, as in servers_cpu:1042", "");
+        what.table = table;
+    }
+    enum weft_err err = wf_mon_db_open(o->db, &db, &problem);
+    if (!err)
+        err = weft_connect(&options, &what.client, &problem);
+    if (!err) {
+        err = wf_mon_prove(db, &what, &proof);
+        if (err)
+            snprintf(problem.text, sizeof problem.text, "%s", wf_mon_db_problem(db));
+    }
+    if (err)
+        status =
+            wf_mon_fail(err, problem.text[0] ? problem.text : weft_err_text(err), problem.hint);
+    else if (o->row && proof.batches == 0 && proof.differences == 0)
+        status = wf_mon_fail(WEFT_E_NOT_FOUND, "no batch holds this row", "");
+    else {
+        print_sum(o, &proof);
+        status = proof.differences != 0;
+    }
+    if (fflush(stdout) != 0 && status == 0)
+        status = wf_mon_fail(WEFT_E_IO, "standard output", "");
+    weft_close(what.client);
+    wf_mon_db_close(db);
+    return status;
+}

@@ -1,0 +1,507 @@
+// SPDX-License-Identifier: Apache-2.0
+// What run stores: names, types, each record once (also when it is killed at any write), schemas that change, files it refuses.
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "domains/monitoring/store_sqlite.h"
+#include "tests/domains/monitor_rig.h"
+#include "tests/support/support.h"
+
+// ---- names -------------------------------------------------------------------------------------------------------------
+
+START_TEST(names_are_plain_and_never_reserved)
+{
+    static const struct {
+        const char *from, *table, *why;
+    } rows[] = {
+        { "servers/cpu", "servers_cpu", "domain and product" },
+        { "servers/port-inventory", "servers_port_inventory", "dashes" },
+        { "sqlite/stat", "p_sqlite_stat", "SQLite keeps names that begin with sqlite_" },
+        { "sqlite-x/y", "p_sqlite_x_y", "the same behind a dash" },
+        { "_a/b", "p__a_b", "names with _ first are the monitor's" },
+        { "a/b\"c", "a_b_c", "no quote gets into a statement" },
+    };
+    char name[WF_MON_NAME];
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        wf_mon_table_name(rows[i].from, name);
+        ck_assert_msg(strcmp(name, rows[i].table) == 0, "%s: %s", rows[i].why, name);
+    }
+    wf_mon_column_name("_time", name);
+    ck_assert_str_eq(name, "f_time");
+    wf_mon_numbered("load", 3, name);
+    ck_assert_str_eq(name, "load_3");
+}
+END_TEST
+
+START_TEST(two_products_with_one_name_get_two_tables)
+{
+    const char *path = rig_path();
+    struct fake_product *a = fake_product("a/b-c", WEFT_METRIC, "load1", "weft.test.Load");
+    struct fake_product *b = fake_product("a-b/c", WEFT_METRIC, "load1", "weft.test.Load");
+
+    fake_fill(a, 1, 2);
+    fake_fill(b, 1, 3);
+    rig_run(path);
+    ck_assert_int_eq(rig_number(path, "SELECT count(DISTINCT tbl) FROM _table"), 2);
+    ck_assert_int_eq(rig_number(path, "SELECT count(*) FROM a_b_c") +
+                         rig_number(path, "SELECT count(*) FROM a_b_c_2"),
+        5);
+}
+END_TEST
+
+// ---- types -------------------------------------------------------------------------------------------------------------
+
+static void full_record(struct wf_buf *m)
+{
+    static const uint8_t raw[] = { 0, 255 };
+    struct wf_buf at = { 0 };
+
+    fake_varint(&at, 1, 1700000000);
+    fake_varint(&at, 2, 5000);
+    fake_text(m, 1, "web-0");
+    fake_double(m, 2, 0.25);
+    fake_varint(m, 3, UINT64_MAX);
+    fake_varint(m, 4, 1);
+    fake_bytes(m, 5, raw, sizeof raw);
+    fake_varint(m, 6, 1);
+    fake_varint(m, 7, 9); // zigzag -5
+    fake_bytes(m, 8, at.ptr, at.len);
+    fake_text(m, 9, "a");
+    fake_text(m, 9, "b");
+    fake_text(m, 11, "noon");
+    fake_text(m, 12, "x'y");
+    wf_buf_fini(&at);
+}
+
+START_TEST(every_type_has_its_column)
+{
+    static const struct {
+        const char *sql, *want;
+    } rows[] = {
+        { "SELECT typeof(host) || host FROM servers_load", "textweb-0" },
+        { "SELECT typeof(load) || load FROM servers_load", "real0.25" },
+        { "SELECT typeof(tasks) || CAST(tasks AS TEXT) FROM servers_load",
+            "blob18446744073709551615" },
+        { "SELECT typeof(mood) || mood FROM servers_load", "textMOOD_CALM" },
+        { "SELECT typeof(raw) || hex(raw) FROM servers_load", "blob00FF" },
+        { "SELECT typeof(up) || up FROM servers_load", "integer1" },
+        { "SELECT typeof(delta) || delta FROM servers_load", "integer-5" },
+        { "SELECT typeof(at) || at FROM servers_load", "integer1700000000000005" },
+        { "SELECT typeof(tags) || tags FROM servers_load", "text[\"a\",\"b\"]" },
+        { "SELECT typeof(maybe) FROM servers_load", "null" },
+        { "SELECT f_time FROM servers_load", "noon" },
+        { "SELECT \"group\" FROM servers_load", "x'y" },
+        { "SELECT _time || _domain || _origin || _offset || _op FROM servers_load",
+            "1700000000000123serversweb-00put" },
+        { "SELECT unit || role || type FROM _columns WHERE col = 'load'", "1gaugedouble" },
+        { "SELECT is_key FROM _columns WHERE col = 'host'", "1" },
+        { "SELECT type FROM pragma_table_info('servers_load') WHERE name = 'tasks'", "INTEGER" },
+        { "SELECT batch = (SELECT batch FROM _batch WHERE id = _batch) FROM servers_load, _batch",
+            "1" },
+    };
+    const char *path = rig_path();
+    struct fake_product *p = fake_product("servers/load", WEFT_METRIC, "load1", "weft.test.Load");
+    struct wf_buf m = { 0 };
+
+    full_record(&m);
+    fake_record(p, WEFT_PUT, &m, 1700000000000123);
+    fake_batch(p, "web-0", 1700000000000);
+    rig_run(path);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        ck_assert_str_eq(rig_ask(path, rows[i].sql), rows[i].want);
+    wf_buf_fini(&m);
+}
+END_TEST
+
+START_TEST(odd_values_stay_what_they_are)
+{
+    const char *path = rig_path();
+    struct fake_product *p = fake_product("servers/load", WEFT_METRIC, "load1", "weft.test.Load");
+    struct wf_buf m = { 0 };
+
+    fake_double(&m, 2, NAN);
+    fake_varint(&m, 4, 77); // no such name
+    fake_record(p, WEFT_PUT, &m, 1);
+    fake_double(&m, 2, INFINITY);
+    fake_record(p, WEFT_PUT, &m, 2);
+    fake_bytes(&m, 1, "\xff", 1); // no UTF-8: does not fit the schema
+    fake_record(p, WEFT_PUT, &m, 3);
+    fake_batch(p, "web-0", 1);
+    rig_run(path);
+    ck_assert_str_eq(
+        rig_ask(path, "SELECT typeof(load) || load FROM servers_load WHERE _time = 1"), "textNaN");
+    ck_assert_str_eq(rig_ask(path, "SELECT mood FROM servers_load WHERE _time = 1"), "77");
+    ck_assert_str_eq(rig_ask(path, "SELECT load > 1e308 FROM servers_load WHERE _time = 2"), "1");
+    ck_assert_str_eq(
+        rig_ask(path, "SELECT typeof(host) FROM servers_load WHERE _time = 3"), "null");
+    wf_buf_fini(&m);
+}
+END_TEST
+
+START_TEST(a_delete_has_its_key_alone_and_marks_have_nothing)
+{
+    const char *path = rig_path();
+    struct fake_product *p =
+        fake_product("servers/load", WEFT_INVENTORY, "load1", "weft.test.Load");
+    struct wf_buf m = { 0 };
+
+    fake_record(p, WEFT_SNAPSHOT_BEGIN, &m, 1);
+    fake_text(&m, 1, "web-0");
+    fake_varint(&m, 3, 5);
+    fake_record(p, WEFT_DELETE, &m, 2);
+    fake_record(p, WEFT_SNAPSHOT_END, &m, 3);
+    fake_batch(p, "web-0", 1);
+    rig_run(path);
+    ck_assert_str_eq(
+        rig_ask(path, "SELECT host || coalesce(tasks, '-') FROM servers_load WHERE _op "
+                      "= 'delete'"),
+        "web-0-");
+    ck_assert_int_eq(rig_number(path, "SELECT count(*) FROM servers_load WHERE host IS NULL AND up "
+                                      "IS NULL AND _op LIKE 'snapshot-%'"),
+        2);
+    wf_buf_fini(&m);
+}
+END_TEST
+
+// ---- once --------------------------------------------------------------------------------------------------------------
+
+START_TEST(run_stores_each_record_once_however_often_it_runs)
+{
+    const char *path = rig_path();
+    struct fake_product *p = fake_product("servers/load", WEFT_METRIC, "load1", "weft.test.Load");
+
+    fake_fill(p, 10, 7);
+    fake_loss(p, 70, 90);
+    rig_run(path);
+    rig_run(path);
+    fake_fill(p, 3, 2);
+    rig_run(path);
+    ck_assert_int_eq(rig_number(path, "SELECT count(*) FROM servers_load"), 76);
+    ck_assert_int_eq(rig_number(path, "SELECT count(DISTINCT _offset) FROM servers_load"), 76);
+    ck_assert_int_eq(rig_number(path, "SELECT records FROM _status"), 76);
+    ck_assert_int_eq(rig_number(path, "SELECT live + pulled FROM _status"), 76);
+    ck_assert_int_eq(rig_number(path, "SELECT pulled > 0 AND live > pulled FROM _status"), 1);
+    ck_assert_int_eq(rig_number(path, "SELECT lost FROM _status"), 20);
+    ck_assert_str_eq(
+        rig_ask(path, "SELECT code || \"from\" || '-' || \"to\" FROM _loss"), "RETENTION70-90");
+    ck_assert_int_eq(rig_number(path, "SELECT count(*) FROM _chain"), 2);
+    ck_assert_int_eq(rig_number(path, "SELECT count(*) FROM _schema"), 1);
+    ck_assert_str_eq(rig_ask(path, "SELECT state FROM _monitor"), "stopped");
+}
+END_TEST
+
+START_TEST(a_batch_handed_over_again_is_not_doubled)
+{
+    const char *path = rig_path();
+    struct wf_mon_store *s = NULL;
+    struct fake_product *p = fake_product("servers/load", WEFT_METRIC, "load1", "weft.test.Load");
+
+    fake_fill(p, 2, 3);
+    ck_assert_int_eq(wf_mon_store_open(path, &s, NULL), WEFT_OK);
+    rig_store(s, p, 0, 2, true);
+    rig_store(s, p, 1, 2, true);
+    wf_mon_store_close(s);
+    ck_assert_int_eq(rig_number(path, "SELECT count(*) FROM servers_load"), 6);
+    ck_assert_int_eq(rig_number(path, "SELECT records FROM _status"), 6);
+}
+END_TEST
+
+START_TEST(a_rollback_forgets_rows_tables_and_cursor_alike)
+{
+    const char *path = rig_path();
+    struct wf_mon_store *s = NULL;
+    struct weft_cursor_row *rows = NULL;
+    size_t count = 9;
+    struct fake_product *p = fake_product("servers/load", WEFT_METRIC, "load1", "weft.test.Load");
+
+    fake_fill(p, 4, 3);
+    ck_assert_int_eq(wf_mon_store_open(path, &s, NULL), WEFT_OK);
+    rig_store(s, p, 0, 2, false);
+    ck_assert_int_eq(wf_mon_store_cursor(s, "servers/load", &rows, &count), WEFT_OK);
+    ck_assert_uint_eq(count, 0);
+    free(rows);
+    ck_assert_int_eq(
+        rig_number(path, "SELECT count(*) FROM sqlite_schema WHERE name LIKE 's%load'"), 0);
+    rig_store(s, p, 0, 3, true);
+    rig_store(s, p, 3, 4, false);
+    rig_store(s, p, 3, 4, true);
+    ck_assert_int_eq(wf_mon_store_cursor(s, "servers/load", &rows, &count), WEFT_OK);
+    ck_assert_uint_eq(count, 1);
+    ck_assert_uint_eq(*(const uint8_t *)rows[0].value, 4);
+    free(rows);
+    wf_mon_store_close(s);
+    ck_assert_int_eq(rig_number(path, "SELECT count(*) FROM servers_load"), 12);
+    ck_assert_int_eq(rig_number(path, "SELECT records FROM _status"), 12);
+}
+END_TEST
+
+// A file system of SQLite that kills the process at the nth write or sync. The log and the database have methods of their own.
+static long writes_left;
+static sqlite3_io_methods dying[2];
+static const sqlite3_io_methods *real[2];
+static sqlite3_vfs dying_vfs, *real_vfs;
+
+static const sqlite3_io_methods *live_or_die(const sqlite3_file *f)
+{
+    if (writes_left > 0 && --writes_left == 0)
+        _exit(99);
+    return real[f->pMethods == &dying[1]];
+}
+
+static int dying_write(sqlite3_file *f, const void *p, int n, sqlite3_int64 at)
+{
+    return live_or_die(f)->xWrite(f, p, n, at);
+}
+
+static int dying_sync(sqlite3_file *f, int flags)
+{
+    return live_or_die(f)->xSync(f, flags);
+}
+
+static int dying_open(
+    sqlite3_vfs *vfs, const char *name, sqlite3_file *f, int flags, int *ret_flags)
+{
+    int rc = real_vfs->xOpen(real_vfs, name, f, flags, ret_flags);
+    size_t which = (flags & SQLITE_OPEN_WAL) != 0;
+
+    (void)vfs;
+    if (rc == SQLITE_OK && (flags & (SQLITE_OPEN_MAIN_DB | SQLITE_OPEN_WAL))) {
+        real[which] = f->pMethods;
+        dying[which] = *f->pMethods;
+        dying[which].xWrite = dying_write;
+        dying[which].xSync = dying_sync;
+        f->pMethods = &dying[which];
+    }
+    return rc;
+}
+
+static int run_that_dies(const char *path, long nth)
+{
+    int status = 0;
+    pid_t child = fork();
+
+    if (child == 0) {
+        real_vfs = sqlite3_vfs_find(NULL);
+        dying_vfs = *real_vfs;
+        dying_vfs.zName = "dying";
+        dying_vfs.pNext = NULL;
+        dying_vfs.xOpen = dying_open;
+        sqlite3_vfs_register(&dying_vfs, 1);
+        writes_left = nth;
+        struct wf_mon_options o = rig_options(path);
+        _exit(wf_mon_run(&o));
+    }
+    ck_assert(child > 0);
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+START_TEST(a_run_killed_at_any_write_loses_nothing_and_doubles_nothing)
+{
+    struct fake_product *p = fake_product("servers/load", WEFT_METRIC, "load1", "weft.test.Load");
+    bool whole = false;
+    long kills = 0;
+
+    fake_fill(p, 6, 5);
+    for (long nth = 1; !whole && nth < 2000; nth += 1 + nth / 16) {
+        const char *path = rig_path();
+        int status = run_that_dies(path, nth);
+        ck_assert_msg(status == 99 || status == 0, "write %ld: exit %d", nth, status);
+        whole = status == 0;
+        kills += !whole;
+        rig_run(path);
+        ck_assert_msg(
+            rig_number(path, "SELECT count(*) FROM servers_load") == 30, "write %ld", nth);
+        ck_assert_int_eq(rig_number(path, "SELECT count(DISTINCT _offset) FROM servers_load"), 30);
+        ck_assert_int_eq(rig_number(path, "SELECT records FROM _status"), 30);
+        ck_assert_int_eq(rig_number(path, "SELECT sum(count) FROM _batch"), 30);
+    }
+    ck_assert(whole);
+    ck_assert_int_gt(kills, 10);
+}
+END_TEST
+
+// ---- schemas that change -----------------------------------------------------------------------------------------------
+
+START_TEST(a_new_schema_adds_columns_and_keeps_what_was_stored)
+{
+    const char *path = rig_path();
+    struct fake_product *p = fake_product("servers/load", WEFT_METRIC, "load1", "weft.test.Load");
+    struct wf_buf m = { 0 };
+
+    fake_fill(p, 2, 2);
+    fake_schema(p, "load2", "weft.test.Load");
+    fake_text(&m, 1, "web-0");
+    fake_text(&m, 3, "many");
+    fake_text(&m, 13, "east");
+    fake_record(p, WEFT_PUT, &m, 9);
+    fake_batch(p, "web-0", 9);
+    fake_schema(p, "load1", "weft.test.Load");
+    fake_fill(p, 1, 1);
+    rig_run(path);
+    ck_assert_int_eq(rig_number(path, "SELECT count(*) FROM servers_load"), 6);
+    ck_assert_str_eq(
+        rig_ask(path, "SELECT zone || tasks_2 FROM servers_load WHERE zone IS NOT NULL"),
+        "eastmany");
+    ck_assert_int_eq(rig_number(path, "SELECT count(*) FROM servers_load WHERE tasks IS NULL"), 1);
+    ck_assert_int_eq(rig_number(path, "SELECT count(*) FROM _schema"), 2);
+    ck_assert_int_eq(rig_number(path, "SELECT count(*) FROM _columns WHERE field = 'tasks'"), 2);
+    wf_buf_fini(&m);
+}
+END_TEST
+
+START_TEST(a_product_without_records_has_its_table)
+{
+    const char *path = rig_path();
+
+    struct fake_product *p = fake_product("servers/load", WEFT_METRIC, "load1", "weft.test.Load");
+    fake_state(p, WEFT_STREAM_LIVE, WEFT_OK, "");
+    rig_run(path);
+    ck_assert_int_eq(rig_number(path, "SELECT count(host) FROM servers_load"), 0);
+}
+END_TEST
+
+START_TEST(only_wanted_products_are_stored)
+{
+    const char *path = rig_path();
+    struct wf_mon_options o = rig_options(path);
+
+    fake_fill(fake_product("servers/load", WEFT_METRIC, "load1", "weft.test.Load"), 1, 1);
+    fake_fill(fake_product("network/load", WEFT_METRIC, "load1", "weft.test.Load"), 1, 1);
+    o.patterns[0] = "net*/lo?d";
+    o.pattern_count = 1;
+    ck_assert_int_eq(wf_mon_run(&o), 0);
+    ck_assert_str_eq(rig_ask(path, "SELECT group_concat(product) FROM _table"), "network/load");
+}
+END_TEST
+
+// ---- files -------------------------------------------------------------------------------------------------------------
+
+START_TEST(the_file_is_private_and_has_one_writer)
+{
+    const char *path = rig_path();
+    struct wf_mon_store *s = NULL, *second = NULL;
+    struct weft_problem problem = { 0 };
+    struct stat st;
+
+    ck_assert_int_eq(wf_mon_store_open(path, &s, NULL), WEFT_OK);
+    ck_assert_int_eq(stat(path, &st), 0);
+    ck_assert_uint_eq(st.st_mode & 0777, 0600);
+    ck_assert_int_eq(wf_mon_store_open(path, &second, &problem), WEFT_E_IN_USE);
+    ck_assert_ptr_nonnull(strstr(problem.text, "another weft-monitor"));
+    wf_mon_store_close(s);
+    ck_assert_int_eq(chmod(path, 0644), 0);
+    ck_assert_int_eq(wf_mon_store_open(path, &s, &problem), WEFT_E_FILE_MODE);
+    ck_assert_ptr_nonnull(strstr(problem.text, "0600"));
+}
+END_TEST
+
+START_TEST(other_files_are_refused_and_not_changed)
+{
+    struct weft_problem problem = { 0 };
+    struct wf_mon_store *s = NULL;
+    const char *path = rig_path();
+
+    rig_change(path, "CREATE TABLE t(x); INSERT INTO t VALUES(1)");
+    ck_assert_int_eq(chmod(path, 0600), 0);
+    ck_assert_int_eq(wf_mon_store_open(path, &s, &problem), WEFT_E_VERSION);
+    ck_assert_int_eq(rig_number(path, "SELECT count(*) FROM sqlite_schema"), 1);
+
+    path = rig_path();
+    FILE *f = fopen(path, "w");
+    ck_assert_ptr_nonnull(f);
+    for (int i = 0; i < 300; i++)
+        fputs("this is no database ", f);
+    fclose(f);
+    ck_assert_int_eq(chmod(path, 0600), 0);
+    ck_assert_int_eq(wf_mon_store_open(path, &s, &problem), WEFT_E_DAMAGED);
+    ck_assert_int_eq(wf_mon_store_open("/nonexistent/monitor.db", &s, &problem), WEFT_E_IO);
+}
+END_TEST
+
+START_TEST(a_full_disk_loses_nothing)
+{
+    const char *path = rig_path();
+    struct wf_mon_store *s = NULL;
+    struct wf_mon_table *t = NULL;
+    struct fake_product *p = fake_product("servers/load", WEFT_METRIC, "load1", "weft.test.Load");
+    enum weft_err err = WEFT_OK;
+
+    fake_fill(p, 40, 60);
+    ck_assert_int_eq(wf_mon_store_open(path, &s, NULL), WEFT_OK);
+    rig_store(s, p, 0, 2, true);
+    struct weft_product *schema = fake_described(p);
+    ck_assert_int_eq(
+        sqlite3_exec(s->db, "PRAGMA max_page_count = 60", NULL, NULL, NULL), SQLITE_OK);
+    ck_assert_int_eq(wf_mon_store_begin(s), WEFT_OK);
+    ck_assert_int_eq(wf_mon_store_table(s, "servers/load", &t), WEFT_OK);
+    for (size_t i = 2; i < 40 && !err; i++)
+        err = wf_mon_store_records(s, t, schema, fake_event(p, i), 1);
+    ck_assert_int_eq(err, WEFT_E_NOSPACE);
+    ck_assert(wf_mon_store_may_retry(err));
+    ck_assert_ptr_nonnull(strstr(wf_mon_store_problem(s), "full"));
+    wf_mon_store_rollback(s);
+    ck_assert_int_eq(
+        sqlite3_exec(s->db, "PRAGMA max_page_count = 100000", NULL, NULL, NULL), SQLITE_OK);
+    rig_store(s, p, 2, 40, true);
+    weft_product_free(schema);
+    wf_mon_store_close(s);
+    ck_assert_int_eq(rig_number(path, "SELECT count(*) FROM servers_load"), 2400);
+}
+END_TEST
+
+START_TEST(a_locked_database_is_busy_and_nothing_happened)
+{
+    const char *path = rig_path();
+    struct wf_mon_store *s = NULL;
+    sqlite3 *other = NULL;
+
+    ck_assert_int_eq(wf_mon_store_open(path, &s, NULL), WEFT_OK);
+    ck_assert_int_eq(sqlite3_open(path, &other), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+    ck_assert_int_eq(wf_mon_store_begin(s), WEFT_E_BUSY);
+    ck_assert(!wf_mon_store_is_open(s));
+    ck_assert_int_eq(sqlite3_exec(other, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
+    ck_assert_int_eq(wf_mon_store_begin(s), WEFT_OK);
+    sqlite3_close(other);
+    wf_mon_store_close(s);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("monitor_store");
+    TCase *c = tcase_create("store");
+
+    tcase_add_checked_fixture(c, fake_reset, fake_reset);
+    tcase_set_timeout(c, 100);
+    tcase_add_test(c, names_are_plain_and_never_reserved);
+    tcase_add_test(c, two_products_with_one_name_get_two_tables);
+    tcase_add_test(c, every_type_has_its_column);
+    tcase_add_test(c, odd_values_stay_what_they_are);
+    tcase_add_test(c, a_delete_has_its_key_alone_and_marks_have_nothing);
+    tcase_add_test(c, run_stores_each_record_once_however_often_it_runs);
+    tcase_add_test(c, a_batch_handed_over_again_is_not_doubled);
+    tcase_add_test(c, a_rollback_forgets_rows_tables_and_cursor_alike);
+    tcase_add_test(c, a_run_killed_at_any_write_loses_nothing_and_doubles_nothing);
+    tcase_add_test(c, a_new_schema_adds_columns_and_keeps_what_was_stored);
+    tcase_add_test(c, a_product_without_records_has_its_table);
+    tcase_add_test(c, only_wanted_products_are_stored);
+    tcase_add_test(c, the_file_is_private_and_has_one_writer);
+    tcase_add_test(c, other_files_are_refused_and_not_changed);
+    tcase_add_test(c, a_full_disk_loses_nothing);
+    tcase_add_test(c, a_locked_database_is_busy_and_nothing_happened);
+    suite_add_tcase(suite, c);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}
