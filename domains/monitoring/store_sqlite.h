@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The inside of the store, shared by store_sqlite.c (file and transactions), rows_sqlite.c (products) and state_sqlite.c (status).
+// The inside of the store, shared by store_sqlite.c (file and transactions), tables_sqlite.c (products), rows_sqlite.c (what
+// arrives) and state_sqlite.c (status).
 #ifndef WF_MONITORING_STORE_SQLITE_H
 #define WF_MONITORING_STORE_SQLITE_H
 
@@ -75,6 +76,9 @@ WEFT_MUST_USE enum weft_err wf_mon_sqlite_run(
     struct wf_mon_store *s, sqlite3_stmt *st, const char *doing);
 WEFT_MUST_USE enum weft_err wf_mon_sqlite_exec(
     struct wf_mon_store *s, const char *sql, const char *doing);
+enum weft_err wf_mon_sqlite_nomem(struct wf_mon_store *s);
+// Name and counts of a product as the database has them; nothing when they are known.
+WEFT_MUST_USE enum weft_err wf_mon_table_load(struct wf_mon_store *s, struct wf_mon_table *t);
 // Counts of tables that this transaction changed.
 WEFT_MUST_USE enum weft_err wf_mon_rows_flush(struct wf_mon_store *s);
 // After a rollback nothing known of the tables holds.
