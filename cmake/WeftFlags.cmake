@@ -10,7 +10,7 @@ target_compile_definitions(weft_flags INTERFACE _GNU_SOURCE WEFT_VERSION="${PROJ
 target_include_directories(weft_flags INTERFACE "${PROJECT_SOURCE_DIR}")
 target_compile_options(weft_flags INTERFACE
     -Wall -Wextra -Werror -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes
-    -Wwrite-strings -Wundef -Wvla -Wformat=2 -Wno-format-nonliteral -Wno-missing-field-initializers
+    -Wwrite-strings -Wundef -Wvla -Wformat=2 -Wno-format-nonliteral -Wno-format-truncation -Wno-missing-field-initializers
     -fvisibility=hidden -fno-strict-aliasing -fno-common
     -fstack-protector-strong -fstack-clash-protection)
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|amd64|i.86")
