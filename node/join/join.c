@@ -217,7 +217,7 @@ static enum weft_err fill_row(
     if (!err &&
         (strlen(q->name_prefix) >= sizeof row->prefix.s || strlen(q->from) >= sizeof row->from))
         err = WEFT_E_TOO_BIG;
-    if (!err && q->from[0] && !wf_cidr_contains(q->from, q->from))
+    if (!err && q->from[0] && !wf_cidr_is_valid(q->from))
         err = WEFT_E_SYNTAX;
     if (err)
         return err;

@@ -35,6 +35,8 @@ WF_MUST_USE enum weft_err wf_tickets_subject(
     struct wf_tickets *t, const struct wf_sign_pub *key, struct wf_name *ret);
 void wf_tickets_prune(struct wf_tickets *t, int64_t now_unix_ms);
 
+// "192.0.2.0/24", "2001:db8::/32".
+bool wf_cidr_is_valid(const char *cidr);
 // Is the address ("192.0.2.7", "2001:db8::1", with or without port) inside the CIDR? False for what does not parse.
 bool wf_cidr_contains(const char *cidr, const char *address);
 

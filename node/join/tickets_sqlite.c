@@ -272,6 +272,18 @@ static bool parse_address(const char *text, size_t len, int *ret_family, uint8_t
     return inet_pton(AF_INET6, copy, ret) == 1;
 }
 
+bool wf_cidr_is_valid(const char *cidr)
+{
+    char address[64];
+    size_t len = strcspn(cidr, "/");
+
+    if (len >= sizeof address)
+        return false;
+    memcpy(address, cidr, len);
+    address[len] = '\0';
+    return wf_cidr_contains(cidr, address); // its own address is within it, if it is one
+}
+
 bool wf_cidr_contains(const char *cidr, const char *address)
 {
     const char *slash = strchr(cidr, '/');
