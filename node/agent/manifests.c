@@ -58,6 +58,13 @@ const struct wf_schema_message *wf_uplink_message(struct wf_node *n, const char 
     return p ? p->message : NULL;
 }
 
+const struct wf_product *wf_uplink_descriptor(struct wf_node *n, const char *product)
+{
+    const struct wf_agent_product *p = wf_uplink_find(n, product);
+
+    return p ? &p->collect->product : NULL;
+}
+
 static void product_free(struct wf_agent_product *p)
 {
     wf_collect_free(p->collect);

@@ -44,6 +44,7 @@ struct wf_origin_records;
 struct wf_schema_message;
 // The message of a product this agent has a manifest of; NULL.
 const struct wf_schema_message *wf_uplink_message(struct wf_node *n, const char *product);
+const struct wf_product *wf_uplink_descriptor(struct wf_node *n, const char *product);
 WF_MUST_USE enum weft_err wf_uplink_originate(struct wf_node *n, const char *product,
     const struct wf_origin_records *r, wf_spool_done_fn done, void *arg, struct wf_diag *diag);
 void wf_uplink_publish_handle(struct wf_node *n, struct wf_call *c); // PUBLISH on the local socket

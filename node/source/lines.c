@@ -84,6 +84,57 @@ static const char *take_controls(const struct wf_json *j, enum wf_record_op *op,
     return NULL;
 }
 
+static bool is_key(const struct wf_lines *l, const char *field)
+{
+    size_t len = strlen(field);
+
+    for (size_t i = 0; i < l->key_count; i++)
+        if (strncmp(l->keys[i], field, len) == 0 &&
+            (l->keys[i][len] == '\0' || l->keys[i][len] == '.'))
+            return true;
+    return false;
+}
+
+// A delete names the row and nothing else.
+static const char *check_delete(
+    const struct wf_lines *l, const struct wf_schema_message *m, const struct wf_json *j)
+{
+    struct wf_json_iter it = { 0 };
+    struct wf_bytes name;
+    const struct wf_json *v = NULL;
+
+    while (wf_json_next(j, &it, &name, &v)) {
+        const struct wf_schema_field *f = wf_schema_field_by_json(m, name);
+        if (f && !is_key(l, f->name))
+            return "a delete carries the key fields and no other";
+    }
+    for (size_t i = 0; i < l->key_count; i++) {
+        char first[WF_MAX_SCHEMA_NAME + 1];
+        size_t len = strcspn(l->keys[i], ".");
+        if (len >= sizeof first)
+            return "a delete carries every key field";
+        memcpy(first, l->keys[i], len);
+        first[len] = '\0';
+        const struct wf_schema_field *f = wf_schema_field_by_name(m, wf_bytes_str(first));
+        if (!f || (!wf_json_get(j, first) && !wf_json_get(j, f->json_name)))
+            return "a delete carries every key field";
+    }
+    return NULL;
+}
+
+// What the mark asks of the rest of the line.
+static const char *check_op(const struct wf_lines *l, const struct wf_schema_message *m,
+    const struct wf_json *j, enum wf_record_op op)
+{
+    if (op != WF_OP_PUT && l->key_count == 0)
+        return "only an inventory has deletes and snapshots";
+    if (op == WF_OP_DELETE)
+        return check_delete(l, m, j);
+    if (op != WF_OP_PUT && wf_json_count(j) > 0)
+        return "a snapshot mark has no fields";
+    return NULL;
+}
+
 static enum weft_err add_record(
     struct wf_lines *l, const struct wf_schema_message *m, enum wf_record_op op, int64_t time_us)
 {
@@ -119,13 +170,11 @@ static enum weft_err take_line(
     l->scratch.len = 0;
     if (!why) {
         wf_json_strip_at(j);
-        bool bare = op == WF_OP_SNAPSHOT_BEGIN || op == WF_OP_SNAPSHOT_END;
-        if (bare && wf_json_count(j) > 0)
-            why = "a snapshot mark has no fields";
-        else if (!bare) {
-            err = wf_json_encode(m, j, WF_MAX_RECORD, &l->scratch, &diag);
-            why = err ? diag.text : NULL;
-        }
+        why = check_op(l, m, j, op);
+    }
+    if (!why && (op == WF_OP_PUT || op == WF_OP_DELETE)) {
+        err = wf_json_encode(m, j, WF_MAX_RECORD, &l->scratch, &diag);
+        why = err ? diag.text : NULL;
     }
     wf_json_free(j);
     if (err == WEFT_E_NOMEM)
@@ -162,7 +211,7 @@ static enum weft_err end_line(
         l->lines++;
         return WEFT_OK;
     }
-    if (l->partial.len == 0)
+    if (l->partial.len == 0 && part.len <= WF_SOURCE_LINE_MAX)
         return take_line(l, m, part, now_us);
     err = keep_partial(l, part);
     if (!err && !l->skipping)

@@ -10,6 +10,9 @@
 #define WF_SOURCE_LINE_MAX (256u * 1024u)
 
 struct wf_lines {
+    // What the product permits, set by the owner: without keys (events, metrics) there is no @op.
+    const char *const *keys;
+    size_t key_count;
     struct wf_buf partial; // a line whose end has not come
     bool skipping;         // it was too long: drop up to its end
     uint64_t lines, refused;

@@ -108,14 +108,20 @@ enum weft_err wf_source_spawn(struct wf_node *n, struct wf_bytes args, size_t ar
 
 // ---- records ---------------------------------------------------------------------------------------------------------
 
+// The product as it is now, NULL while it is not here: the message of its records, and what the lines may say.
 static const struct wf_schema_message *message_of(struct source *s)
 {
     struct wf_node *n = s->node;
+    const struct wf_home_product *p =
+        n->is_agent ? NULL : wf_stream_find(n, s->product.s, s->major);
+    const struct wf_product *d = n->is_agent ? wf_uplink_descriptor(n, s->product.s)
+                                 : p         ? wf_home_descriptor(p)
+                                             : NULL;
+    bool keyed = d && d->kind == WF_PRODUCT_INVENTORY;
 
-    if (n->is_agent)
-        return wf_uplink_message(n, s->product.s);
-    struct wf_home_product *p = wf_stream_find(n, s->product.s, s->major);
-    return p ? wf_home_message(p) : NULL;
+    s->lines.keys = keyed ? d->keys : NULL;
+    s->lines.key_count = keyed ? d->key_count : 0;
+    return n->is_agent ? wf_uplink_message(n, s->product.s) : p ? wf_home_message(p) : NULL;
 }
 
 static enum weft_err hand_over(struct source *s, struct wf_diag *diag)
@@ -310,13 +316,26 @@ static void start_source(struct source *s)
     s->started_ms = wf_node_now_ms(n);
 }
 
+// Nobody takes it now, and the next run speaks for itself: said, not hidden.
+static void drop_rest(struct source *s)
+{
+    char count[24];
+
+    snprintf(count, sizeof count, "%u", s->lines.count);
+    wf_say(s->node, WF_LOG_WARN, "source",
+        "the end of a run was dropped: its records could not be taken", "product", s->product.s,
+        "records_at_least", count, NULL);
+}
+
 // What the pipes still hold belongs to the run that ended.
 static void read_rest(struct source *s)
 {
     for (int i = 0; i < 64 && s->out.fd >= 0; i++) {
         on_output(&s->out, EPOLLIN);
-        if (s->chunk_at < s->chunk.len || s->lines.count)
-            break; // full: what is held is handed over with the next run's
+        if (s->chunk_at < s->chunk.len || s->lines.count) {
+            drop_rest(s);
+            break;
+        }
     }
     if (s->err_watch.fd >= 0)
         on_stderr(&s->err_watch, EPOLLIN);
