@@ -27,8 +27,8 @@ void wf_sub_missed_node(struct weft_subscription *s, enum weft_err err)
 {
     struct weft_problem p;
 
-    if (++s->failures < 2)
-        return;
+    if (++s->failures < 2 && err != WEFT_E_TIMEOUT)
+        return; // a node that was started anew closes once
     s->net_down = true;
     wf_problem_set(&p, err, "%s: its node does not answer: %s", s->name,
         wf_link_state(s->link)->last_text[0] ? wf_link_state(s->link)->last_text

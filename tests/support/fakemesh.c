@@ -27,6 +27,11 @@ static void add_document(
     ck_assert_int_eq(wf_bytes_dup(content, &m->documents[i].content), WEFT_OK);
 }
 
+void wf_fakemesh_add(struct wf_fakemesh *m, const struct wf_hash *hash, struct wf_bytes content)
+{
+    add_document(m, 0, hash, content);
+}
+
 static void add_entry(struct wf_fakemesh *m, enum wf_entry_kind kind, struct wf_bytes raw)
 {
     struct wf_entry_doc *d = NULL;
@@ -372,7 +377,10 @@ static void serve(void *arg, const struct wf_fake_call *c, Weft__V1__Reply *repl
         on_status(c, reply);
         break;
     default:
-        wf_fake_refuse(c, reply, WEFT_E_REQUEST, "unknown request");
+        if (m->other)
+            m->other(m->other_arg, c, reply);
+        else
+            wf_fake_refuse(c, reply, WEFT_E_REQUEST, "unknown request");
     }
 }
 

@@ -45,6 +45,8 @@ struct wf_fakemesh {
     int call_code;
     uint8_t call_key[16]; // of the last call
     char call_method[64];
+    wf_fake_fn other; // answers what is not answered here; may be NULL
+    void *other_arg;
 };
 
 // local: over a Unix socket instead of TCP.
@@ -52,6 +54,8 @@ void wf_fakemesh_init(struct wf_fakemesh *m, bool local);
 void wf_fakemesh_fini(struct wf_fakemesh *m);
 // Writes the identity directory; the certificate began began_ms before now and lives life_ms. 0 seeds: none.
 void wf_fakemesh_join(struct wf_fakemesh *m, int64_t began_ms, int64_t life_ms, size_t seeds);
+// Something more that `get` finds by its hash.
+void wf_fakemesh_add(struct wf_fakemesh *m, const struct wf_hash *hash, struct wf_bytes content);
 // A certificate chain of the user.
 struct wf_buf wf_fakemesh_chain(struct wf_fakemesh *m, int64_t began_ms, int64_t life_ms);
 

@@ -1,0 +1,591 @@
+// SPDX-License-Identifier: Apache-2.0
+// Subscriptions against a fake home over real sockets: every record once, in order, whatever happens to frames, leases, epochs and logs;
+// losses with their range; states with their cause; nothing that its origin did not sign.
+#include <check.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <weft/weft.h>
+
+#include "tests/support/fakehome.h"
+
+#define PATIENCE_MS 20000
+
+static struct wf_fakemesh m;
+static struct wf_fakehome h;
+static struct weft_client *c;
+static struct weft_subscription *s;
+static struct weft_problem problem;
+static uint64_t next_seq[WF_HOME_ORIGINS]; // wanted of each origin
+static uint64_t got, lost;
+static enum weft_err last_loss;
+static bool loss_by_origin;
+static enum weft_stream_state state;
+static char state_text[512];
+static struct row { // what an application keeps of the cursor
+    uint8_t key[80], value[400];
+    size_t key_len, value_len;
+} rows[8];
+static size_t row_count;
+
+static void setup(void)
+{
+    struct weft_options o = { .dir = m.dir, .flags = WEFT_REMOTE_ONLY, .deadline_ms = 5000 };
+
+    unsetenv("WEFT_DIR");
+    wf_fakemesh_init(&m, false);
+    wf_fakemesh_join(&m, 0, 12 * WF_TEST_HOUR, 1);
+    wf_fakehome_init(&h, &m);
+    memset(next_seq, 0, sizeof next_seq);
+    got = lost = row_count = 0;
+    s = NULL;
+    state = WEFT_STREAM_CONNECTING;
+    state_text[0] = '\0';
+    ck_assert_msg(weft_connect(&o, &c, &problem) == WEFT_OK, "%s", problem.text);
+}
+
+static void teardown(void)
+{
+    weft_unsubscribe(s);
+    weft_close(c);
+    wf_fakehome_fini(&h);
+    wf_fakemesh_fini(&m);
+}
+
+static void subscribe(enum weft_from from, uint64_t offset)
+{
+    struct weft_cursor_row given[8];
+    struct weft_subscribe_options o = { .from = from, .offset = offset, .cursor = given };
+
+    for (size_t i = 0; i < row_count; i++)
+        given[i] = (struct weft_cursor_row){ rows[i].key, rows[i].key_len, rows[i].value,
+            rows[i].value_len };
+    o.cursor_count = from == WEFT_FROM_CURSOR ? row_count : 0;
+    ck_assert_msg(
+        weft_subscribe(c, "servers/readings", &o, &s, &problem) == WEFT_OK, "%s", problem.text);
+}
+
+// ---- the application -------------------------------------------------------------------------------------------------------
+
+static void keep_row(const struct weft_cursor_row *r)
+{
+    size_t i = 0;
+
+    while (i < row_count &&
+           (rows[i].key_len != r->key_len || memcmp(rows[i].key, r->key, r->key_len) != 0))
+        i++;
+    ck_assert_uint_lt(i, WF_COUNT(rows));
+    if (i == row_count)
+        row_count++;
+    memcpy(rows[i].key, r->key, r->key_len);
+    memcpy(rows[i].value, r->value, r->value_len);
+    rows[i].key_len = r->key_len;
+    rows[i].value_len = r->value_len;
+}
+
+// Station "<origin>-<seq>", each seq of an origin exactly once and in order.
+static void check_record(const struct weft_event *e, const struct weft_record *r)
+{
+    struct weft_value v;
+    unsigned origin = 9;
+    unsigned long long seq = 0;
+    char name[8];
+
+    ck_assert_int_eq(weft_record_value(weft_subscription_product(s), r, 0, &v), WEFT_OK);
+    ck_assert_int_eq(sscanf(v.bytes.ptr, "%u-%llu", &origin, &seq), 2);
+    snprintf(name, sizeof name, "web-%u", origin);
+    ck_assert_str_eq(e->origin, name);
+    ck_assert_msg(seq == next_seq[origin] && r->seq == seq, "origin %u: %llu after %llu", origin,
+        seq, (unsigned long long)next_seq[origin]);
+    next_seq[origin]++;
+    got++;
+}
+
+static bool take(int timeout_ms)
+{
+    const struct weft_event *e = NULL;
+    enum weft_err err = weft_next(s, timeout_ms, &e, &problem);
+
+    if (err)
+        return false;
+    ck_assert_str_eq(e->product, "servers/readings");
+    if (e->kind == WEFT_EV_STATE) {
+        state = e->state;
+        snprintf(state_text, sizeof state_text, "%s", e->problem.text);
+    } else if (e->kind == WEFT_EV_LOSS) {
+        lost += e->loss_to - e->loss_from;
+        last_loss = e->loss_code;
+        loss_by_origin = e->by_origin;
+    }
+    for (size_t i = 0; i < e->record_count; i++)
+        check_record(e, &e->records[i]);
+    for (size_t i = 0; i < e->cursor_count; i++)
+        keep_row(&e->cursor[i]);
+    return true;
+}
+
+static void take_until_got(uint64_t count)
+{
+    for (int left = PATIENCE_MS; got < count && left > 0; left -= 100)
+        while (take(100) && got < count)
+            ;
+    ck_assert_msg(got == count, "got %llu of %llu, state %d %s", (unsigned long long)got,
+        (unsigned long long)count, (int)state, state_text);
+}
+
+static void take_until_state(enum weft_stream_state wanted)
+{
+    for (int left = PATIENCE_MS; state != wanted && left > 0; left -= 100)
+        take(100);
+    ck_assert_msg(state == wanted, "state %d %s, wanted %d", (int)state, state_text, (int)wanted);
+}
+
+static struct weft_stats stats(void)
+{
+    struct weft_stats st;
+
+    weft_subscription_stats(s, &st);
+    return st;
+}
+
+static void append(uint32_t batches, uint32_t records)
+{
+    for (uint32_t i = 0; i < batches; i++)
+        wf_fakehome_append(&h, i % 2, records);
+}
+
+// ---- cases -----------------------------------------------------------------------------------------------------------------
+
+START_TEST(history_then_live_without_a_seam)
+{
+    append(20, 5);
+    subscribe(WEFT_FROM_EARLIEST, 0);
+    take_until_got(100);
+    take_until_state(WEFT_STREAM_LIVE);
+    append(100, 3);
+    take_until_got(400);
+    struct weft_stats st = stats();
+    ck_assert_uint_eq(st.records, 400);
+    ck_assert_uint_eq(st.live_records, 300);
+    ck_assert_uint_eq(st.pulled_records, 100);
+    ck_assert_uint_eq(st.lost_records + st.verify_failures + st.duplicates, 0);
+    ck_assert_uint_eq(st.next_offset, 400);
+    ck_assert_uint_eq(lost, 0);
+}
+END_TEST
+
+START_TEST(latest_begins_with_what_comes)
+{
+    append(10, 5);
+    next_seq[0] = next_seq[1] = 25;
+    subscribe(WEFT_FROM_LATEST, 0);
+    take_until_state(WEFT_STREAM_LIVE);
+    append(4, 1);
+    take_until_got(4);
+}
+END_TEST
+
+START_TEST(an_offset_in_the_middle_of_a_batch_begins_there)
+{
+    append(2, 10);
+    next_seq[0] = 4;
+    subscribe(WEFT_FROM_OFFSET, 4);
+    take_until_got(16);
+}
+END_TEST
+
+START_TEST(a_time_begins_where_the_home_says)
+{
+    append(4, 10);
+    next_seq[0] = next_seq[1] = 10;
+    subscribe(WEFT_FROM_TIME, 0);
+    take_until_got(20);
+}
+END_TEST
+
+START_TEST(lost_frames_are_repaired)
+{
+    subscribe(WEFT_FROM_EARLIEST, 0);
+    take_until_state(WEFT_STREAM_LIVE);
+    for (int i = 0; i < 20; i++) {
+        atomic_store(&h.drop, 1);
+        append(4, 2);
+        take_until_got((uint64_t)(i + 1) * 8);
+    }
+    ck_assert_uint_ge(stats().gaps_repaired, 10);
+    ck_assert_uint_eq(stats().duplicates, 0);
+    ck_assert_int_gt(atomic_load(&h.positions), 0);
+}
+END_TEST
+
+START_TEST(a_lost_tail_shows_by_its_heartbeat)
+{
+    subscribe(WEFT_FROM_EARLIEST, 0);
+    take_until_state(WEFT_STREAM_LIVE);
+    atomic_store(&h.drop, 1);
+    append(1, 2);
+    take_until_got(2);
+}
+END_TEST
+
+START_TEST(frames_that_come_again_are_dropped)
+{
+    subscribe(WEFT_FROM_EARLIEST, 0);
+    take_until_state(WEFT_STREAM_LIVE);
+    append(6, 2);
+    wf_fakehome_send(&h, 1, 6);
+    wf_fakehome_send(&h, 3, 2);
+    append(2, 2);
+    take_until_got(16);
+}
+END_TEST
+
+START_TEST(a_silent_stream_is_told_and_everything_comes_by_pull)
+{
+    atomic_store(&h.mute, true);
+    append(4, 2);
+    subscribe(WEFT_FROM_EARLIEST, 0);
+    take_until_got(8);
+    take_until_state(WEFT_STREAM_PULL);
+    for (int i = 0; i < 200 && !strstr(state_text, "unreachable"); i++)
+        take(100);
+    char want[64];
+    snprintf(want, sizeof want, "stream port 127.0.0.1:%u unreachable", h.port);
+    ck_assert_str_eq(state_text, want);
+    append(4, 2);
+    take_until_got(16);
+    ck_assert_uint_eq(stats().pulled_records, 16);
+    atomic_store(&h.mute, false);
+    take_until_state(WEFT_STREAM_LIVE);
+}
+END_TEST
+
+START_TEST(a_rotation_loses_nothing)
+{
+    subscribe(WEFT_FROM_EARLIEST, 0);
+    take_until_state(WEFT_STREAM_LIVE);
+    append(4, 2);
+    wf_fakehome_rotate(&h);
+    append(4, 2);
+    take_until_got(16);
+    take_until_state(WEFT_STREAM_LIVE);
+    ck_assert_int_ge(atomic_load(&h.leases), 2);
+}
+END_TEST
+
+START_TEST(a_forgotten_lease_is_taken_anew)
+{
+    subscribe(WEFT_FROM_EARLIEST, 0);
+    take_until_state(WEFT_STREAM_LIVE);
+    atomic_store(&h.forget, true);
+    atomic_store(&h.drop, 1);
+    append(4, 2);
+    take_until_got(8);
+    ck_assert_int_ge(atomic_load(&h.leases), 2);
+}
+END_TEST
+
+START_TEST(leases_are_renewed_before_they_end)
+{
+    atomic_store(&h.lease_ms, 2000);
+    subscribe(WEFT_FROM_EARLIEST, 0);
+    for (int i = 0; i < 200 && atomic_load(&h.leases) < 3; i++)
+        take(100);
+    ck_assert_int_ge(atomic_load(&h.leases), 3);
+    append(2, 1);
+    take_until_got(2);
+}
+END_TEST
+
+START_TEST(a_refused_lease_tells_why_and_is_tried_again)
+{
+    atomic_store(&h.refuse_lease, WEFT_E_CAVEAT);
+    append(1, 2);
+    subscribe(WEFT_FROM_EARLIEST, 0);
+    take_until_state(WEFT_STREAM_REFUSED);
+    ck_assert_msg(strstr(state_text, "no lease for you") != NULL, "%s", state_text);
+    atomic_store(&h.refuse_lease, 0);
+    take_until_got(2);
+}
+END_TEST
+
+START_TEST(records_dropped_by_retention_are_a_loss_with_its_range)
+{
+    append(4, 5);
+    subscribe(WEFT_FROM_EARLIEST, 0);
+    take_until_got(20);
+    weft_unsubscribe(s);
+    append(4, 5);
+    wf_fakehome_drop_below(&h, 30);
+    next_seq[0] = next_seq[1] = 15;
+    subscribe(WEFT_FROM_CURSOR, 0);
+    take_until_got(30);
+    ck_assert_uint_eq(lost, 10);
+    ck_assert_int_eq(last_loss, WEFT_E_RETENTION);
+    ck_assert(!loss_by_origin);
+}
+END_TEST
+
+START_TEST(what_an_origin_lost_is_a_loss_of_its_numbers)
+{
+    append(2, 5);
+    wf_fakehome_append_loss(&h, 0, 7);
+    subscribe(WEFT_FROM_EARLIEST, 0);
+    take_until_got(10);
+    for (int i = 0; i < 100 && !lost; i++)
+        take(100);
+    ck_assert_uint_eq(lost, 7);
+    ck_assert(loss_by_origin);
+    next_seq[0] += 7;
+    append(2, 1);
+    take_until_got(12);
+}
+END_TEST
+
+START_TEST(a_cursor_goes_on_where_it_ended)
+{
+    append(6, 5);
+    subscribe(WEFT_FROM_CURSOR, 0);
+    take_until_got(30);
+    weft_unsubscribe(s);
+    append(6, 5);
+    subscribe(WEFT_FROM_CURSOR, 0);
+    take_until_got(60);
+    ck_assert_uint_eq(stats().duplicates, 0);
+    ck_assert_uint_eq(stats().records, 30);
+}
+END_TEST
+
+START_TEST(a_home_that_starts_anew_is_followed)
+{
+    subscribe(WEFT_FROM_EARLIEST, 0);
+    append(6, 5);
+    take_until_got(30);
+    take_until_state(WEFT_STREAM_LIVE);
+    wf_fakehome_restart(&h, 0);
+    append(6, 5);
+    take_until_got(60);
+    ck_assert_uint_eq(lost, 0);
+    take_until_state(WEFT_STREAM_LIVE);
+}
+END_TEST
+
+START_TEST(records_that_a_crash_took_come_once_when_they_are_sent_again)
+{
+    subscribe(WEFT_FROM_EARLIEST, 0);
+    append(6, 5);
+    take_until_got(30);
+    wf_fakehome_restart(&h, 2);
+    append(4, 5); // the same records of each origin first
+    take_until_got(40);
+    ck_assert_uint_eq(stats().duplicates, 10);
+    ck_assert_uint_eq(lost, 0);
+}
+END_TEST
+
+START_TEST(a_forged_frame_takes_nothing_away)
+{
+    subscribe(WEFT_FROM_EARLIEST, 0);
+    take_until_state(WEFT_STREAM_LIVE);
+    append(4, 5);
+    take_until_got(20);
+    wf_fakehome_forge(&h, 1); // an old batch in the place of the next
+    append(4, 5);
+    take_until_got(40);
+    ck_assert_uint_ge(stats().verify_failures, 1);
+    ck_assert_uint_eq(lost, 0);
+}
+END_TEST
+
+START_TEST(a_slow_application_gets_everything_at_its_own_speed)
+{
+    struct weft_subscribe_options o = { .from = WEFT_FROM_EARLIEST, .queue_bytes = 60000 };
+
+    ck_assert_int_eq(weft_subscribe(c, "servers/readings", &o, &s, &problem), WEFT_OK);
+    take_until_state(WEFT_STREAM_LIVE);
+    append(400, 50);
+    take_until_got(20000);
+    ck_assert_uint_eq(lost, 0);
+    ck_assert_uint_gt(stats().pulled_records, 0);
+    take_until_state(WEFT_STREAM_LIVE);
+}
+END_TEST
+
+START_TEST(a_lease_without_a_stream_is_read_by_pull)
+{
+    atomic_store(&h.no_stream, true);
+    append(2, 5);
+    subscribe(WEFT_FROM_EARLIEST, 0);
+    take_until_got(10);
+    append(2, 5);
+    take_until_got(20);
+    ck_assert_uint_eq(stats().live_records, 0);
+}
+END_TEST
+
+START_TEST(a_stopped_product_is_told)
+{
+    subscribe(WEFT_FROM_EARLIEST, 0);
+    take_until_state(WEFT_STREAM_LIVE);
+    atomic_store(&h.stopped, true);
+    take_until_state(WEFT_STREAM_STOPPED);
+}
+END_TEST
+
+// Pushes the clock on, and has the client's loop notice.
+static void skip(int64_t ms)
+{
+    struct weft_whoami who;
+
+    wf_test_clock_skip(ms);
+    ck_assert_int_eq(weft_whoami(c, &who, &problem), WEFT_OK);
+}
+
+START_TEST(a_node_that_does_not_answer_is_told)
+{
+    subscribe(WEFT_FROM_EARLIEST, 0);
+    take_until_state(WEFT_STREAM_LIVE);
+    atomic_store(&h.mute, true);
+    atomic_store(&m.knobs->mute, true);
+    for (int i = 0; i < 100 && state != WEFT_STREAM_UNREACHABLE; i++) {
+        skip(1000);
+        take(50);
+    }
+    ck_assert_int_eq(state, WEFT_STREAM_UNREACHABLE);
+    atomic_store(&m.knobs->mute, false);
+    atomic_store(&h.mute, false);
+    append(2, 5);
+    for (int i = 0; i < 200 && got < 10; i++) {
+        skip(500);
+        while (take(50))
+            ;
+    }
+    ck_assert_uint_eq(got, 10);
+}
+END_TEST
+
+static void *wake(void *arg)
+{
+    weft_wake(arg);
+    return NULL;
+}
+
+START_TEST(weft_next_waits_wakes_and_times_out)
+{
+    const struct weft_event *e = NULL;
+    pthread_t t;
+
+    subscribe(WEFT_FROM_LATEST, 0);
+    take_until_state(WEFT_STREAM_LIVE);
+    ck_assert_int_eq(weft_next(s, 0, &e, &problem), WEFT_E_TIMEOUT);
+    ck_assert_int_eq(weft_next(s, 10, &e, &problem), WEFT_E_TIMEOUT);
+    ck_assert_int_eq(pthread_create(&t, NULL, wake, s), 0);
+    ck_assert_int_eq(weft_next(s, -1, &e, &problem), WEFT_E_CANCELLED);
+    pthread_join(t, NULL);
+    struct pollfd p = { .fd = weft_subscription_fd(s), .events = POLLIN };
+    ck_assert_int_eq(weft_next(s, 0, &e, &problem), WEFT_E_TIMEOUT);
+    ck_assert_int_eq(poll(&p, 1, 0), 0);
+    append(1, 1);
+    ck_assert_int_eq(poll(&p, 1, PATIENCE_MS), 1);
+    take_until_got(1);
+}
+END_TEST
+
+START_TEST(proofs_verify_what_was_delivered)
+{
+    struct weft_subscribe_options o = { .from = WEFT_FROM_EARLIEST, .proofs = true };
+    const struct weft_event *e = NULL;
+    struct weft_verified v;
+    uint8_t payload[256];
+
+    append(1, 3);
+    ck_assert_int_eq(weft_subscribe(c, "servers/readings", &o, &s, &problem), WEFT_OK);
+    do
+        ck_assert_msg(weft_next(s, PATIENCE_MS, &e, &problem) == WEFT_OK, "%s", problem.text);
+    while (e->kind != WEFT_EV_RECORDS);
+    ck_assert_msg(weft_verify(c, weft_subscription_product(s), e->header, e->header_len, e->payload,
+                      e->payload_len, e->chain, e->chain_len, &v, &problem) == WEFT_OK,
+        "%s", problem.text);
+    ck_assert_str_eq(v.domain, "servers");
+    ck_assert_str_eq(v.origin, "web-0");
+    ck_assert_str_eq(v.batch, e->batch);
+    ck_assert_uint_eq(v.record_count, 3);
+    ck_assert_uint_eq(v.records[2].seq, 2);
+    weft_verified_free(&v);
+    ck_assert_uint_lt(e->payload_len, sizeof payload);
+    memcpy(payload, e->payload, e->payload_len);
+    payload[e->payload_len - 1] ^= 1;
+    ck_assert_int_eq(weft_verify(c, NULL, e->header, e->header_len, payload, e->payload_len,
+                         e->chain, e->chain_len, &v, &problem),
+        WEFT_E_HASH);
+    ck_assert_int_ne(weft_verify(c, NULL, e->header, e->header_len, e->payload, e->payload_len,
+                         m.chain.ptr, m.chain.len, &v, &problem),
+        WEFT_OK);
+}
+END_TEST
+
+START_TEST(bad_arguments_fail_at_once)
+{
+    struct weft_subscribe_options o = { .from = (enum weft_from)9 };
+
+    ck_assert_int_ne(weft_subscribe(c, "servers", NULL, &s, &problem), WEFT_OK);
+    ck_assert_int_eq(weft_subscribe(c, "servers/readings", &o, &s, &problem), WEFT_E_USAGE);
+    weft_unsubscribe(NULL);
+}
+END_TEST
+
+START_TEST(unsubscribing_at_any_moment_is_clean)
+{
+    append(50, 5);
+    for (int i = 0; i < 20; i++) {
+        const struct weft_event *e = NULL;
+        subscribe(WEFT_FROM_EARLIEST, 0);
+        enum weft_err err = weft_next(s, i * 3, &e, NULL);
+        ck_assert(err == WEFT_OK || err == WEFT_E_TIMEOUT);
+        weft_unsubscribe(s);
+        s = NULL;
+    }
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("sdk.subscribe");
+    TCase *t = tcase_create("reading");
+
+    tcase_set_timeout(t, 60);
+    tcase_add_checked_fixture(t, setup, teardown);
+    tcase_add_test(t, history_then_live_without_a_seam);
+    tcase_add_test(t, latest_begins_with_what_comes);
+    tcase_add_test(t, an_offset_in_the_middle_of_a_batch_begins_there);
+    tcase_add_test(t, a_time_begins_where_the_home_says);
+    tcase_add_test(t, lost_frames_are_repaired);
+    tcase_add_test(t, a_lost_tail_shows_by_its_heartbeat);
+    tcase_add_test(t, frames_that_come_again_are_dropped);
+    tcase_add_test(t, a_silent_stream_is_told_and_everything_comes_by_pull);
+    tcase_add_test(t, a_rotation_loses_nothing);
+    tcase_add_test(t, a_forgotten_lease_is_taken_anew);
+    tcase_add_test(t, leases_are_renewed_before_they_end);
+    tcase_add_test(t, a_refused_lease_tells_why_and_is_tried_again);
+    tcase_add_test(t, records_dropped_by_retention_are_a_loss_with_its_range);
+    tcase_add_test(t, what_an_origin_lost_is_a_loss_of_its_numbers);
+    tcase_add_test(t, a_cursor_goes_on_where_it_ended);
+    tcase_add_test(t, a_home_that_starts_anew_is_followed);
+    tcase_add_test(t, records_that_a_crash_took_come_once_when_they_are_sent_again);
+    tcase_add_test(t, a_forged_frame_takes_nothing_away);
+    tcase_add_test(t, a_slow_application_gets_everything_at_its_own_speed);
+    tcase_add_test(t, a_lease_without_a_stream_is_read_by_pull);
+    tcase_add_test(t, a_stopped_product_is_told);
+    tcase_add_test(t, a_node_that_does_not_answer_is_told);
+    tcase_add_test(t, weft_next_waits_wakes_and_times_out);
+    tcase_add_test(t, proofs_verify_what_was_delivered);
+    tcase_add_test(t, bad_arguments_fail_at_once);
+    tcase_add_test(t, unsubscribing_at_any_moment_is_clean);
+    suite_add_tcase(suite, t);
+    SRunner *r = srunner_create(suite);
+    srunner_run_all(r, CK_NORMAL);
+    int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed ? 1 : 0;
+}
