@@ -1,0 +1,362 @@
+// SPDX-License-Identifier: Apache-2.0
+// Publishers and services over a node's local socket: everything published arrives once, whatever happens to requests and replies; what
+// does not fit the schema is refused at once with its path; a full queue waits and then says so; handlers answer calls.
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <weft/weft.h>
+
+#include "tests/support/fakehome.h"
+
+static struct wf_fakemesh m;
+static struct wf_fakehome h;
+static struct weft_client *c;
+static struct weft_publisher *p;
+static struct weft_problem problem;
+
+static void setup(void)
+{
+    struct weft_options o = { .socket = m.socket, .flags = WEFT_LOCAL_ONLY, .deadline_ms = 5000 };
+
+    unsetenv("WEFT_DIR");
+    wf_fakemesh_init(&m, true);
+    wf_fakehome_init(&h, &m);
+    p = NULL;
+    ck_assert_msg(weft_connect(&o, &c, &problem) == WEFT_OK, "%s", problem.text);
+}
+
+static void teardown(void)
+{
+    (void)weft_publisher_close(p, 0, NULL);
+    weft_close(c);
+    wf_fakehome_fini(&h);
+    wf_fakemesh_fini(&m);
+}
+
+static void publisher(const struct weft_publish_options *o)
+{
+    ck_assert_msg(
+        weft_publisher_open(c, "readings", o, &p, &problem) == WEFT_OK, "%s", problem.text);
+}
+
+static void publish(uint64_t from, uint64_t to)
+{
+    char json[80];
+
+    for (uint64_t i = from; i < to; i++) {
+        snprintf(
+            json, sizeof json, "{\"station\":\"s%llu\",\"warmth\":1.5}", (unsigned long long)i);
+        ck_assert_msg(weft_publish_json(p, json, 0, &problem) == WEFT_OK, "%s", problem.text);
+    }
+}
+
+static void flush(void)
+{
+    ck_assert_msg(weft_publisher_flush(p, 20000, &problem) == WEFT_OK, "%s", problem.text);
+}
+
+// The home has exactly the records [0, count), in order.
+static void check_seen(uint64_t count)
+{
+    char name[40];
+
+    pthread_mutex_lock(&h.mutex);
+    ck_assert_uint_eq(h.mark, count);
+    for (uint64_t i = 0; i < count; i++) {
+        int len = snprintf(name, sizeof name, "s%llu", (unsigned long long)i);
+        ck_assert_uint_gt(h.seen[i].len, (size_t)len + 2);
+        ck_assert_int_eq(memcmp(h.seen[i].ptr + 2, name, (size_t)len), 0);
+    }
+    pthread_mutex_unlock(&h.mutex);
+}
+
+// ---- publishing ------------------------------------------------------------------------------------------------------------
+
+START_TEST(everything_published_arrives_in_batches)
+{
+    publisher(NULL);
+    ck_assert_uint_eq(weft_publisher_mark(p), 0);
+    publish(0, 20000);
+    flush();
+    check_seen(20000);
+    ck_assert_int_lt(atomic_load(&h.published), 400);
+}
+END_TEST
+
+START_TEST(a_single_record_leaves_with_its_linger)
+{
+    publisher(NULL);
+    publish(0, 1);
+    struct weft_whoami who;
+    for (int i = 0; i < 20000 && atomic_load(&h.published) == 0; i++)
+        ck_assert_int_eq(weft_whoami(c, &who, &problem), WEFT_OK);
+    ck_assert_int_eq(atomic_load(&h.published), 1);
+    flush();
+    check_seen(1);
+}
+END_TEST
+
+static const struct {
+    enum weft_err code;
+    const char *why;
+} passing[] = {
+    { WEFT_E_BUSY, "the node is busy" },
+    { WEFT_E_FULL, "its log is behind" },
+    { WEFT_E_NOSPACE, "its disk is full for now" },
+    { WEFT_E_CLOSED, "it is about to stop" },
+};
+
+START_TEST(a_refusal_that_passes_is_tried_again)
+{
+    publisher(NULL);
+    atomic_store(&h.publish_code, passing[_i].code);
+    publish(0, 6000);
+    atomic_store(&h.refuse_publish, 3);
+    flush();
+    publish(6000, 9000);
+    flush();
+    check_seen(9000);
+}
+END_TEST
+
+START_TEST(a_lost_reply_doubles_nothing)
+{
+    publisher(NULL);
+    for (uint64_t i = 0; i < 10; i++) {
+        atomic_store(&h.lose_reply, true);
+        publish(i * 1000, (i + 1) * 1000);
+        flush();
+    }
+    check_seen(10000);
+}
+END_TEST
+
+START_TEST(a_lost_connection_doubles_nothing)
+{
+    publisher(NULL);
+    for (uint64_t i = 0; i < 5; i++) {
+        atomic_store(&m.knobs->hang_up, true);
+        publish(i * 1000, (i + 1) * 1000);
+        flush();
+    }
+    check_seen(5000);
+}
+END_TEST
+
+START_TEST(a_publisher_with_its_own_id_goes_on_at_its_mark)
+{
+    const uint8_t id[16] = "an application 1";
+    struct weft_publish_options o = { .id = id };
+
+    publisher(&o);
+    publish(0, 100);
+    ck_assert_int_eq(weft_publisher_close(p, 20000, &problem), WEFT_OK);
+    ck_assert_int_eq(memcmp(h.publisher, id, sizeof id), 0);
+    publisher(&o);
+    ck_assert_uint_eq(weft_publisher_mark(p), 100);
+    publish(100, 150);
+    flush();
+    check_seen(150);
+}
+END_TEST
+
+START_TEST(a_final_refusal_sticks_and_names_its_reason)
+{
+    publisher(NULL);
+    atomic_store(&h.publish_code, WEFT_E_PERMISSION);
+    atomic_store(&h.refuse_publish, 1);
+    publish(0, 1);
+    ck_assert_int_eq(weft_publisher_flush(p, 20000, &problem), WEFT_E_PERMISSION);
+    ck_assert_msg(strstr(problem.text, "not now") != NULL, "%s", problem.text);
+    ck_assert_int_eq(weft_publish_json(p, "{\"station\":\"x\"}", 0, &problem), WEFT_E_PERMISSION);
+}
+END_TEST
+
+START_TEST(a_node_without_our_earlier_records_is_an_error_not_a_loop)
+{
+    publisher(NULL);
+    publish(0, 10);
+    flush();
+    pthread_mutex_lock(&h.mutex);
+    for (uint64_t i = 5; i < 10; i++)
+        wf_buf_fini(&h.seen[i]);
+    h.mark = 5;
+    pthread_mutex_unlock(&h.mutex);
+    publish(10, 11);
+    ck_assert_int_eq(weft_publisher_flush(p, 20000, &problem), WEFT_E_ORDER);
+}
+END_TEST
+
+START_TEST(a_full_queue_waits_then_says_so)
+{
+    struct weft_publish_options o = { .queue_bytes = 4000, .block_ms = 50 };
+    enum weft_err err = WEFT_OK;
+
+    publisher(&o);
+    atomic_store(&m.knobs->hold, true);
+    for (int i = 0; i < 1000 && !err; i++)
+        err =
+            weft_publish_json(p, "{\"station\":\"a long enough name of a station\"}", 0, &problem);
+    ck_assert_int_eq(err, WEFT_E_FULL);
+    ck_assert_int_eq(weft_publisher_flush(p, 20, &problem), WEFT_E_TIMEOUT);
+    ck_assert_msg(
+        strstr(problem.text, "records were not acknowledged") != NULL, "%s", problem.text);
+    atomic_store(&m.knobs->hold, false);
+    flush();
+}
+END_TEST
+
+static const struct {
+    const char *product;
+    enum weft_op op;
+    const char *json;
+    enum weft_err want;
+    const char *says;
+} bad[] = {
+    { "readings", WEFT_PUT, "{\"station\":5}", WEFT_E_TYPE, "station" },
+    { "readings", WEFT_PUT, "{\"place\":{\"east\":\"x\"}}", WEFT_E_SYNTAX, "place.east" },
+    { "readings", WEFT_PUT, "{\"statoin\":\"a\"}", WEFT_E_UNKNOWN_FIELD, "statoin" },
+    { "readings", WEFT_PUT, "{", WEFT_E_SYNTAX, "" },
+    { "readings", WEFT_DELETE, "{\"station\":\"a\"}", WEFT_E_RECORD, "only an inventory" },
+    { "readings", WEFT_SNAPSHOT_BEGIN, "{}", WEFT_E_RECORD, "only an inventory" },
+    { "hosts", (enum weft_op)9, "{}", WEFT_E_RECORD, "" },
+};
+
+START_TEST(what_does_not_fit_is_refused_at_once_with_its_place)
+{
+    ck_assert_int_eq(weft_publisher_open(c, bad[_i].product, NULL, &p, &problem), WEFT_OK);
+    enum weft_err err = weft_publish_json_op(p, bad[_i].op, bad[_i].json, 0, &problem);
+    ck_assert_msg(
+        err == bad[_i].want, "%s: %s: %s", bad[_i].json, weft_err_name(err), problem.text);
+    ck_assert_msg(strstr(problem.text, bad[_i].says) != NULL, "%s", problem.text);
+    flush();
+    ck_assert_int_eq(atomic_load(&h.published), 0);
+}
+END_TEST
+
+START_TEST(bytes_that_are_no_record_are_refused)
+{
+    publisher(NULL);
+    ck_assert_int_eq(weft_publish(p, WEFT_PUT,
+                         "\x0a\x05"
+                         "ab",
+                         4, 0, &problem),
+        WEFT_E_RECORD);
+    ck_assert_int_eq(weft_publish(p, WEFT_PUT, "\x0a\x02\xff\xfe", 4, 0, &problem), WEFT_E_RECORD);
+}
+END_TEST
+
+START_TEST(an_inventory_takes_deletes_and_snapshots)
+{
+    ck_assert_int_eq(weft_publisher_open(c, "servers/hosts", NULL, &p, &problem), WEFT_OK);
+    ck_assert_int_eq(weft_publish_json_op(p, WEFT_SNAPSHOT_BEGIN, NULL, 0, &problem), WEFT_OK);
+    ck_assert_int_eq(weft_publish_json(p, "{\"station\":\"a\"}", 0, &problem), WEFT_OK);
+    ck_assert_int_eq(weft_publish_json_op(p, WEFT_SNAPSHOT_END, NULL, 0, &problem), WEFT_OK);
+    ck_assert_int_eq(
+        weft_publish_json_op(p, WEFT_DELETE, "{\"station\":\"a\"}", 0, &problem), WEFT_OK);
+    ck_assert_int_eq(weft_publish(p, WEFT_SNAPSHOT_BEGIN, "x", 1, 0, &problem), WEFT_E_RECORD);
+    flush();
+    ck_assert_uint_eq(h.mark, 4);
+}
+END_TEST
+
+START_TEST(a_product_that_is_not_there_is_told)
+{
+    ck_assert_int_eq(weft_publisher_open(c, "nothing", NULL, &p, &problem), WEFT_E_NOT_FOUND);
+    ck_assert_int_eq(
+        weft_publisher_open(c, "network/readings", NULL, &p, &problem), WEFT_E_WRONG_DOMAIN);
+    ck_assert_int_ne(weft_publisher_open(c, "Not a name", NULL, &p, &problem), WEFT_OK);
+}
+END_TEST
+
+// ---- serving ---------------------------------------------------------------------------------------------------------------
+
+static enum weft_err handle(
+    void *arg, const struct weft_request *q, char **ret_json, char **ret_error)
+{
+    ck_assert_str_eq(q->caller, "network/alice");
+    ck_assert_str_eq(q->json, "{\"station\":\"north\"}");
+    ck_assert(q->deadline_ms > 0 && q->deadline_ms <= 5000);
+    if (strcmp(arg, "fails") == 0) {
+        *ret_error = strdup("the station burnt down");
+        return WEFT_E_PROVIDER;
+    }
+    *ret_json = strdup(strcmp(arg, "odd") == 0 ? "{\"warmth\":\"x\"}" : "{\"station\":\"north\"}");
+    return WEFT_OK;
+}
+
+static const struct {
+    const char *how, *method;
+    enum weft_err want;
+    const char *error;
+    size_t len;
+} calls[] = {
+    { "well", "Last", WEFT_OK, "", 7 },
+    { "fails", "Last", WEFT_E_PROVIDER, "the station burnt down", 0 },
+    { "odd", "Last", WEFT_E_PROVIDER, "does not fit its schema: warmth", 0 },
+    { "well", "Nope", WEFT_E_METHOD, "no method Nope", 0 },
+};
+
+START_TEST(a_handler_answers_calls)
+{
+    struct weft_service *service = NULL;
+    char how[16];
+
+    snprintf(how, sizeof how, "%s", calls[_i].how);
+    snprintf(h.task_method, sizeof h.task_method, "%s", calls[_i].method);
+    ck_assert_int_eq(wf_buf_append(&h.task_request, WF_STR("\x0a\x05north")), WEFT_OK);
+    atomic_store(&h.tasks, 1);
+    ck_assert_msg(weft_serve(c, "servers/stations", handle, how, &service, &problem) == WEFT_OK,
+        "%s", problem.text);
+    struct weft_whoami who;
+    for (int i = 0; i < 20000 && atomic_load(&h.answers) == 0; i++)
+        ck_assert_int_eq(weft_whoami(c, &who, &problem), WEFT_OK);
+    weft_service_stop(service);
+    ck_assert_int_eq(atomic_load(&h.answers), 1);
+    ck_assert_int_eq(atomic_load(&h.answer_code), calls[_i].want);
+    ck_assert_msg(strstr(h.answer_error, calls[_i].error) != NULL, "%s", h.answer_error);
+    ck_assert_uint_eq(h.answer.len, calls[_i].len);
+}
+END_TEST
+
+START_TEST(only_an_api_is_served)
+{
+    struct weft_service *service = NULL;
+
+    ck_assert_int_eq(
+        weft_serve(c, "servers/readings", handle, NULL, &service, &problem), WEFT_E_UNSUPPORTED);
+    ck_assert_int_eq(
+        weft_serve(c, "servers/nothing", handle, NULL, &service, &problem), WEFT_E_NOT_FOUND);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("sdk.publish");
+    TCase *t = tcase_create("writing");
+
+    tcase_set_timeout(t, 60);
+    tcase_add_checked_fixture(t, setup, teardown);
+    tcase_add_test(t, everything_published_arrives_in_batches);
+    tcase_add_test(t, a_single_record_leaves_with_its_linger);
+    tcase_add_loop_test(t, a_refusal_that_passes_is_tried_again, 0, (int)WF_COUNT(passing));
+    tcase_add_test(t, a_lost_reply_doubles_nothing);
+    tcase_add_test(t, a_lost_connection_doubles_nothing);
+    tcase_add_test(t, a_publisher_with_its_own_id_goes_on_at_its_mark);
+    tcase_add_test(t, a_final_refusal_sticks_and_names_its_reason);
+    tcase_add_test(t, a_node_without_our_earlier_records_is_an_error_not_a_loop);
+    tcase_add_test(t, a_full_queue_waits_then_says_so);
+    tcase_add_loop_test(
+        t, what_does_not_fit_is_refused_at_once_with_its_place, 0, (int)WF_COUNT(bad));
+    tcase_add_test(t, bytes_that_are_no_record_are_refused);
+    tcase_add_test(t, an_inventory_takes_deletes_and_snapshots);
+    tcase_add_test(t, a_product_that_is_not_there_is_told);
+    tcase_add_loop_test(t, a_handler_answers_calls, 0, (int)WF_COUNT(calls));
+    tcase_add_test(t, only_an_api_is_served);
+    suite_add_tcase(suite, t);
+    SRunner *r = srunner_create(suite);
+    srunner_run_all(r, CK_NORMAL);
+    int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed ? 1 : 0;
+}
