@@ -14,21 +14,33 @@ struct report {
     uint64_t named;
 };
 
+static void json_member(const char *name, const char *value)
+{
+    char *text = wf_mon_json_string(value, strlen(value));
+
+    printf(",\"%s\":%s", name, text ? text : "null");
+    free(text);
+}
+
+// Even names come from a file that is in doubt here: all are escaped.
 static void name_json(const struct wf_mon_difference *d)
 {
-    char *text = wf_mon_json_string(d->text, strlen(d->text));
-    char *column = wf_mon_json_string(d->column, strlen(d->column));
-    char *batch = wf_mon_json_string(d->batch, strlen(d->batch));
-
-    printf("{\"schema\":\"weft.monitor-difference/v1\",\"product\":\"%s\",\"table\":\"%s\",",
-        d->product, d->table);
+    printf("{\"schema\":\"weft.monitor-difference/v1\"");
+    json_member("product", d->product);
+    json_member("table", d->table);
     if (d->has_offset)
-        printf("\"offset\":%" PRIu64 ",", d->offset);
-    printf("\"batch\":%s,\"column\":%s,\"text\":%s}\n", batch ? batch : "null",
-        column ? column : "null", text ? text : "null");
-    free(text);
-    free(column);
-    free(batch);
+        printf(",\"offset\":%" PRIu64, d->offset);
+    json_member("batch", d->batch);
+    json_member("column", d->column);
+    json_member("text", d->text);
+    puts("}");
+}
+
+// A line stays one line, and the terminal what it was.
+static void put_plain(const char *s)
+{
+    for (; *s; s++)
+        putchar((unsigned char)*s < 0x20 || *s == 0x7f ? '?' : *s);
 }
 
 static void name_difference(void *arg, const struct wf_mon_difference *d)
@@ -41,14 +53,20 @@ static void name_difference(void *arg, const struct wf_mon_difference *d)
         name_json(d);
         return;
     }
-    printf("%s", d->table[0] ? d->table : d->product);
+    put_plain(d->table[0] ? d->table : d->product);
     if (d->has_offset)
         printf(" offset %" PRIu64, d->offset);
-    if (d->column[0])
-        printf(" column %s", d->column);
-    printf(": %s", d->text);
-    if (d->batch[0])
-        printf(" (batch %s)", d->batch);
+    if (d->column[0]) {
+        printf(" column ");
+        put_plain(d->column);
+    }
+    printf(": ");
+    put_plain(d->text);
+    if (d->batch[0]) {
+        printf(" (batch ");
+        put_plain(d->batch);
+        putchar(')');
+    }
     putchar('\n');
 }
 
