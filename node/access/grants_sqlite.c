@@ -47,8 +47,11 @@ static enum weft_err check_version(sqlite3 *db)
     int version = -1;
     enum weft_err err = code_of(sqlite3_prepare_v2(db, "PRAGMA user_version", -1, &st, NULL));
 
-    if (!err && sqlite3_step(st) == SQLITE_ROW)
+    int rc = err ? SQLITE_DONE : sqlite3_step(st);
+    if (rc == SQLITE_ROW)
         version = sqlite3_column_int(st, 0);
+    else if (!err)
+        err = code_of(rc);
     sqlite3_finalize(st);
     if (err)
         return err;
