@@ -5,10 +5,10 @@
 #include <sys/prctl.h>
 #include <sys/statvfs.h>
 
+#include "node/agent/room.h"
 #include "node/call.h"
 #include "node/conf.h"
 #include "node/core.h"
-#include "node/agent/room.h"
 #include "node/gossip/room.h"
 #include "node/stream/room.h"
 #include "proto/base/print.h"
