@@ -138,6 +138,10 @@ WF_MUST_USE enum weft_err wf_spool_open(struct wf_node *n, struct wf_diag *diag)
 void wf_spool_tick(struct wf_node *n);
 void wf_spool_close(struct wf_node *n);
 void wf_spool_flush(struct wf_agent_product *p); // signs what lingers
+// Signs these records into a batch on its way to the disk. publisher_next 0: no publisher. waiters are taken on success.
+WF_MUST_USE enum weft_err wf_spool_seal(struct wf_agent_product *p, struct wf_records *r,
+    const uint8_t *publisher, uint64_t publisher_next, struct wf_spool_waiter *waiters);
+void wf_spool_tell(struct wf_node *n, struct wf_spool_waiter *w, enum weft_err err); // frees them
 void wf_spool_linger(struct wf_timer *t);
 // The product's chain can't go on: the next batch begins a new one.
 WF_MUST_USE enum weft_err wf_spool_begin_chain(struct wf_agent_product *p);

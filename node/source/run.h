@@ -21,6 +21,8 @@ struct wf_source_room {
     char *data;
 };
 
+// Strings one after the other with their NULs.
+WF_MUST_USE enum weft_err wf_source_pack(const char *const *list, size_t count, struct wf_buf *out);
 WF_MUST_USE enum weft_err wf_source_spawn(struct wf_node *n, struct wf_bytes args, size_t arg_count,
     const char *product, const char *const *more_env, const int fds[3], uint32_t *ret_id);
 void wf_run_ended(struct wf_node *n, uint32_t id, int status);

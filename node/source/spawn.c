@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a program is started with: arguments, environment, user.
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "node/conf.h"
+#include "node/source/run.h"
+#include "node/source/spawner.h"
+
+enum weft_err wf_source_pack(const char *const *list, size_t count, struct wf_buf *out)
+{
+    enum weft_err err = WEFT_OK;
+
+    for (size_t i = 0; i < count && !err; i++)
+        err = wf_buf_append(out, wf_bytes(list[i], strlen(list[i]) + 1));
+    return err;
+}
+
+static void user_of(struct wf_node *n, struct wf_spawn_head *head)
+{
+    const struct passwd *p =
+        n->conf->sources.user && getuid() == 0 ? getpwnam(n->conf->sources.user) : NULL;
+
+    head->uid = p ? p->pw_uid : 0;
+    head->gid = p ? p->pw_gid : 0;
+}
+
+enum weft_err wf_source_spawn(struct wf_node *n, struct wf_bytes args, size_t arg_count,
+    const char *product, const char *const *more_env, const int fds[3], uint32_t *ret_id)
+{
+    struct wf_source_room *r = n->source;
+    struct wf_spawn_head head = {
+        .kind = WF_SPAWN_START, .id = ++r->last_id, .value = (int32_t)arg_count
+    };
+    struct wf_buf strings = { 0 };
+    char own_product[160], state[WF_MAX_PATH + 16], path[512], home[WF_MAX_PATH + 16];
+    const char *base[] = { "LC_ALL=C", path, home, own_product, state };
+
+    snprintf(
+        own_product, sizeof own_product, "WEFT_PRODUCT=%s/%s", n->identity.cert.domain.s, product);
+    snprintf(state, sizeof state, "WEFT_STATE=%s/state", r->data);
+    snprintf(home, sizeof home, "HOME=%s/state", r->data);
+    snprintf(path, sizeof path, "PATH=%s",
+        getenv("PATH") ? getenv("PATH") : "/usr/local/bin:/usr/bin:/bin");
+    enum weft_err err = wf_buf_append(&strings, args);
+    if (!err)
+        err = wf_source_pack(base, WF_COUNT(base), &strings);
+    head.env_count = WF_COUNT(base);
+    for (size_t i = 0; more_env && more_env[i] && !err; i++, head.env_count++)
+        err = wf_source_pack(&more_env[i], 1, &strings);
+    user_of(n, &head);
+    if (!err)
+        err = wf_spawner_start(r->fd, &head, wf_buf_view(&strings), fds);
+    wf_buf_fini(&strings);
+    if (!err)
+        *ret_id = head.id;
+    return err;
+}
