@@ -54,6 +54,20 @@ expired
 mistyped=$(printf '%s' "$used" | sed 's/.$/q/;s/qq$/qp/')
 refused "no whole ticket" "$WEFT" join "$mistyped" --name web-4 --dir "$WORK/web-4"
 
+echo "two machines with one key"
+make_agent twin "$(weft_at servers-node ticket create --kind agent --name twin)"
+start twin
+until_ok agent_is twin up
+stop twin
+cp -r "$WORK/twin" "$WORK/copy"
+sed -i 's/^ticket:.*//' "$WORK/twin/weftd.yaml" "$WORK/copy/weftd.yaml"
+start twin
+start copy
+until_ok agent_is twin cloned
+weft_at servers-node node status | grep -q cloned-twin || fail "no alarm"
+stop twin
+stop copy
+
 echo "revoked"
 weft_at servers-node agent revoke web-1 >/dev/null 2>&1 || fail "revoke"
 agent_is web-1 revoked || fail "not shown as revoked"
