@@ -45,6 +45,7 @@ void wf_mon_feed_open(
     f->state = WEFT_STREAM_CONNECTING;
     f->state_ms = now_ms;
     f->shaped = f->drained = false;
+    f->settled_ms = unix_us() / 1000 + WF_MON_SETTLE_MS;
 }
 
 void wf_mon_feed_close(struct wf_mon_feed *f, const char *why, int64_t now_ms, int64_t wait_ms)
@@ -99,6 +100,8 @@ enum weft_err wf_mon_feed_take(struct wf_mon_feed *f, struct wf_mon_store *s, un
     size_t records = 0;
     enum weft_err err = wf_mon_store_table(s, f->product, &f->table);
 
+    if (!err)
+        wf_mon_table_settled(f->table, f->settled_ms);
     f->drained = false;
     for (unsigned i = 0; i < max && !err; i++) {
         const struct weft_event *e = NULL;

@@ -8,6 +8,7 @@
 #include "domains/monitoring/scout.h"
 #include "domains/monitoring/store.h"
 
+#define WF_MON_SETTLE_MS  5000  // from subscribing until all that is appended should come live
 #define WF_MON_CONNECT_MS 10000 // connecting for longer than that is blind
 
 struct wf_mon_feed {
@@ -22,6 +23,7 @@ struct wf_mon_feed {
     int64_t state_ms;            // since when (monotonic)
     int64_t again_ms;            // closed: not opened before (monotonic)
     char closed[320];            // closed: why; "" when open
+    int64_t settled_ms;          // unix: what was appended before is backlog
     bool touched;                // has events in the open transaction
     bool shaped;                 // its table has the columns of the schema of its subscription
     bool drained;                // the last weft_next had nothing

@@ -167,7 +167,9 @@ static void count_records(struct wf_mon_table *t, const struct weft_event *e, in
 {
     t->records += e->record_count;
     t->batches++;
-    *(e->by_pull ? &t->pulled : &t->live) += e->record_count;
+    *(!e->by_pull                      ? &t->live
+        : e->append_ms < t->settled_ms ? &t->backlog
+                                       : &t->pulled) += e->record_count;
     if (e->append_ms > t->last_append_ms)
         t->last_append_ms = e->append_ms;
     t->last_received_ms = received_us / 1000;

@@ -111,9 +111,10 @@ static enum weft_err print_json(const struct wf_mon_options *o, const struct wf_
     size_t count, const char *head, const char *silence)
 {
     static const char *const columns[] = { "product", "kind", "state", "blind", "cause", "problem",
-        "records", "batches", "live", "pulled", "lost", "last_time_us", "last_append_ms",
-        "last_received_ms", "freshness_ms", "head", "next", "lag", "gaps", "duplicates",
-        "verify_failures", "hosts", "hosts_late", "late", "token_expires_ms", "lease_expires_ms" };
+        "records", "batches", "live_records", "pulled_records", "backlog_records", "lost",
+        "last_time_us", "last_append_ms", "last_received_ms", "freshness_ms", "head", "next", "lag",
+        "gaps", "duplicates", "verify_failures", "hosts", "hosts_late", "late", "token_expires_ms",
+        "lease_expires_ms" };
     struct wf_mon_print *p = wf_mon_print_new(
         o->format, "weft.monitor-status/v1", head, columns, sizeof columns / sizeof *columns);
 
@@ -127,10 +128,10 @@ static enum weft_err print_json(const struct wf_mon_options *o, const struct wf_
         wf_mon_print_text(p, cause);
         wf_mon_print_text(p, l->problem);
         const int64_t numbers[] = { (int64_t)l->records, (int64_t)l->batches, (int64_t)l->live,
-            (int64_t)l->pulled, (int64_t)l->lost, l->last_time_us, l->last_append_ms,
-            l->last_received_ms, l->freshness_ms, (int64_t)l->head, (int64_t)l->next,
-            (int64_t)l->lag, (int64_t)l->gaps, (int64_t)l->duplicates, (int64_t)l->verify_failures,
-            (int64_t)l->hosts, (int64_t)l->hosts_late };
+            (int64_t)l->pulled, (int64_t)l->backlog, (int64_t)l->lost, l->last_time_us,
+            l->last_append_ms, l->last_received_ms, l->freshness_ms, (int64_t)l->head,
+            (int64_t)l->next, (int64_t)l->lag, (int64_t)l->gaps, (int64_t)l->duplicates,
+            (int64_t)l->verify_failures, (int64_t)l->hosts, (int64_t)l->hosts_late };
         for (size_t n = 0; n < sizeof numbers / sizeof *numbers; n++)
             wf_mon_print_number(p, numbers[n]);
         wf_mon_print_text(p, l->late);
@@ -187,7 +188,7 @@ static enum weft_err show(const struct wf_mon_options *o, const struct wf_mon_be
     wf_mon_ago(now_ms - beat->updated_ms, age);
     fprintf(stderr,
         "%s%sstatus of %s ago: %zu products, %" PRIu64 " blind, %" PRIu64
-        " records, %.1f %% of them live%s%s\n",
+        " records, of those since the start %.1f %% live%s%s\n",
         silence, silence[0] ? "; " : "", age, count, sum.blind, sum.records, 100 * share_of(&sum),
         beat->problem[0] ? "; " : "", beat->problem);
     return err;

@@ -24,9 +24,10 @@ struct wf_mon_plan {
 struct wf_mon_table {
     struct wf_mon_table *next;
     char product[WF_MON_PRODUCT], domain[WF_MON_PRODUCT], name[WF_MON_NAME];
-    bool loaded; // name and counts are the database's
-    bool dirty;  // counts changed in this transaction
-    uint64_t records, batches, live, pulled, lost;
+    bool loaded;        // name and counts are the database's
+    bool dirty;         // counts changed in this transaction
+    int64_t settled_ms; // see wf_mon_table_settled
+    uint64_t records, batches, live, pulled, backlog, lost;
     int64_t last_time_us, last_append_ms, last_received_ms;
     struct wf_mon_plan plan;
 };

@@ -197,6 +197,57 @@ START_TEST(the_command_exits_1_when_something_is_blind)
 }
 END_TEST
 
+START_TEST(what_run_tells_is_what_status_reads)
+{
+    const char *path = rig_path();
+    struct wf_mon_store *s = NULL;
+    struct wf_mon_db *db = NULL;
+    struct wf_mon_line *lines = NULL;
+    size_t count = 0;
+    struct fake_product *p = fake_product("servers/load", WEFT_METRIC, "load1", "weft.test.Load");
+    struct wf_mon_line told = { .product = "servers/load",
+        .kind = "metric",
+        .state = "pull",
+        .cause = "c",
+        .problem = "p",
+        .late = "web-1",
+        .freshness_ms = 1,
+        .head = 12,
+        .next = 11,
+        .lag = 13,
+        .gaps = 14,
+        .verify_failures = 15,
+        .duplicates = 16,
+        .token_expires_ms = 17,
+        .lease_expires_ms = 18,
+        .hosts = 19,
+        .hosts_late = 20 };
+
+    fake_fill(p, 4, 2); // the fourth batch comes by pull
+    fake_loss(p, 8, 11);
+    ck_assert_int_eq(wf_mon_store_open(path, &s, NULL), WEFT_OK);
+    rig_store(s, p, 0, 5, true);
+    ck_assert_int_eq(wf_mon_store_begin(s), WEFT_OK);
+    ck_assert_int_eq(wf_mon_store_status(s, &told, 5), WEFT_OK);
+    ck_assert_int_eq(wf_mon_store_commit(s), WEFT_OK);
+    wf_mon_store_close(s);
+    told.records = 8;
+    told.batches = 4;
+    told.live = 6;
+    told.pulled = 2;
+    told.lost = 3;
+    told.last_time_us = 1700000000003001;
+    told.last_append_ms = 1700000000003;
+    told.last_received_ms = 1700000000000;
+    ck_assert_int_eq(wf_mon_db_open(path, &db, NULL), WEFT_OK);
+    ck_assert_int_eq(wf_mon_db_lines(db, &lines, &count), WEFT_OK);
+    ck_assert_uint_eq(count, 1);
+    ck_assert_mem_eq(&lines[0], &told, sizeof told);
+    free(lines);
+    wf_mon_db_close(db);
+}
+END_TEST
+
 START_TEST(json_strings_are_valid_whatever_the_bytes)
 {
     static const struct {
@@ -233,6 +284,7 @@ int main(void)
     tcase_add_test(c, late_hosts_are_split_by_what_their_agents_table_says);
     tcase_add_test(c, run_tells_what_its_streams_say);
     tcase_add_test(c, the_command_exits_1_when_something_is_blind);
+    tcase_add_test(c, what_run_tells_is_what_status_reads);
     tcase_add_test(c, json_strings_are_valid_whatever_the_bytes);
     suite_add_tcase(suite, c);
     SRunner *runner = srunner_create(suite);
