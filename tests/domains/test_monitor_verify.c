@@ -78,80 +78,80 @@ START_TEST(all_that_was_stored_is_proven)
 }
 END_TEST
 
+// What somebody with the file could do, and how often and how verify says it.
+static const struct {
+    const char *change, *says;
+    uint64_t count;
+} changes[] = {
+    { "UPDATE servers_load SET load = 77 WHERE _offset = 4",
+        "servers_load 4 load: stored 77, proven 1.125", 1 },
+    { "UPDATE servers_load SET host = 'web-9' WHERE _offset = 0",
+        "servers_load 0 host: stored 'web-9', proven 'web-0'", 1 },
+    { "UPDATE servers_load SET maybe = 0 WHERE _offset = 5",
+        "servers_load 5 maybe: stored 0, proven NULL", 1 },
+    { "UPDATE servers_load SET tasks = '101' || '.5' WHERE _offset = 4",
+        "servers_load 4 tasks: stored 101.5, proven 101", 1 },
+    { "UPDATE servers_load SET _time = _time + 1 WHERE _offset = 17",
+        "servers_load 17 _time: stored 1700000000005003, proven 1700000000005002", 1 },
+    { "UPDATE servers_load SET _origin = 'web-1' WHERE _offset = 1",
+        "servers_load 1 _origin: stored 'web-1', proven 'web-0'", 1 },
+    { "UPDATE servers_load SET _domain = 'network' WHERE _offset = 1",
+        "servers_load 1 _domain: stored 'network', proven 'servers'", 1 },
+    { "UPDATE network_load SET _op = 'put' WHERE _op = 'delete'",
+        "network_load 20 _op: stored 'put', proven 'delete'", 1 },
+    { "UPDATE network_load SET zone = 'x' WHERE _offset = 3",
+        "network_load 3 zone: stored 'x', proven NULL", 1 },
+    { "DELETE FROM servers_load WHERE _offset = 7", "servers_load 7 : the row is missing", 1 },
+    { "DELETE FROM servers_load WHERE _offset >= 15", "servers_load 15 : the row is missing", 3 },
+    { "UPDATE servers_load SET _offset = 100 WHERE _offset = 17",
+        "servers_load 17 : the row is missing", 2 },
+    { "INSERT INTO servers_load(_offset, _batch) SELECT 99, id FROM _batch WHERE product = "
+      "'servers/load' AND \"offset\" = 0",
+        "servers_load 99 : a row that no record stands behind", 1 },
+    { "INSERT INTO servers_load(_offset, _batch, load) VALUES(50, 999, 1)",
+        "servers_load 50 _batch: a row without a batch: 999 is not one of servers/load", 1 },
+    { "DELETE FROM _batch WHERE product = 'servers/load' AND \"offset\" = 3",
+        "servers_load 3 _batch: a row without a batch", 3 },
+    { "UPDATE _batch SET header = CAST(replace(CAST(header AS TEXT), 'web-0', 'web-2') AS "
+      "BLOB) WHERE product = 'servers/load' AND \"offset\" = 0",
+        "servers_load -1 : not proven: the header's signature", 1 },
+    { "UPDATE _batch SET payload = CAST(replace(CAST(payload AS TEXT), 'web', 'wep') AS BLOB) "
+      "WHERE product = 'servers/load' AND \"offset\" = 0",
+        "servers_load -1 : not proven: the stored bytes", 1 },
+    { "UPDATE _batch SET header = NULL WHERE product = 'servers/load' AND \"offset\" = 0",
+        "servers_load -1 : its header is not kept", 1 },
+    { "UPDATE _batch SET origin = 'web-7' WHERE product = 'servers/load' AND \"offset\" = 0",
+        "servers_load -1 _batch.origin: stored 'web-7', proven 'web-0'", 1 },
+    { "UPDATE _batch SET count = 99 WHERE product = 'servers/load' AND \"offset\" = 15",
+        "servers_load -1 _batch.first_seq: stored 99 records", 1 },
+    { "UPDATE _batch SET product = 'servers/load' WHERE product = 'network/load' AND "
+      "\"offset\" = 0",
+        "servers_load -1 _batch.product (domain): stored 'servers', proven 'network'", 4 },
+    { "UPDATE _chain SET bytes = CAST('chain of x' AS BLOB)", "servers_load -1 : not proven", 13 },
+    { "DELETE FROM _schema WHERE id = (SELECT schema FROM _batch WHERE product = "
+      "'network/load' AND \"offset\" = 18)",
+        "network_load -1 : its schema", 1 },
+    { "UPDATE _schema SET descriptor = (SELECT descriptor FROM _schema ORDER BY id DESC LIMIT "
+      "1) WHERE id = (SELECT min(id) FROM _schema)",
+        "_load -1 : its schema is not the kept one", 12 },
+    { "UPDATE _schema SET message = 'weft.test.Other'", "_load -1 : its schema: ", 13 },
+    { "DELETE FROM _columns WHERE tbl = 'servers_load' AND col = 'up'",
+        "servers_load -1 up: the table has no column for this field", 24 },
+};
+
 START_TEST(every_change_is_named)
 {
-    static const struct {
-        const char *change, *says;
-        uint64_t count;
-    } rows[] = {
-        { "UPDATE servers_load SET load = 77 WHERE _offset = 4",
-            "servers_load 4 load: stored 77, proven 1.125", 1 },
-        { "UPDATE servers_load SET host = 'web-9' WHERE _offset = 0",
-            "servers_load 0 host: stored 'web-9', proven 'web-0'", 1 },
-        { "UPDATE servers_load SET maybe = 0 WHERE _offset = 5",
-            "servers_load 5 maybe: stored 0, proven NULL", 1 },
-        { "UPDATE servers_load SET tasks = '101' || '.5' WHERE _offset = 4",
-            "servers_load 4 tasks: stored 101.5, proven 101", 1 },
-        { "UPDATE servers_load SET _time = _time + 1 WHERE _offset = 17",
-            "servers_load 17 _time: stored 1700000000005003, proven 1700000000005002", 1 },
-        { "UPDATE servers_load SET _origin = 'web-1' WHERE _offset = 1",
-            "servers_load 1 _origin: stored 'web-1', proven 'web-0'", 1 },
-        { "UPDATE servers_load SET _domain = 'network' WHERE _offset = 1",
-            "servers_load 1 _domain: stored 'network', proven 'servers'", 1 },
-        { "UPDATE network_load SET _op = 'put' WHERE _op = 'delete'",
-            "network_load 20 _op: stored 'put', proven 'delete'", 1 },
-        { "UPDATE network_load SET zone = 'x' WHERE _offset = 3",
-            "network_load 3 zone: stored 'x', proven NULL", 1 },
-        { "DELETE FROM servers_load WHERE _offset = 7", "servers_load 7 : the row is missing", 1 },
-        { "DELETE FROM servers_load WHERE _offset >= 15", "servers_load 15 : the row is missing",
-            3 },
-        { "UPDATE servers_load SET _offset = 100 WHERE _offset = 17",
-            "servers_load 17 : the row is missing", 2 },
-        { "INSERT INTO servers_load(_offset, _batch) SELECT 99, id FROM _batch WHERE product = "
-          "'servers/load' AND \"offset\" = 0",
-            "servers_load 99 : a row that no record stands behind", 1 },
-        { "INSERT INTO servers_load(_offset, _batch, load) VALUES(50, 999, 1)",
-            "servers_load 50 _batch: a row without a batch: 999 is not one of servers/load", 1 },
-        { "DELETE FROM _batch WHERE product = 'servers/load' AND \"offset\" = 3",
-            "servers_load 3 _batch: a row without a batch", 3 },
-        { "UPDATE _batch SET header = CAST(replace(CAST(header AS TEXT), 'web-0', 'web-2') AS "
-          "BLOB) WHERE product = 'servers/load' AND \"offset\" = 0",
-            "servers_load -1 : not proven: the header's signature", 1 },
-        { "UPDATE _batch SET payload = CAST(replace(CAST(payload AS TEXT), 'web', 'wep') AS BLOB) "
-          "WHERE product = 'servers/load' AND \"offset\" = 0",
-            "servers_load -1 : not proven: the stored bytes", 1 },
-        { "UPDATE _batch SET header = NULL WHERE product = 'servers/load' AND \"offset\" = 0",
-            "servers_load -1 : its header is not kept", 1 },
-        { "UPDATE _batch SET origin = 'web-7' WHERE product = 'servers/load' AND \"offset\" = 0",
-            "servers_load -1 _batch.origin: stored 'web-7', proven 'web-0'", 1 },
-        { "UPDATE _batch SET count = 99 WHERE product = 'servers/load' AND \"offset\" = 15",
-            "servers_load -1 _batch.first_seq: stored 99 records", 1 },
-        { "UPDATE _batch SET product = 'servers/load' WHERE product = 'network/load' AND "
-          "\"offset\" = 0",
-            "servers_load -1 _batch.product (domain): stored 'servers', proven 'network'", 4 },
-        { "UPDATE _chain SET bytes = CAST('chain of x' AS BLOB)", "servers_load -1 : not proven",
-            13 },
-        { "DELETE FROM _schema WHERE id = (SELECT schema FROM _batch WHERE product = "
-          "'network/load' AND \"offset\" = 18)",
-            "network_load -1 : its schema", 1 },
-        { "UPDATE _schema SET descriptor = (SELECT descriptor FROM _schema ORDER BY id DESC LIMIT "
-          "1) WHERE id = (SELECT min(id) FROM _schema)",
-            "_load -1 : its schema is not the kept one", 12 },
-        { "UPDATE _schema SET message = 'weft.test.Other'", "_load -1 : its schema: ", 13 },
-        { "DELETE FROM _columns WHERE tbl = 'servers_load' AND col = 'up'",
-            "servers_load -1 up: the table has no column for this field", 24 },
-    };
     struct seen seen;
 
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
         fake_reset();
         const char *path = store_all();
-        rig_change(path, rows[i].change);
+        rig_change(path, changes[i].change);
         struct wf_mon_proof p = prove(path, (struct wf_mon_verify){ 0 }, &seen);
         ck_assert_msg(
-            strstr(seen.first, rows[i].says) != NULL, "%s\n%s", rows[i].change, seen.first);
-        ck_assert_msg(p.differences == rows[i].count, "%s\n%s\n%llu", rows[i].change, seen.first,
-            (unsigned long long)p.differences);
+            strstr(seen.first, changes[i].says) != NULL, "%s\n%s", changes[i].change, seen.first);
+        ck_assert_msg(p.differences == changes[i].count, "%s\n%s\n%llu", changes[i].change,
+            seen.first, (unsigned long long)p.differences);
     }
 }
 END_TEST
