@@ -111,10 +111,9 @@ static enum weft_err print_json(const struct wf_mon_options *o, const struct wf_
     size_t count, const char *head, const char *silence)
 {
     static const char *const columns[] = { "product", "kind", "state", "blind", "cause", "problem",
-        "records", "batches", "live_records", "pulled_records", "backlog_records", "lost",
-        "last_time_us", "last_append_ms", "last_received_ms", "freshness_ms", "head", "next", "lag",
-        "gaps", "duplicates", "verify_failures", "hosts", "hosts_late", "late", "token_expires_ms",
-        "lease_expires_ms" };
+        "records", "batches", "live", "pulled", "backlog", "lost", "last_time_us", "last_append_ms",
+        "last_received_ms", "freshness_ms", "head", "next", "lag", "gaps", "duplicates",
+        "verify_failures", "hosts", "hosts_late", "late", "token_expires_ms", "lease_expires_ms" };
     struct wf_mon_print *p = wf_mon_print_new(
         o->format, "weft.monitor-status/v1", head, columns, sizeof columns / sizeof *columns);
 

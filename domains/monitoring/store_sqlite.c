@@ -40,8 +40,8 @@ static const char tables_sql[] =
     "code TEXT, at_ms INTEGER, by_origin TEXT);"
     "CREATE TABLE _status(product TEXT PRIMARY KEY, kind TEXT, state TEXT, cause TEXT, problem "
     "TEXT, freshness_ms INTEGER, records INTEGER NOT NULL DEFAULT 0, batches INTEGER NOT NULL "
-    "DEFAULT 0, live_records INTEGER NOT NULL DEFAULT 0, pulled_records INTEGER NOT NULL DEFAULT "
-    "0, backlog_records INTEGER NOT NULL DEFAULT 0, lost INTEGER "
+    "DEFAULT 0, live INTEGER NOT NULL DEFAULT 0, pulled INTEGER NOT NULL DEFAULT "
+    "0, backlog INTEGER NOT NULL DEFAULT 0, lost INTEGER "
     "NOT NULL DEFAULT 0, last_time_us INTEGER, last_append_ms INTEGER, last_received_ms INTEGER, "
     "head INTEGER, next INTEGER, lag INTEGER, gaps INTEGER, verify_failures INTEGER, duplicates "
     "INTEGER, token_expires_ms INTEGER, lease_expires_ms INTEGER, hosts INTEGER, hosts_late "
@@ -51,13 +51,12 @@ static const char *const sql[WF_MON_SQL_COUNT] = {
     [WF_MON_SQL_TABLE_GET] = "SELECT tbl FROM _table WHERE product = ?",
     [WF_MON_SQL_TABLE_ADD] = "INSERT OR IGNORE INTO _table VALUES(?, ?)",
     [WF_MON_SQL_STATUS_ADD] = "INSERT OR IGNORE INTO _status(product) VALUES(?)",
-    [WF_MON_SQL_COUNTS_GET] =
-        "SELECT records, batches, live_records, pulled_records, backlog_records, lost, "
-        "last_time_us, last_append_ms, "
-        "last_received_ms FROM _status WHERE product = ?",
+    [WF_MON_SQL_COUNTS_GET] = "SELECT records, batches, live, pulled, backlog, lost, "
+                              "last_time_us, last_append_ms, "
+                              "last_received_ms FROM _status WHERE product = ?",
     [WF_MON_SQL_COUNTS_SET] =
-        "UPDATE _status SET records = ?2, batches = ?3, live_records = ?4, pulled_records = ?5, "
-        "backlog_records = ?6, lost = ?7, last_time_us = ?8, last_append_ms = ?9, "
+        "UPDATE _status SET records = ?2, batches = ?3, live = ?4, pulled = ?5, "
+        "backlog = ?6, lost = ?7, last_time_us = ?8, last_append_ms = ?9, "
         "last_received_ms = ?10 WHERE product = ?1",
     [WF_MON_SQL_COLUMN_GET] = "SELECT col FROM _columns WHERE tbl = ? AND field = ? AND type = ?",
     [WF_MON_SQL_COLUMN_ADD] =

@@ -170,8 +170,8 @@ enum weft_err wf_mon_db_lines(struct wf_mon_db *db, struct wf_mon_line **ret, si
     size_t count = 0, cap = 0;
     sqlite3_stmt *st = NULL;
     int rc = sqlite3_prepare_v2(db->db,
-        "SELECT product, kind, state, cause, problem, late, records, batches, live_records, "
-        "pulled_records, backlog_records, lost, "
+        "SELECT product, kind, state, cause, problem, late, records, batches, live, "
+        "pulled, backlog, lost, "
         "head, next, lag, gaps, verify_failures, duplicates, hosts, hosts_late, freshness_ms, "
         "last_time_us, last_append_ms, last_received_ms, token_expires_ms, lease_expires_ms FROM "
         "_status ORDER BY product",
