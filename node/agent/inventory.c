@@ -35,7 +35,7 @@ static enum weft_err make_product(struct wf_node *n, struct wf_diag *diag)
         .tag_count = 1,
         .classification = WF_CLASS_INTERNAL,
         .freshness_ms = WF_AGENT_SNAPSHOT_MS,
-        .retention_ms = 7ll * 86400000,
+        .retention_ms = 7 * INT64_C(86400000),
         .durability = WF_DURABILITY_DISK };
     c.hosts = hosts;
     c.host_count = 1;

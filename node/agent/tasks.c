@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Calls that come as answers to the poll: the program that the signed manifest names is run with the method's name, request in and reply out as
 // JSON. A snapshot task asks a source for its whole inventory. There is no other way to make this host do anything.
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -134,8 +135,7 @@ static enum weft_err run(
     snprintf(caller, sizeof caller, "WEFT_CALLER=%.140s", task->caller);
     snprintf(method, sizeof method, "WEFT_METHOD=%.120s", m->name);
     snprintf(key, sizeof key, "WEFT_CALL_KEY=%s", hex);
-    snprintf(deadline, sizeof deadline, "WEFT_DEADLINE_MS=%lld",
-        (long long)(wf_node_now_unix_ms(n) + left));
+    snprintf(deadline, sizeof deadline, "WEFT_DEADLINE_MS=%" PRId64, wf_node_now_unix_ms(n) + left);
     enum weft_err err = wf_record_json(m->input, wf_pb_view(task->request), NULL, &json, diag);
     struct wf_run_spec spec = { argv, p->collect->serve_count + 1, env, wf_buf_view(&json),
         wf_node_now_ms(n) + left };

@@ -6,7 +6,7 @@
 #include "node/source/lines.h"
 #include "tests/support/support.h"
 
-#define NOW_US 1767225600000000ll
+#define NOW_US INT64_C(1767225600000000)
 
 static struct wf_schema *schema;
 static const struct wf_schema_message *message;
