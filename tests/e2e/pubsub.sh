@@ -1,0 +1,109 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# publish and subscribe as a person uses them: every start, a cursor kept in a file, a copy of one product into another, what is refused and
+# how commands end; nearly everything comes as frames.
+# shellcheck disable=SC2034 # for lib.sh
+BUILD=$1
+# shellcheck disable=SC1091 source=tests/e2e/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+numbers() { grep -o '"value":[0-9.]*' "$1" | cut -d: -f2 | cut -d. -f1 | tr '\n' ' '; }
+expect() { # WHAT GOT WANTED
+    [ "$2" = "$3" ] || fail "$1: got \"$2\", wanted \"$3\""
+}
+lines() { wc -l <"$1"; }
+has_lines() { [ "$(lines "$1")" -ge "$2" ]; }
+records() { # FROM TO
+    i=$1
+    while [ "$i" -le "$2" ]; do
+        echo "{\"id\":\"a\",\"value\":$i}"
+        i=$((i + 1))
+    done
+}
+read_from() { # PLACE COUNT
+    "$WEFT" subscribe servers/depth --dir "$WORK/reader" --for 20s --from "$1" -n "$2" >"$WORK/out" 2>"$WORK/err" ||
+        fail "subscribe --from $1: $(cat "$WORK/err")"
+    numbers "$WORK/out"
+}
+make_product() { # NAME
+    (cd "$WORK" && "$WEFT" product new "$1" --kind event >/dev/null)
+    sed -i 's/domain: monitoring/domain: servers/' "$WORK/$1.yaml"
+    "$WEFT" product build "$WORK/$1.yaml" >/dev/null
+    weft_at servers-node product apply "$WORK/$1.yaml" >/dev/null
+}
+
+make_mesh servers
+make_product depth
+make_product copy
+"$WEFT" join "$(weft_at servers-node ticket create --kind user --name reader)" --name reader --dir "$WORK/reader" >/dev/null
+
+echo "publish"
+records 1 5 | weft_at servers-node publish depth --wait 2>"$WORK/err" || fail "publish: $(cat "$WORK/err")"
+grep -q '^5 records published to depth, 0 lines refused$' "$WORK/err" || fail "count: $(cat "$WORK/err")"
+middle=$(date -u +%Y-%m-%dT%H:%M:%S.%3NZ)
+records 6 10 | weft_at servers-node publish depth --wait -q
+
+echo "lines that do not fit are refused singly, with their place"
+status=0
+printf '%s\n' '{"id":"b","value":"x"}' '{"id":5}' '{"@odd":1}' '{"@op":"delete","id":"b"}' 'no json' '' '{"id":"a","value":11}' |
+    weft_at servers-node publish depth 2>"$WORK/err" || status=$?
+expect "exit status" "$status" 65
+for text in 'line 1: .*value' 'line 2: .*id' 'line 3: .*@odd' 'line 4: .*inventory' 'line 5: ' '^1 records published to depth, 5 lines refused$'; do
+    grep -q "$text" "$WORK/err" || fail "no \"$text\" in: $(cat "$WORK/err")"
+done
+status=0
+echo '{}' | weft_at servers-node publish nothing 2>"$WORK/err" || status=$?
+expect "exit status" "$status" 1
+grep -q 'no product nothing' "$WORK/err" || fail "$(cat "$WORK/err")"
+
+echo "every start"
+expect earliest "$(read_from earliest 11)" "1 2 3 4 5 6 7 8 9 10 11 "
+expect offset "$(read_from 3 4)" "4 5 6 7 "
+expect time "$(read_from "$middle" 3)" "6 7 8 "
+status=0
+"$WEFT" subscribe servers/depth --dir "$WORK/reader" --from yesterday 2>"$WORK/err" || status=$?
+expect "exit status" "$status" 64
+
+echo "a cursor in a file"
+"$WEFT" subscribe servers/depth --dir "$WORK/reader" --for 20s --cursor "$WORK/cursor" -n 4 >"$WORK/out" 2>"$WORK/err" ||
+    fail "$(cat "$WORK/err")"
+expect "the first run" "$(numbers "$WORK/out")" "1 2 3 4 "
+# -n ends in the middle of a batch: the next run begins with that batch again, so that nothing is missed.
+"$WEFT" subscribe servers/depth --dir "$WORK/reader" --for 3s --cursor "$WORK/cursor" >"$WORK/out" 2>"$WORK/err" || fail "$(cat "$WORK/err")"
+expect "go on" "$(numbers "$WORK/out")" "1 2 3 4 5 6 7 8 9 10 11 "
+"$WEFT" subscribe servers/depth --dir "$WORK/reader" --for 2s --cursor "$WORK/cursor" >"$WORK/out" 2>"$WORK/err" || fail "$(cat "$WORK/err")"
+expect "nothing new" "$(lines "$WORK/out")" 0
+records 12 13 | weft_at servers-node publish depth --wait -q
+"$WEFT" subscribe servers/depth --dir "$WORK/reader" --for 20s --cursor "$WORK/cursor" -n 2 >"$WORK/out" 2>"$WORK/err" || fail "$(cat "$WORK/err")"
+expect "what is new" "$(numbers "$WORK/out")" "12 13 "
+
+echo "a copy, times and all"
+"$WEFT" subscribe servers/depth --dir "$WORK/reader" --from earliest -n 13 2>/dev/null | weft_at servers-node publish copy --wait -q
+"$WEFT" subscribe servers/depth --dir "$WORK/reader" --from earliest -n 13 >"$WORK/one" 2>/dev/null
+"$WEFT" subscribe servers/copy --dir "$WORK/reader" --from earliest -n 13 >"$WORK/two" 2>/dev/null
+cmp -s "$WORK/one" "$WORK/two" || fail "the copy differs: $(diff "$WORK/one" "$WORK/two" | head -4)"
+
+echo "records with what is known of them"
+"$WEFT" subscribe servers/depth --dir "$WORK/reader" --from 12 -n 1 -o jsonl >"$WORK/out" 2>/dev/null
+grep -q '^{"schema":"weft.record/v1","product":"servers/depth","offset":12,"origin":"node-1","op":"put",.*"record":{.*"value":13.*}}$' \
+    "$WORK/out" || fail "$(cat "$WORK/out")"
+
+echo "nearly everything comes as frames"
+"$WEFT" subscribe servers/depth --dir "$WORK/reader" --from latest -n 20000 --stats --for 60s >"$WORK/read" 2>"$WORK/read.log" &
+reader=$!
+until_ok grep -q ': live' "$WORK/read.log"
+records 1 20000 | weft_at servers-node publish depth --wait -q
+wait $reader || fail "subscribe: $(cat "$WORK/read.log")"
+numbers "$WORK/read" | tr ' ' '\n' | grep . | sort -n -c -u || fail "not in order, or not once each"
+share=$(grep -o '"pub_share":[0-9.]*' "$WORK/read.log" | cut -d: -f2)
+awk -v s="$share" 'BEGIN { exit !(s >= 0.99) }' || fail "only $share came as frames"
+grep -q '"lost_records":0,"duplicates":0,"verify_failures":0' "$WORK/read.log" || fail "$(cat "$WORK/read.log")"
+
+echo "nobody reads without a token"
+"$WEFT" join "$(weft_at servers-node ticket create --kind user --name stranger)" --name stranger --dir "$WORK/stranger" >/dev/null
+sed -i '/^access:/,$d' "$WORK/copy.yaml"
+weft_at servers-node product apply "$WORK/copy.yaml" >/dev/null
+if "$WEFT" subscribe servers/copy --dir "$WORK/stranger" --for 20s >"$WORK/out" 2>"$WORK/err"; then fail "a stranger reads"; fi
+grep -q 'servers/copy subscribe: ' "$WORK/err" || fail "no reason: $(cat "$WORK/err")"
+expect "lines" "$(lines "$WORK/out")" 0
+echo ok
