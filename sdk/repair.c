@@ -3,55 +3,13 @@
 // delivered as they come; a hole is asked for by range while later frames wait. Pulling ends when the reply reaches what is held (or
 // the head), so the seam is the same comparison of offsets that orders everything else. A reader that cannot keep what it holds, hears
 // nothing although a heartbeat is due, or meets another log, pulls: the home alone knows how logs follow each other.
-#include "sdk/repair.h"
+#include "sdk/repair_int.h"
 
 #include <stdlib.h>
 
 #define RETRY_MAX_MS 8000
 #define EMPTY_MS                                                                                   \
     500 // an empty answer that came sooner than this did not wait: don't ask again at once
-
-struct pending {
-    uint32_t id; // 0 = free
-    uint64_t from, to;
-    struct wf_incarnation log_id; // when it was asked
-    bool is_pull;
-    int64_t asked_ms;
-};
-
-struct wf_repair {
-    struct wf_repair_conf conf;
-    enum wf_repair_mode mode;
-    struct wf_incarnation log_id;
-    uint64_t next;
-    bool up, paused;              // a lease is there; the application has no room
-    struct wf_repair_entry *held; // sorted by offset, no overlap, all of log_id
-    size_t held_count, held_bytes;
-    struct pending pending[WF_REPAIR_RANGES];
-    uint32_t last_id;
-    uint64_t head, floor; // of log_id, as far as known
-    uint64_t rumour;      // a higher head than the stream told, believed from rumour_at_ms on
-    int64_t rumour_at_ms; // INT64_MAX = none
-    bool heard;           // the stream, since the lease began or it fell silent
-    int64_t heard_ms, due_beat_ms;
-    int64_t retry_ms, retry_at_ms; // 0 = nothing is put off
-    int64_t position_at_ms;        // when the next position is owed; INT64_MAX = none
-    unsigned since_position;
-    bool silent;
-    bool other_log; // something of another log was seen: the home must say how it follows ours
-};
-
-struct step {
-    struct wf_repair *r;
-    int64_t now;
-    wf_repair_act_fn act;
-    void *arg;
-};
-
-static void emit(struct step *s, const struct wf_repair_action *a)
-{
-    s->act(s->arg, a);
-}
 
 enum weft_err wf_repair_new(const struct wf_repair_conf *conf, struct wf_repair **ret)
 {
@@ -72,17 +30,17 @@ enum weft_err wf_repair_new(const struct wf_repair_conf *conf, struct wf_repair 
     return WEFT_OK;
 }
 
-static void drop_item(struct wf_repair *r, struct wf_repair_entry *e)
+void wf_repair_drop_item(struct wf_repair *r, struct wf_repair_entry *e)
 {
     if (e->item)
         r->conf.free_item(r->conf.arg, e->item);
     e->item = NULL;
 }
 
-static void drop_held(struct wf_repair *r)
+void wf_repair_drop_held(struct wf_repair *r)
 {
     for (size_t i = 0; i < r->held_count; i++)
-        drop_item(r, &r->held[i]);
+        wf_repair_drop_item(r, &r->held[i]);
     r->held_count = 0;
     r->held_bytes = 0;
 }
@@ -91,12 +49,12 @@ void wf_repair_free(struct wf_repair *r)
 {
     if (!r)
         return;
-    drop_held(r);
+    wf_repair_drop_held(r);
     free(r->held);
     free(r);
 }
 
-static void forget_head(struct wf_repair *r, uint64_t head)
+void wf_repair_forget_head(struct wf_repair *r, uint64_t head)
 {
     r->head = head;
     r->rumour = 0;
@@ -105,10 +63,10 @@ static void forget_head(struct wf_repair *r, uint64_t head)
 
 void wf_repair_start(struct wf_repair *r, const struct wf_incarnation *log_id, uint64_t next)
 {
-    drop_held(r);
+    wf_repair_drop_held(r);
     memset(r->pending, 0, sizeof r->pending);
     if (!wf_incarnation_eq(&r->log_id, log_id))
-        forget_head(r, 0);
+        wf_repair_forget_head(r, 0);
     r->log_id = *log_id;
     r->next = next;
     r->mode = WF_REP_PULLING;
@@ -127,13 +85,8 @@ void wf_repair_position(
     *ret_next = r->next;
 }
 
-static bool same_log(const struct wf_repair *r, const struct wf_incarnation *log_id)
-{
-    return wf_incarnation_eq(&r->log_id, log_id);
-}
-
 // The first held entry that does not lie wholly before offset.
-static size_t held_at(const struct wf_repair *r, uint64_t offset)
+size_t wf_repair_held_at(const struct wf_repair *r, uint64_t offset)
 {
     size_t lo = 0, hi = r->held_count;
 
@@ -150,17 +103,17 @@ static size_t held_at(const struct wf_repair *r, uint64_t offset)
 bool wf_repair_wants(
     const struct wf_repair *r, const struct wf_incarnation *log_id, uint64_t offset, uint64_t end)
 {
-    if (!same_log(r, log_id))
+    if (!wf_repair_same_log(r, log_id))
         return true;
     if (end <= r->next)
         return false;
-    size_t i = held_at(r, offset);
+    size_t i = wf_repair_held_at(r, offset);
     return i == r->held_count || r->held[i].offset >= end;
 }
 
 // ---- asking ----------------------------------------------------------------------------------------------------------
 
-static struct pending *free_slot(struct wf_repair *r)
+static struct wf_repair_pending *free_slot(struct wf_repair *r)
 {
     for (size_t i = 0; i < WF_REPAIR_RANGES; i++)
         if (r->pending[i].id == 0)
@@ -168,7 +121,7 @@ static struct pending *free_slot(struct wf_repair *r)
     return NULL;
 }
 
-static struct pending *find_pending(struct wf_repair *r, uint32_t id)
+static struct wf_repair_pending *find_pending(struct wf_repair *r, uint32_t id)
 {
     for (size_t i = 0; i < WF_REPAIR_RANGES && id; i++)
         if (r->pending[i].id == id)
@@ -193,16 +146,16 @@ static bool is_asked(const struct wf_repair *r, uint64_t from)
     return false;
 }
 
-static void ask(struct step *s, bool is_pull, uint64_t from, uint64_t to)
+static void ask(struct wf_repair_step_now *s, bool is_pull, uint64_t from, uint64_t to)
 {
     struct wf_repair *r = s->r;
-    struct pending *p = free_slot(r);
+    struct wf_repair_pending *p = free_slot(r);
 
     if (!p)
         return;
     if (++r->last_id == 0)
         r->last_id = 1;
-    *p = (struct pending){ r->last_id, from, to, r->log_id, is_pull, s->now };
+    *p = (struct wf_repair_pending){ r->last_id, from, to, r->log_id, is_pull, s->now };
     struct wf_repair_action a = { .kind = is_pull ? WF_REP_PULL : WF_REP_RANGE,
         .log_id = r->log_id,
         .from = from,
@@ -211,7 +164,7 @@ static void ask(struct step *s, bool is_pull, uint64_t from, uint64_t to)
     // At the head a pull may wait for news; behind it, it must not.
     a.wait = is_pull && r->next >= r->head;
     a.silent = r->silent;
-    emit(s, &a);
+    s->act(s->arg, &a);
 }
 
 // The first hole that nobody was asked about: before a held entry, or up to the head that a heartbeat named.
@@ -232,7 +185,7 @@ static bool find_hole(const struct wf_repair *r, uint64_t *ret_from, uint64_t *r
     return at < r->head && !is_asked(r, at);
 }
 
-static void ask_what_is_missing(struct step *s)
+static void ask_what_is_missing(struct wf_repair_step_now *s)
 {
     struct wf_repair *r = s->r;
     uint64_t from, to;
@@ -249,7 +202,7 @@ static void ask_what_is_missing(struct step *s)
         ask(s, false, from, to);
 }
 
-static void put_off(struct step *s)
+static void put_off(struct wf_repair_step_now *s)
 {
     struct wf_repair *r = s->r;
 
@@ -257,7 +210,7 @@ static void put_off(struct step *s)
     r->retry_ms = r->retry_ms * 2 > RETRY_MAX_MS ? RETRY_MAX_MS : r->retry_ms * 2;
 }
 
-static void set_mode(struct step *s, enum wf_repair_mode mode, bool silent)
+static void set_mode(struct wf_repair_step_now *s, enum wf_repair_mode mode, bool silent)
 {
     struct wf_repair *r = s->r;
 
@@ -268,214 +221,16 @@ static void set_mode(struct step *s, enum wf_repair_mode mode, bool silent)
     if (mode == WF_REP_PULLING && r->rumour > r->head)
         r->head = r->rumour;
     struct wf_repair_action a = { .kind = WF_REP_MODE, .mode = mode, .silent = silent };
-    emit(s, &a);
+    s->act(s->arg, &a);
 }
 
 // Not live for another reason than silence.
-static void fall_back(struct step *s)
+void wf_repair_fall_back(struct wf_repair_step_now *s)
 {
     set_mode(s, WF_REP_PULLING, s->r->silent);
 }
 
-// ---- delivering ------------------------------------------------------------------------------------------------------
-
-static void report_loss(struct step *s, uint64_t from, uint64_t to, enum weft_err code)
-{
-    struct wf_repair *r = s->r;
-
-    if (from < r->next)
-        from = r->next;
-    if (from >= to)
-        return;
-    struct wf_repair_action a = {
-        .kind = WF_REP_LOSS, .log_id = r->log_id, .from = from, .to = to, .code = code
-    };
-    r->next = to;
-    if (r->head < r->next)
-        r->head = r->next;
-    emit(s, &a);
-}
-
-// The next one in order; its end lies beyond what was delivered.
-static void deliver(struct step *s, struct wf_repair_entry *e)
-{
-    struct wf_repair *r = s->r;
-
-    if (e->lost) {
-        report_loss(s, e->offset, e->end, e->lost);
-        return;
-    }
-    struct wf_repair_action a = {
-        .kind = WF_REP_DELIVER, .entry = *e, .live = e->live, .log_id = e->log_id, .from = r->next
-    };
-    r->next = e->end;
-    if (r->head < r->next)
-        r->head = r->next;
-    if (r->rumour <= r->next)
-        r->rumour_at_ms = INT64_MAX;
-    emit(s, &a);
-    if (++r->since_position >= WF_POSITION_ENTRIES)
-        r->position_at_ms = s->now;
-    else if (r->position_at_ms == INT64_MAX)
-        r->position_at_ms = s->now + WF_POSITION_MS;
-}
-
-static void deliver_held(struct step *s)
-{
-    struct wf_repair *r = s->r;
-    size_t n = 0;
-
-    while (n < r->held_count && r->held[n].offset <= r->next) {
-        struct wf_repair_entry e = r->held[n++];
-        r->held_bytes -= e.bytes;
-        if (e.end <= r->next)
-            drop_item(r, &e);
-        else
-            deliver(s, &e);
-    }
-    if (n == 0)
-        return;
-    memmove(r->held, r->held + n, (r->held_count - n) * sizeof *r->held);
-    r->held_count -= n;
-}
-
-static void hold(struct step *s, struct wf_repair_entry *e)
-{
-    struct wf_repair *r = s->r;
-    size_t i = held_at(r, e->offset);
-    bool overlaps = i < r->held_count && r->held[i].offset < e->end;
-
-    if (overlaps || r->held_count == WF_REPAIR_HELD ||
-        r->held_bytes + e->bytes > r->conf.held_bytes) {
-        drop_item(r, e);
-        if (!overlaps) {
-            drop_held(r);
-            fall_back(s);
-        }
-        return;
-    }
-    memmove(r->held + i + 1, r->held + i, (r->held_count - i) * sizeof *r->held);
-    r->held[i] = *e;
-    r->held_count++;
-    r->held_bytes += e->bytes;
-}
-
-// ---- logs ------------------------------------------------------------------------------------------------------------
-
-static void enter_log(struct step *s, const struct wf_incarnation *log_id, uint64_t next)
-{
-    struct wf_repair *r = s->r;
-
-    drop_held(r);
-    r->log_id = *log_id;
-    r->next = next;
-    r->other_log = false;
-    forget_head(r, next);
-    struct wf_repair_action a = { .kind = WF_REP_LOG, .log_id = *log_id, .from = next };
-    emit(s, &a);
-}
-
-// A reset begins a log where the previous one ended for good. If we had read beyond that, those offsets are used again: the home lost
-// what it had not yet acknowledged, and origins send it anew; marks keep doubles from the application.
-static void on_reset(struct step *s, struct wf_repair_entry *e)
-{
-    struct wf_repair *r = s->r;
-    bool begins = wf_incarnation_is_none(&r->log_id);
-
-    // By offset alone: resets before the place where reading begins are none of ours.
-    if (begins && e->end_offset < r->next) {
-        drop_item(r, e);
-        return;
-    }
-    if (!begins && r->next < e->end_offset)
-        report_loss(s, r->next, e->end_offset, WEFT_E_LOST);
-    enter_log(s, &e->log_id, e->end_offset);
-    struct wf_repair_action a = {
-        .kind = WF_REP_DELIVER, .entry = *e, .log_id = e->log_id, .from = e->end_offset
-    };
-    emit(s, &a);
-}
-
-// ---- events ----------------------------------------------------------------------------------------------------------
-
-static void meet_other_log(struct step *s)
-{
-    struct wf_repair *r = s->r;
-
-    if (wf_incarnation_is_none(&r->log_id))
-        return;
-    r->other_log = true;
-    fall_back(s);
-}
-
-static void take_frame_entry(struct step *s, struct wf_repair_entry *e)
-{
-    struct wf_repair *r = s->r;
-
-    if (!same_log(r, &e->log_id) || e->is_reset) {
-        // Another log: only a pull, in the home's order, can tell how it follows ours.
-        drop_item(r, e);
-        meet_other_log(s);
-        return;
-    }
-    if (e->end > r->head)
-        r->head = e->end;
-    if (e->end <= r->next) {
-        drop_item(r, e);
-        return;
-    }
-    e->live = true;
-    if (r->mode == WF_REP_LIVE && e->offset <= r->next) {
-        deliver(s, e);
-        deliver_held(s);
-        return;
-    }
-    hold(s, e);
-}
-
-// Is the entry of the log we read? A pull by offset alone learns the log from its first entry.
-static bool enter_with(struct step *s, const struct wf_repair_entry *e, bool is_pull)
-{
-    struct wf_repair *r = s->r;
-
-    if (e->lost || same_log(r, &e->log_id))
-        return true;
-    if (!is_pull || !wf_incarnation_is_none(&r->log_id)) {
-        meet_other_log(s);
-        return false;
-    }
-    enter_log(s, &e->log_id, r->next > e->offset ? r->next : e->offset);
-    return true;
-}
-
-static void take_asked_entry(struct step *s, struct wf_repair_entry *e, bool is_pull)
-{
-    struct wf_repair *r = s->r;
-
-    e->live = false;
-    if (e->is_reset) {
-        if (is_pull && !same_log(r, &e->log_id))
-            on_reset(s, e);
-        else
-            drop_item(r, e);
-        return;
-    }
-    if (!enter_with(s, e, is_pull) || e->end <= r->next) {
-        drop_item(r, e);
-        return;
-    }
-    if (e->offset > r->next && !is_pull) {
-        hold(s, e);
-        return;
-    }
-    // A pull's reply is in order: what is skipped without a loss is a hole that the home did not explain.
-    if (e->offset > r->next)
-        report_loss(s, r->next, e->offset, WEFT_E_GAP);
-    deliver(s, e);
-    deliver_held(s);
-}
-
-static void heard_stream(struct step *s)
+static void heard_stream(struct wf_repair_step_now *s)
 {
     struct wf_repair *r = s->r;
 
@@ -485,7 +240,7 @@ static void heard_stream(struct step *s)
         set_mode(s, r->mode, false);
 }
 
-static void on_head(struct step *s, uint64_t head, bool by_stream)
+static void on_head(struct wf_repair_step_now *s, uint64_t head, bool by_stream)
 {
     struct wf_repair *r = s->r;
 
@@ -500,7 +255,7 @@ static void on_head(struct step *s, uint64_t head, bool by_stream)
     }
 }
 
-static void on_heartbeat(struct step *s, const struct wf_repair_event *e)
+static void on_heartbeat(struct wf_repair_step_now *s, const struct wf_repair_event *e)
 {
     struct wf_repair *r = s->r;
     const struct wf_heartbeat *h = e->heartbeat;
@@ -513,9 +268,9 @@ static void on_heartbeat(struct step *s, const struct wf_repair_event *e)
         return;
     r->floor = h->floor_offset;
     if (wf_incarnation_is_none(&r->log_id) && r->next == h->head_offset)
-        enter_log(s, &h->log_id, h->head_offset); // nothing lies before us that we lack
-    if (!same_log(r, &h->log_id)) {
-        meet_other_log(s);
+        wf_repair_enter_log(s, &h->log_id, h->head_offset); // nothing lies before us that we lack
+    if (!wf_repair_same_log(r, &h->log_id)) {
+        wf_repair_meet_other_log(s);
         return;
     }
     if (e->kind == WF_REP_ENTRIES)
@@ -524,7 +279,7 @@ static void on_heartbeat(struct step *s, const struct wf_repair_event *e)
 }
 
 // Live again when the frames held back join what was delivered, or when the pull reached the head and the stream is heard.
-static void try_rejoin(struct step *s)
+static void try_rejoin(struct wf_repair_step_now *s)
 {
     struct wf_repair *r = s->r;
 
@@ -536,11 +291,12 @@ static void try_rejoin(struct step *s)
     bool joined = r->held_count > 0 && r->held[0].offset <= r->next;
     if (heard && (joined || (r->held_count == 0 && r->next >= r->head))) {
         set_mode(s, WF_REP_LIVE, false);
-        deliver_held(s);
+        wf_repair_deliver_held(s);
     }
 }
 
-static void take_loss(struct step *s, const struct pending *p, const struct wf_repair_loss *loss)
+static void take_loss(struct wf_repair_step_now *s, const struct wf_repair_pending *p,
+    const struct wf_repair_loss *loss)
 {
     struct wf_repair_entry e = {
         .log_id = p->log_id, .offset = loss->from, .end = loss->to, .lost = loss->code
@@ -553,23 +309,24 @@ static void take_loss(struct step *s, const struct pending *p, const struct wf_r
         e.end = e.end > p->to ? p->to : e.end;
     }
     if (e.offset < e.end)
-        take_asked_entry(s, &e, p->is_pull);
+        wf_repair_take_asked_entry(s, &e, p->is_pull);
 }
 
-static void take_reply(struct step *s, struct wf_repair_event *e, const struct pending *p)
+static void take_reply(
+    struct wf_repair_step_now *s, struct wf_repair_event *e, const struct wf_repair_pending *p)
 {
     struct wf_repair *r = s->r;
     size_t loss = 0;
-    bool stale = !p->is_pull && !same_log(r, &p->log_id);
+    bool stale = !p->is_pull && !wf_repair_same_log(r, &p->log_id);
 
     for (size_t i = 0; i < e->entry_count; i++) {
         // Losses lie between entries, in order.
         while (!stale && loss < e->loss_count && e->losses[loss].from < e->entries[i].offset)
             take_loss(s, p, &e->losses[loss++]);
         if (stale)
-            drop_item(r, &e->entries[i]);
+            wf_repair_drop_item(r, &e->entries[i]);
         else
-            take_asked_entry(s, &e->entries[i], p->is_pull);
+            wf_repair_take_asked_entry(s, &e->entries[i], p->is_pull);
     }
     while (!stale && loss < e->loss_count)
         take_loss(s, p, &e->losses[loss++]);
@@ -578,17 +335,17 @@ static void take_reply(struct step *s, struct wf_repair_event *e, const struct p
     if (wf_incarnation_is_none(&r->log_id))
         r->next = e->next; // where a start by time begins
     else
-        report_loss(s, r->next, e->next, WEFT_E_GAP);
+        wf_repair_report_loss(s, r->next, e->next, WEFT_E_GAP);
 }
 
 // An answer that moved nothing must not be asked for again at once.
-static void after_empty(struct step *s, const struct pending *p)
+static void after_empty(struct wf_repair_step_now *s, const struct wf_repair_pending *p)
 {
     struct wf_repair *r = s->r;
 
     if (!p->is_pull) {
-        if (same_log(r, &p->log_id) && r->next < p->to) {
-            fall_back(s);
+        if (wf_repair_same_log(r, &p->log_id) && r->next < p->to) {
+            wf_repair_fall_back(s);
             put_off(s);
         }
     } else if (r->next < r->head || s->now - p->asked_ms < EMPTY_MS) {
@@ -596,27 +353,27 @@ static void after_empty(struct step *s, const struct pending *p)
     }
 }
 
-static void on_entries(struct step *s, struct wf_repair_event *e)
+static void on_entries(struct wf_repair_step_now *s, struct wf_repair_event *e)
 {
     struct wf_repair *r = s->r;
-    struct pending *p = find_pending(r, e->request);
+    struct wf_repair_pending *p = find_pending(r, e->request);
 
     if (!p) {
         for (size_t i = 0; i < e->entry_count; i++)
-            drop_item(r, &e->entries[i]);
+            wf_repair_drop_item(r, &e->entries[i]);
         on_heartbeat(s, e);
         try_rejoin(s);
         return;
     }
-    struct pending asked = *p;
+    struct wf_repair_pending asked = *p;
     struct wf_incarnation log_id = r->log_id;
     uint64_t next = r->next;
     size_t held = r->held_count;
     p->id = 0;
     take_reply(s, e, &asked);
-    deliver_held(s);
-    bool moved =
-        next != r->next || !same_log(r, &log_id) || (!asked.is_pull && held < r->held_count);
+    wf_repair_deliver_held(s);
+    bool moved = next != r->next || !wf_repair_same_log(r, &log_id) ||
+                 (!asked.is_pull && held < r->held_count);
     on_heartbeat(s, e);
     if (moved)
         r->retry_ms = WF_REPAIR_RETRY_MS;
@@ -625,10 +382,10 @@ static void on_entries(struct step *s, struct wf_repair_event *e)
         after_empty(s, &asked);
 }
 
-static void on_failed(struct step *s, const struct wf_repair_event *e)
+static void on_failed(struct wf_repair_step_now *s, const struct wf_repair_event *e)
 {
     struct wf_repair *r = s->r;
-    struct pending *p = find_pending(r, e->request);
+    struct wf_repair_pending *p = find_pending(r, e->request);
     static const struct wf_incarnation none;
 
     if (!p)
@@ -638,17 +395,17 @@ static void on_failed(struct step *s, const struct wf_repair_event *e)
     // The home never had our log (it was rebuilt): everything it has, from the start; marks drop what was delivered.
     if (e->err == WEFT_E_LOG_ID && p->is_pull) {
         uint64_t floor = r->floor;
-        drop_held(r);
-        forget_head(r, 0);
+        wf_repair_drop_held(r);
+        wf_repair_forget_head(r, 0);
         r->log_id = none;
         r->next = floor;
     }
     // A range that fails for good (another log, dropped meanwhile) is answered by a pull with its losses.
     if (e->err == WEFT_E_LOG_ID || e->err == WEFT_E_RETENTION || e->err == WEFT_E_RANGE)
-        fall_back(s);
+        wf_repair_fall_back(s);
 }
 
-static void on_tick(struct step *s)
+static void on_tick(struct wf_repair_step_now *s)
 {
     struct wf_repair *r = s->r;
     bool due = s->now >= r->due_beat_ms && s->now - r->heard_ms >= WF_REPAIR_SILENCE_MS;
@@ -665,7 +422,7 @@ static void on_tick(struct step *s)
     try_rejoin(s);
 }
 
-static void say_position(struct step *s)
+static void say_position(struct wf_repair_step_now *s)
 {
     struct wf_repair *r = s->r;
 
@@ -678,10 +435,10 @@ static void say_position(struct step *s)
     struct wf_repair_action a = { .kind = WF_REP_POSITION, .log_id = r->log_id, .from = r->next };
     r->position_at_ms = INT64_MAX;
     r->since_position = 0;
-    emit(s, &a);
+    s->act(s->arg, &a);
 }
 
-static void on_lease(struct step *s, const struct wf_repair_event *e)
+static void on_lease(struct wf_repair_step_now *s, const struct wf_repair_event *e)
 {
     struct wf_repair *r = s->r;
 
@@ -698,7 +455,7 @@ static void on_lease(struct step *s, const struct wf_repair_event *e)
 void wf_repair_step(
     struct wf_repair *r, int64_t now_ms, struct wf_repair_event *e, wf_repair_act_fn act, void *arg)
 {
-    struct step s = { r, now_ms, act, arg };
+    struct wf_repair_step_now s = { r, now_ms, act, arg };
 
     switch (e->kind) {
     case WF_REP_LEASE:
@@ -707,7 +464,7 @@ void wf_repair_step(
     case WF_REP_FRAME:
         heard_stream(&s);
         for (size_t i = 0; i < e->entry_count; i++)
-            take_frame_entry(&s, &e->entries[i]);
+            wf_repair_take_frame_entry(&s, &e->entries[i]);
         try_rejoin(&s);
         break;
     case WF_REP_HEARTBEAT:
@@ -722,7 +479,7 @@ void wf_repair_step(
         break;
     case WF_REP_BEHIND:
         heard_stream(&s);
-        fall_back(&s);
+        wf_repair_fall_back(&s);
         break;
     case WF_REP_LINK_DOWN:
         r->up = false;

@@ -328,8 +328,10 @@ static void look_through_units(struct weft_subscription *s)
 void wf_sub_unit_go(struct weft_subscription *s, struct wf_sub_unit *u)
 {
     u->next = NULL;
-    // Documents at hand come back at once: a second look finds them.
-    if (is_settled(s, u) || is_settled(s, u)) {
+    bool settled = is_settled(s, u);
+    if (!settled) // documents at hand come back at once: a second look finds them
+        settled = is_settled(s, u);
+    if (settled) {
         wf_sub_step_unit(s, u);
         return;
     }

@@ -124,6 +124,7 @@ static void fill(const struct verify_op *op, struct owned *o, struct weft_verifi
     *ret = v;
 }
 
+// NOLINTNEXTLINE(readability-function-size): its parameters are the promise of weft.h
 enum weft_err weft_verify(struct weft_client *c, const struct weft_product *product,
     const void *header, size_t header_len, const void *payload, size_t payload_len,
     const void *chain, size_t chain_len, struct weft_verified *ret, struct weft_problem *problem)
