@@ -54,7 +54,7 @@ void wf_mon_feed_close(struct wf_mon_feed *f, const char *why, int64_t now_ms, i
     f->sub = NULL;
     f->touched = false;
     f->again_ms = now_ms + wait_ms;
-    snprintf(f->closed, sizeof f->closed, "%s", why);
+    snprintf(f->closed, sizeof f->closed, "%.319s", why);
 }
 
 void wf_mon_feed_fini(struct wf_mon_feed *f)
