@@ -55,6 +55,7 @@ static enum MHD_Result reply_text(struct MHD_Connection *c, unsigned status, con
     return reply(c, status, "text/plain; charset=utf-8", wf_bytes_str(text));
 }
 
+// libmicrohttpd's signature. NOLINTNEXTLINE(readability-function-size)
 static enum MHD_Result answer(void *arg, struct MHD_Connection *c, const char *url,
     const char *method, const char *version, const char *data, size_t *data_size, void **state)
 {

@@ -385,6 +385,7 @@ static bool differs(const struct wf_name *domain, const struct wf_domain_root *t
     return !a || !b || !wf_hash_eq(&a->root, &b->root);
 }
 
+// A request's parts and where its answer goes. NOLINTNEXTLINE(readability-function-size)
 size_t wf_gossip_answer(struct wf_catalog *c, const struct wf_domain_root *theirs,
     size_t their_count, bool all, size_t skip, struct wf_digest *out, size_t cap, bool *ret_more)
 {

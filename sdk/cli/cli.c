@@ -108,6 +108,7 @@ static int apply(struct wf_cli *cli, const struct wf_opt *o, const char *inline_
     return 0;
 }
 
+// Every caller writes them as one row of literals. NOLINTNEXTLINE(readability-function-size)
 int wf_cli_parse(struct wf_cli *cli, int argc, char **argv, const struct wf_opt *opts,
     size_t opt_count, int min, int max, char **operands, int *ret_count)
 {
