@@ -91,8 +91,8 @@ static enum weft_err make_product(struct wf_node *n, struct wf_diag *diag)
         .tags = tags,
         .tag_count = 1,
         .classification = WF_CLASS_CONFIDENTIAL,
-        .retention_ms = 90ll * 86400000,
-        .retention_bytes = 256ull * WF_MIB,
+        .retention_ms = 90LL * 86400000,
+        .retention_bytes = 256ULL * WF_MIB,
         .durability = WF_DURABILITY_DISK };
     c.hosts = hosts;
     c.host_count = 1;

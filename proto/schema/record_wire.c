@@ -180,11 +180,10 @@ bool wf_value_is_zero(const struct wf_value *v)
     case WF_VALUE_UINT:
         return v->u == 0;
     case WF_VALUE_FLOAT:
-        // Bits, not values: -0.0 is not the default and is kept. NOLINTNEXTLINE(bugprone-suspicious-memory-comparison)
+        // Bits, not values: -0.0 is not the default and is kept. NOLINTNEXTLINE
         return memcmp(&v->f, &zero_f, sizeof zero_f) == 0;
     case WF_VALUE_DOUBLE:
-        return memcmp(&v->d, &zero, sizeof zero) ==
-               0; // NOLINT(bugprone-suspicious-memory-comparison)
+        return memcmp(&v->d, &zero, sizeof zero) == 0; // NOLINT
     case WF_VALUE_ENUM:
         return v->number == 0;
     case WF_VALUE_STRING:
