@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # An agent joins by itself from a ticket file, pulls its manifest, runs the source and delivers; it listens on nothing; what it says while its
 # node is down arrives later; tickets that do not fit are refused with the reason; a revoked host is shut out.
+# shellcheck disable=SC2034 source=/dev/null
 BUILD=$1
+# shellcheck source=/dev/null
 . "$(dirname "$0")/lib.sh"
 
 agent_is() { weft_at servers-node agent list | grep -q "^$1 *$2 "; }

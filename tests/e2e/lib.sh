@@ -1,4 +1,6 @@
+#!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
+# shellcheck disable=SC2034,SC2015 # sourced: its names are used by the tests
 # What end-to-end tests share: a mesh in a temporary directory, weftds on ports the system chooses, waiting with a deadline, stopping by pid.
 # Sourced with BUILD set to the build directory; everything is stopped and removed at exit.
 set -eu
