@@ -397,7 +397,7 @@ static int64_t fall_silent(struct wf_net_peer *p)
     net_tick_remove(p->net, &p->tick);
     (void)nng_dialer_set_size(p->dialer, NNG_OPT_RECVMAXSZ, 1);
     bool ends = p->pipe != 0 && net_pipe_shut_down((nng_pipe){ p->pipe });
-    int64_t wait_ms = ends ? PATIENCE_MS : p->settling ? SETTLE_MS : p->pipe ? QUIET_MS : 0;
+    int64_t wait_ms = ends ? PATIENCE_MS : p->settling ? SETTLE_MS : QUIET_MS;
     p->close_by_ms = net_now_ms() + wait_ms;
     return 1;
 }
@@ -453,10 +453,20 @@ static enum weft_err open_socket(struct wf_net_peer *p, const struct wf_net_peer
         err = net_err(nng_dialer_create(&p->dialer, p->sock, where.url));
     if (!err)
         err = net_err(nng_dialer_set_ms(p->dialer, NNG_OPT_RECONNMINT, REDIAL_MS));
-    if (!err)
-        err = net_err(nng_dialer_start(p->dialer, NNG_FLAG_NONBLOCK));
     if (err)
         nng_close(p->sock);
+    return err;
+}
+
+// The tick comes first: once it dials, the peer may die, and be closed, at any moment.
+static enum weft_err start_dialling(struct wf_net_peer *p)
+{
+    net_tick_add(p->net, &p->tick);
+    enum weft_err err = net_err(nng_dialer_start(p->dialer, NNG_FLAG_NONBLOCK));
+    if (err) {
+        net_tick_remove(p->net, &p->tick);
+        nng_close(p->sock);
+    }
     return err;
 }
 
@@ -485,7 +495,9 @@ enum weft_err wf_net_peer_new(
     err = open_socket(p, conf);
     if (err)
         goto out;
-    net_tick_add(net, &p->tick);
+    err = start_dialling(p);
+    if (err)
+        goto out;
     *ret = p;
     p = NULL;
 out:

@@ -224,8 +224,9 @@ START_TEST(the_end_of_a_pipe_is_told_to_both_sides_and_ends_its_requests)
     ck_assert_int_eq(wf_net_peer_send(p, 7, msg_of("x"), 60000), WEFT_OK);
     struct wf_net_event rq = inbox_take_kind(&s.in, WF_NET_REQUEST);
     wf_net_drop(rq.request, true);
-    struct wf_net_event down = inbox_take_kind(&s.in, WF_NET_DOWN);
-    ck_assert_uint_eq(down.pipe, rq.pipe);
+    // NNG may dial once more on behalf of the dead peer, which refuses; that pipe's end is told too.
+    while (inbox_take_kind(&s.in, WF_NET_DOWN).pipe != rq.pipe)
+        ;
     struct wf_net_event reply = inbox_take_kind(&in, WF_NET_REPLY);
     ck_assert_uint_eq(reply.tag, 7);
     ck_assert_int_eq(reply.err, WEFT_E_CLOSED);
