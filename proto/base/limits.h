@@ -83,6 +83,7 @@
 #define WF_MAX_SCHEMA_NAME     127u          // one identifier
 #define WF_MAX_SCHEMA_PATH     255u          // a full name or a file name
 #define WF_MAX_SCHEMA_TABLE    (8u * WF_MIB) // memory of a compiled schema
+#define WF_MAX_SCHEMA_TEXT     (8u * WF_MIB) // a set printed as .proto
 #define WF_MAX_RECORD_DEPTH    64u
 #define WF_MAX_RECORD_ELEMENTS 65536u         // fields and list elements visited in one record
 #define WF_MAX_RECORD_SCRATCH  (16u * WF_MIB) // memory for reading one record

@@ -256,6 +256,8 @@ enum weft_err wf_mask_path_from_json(struct wf_bytes path, struct wf_buf *out)
 {
     size_t len = out->len;
 
+    if (path.len == 0)
+        return WEFT_E_RANGE;
     for (size_t i = 0; i < path.len; i++) {
         uint8_t c = path.ptr[i];
         enum weft_err err = WEFT_OK;

@@ -50,6 +50,8 @@ static enum weft_err emit(struct wf_record_reader *r, struct wf_record_event *e,
 {
     bool ignored = false;
 
+    if (r->muted)
+        return WEFT_OK;
     e->reader = r;
     e->depth = r->depth;
     return r->visitor(r->ctx, e, skip ? skip : &ignored);
@@ -78,16 +80,31 @@ static enum weft_err visit(
     return err ? err : emit(r, &e, NULL);
 }
 
+// Of several singular values all must be valid, though the last alone is seen.
+static enum weft_err check_texts(
+    struct wf_record_reader *r, const struct wf_schema_field *f, struct wf_run run)
+{
+    for (size_t i = run.from; i < run.to; i++) {
+        struct wf_value v = found_value(f, &r->found[i]);
+        enum weft_err err = check_text(r, &v);
+        if (err)
+            return err;
+    }
+    return WEFT_OK;
+}
+
 static enum weft_err visit_singular(
     struct wf_record_reader *r, const struct wf_schema_field *f, struct wf_run run)
 {
     struct wf_value v = found_value(f, &r->found[run.to - 1]);
+    enum weft_err err = WEFT_OK;
 
-    if (v.kind == WF_VALUE_MESSAGE) {
-        enum weft_err err = wf_reader_merge(r, run, &v.bytes);
-        if (err)
-            return err;
-    }
+    if (v.kind == WF_VALUE_MESSAGE)
+        err = wf_reader_merge(r, run, &v.bytes);
+    else
+        err = check_texts(r, f, run);
+    if (err)
+        return err;
     if (!f->presence && wf_value_is_zero(&v))
         return WEFT_OK;
     return visit(r, f, &v);
@@ -206,7 +223,7 @@ static enum weft_err entry_side(struct wf_record_reader *r, const struct wf_sche
     *ret = found_value(f, &r->found[run.to - 1]);
     if (ret->kind == WF_VALUE_MESSAGE)
         return wf_reader_merge(r, run, &ret->bytes);
-    return check_text(r, ret);
+    return check_texts(r, f, run);
 }
 
 // An entry whose value is a closed enum's unknown number is unknown as a whole: *ret_known is false.
@@ -236,11 +253,14 @@ static enum weft_err visit_entries(struct wf_record_reader *r, const struct wf_s
     size_t index = 0;
 
     for (size_t i = 0; i < count && !err; i++) {
-        if (i + 1 < count && cmp_key(&entries[i].key, &entries[i + 1].key) == 0)
-            continue; // a later one replaces it
+        // A later entry of the same key replaces it.
+        bool replaced = i + 1 < count && cmp_key(&entries[i].key, &entries[i + 1].key) == 0;
         s->key = &entries[i].key;
-        s->index = index++;
+        s->index = index;
+        r->muted += replaced;
         err = visit(r, &f->message->fields[1], &entries[i].value);
+        r->muted -= replaced;
+        index += !replaced;
     }
     if (err || count == 0)
         return err;
@@ -286,6 +306,26 @@ static enum weft_err check_required(
     return WEFT_OK;
 }
 
+// Oneof members that another replaced, left on the stack by wf_reader_settle.
+static enum weft_err check_losers(
+    struct wf_record_reader *r, const struct wf_schema_message *m, struct wf_run run)
+{
+    size_t end = r->found_count;
+    enum weft_err err = WEFT_OK;
+
+    r->muted++;
+    for (size_t i = run.to; i < end && !err; i++) {
+        struct wf_found got = r->found[i];
+        const struct wf_schema_field *f = &m->fields[got.index];
+        struct wf_value v = found_value(f, &got);
+        r->steps[r->depth - 1] = (struct wf_step){ .field = f };
+        err = visit(r, f, &v);
+    }
+    r->muted--;
+    r->found_count = run.to;
+    return err;
+}
+
 static enum weft_err visit_fields(
     struct wf_record_reader *r, const struct wf_schema_message *m, struct wf_run run)
 {
@@ -323,7 +363,9 @@ static enum weft_err read_message(
         return err;
     r->steps[r->depth++] = (struct wf_step){ 0 };
     err = wf_reader_settle(r, m, e->value.bytes, &run);
-    if (!err && m->required_count)
+    if (!err && r->found_count > run.to)
+        err = check_losers(r, m, run);
+    if (!err && m->required_count && !r->muted)
         err = check_required(r, m, run);
     if (!err)
         err = visit_fields(r, m, run);
@@ -345,6 +387,7 @@ static void init(struct wf_record_reader *r, const struct wf_record_budget *budg
     r->found_count = 0;
     r->found_cap = FOUND_FIRST;
     r->unknown = 0;
+    r->muted = 0;
     r->explained = r->dropped_enum = false;
     r->depth = 0;
 }

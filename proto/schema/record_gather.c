@@ -166,28 +166,49 @@ static int cmp_index(const void *a, const void *b)
 }
 
 // Of a oneof's members only the last one met counts, with those of its own kind directly before it: setting another
-// member clears what was there.
-static void drop_losers(
+// member clears what was there. The others go to the end.
+static enum weft_err drop_losers(
     struct wf_record_reader *r, const struct wf_schema_message *m, struct wf_run *run)
 {
-    struct wf_found *f = r->found;
-    size_t kept = run->from;
+    struct wf_found *f = r->found, *losers = NULL;
+    size_t kept = run->from, lost = 0, room = (run->to - run->from) * sizeof *f;
 
     qsort(f + run->from, run->to - run->from, sizeof *f, cmp_group);
     for (size_t i = run->from, end = 0; i < run->to; i = end) {
         for (end = i + 1; end < run->to && f[end].group == f[i].group;)
             end++;
-        size_t keep = i;
-        if (m->fields[f[i].index].oneof) {
-            keep = end - 1;
-            while (keep > i && f[keep - 1].index == f[end - 1].index)
-                keep--;
-        }
+        size_t keep = m->fields[f[i].index].oneof ? end - 1 : i;
+        while (keep > i && f[keep - 1].index == f[end - 1].index)
+            keep--;
+        if (keep > i && !losers)
+            losers = wf_arena_alloc(&r->scratch, room);
+        if (keep > i && !losers)
+            return wf_arena_err(&r->scratch);
+        for (; i < keep; i++)
+            losers[lost++] = f[i];
         memmove(f + kept, f + keep, (end - keep) * sizeof *f);
         kept += end - keep;
     }
+    for (size_t i = 0; i < lost; i++)
+        f[kept + i] = losers[i];
     run->to = kept;
-    r->found_count = kept;
+    return WEFT_OK;
+}
+
+// Whether two of the fields may be members of one oneof: records seldom hold such, and then nothing needs sorting.
+static bool has_rivals(
+    const struct wf_record_reader *r, const struct wf_schema_message *m, struct wf_run run)
+{
+    const struct wf_schema_oneof *seen = NULL;
+
+    for (size_t i = run.from; i < run.to; i++) {
+        const struct wf_schema_field *f = &m->fields[r->found[i].index];
+        if (f->oneof && seen && (f->oneof != seen || r->found[i].index != r->found[i - 1].index))
+            return true;
+        if (f->oneof)
+            seen = f->oneof;
+    }
+    return false;
 }
 
 enum weft_err wf_reader_settle(struct wf_record_reader *r, const struct wf_schema_message *m,
@@ -199,13 +220,27 @@ enum weft_err wf_reader_settle(struct wf_record_reader *r, const struct wf_schem
 
     if (err)
         return err;
-    if (run.to - run.from > 1 && m->oneof_count) {
-        drop_losers(r, m, &run);
+    if (m->oneof_count && has_rivals(r, m, run)) {
+        err = drop_losers(r, m, &run);
+        if (err)
+            return err;
         ordered = false;
     }
     if (run.to - run.from > 1 && !ordered)
         qsort(r->found + run.from, run.to - run.from, sizeof *r->found, cmp_index);
     *ret = run;
+    return WEFT_OK;
+}
+
+// A piece must end where one of its fields ends: joined with the next it might read as something else.
+static enum weft_err check_piece(struct wf_bytes piece)
+{
+    while (piece.len) {
+        struct wf_wire_field ignored;
+        enum weft_err err = wf_wire_take(&piece, &ignored);
+        if (err)
+            return err;
+    }
     return WEFT_OK;
 }
 
@@ -217,8 +252,12 @@ enum weft_err wf_reader_merge(struct wf_record_reader *r, struct wf_run run, str
         *ret = wf_found_bytes(&r->found[run.from]);
         return WEFT_OK;
     }
-    for (size_t i = run.from; i < run.to; i++)
+    for (size_t i = run.from; i < run.to; i++) {
+        enum weft_err err = check_piece(wf_found_bytes(&r->found[i]));
+        if (err)
+            return err;
         len += (size_t)r->found[i].raw;
+    }
     uint8_t *all = wf_arena_alloc(&r->scratch, len);
     if (!all)
         return wf_arena_err(&r->scratch);

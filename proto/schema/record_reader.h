@@ -38,6 +38,7 @@ struct wf_record_reader {
     struct wf_found *found;
     size_t found_count, found_cap;
     size_t unknown;
+    unsigned muted;    // reading what a later value replaces: to be valid, not to be seen
     bool explained;    // diag is set
     bool dropped_enum; // a closed enum's number was unknown
     unsigned depth;
@@ -58,7 +59,8 @@ __attribute__((format(printf, 2, 0))) void wf_reader_explain(
     struct wf_record_reader *r, const char *format, va_list args);
 // Takes one element from the budget.
 WF_MUST_USE enum weft_err wf_reader_spend(struct wf_record_reader *r);
-// Pushes the fields of a message that count, by index, occurrences of one field in wire order.
+// Pushes the fields of a message that count, by index, occurrences of one field in wire order. Oneof members that another
+// replaced follow on the stack, up to found_count.
 WF_MUST_USE enum weft_err wf_reader_settle(struct wf_record_reader *r,
     const struct wf_schema_message *m, struct wf_bytes in, struct wf_run *ret);
 // The bytes of a message given in one or several pieces. Several are merged by reading them as one: protobuf's

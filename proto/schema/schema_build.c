@@ -350,15 +350,29 @@ static bool is_options_type(const char *full_name)
            len > strlen("Options") && strcmp(full_name + len - strlen("Options"), "Options") == 0;
 }
 
+static bool is_extension(const field_pb *x)
+{
+    bool named = x->type == GOOGLE__PROTOBUF__FIELD_DESCRIPTOR_PROTO__TYPE__TYPE_MESSAGE ||
+                 x->type == GOOGLE__PROTOBUF__FIELD_DESCRIPTOR_PROTO__TYPE__TYPE_ENUM;
+
+    return x->name && is_identifier(x->name, strlen(x->name)) && x->has_type &&
+           (int)x->type >= WF_TYPE_DOUBLE && (int)x->type <= WF_TYPE_SINT64 &&
+           x->type != GOOGLE__PROTOBUF__FIELD_DESCRIPTOR_PROTO__TYPE__TYPE_GROUP && x->number > 0 &&
+           named == (x->type_name && x->type_name[0] == '.');
+}
+
 static enum weft_err check_extensions(struct wf_schema_build *b, const struct wf_build_file *file,
     field_pb *const *extensions, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         const char *extendee = extensions[i]->extendee;
+        const char *name = extensions[i]->name ? extensions[i]->name : "";
         if (!extendee || extendee[0] != '.' || !is_options_type(extendee + 1))
             return wf_build_fail(b, WEFT_E_SCHEMA, file->pb->name, NULL,
-                "extension \"%.64s\": only google.protobuf.*Options can be extended",
-                extensions[i]->name ? extensions[i]->name : "");
+                "extension \"%.64s\": only google.protobuf.*Options can be extended", name);
+        if (!is_extension(extensions[i]))
+            return wf_build_fail(
+                b, WEFT_E_SCHEMA, file->pb->name, NULL, "extension \"%.64s\" is malformed", name);
     }
     return WEFT_OK;
 }

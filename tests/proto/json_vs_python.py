@@ -134,7 +134,7 @@ class SchemaMaker:
         for f in message.field:
             if f.proto3_optional:
                 f.oneof_index = len(message.oneof_decl)
-                message.oneof_decl.add(name="_" + f.name)
+                message.oneof_decl.add(name="%s%s" % ("X" if f.name[0] == "_" else "_", f.name))  # as protoc
 
     def make(self):
         count = self.rng.randint(1, 4)

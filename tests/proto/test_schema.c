@@ -469,6 +469,12 @@ static void extension_of_ours(set_pb *s)
     last_file(s)->n_extension = 1;
     host(s)->field[0]->extendee = str(".weft.test.Disk");
 }
+static void extension_without_type(set_pb *s)
+{
+    for (size_t i = 0; i < s->n_file; i++)
+        if (strcmp(s->file[i]->name, "weft/v1/options.proto") == 0)
+            s->file[i]->extension[0]->has_type = false;
+}
 static void message_set(set_pb *s)
 {
     static Google__Protobuf__MessageOptions options;
@@ -571,6 +577,7 @@ static const struct refusal {
     { "extension ranges", extension_range, WEFT_E_SCHEMA, "extension ranges" },
     { "an extension of one's own message", extension_of_ours, WEFT_E_SCHEMA,
         "only google.protobuf.*Options" },
+    { "an option without a type", extension_without_type, WEFT_E_SCHEMA, "malformed" },
     { "a message set", message_set, WEFT_E_SCHEMA, "message sets" },
     { "google.protobuf.Any hides its schema", any_field, WEFT_E_SCHEMA,
         "described by its own schema" },

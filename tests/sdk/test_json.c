@@ -221,6 +221,8 @@ static const struct bad_row {
     { "a duration without unit", HOST, "{\"uptime\":\"1\"}", WEFT_E_SYNTAX, "expected a duration" },
     { "a FieldMask in snake case", HOST, "{\"mask\":\"foo_bar\"}", WEFT_E_SYNTAX,
         "lowerCamelCase" },
+    { "an empty path of a FieldMask", HOST, "{\"mask\":\"a,,b\"}", WEFT_E_SYNTAX,
+        "lowerCamelCase" },
     { "a FieldMask as a list", HOST, "{\"mask\":[\"a\"]}", WEFT_E_TYPE, "field paths" },
     { "a required field is absent", OLD, "{\"count\":1}", WEFT_E_MISSING_FIELD,
         "\"id\" is absent" },

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // A filter for scripts that compare weft's schema code with other implementations:
 //   schema_tool decode|encode SETFILE MESSAGE
+//   schema_tool proto SETFILE FOLDER
 // stdin is a sequence of be32 length and bytes, stdout one of a status byte ('+' done, '-' refused), be32 length and the result
-// or the reason. decode reads records and writes JSON, encode the reverse.
+// or the reason. decode reads records and writes JSON, encode the reverse. proto writes every file of the set as text below FOLDER.
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "proto/schema/record_json.h"
+#include "proto/schema/schema_proto.h"
 #include "sdk/json.h"
 #include "tests/support/support.h"
 
@@ -71,6 +74,43 @@ static void write_frame(char status, struct wf_bytes body)
         fwrite(body.ptr, 1, body.len, stdout);
 }
 
+static void write_below(const char *folder, const char *name, struct wf_bytes text)
+{
+    char path[1024];
+
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    for (char *slash = path + strlen(folder) + 1; (slash = strchr(slash, '/')); slash++) {
+        *slash = '\0';
+        mkdir(path, 0777);
+        *slash = '/';
+    }
+    FILE *f = fopen(path, "wb");
+    if (!f || fwrite(text.ptr, 1, text.len, f) != text.len || fclose(f) != 0)
+        abort();
+}
+
+static int print_protos(struct wf_bytes set, const char *folder)
+{
+    struct wf_schema_proto *p = NULL;
+    struct wf_diag diag = { 0 };
+    struct wf_buf text = { 0 };
+    enum weft_err err = wf_schema_proto_open(set, &p, &diag);
+
+    if (err)
+        fprintf(stderr, "%s\n", diag.text);
+    for (size_t i = 0; !err && i < wf_schema_proto_count(p); i++) {
+        text.len = 0;
+        err = wf_schema_proto_print(p, i, &text);
+        if (err)
+            fprintf(stderr, "%s: %s\n", wf_schema_proto_name(p, i), weft_err_text(err));
+        else
+            write_below(folder, wf_schema_proto_name(p, i), wf_buf_view(&text));
+    }
+    wf_buf_fini(&text);
+    wf_schema_proto_close(p);
+    return err ? 65 : 0;
+}
+
 int main(int argc, char **argv)
 {
     struct wf_schema *schema = NULL;
@@ -78,6 +118,12 @@ int main(int argc, char **argv)
     struct wf_buf in = { 0 }, out = { 0 };
     struct tool t = { 0 };
 
+    if (argc == 4 && strcmp(argv[1], "proto") == 0) {
+        struct wf_buf bytes = wf_test_file(argv[2]);
+        int rc = print_protos(wf_buf_view(&bytes), argv[3]);
+        wf_buf_fini(&bytes);
+        return rc;
+    }
     bool decodes = argc == 4 && strcmp(argv[1], "decode") == 0;
     if (!decodes && (argc != 4 || strcmp(argv[1], "encode") != 0)) {
         fprintf(stderr, "usage: schema_tool decode|encode SETFILE MESSAGE\n");
