@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proto/schema/record_wire.h"
 
+#include <math.h>
+
 enum weft_err wf_wire_take_raw(struct wf_bytes *in, enum wf_wire_type wire, uint64_t *ret)
 {
     size_t len = wire == WF_WIRE_64BIT ? 8 : 4;
@@ -169,9 +171,6 @@ struct wf_value wf_wire_value(enum wf_field_type type, const struct wf_wire_fiel
 
 bool wf_value_is_zero(const struct wf_value *v)
 {
-    static const double zero = 0;
-    static const float zero_f = 0;
-
     switch (v->kind) {
     case WF_VALUE_BOOL:
         return !v->b;
@@ -180,10 +179,9 @@ bool wf_value_is_zero(const struct wf_value *v)
     case WF_VALUE_UINT:
         return v->u == 0;
     case WF_VALUE_FLOAT:
-        // Bits, not values: -0.0 is not the default and is kept. NOLINTNEXTLINE
-        return memcmp(&v->f, &zero_f, sizeof zero_f) == 0;
+        return v->f == 0 && !signbit(v->f);
     case WF_VALUE_DOUBLE:
-        return memcmp(&v->d, &zero, sizeof zero) == 0; // NOLINT
+        return v->d == 0 && !signbit(v->d);
     case WF_VALUE_ENUM:
         return v->number == 0;
     case WF_VALUE_STRING:

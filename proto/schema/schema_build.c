@@ -134,7 +134,7 @@ static enum weft_err take_name(struct wf_schema_build *b, const struct wf_build_
 {
     size_t scope_len = strlen(scope), len = name ? strlen(name) : 0;
 
-    if (!is_identifier(name, len))
+    if (!name || !is_identifier(name, len))
         return wf_build_fail(b, WEFT_E_NAME, file->pb->name, *scope ? scope : NULL,
             "\"%.40s\" is no identifier of 1 to %u letters, digits and underscores",
             name ? name : "", WF_MAX_SCHEMA_NAME);
