@@ -353,19 +353,31 @@ static void after_empty(struct wf_repair_step_now *s, const struct wf_repair_pen
     }
 }
 
+static void drop_entries(struct wf_repair *r, struct wf_repair_event *e)
+{
+    for (size_t i = 0; i < e->entry_count; i++)
+        wf_repair_drop_item(r, &e->entries[i]);
+}
+
 static void on_entries(struct wf_repair_step_now *s, struct wf_repair_event *e)
 {
     struct wf_repair *r = s->r;
     struct wf_repair_pending *p = find_pending(r, e->request);
 
     if (!p) {
-        for (size_t i = 0; i < e->entry_count; i++)
-            wf_repair_drop_item(r, &e->entries[i]);
+        drop_entries(r, e);
         on_heartbeat(s, e);
         try_rejoin(s);
         return;
     }
     struct wf_repair_pending asked = *p;
+    // A pull that waited for news while the stream was found alive: its news come as frames, too, in a moment.
+    if (asked.is_pull && r->mode == WF_REP_LIVE) {
+        p->id = 0;
+        drop_entries(r, e);
+        on_heartbeat(s, e);
+        return;
+    }
     struct wf_incarnation log_id = r->log_id;
     uint64_t next = r->next;
     size_t held = r->held_count;

@@ -15,8 +15,8 @@
 #define WF_POSITION_ENTRIES  8u    // a live reader says where it is every so many entries
 #define WF_POSITION_MS       100   // or after so long
 
-#define WF_REPAIR_RUMOUR_MS                                                                        \
-    250 // a head that the stream did not tell: its frames may still be on their way
+// A head that the stream did not tell: its frames, or a heartbeat that says so, may be on their way.
+#define WF_REPAIR_RUMOUR_MS 1500
 
 // One verified entry on its way to the application. `item` is the caller's. Or, with `lost`, the word that [offset, end) never comes.
 struct wf_repair_entry {

@@ -69,7 +69,7 @@ echo "a cursor in a file"
     fail "$(cat "$WORK/err")"
 expect "the first run" "$(numbers "$WORK/out")" "1 2 3 4 "
 # -n ends in the middle of a batch: the next run begins with that batch again, so that nothing is missed.
-"$WEFT" subscribe servers/depth --dir "$WORK/reader" --for 3s --cursor "$WORK/cursor" >"$WORK/out" 2>"$WORK/err" || fail "$(cat "$WORK/err")"
+"$WEFT" subscribe servers/depth --dir "$WORK/reader" --for 20s -n 11 --cursor "$WORK/cursor" >"$WORK/out" 2>"$WORK/err" || fail "$(cat "$WORK/err")"
 expect "go on" "$(numbers "$WORK/out")" "1 2 3 4 5 6 7 8 9 10 11 "
 "$WEFT" subscribe servers/depth --dir "$WORK/reader" --for 2s --cursor "$WORK/cursor" >"$WORK/out" 2>"$WORK/err" || fail "$(cat "$WORK/err")"
 expect "nothing new" "$(lines "$WORK/out")" 0
