@@ -8,6 +8,7 @@
 #include "sdk/net/net_int.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -30,7 +31,7 @@ static bool same_address(const struct sockaddr_storage *sa, const nng_sockaddr *
 
 static bool is_connection(int fd, const nng_sockaddr *local, const nng_sockaddr *remote)
 {
-    struct sockaddr_storage sa;
+    struct sockaddr_storage sa = { 0 };
     socklen_t len = sizeof sa;
 
     if (getpeername(fd, (struct sockaddr *)&sa, &len) != 0 || !same_address(&sa, remote))
@@ -42,7 +43,7 @@ static bool is_connection(int fd, const nng_sockaddr *local, const nng_sockaddr 
 // A duplicate, verified after it was made: the number may be another connection's by now, the duplicate can't.
 static int dup_connection(int fd, const nng_sockaddr *local, const nng_sockaddr *remote)
 {
-    int copy = dup(fd);
+    int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 
     if (copy >= 0 && !is_connection(copy, local, remote)) {
         close(copy);

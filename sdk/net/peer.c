@@ -178,7 +178,7 @@ static enum weft_err begin(
     struct slot *s = NULL;
     enum weft_err err = p->state == DEAD ? p->why : find_slot(p, &s);
 
-    if (err) {
+    if (!s) {
         wf_net_msg_free(msg);
         return err;
     }
