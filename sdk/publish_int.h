@@ -18,7 +18,7 @@
 #define WF_PUB_LINGER_US 1000u
 #define WF_PUB_IN_FLIGHT 4u
 #define WF_PUB_RETRY_MS  100
-#define WF_PUB_RETRY_MAX 5000
+#define WF_PUB_RETRY_MAX 1000 // the node is on this machine: one that was restarted is found soon
 
 struct wf_pub_batch {
     struct wf_pub_batch *next;

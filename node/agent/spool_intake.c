@@ -120,7 +120,10 @@ static enum weft_err take_published(struct wf_agent_product *p, const struct wf_
             err = wf_records_put(&records, v.op, v.time_us, v.data);
     }
     wf_spool_flush(p);
-    if (!err && records.count == 0) {
+    if (!err && records.count == 0 && seq > u->durable) {
+        wf_diag_set(diag, 0, 0, "these records are on their way to the disk");
+        err = WEFT_E_BUSY; // came before, but nothing promises yet that they stay
+    } else if (!err && records.count == 0) {
         wf_spool_tell(n, waiter, WEFT_OK); // all came before
     } else if (!err) {
         err = wf_spool_seal(p, &records, r->publisher, seq, waiter);

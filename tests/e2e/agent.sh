@@ -10,6 +10,8 @@ BUILD=$1
 agent_is() { weft_at servers-node agent list | grep -q "^$1 *$2 "; }
 
 make_mesh servers
+short=$(weft_at servers-node ticket create --kind agent --for 1s) # for later, when it has run out
+short_until=$(($(date +%s) + 1))
 make_agent web-1 "$(weft_at servers-node ticket create --kind agent --name web-1)"
 start web-1
 until_ok agent_is web-1 up
@@ -22,18 +24,35 @@ until_ok head_beyond servers-node memory 2
 echo "no listening socket but the local one"
 if ss -ltnp 2>/dev/null | grep "pid=$(cat "$WORK/web-1.pid"),"; then fail "the agent listens on TCP"; fi
 
-echo "the node is down: the spool fills, and is delivered later"
+echo "what is said while the node is down arrives later, once each and in order"
+(cd "$WORK" && "$WEFT" product new depth --kind event >/dev/null)
+sed -i 's/domain: monitoring/domain: servers/' "$WORK/depth.yaml"
+"$WEFT" product build "$WORK/depth.yaml" >/dev/null
+weft_at servers-node product apply "$WORK/depth.yaml" >/dev/null
+"$WEFT" join "$(weft_at servers-node ticket create --kind user --name reader)" --dir "$WORK/reader" >/dev/null
+say() { # FROM TO: acknowledged by the agent
+    seq "$1" "$2" | sed 's/.*/{"id":"a","value":&}/' | weft_at web-1 publish depth --wait -q
+}
+until_ok weft_at web-1 publish depth --wait -q </dev/null # the manifest is there
+say 1 20 || fail "publish while all are up"
+until_ok head_beyond servers-node depth 19
 before=$(head_of servers-node memory)
 stop servers-node
-spool_grows() { find "$WORK/web-1/data/spool" -type f -newer "$WORK/stopped" | grep -q .; }
-touch "$WORK/stopped"
-until_ok spool_grows
-stop web-1
+say 21 40 || fail "publish while the node is down"
+stop web-1 KILL
 start web-1
+until_ok weft_at web-1 publish depth --wait -q </dev/null
+say 41 60 || fail "publish after the restart"
 start servers-node
 until_ok weft_at servers-node node status
+say 61 80 || fail "publish after the node returned"
+until_ok head_beyond servers-node depth 79
 until_ok head_beyond servers-node memory "$before"
 until_ok agent_is web-1 up
+"$WEFT" subscribe servers/depth --dir "$WORK/reader" --from earliest -n 80 --for 20s >"$WORK/read" 2>"$WORK/read.log" || fail "subscribe"
+[ "$(grep -o '"value":[0-9]*' "$WORK/read" | cut -d: -f2 | tr '\n' ' ')" = "$(seq 80 | tr '\n' ' ')" ] ||
+    fail "not 1 to 80 in order: $(grep -o '"value":[0-9]*' "$WORK/read" | cut -d: -f2 | tr '\n' ' ')"
+[ "$(head_of servers-node depth)" -eq 80 ] || fail "more than 80 records: $(head_of servers-node depth)"
 
 echo "tickets that do not fit"
 refused() { # REASON COMMAND...
@@ -49,10 +68,9 @@ prefix=$(weft_at servers-node ticket create --kind agent --uses 2 --name-prefix 
 refused "begin with" "$WEFT" join "$prefix" --name db-1 --dir "$WORK/db-1"
 foreign=$(weft_at servers-node ticket create --kind agent --from 192.0.2.0/24)
 refused "bad ticket" "$WEFT" join "$foreign" --name web-2 --dir "$WORK/web-2"
-short=$(weft_at servers-node ticket create --kind agent --for 1s)
-expired() { refused "expired" "$WEFT" join "$short" --name web-3 --dir "$WORK/web-3"; }
-sleep 1.2
-expired
+is_past() { [ "$(date +%s)" -gt "$1" ]; }
+until_ok is_past "$short_until"
+refused "expired" "$WEFT" join "$short" --name web-3 --dir "$WORK/web-3"
 mistyped=$(printf '%s' "$used" | sed 's/.$/q/;s/qq$/qp/')
 refused "no whole ticket" "$WEFT" join "$mistyped" --name web-4 --dir "$WORK/web-4"
 
