@@ -7,6 +7,7 @@
 #define WF_SDK_REPAIR_H
 
 #include "proto/stream/heartbeat.h"
+#include "sdk/include/weft/weft.h"
 
 #define WF_REPAIR_SILENCE_MS 3000  // without frame or heartbeat although one is due: pull
 #define WF_REPAIR_RANGES     4u    // range requests in flight
@@ -27,7 +28,7 @@ struct wf_repair_entry {
     struct wf_incarnation previous_log; // of a reset
     uint64_t end_offset;
     enum weft_err lost; // then item is NULL
-    bool live;          // set here: it came as a frame
+    enum weft_way way;  // set here: LIVE, RANGE or PULL
     void *item;
 };
 
@@ -78,7 +79,6 @@ enum wf_repair_mode { WF_REP_PULLING = 0, WF_REP_LIVE };
 struct wf_repair_action {
     enum wf_repair_action_kind kind;
     struct wf_repair_entry entry;
-    bool live; // DELIVER: it came as a frame
     struct wf_incarnation log_id;
     uint64_t from, to;
     uint32_t request;

@@ -32,7 +32,7 @@ static void deliver(struct wf_repair_step_now *s, struct wf_repair_entry *e)
         return;
     }
     struct wf_repair_action a = {
-        .kind = WF_REP_DELIVER, .entry = *e, .live = e->live, .log_id = e->log_id, .from = r->next
+        .kind = WF_REP_DELIVER, .entry = *e, .log_id = e->log_id, .from = r->next
     };
     r->next = e->end;
     if (r->head < r->next)
@@ -151,7 +151,7 @@ void wf_repair_take_frame_entry(struct wf_repair_step_now *s, struct wf_repair_e
         wf_repair_drop_item(r, e);
         return;
     }
-    e->live = true;
+    e->way = WEFT_WAY_LIVE;
     if (r->mode == WF_REP_LIVE && e->offset <= r->next) {
         deliver(s, e);
         wf_repair_deliver_held(s);
@@ -180,7 +180,7 @@ void wf_repair_take_asked_entry(
 {
     struct wf_repair *r = s->r;
 
-    e->live = false;
+    e->way = is_pull ? WEFT_WAY_PULL : WEFT_WAY_RANGE;
     if (e->is_reset) {
         if (is_pull && !wf_repair_same_log(r, &e->log_id))
             on_reset(s, e);

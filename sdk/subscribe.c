@@ -363,7 +363,7 @@ static void show_batch(struct weft_subscription *s, struct weft_event *e, struct
     e->offset = i->entry.offset + i->skip;
     e->append_ms = i->entry.append_ms;
     e->late = i->entry.late;
-    e->by_pull = i->by_pull;
+    e->way = i->way;
     if (!s->options.proofs)
         return;
     e->header = i->entry.header.ptr;

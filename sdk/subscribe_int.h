@@ -61,7 +61,7 @@ struct wf_sub_item { // an event on its way to the application
     const struct wf_sub_origin *origin;
     struct weft_product *product; // a reference
     uint32_t skip;                // records at the front that came before
-    bool by_pull;
+    enum weft_way way;
     char batch[96];
     // LOSS
     uint64_t loss_from, loss_to;
@@ -158,6 +158,8 @@ struct weft_subscription {
     uint64_t sure_next;
     struct wf_cursor cursor;
     bool has_cursor;
+    bool history_open;    // the stream was not heard yet: what is pulled is history
+    uint64_t history_end; // and later all before this
 
     // ---- proof
     struct wf_sub_origin *origins[WF_SUB_BUCKETS];

@@ -45,7 +45,8 @@ void wf_sub_start(struct weft_subscription *s, const struct wf_heartbeat *beat)
     uint64_t next = beat->floor_offset;
 
     wf_cursor_init(&s->cursor, &s->product_id);
-    s->has_cursor = s->started = true;
+    s->has_cursor = s->started = s->history_open = true;
+    s->history_end = beat->head_offset;
     s->pulling_since_ms = wf_sub_now(s);
     switch (s->options.from) {
     case WEFT_FROM_CURSOR:
@@ -141,18 +142,42 @@ static bool follows(struct weft_subscription *s, const struct wf_sub_item *i, bo
     return true;
 }
 
-static void count_batch(struct weft_subscription *s, const struct wf_sub_item *i, bool live)
+// No stream could have brought what was appended before it was heard, nor what lay there at the first lease.
+static enum weft_way way_of(const struct weft_subscription *s, const struct wf_repair_action *a)
 {
+    bool early = s->history_open || a->entry.offset < s->history_end;
+
+    return a->entry.way == WEFT_WAY_PULL && early ? WEFT_WAY_HISTORY : a->entry.way;
+}
+
+static void end_history(struct weft_subscription *s, const struct wf_repair_event *e)
+{
+    uint64_t end = s->history_end;
+
+    if (!s->history_open)
+        return;
+    if (e->kind == WF_REP_FRAME && e->entry_count)
+        end = e->entries[0].offset;
+    else if (e->kind == WF_REP_HEARTBEAT && e->by_stream && e->heartbeat)
+        end = e->heartbeat->head_offset;
+    else if (!s->silent) // a stream that never speaks gets no more time
+        return;
+    s->history_open = false;
+    if (end > s->history_end)
+        s->history_end = end;
+}
+
+static void count_batch(struct weft_subscription *s, const struct wf_sub_item *i)
+{
+    uint64_t *const ways[] = { &s->stats.live_records, &s->stats.range_records,
+        &s->stats.pulled_records, &s->stats.history_records };
     uint32_t n = i->header.count - i->skip;
 
     pthread_mutex_lock(&s->mutex);
     s->stats.batches++;
     s->stats.records += n;
-    if (live)
-        s->stats.live_records += n;
-    else
-        s->stats.pulled_records += n;
-    if (!live && s->mode == WF_REP_LIVE)
+    *ways[i->way] += n;
+    if (i->way != WEFT_WAY_LIVE && s->mode == WF_REP_LIVE)
         s->stats.gaps_repaired++;
     s->stats.duplicates += i->skip;
     s->stats.last_append_ms = i->entry.append_ms;
@@ -171,20 +196,19 @@ static void push_origin_loss(struct weft_subscription *s, struct wf_sub_item *i)
     wf_sub_push(s, i);
 }
 
-static void push_batch(struct weft_subscription *s, struct wf_sub_item *i, bool live)
+static void push_batch(struct weft_subscription *s, struct wf_sub_item *i)
 {
     const struct wf_mark *mark = wf_cursor_find(&s->cursor, &i->header.signer);
 
     add_logs_row(s, i);
     if (mark)
         wf_cursor_mark_row(&s->cursor, mark, &i->rows[i->row_count++]);
-    i->by_pull = !live;
     i->kind = WEFT_EV_RECORDS;
     if (i->header.kind == WF_BATCH_LOSS) {
         push_origin_loss(s, i);
         return;
     }
-    count_batch(s, i, live);
+    count_batch(s, i);
     wf_sub_push(s, i);
 }
 
@@ -192,7 +216,7 @@ static void on_deliver(struct weft_subscription *s, const struct wf_repair_actio
 {
     struct wf_sub_item *i = a->entry.item;
 
-    if (s->rewind || !follows(s, i, a->live)) {
+    if (s->rewind || !follows(s, i, a->entry.way == WEFT_WAY_LIVE)) {
         s->rewind = true;
         wf_sub_item_free(i);
         return;
@@ -220,7 +244,8 @@ static void on_deliver(struct weft_subscription *s, const struct wf_repair_actio
         wf_sub_item_free(i);
         return;
     }
-    push_batch(s, i, a->live);
+    i->way = way_of(s, a);
+    push_batch(s, i);
 }
 
 // ---- actions ---------------------------------------------------------------------------------------------------------------
@@ -349,6 +374,7 @@ void wf_sub_step(struct weft_subscription *s, struct wf_repair_event *e)
             wf_sub_item_free(e->entries[i].item);
         return;
     }
+    end_history(s, e);
     wf_repair_pause(s->repair, wf_sub_is_full(s));
     wf_repair_step(s->repair, wf_sub_now(s), e, act, s);
     if (s->rewind)

@@ -116,6 +116,7 @@ static void ask(struct token_op *o, struct wf_link *owner)
     access.products = products;
     access.n_verbs = 1;
     access.verbs = verbs;
+    access.policy_only = 1; // a person is asked by a person: weft access request
     q.kind_case = WEFT__V1__REQUEST__KIND_ACCESS;
     q.access = &access;
     wf_client_key(&q, key);

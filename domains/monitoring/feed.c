@@ -45,7 +45,6 @@ void wf_mon_feed_open(
     f->state = WEFT_STREAM_CONNECTING;
     f->state_ms = now_ms;
     f->shaped = f->drained = false;
-    f->settled_ms = unix_us() / 1000 + WF_MON_SETTLE_MS;
 }
 
 void wf_mon_feed_close(struct wf_mon_feed *f, const char *why, int64_t now_ms, int64_t wait_ms)
@@ -71,6 +70,7 @@ static void on_state(struct wf_mon_feed *f, const struct weft_event *e, int64_t 
         f->state_ms = now_ms;
     f->state = e->state;
     f->problem = e->problem;
+    f->granted = f->granted || e->state == WEFT_STREAM_LIVE || e->state == WEFT_STREAM_PULL;
 }
 
 static enum weft_err on_event(
@@ -100,8 +100,6 @@ enum weft_err wf_mon_feed_take(struct wf_mon_feed *f, struct wf_mon_store *s, un
     size_t records = 0;
     enum weft_err err = wf_mon_store_table(s, f->product, &f->table);
 
-    if (!err)
-        wf_mon_table_settled(f->table, f->settled_ms);
     f->drained = false;
     for (unsigned i = 0; i < max && !err; i++) {
         const struct weft_event *e = NULL;
@@ -163,12 +161,22 @@ static void host_cause(const struct wf_mon_late *l, char *out, size_t size)
         l->cut[0] && l->silent[0] ? "; " : "", l->silent[0] ? "host silent: " : "", l->silent);
 }
 
+bool wf_mon_feed_is_foreign(const struct wf_mon_feed *f)
+{
+    return f->state == WEFT_STREAM_REFUSED && f->problem.err == WEFT_E_NO_CAPABILITY && !f->named &&
+           !f->granted;
+}
+
 void wf_mon_feed_cause(const struct wf_mon_feed *f, int64_t connecting_ms, char *out, size_t size)
 {
     const struct weft_problem *p = &f->problem;
 
     if (f->closed[0]) {
         snprintf(out, size, "not stored: %s", f->closed);
+        return;
+    }
+    if (wf_mon_feed_is_foreign(f)) {
+        out[0] = '\0';
         return;
     }
     switch (f->state) {
@@ -224,8 +232,10 @@ void wf_mon_feed_line(const struct wf_mon_feed *f, int64_t now_ms, struct wf_mon
         weft_subscription_stats(f->sub, &stats);
     snprintf(ret->product, sizeof ret->product, "%s", f->product);
     snprintf(ret->kind, sizeof ret->kind, "%s", wf_mon_kind_name(f->kind));
-    snprintf(
-        ret->state, sizeof ret->state, "%s", f->closed[0] ? "closed" : wf_mon_state_name(f->state));
+    snprintf(ret->state, sizeof ret->state, "%s",
+        f->closed[0]                ? "closed"
+        : wf_mon_feed_is_foreign(f) ? WF_MON_NOT_GRANTED
+                                    : wf_mon_state_name(f->state));
     wf_mon_feed_cause(f, now_ms - f->state_ms, ret->cause, sizeof ret->cause);
     snprintf(ret->problem, sizeof ret->problem, "%.319s", f->problem.text);
     if (f->late.late)

@@ -8,14 +8,15 @@
 #include "domains/monitoring/scout.h"
 #include "domains/monitoring/store.h"
 
-#define WF_MON_SETTLE_MS  5000  // from subscribing until all that is appended should come live
 #define WF_MON_CONNECT_MS 10000 // connecting for longer than that is blind
 
 struct wf_mon_feed {
     char product[WF_MON_PRODUCT];
     enum weft_product_kind kind;
     int64_t freshness_ms;
-    bool gone; // the catalog says that its owner's node does not answer
+    bool gone;    // the catalog says that its owner's node does not answer
+    bool named;   // by --product
+    bool granted; // was read from, now or in an earlier run
     struct weft_subscription *sub;
     struct wf_mon_table *table;
     enum weft_stream_state state;
@@ -23,7 +24,6 @@ struct wf_mon_feed {
     int64_t state_ms;            // since when (monotonic)
     int64_t again_ms;            // closed: not opened before (monotonic)
     char closed[320];            // closed: why; "" when open
-    int64_t settled_ms;          // unix: what was appended before is backlog
     bool touched;                // has events in the open transaction
     bool shaped;                 // its table has the columns of the schema of its subscription
     bool drained;                // the last weft_next had nothing
@@ -46,6 +46,8 @@ WEFT_MUST_USE enum weft_err wf_mon_feed_take(struct wf_mon_feed *f, struct wf_mo
 WEFT_MUST_USE enum weft_err wf_mon_feed_shape(struct wf_mon_feed *f, struct wf_mon_store *s);
 bool wf_mon_feed_wants_shape(const struct wf_mon_feed *f);
 
+// Nobody granted it and nobody asked for it by name: not blind, just another's.
+bool wf_mon_feed_is_foreign(const struct wf_mon_feed *f);
 const char *wf_mon_state_name(enum weft_stream_state state);
 // Why the product is not seen, in the words of status; "" when it is. `connecting_ms`: how long the state holds.
 void wf_mon_feed_cause(const struct wf_mon_feed *f, int64_t connecting_ms, char *out, size_t size);

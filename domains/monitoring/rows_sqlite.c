@@ -66,7 +66,7 @@ static enum weft_err keep_batch(
     sqlite3_bind_int64(st, 5, (sqlite3_int64)e->records[0].seq);
     sqlite3_bind_int64(st, 6, (sqlite3_int64)e->record_count);
     sqlite3_bind_int64(st, 7, e->append_ms);
-    sqlite3_bind_int(st, 8, e->by_pull);
+    wf_mon_bind_text(st, 8, wf_mon_way_name(e->way));
     sqlite3_bind_int(st, 9, e->late);
     sqlite3_bind_int64(st, 10, t->plan.schema_id);
     sqlite3_bind_int64(st, 11, chain);
@@ -165,11 +165,12 @@ static enum weft_err keep_cursor(
 
 static void count_records(struct wf_mon_table *t, const struct weft_event *e, int64_t received_us)
 {
+    uint64_t *const ways[] = { &t->live, &t->repaired, &t->pulled, &t->history };
+
     t->records += e->record_count;
     t->batches++;
-    *(!e->by_pull                      ? &t->live
-        : e->append_ms < t->settled_ms ? &t->backlog
-                                       : &t->pulled) += e->record_count;
+    if ((size_t)e->way < sizeof ways / sizeof *ways)
+        *ways[e->way] += e->record_count;
     if (e->append_ms > t->last_append_ms)
         t->last_append_ms = e->append_ms;
     t->last_received_ms = received_us / 1000;

@@ -166,6 +166,7 @@ static void on_catalog(struct run *r)
         f->kind = found[i].kind;
         f->freshness_ms = found[i].freshness_ms;
         f->gone = found[i].gone;
+        f->named = r->o->pattern_count > 0;
     }
     free(found);
 }
@@ -239,6 +240,7 @@ static enum weft_err tell_feed(struct run *r, struct wf_mon_feed *f, int64_t now
         err = look_late(r, f, now_ms);
     if (err)
         return err;
+    f->granted = f->granted || wf_mon_table_records(f->table) > 0;
     wf_mon_feed_line(f, now_ms, &line);
     // Both were filled from zero; a difference in padding alone would only write a line too many. NOLINTNEXTLINE
     if (memcmp(&line, &f->told, sizeof line) == 0)

@@ -32,14 +32,36 @@ const char *wf_mon_status_cause(const struct wf_mon_line *line, const char *sile
 }
 
 struct sum {
-    uint64_t records, live, pulled, lost, blind;
+    uint64_t records, live, repaired, pulled, history, lost, blind, foreign;
 };
 
-static double share_of(const struct sum *s)
+// Of the records that the stream could have brought, the share that it brought, in 1/10000, rounded down so that 10000 means all; -1 while
+// there were no such records.
+static int share_of(uint64_t live, uint64_t asked)
 {
-    uint64_t all = s->live + s->pulled;
+    if (live + asked == 0)
+        return -1;
+    return (int)(10000.0 * (double)live / (double)(live + asked));
+}
 
-    return all ? (double)s->live / (double)all : 0;
+static const char *share_percent(uint64_t live, uint64_t asked, const char *none, char out[24])
+{
+    int share = share_of(live, asked);
+
+    if (share < 0)
+        return none;
+    snprintf(out, 24, "%d.%d %%", share / 100, share / 10 % 10);
+    return out;
+}
+
+static const char *share_json(uint64_t live, uint64_t asked, char out[24])
+{
+    int share = share_of(live, asked);
+
+    if (share < 0)
+        return "null";
+    snprintf(out, 24, "%.4f", share / 10000.0);
+    return out;
 }
 
 static struct sum add_up(const struct wf_mon_line *lines, size_t count, const char *silence)
@@ -49,7 +71,10 @@ static struct sum add_up(const struct wf_mon_line *lines, size_t count, const ch
     for (size_t i = 0; i < count; i++) {
         s.records += lines[i].records;
         s.live += lines[i].live;
+        s.repaired += lines[i].repaired;
         s.pulled += lines[i].pulled;
+        s.history += lines[i].history;
+        s.foreign += strcmp(lines[i].state, WF_MON_NOT_GRANTED) == 0;
         s.lost += lines[i].lost;
         s.blind += wf_mon_status_cause(&lines[i], silence)[0] != '\0';
     }
@@ -85,15 +110,17 @@ static void put_until(struct wf_mon_print *p, int64_t end_ms, int64_t now_ms)
 static enum weft_err print_table(
     const struct wf_mon_line *lines, size_t count, const char *silence, int64_t now_ms)
 {
-    static const char *const columns[] = { "PRODUCT", "STATE", "RECORDS", "LAST", "LAG", "GAPS",
-        "LOST", "LATE", "TOKEN", "BLIND" };
-    struct wf_mon_print *p = wf_mon_print_new(WF_MON_AS_TABLE, "", NULL, columns, 10);
+    static const char *const columns[] = { "PRODUCT", "STATE", "RECORDS", "LIVE", "LAST", "LAG",
+        "GAPS", "LOST", "LATE", "TOKEN", "BLIND", "NOTE" };
+    struct wf_mon_print *p = wf_mon_print_new(WF_MON_AS_TABLE, "", NULL, columns, 12);
+    char share[24];
 
     for (size_t i = 0; p && i < count; i++) {
         const struct wf_mon_line *l = &lines[i];
         wf_mon_print_text(p, l->product);
         wf_mon_print_text(p, silence[0] ? "unknown" : l->state);
         wf_mon_print_number(p, (int64_t)l->records);
+        wf_mon_print_text(p, share_percent(l->live, l->repaired + l->pulled, "", share));
         put_ago(p, l->last_time_us / 1000, now_ms);
         wf_mon_print_number(p, (int64_t)l->lag);
         wf_mon_print_number(p, (int64_t)l->gaps);
@@ -101,6 +128,8 @@ static enum weft_err print_table(
         wf_mon_print_number(p, (int64_t)l->hosts_late);
         put_until(p, l->token_expires_ms, now_ms);
         wf_mon_print_text(p, wf_mon_status_cause(l, silence));
+        // Why it comes by pull, although it is seen; a reason for being blind stands before it.
+        wf_mon_print_text(p, strcmp(l->state, "pull") == 0 ? l->problem : "");
     }
     return wf_mon_print_done(p);
 }
@@ -111,9 +140,10 @@ static enum weft_err print_json(const struct wf_mon_options *o, const struct wf_
     size_t count, const char *head, const char *silence)
 {
     static const char *const columns[] = { "product", "kind", "state", "blind", "cause", "problem",
-        "records", "batches", "live", "pulled", "backlog", "lost", "last_time_us", "last_append_ms",
-        "last_received_ms", "freshness_ms", "head", "next", "lag", "gaps", "duplicates",
-        "verify_failures", "hosts", "hosts_late", "late", "token_expires_ms", "lease_expires_ms" };
+        "records", "batches", "live", "repaired", "pulled", "history", "lost", "last_time_us",
+        "last_append_ms", "last_received_ms", "freshness_ms", "head", "next", "lag", "gaps",
+        "duplicates", "verify_failures", "hosts", "hosts_late", "late", "token_expires_ms",
+        "lease_expires_ms" };
     struct wf_mon_print *p = wf_mon_print_new(
         o->format, "weft.monitor-status/v1", head, columns, sizeof columns / sizeof *columns);
 
@@ -127,10 +157,11 @@ static enum weft_err print_json(const struct wf_mon_options *o, const struct wf_
         wf_mon_print_text(p, cause);
         wf_mon_print_text(p, l->problem);
         const int64_t numbers[] = { (int64_t)l->records, (int64_t)l->batches, (int64_t)l->live,
-            (int64_t)l->pulled, (int64_t)l->backlog, (int64_t)l->lost, l->last_time_us,
-            l->last_append_ms, l->last_received_ms, l->freshness_ms, (int64_t)l->head,
-            (int64_t)l->next, (int64_t)l->lag, (int64_t)l->gaps, (int64_t)l->duplicates,
-            (int64_t)l->verify_failures, (int64_t)l->hosts, (int64_t)l->hosts_late };
+            (int64_t)l->repaired, (int64_t)l->pulled, (int64_t)l->history, (int64_t)l->lost,
+            l->last_time_us, l->last_append_ms, l->last_received_ms, l->freshness_ms,
+            (int64_t)l->head, (int64_t)l->next, (int64_t)l->lag, (int64_t)l->gaps,
+            (int64_t)l->duplicates, (int64_t)l->verify_failures, (int64_t)l->hosts,
+            (int64_t)l->hosts_late };
         for (size_t n = 0; n < sizeof numbers / sizeof *numbers; n++)
             wf_mon_print_number(p, numbers[n]);
         wf_mon_print_text(p, l->late);
@@ -143,7 +174,7 @@ static enum weft_err print_json(const struct wf_mon_options *o, const struct wf_
 static char *make_head(const struct wf_mon_beat *b, const struct sum *s, int64_t now_ms,
     const char *silence, size_t count)
 {
-    char *out = NULL;
+    char *out = NULL, share[24];
     char *subject = wf_mon_json_string(b->subject, strlen(b->subject));
     char *problem = wf_mon_json_string(b->problem, strlen(b->problem));
     char *quiet = wf_mon_json_string(silence, strlen(silence));
@@ -153,10 +184,12 @@ static char *make_head(const struct wf_mon_beat *b, const struct sum *s, int64_t
             "\"subject\":%s,\"running\":%s,\"cause\":%s,\"problem\":%s,\"pid\":%" PRId64
             ",\"started_ms\":%" PRId64 ",\"updated_ms\":%" PRId64 ",\"age_ms\":%" PRId64
             ",\"products\":%zu,\"blind\":%" PRIu64 ",\"records\":%" PRIu64 ",\"live\":%" PRIu64
-            ",\"pulled\":%" PRIu64 ",\"lost\":%" PRIu64 ",\"pub_share\":%.6f,",
+            ",\"repaired\":%" PRIu64 ",\"pulled\":%" PRIu64 ",\"history\":%" PRIu64
+            ",\"lost\":%" PRIu64 ",\"not_granted\":%" PRIu64 ",\"pub_share\":%s,",
             subject, silence[0] ? "false" : "true", quiet, problem, b->pid, b->started_ms,
-            b->updated_ms, now_ms - b->updated_ms, count, s->blind, s->records, s->live, s->pulled,
-            s->lost, share_of(s)) < 0)
+            b->updated_ms, now_ms - b->updated_ms, count, s->blind, s->records, s->live,
+            s->repaired, s->pulled, s->history, s->lost, s->foreign,
+            share_json(s->live, s->repaired + s->pulled, share)) < 0)
         out = NULL;
     free(subject);
     free(problem);
@@ -170,13 +203,13 @@ static enum weft_err show(const struct wf_mon_options *o, const struct wf_mon_be
     const struct wf_mon_line *lines, size_t count, bool *ret_blind)
 {
     struct timespec t;
-    char silence[64], age[24];
+    char silence[64], age[24], share[24];
 
     clock_gettime(CLOCK_REALTIME, &t);
     int64_t now_ms = (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
     wf_mon_status_silence(beat, now_ms, silence, sizeof silence);
     struct sum sum = add_up(lines, count, silence);
-    *ret_blind = silence[0] || sum.blind || count == 0;
+    *ret_blind = silence[0] || sum.blind || count == sum.foreign; // nothing to see is blind, too
     if (o->format != WF_MON_AS_TABLE) {
         char *head = make_head(beat, &sum, now_ms, silence, count);
         enum weft_err err = head ? print_json(o, lines, count, head, silence) : WEFT_E_NOMEM;
@@ -186,10 +219,12 @@ static enum weft_err show(const struct wf_mon_options *o, const struct wf_mon_be
     enum weft_err err = print_table(lines, count, silence, now_ms);
     wf_mon_ago(now_ms - beat->updated_ms, age);
     fprintf(stderr,
-        "%s%sstatus of %s ago: %zu products, %" PRIu64 " blind, %" PRIu64
-        " records, of those since the start %.1f %% live%s%s\n",
-        silence, silence[0] ? "; " : "", age, count, sum.blind, sum.records, 100 * share_of(&sum),
-        beat->problem[0] ? "; " : "", beat->problem);
+        "%s%sstatus of %s ago: %zu products, %" PRIu64 " blind, %" PRIu64 " not granted; %" PRIu64
+        " records: %" PRIu64 " live, %" PRIu64 " repaired, %" PRIu64
+        " pulled (live share %s), %" PRIu64 " of history%s%s\n",
+        silence, silence[0] ? "; " : "", age, count, sum.blind, sum.foreign, sum.records, sum.live,
+        sum.repaired, sum.pulled, share_percent(sum.live, sum.repaired + sum.pulled, "-", share),
+        sum.history, beat->problem[0] ? "; " : "", beat->problem);
     return err;
 }
 

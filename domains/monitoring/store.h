@@ -48,16 +48,17 @@ WEFT_MUST_USE enum weft_err wf_mon_store_loss(
 // The stored cursor, in one block; release with free().
 WEFT_MUST_USE enum weft_err wf_mon_store_cursor(
     struct wf_mon_store *s, const char *product, struct weft_cursor_row **ret, size_t *ret_count);
-// What was appended before this time (unix) and comes by pull is backlog: no live stream could have brought it.
-void wf_mon_table_settled(struct wf_mon_table *t, int64_t unix_ms);
-const char *wf_mon_table_of(const struct wf_mon_table *t); // its name, "" before it is known
+uint64_t wf_mon_table_records(const struct wf_mon_table *t); // stored so far
+const char *wf_mon_table_of(const struct wf_mon_table *t);   // its name, "" before it is known
+
+#define WF_MON_NOT_GRANTED "not-granted" // a state
 
 // What status shows of one product. Counts and last times are kept by wf_mon_store_records; the rest is what the feed knows.
 struct wf_mon_line {
     char product[WF_MON_PRODUCT], kind[16], state[16], cause[320], problem[320],
         late[344]; // no holes: lines are compared as bytes
     int64_t freshness_ms;
-    uint64_t records, batches, live, pulled, backlog, lost; // counts, read only
+    uint64_t records, batches, live, repaired, pulled, history, lost; // counts, read only
     int64_t last_time_us, last_append_ms, last_received_ms;
     uint64_t head, next, lag, gaps, verify_failures, duplicates;
     int64_t token_expires_ms, lease_expires_ms;

@@ -29,8 +29,8 @@ static const char tables_sql[] =
     "CREATE TABLE _chain(id INTEGER PRIMARY KEY, sum INTEGER, bytes BLOB);"
     "CREATE INDEX _chain_sum ON _chain(sum);"
     "CREATE TABLE _batch(id INTEGER PRIMARY KEY, product TEXT NOT NULL, batch TEXT NOT NULL, "
-    "origin TEXT, \"offset\" INTEGER, first_seq INTEGER, count INTEGER, append_ms INTEGER, pulled "
-    "INTEGER, skewed INTEGER, schema INTEGER, chain INTEGER, header BLOB, payload BLOB, "
+    "origin TEXT, \"offset\" INTEGER, first_seq INTEGER, count INTEGER, append_ms INTEGER, way "
+    "TEXT, skewed INTEGER, schema INTEGER, chain INTEGER, header BLOB, payload BLOB, "
     "UNIQUE(batch, first_seq, product));"
     "CREATE TABLE _origin(product TEXT, origin TEXT, records INTEGER, last_time_us INTEGER, "
     "last_append_ms INTEGER, PRIMARY KEY(product, origin)) WITHOUT ROWID;"
@@ -40,8 +40,8 @@ static const char tables_sql[] =
     "code TEXT, at_ms INTEGER, by_origin TEXT);"
     "CREATE TABLE _status(product TEXT PRIMARY KEY, kind TEXT, state TEXT, cause TEXT, problem "
     "TEXT, freshness_ms INTEGER, records INTEGER NOT NULL DEFAULT 0, batches INTEGER NOT NULL "
-    "DEFAULT 0, live INTEGER NOT NULL DEFAULT 0, pulled INTEGER NOT NULL DEFAULT "
-    "0, backlog INTEGER NOT NULL DEFAULT 0, lost INTEGER "
+    "DEFAULT 0, live INTEGER NOT NULL DEFAULT 0, repaired INTEGER NOT NULL DEFAULT 0, pulled "
+    "INTEGER NOT NULL DEFAULT 0, history INTEGER NOT NULL DEFAULT 0, lost INTEGER "
     "NOT NULL DEFAULT 0, last_time_us INTEGER, last_append_ms INTEGER, last_received_ms INTEGER, "
     "head INTEGER, next INTEGER, lag INTEGER, gaps INTEGER, verify_failures INTEGER, duplicates "
     "INTEGER, token_expires_ms INTEGER, lease_expires_ms INTEGER, hosts INTEGER, hosts_late "
@@ -51,13 +51,13 @@ static const char *const sql[WF_MON_SQL_COUNT] = {
     [WF_MON_SQL_TABLE_GET] = "SELECT tbl FROM _table WHERE product = ?",
     [WF_MON_SQL_TABLE_ADD] = "INSERT OR IGNORE INTO _table VALUES(?, ?)",
     [WF_MON_SQL_STATUS_ADD] = "INSERT OR IGNORE INTO _status(product) VALUES(?)",
-    [WF_MON_SQL_COUNTS_GET] = "SELECT records, batches, live, pulled, backlog, lost, "
+    [WF_MON_SQL_COUNTS_GET] = "SELECT records, batches, live, repaired, pulled, history, lost, "
                               "last_time_us, last_append_ms, "
                               "last_received_ms FROM _status WHERE product = ?",
     [WF_MON_SQL_COUNTS_SET] =
-        "UPDATE _status SET records = ?2, batches = ?3, live = ?4, pulled = ?5, "
-        "backlog = ?6, lost = ?7, last_time_us = ?8, last_append_ms = ?9, "
-        "last_received_ms = ?10 WHERE product = ?1",
+        "UPDATE _status SET records = ?2, batches = ?3, live = ?4, repaired = ?5, pulled = ?6, "
+        "history = ?7, lost = ?8, last_time_us = ?9, last_append_ms = ?10, "
+        "last_received_ms = ?11 WHERE product = ?1",
     [WF_MON_SQL_COLUMN_GET] = "SELECT col FROM _columns WHERE tbl = ? AND field = ? AND type = ?",
     [WF_MON_SQL_COLUMN_ADD] =
         "INSERT OR IGNORE INTO _columns VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
@@ -69,7 +69,7 @@ static const char *const sql[WF_MON_SQL_COUNT] = {
     [WF_MON_SQL_CHAIN_ADD] = "INSERT INTO _chain(sum, bytes) VALUES(?, ?)",
     [WF_MON_SQL_BATCH_ADD] =
         "INSERT OR IGNORE INTO _batch(product, batch, origin, \"offset\", first_seq, count, "
-        "append_ms, pulled, skewed, schema, chain, header, payload) VALUES(?1, ?2, ?3, ?4, ?5, ?6, "
+        "append_ms, way, skewed, schema, chain, header, payload) VALUES(?1, ?2, ?3, ?4, ?5, ?6, "
         "?7, ?8, ?9, ?10, ?11, ?12, ?13)",
     [WF_MON_SQL_ORIGIN_SET] =
         "INSERT INTO _origin VALUES(?1, ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE SET records = "

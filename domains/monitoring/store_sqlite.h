@@ -9,7 +9,7 @@
 #include "domains/monitoring/store.h"
 
 #define WF_MON_APPLICATION 0x77656674 // "weft", in the file's header
-#define WF_MON_VERSION     1
+#define WF_MON_VERSION     2
 #define WF_MON_FIXED       7 // _time _received _domain _origin _offset _batch _op
 
 // How records of one schema go into the table: made when the schema changes.
@@ -24,10 +24,9 @@ struct wf_mon_plan {
 struct wf_mon_table {
     struct wf_mon_table *next;
     char product[WF_MON_PRODUCT], domain[WF_MON_PRODUCT], name[WF_MON_NAME];
-    bool loaded;        // name and counts are the database's
-    bool dirty;         // counts changed in this transaction
-    int64_t settled_ms; // see wf_mon_table_settled
-    uint64_t records, batches, live, pulled, backlog, lost;
+    bool loaded; // name and counts are the database's
+    bool dirty;  // counts changed in this transaction
+    uint64_t records, batches, live, repaired, pulled, history, lost;
     int64_t last_time_us, last_append_ms, last_received_ms;
     struct wf_mon_plan plan;
 };

@@ -148,9 +148,9 @@ static void read_line(sqlite3_stmt *st, struct wf_mon_line *l)
     char *const words[] = { l->product, l->kind, l->state, l->cause, l->problem, l->late };
     const size_t rooms[] = { sizeof l->product, sizeof l->kind, sizeof l->state, sizeof l->cause,
         sizeof l->problem, sizeof l->late };
-    uint64_t *const counts[] = { &l->records, &l->batches, &l->live, &l->pulled, &l->backlog,
-        &l->lost, &l->head, &l->next, &l->lag, &l->gaps, &l->verify_failures, &l->duplicates,
-        &l->hosts, &l->hosts_late };
+    uint64_t *const counts[] = { &l->records, &l->batches, &l->live, &l->repaired, &l->pulled,
+        &l->history, &l->lost, &l->head, &l->next, &l->lag, &l->gaps, &l->verify_failures,
+        &l->duplicates, &l->hosts, &l->hosts_late };
     int64_t *const times[] = { &l->freshness_ms, &l->last_time_us, &l->last_append_ms,
         &l->last_received_ms, &l->token_expires_ms, &l->lease_expires_ms };
     int at = 0;
@@ -158,7 +158,7 @@ static void read_line(sqlite3_stmt *st, struct wf_mon_line *l)
     memset(l, 0, sizeof *l);
     for (size_t i = 0; i < 6; i++, at++)
         snprintf(words[i], rooms[i], "%s", wf_mon_column_text(st, at));
-    for (size_t i = 0; i < 14; i++, at++)
+    for (size_t i = 0; i < 15; i++, at++)
         *counts[i] = (uint64_t)sqlite3_column_int64(st, at);
     for (size_t i = 0; i < 6; i++, at++)
         *times[i] = sqlite3_column_int64(st, at);
@@ -171,7 +171,7 @@ enum weft_err wf_mon_db_lines(struct wf_mon_db *db, struct wf_mon_line **ret, si
     sqlite3_stmt *st = NULL;
     int rc = sqlite3_prepare_v2(db->db,
         "SELECT product, kind, state, cause, problem, late, records, batches, live, "
-        "pulled, backlog, lost, "
+        "repaired, pulled, history, lost, "
         "head, next, lag, gaps, verify_failures, duplicates, hosts, hosts_late, freshness_ms, "
         "last_time_us, last_append_ms, last_received_ms, token_expires_ms, lease_expires_ms FROM "
         "_status ORDER BY product",

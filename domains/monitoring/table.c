@@ -100,6 +100,13 @@ const char *wf_mon_op_name(enum weft_op op)
     return (size_t)op < sizeof names / sizeof *names ? names[op] : "unknown";
 }
 
+const char *wf_mon_way_name(enum weft_way way)
+{
+    static const char *const names[] = { "live", "range", "pull", "history" };
+
+    return (size_t)way < sizeof names / sizeof *names ? names[way] : "unknown";
+}
+
 // ---- cells -------------------------------------------------------------------------------------------------------------
 
 struct wf_mon_cell wf_mon_integer(int64_t v)

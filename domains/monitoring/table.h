@@ -36,7 +36,8 @@ const char *wf_mon_sql_type(enum weft_type type);
 const char *wf_mon_type_name(enum weft_type type); // "uint"
 const char *wf_mon_role_name(enum weft_role role); // "gauge"
 const char *wf_mon_kind_name(enum weft_product_kind kind);
-const char *wf_mon_op_name(enum weft_op op); // "put"
+const char *wf_mon_op_name(enum weft_op op);    // "put"
+const char *wf_mon_way_name(enum weft_way way); // "live"
 
 // One column of a record. NULL where the record has no value, where it does not fit its schema, in snapshot marks, and outside the
 // key of a delete. NOMEM is the only error.

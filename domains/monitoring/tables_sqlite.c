@@ -42,9 +42,9 @@ void wf_mon_rows_fini(struct wf_mon_store *s)
     }
 }
 
-void wf_mon_table_settled(struct wf_mon_table *t, int64_t unix_ms)
+uint64_t wf_mon_table_records(const struct wf_mon_table *t)
 {
-    t->settled_ms = unix_ms;
+    return t->records;
 }
 
 const char *wf_mon_table_of(const struct wf_mon_table *t)
@@ -106,15 +106,13 @@ static enum weft_err read_counts(struct wf_mon_store *s, struct wf_mon_table *t)
     wf_mon_bind_text(st, 1, t->product);
     int rc = sqlite3_step(st);
     if (rc == SQLITE_ROW) {
-        t->records = (uint64_t)sqlite3_column_int64(st, 0);
-        t->batches = (uint64_t)sqlite3_column_int64(st, 1);
-        t->live = (uint64_t)sqlite3_column_int64(st, 2);
-        t->pulled = (uint64_t)sqlite3_column_int64(st, 3);
-        t->backlog = (uint64_t)sqlite3_column_int64(st, 4);
-        t->lost = (uint64_t)sqlite3_column_int64(st, 5);
-        t->last_time_us = sqlite3_column_int64(st, 6);
-        t->last_append_ms = sqlite3_column_int64(st, 7);
-        t->last_received_ms = sqlite3_column_int64(st, 8);
+        uint64_t *const counts[] = { &t->records, &t->batches, &t->live, &t->repaired, &t->pulled,
+            &t->history, &t->lost };
+        for (int i = 0; i < 7; i++)
+            *counts[i] = (uint64_t)sqlite3_column_int64(st, i);
+        t->last_time_us = sqlite3_column_int64(st, 7);
+        t->last_append_ms = sqlite3_column_int64(st, 8);
+        t->last_received_ms = sqlite3_column_int64(st, 9);
     }
     sqlite3_reset(st);
     return wf_mon_sqlite_err(s, rc, "status");
@@ -163,13 +161,13 @@ enum weft_err wf_mon_rows_flush(struct wf_mon_store *s)
         if (err)
             return err;
         wf_mon_bind_text(st, 1, t->product);
-        const uint64_t counts[] = { t->records, t->batches, t->live, t->pulled, t->backlog,
-            t->lost };
-        for (int i = 0; i < 6; i++)
+        const uint64_t counts[] = { t->records, t->batches, t->live, t->repaired, t->pulled,
+            t->history, t->lost };
+        for (int i = 0; i < 7; i++)
             sqlite3_bind_int64(st, 2 + i, (sqlite3_int64)counts[i]);
-        sqlite3_bind_int64(st, 8, t->last_time_us);
-        sqlite3_bind_int64(st, 9, t->last_append_ms);
-        sqlite3_bind_int64(st, 10, t->last_received_ms);
+        sqlite3_bind_int64(st, 9, t->last_time_us);
+        sqlite3_bind_int64(st, 10, t->last_append_ms);
+        sqlite3_bind_int64(st, 11, t->last_received_ms);
         err = wf_mon_sqlite_run(s, st, "status");
         if (err)
             return err;

@@ -186,6 +186,10 @@ static void decide(struct wf_node *n, struct wf_call *c, struct asker *a)
             answer(c, &row, "granted", "");
             return;
         }
+    } else if (err == WEFT_E_NO_CAPABILITY && c->request->access->policy_only) {
+        trail(n, a, &row, "look for a rule", err);
+        answer(c, &row, "none", "no rule of its owner grants it to you");
+        return;
     } else if (err == WEFT_E_NO_CAPABILITY) {
         err = keep_pending(n, &row);
         if (!err) {

@@ -345,14 +345,16 @@ static void print_stats(const struct reader *r)
     struct weft_stats s;
 
     weft_subscription_stats(r->s, &s);
-    uint64_t all = s.live_records + s.pulled_records;
+    uint64_t all = s.live_records + s.range_records + s.pulled_records;
     fprintf(stderr,
         "{\"schema\":\"weft.subscription-stats/"
         "v1\",\"records\":%llu,\"batches\":%llu,\"live_records\":%llu,"
-        "\"pulled_records\":%llu,\"pub_share\":%.6f,\"gaps_repaired\":%llu,\"lost_records\":%llu,"
+        "\"range_records\":%llu,\"pulled_records\":%llu,\"history_records\":%llu,\"pub_share\":%."
+        "6f,\"gaps_repaired\":%llu,\"lost_records\":%llu,"
         "\"duplicates\":%llu,\"verify_failures\":%llu,\"head_offset\":%llu,\"next_offset\":%llu}\n",
         (unsigned long long)s.records, (unsigned long long)s.batches,
-        (unsigned long long)s.live_records, (unsigned long long)s.pulled_records,
+        (unsigned long long)s.live_records, (unsigned long long)s.range_records,
+        (unsigned long long)s.pulled_records, (unsigned long long)s.history_records,
         all ? (double)s.live_records / (double)all : 0.0, (unsigned long long)s.gaps_repaired,
         (unsigned long long)s.lost_records, (unsigned long long)s.duplicates,
         (unsigned long long)s.verify_failures, (unsigned long long)s.head_offset,

@@ -254,7 +254,7 @@ void fake_batch(struct fake_product *p, const char *origin, int64_t append_ms)
     i->e.batch = i->batch;
     i->e.offset = i->records[0].offset;
     i->e.append_ms = append_ms;
-    i->e.by_pull = p->count % 4 == 3;
+    i->e.way = (enum weft_way)(p->count % 4);
     i->e.header = i->header.ptr;
     i->e.header_len = i->header.len;
     i->e.payload = i->payload.ptr;

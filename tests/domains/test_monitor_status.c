@@ -28,8 +28,18 @@ START_TEST(every_state_has_its_cause)
         { { .state = WEFT_STREAM_STOPPED }, 0, "stopped by owner", "stopped" },
         { { .state = WEFT_STREAM_REFUSED, .problem = { .err = WEFT_E_CAVEAT, .caveat = "region" } },
             0, "refused: region", "a caveat" },
-        { { .state = WEFT_STREAM_REFUSED, .problem = { .err = WEFT_E_NO_CAPABILITY } }, 0,
-            "refused: no capability", "no token" },
+        { { .state = WEFT_STREAM_REFUSED, .problem = { .err = WEFT_E_NO_CAPABILITY } }, 0, "",
+            "nobody granted it and nobody asked for it" },
+        { { .state = WEFT_STREAM_REFUSED,
+              .problem = { .err = WEFT_E_NO_CAPABILITY },
+              .named = true },
+            0, "refused: no capability", "asked for by name" },
+        { { .state = WEFT_STREAM_REFUSED,
+              .problem = { .err = WEFT_E_NO_CAPABILITY },
+              .granted = true },
+            0, "refused: no capability", "it was read before" },
+        { { .state = WEFT_STREAM_REFUSED, .problem = { .err = WEFT_E_PENDING } }, 0,
+            "refused: pending", "somebody asked and waits" },
         { { .state = WEFT_STREAM_LIVE, .late = { .hosts = 3, .late = 1, .silent = "web-1" } }, 0,
             "host silent: web-1", "its agent is up or unknown" },
         { { .state = WEFT_STREAM_LIVE, .late = { .hosts = 3, .late = 1, .cut = "web-1" } }, 0,
@@ -147,20 +157,23 @@ START_TEST(run_tells_what_its_streams_say)
 {
     static const struct {
         enum weft_stream_state state;
+        enum weft_err err;
         const char *name, *caveat, *word, *cause;
     } rows[] = {
-        { WEFT_STREAM_REFUSED, "servers/refused", "verb", "refused", "refused: verb" },
-        { WEFT_STREAM_STOPPED, "servers/stopped", "", "stopped", "stopped by owner" },
-        { WEFT_STREAM_PULL, "servers/pulled", "", "pull", "" },
+        { WEFT_STREAM_REFUSED, WEFT_E_VERB, "servers/refused", "verb", "refused", "refused: verb" },
+        { WEFT_STREAM_REFUSED, WEFT_E_NO_CAPABILITY, "servers/foreign", "", "not-granted", "" },
+        { WEFT_STREAM_STOPPED, WEFT_E_STOPPED, "servers/stopped", "", "stopped",
+            "stopped by owner" },
+        { WEFT_STREAM_PULL, WEFT_OK, "servers/pulled", "", "pull", "" },
     };
     const char *path = rig_path();
     char sql[120];
 
-    for (size_t i = 0; i < 3; i++)
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         fake_state(fake_product(rows[i].name, WEFT_METRIC, "load1", "weft.test.Load"),
-            rows[i].state, WEFT_E_VERB, rows[i].caveat);
+            rows[i].state, rows[i].err, rows[i].caveat);
     rig_run(path);
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         snprintf(sql, sizeof sql, "SELECT state || '|' || cause FROM _status WHERE product = '%s'",
             rows[i].name);
         char want[64];
@@ -192,6 +205,11 @@ START_TEST(the_command_exits_1_when_something_is_blind)
         o.format = (enum wf_mon_format)format;
         ck_assert_int_eq(wf_mon_status(&o), 0);
     }
+    rig_change(path, "INSERT INTO _status(product, state) VALUES('other/load', 'not-granted')");
+    ck_assert_int_eq(wf_mon_status(&o), 0); // another's, and nobody asked for it
+    rig_change(path, "UPDATE _status SET state = 'not-granted'");
+    ck_assert_int_eq(wf_mon_status(&o), 1); // nothing at all is seen
+    rig_change(path, "UPDATE _status SET state = 'live'");
     rig_change(path, "UPDATE _status SET cause = 'stopped by owner'");
     ck_assert_int_eq(wf_mon_status(&o), 1);
 }
@@ -223,7 +241,7 @@ START_TEST(what_run_tells_is_what_status_reads)
         .hosts = 19,
         .hosts_late = 20 };
 
-    fake_fill(p, 4, 2); // the fourth batch comes by pull
+    fake_fill(p, 4, 2); // one batch by each way
     fake_loss(p, 8, 11);
     ck_assert_int_eq(wf_mon_store_open(path, &s, NULL), WEFT_OK);
     rig_store(s, p, 0, 5, true);
@@ -233,8 +251,7 @@ START_TEST(what_run_tells_is_what_status_reads)
     wf_mon_store_close(s);
     told.records = 8;
     told.batches = 4;
-    told.live = 6;
-    told.pulled = 2;
+    told.live = told.repaired = told.pulled = told.history = 2;
     told.lost = 3;
     told.last_time_us = 1700000000003001;
     told.last_append_ms = 1700000000003;

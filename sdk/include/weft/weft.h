@@ -253,6 +253,14 @@ enum weft_stream_state {
     WEFT_STREAM_SILENT,      // no heartbeat although it was due
 };
 
+// How records came.
+enum weft_way {
+    WEFT_WAY_LIVE = 0, // in a frame of the stream
+    WEFT_WAY_RANGE,    // a hole in the stream, asked for and repaired
+    WEFT_WAY_PULL,     // asked for, though the stream could have brought them
+    WEFT_WAY_HISTORY // appended before this subscription heard the stream: none could have brought them
+};
+
 struct weft_event {
     enum weft_event_kind kind;
     const char *product; // "domain/name"
@@ -263,8 +271,8 @@ struct weft_event {
     const char *batch;  // printed id
     uint64_t offset;    // of the first record
     int64_t append_ms;
-    bool late;    // the origin's clock was off when it was appended
-    bool by_pull; // not as a live frame
+    bool late; // the origin's clock was off when it was appended
+    enum weft_way way;
     // with options.proofs
     const void *header, *payload, *chain;
     size_t header_len, payload_len, chain_len;
@@ -281,8 +289,9 @@ struct weft_event {
 };
 
 struct weft_stats {
-    uint64_t records, batches, bytes, live_records, pulled_records, gaps_repaired, lost_records,
-        verify_failures, duplicates;
+    // records = live + range + pulled + history: one counter for each way
+    uint64_t records, live_records, range_records, pulled_records, history_records;
+    uint64_t batches, bytes, gaps_repaired, lost_records, verify_failures, duplicates;
     uint64_t head_offset, next_offset; // lag = head - next
     int64_t last_append_ms, last_heard_ms;
     int64_t token_expires_ms, lease_expires_ms;
