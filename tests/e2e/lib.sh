@@ -4,6 +4,21 @@
 # What end-to-end tests share: a mesh in a temporary directory, weftds on ports the system chooses, waiting with a deadline, stopping by pid.
 # Sourced with BUILD set to the build directory; everything is stopped and removed at exit.
 set -eu
+
+skip() { # WHY: visible in ctest
+    echo "skipped: $*" >&2
+    exit 77
+}
+
+# OWN_NET=yes before this file is read: the test runs in a network namespace of its own, so that what it blocks and hears is its own.
+if [ "${OWN_NET:-}" = yes ]; then
+    if [ "$(id -u)" -eq 0 ]; then flags=-n; else flags=-rn; fi
+    unshare $flags true 2>/dev/null || skip "no network namespaces here"
+    OWN_NET=entered exec unshare $flags bash "$0" "$@"
+elif [ "${OWN_NET:-}" = entered ]; then
+    ip link set lo up
+fi
+
 WEFT="$BUILD/sdk/weft"
 WEFTD="$BUILD/node/weftd"
 SHARE="$BUILD/share/weft"
@@ -70,14 +85,24 @@ until_ok() {
 start() { # NAME [ENV=VALUE...]: weftd in $WORK/NAME
     name=$1
     shift
-    (cd "$WORK/$name" && exec env "$@" "$WEFTD" -c weftd.yaml >>"$WORK/$name.log" 2>&1) &
+    # shellcheck disable=SC2086 # ON is a command and its arguments, or nothing
+    (cd "$WORK/$name" && exec ${ON:-} env "$@" "$WEFTD" -c weftd.yaml >>"$WORK/$name.log" 2>&1) &
+    echo $! >"$WORK/$name.pid"
+}
+
+start_program() { # NAME COMMAND...: anything that SIGTERM ends; its output goes to NAME.log
+    name=$1
+    shift
+    # shellcheck disable=SC2086 # as above
+    ${ON:-} "$@" >>"$WORK/$name.log" 2>&1 &
     echo $! >"$WORK/$name.pid"
 }
 
 weft_at() { # NAME COMMAND...: weft with that node's or agent's socket
     at=$1
     shift
-    "$WEFT" "$@" --dir "$WORK/$at"
+    # shellcheck disable=SC2086 # as above
+    ${ON:-} "$WEFT" "$@" --dir "$WORK/$at"
 }
 
 # A domain with its issuer node NAME-node, running, on a port of the system's choice that it keeps over restarts.
@@ -111,4 +136,55 @@ head_of() { # NAME PRODUCT
 
 head_beyond() { # NAME PRODUCT OFFSET
     [ "$(head_of "$1" "$2")" -gt "$3" ]
+}
+
+# ---- products, readers, the monitor ---------------------------------------------------------------------------------------------
+
+make_event() { # NODE NAME: an event product {id, value} that everybody of the node's domain may read
+    (cd "$WORK" && "$WEFT" product new "$2" --kind event >/dev/null)
+    sed -i "s/domain: monitoring/domain: ${1%-node}/" "$WORK/$2.yaml"
+    "$WEFT" product build "$WORK/$2.yaml" >/dev/null
+    weft_at "$1" product apply "$WORK/$2.yaml" >/dev/null
+}
+
+make_reader() { # NODE NAME [KIND]: an identity of that node's domain in $WORK/NAME
+    "$WEFT" join "$(weft_at "$1" ticket create --kind "${3:-user}" --name "$2")" --name "$2" --dir "$WORK/$2" >/dev/null
+}
+
+MONITOR="$BUILD/domains/monitoring/weft-monitor"
+start_monitor() { # NAME [ARGUMENT...]: weft-monitor run as the identity $WORK/NAME; database beside it
+    who=$1
+    shift
+    start_program "monitor-$who" "$MONITOR" run --dir "$WORK/$who" --db "$WORK/$who.db" "$@"
+}
+
+monitor_value() { # NAME SQL: the one value of a SELECT with one column v
+    "$MONITOR" sql --db "$WORK/$1.db" -o jsonl "$2" | sed 's/.*"v":"\{0,1\}\([^"}]*\).*/\1/'
+}
+
+monitor_head() { # NAME KEY: a number of status about all products
+    { "$MONITOR" status --db "$WORK/$1.db" -o json || true; } | sed "s/\"rows\":.*//;s/.*\"$2\":\([^,]*\),.*/\1/"
+}
+
+at_least() { # A B: decimal numbers
+    awk -v a="$1" -v b="$2" 'BEGIN { exit !(a ~ /^[0-9.]+$/ && a >= b) }'
+}
+
+# ---- networks (OWN_NET) ---------------------------------------------------------------------------------------------------------
+
+port_of() { # NODE: of its control listener
+    weft_at "$1" node status -o json | sed 's/.*"listeners":\["[^"]*:\([0-9]*\)".*/\1/'
+}
+
+# Blocking a port of this namespace: packets to it vanish, new connections fail. Rules are looked at before the table of local addresses,
+# so that loopback is blocked, too.
+block_port() { # PORT
+    if ! ip rule | grep -q '^100:'; then
+        ip rule add pref 100 lookup local 2>/dev/null && ip rule del pref 0 lookup local || skip "no policy routing here"
+    fi
+    ip rule add pref 10 ipproto tcp dport "$1" blackhole 2>/dev/null || skip "no rules by port here"
+}
+
+open_port() { # PORT
+    ip rule del pref 10 ipproto tcp dport "$1" blackhole
 }
