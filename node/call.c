@@ -129,17 +129,27 @@ void wf_call_reply(struct wf_call *pub, Weft__V1__Reply *reply)
     answer(call_of(pub), reply);
 }
 
+// Nobody has shown a certificate, and the request is none that does without (join names what is wrong with a proven ticket).
+static bool is_stranger(const struct call *c)
+{
+    return !c->caller.local && !c->caller.has_identity &&
+           !(c->handler && (c->handler->who & WF_WHO_NEWCOMER));
+}
+
 void wf_call_refuse_with(struct wf_call *pub, Weft__V1__Refusal *refusal)
 {
     struct call *c = call_of(pub);
     Weft__V1__Reply reply = WEFT__V1__REPLY__INIT;
+    Weft__V1__Refusal uniform = WEFT__V1__REFUSAL__INIT;
     const char *what = c->handler ? c->handler->name : "request";
 
     pub->node->control->count.refused++;
     if (pub->node->access && !refusal->audit_id[0]) // a decision has its own record
         refusal->audit_id = wf_pb_str(wf_access_audit(
             pub->node, &c->caller, what, refusal->asked, (enum weft_err)refusal->code, NULL));
-    reply.refusal = refusal;
+    uniform.code = WEFT_E_REFUSED;
+    uniform.text = wf_pb_str("refused");
+    reply.refusal = is_stranger(c) ? &uniform : refusal;
     // A refusal is not worth remembering: nothing was done.
     if (c->remembers)
         wf_replays_forget(
@@ -242,38 +252,56 @@ enum weft_err wf_call_token(struct wf_call *pub, ProtobufCBinaryData token,
 
 // ---- the beginning of a call -----------------------------------------------------------------------------------------
 
-static bool greet(struct call *c, struct wf_live_session *s)
+// Whose chain it is; REFUSED whatever is wrong with it.
+static enum weft_err prove(struct wf_node *n, const struct wf_live_session *s,
+    struct wf_bytes chain, struct wf_identity *ret)
 {
-    struct wf_node *n = c->pub.node;
-    const Weft__V1__Hello *h = c->pub.request->hello;
     struct wf_identity id;
 
-    if (h->chain.len > WF_MAX_CERT * WF_MAX_CHAIN + 64)
-        return false;
-    if (h->chain.len) {
-        if (!n->charter || wf_chain_verify(wf_pb_view(h->chain), n->charter, wf_node_now_unix_ms(n),
-                               WF_CHAIN_ALLOW_EXPIRED, &id))
-            return false;
-        // The certificate must be that of the key which shook hands, or anyone could show anyone's chain.
-        if (memcmp(id.cert.dh_key.b, s->s.peer.b, WF_KEY_LEN) != 0)
-            return false;
-        if (n->access &&
-            wf_access_key_revoked(n, id.cert.domain.s, &id.cert.sign_key, wf_node_now_unix_ms(n)))
-            return false;
-        // Batches cite their origin's certificate; whoever reads them asks this node for its chain.
-        if (strcmp(id.cert.domain.s, n->identity.cert.domain.s) == 0 &&
-            wf_documents_put(n, wf_pb_view(h->chain), &id.cert.id))
-            wf_say(n, WF_LOG_WARN, "control", "a chain could not be kept", "of", id.cert.subject.s,
-                NULL);
+    if (chain.len > WF_MAX_CERT * WF_MAX_CHAIN + 64 || !n->charter ||
+        wf_chain_verify(chain, n->charter, wf_node_now_unix_ms(n), WF_CHAIN_ALLOW_EXPIRED, &id))
+        return WEFT_E_REFUSED;
+    // The certificate must be that of the key which shook hands, or anyone could show anyone's chain.
+    if (memcmp(id.cert.dh_key.b, s->s.peer.b, WF_KEY_LEN) != 0)
+        return WEFT_E_REFUSED;
+    if (n->access &&
+        wf_access_key_revoked(n, id.cert.domain.s, &id.cert.sign_key, wf_node_now_unix_ms(n)))
+        return WEFT_E_REFUSED;
+    *ret = id;
+    return WEFT_OK;
+}
+
+// REFUSED: no certificate was proven. BUSY: too many of its kind are here.
+static enum weft_err greet(struct call *c, struct wf_live_session *s)
+{
+    struct wf_node *n = c->pub.node;
+    struct wf_bytes chain = wf_pb_view(c->pub.request->hello->chain);
+    struct wf_identity id = { 0 };
+    struct wf_buf copy = { 0 };
+    enum weft_err err = chain.len ? prove(n, s, chain, &id) : WEFT_OK;
+    const char *domain = chain.len ? id.cert.domain.s : NULL;
+    bool is_own = domain && strcmp(domain, n->identity.cert.domain.s) == 0;
+
+    if (!err)
+        err = wf_bytes_dup(chain, &copy) ? WEFT_E_BUSY : WEFT_OK;
+    if (!err)
+        err = wf_sessions_greet(n->control->sessions, s, domain, is_own);
+    if (err) {
+        wf_buf_fini(&copy);
+        return err;
+    }
+    // Batches cite their origin's certificate; whoever reads them asks this node for its chain.
+    if (is_own && wf_documents_put(n, chain, &id.cert.id))
+        wf_say(
+            n, WF_LOG_WARN, "control", "a chain could not be kept", "of", id.cert.subject.s, NULL);
+    if (chain.len) {
         wf_buf_fini(&s->chain);
-        if (wf_bytes_dup(wf_pb_view(h->chain), &s->chain))
-            return false;
+        s->chain = copy;
         s->caller.has_identity = true;
         s->caller.identity = id;
         snprintf(
             s->caller.label, sizeof s->caller.label, "%s/%s", id.cert.domain.s, id.cert.subject.s);
     }
-    s->greeted = true;
     c->caller = s->caller;
     weft__v1__hello_reply__init(&c->hello);
     c->hello.charter_version = n->charter ? n->charter->version : 0;
@@ -281,7 +309,30 @@ static bool greet(struct call *c, struct wf_live_session *s)
     c->hello.version = wf_pb_str(WEFT_VERSION);
     c->hello.time_ms = wf_node_now_unix_ms(n);
     c->greets = true;
-    return true;
+    return WEFT_OK;
+}
+
+// False: the call was answered, with nothing that tells a stranger more than "refused" or "busy".
+static bool welcome(struct call *c, struct wf_live_session *s)
+{
+    struct wf_node *n = c->pub.node;
+    enum weft_err err = c->pub.request->hello ? greet(c, s) : WEFT_OK;
+
+    if (!err && s->greeted)
+        return true;
+    if (err == WEFT_E_BUSY) {
+        n->control->count.busy++;
+        wf_call_uniform(c->net, WEFT_E_BUSY);
+        release(c);
+    } else {
+        uint64_t id = s->s.id;
+        wf_call_refuse(&c->pub, WEFT_E_REFUSED, "refused");
+        // One attempt a handshake, so that the rate of handshakes also bounds the signatures a stranger makes us check.
+        s = wf_sessions_find(n->control->sessions, id);
+        if (s)
+            wf_sessions_remove(n->control->sessions, s);
+    }
+    return false;
 }
 
 static const struct wf_handler *find_handler(
@@ -379,14 +430,8 @@ static void dispatch(struct call *c, struct wf_live_session *s, struct wf_bytes 
     const Weft__V1__Request *q = c->pub.request;
     Weft__V1__Reply empty = WEFT__V1__REPLY__INIT;
 
-    if (s && q->hello && !greet(c, s)) {
-        wf_call_refuse(&c->pub, WEFT_E_REFUSED, "refused"); // uniform: no certificate was proven
+    if (s && !welcome(c, s))
         return;
-    }
-    if (s && !s->greeted) {
-        wf_call_refuse(&c->pub, WEFT_E_REFUSED, "refused");
-        return;
-    }
     if (q->kind_case == WEFT__V1__REQUEST__KIND__NOT_SET) {
         answer(c, &empty);
         return;
@@ -444,8 +489,7 @@ void wf_call_begin(struct wf_node *n, struct wf_net_request *net, struct wf_live
     c->pub.request = err ? &none : request;
     set_deadline(c);
     if (err)
-        wf_call_refuse(&c->pub, s && !s->caller.has_identity ? WEFT_E_REFUSED : err,
-            "the request does not parse");
+        wf_call_refuse(&c->pub, err, "the request does not parse");
     else
         dispatch(c, s, plain);
 }

@@ -113,10 +113,7 @@ static void on_transport(struct wf_node *n, struct wf_net_request *q,
         wf_call_uniform(q, WEFT_E_BUSY);
         return;
     }
-    bool was_confirmed = s->s.confirmed;
     enum weft_err err = wf_session_open_request(&s->s, message, wf_node_now_ms(n), &plain, &nonce);
-    if (!was_confirmed && s->s.confirmed)
-        wf_sessions_confirmed(n->control->sessions);
     if (err == WEFT_E_SESSION_OLD) {
         wf_sessions_remove(n->control->sessions, s);
         wf_call_uniform(q, WEFT_E_SESSION);
@@ -370,6 +367,7 @@ static enum weft_err control_metrics(const struct wf_node *n, struct wf_buf *out
     wf_net_get_stats(c->net, &net);
     return wf_buf_printf(out,
         "# TYPE weft_sessions gauge\nweft_sessions %zu\n"
+        "# TYPE weft_sessions_half_open gauge\nweft_sessions_half_open %zu\n"
         "# TYPE weft_handshakes_total counter\nweft_handshakes_total %llu\n"
         "# TYPE weft_handshakes_refused_total "
         "counter\nweft_handshakes_refused_total{cause=\"mac1\"} "
@@ -378,10 +376,11 @@ static enum weft_err control_metrics(const struct wf_node *n, struct wf_buf *out
         "# TYPE weft_refusals_total counter\nweft_refusals_total %llu\n"
         "# TYPE weft_busy_total counter\nweft_busy_total %llu\n"
         "# TYPE weft_listeners_revived_total counter\nweft_listeners_revived_total %llu\n",
-        wf_sessions_count(c->sessions), (unsigned long long)c->count.handshakes,
-        (unsigned long long)c->count.mac1_wrong, (unsigned long long)c->count.handshakes_refused,
-        (unsigned long long)c->count.requests, (unsigned long long)c->count.refused,
-        (unsigned long long)c->count.busy, (unsigned long long)net.revived);
+        wf_sessions_count(c->sessions), wf_sessions_half_open(c->sessions),
+        (unsigned long long)c->count.handshakes, (unsigned long long)c->count.mac1_wrong,
+        (unsigned long long)c->count.handshakes_refused, (unsigned long long)c->count.requests,
+        (unsigned long long)c->count.refused, (unsigned long long)c->count.busy,
+        (unsigned long long)net.revived);
 }
 
 const struct wf_room wf_control_room = {

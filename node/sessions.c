@@ -115,9 +115,29 @@ uint64_t wf_sessions_fresh_id(struct wf_sessions *t)
     return id;
 }
 
+// Nothing of a half-open session is kept for anybody, so the oldest may go.
+static void make_room(struct wf_sessions *t)
+{
+    struct wf_live_session *oldest = NULL;
+
+    for (struct wf_live_session *s = t->first; s; s = s->next) // newest first
+        if (!s->greeted && s->in_flight == 0)
+            oldest = s;
+    if (oldest)
+        wf_sessions_remove(t, oldest);
+}
+
 enum weft_err wf_sessions_add(struct wf_sessions *t, const struct wf_session *session,
     uint32_t pipe, struct wf_live_session **ret)
 {
+    size_t of_pipe = 0;
+
+    for (const struct wf_live_session *s = t->first; s; s = s->next)
+        of_pipe += s->pipe == pipe;
+    if (of_pipe >= WF_SESSIONS_PER_PIPE)
+        return WEFT_E_BUSY;
+    if (t->half_open >= WF_SESSIONS_HALF_OPEN)
+        make_room(t);
     if (t->count >= WF_SESSIONS_MAX || t->half_open >= WF_SESSIONS_HALF_OPEN)
         return WEFT_E_BUSY;
     struct wf_live_session *s = calloc(1, sizeof *s);
@@ -137,9 +157,25 @@ enum weft_err wf_sessions_add(struct wf_sessions *t, const struct wf_session *se
     return WEFT_OK;
 }
 
-void wf_sessions_confirmed(struct wf_sessions *t)
+enum weft_err wf_sessions_greet(
+    struct wf_sessions *t, struct wf_live_session *s, const char *domain, bool is_own)
 {
-    t->half_open--;
+    size_t cap = !domain  ? WF_SESSIONS_NEWCOMERS
+                 : is_own ? WF_SESSIONS_OWN
+                          : WF_SESSIONS_PER_DOMAIN;
+    size_t others = 0;
+
+    for (const struct wf_live_session *o = t->first; o; o = o->next) {
+        const char *of = o->caller.has_identity ? o->caller.identity.cert.domain.s : NULL;
+        if (o != s && o->greeted)
+            others += domain && of ? strcmp(of, domain) == 0 : !domain && !of;
+    }
+    if (others >= cap)
+        return WEFT_E_BUSY;
+    if (!s->greeted)
+        t->half_open--;
+    s->greeted = true;
+    return WEFT_OK;
 }
 
 void wf_sessions_remove(struct wf_sessions *t, struct wf_live_session *s)
@@ -157,7 +193,7 @@ void wf_sessions_remove(struct wf_sessions *t, struct wf_live_session *s)
     if (s->next)
         s->next->prev = s->prev;
     t->count--;
-    if (!s->s.confirmed)
+    if (!s->greeted)
         t->half_open--;
     for (size_t i = 0; i < s->token_count; i++)
         wf_token_free(s->tokens[i]);
@@ -176,13 +212,9 @@ size_t wf_sessions_count(const struct wf_sessions *t)
     return t->count;
 }
 
-size_t wf_sessions_of_domain(struct wf_sessions *t, const char *domain)
+size_t wf_sessions_half_open(const struct wf_sessions *t)
 {
-    size_t n = 0;
-
-    for (const struct wf_live_session *s = t->first; s; s = s->next)
-        n += s->caller.has_identity && strcmp(s->caller.identity.cert.domain.s, domain) == 0;
-    return n;
+    return t->half_open;
 }
 
 // ---- tokens ----------------------------------------------------------------------------------------------------------

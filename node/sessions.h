@@ -8,13 +8,17 @@
 #include "proto/session/bucket.h"
 #include "proto/session/session.h"
 
-#define WF_SESSIONS_MAX       4096u
-#define WF_SESSIONS_HALF_OPEN 256u // shaken hands, nothing decrypted yet
-#define WF_SESSION_TOKENS     16u  // remembered a session
-#define WF_HANDSHAKES_PER_S   50u  // of one address (WireGuard: 20-50)
-#define WF_HANDSHAKE_BURST    200u
-#define WF_BUCKETS_MAX        4096u
-#define WF_STAMPS_MAX         8192u
+#define WF_SESSIONS_MAX        4096u
+#define WF_SESSIONS_PER_PIPE   8u // one at work, one that renews it; an honest client needs no more
+#define WF_SESSIONS_HALF_OPEN  256u  // nobody has shown who it is; the oldest makes room
+#define WF_SESSIONS_NEWCOMERS  256u  // said to have no certificate
+#define WF_SESSIONS_PER_DOMAIN 1024u // of one other domain
+#define WF_SESSIONS_OWN        3072u // of this node's domain: its agents
+#define WF_SESSION_TOKENS      16u   // remembered a session
+#define WF_HANDSHAKES_PER_S    50u   // of one address (WireGuard: 20-50)
+#define WF_HANDSHAKE_BURST     200u
+#define WF_BUCKETS_MAX         4096u
+#define WF_STAMPS_MAX          8192u
 
 struct wf_live_session {
     struct wf_session s;
@@ -39,17 +43,20 @@ WF_MUST_USE enum weft_err wf_sessions_admit(
 WF_MUST_USE enum weft_err wf_sessions_stamp(
     struct wf_sessions *t, const struct wf_dh_pub *peer, int64_t stamp_unix_ms);
 
-// BUSY beyond the caps. The session is moved in.
+// The session is moved in, half open. BUSY beyond the caps in all and of the pipe; beyond the one of half-open sessions the oldest goes,
+// so that a stranger can cost an honest client a second handshake, never its place.
 WF_MUST_USE enum weft_err wf_sessions_add(
     struct wf_sessions *t, const struct wf_session *s, uint32_t pipe, struct wf_live_session **ret);
 struct wf_live_session *wf_sessions_find(struct wf_sessions *t, uint64_t id);
 uint64_t wf_sessions_fresh_id(struct wf_sessions *t);
 struct wf_live_session *wf_sessions_next(struct wf_sessions *t, struct wf_live_session *after);
 void wf_sessions_remove(struct wf_sessions *t, struct wf_live_session *s);
-void wf_sessions_confirmed(struct wf_sessions *t); // one less half open
+// Its hello proved a certificate of `domain` (NULL: it has none): no longer half open. BUSY when as many of that domain, or as many
+// newcomers, are open already; the session is then as before.
+WF_MUST_USE enum weft_err wf_sessions_greet(
+    struct wf_sessions *t, struct wf_live_session *s, const char *domain, bool is_own);
 size_t wf_sessions_count(const struct wf_sessions *t);
-// Of one domain with verified certificates, against a per-domain cap.
-size_t wf_sessions_of_domain(struct wf_sessions *t, const char *domain);
+size_t wf_sessions_half_open(const struct wf_sessions *t);
 
 // Tokens of a session: takes ownership; find by the id of block 0 or of the last block.
 void wf_session_remember(struct wf_live_session *s, struct wf_token *t);

@@ -104,8 +104,8 @@ static enum weft_err check_proof(struct wf_node *n, struct wf_call *c, struct jo
     if (memcmp(j->cert.dh_key.b, s->s.peer.b, WF_KEY_LEN) != 0)
         return WEFT_E_KEY;
     enum weft_err err = wf_tickets_get(state_of(n)->tickets, j->q->ticket_id.data, &j->ticket);
-    if (err)
-        return err;
+    if (err) // an unknown ticket reads like a wrong proof
+        return err == WEFT_E_NOT_FOUND ? WEFT_E_TICKET : err;
     wf_ticket_proof(WF_BYTES(j->ticket.secret), j->ticket.id, wf_session_handshake_hash(&s->s),
         &j->cert.sign_key, &j->cert.dh_key, proof);
     return wf_equal_ct(WF_BYTES(proof), wf_pb_view(j->q->proof)) ? WEFT_OK : WEFT_E_TICKET;
