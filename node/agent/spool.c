@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "node/agent/uplink.h"
+#include "node/storage.h"
 #include "proto/stream/batch.h"
 #include "sdk/disk.h"
 
@@ -200,6 +201,7 @@ static enum weft_err append(struct wf_agent_product *p, struct wf_batch_header *
             .count = h->count,
             .time_ms = wf_node_now_unix_ms(n),
             .kind = (uint8_t)h->kind,
+            .sealed = wf_storage_seals(&p->collect->product),
             .durability = p->collect->product.durability == WF_DURABILITY_PROCESS ? WF_LOG_PROCESS
                                                                                   : WF_LOG_DISK,
             .body = wf_buf_view(&batch) };
@@ -374,6 +376,7 @@ static enum weft_err open_log(struct wf_node *n, struct wf_diag *diag)
     uint64_t bytes = n->conf->spool.bytes, segment = bytes / 16;
     char *dir = NULL;
     struct wf_log_conf conf = { .class_name = "spool",
+        .storage_key = &n->uplink->storage_key,
         .done = on_acks,
         .done_arg = n->uplink->box,
         .note = on_note,
@@ -384,8 +387,10 @@ static enum weft_err open_log(struct wf_node *n, struct wf_diag *diag)
         .keep_unreleased = true,
         .forget_empty = true,
         .stop_free_permille = n->conf->min_free_percent * 10 };
-    enum weft_err err = wf_disk_join(n->conf->data, "spool", &dir);
+    enum weft_err err = wf_storage_key_load(n->conf->data, &n->uplink->storage_key, diag);
 
+    if (!err)
+        err = wf_disk_join(n->conf->data, "spool", &dir);
     // Whose spool it is: the key's, so that a copied directory is not another host's.
     wf_blake2b(wf_bytes(n->keys.sign_pub.b, WF_KEY_LEN), &conf.store_id);
     conf.dir = dir;
@@ -479,6 +484,7 @@ void wf_spool_close(struct wf_node *n)
         wf_say(n, WF_LOG_WARN, "spool", "the marks of publishers could not be kept", NULL);
     if (u->worker)
         wf_log_worker_free(u->worker);
+    wf_secret_fini(&u->storage_key);
     while (u->chains)
         wf_spool_chain_drop(n, u->chains);
     free(u->publishers);

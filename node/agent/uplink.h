@@ -101,6 +101,7 @@ struct wf_uplink_room {
     struct wf_manifest_round *round; // being fetched
 
     // the spool
+    struct wf_secret storage_key;
     struct wf_log_worker *worker;
     struct wf_spool_box *box; // acknowledgements of the spool's thread
     uint64_t last_counter;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "node/storage.h"
 #include "node/stream/priv.h"
 
 struct wf_box {
@@ -72,8 +73,7 @@ static enum weft_err hand_over(struct wf_pending *e, uint32_t count)
         .first = p->tail,
         .count = count,
         .time_ms = e->entry.append_ms,
-        .sealed =
-            d->classification == WF_CLASS_CONFIDENTIAL || d->classification == WF_CLASS_PERSONAL,
+        .sealed = wf_storage_seals(d),
         .durability = d->durability == WF_DURABILITY_PROCESS ? WF_LOG_PROCESS : WF_LOG_DISK,
         .body = wf_buf_view(&e->packed) };
     enum weft_err err = wf_entry_pack(&e->entry, &e->packed);

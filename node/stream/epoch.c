@@ -3,7 +3,7 @@
 // made and announced shortly before the change; a forced rotation throws it away, because a revoked reader may have it.
 #include "node/stream/priv.h"
 
-#include <stdlib.h>
+#include <stdio.h>
 
 static void epoch_fini(struct wf_epoch *e)
 {
@@ -38,6 +38,18 @@ static enum weft_err sealer_begin(struct wf_home_product *p)
     return wf_frame_sealer_init(&p->sealer, &p->epoch.key, &p->collect->product.id, boot, 1);
 }
 
+// A full disk must not hold up a rotation: a revoked reader would read on.
+static void keep(struct wf_home_product *p)
+{
+    char alarm[16 + WF_MAX_NAME], text[160];
+    enum weft_err err = wf_epochs_begin(p, &p->epoch);
+
+    snprintf(alarm, sizeof alarm, "epochs-%s", p->collect->product.name);
+    snprintf(text, sizeof text, "%s: the key of this epoch could not be kept for its entries: %s",
+        p->collect->product.name, weft_err_text(err));
+    wf_alarm(p->room->node, alarm, err ? text : NULL);
+}
+
 enum weft_err wf_epoch_rotate(struct wf_home_product *p, bool forced)
 {
     struct wf_node *n = p->room->node;
@@ -56,6 +68,7 @@ enum weft_err wf_epoch_rotate(struct wf_home_product *p, bool forced)
     epoch_fini(&p->next_epoch);
     p->epoch = fresh;
     p->beat_stale = true;
+    keep(p);
     return sealer_begin(p);
 }
 
@@ -68,6 +81,7 @@ void wf_epoch_end(struct wf_home_product *p)
 {
     epoch_fini(&p->epoch);
     epoch_fini(&p->next_epoch);
+    wf_epochs_end(p);
     p->beat_stale = true;
 }
 

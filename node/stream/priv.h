@@ -33,6 +33,8 @@
 #define WF_AHEAD_BATCHES    128u // live before the fastest reader
 #define WF_AHEAD_BYTES      (16u * WF_MIB)
 #define WF_EPOCH_OVERLAP_MS 30000
+#define WF_EPOCHS_KEPT_MAX  8192u // keys of one product for entries it still has; the oldest goes
+#define WF_EPOCH_BOX_LEN    (WF_XNONCE_LEN + WF_KEY_LEN + WF_TAG_LEN)
 #define WF_BEAT_MS          1000
 #define WF_BEAT_MAX_MS      30000
 #define WF_TAPS_MAX         8u
@@ -93,6 +95,13 @@ struct wf_epoch {
     struct wf_secret key;
     struct wf_hash commitment;
     int64_t from_ms, from_unix_ms;
+};
+
+// The key of an epoch under which kept entries were appended, sealed under the storage key.
+struct wf_kept_epoch {
+    uint64_t number;
+    uint64_t first, end; // offsets of its entries; end WF_NONE: in force
+    uint8_t box[WF_EPOCH_BOX_LEN];
 };
 
 // What was sent live and no reader has confirmed yet.
@@ -167,7 +176,10 @@ struct wf_home_product {
 
     // the stream
     struct wf_epoch epoch, next_epoch;
-    uint64_t last_epoch; // highest number used
+    uint64_t last_epoch;        // highest number used
+    struct wf_kept_epoch *kept; // in order
+    size_t kept_count, kept_cap;
+    bool kept_dirty;
     struct wf_frame_sealer sealer;
     struct wf_net_pub *pub;
     uint64_t lease_count, live_count; // all; with keys
@@ -314,6 +326,18 @@ WF_MUST_USE enum weft_err wf_epoch_need(struct wf_home_product *p); // one is in
 void wf_epoch_end(struct wf_home_product *p);
 WF_MUST_USE enum weft_err wf_epoch_rotate(struct wf_home_product *p, bool forced);
 void wf_epoch_tick(struct wf_home_product *p, int64_t now_ms);
+
+// ---- epochs.c: keys of entries that are kept ---------------------------------------------------------------------------------
+
+// DAMAGED, IO, NOMEM: none is known then.
+WF_MUST_USE enum weft_err wf_epochs_load(struct wf_home_product *p);
+// Before the first entry under it is appended. IO, NOSPACE, NOMEM: the key is known here until the next start only.
+WF_MUST_USE enum weft_err wf_epochs_begin(struct wf_home_product *p, const struct wf_epoch *e);
+void wf_epochs_end(struct wf_home_product *p);    // nothing more is appended under the last
+void wf_epochs_forget(struct wf_home_product *p); // those whose entries retention dropped
+// The key of an entry's epoch. EPOCH: not kept; AEAD: the file was changed.
+WF_MUST_USE enum weft_err wf_epochs_open(
+    const struct wf_home_product *p, uint64_t number, struct wf_secret *ret);
 
 // ---- heartbeat.c ---------------------------------------------------------------------------------------------------------
 

@@ -95,6 +95,7 @@ void wf_home_free(struct wf_home_product *p)
     free(p->origins);
     free(p->publishers);
     free(p->logs);
+    free(p->kept);
     free(p);
 }
 

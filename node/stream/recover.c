@@ -300,6 +300,19 @@ static bool on_view(void *arg, const struct wf_log_view *v)
     return true;
 }
 
+// Without them the product serves all it did but what is sealed under old epochs.
+static enum weft_err recall_epochs(struct wf_home_product *p)
+{
+    enum weft_err err = wf_epochs_load(p);
+
+    if (err && err != WEFT_E_NOMEM) {
+        wf_say(p->room->node, WF_LOG_WARN, "stream", "sealed epoch keys could not be read",
+            "product", p->collect->product.name, "why", weft_err_text(err), NULL);
+        err = WEFT_OK;
+    }
+    return err;
+}
+
 enum weft_err wf_home_recover(struct wf_home_product *p, struct wf_diag *diag)
 {
     struct wf_stream_room *r = p->room;
@@ -314,7 +327,7 @@ enum weft_err wf_home_recover(struct wf_home_product *p, struct wf_diag *diag)
     enum weft_err err = wf_log_range(r->node->log, id, &range);
 
     if (err == WEFT_E_NOT_FOUND)
-        return WEFT_OK; // nothing was ever appended
+        return recall_epochs(p); // nothing was ever appended
     if (!err)
         err = load_checkpoint(p, &range, &at);
     for (bool first = true; !err && (first || at < range.head); first = false) {
@@ -340,7 +353,7 @@ enum weft_err wf_home_recover(struct wf_home_product *p, struct wf_diag *diag)
             p->collect->product.name);
         wf_alarm(r->node, "log-damaged", text);
     }
-    return WEFT_OK;
+    return recall_epochs(p);
 }
 
 // ---- incarnations ----------------------------------------------------------------------------------------------------

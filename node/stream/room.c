@@ -7,47 +7,13 @@
 #include "node/call.h"
 #include "node/log/log.h"
 #include "node/source/room.h"
+#include "node/storage.h"
 #include "node/stream/priv.h"
-#include "sdk/conf/file.h"
 #include "sdk/disk.h"
 
 #define RETAIN_MS 30000
 
 // ---- opening ---------------------------------------------------------------------------------------------------------
-
-// data/identity/storage.key: 32 random bytes made at the first start. Without it what is sealed at rest stays sealed.
-static enum weft_err load_storage_key(struct wf_stream_room *r, struct wf_diag *diag)
-{
-    struct wf_buf file = { 0 };
-    struct wf_secret fresh = { 0 };
-    char *path = NULL, *dir = NULL;
-    enum weft_err err = wf_disk_join(r->node->conf->data, "identity", &dir);
-
-    if (!err)
-        err = wf_disk_join(dir, "storage.key", &path);
-    if (!err)
-        err = wf_file_read(path, WF_KEY_LEN, WF_FILE_SECRET, &file, diag);
-    if (err == WEFT_E_NOT_FOUND) {
-        err = wf_secret_random(WF_KEY_LEN, &fresh);
-        if (!err)
-            err = wf_disk_create(path, wf_secret_view(&fresh), diag);
-        if (!err) {
-            r->storage_key = fresh;
-            fresh = (struct wf_secret){ 0 };
-        }
-    } else if (!err && file.len != WF_KEY_LEN) {
-        wf_diag_set(diag, 0, 0, "%s: a storage key has %u bytes", path, WF_KEY_LEN);
-        err = WEFT_E_KEY;
-    } else if (!err) {
-        err = wf_secret_copy(wf_buf_view(&file), &r->storage_key);
-    }
-    wf_wipe(file.ptr, file.len);
-    wf_buf_fini(&file);
-    wf_secret_fini(&fresh);
-    free(path);
-    free(dir);
-    return err;
-}
 
 static enum weft_err make_dir(
     struct wf_stream_room *r, const char *name, char **ret, struct wf_diag *diag)
@@ -131,7 +97,7 @@ static enum weft_err stream_open(struct wf_node *n, struct wf_diag *diag)
     r->node = n;
     r->vfs = wf_vfs_posix;
     r->beat.fire = wf_beat_timer;
-    enum weft_err err = load_storage_key(r, diag);
+    enum weft_err err = wf_storage_key_load(n->conf->data, &r->storage_key, diag);
     if (!err)
         err = make_dir(r, "meta", &r->meta_dir, diag);
     if (!err)
@@ -218,6 +184,8 @@ static void retain(struct wf_stream_room *r, int64_t now)
             wf_log_pin(n->log, &p->collect->product.id,
                 p->removed ? WF_NONE : wf_marks_pin(p, wf_node_now_unix_ms(n))) == WEFT_E_NOMEM)
             return;
+    for (struct wf_home_product *p = r->products; p; p = p->next)
+        wf_epochs_forget(p); // of what went before
     wf_log_retain(n->log, wf_node_now_unix_ms(n));
 }
 
@@ -291,6 +259,8 @@ static void stream_close(struct wf_node *n)
     wf_taps_end(r);
     wf_pulls_end(r, NULL);
     wf_leases_end_of(r, NULL);
+    for (struct wf_home_product *p = n->log ? r->products : NULL; p; p = p->next)
+        wf_epochs_forget(p);
     wf_log_close(n->log); // acknowledges all that was handed over
     n->log = NULL;
     wf_box_close(r->box);
