@@ -16,6 +16,7 @@
 #include "node/call.h"
 #include "node/conf.h"
 #include "node/core.h"
+#include "node/wall.h"
 #include "proto/base/print.h"
 #include "sdk/conf/file.h"
 #include "sdk/disk.h"
@@ -54,52 +55,6 @@ static void notify(const char *text)
     if (sendto(fd, text, strlen(text), MSG_NOSIGNAL, (struct sockaddr *)&to, len) < 0)
         fprintf(stderr, "level=warn room=life msg=\"cannot notify the service manager\"\n");
     close(fd);
-}
-
-// ---- wall clock ------------------------------------------------------------------------------------------------------
-
-static void wall_load(struct wf_node *n)
-{
-    char *path = NULL;
-    struct wf_buf text = { 0 };
-
-    n->core->wall_floor_ms = WEFT_BUILD_UNIX_S * INT64_C(1000);
-    if (!wf_disk_join(n->conf->data, "wall", &path) &&
-        !wf_file_read(path, 64, WF_FILE_OWNED, &text, NULL) && !wf_buf_append_byte(&text, 0)) {
-        long long ms = strtoll((const char *)text.ptr, NULL, 10);
-        // A floor beyond a plausible life of this file would stop every certificate for good.
-        if (ms > n->core->wall_floor_ms && ms < INT64_C(32503680000000))
-            n->core->wall_floor_ms = ms;
-    }
-    wf_buf_fini(&text);
-    free(path);
-}
-
-static void wall_save(struct wf_node *n)
-{
-    char *path = NULL, text[32];
-    struct wf_diag diag = { 0 };
-    int len = snprintf(text, sizeof text, "%lld\n", (long long)wf_node_now_unix_ms(n));
-    enum weft_err err = wf_disk_join(n->conf->data, "wall", &path);
-
-    if (!err)
-        err = wf_disk_replace(path, wf_bytes(text, (size_t)len), &diag);
-    if (err)
-        wf_say(
-            n, WF_LOG_WARN, "life", "the clock's floor could not be kept", "why", diag.text, NULL);
-    free(path);
-}
-
-static void check_clock(struct wf_node *n)
-{
-    int64_t behind = wf_node_now_unix_ms(n) - wf_loop_now_unix_ms(n->loop);
-    char text[128];
-
-    snprintf(text, sizeof text,
-        "the clock is %lld s behind what this node has already seen; expiry is judged by the later "
-        "time",
-        (long long)(behind / 1000));
-    wf_alarm(n, "clock-behind", behind > WF_CLOCK_TOLERANCE_MS ? text : NULL);
 }
 
 // ---- reload ----------------------------------------------------------------------------------------------------------
@@ -179,9 +134,9 @@ static void on_tick(struct wf_timer *t)
     for (size_t i = 0; i < l->started; i++)
         if (l->rooms[i]->tick)
             l->rooms[i]->tick(n);
-    check_clock(n);
+    wf_wall_check(n);
     if (now >= l->wall_at_ms) {
-        wall_save(n);
+        wf_wall_save(n);
         l->wall_at_ms = now + WALL_EVERY_MS;
     }
     if (n->draining && (all_drained(l) || now >= l->drain_by_ms))
@@ -303,7 +258,7 @@ static int run(struct life *l, struct wf_diag *diag)
         greet(n);
         notify("READY=1");
         wf_loop_run(n->loop);
-        wall_save(n);
+        wf_wall_save(n);
     } else {
         fprintf(
             stderr, "weftd: %s%s%s\n", diag->text, diag->text[0] ? ": " : "", weft_err_text(err));
@@ -329,7 +284,7 @@ int wf_node_main(struct wf_conf *conf, const char *conf_path)
         fprintf(stderr, "weftd: %s\n", weft_err_text(err));
         return weft_err_exit(err);
     }
-    wall_load(&node);
+    wf_wall_load(&node);
     node.started_unix_ms = wf_node_now_unix_ms(&node);
     int status = run(&life, &diag);
     wf_identity_free(core.dir); // keys and charter of the node were borrowed from it

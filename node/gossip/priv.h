@@ -56,6 +56,7 @@ struct wf_gossip_room {
     uint64_t advert_sequence;
     int64_t sign_at_ms;
     struct wf_hash chain_id; // of the chain last announced
+    int64_t stale_due_ms;    // 0 = not asked yet
     struct wf_timer soon;    // news leave a moment after they came, together
     struct wf_timer served;  // the next delayed request
     struct wf_gossip_delayed delayed[WF_GOSSIP_DELAYED];
@@ -97,6 +98,13 @@ void wf_gossip_soon(struct wf_node *n);
 void wf_gossip_charter_seen(struct wf_node *n, struct wf_gossip_peer *p, uint64_t version);
 void wf_gossip_charter_tick(struct wf_node *n);
 void wf_gossip_charter_changed(struct wf_node *n);
+
+// ---- stale.c
+#define WF_GOSSIP_STALE_MS       (3 * WF_GOSSIP_SIGN_MS) // silence of a domain that is a finding
+#define WF_GOSSIP_STALE_EVERY_MS 60000
+// When what is known of a domain was signed at the latest; 0 = nothing is known.
+int64_t wf_gossip_newest_ms(struct wf_catalog *c, const char *domain);
+void wf_gossip_stale_tick(struct wf_node *n); // alarm "stale-DOMAIN"
 
 // ---- serve.c
 WF_MUST_USE enum weft_err wf_gossip_serve_open(struct wf_node *n);

@@ -219,6 +219,7 @@ static void gossip_tick(struct wf_node *n)
     struct wf_gossip_room *g = n->gossip;
 
     wf_gossip_charter_tick(n);
+    wf_gossip_stale_tick(n);
     if (n->has_certificate)
         announce_chain(n);
     renew_advert(n);

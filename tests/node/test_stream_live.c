@@ -143,6 +143,24 @@ START_TEST(after_a_forced_rotation_the_old_key_opens_nothing_new)
 }
 END_TEST
 
+START_TEST(a_forced_rotation_discards_the_key_that_was_announced)
+{
+    uint8_t announced[WF_KEY_LEN];
+
+    rig.conf.epoch_ms = 1200;
+    rig.reader.local = true; // its lease outlives the rotation
+    struct streamrig_call *l = lease();
+    STREAMRIG_UNTIL(&rig, product->next_epoch.number);
+    uint64_t number = product->next_epoch.number;
+    memcpy(announced, product->next_epoch.key.ptr, WF_KEY_LEN);
+    wf_stream_rotate(&rig.node, "rows");
+    ck_assert_uint_eq(product->next_epoch.number, 0);
+    ck_assert_uint_gt(product->epoch.number, number);
+    ck_assert_mem_ne(product->epoch.key.ptr, announced, WF_KEY_LEN);
+    streamrig_call_free(l);
+}
+END_TEST
+
 START_TEST(the_next_key_is_announced_before_it_is_used)
 {
     rig.conf.epoch_ms = 1200;
@@ -288,6 +306,7 @@ int main(void)
     tcase_set_timeout(t, 60);
     tcase_add_test(t, records_and_heartbeats_go_out_sealed);
     tcase_add_test(t, after_a_forced_rotation_the_old_key_opens_nothing_new);
+    tcase_add_test(t, a_forced_rotation_discards_the_key_that_was_announced);
     tcase_add_test(t, the_next_key_is_announced_before_it_is_used);
     tcase_add_test(t, the_stream_runs_no_further_than_its_window);
     tcase_add_test(t, silence_slows_the_heartbeat_but_never_stops_it);

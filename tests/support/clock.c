@@ -9,7 +9,7 @@
 int __real_clock_gettime(clockid_t id, struct timespec *ts);
 int __wrap_clock_gettime(clockid_t id, struct timespec *ts);
 
-static atomic_llong skipped_ms, began_ns;
+static atomic_llong skipped_ms, stepped_ms, began_ns;
 
 static int64_t real_ns(clockid_t id)
 {
@@ -28,7 +28,7 @@ int __wrap_clock_gettime(clockid_t id, struct timespec *ts)
     int64_t now = real_ns(CLOCK_BOOTTIME);
     atomic_compare_exchange_strong(&began_ns, &none, now);
     if (id == CLOCK_REALTIME)
-        now += WF_TEST_NOW * 1000000 - atomic_load(&began_ns);
+        now += (WF_TEST_NOW + atomic_load(&stepped_ms)) * 1000000 - atomic_load(&began_ns);
     now += atomic_load(&skipped_ms) * 1000000;
     ts->tv_sec = (time_t)(now / 1000000000);
     ts->tv_nsec = (long)(now % 1000000000);
@@ -38,6 +38,11 @@ int __wrap_clock_gettime(clockid_t id, struct timespec *ts)
 void wf_test_clock_skip(int64_t ms)
 {
     atomic_fetch_add(&skipped_ms, ms);
+}
+
+void wf_test_clock_step(int64_t ms)
+{
+    atomic_fetch_add(&stepped_ms, ms);
 }
 
 int64_t wf_test_clock_unix_ms(void)

@@ -8,6 +8,8 @@
 
 // Moves both clocks forward, for every thread. Loops that sleep notice with their next turn.
 void wf_test_clock_skip(int64_t ms);
+// Sets the wall clock alone, forward or back.
+void wf_test_clock_step(int64_t ms);
 int64_t wf_test_clock_unix_ms(void);
 
 #endif
