@@ -176,15 +176,17 @@ port_of() { # NODE: of its control listener
     weft_at "$1" node status -o json | sed 's/.*"listeners":\["[^"]*:\([0-9]*\)".*/\1/'
 }
 
-# Blocking a port of this namespace: packets to it vanish, new connections fail. Rules are looked at before the table of local addresses,
+# Blocking a port of this namespace: packets from and to it vanish, new connections fail. Rules are looked at before the table of local addresses,
 # so that loopback is blocked, too.
 block_port() { # PORT
     if ! ip rule | grep -q '^100:'; then
         ip rule add pref 100 lookup local 2>/dev/null && ip rule del pref 0 lookup local || skip "no policy routing here"
     fi
     ip rule add pref 10 ipproto tcp dport "$1" blackhole 2>/dev/null || skip "no rules by port here"
+    ip rule add pref 11 ipproto tcp sport "$1" blackhole
 }
 
 open_port() { # PORT
     ip rule del pref 10 ipproto tcp dport "$1" blackhole
+    ip rule del pref 11 ipproto tcp sport "$1" blackhole
 }
