@@ -63,6 +63,9 @@ finish() {
     for file in "$WORK"/*.pid; do
         [ -f "$file" ] && name=$(basename "$file" .pid) && stop "$name"
     done
+    for file in "$WORK"/*.ns; do
+        [ -f "$file" ] && kill "$(cat "$file")" 2>/dev/null || true
+    done
     if grep -qE "Sanitizer|runtime error" "$WORK"/*.log 2>/dev/null; then
         grep -hE -A 25 "Sanitizer|runtime error" "$WORK"/*.log | head -n 60 >&2
         status=1
@@ -189,4 +192,42 @@ block_port() { # PORT
 open_port() { # PORT
     ip rule del pref 10 ipproto tcp dport "$1" blackhole
     ip rule del pref 11 ipproto tcp sport "$1" blackhole
+}
+
+# A host of its own: a further namespace, tied to this one by a cable. Here it is SELF.1, there SELF.2; the way to everything else is here.
+make_host() { # NAME SELF, as in 10.77.1
+    unshare -n sleep 100000 &
+    echo $! >"$WORK/host-$1.ns"
+    until_ok other_net "$!"
+    ip link add "to-$1" type veth peer name eth0 netns "$!"
+    ip addr add "$2.1/24" dev "to-$1" && ip link set "to-$1" up
+    on "$1" ip link set lo up
+    on "$1" ip addr add "$2.2/24" dev eth0
+    on "$1" ip link set eth0 up
+    on "$1" ip route add default via "$2.1"
+}
+
+other_net() { # PID
+    [ "$(readlink "/proc/$1/ns/net")" != "$(readlink /proc/self/ns/net)" ]
+}
+
+on() { # HOST COMMAND...: there; with start, start_program, start_monitor and weft_at, too
+    ON="nsenter -t $(cat "$WORK/host-$1.ns") -n --"
+    shift
+    case "$1" in
+    start | start_program | start_monitor | weft_at) "$@" ;;
+    *) $ON "$@" ;;
+    esac
+    there=$?
+    ON=""
+    return $there
+}
+
+# A cable that loses everything in one direction, silently: what this host sends there goes to nobody.
+cut_one_way() { # HOST SELF
+    ip neigh replace "$2.2" lladdr 02:00:00:00:00:99 dev "to-$1" nud permanent
+}
+
+mend() { # HOST SELF
+    ip neigh del "$2.2" dev "to-$1"
 }
