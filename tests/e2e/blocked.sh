@@ -39,6 +39,7 @@ until_ok wrote 100
 echo "blocked from the start: everything comes by pull, and both say so"
 block_port $PORT
 start_monitor watch --product servers/depth
+# shellcheck disable=SC2016 # for that shell to expand
 start_program reader bash -c 'exec "$0" subscribe servers/depth --dir "$1/reader" --from earliest --stats -n 100000000 >"$1/read"' "$WEFT" "$WORK"
 both_say "pull.*$SAYS" " pull .*$SAYS"
 both_get_more
