@@ -158,6 +158,11 @@ enum weft_err {
 #undef WEFT_ERR_ENUM
 };
 
+// The four views of a code:
+//     enum weft_err err = WEFT_E_EXPIRED;
+//     fprintf(stderr, "%s (%s): %s\n", weft_err_text(err), weft_err_name(err), weft_err_doc(err));
+//     exit(weft_err_exit(err));
+
 // The short text of a code ("expired"); "unknown error" for a number of no code. Never NULL, static.
 WEFT_API const char *weft_err_text(enum weft_err err);
 // The symbolic name ("EXPIRED"), as printed in JSON and logs. Never NULL, static.

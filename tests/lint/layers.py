@@ -26,7 +26,7 @@ MAY_LINK = {
     "sdk": ("nng", "jansson", "yaml", "sqlite"),
     "node": ("sqlite", "microhttpd"),
     "domains": ("sqlite", "jansson", "protobuf_c", "microhttpd", "mnl"),
-    "examples": ("protobuf_c", "jansson"),
+    "examples": ("protobuf_c", "jansson", "sqlite"),
 }
 PUBLIC_TARGETS = ("weft", "weft::weft")  # all that domains and examples may link of ours
 
@@ -38,7 +38,7 @@ DOORS = [
     ("protobuf-c/*", ["proto/base/pb*", "proto/schema/*", "examples/*"] + FREE),
     ("lz4*", ["proto/stream/batch*"] + FREE),
     ("zstd*", ["proto/stream/batch*"] + FREE),
-    ("sqlite3*", ["registry/store_sqlite.c", "node/*/*_sqlite.c", "sdk/cli/join_sqlite.c"] + FREE),
+    ("sqlite3*", ["registry/store_sqlite.c", "node/*/*_sqlite.c", "sdk/cli/join_sqlite.c", "examples/archive.*"] + FREE),
     ("nng/*", ["sdk/net/*"] + FREE),
     ("jansson*", ["sdk/json.c", "examples/*"] + FREE),
     ("yaml.h", ["sdk/conf/yaml.c"] + FREE),

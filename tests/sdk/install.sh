@@ -68,6 +68,28 @@ cmake --build "$tmp/cmake/build" >"$tmp/cmake.log" || { cat "$tmp/cmake.log"; ex
 run "CMake, shared" "$tmp/cmake/build/who_weft"
 run "CMake, static" "$tmp/cmake/build/who_static"
 
+# The examples build as examples/README.md says, from the installed files alone, and find no identity where there is none.
+mkdir "$tmp/examples" "$tmp/nobody"
+cp "$source"/examples/*.[ch] "$source/examples/README.md" "$tmp/examples"
+mapfile -t lines < <(awk '/^```/ { inside = /^```sh build$/; next } inside' "$tmp/examples/README.md")
+[ "${#lines[@]}" -eq 6 ] || { say "examples/README.md has ${#lines[@]} lines that build, wanted 6"; exit 1; }
+# The system's pkg-config would find the prefix in weft.pc itself.
+sed -i "s|^prefix=.*|prefix=$tmp/usr|" "$libdir/weft.pc"
+for line in "${lines[@]}"; do
+    (cd "$tmp/examples" && CC="cc $flags" bash -c "${line/#cc /\$CC }") || { say "does not build: $line"; exit 1; }
+done
+for example in "$source"/examples/{call,discover,publish,query,serve,subscribe}.c; do
+    name=$(basename "$example" .c) arguments=(x x)
+    case $name in publish | serve) arguments=(x) ;; discover) arguments=() ;; call) arguments=(a/b/C '{}') ;; subscribe) arguments=(a/b "$tmp/x.db") ;; esac
+    status=0
+    WEFT_DIR="$tmp/nobody" LD_LIBRARY_PATH=$libdir/.. "$tmp/examples/$name" "${arguments[@]}" 2>"$tmp/err" || status=$?
+    if [ $status -ne 78 ] || ! grep -q "^$name: " "$tmp/err"; then
+        say "$name: status $status: $(cat "$tmp/err")"
+        exit 1
+    fi
+done
+say "examples: six built with pkg-config"
+
 # Nothing but <weft/*.h> is promised, so nothing else is installed as a header.
 extra=$(find "$tmp/usr/include" -type f ! -path '*/include/weft/weft.h' ! -path '*/include/weft/err.h')
 [ -z "$extra" ] || { say "installed headers that are no promise: $extra"; exit 1; }

@@ -7,6 +7,9 @@
 // from a client must be closed before it. Strings are UTF-8 and NUL-ended. Times are unix microseconds (_us) or milliseconds (_ms).
 // Functions that can fail return enum weft_err, write their results only on success, and fill *problem (which may be NULL) on failure.
 // Environment: WEFT_DIR (identity directory), WEFT_SOCKET (local socket), used where the options leave them NULL.
+//
+// Examples are indented; a test compiles each. They take a client `c`, a `struct weft_problem problem` and, of what an earlier call made,
+// a variable of that kind: catalog, product, publisher, subscription, event, record, rows, result, service.
 #ifndef WEFT_WEFT_H
 #define WEFT_WEFT_H
 
@@ -33,6 +36,10 @@ struct weft_problem {
     char audit_id[40]; // the owner finds the refusal under it
     char hint[256];    // what to do next
 };
+//     if (weft_describe(c, "servers/cpu", &product, &problem) != WEFT_OK) {
+//         fprintf(stderr, "%s\n%s\n", problem.text, problem.hint);
+//         exit(weft_err_exit(problem.err));
+//     }
 
 // ---- client ----------------------------------------------------------------------------------------------------------
 
@@ -50,11 +57,14 @@ struct weft_options {
 #define WEFT_REMOTE_ONLY 2u // never use a local socket
 
 // Connects lazily: succeeds when an identity or a local socket is there. IDENTITY when neither is.
-//     struct weft_client *c;
-//     if (weft_connect(NULL, &c, NULL) == WEFT_OK) { ...; weft_close(c); }
+//     struct weft_options options = { .dir = "/etc/weft", .deadline_ms = 3000 };
+//     if (weft_connect(&options, &c, &problem) != WEFT_OK)
+//         errx(weft_err_exit(problem.err), "%s", problem.text);
 WEFT_API WEFT_MUST_USE enum weft_err weft_connect(
     const struct weft_options *options, struct weft_client **ret, struct weft_problem *problem);
 // Flushes nothing: close publishers first. Bounded: returns within about a second. NULL is permitted.
+//     weft_publisher_close(publisher, 5000, NULL);
+//     weft_close(c);
 WEFT_API void weft_close(struct weft_client *c);
 
 struct weft_whoami {
@@ -62,6 +72,10 @@ struct weft_whoami {
     int64_t certificate_expires_ms;
     uint64_t charter_version;
 };
+// Who this client is: of its identity directory, else of the local node. IDENTITY, UNREACHABLE.
+//     struct weft_whoami me;
+//     if (weft_whoami(c, &me, &problem) == WEFT_OK)
+//         printf("%s/%s (%s) of %s\n", me.domain, me.subject, me.kind, me.mesh);
 WEFT_API WEFT_MUST_USE enum weft_err weft_whoami(
     struct weft_client *c, struct weft_whoami *ret, struct weft_problem *problem);
 
@@ -84,15 +98,27 @@ struct weft_product_info {
 
 struct weft_catalog;
 // Everything the answering node knows, each advert verified against the charter here. `domain` and `text` narrow (NULL: all).
-//     struct weft_catalog *cat;
-//     if (!weft_discover(c, NULL, NULL, &cat, NULL))
-//         for (size_t i = 0; i < weft_catalog_count(cat); i++) puts(weft_catalog_at(cat, i)->name);
+//     if (weft_discover(c, "servers", NULL, &catalog, &problem) == WEFT_OK) {
+//         for (size_t i = 0; i < weft_catalog_count(catalog); i++)
+//             puts(weft_catalog_at(catalog, i)->name);
+//         weft_catalog_free(catalog);
+//     }
 WEFT_API WEFT_MUST_USE enum weft_err weft_discover(struct weft_client *c, const char *domain,
     const char *text, struct weft_catalog **ret, struct weft_problem *problem);
+// How many products are in it.
+//     printf("%zu products\n", weft_catalog_count(catalog));
 WEFT_API size_t weft_catalog_count(const struct weft_catalog *cat);
+// One of them, as long as the catalog lives; NULL beyond the last.
+//     const struct weft_product_info *first = weft_catalog_at(catalog, 0);
+//     if (first && first->gone)
+//         printf("%s/%s: heard %lld s ago\n", first->domain, first->name, (long long)first->heard_ms / 1000);
 WEFT_API const struct weft_product_info *weft_catalog_at(
     const struct weft_catalog *cat, size_t index);
+// When the answering node said so, by its clock: unix milliseconds.
+//     printf("as of %lld\n", (long long)weft_catalog_as_of_ms(catalog));
 WEFT_API int64_t weft_catalog_as_of_ms(const struct weft_catalog *cat);
+// Releases it with all it lent. NULL is permitted.
+//     weft_catalog_free(catalog);
 WEFT_API void weft_catalog_free(struct weft_catalog *cat);
 
 enum weft_type {
@@ -126,19 +152,41 @@ struct weft_field {
 };
 
 struct weft_product; // a described product: its info and its compiled schema
-//     struct weft_product *p;
-//     if (!weft_describe(c, "servers/cpu", &p, NULL)) { char *text; weft_product_proto(p, &text); puts(text); free(text); }
+// Fetches a product's advert and schema from the mesh and verifies both. NOT_FOUND, UNREACHABLE.
+//     if (weft_describe(c, "servers/cpu", &product, &problem) == WEFT_OK) {
+//         puts(weft_product_info(product)->title);
+//         weft_product_free(product);
+//     }
 WEFT_API WEFT_MUST_USE enum weft_err weft_describe(struct weft_client *c, const char *product,
     struct weft_product **ret, struct weft_problem *problem);
+// What its owner promises, as long as the product lives.
+//     printf("kept for %lld days\n", (long long)weft_product_info(product)->retention_ms / 86400000);
 WEFT_API const struct weft_product_info *weft_product_info(const struct weft_product *p);
+// How many columns its message has; 0 for an api.
+//     for (size_t i = 0; i < weft_product_field_count(product); i++)
+//         puts(weft_product_field(product, i)->name);
 WEFT_API size_t weft_product_field_count(const struct weft_product *p);
+// One column, as long as the product lives; NULL beyond the last.
+//     const struct weft_field *f = weft_product_field(product, 0);
+//     printf("%s [%s]: %s\n", f->name, f->unit, f->description);
 WEFT_API const struct weft_field *weft_product_field(const struct weft_product *p, size_t index);
 // The schema as .proto text; release with free().
+//     char *text;
+//     if (weft_product_proto(product, &text) == WEFT_OK) {
+//         fputs(text, stdout);
+//         free(text);
+//     }
 WEFT_API WEFT_MUST_USE enum weft_err weft_product_proto(
     const struct weft_product *p, char **ret_text);
 // The exact FileDescriptorSet bytes, owned by the product.
+//     const void *set;
+//     size_t len;
+//     weft_product_descriptor(product, &set, &len);
+//     fwrite(set, 1, len, stdout);
 WEFT_API void weft_product_descriptor(
     const struct weft_product *p, const void **ret, size_t *ret_len);
+// NULL is permitted. Products that a publisher or subscription lends are not released.
+//     weft_product_free(product);
 WEFT_API void weft_product_free(struct weft_product *p);
 
 // ---- records -----------------------------------------------------------------------------------------------------------
@@ -171,9 +219,17 @@ struct weft_value {
 };
 
 // One column of a record, read with bounds. WEFT_E_RECORD when the bytes do not fit the schema.
+//     struct weft_value v;
+//     if (weft_record_value(product, record, 0, &v) == WEFT_OK && v.type == WEFT_T_DOUBLE)
+//         printf("%g\n", v.real);
 WEFT_API WEFT_MUST_USE enum weft_err weft_record_value(const struct weft_product *p,
     const struct weft_record *r, size_t field, struct weft_value *ret);
 // The whole record as proto3 JSON (one line, no newline); release with free().
+//     char *json;
+//     if (weft_record_json(product, record, &json) == WEFT_OK) {
+//         puts(json);
+//         free(json);
+//     }
 WEFT_API WEFT_MUST_USE enum weft_err weft_record_json(
     const struct weft_product *p, const struct weft_record *r, char **ret_text);
 
@@ -188,26 +244,47 @@ struct weft_publish_options {
     unsigned block_ms;  // how long a publish waits when the queue is full before FULL; 0 = 10 s
 };
 // Through the local socket; `product` is a name of the node's domain. NOT_FOUND, PERMISSION.
-//     weft_publisher_open(c, "cpu", NULL, &p, &problem); weft_publish_json(p, "{\"host\":\"a\"}", 0, &problem); weft_publisher_close(p, 5000, NULL);
+//     if (weft_publisher_open(c, "queue-depth", NULL, &publisher, &problem) != WEFT_OK ||
+//         weft_publish_json(publisher, "{\"id\":\"mail\",\"value\":7}", 0, &problem) != WEFT_OK ||
+//         weft_publisher_close(publisher, 5000, &problem) != WEFT_OK)
+//         errx(weft_err_exit(problem.err), "%s", problem.text);
 WEFT_API WEFT_MUST_USE enum weft_err weft_publisher_open(struct weft_client *c, const char *product,
     const struct weft_publish_options *options, struct weft_publisher **ret,
     struct weft_problem *problem);
 // The next publisher sequence the node wants: where an application with its own numbering goes on.
+//     static const uint8_t id[16] = "the mail queue"; // drawn once, kept with the numbering
+//     struct weft_publish_options options = { .id = id };
+//     if (weft_publisher_open(c, "queue-depth", &options, &publisher, &problem) == WEFT_OK)
+//         printf("goes on with %llu\n", (unsigned long long)weft_publisher_mark(publisher));
 WEFT_API uint64_t weft_publisher_mark(const struct weft_publisher *p);
 // One record, packed protobuf (for a protobuf-c message: pack it first). time_us 0 = now. The bytes are copied once. RECORD with the
 // field's path when it does not fit the schema.
+//     uint8_t packed[] = { 0x0a, 0x01, 'a' }; // field 1, "a": what acme__v1__queue__pack() of protobuf-c writes
+//     if (weft_publish(publisher, WEFT_PUT, packed, sizeof packed, 0, &problem) == WEFT_E_RECORD)
+//         fprintf(stderr, "%s\n", problem.text);
 WEFT_API WEFT_MUST_USE enum weft_err weft_publish(struct weft_publisher *p, enum weft_op op,
     const void *data, size_t len, int64_t time_us, struct weft_problem *problem);
 // One record as proto3 JSON.
+//     if (weft_publish_json(publisher, "{\"id\":\"mail\",\"value\":7}", 0, &problem) != WEFT_OK)
+//         fprintf(stderr, "%s\n", problem.text);
 WEFT_API WEFT_MUST_USE enum weft_err weft_publish_json(
     struct weft_publisher *p, const char *json, int64_t time_us, struct weft_problem *problem);
+// The same with an operation: rows of an inventory that go, the marks around a snapshot of all rows (which have no record: json NULL).
+//     if (weft_publish_json_op(publisher, WEFT_DELETE, "{\"id\":\"mail\"}", 0, &problem) != WEFT_OK)
+//         fprintf(stderr, "%s\n", problem.text);
 WEFT_API WEFT_MUST_USE enum weft_err weft_publish_json_op(struct weft_publisher *p, enum weft_op op,
     const char *json, int64_t time_us, struct weft_problem *problem);
 // Waits until everything published so far is acknowledged (durable as the product promises). TIMEOUT tells how many are not.
+//     if (weft_publisher_flush(publisher, 1000, &problem) == WEFT_E_TIMEOUT)
+//         fprintf(stderr, "%s\n", problem.text);
 WEFT_API WEFT_MUST_USE enum weft_err weft_publisher_flush(
     struct weft_publisher *p, unsigned timeout_ms, struct weft_problem *problem);
+// The product with the schema that records are checked against, as long as the publisher lives.
+//     puts(weft_product_info(weft_publisher_product(publisher))->message);
 WEFT_API const struct weft_product *weft_publisher_product(const struct weft_publisher *p);
 // Flushes, then releases in any case.
+//     if (weft_publisher_close(publisher, 5000, &problem) != WEFT_OK)
+//         fprintf(stderr, "not all is on disk: %s\n", problem.text);
 WEFT_API enum weft_err weft_publisher_close(
     struct weft_publisher *p, unsigned timeout_ms, struct weft_problem *problem);
 
@@ -301,21 +378,43 @@ struct weft_stats {
 struct weft_subscription;
 // Asks the owner by policy for a token when none is at hand. Fails at once only for bad arguments or identity; everything else arrives
 // as STATE events and is retried for ever, because a reader must survive its network.
-//     weft_subscribe(c, "servers/cpu", NULL, &s, &problem);
-//     for (const struct weft_event *e; !weft_next(s, -1, &e, &problem);) if (e->kind == WEFT_EV_RECORDS) use(e->records, e->record_count);
+//     struct weft_subscribe_options options = { .from = WEFT_FROM_LATEST };
+//     if (weft_subscribe(c, "servers/cpu", &options, &subscription, &problem) == WEFT_OK)
+//         while (weft_next(subscription, -1, &event, &problem) == WEFT_OK)
+//             if (event->kind == WEFT_EV_RECORDS)
+//                 printf("%zu records of %s\n", event->record_count, event->origin);
 WEFT_API WEFT_MUST_USE enum weft_err weft_subscribe(struct weft_client *c, const char *product,
     const struct weft_subscribe_options *options, struct weft_subscription **ret,
     struct weft_problem *problem);
 // The next event in order; each record once. timeout_ms < 0 waits for ever; TIMEOUT when none came; CANCELLED after weft_wake.
+//     enum weft_err err = weft_next(subscription, 1000, &event, &problem);
+//     if (err == WEFT_OK && event->kind == WEFT_EV_STATE && event->state == WEFT_STREAM_REFUSED)
+//         errx(weft_err_exit(event->problem.err), "%s", event->problem.text);
+//     if (err == WEFT_OK)
+//         for (size_t i = 0; i < event->cursor_count; i++)
+//             printf("a row of %zu bytes to store\n", event->cursor[i].value_len);
 WEFT_API WEFT_MUST_USE enum weft_err weft_next(struct weft_subscription *s, int timeout_ms,
     const struct weft_event **ret, struct weft_problem *problem);
 // Makes a waiting or the next weft_next return CANCELLED. Async-signal-safe.
+//     weft_wake(subscription);
 WEFT_API void weft_wake(struct weft_subscription *s);
 // A descriptor that is readable while an event waits, for poll().
+//     struct pollfd fd = { .fd = weft_subscription_fd(subscription), .events = POLLIN };
+//     while (poll(&fd, 1, -1) == 1 && weft_next(subscription, 0, &event, &problem) == WEFT_OK)
+//         puts(event->product);
 WEFT_API int weft_subscription_fd(const struct weft_subscription *s);
+// Counts since it began, and how far behind it is.
+//     struct weft_stats stats;
+//     weft_subscription_stats(subscription, &stats);
+//     printf("%llu records behind\n", (unsigned long long)(stats.head_offset - stats.next_offset));
 WEFT_API void weft_subscription_stats(const struct weft_subscription *s, struct weft_stats *ret);
 // The schema of the records handed over last. NULL before the first lease.
+//     char *json;
+//     if (weft_record_json(weft_subscription_product(subscription), &event->records[0], &json) == WEFT_OK)
+//         free(json);
 WEFT_API const struct weft_product *weft_subscription_product(const struct weft_subscription *s);
+// Ends it; never waits for the network. No other thread may be in a call on it. NULL is permitted.
+//     weft_unsubscribe(subscription);
 WEFT_API void weft_unsubscribe(struct weft_subscription *s);
 
 // ---- proofs kept by an application -------------------------------------------------------------------------------------
@@ -332,12 +431,29 @@ struct weft_verified {
 };
 // Verifies kept bytes: header signature, payload hash, the chain against the charters of this client. `product` may be NULL (records are
 // then not checked against a schema).
+//     struct weft_verified v; // of an event of a subscription with .proofs = true
+//     if (weft_verify(c, product, event->header, event->header_len, event->payload, event->payload_len, event->chain,
+//             event->chain_len, &v, &problem) == WEFT_OK) {
+//         printf("%zu records signed by %s\n", v.record_count, v.origin);
+//         weft_verified_free(&v);
+//     }
 WEFT_API WEFT_MUST_USE enum weft_err weft_verify(struct weft_client *c,
     const struct weft_product *product, const void *header, size_t header_len, const void *payload,
     size_t payload_len, const void *chain, size_t chain_len, struct weft_verified *ret,
     struct weft_problem *problem);
+// Releases what weft_verify filled; not for one that failed.
+//     struct weft_verified v;
+//     if (weft_verify(c, NULL, event->header, event->header_len, event->payload, event->payload_len, event->chain,
+//             event->chain_len, &v, NULL) == WEFT_OK)
+//         weft_verified_free(&v);
 WEFT_API void weft_verified_free(struct weft_verified *v);
 // A product from kept bytes: a FileDescriptorSet and the message's full name; for reading records without the mesh.
+//     const void *set;
+//     size_t len;
+//     struct weft_product *kept;
+//     weft_product_descriptor(product, &set, &len);
+//     if (weft_product_from_descriptor(set, len, "weft.common.v1.Cpu", &kept, &problem) == WEFT_OK)
+//         weft_product_free(kept);
 WEFT_API WEFT_MUST_USE enum weft_err weft_product_from_descriptor(const void *set, size_t len,
     const char *message, struct weft_product **ret, struct weft_problem *problem);
 
@@ -354,20 +470,45 @@ struct weft_coverage {
     uint64_t rows;
 };
 // A read-only SELECT over the inventory's granted columns and rows. PARTIAL still fills *ret.
-//     weft_query(c, "servers/hosts", "SELECT host, os FROM hosts", NULL, &rows, &problem)
+//     enum weft_err err = weft_query(c, "servers/hosts", "SELECT name, os FROM hosts", NULL, &rows, &problem);
+//     if (err == WEFT_OK || err == WEFT_E_PARTIAL) {
+//         printf("%zu hosts\n", weft_rows_count(rows));
+//         weft_rows_free(rows);
+//     }
 WEFT_API WEFT_MUST_USE enum weft_err weft_query(struct weft_client *c, const char *product,
     const char *sql, const struct weft_query_options *options, struct weft_rows **ret,
     struct weft_problem *problem);
+// How many rows and columns there are, and what a column is called.
+//     for (size_t column = 0; column < weft_rows_columns(rows); column++)
+//         printf("%s: %zu values\n", weft_rows_name(rows, column), weft_rows_count(rows));
 WEFT_API size_t weft_rows_count(const struct weft_rows *r);
 WEFT_API size_t weft_rows_columns(const struct weft_rows *r);
 WEFT_API const char *weft_rows_name(const struct weft_rows *r, size_t column);
 // type 0 = NULL. Views live as long as the rows.
+//     struct weft_value v;
+//     weft_rows_value(rows, 0, 0, &v);
+//     if (v.type == WEFT_T_TEXT)
+//         printf("%.*s\n", (int)v.bytes.len, v.bytes.ptr);
 WEFT_API void weft_rows_value(
     const struct weft_rows *r, size_t row, size_t column, struct weft_value *ret);
+// The hosts that the answer rests on, as long as the rows live: how many.
+//     const struct weft_coverage *hosts;
+//     size_t count = weft_rows_coverage(rows, &hosts);
+//     for (size_t i = 0; i < count; i++)
+//         printf("%s is %s\n", hosts[i].origin, hosts[i].state);
 WEFT_API size_t weft_rows_coverage(const struct weft_rows *r, const struct weft_coverage **ret);
+// Whether rows are missing, and why (may be NULL).
+//     const char *why;
+//     if (weft_rows_partial(rows, &why))
+//         fprintf(stderr, "partial: %s\n", why);
 WEFT_API bool weft_rows_partial(const struct weft_rows *r, const char **ret_reason);
+// The state of the inventory that was asked: up to which offset of its log, and when (unix milliseconds, the owner's clock).
+//     printf("offset %llu, as of %lld\n", (unsigned long long)weft_rows_offset(rows),
+//         (long long)weft_rows_as_of_ms(rows));
 WEFT_API uint64_t weft_rows_offset(const struct weft_rows *r);
 WEFT_API int64_t weft_rows_as_of_ms(const struct weft_rows *r);
+// NULL is permitted.
+//     weft_rows_free(rows);
 WEFT_API void weft_rows_free(struct weft_rows *r);
 
 // ---- call and serve ----------------------------------------------------------------------------------------------------
@@ -386,12 +527,22 @@ struct weft_result {
 };
 // target = "domain/product[@major]/Method". *ret is written on failure, too: its key and state tell how to go on. PROVIDER with the
 // provider's text in problem; TIMEOUT leaves state running or unknown: ask with weft_call_status.
+//     if (weft_call(c, "network/ports/Describe", "{\"name\":\"eth0\"}", NULL, &result, &problem) == WEFT_OK)
+//         puts(result.json);
+//     weft_result_fini(&result);
 WEFT_API WEFT_MUST_USE enum weft_err weft_call(struct weft_client *c, const char *target,
     const char *json, const struct weft_call_options *options, struct weft_result *ret,
     struct weft_problem *problem);
 // The state of an earlier call at the same owner. target = "domain/product[@major]/Method" of the call.
+//     uint8_t key[16];
+//     memcpy(key, result.key, sizeof key);
+//     weft_result_fini(&result);
+//     if (weft_call_status(c, "network/ports/SetNote", key, 30000, &result, &problem) == WEFT_OK)
+//         puts(result.json);
 WEFT_API WEFT_MUST_USE enum weft_err weft_call_status(struct weft_client *c, const char *target,
     const uint8_t key[16], unsigned wait_ms, struct weft_result *ret, struct weft_problem *problem);
+// Releases what a call filled, also a call that failed. Once is enough, twice is harmless.
+//     weft_result_fini(&result);
 WEFT_API void weft_result_fini(struct weft_result *r);
 
 struct weft_request {
@@ -404,8 +555,12 @@ typedef enum weft_err (*weft_serve_fn)(
     void *arg, const struct weft_request *request, char **ret_json, char **ret_error);
 struct weft_service;
 // Serves an api product of the local node; the handler runs on a thread of its own, one call at a time.
+//     if (weft_serve(c, "tally", handler, NULL, &service, &problem) != WEFT_OK) // handler: a weft_serve_fn
+//         errx(weft_err_exit(problem.err), "%s", problem.text);
 WEFT_API WEFT_MUST_USE enum weft_err weft_serve(struct weft_client *c, const char *product,
     weft_serve_fn handler, void *arg, struct weft_service **ret, struct weft_problem *problem);
+// Takes no further call and waits for the one at work. NULL is permitted.
+//     weft_service_stop(service);
 WEFT_API void weft_service_stop(struct weft_service *s);
 
 #ifdef __cplusplus
