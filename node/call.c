@@ -252,7 +252,12 @@ enum weft_err wf_call_token(struct wf_call *pub, ProtobufCBinaryData token,
 
 // ---- the beginning of a call -----------------------------------------------------------------------------------------
 
-// Whose chain it is; REFUSED whatever is wrong with it.
+static void label_of(const struct wf_identity *id, char *out, size_t len)
+{
+    snprintf(out, len, "%s/%s", id->cert.domain.s, id->cert.subject.s);
+}
+
+// Whose chain it is; REFUSED whatever is wrong with it. REVOKED comes with the identity: its certificate was proven.
 static enum weft_err prove(struct wf_node *n, const struct wf_live_session *s,
     struct wf_bytes chain, struct wf_identity *ret)
 {
@@ -264,14 +269,14 @@ static enum weft_err prove(struct wf_node *n, const struct wf_live_session *s,
     // The certificate must be that of the key which shook hands, or anyone could show anyone's chain.
     if (memcmp(id.cert.dh_key.b, s->s.peer.b, WF_KEY_LEN) != 0)
         return WEFT_E_REFUSED;
-    if (n->access &&
-        wf_access_key_revoked(n, id.cert.domain.s, &id.cert.sign_key, wf_node_now_unix_ms(n)))
-        return WEFT_E_REFUSED;
     *ret = id;
-    return WEFT_OK;
+    return n->access && wf_access_key_revoked(
+                            n, id.cert.domain.s, &id.cert.sign_key, wf_node_now_unix_ms(n))
+               ? WEFT_E_REVOKED
+               : WEFT_OK;
 }
 
-// REFUSED: no certificate was proven. BUSY: too many of its kind are here.
+// REFUSED: no certificate was proven. REVOKED: it was, and it counts no more. BUSY: too many of its kind are here.
 static enum weft_err greet(struct call *c, struct wf_live_session *s)
 {
     struct wf_node *n = c->pub.node;
@@ -282,6 +287,8 @@ static enum weft_err greet(struct call *c, struct wf_live_session *s)
     const char *domain = chain.len ? id.cert.domain.s : NULL;
     bool is_own = domain && strcmp(domain, n->identity.cert.domain.s) == 0;
 
+    if (err == WEFT_E_REVOKED)
+        label_of(&id, c->caller.label, sizeof c->caller.label);
     if (!err)
         err = wf_bytes_dup(chain, &copy) ? WEFT_E_BUSY : WEFT_OK;
     if (!err)
@@ -299,8 +306,7 @@ static enum weft_err greet(struct call *c, struct wf_live_session *s)
         s->chain = copy;
         s->caller.has_identity = true;
         s->caller.identity = id;
-        snprintf(
-            s->caller.label, sizeof s->caller.label, "%s/%s", id.cert.domain.s, id.cert.subject.s);
+        label_of(&id, s->caller.label, sizeof s->caller.label);
     }
     c->caller = s->caller;
     weft__v1__hello_reply__init(&c->hello);
@@ -326,7 +332,11 @@ static bool welcome(struct call *c, struct wf_live_session *s)
         release(c);
     } else {
         uint64_t id = s->s.id;
-        wf_call_refuse(&c->pub, WEFT_E_REFUSED, "refused");
+        if (err == WEFT_E_REVOKED)
+            wf_call_refuse(&c->pub, err, "%s is revoked; a new key can join with a new ticket",
+                c->caller.label);
+        else
+            wf_call_refuse(&c->pub, WEFT_E_REFUSED, "refused");
         // One attempt a handshake, so that the rate of handshakes also bounds the signatures a stranger makes us check.
         s = wf_sessions_find(n->control->sessions, id);
         if (s)

@@ -26,6 +26,19 @@ bool wf_access_origin_revoked(const struct wf_node *n, const struct wf_sign_pub 
     return n->has_certificate && wf_access_key_revoked(n, n->identity.cert.domain.s, key, at_ms);
 }
 
+bool wf_access_origin_revoked_from(
+    const struct wf_node *n, const struct wf_sign_pub *key, int64_t *ret_from_ms)
+{
+    const struct wf_revocations *r = wf_access_revocations(n);
+
+    for (size_t i = 0; r && i < r->origin_count; i++)
+        if (memcmp(r->origins[i].key.b, key->b, WF_KEY_LEN) == 0) {
+            *ret_from_ms = r->origins[i].at_ms;
+            return true;
+        }
+    return false;
+}
+
 // ---- signing ---------------------------------------------------------------------------------------------------------
 
 static int token_order(const void *a, const void *b)

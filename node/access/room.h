@@ -28,6 +28,9 @@ const struct wf_revocations *wf_access_revocations(const struct wf_node *n);
 // Is this certificate key of our domain revoked as of that time?
 bool wf_access_origin_revoked(
     const struct wf_node *n, const struct wf_sign_pub *key, int64_t at_ms);
+// Since when is this certificate key of our domain revoked? False: it is not. The time may lie ahead.
+bool wf_access_origin_revoked_from(
+    const struct wf_node *n, const struct wf_sign_pub *key, int64_t *ret_from_ms);
 // Is this certificate key of that domain revoked as of that time, by the domain's own list?
 bool wf_access_key_revoked(
     const struct wf_node *n, const char *domain, const struct wf_sign_pub *key, int64_t at_ms);

@@ -89,7 +89,8 @@ enum wf_agent_state wf_agent_state_of(const struct wf_node *n, const struct wf_a
 {
     int64_t silent = a->heard_ms < 0 ? INT64_MAX : wf_node_now_ms(n) - a->heard_ms;
 
-    if (a->row.revoked)
+    // Another node of the domain may have revoked it: the list says so here, too.
+    if (a->row.revoked || wf_access_origin_revoked(n, &a->row.key, wf_node_now_unix_ms(n)))
         return WF_AGENT_REVOKED;
     if (a->row.cloned)
         return WF_AGENT_CLONED;
@@ -135,7 +136,7 @@ static enum weft_err make(struct wf_node *n, const struct wf_cert *cert, struct 
     return add(n->agents, &row, ret);
 }
 
-// Another key under the name: its ticket bound it, so the old machine was replaced.
+// Another key under the name: a ticket bound it after the key before was revoked, so the old machine was replaced.
 static void replace_key(struct wf_node *n, struct wf_agent *a, const struct wf_cert *cert)
 {
     char name[96];
@@ -145,13 +146,27 @@ static void replace_key(struct wf_node *n, struct wf_agent *a, const struct wf_c
     a->row.key = cert->sign_key;
     a->row.revoked = a->row.cloned = false;
     a->row.started_ms = 0;
+    a->row.last_batch_unix_ms = 0;
     a->session = 0;
     memset(a->left, 0, sizeof a->left);
+    wf_agent_poll_end(n, a);
+    wf_agent_tasks_end(n, a, WEFT_E_REVOKED);
 }
 
-static bool may_speak(struct wf_node *n, struct wf_call *c, const struct wf_agent *a)
+// A revoked key neither speaks nor takes its successor's row back.
+static bool key_stands(struct wf_node *n, struct wf_call *c)
 {
-    if (a->row.revoked || wf_access_origin_revoked(n, &a->row.key, wf_node_now_unix_ms(n))) {
+    const struct wf_cert *cert = &c->caller->identity.cert;
+
+    if (!wf_access_origin_revoked(n, &cert->sign_key, wf_node_now_unix_ms(n)))
+        return true;
+    wf_call_refuse(c, WEFT_E_REVOKED, "%s is revoked", cert->subject.s);
+    return false;
+}
+
+static bool may_speak(struct wf_call *c, const struct wf_agent *a)
+{
+    if (a->row.revoked) {
         wf_call_refuse(c, WEFT_E_REVOKED, "%s is revoked", a->row.subject.s);
         return false;
     }
@@ -173,6 +188,8 @@ struct wf_agent *wf_agents_caller(struct wf_node *n, struct wf_call *c)
         wf_call_refuse(c, WEFT_E_KIND, "only agents do this; %s is none", c->caller->label);
         return NULL;
     }
+    if (!key_stands(n, c))
+        return NULL;
     a = wf_agents_find(n, cert->subject.s);
     enum weft_err err = a ? WEFT_OK : make(n, cert, &a);
     if (err) {
@@ -181,7 +198,7 @@ struct wf_agent *wf_agents_caller(struct wf_node *n, struct wf_call *c)
     }
     if (memcmp(a->row.key.b, cert->sign_key.b, WF_KEY_LEN) != 0)
         replace_key(n, a, cert);
-    if (!may_speak(n, c, a))
+    if (!may_speak(c, a))
         return NULL;
     a->heard_ms = wf_node_now_ms(n);
     a->row.heard_unix_ms = wf_node_now_unix_ms(n);

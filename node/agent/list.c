@@ -28,6 +28,8 @@ static enum weft_err put_agent(
     m->certificate_expires_ms = a->row.certificate_expires_ms;
     m->address = wf_pb_str(a->row.address);
     m->fingerprint = wf_pb_str(fingerprint);
+    if (!wf_access_origin_revoked_from(n, &a->row.key, &m->revoked_ms))
+        m->revoked_ms = 0;
     *ret = m;
     return err;
 }

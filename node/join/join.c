@@ -123,6 +123,20 @@ static enum weft_err choose_name(struct joining *j)
     return wf_name_from(wf_bytes_str(want), &j->cert.subject);
 }
 
+// A revoked key gives its name up: the machine that takes its place joins under it with a new ticket.
+static enum weft_err take_name_over(struct wf_node *n, const struct joining *j, int64_t now)
+{
+    struct wf_tickets *t = state_of(n)->tickets;
+    struct wf_sign_pub holder;
+    enum weft_err err = wf_tickets_holder(t, &j->cert.subject, &holder);
+
+    if (err)
+        return err == WEFT_E_NOT_FOUND ? WEFT_OK : err;
+    if (!wf_access_origin_revoked(n, &holder, now))
+        return WEFT_OK; // whose it is, wf_tickets_use says
+    return wf_tickets_release(t, &holder, now);
+}
+
 static enum weft_err admit(struct wf_node *n, struct wf_call *c, struct joining *j)
 {
     int64_t now = wf_node_now_unix_ms(n);
@@ -143,6 +157,8 @@ static enum weft_err admit(struct wf_node *n, struct wf_call *c, struct joining 
     memcpy(j->cert.patterns, j->ticket.patterns, sizeof j->cert.patterns);
     if (!err && wf_access_origin_revoked(n, &j->cert.sign_key, now))
         err = WEFT_E_REVOKED;
+    if (!err)
+        err = take_name_over(n, j, now);
     return err ? err
                : wf_tickets_use(
                      state_of(n)->tickets, j->ticket.id, &j->cert.sign_key, &j->cert.subject, now);

@@ -33,6 +33,12 @@ WF_MUST_USE enum weft_err wf_tickets_use(struct wf_tickets *t, const uint8_t id[
 // The subject a key joined as: NOT_FOUND.
 WF_MUST_USE enum weft_err wf_tickets_subject(
     struct wf_tickets *t, const struct wf_sign_pub *key, struct wf_name *ret);
+// The key that a subject belongs to: NOT_FOUND when nobody joined under it, or it was released.
+WF_MUST_USE enum weft_err wf_tickets_holder(
+    struct wf_tickets *t, const struct wf_name *subject, struct wf_sign_pub *ret);
+// The key's subject is free for another one (the key was revoked). The use stays spent, and the key stays known.
+WF_MUST_USE enum weft_err wf_tickets_release(
+    struct wf_tickets *t, const struct wf_sign_pub *key, int64_t now_unix_ms);
 void wf_tickets_prune(struct wf_tickets *t, int64_t now_unix_ms);
 
 // "192.0.2.0/24", "2001:db8::/32".

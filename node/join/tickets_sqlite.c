@@ -32,6 +32,23 @@ static enum weft_err code_of(int rc)
     }
 }
 
+static enum weft_err check_version(sqlite3 *db)
+{
+    sqlite3_stmt *st = NULL;
+    int version = -1;
+    enum weft_err err = code_of(sqlite3_prepare_v2(db, "PRAGMA user_version", -1, &st, NULL));
+
+    int rc = err ? SQLITE_DONE : sqlite3_step(st);
+    if (rc == SQLITE_ROW)
+        version = sqlite3_column_int(st, 0);
+    else if (!err)
+        err = code_of(rc);
+    sqlite3_finalize(st);
+    if (err)
+        return err;
+    return version == 0 || version == 2 ? WEFT_OK : WEFT_E_VERSION;
+}
+
 enum weft_err wf_tickets_open(const char *path, struct wf_tickets **ret, struct wf_diag *diag)
 {
     static const char ddl[] = "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA "
@@ -41,8 +58,11 @@ enum weft_err wf_tickets_open(const char *path, struct wf_tickets **ret, struct 
                               " prefix TEXT NOT NULL, cidr TEXT NOT NULL, uses INTEGER NOT NULL, "
                               "expires_ms INTEGER NOT NULL, patterns TEXT NOT NULL);"
                               "CREATE TABLE IF NOT EXISTS member(key BLOB PRIMARY KEY, subject "
-                              "TEXT NOT NULL UNIQUE, ticket BLOB NOT NULL, at_ms INTEGER NOT NULL);"
-                              "PRAGMA user_version=1;";
+                              "TEXT NOT NULL, ticket BLOB NOT NULL, at_ms INTEGER NOT NULL, "
+                              "released_ms INTEGER NOT NULL DEFAULT 0);"
+                              "CREATE UNIQUE INDEX IF NOT EXISTS member_subject ON "
+                              "member(subject) WHERE released_ms=0;"
+                              "PRAGMA user_version=2;";
     struct wf_tickets *t = calloc(1, sizeof *t);
 
     if (!t)
@@ -52,9 +72,12 @@ enum weft_err wf_tickets_open(const char *path, struct wf_tickets **ret, struct 
         code_of(sqlite3_open_v2(path, &t->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL));
     umask(before);
     if (!err)
+        err = check_version(t->db);
+    if (!err)
         err = code_of(sqlite3_exec(t->db, ddl, NULL, NULL, NULL));
     if (err) {
-        wf_diag_set(diag, 0, 0, "%s: %s", path, t->db ? sqlite3_errmsg(t->db) : weft_err_text(err));
+        wf_diag_set(diag, 0, 0, "%s: %s", path,
+            err == WEFT_E_VERSION || !t->db ? weft_err_text(err) : sqlite3_errmsg(t->db));
         wf_tickets_close(t);
         return err;
     }
@@ -191,6 +214,40 @@ enum weft_err wf_tickets_subject(
     return err;
 }
 
+enum weft_err wf_tickets_holder(
+    struct wf_tickets *t, const struct wf_name *subject, struct wf_sign_pub *ret)
+{
+    sqlite3_stmt *st = NULL;
+    enum weft_err err =
+        prepare(t, "SELECT key FROM member WHERE subject=?1 AND released_ms=0", &st);
+
+    if (err)
+        return err;
+    sqlite3_bind_text(st, 1, subject->s, -1, SQLITE_STATIC);
+    int rc = sqlite3_step(st);
+    err = rc == SQLITE_ROW ? WEFT_OK : rc == SQLITE_DONE ? WEFT_E_NOT_FOUND : code_of(rc);
+    if (!err && sqlite3_column_bytes(st, 0) != WF_KEY_LEN)
+        err = WEFT_E_DAMAGED;
+    if (!err)
+        memcpy(ret->b, sqlite3_column_blob(st, 0), WF_KEY_LEN);
+    sqlite3_finalize(st);
+    return err;
+}
+
+enum weft_err wf_tickets_release(
+    struct wf_tickets *t, const struct wf_sign_pub *key, int64_t now_unix_ms)
+{
+    sqlite3_stmt *st = NULL;
+    enum weft_err err =
+        prepare(t, "UPDATE member SET released_ms=?2 WHERE key=?1 AND released_ms=0", &st);
+
+    if (err)
+        return err;
+    sqlite3_bind_blob(st, 1, key->b, WF_KEY_LEN, SQLITE_STATIC);
+    sqlite3_bind_int64(st, 2, now_unix_ms);
+    return run(st);
+}
+
 static enum weft_err use_in_transaction(struct wf_tickets *t, const uint8_t id[WF_TICKET_ID_LEN],
     const struct wf_sign_pub *key, const struct wf_name *subject, int64_t now)
 {
@@ -209,7 +266,7 @@ static enum weft_err use_in_transaction(struct wf_tickets *t, const uint8_t id[W
     wf_wipe(row.secret, sizeof row.secret);
     if (row.used >= row.uses)
         return WEFT_E_TICKET_USED;
-    err = prepare(t, "INSERT INTO member VALUES(?1,?2,?3,?4)", &st);
+    err = prepare(t, "INSERT INTO member VALUES(?1,?2,?3,?4,0)", &st);
     if (err)
         return err;
     sqlite3_bind_blob(st, 1, key->b, WF_KEY_LEN, SQLITE_STATIC);
@@ -236,7 +293,7 @@ void wf_tickets_prune(struct wf_tickets *t, int64_t now_unix_ms)
 {
     sqlite3_stmt *st = NULL;
 
-    // Members stay: a subject is never given to another key.
+    // Members stay: a subject is another key's only after a release.
     if (prepare(t, "DELETE FROM ticket WHERE expires_ms < ?1", &st))
         return;
     sqlite3_bind_int64(st, 1, now_unix_ms - 86400000);

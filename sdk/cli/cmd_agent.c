@@ -41,15 +41,17 @@ static unsigned failing(const Weft__V1__AgentState *s)
 static enum weft_err rows(const struct wf_cli *cli, const Weft__V1__AgentsReply *r)
 {
     static const char *const columns[] = { "agent", "state", "heard", "spool", "lost", "skew_ms",
-        "sources", "failing", "version", "certificate", "address" };
+        "sources", "failing", "version", "certificate", "address", "revoked" };
     struct wf_table *t = NULL;
     enum weft_err err = wf_table_new(cli, "weft.agents/v1", columns, WF_COUNT(columns), &t);
 
     for (size_t i = 0; i < r->n_agents && !err; i++) {
         const Weft__V1__AgentInfo *a = r->agents[i];
-        char heard[48], cert[48];
+        char heard[48], cert[48], revoked[48] = "";
         wf_cli_ago(a->heard_ms, heard);
         wf_cli_when(a->certificate_expires_ms, cert);
+        if (a->revoked_ms)
+            wf_cli_when(a->revoked_ms, revoked);
         wf_table_text(t, a->subject);
         wf_table_text(t, a->state);
         wf_table_text(t, heard);
@@ -61,6 +63,7 @@ static enum weft_err rows(const struct wf_cli *cli, const Weft__V1__AgentsReply 
         wf_table_text(t, a->last ? a->last->version : "");
         wf_table_text(t, cert);
         wf_table_text(t, a->address);
+        wf_table_text(t, revoked);
     }
     return err ? err : wf_table_done(t);
 }
@@ -90,6 +93,11 @@ static void print_one(const Weft__V1__AgentInfo *a)
     wf_cli_ago(a->heard_ms, heard);
     wf_cli_when(a->certificate_expires_ms, cert);
     printf("%-13s %s, %s, heard %s ago\n", "agent", a->subject, a->state, heard);
+    if (a->revoked_ms) {
+        char revoked[48];
+        wf_cli_when(a->revoked_ms, revoked);
+        printf("%-13s from %s\n", "revoked", revoked);
+    }
     printf("%-13s %s\n%-13s %s\n%-13s %s\n", "address", a->address[0] ? a->address : "-",
         "fingerprint", a->fingerprint, "certificate", cert);
     if (a->last)

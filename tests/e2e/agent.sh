@@ -88,10 +88,29 @@ weft_at servers-node node status | grep -q cloned-twin || fail "no alarm"
 stop twin
 stop copy
 
-echo "revoked"
+echo "revoked: the session ends, later batches are refused and reported, earlier records still prove"
+reader=$(weft_at servers-node ticket create --kind user --name reader)
+"$WEFT" join "$reader" --name reader --dir "$WORK/reader" >/dev/null
+weft_at servers-node access grant memory --to "$("$WEFT" key show --dir "$WORK/reader" -o json | grep -o 'weftid1[a-z0-9]*')" --verb subscribe \
+    --out "$WORK/memory.cap" >/dev/null 2>&1 || fail "grant"
+"$WEFT" access import "$WORK/memory.cap" --dir "$WORK/reader" >/dev/null
 weft_at servers-node agent revoke web-1 >/dev/null 2>&1 || fail "revoke"
 agent_is web-1 revoked || fail "not shown as revoked"
+weft_at servers-node agent list -o json | grep -q '"agent":"web-1".*"revoked":"[0-9]* s ago"' || fail "no time of the revocation"
+weft_at servers-node agent show web-1 | grep -q '^revoked *from .* ago' || fail "no time in show"
 head=$(head_of servers-node memory)
-until_ok grep -q "uplink" "$WORK/web-1.log"
+until_ok grep -q "revoked" "$WORK/web-1.log"
+until_ok grep -q 'msg="refused" .*who="servers/web-1" .*result="REVOKED"' "$WORK/servers-node.log"
 [ "$(head_of servers-node memory)" -le "$((head + 1))" ] || fail "a revoked agent still delivers"
+"$WEFT" subscribe servers/memory --dir "$WORK/reader" --from earliest -n 3 --for 20s -o jsonl >"$WORK/out" 2>"$WORK/err" ||
+    fail "what was said before the revocation: $(cat "$WORK/err")"
+[ "$(wc -l <"$WORK/out")" = 3 ] || fail "three records of before"
+
+echo "the host comes back under its name with a new key; the old key stays out"
+make_agent web-1b "$(weft_at servers-node ticket create --kind agent --name web-1)"
+start web-1b
+until_ok agent_is web-1 up
+until_ok head_beyond servers-node memory "$((head + 1))"
+weft_at servers-node agent list -o json | grep -q '"agent":"web-1".*"revoked":""' || fail "the new key is shown as revoked"
+agent_is web-1 up || fail "the old key took the row back"
 echo ok
