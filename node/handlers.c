@@ -14,6 +14,7 @@ const struct wf_handler wf_handlers[] = {
         wf_status_handle },
     { WEFT__V1__REQUEST__KIND_JOIN, "join", WF_WHO_NEWCOMER, NULL, true, wf_join_handle },
     { WEFT__V1__REQUEST__KIND_RENEW, "renew", WF_WHO_OWN, NULL, true, wf_renew_handle },
+    { WEFT__V1__REQUEST__KIND_HOME, "home", WF_WHO_OWN, NULL, false, wf_home_handle },
     { WEFT__V1__REQUEST__KIND_TICKET, "ticket", WF_WHO_LOCAL, "admin", true, wf_ticket_handle },
     { WEFT__V1__REQUEST__KIND_CHARTER, "charter", WF_WHO_LOCAL, "admin", true, wf_charter_handle },
     { WEFT__V1__REQUEST__KIND_LEASE, "lease", WF_WHO_LOCAL | WF_WHO_MEMBER, "subscribe", false,

@@ -12,7 +12,6 @@
 #include "node/signer/signer.h"
 #include "node/source/room.h"
 #include "proto/schema/json_out.h"
-#include "sdk/link.h"
 
 #define DENIAL_MS 86400000 // a denial answers the same request so long
 
@@ -218,85 +217,45 @@ static void poll_request(struct wf_node *n, struct wf_call *c, const struct aske
 
 // ---- handing on ------------------------------------------------------------------------------------------------------
 
-struct errand {
-    struct wf_node *node;
-    struct wf_call *call;
-    struct wf_name tried; // the last node asked, in order of names
-};
-
-static void try_next(struct errand *e);
-
 static void on_handed(void *arg, enum weft_err err, const Weft__V1__Reply *reply)
 {
-    struct errand *e = arg;
+    struct wf_call *c = arg;
     Weft__V1__Reply copy = WEFT__V1__REPLY__INIT;
 
     if (!err && reply->kind_case == WEFT__V1__REPLY__KIND_ACCESS) {
         copy.kind_case = reply->kind_case;
         copy.access = reply->access;
-        wf_call_reply(e->call, &copy);
-        free(e);
-    } else if (reply && reply->refusal && reply->refusal->code != WEFT_E_NOT_OWNER) {
+        wf_call_reply(c, &copy);
+    } else if (reply && reply->refusal) {
         Weft__V1__Refusal r = *reply->refusal;
-        wf_call_refuse_with(e->call, &r);
-        free(e);
-    } else if (err == WEFT_E_CLOSED && (!e->node->access || e->node->draining)) {
-        wf_call_refuse(e->call, WEFT_E_CLOSED, "the node is stopping");
-        free(e);
+        wf_call_refuse_with(c, &r);
+    } else if (err == WEFT_E_CLOSED) {
+        wf_call_refuse(c, err, "the node is stopping");
     } else {
-        try_next(e);
+        wf_call_refuse(c, WEFT_E_UNREACHABLE,
+            "access: the node that decides for %s does not answer; ask again later",
+            c->node->identity.cert.domain.s);
     }
-}
-
-static const struct wf_known *next_node(struct errand *e)
-{
-    struct wf_node *n = e->node;
-    const char *own = n->identity.cert.subject.s;
-    struct wf_catalog *cat = wf_gossip_catalog(n);
-
-    for (const struct wf_known *k = wf_catalog_next(cat, NULL); k; k = wf_catalog_next(cat, k))
-        if (k->kind == WF_ENTRY_NODE && !k->removed &&
-            wf_name_eq(&k->domain, &n->identity.cert.domain) && strcmp(k->name.s, own) != 0 &&
-            strcmp(k->name.s, e->tried.s) > 0)
-            return k;
-    return NULL;
-}
-
-static void try_next(struct errand *e)
-{
-    struct wf_node *n = e->node;
-    Weft__V1__Request q = WEFT__V1__REQUEST__INIT;
-    Weft__V1__AccessRequest m = *e->call->request->access;
-    struct wf_link *link = NULL;
-
-    for (const struct wf_known *k = next_node(e); k; k = next_node(e)) {
-        e->tried = k->name;
-        if (wf_gossip_link(n, k->domain.s, k->name.s, &link))
-            continue;
-        m.for_chain = wf_pb_bin(wf_call_chain(e->call));
-        q.kind_case = WEFT__V1__REQUEST__KIND_ACCESS;
-        q.idempotency = e->call->request->idempotency;
-        q.access = &m;
-        if (!wf_link_request(link, &q, 4000, on_handed, e))
-            return; // e may be gone already
-    }
-    wf_call_refuse(e->call, WEFT_E_UNREACHABLE,
-        "access: the node that decides for %s does not answer; ask again later",
-        n->identity.cert.domain.s);
-    free(e);
 }
 
 static void hand_on(struct wf_node *n, struct wf_call *c)
 {
-    struct errand *e = calloc(1, sizeof *e);
+    Weft__V1__Request *q = wf_arena_alloc(c->arena, sizeof *q);
+    Weft__V1__AccessRequest *m = wf_arena_alloc(c->arena, sizeof *m);
+    struct wf_bytes chain = { 0 };
+    enum weft_err err = q && m ? wf_arena_dup(c->arena, wf_call_chain(c), &chain) : WEFT_E_NOMEM;
 
-    if (!e) {
-        wf_call_refuse(c, WEFT_E_NOMEM, "access: %s", weft_err_text(WEFT_E_NOMEM));
-        return;
+    if (!err) {
+        *m = *c->request->access;
+        m->for_chain = wf_pb_bin(chain);
+        weft__v1__request__init(q);
+        q->kind_case = WEFT__V1__REQUEST__KIND_ACCESS;
+        q->idempotency = c->request->idempotency;
+        q->access = m;
+        err = wf_gossip_ask_issuer(n, q, on_handed, c);
     }
-    e->node = n;
-    e->call = c;
-    try_next(e);
+    if (err)
+        wf_call_refuse(c, err, "access: %s", weft_err_text(err));
 }
 
 // ---- the handler -----------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 // The built-in inventory DOMAIN/agents: a row a host, told when its state changes, and all rows as a snapshot once an hour, so that a reader
 // of the log's end finds them too.
 #include "node/agent/agents.h"
+#include "node/signer/signer.h"
 #include "proto/schema/json_out.h"
 #include "proto/stream/records.h"
 #include "sdk/json.h"
@@ -177,7 +178,9 @@ void wf_agents_inventory_tick(struct wf_node *n)
     int64_t now = wf_node_now_ms(n);
     struct wf_diag diag = { 0 };
 
-    if (now < r->snapshot_due_ms || !n->has_certificate || !n->stream || n->draining)
+    // One product, one home: the issuer's node. Other nodes of a domain have their own `weft agent list`.
+    if (now < r->snapshot_due_ms || !n->has_certificate || !n->stream || n->draining ||
+        !wf_signer_here(n))
         return;
     r->snapshot_due_ms = now + 10000; // unless all goes well
     enum weft_err err = r->has_inventory ? WEFT_OK : make_product(n, &diag);

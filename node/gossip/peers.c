@@ -5,6 +5,7 @@
 
 #include "node/call.h"
 #include "node/conf.h"
+#include "node/core.h"
 #include "node/gossip/priv.h"
 #include "sdk/conf/values.h"
 
@@ -60,6 +61,9 @@ static void add_seeds(struct wf_node *n)
     for (size_t i = 0; i < n->conf->seeds.count; i++)
         add_seed(n, wf_address_text(&n->conf->seeds.items[i].address, text),
             &n->conf->seeds.items[i].key);
+    // Those of the ticket that this node joined with.
+    for (size_t i = 0; n->core->dir && i < n->core->dir->seed_count; i++)
+        add_seed(n, n->core->dir->seeds[i].address, &n->core->dir->seeds[i].dh_key);
     for (size_t i = 0; n->charter && i < n->charter->member_count; i++)
         for (size_t k = 0; k < n->charter->members[i].seed_count; k++)
             add_seed(n, n->charter->members[i].seeds[k].address,

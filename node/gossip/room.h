@@ -27,6 +27,19 @@ struct wf_link;
 WF_MUST_USE enum weft_err wf_gossip_link(
     struct wf_node *n, const char *domain, const char *subject, struct wf_link **ret);
 
+// Asks the node of this domain that has the issuer: the domain's other nodes one after the other, in order of names, until one answers with
+// anything but NOT_OWNER. done is called once, perhaps at once: UNREACHABLE when none of them decides, CLOSED when this node stops. The request
+// and what it points to stay until then.
+typedef void (*wf_gossip_issuer_fn)(void *arg, enum weft_err err, const Weft__V1__Reply *reply);
+WF_MUST_USE enum weft_err wf_gossip_ask_issuer(
+    struct wf_node *n, const Weft__V1__Request *request, wf_gossip_issuer_fn done, void *arg);
+
+// Answers NOT_HOME with that node's advert.
+void wf_gossip_refuse_home(struct wf_call *c, const struct wf_known *home, const char *product);
+// True: another node is home of the product, and the call was answered so.
+bool wf_gossip_not_home(
+    struct wf_node *n, struct wf_call *c, const char *domain, const char *product);
+
 void wf_gossip_handle_digest(struct wf_node *n, struct wf_call *c);
 void wf_gossip_handle_get(struct wf_node *n, struct wf_call *c);
 void wf_gossip_status(struct wf_node *n, struct wf_arena *arena, Weft__V1__StatusReply *reply);

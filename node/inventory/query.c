@@ -5,6 +5,7 @@
 
 #include "node/access/room.h"
 #include "node/agent/room.h"
+#include "node/gossip/room.h"
 #include "node/inventory/priv.h"
 #include "node/stream/room.h"
 
@@ -313,6 +314,8 @@ void wf_query_handle(struct wf_node *n, struct wf_call *c)
     struct job *j = NULL;
 
     n->inventory->queries++;
+    if (wf_gossip_not_home(n, c, q->domain, q->product))
+        return; // answered
     if (!wf_access_check(n, c, &asked, q->token, q->token_id, &granted))
         return; // answered
     if (!i || i->failed) {

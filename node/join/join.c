@@ -6,8 +6,7 @@
 #include "node/call.h"
 #include "node/conf.h"
 #include "node/core.h"
-#include "node/join/room.h"
-#include "node/join/tickets.h"
+#include "node/join/priv.h"
 #include "node/signer/signer.h"
 #include "sdk/disk.h"
 
@@ -15,12 +14,8 @@
 #define USER_MS         (12 * INT64_C(3600000))
 #define BACKDATE_MS     WF_CLOCK_TOLERANCE_MS
 #define TICKET_MS       INT64_C(3600000)
+#define PRUNE_EVERY_MS  3600000
 #define TICKETS_AT_ONCE 1000u
-
-struct wf_join_room_state {
-    struct wf_tickets *tickets;
-    uint64_t last_serial;
-};
 
 static struct wf_join_room_state *state_of(struct wf_node *n)
 {
@@ -34,8 +29,7 @@ static int64_t lifetime_of(enum wf_identity_kind kind)
     return kind == WF_ID_USER ? USER_MS : 7 * DAY_MS;
 }
 
-// Issues the certificate and packs it with the issuer's into a chain in the arena.
-static enum weft_err issue(
+enum weft_err wf_join_issue(
     struct wf_node *n, struct wf_cert *c, struct wf_arena *arena, struct wf_bytes *ret_chain)
 {
     struct wf_join_room_state *s = state_of(n);
@@ -174,7 +168,7 @@ void wf_join_handle(struct wf_node *n, struct wf_call *c)
 
     wf_wipe(j.ticket.secret, sizeof j.ticket.secret);
     if (!err)
-        err = issue(n, &j.cert, c->arena, &chain);
+        err = wf_join_issue(n, &j.cert, c->arena, &chain);
     if (!err)
         err = all_charters(n, c->arena, &r.charters, &r.n_charters);
     if (err) {
@@ -188,30 +182,6 @@ void wf_join_handle(struct wf_node *n, struct wf_call *c)
     r.chain = wf_pb_bin(chain);
     reply.kind_case = WEFT__V1__REPLY__KIND_JOIN;
     reply.join = &r;
-    wf_call_reply(c, &reply);
-}
-
-// ---- renew -----------------------------------------------------------------------------------------------------------
-
-void wf_renew_handle(struct wf_node *n, struct wf_call *c)
-{
-    Weft__V1__Reply reply = WEFT__V1__REPLY__INIT;
-    Weft__V1__RenewReply r = WEFT__V1__RENEW_REPLY__INIT;
-    struct wf_cert cert = c->caller->identity.cert;
-    struct wf_bytes chain = { 0 };
-    enum weft_err err = cert.kind == WF_ID_ISSUER ? WEFT_E_KIND : WEFT_OK;
-
-    if (!err && wf_access_origin_revoked(n, &cert.sign_key, wf_node_now_unix_ms(n)))
-        err = WEFT_E_REVOKED;
-    if (!err)
-        err = issue(n, &cert, c->arena, &chain);
-    if (err) {
-        wf_call_refuse(c, err, "renew: %s", weft_err_text(err));
-        return;
-    }
-    r.chain = wf_pb_bin(chain);
-    reply.kind_case = WEFT__V1__REPLY__KIND_RENEW;
-    reply.renew = &r;
     wf_call_reply(c, &reply);
 }
 
@@ -361,29 +331,16 @@ static enum weft_err join_open(struct wf_node *n, struct wf_diag *diag)
     return err;
 }
 
-// The issuer node certifies itself again at a third of the lifetime; the others ask for it (node/gossip, node/agent).
 static void join_tick(struct wf_node *n)
 {
-    int64_t now = wf_node_now_unix_ms(n);
-    const struct wf_cert *own = &n->identity.cert;
-    struct wf_cert cert = *own;
-    struct wf_bytes chain = { 0 };
-    struct wf_diag diag = { 0 };
-    struct wf_arena arena;
+    struct wf_join_room_state *s = state_of(n);
+    int64_t now = wf_node_now_ms(n);
 
-    if (!n->has_certificate || !wf_signer_here(n) ||
-        now < own->not_before_ms + (own->not_after_ms - own->not_before_ms) / 3)
+    wf_join_renew_tick(n);
+    if (now < s->prune_at_ms)
         return;
-    wf_arena_init(&arena, 65536);
-    enum weft_err err = issue(n, &cert, &arena, &chain);
-    if (!err)
-        err = wf_node_set_chain(n, chain, &diag);
-    if (err)
-        wf_alarm(n, "renewal", "this node's own certificate could not be renewed");
-    else
-        wf_say(n, WF_LOG_INFO, "join", "own certificate renewed", NULL);
-    wf_arena_fini(&arena);
-    wf_tickets_prune(state_of(n)->tickets, now);
+    wf_tickets_prune(s->tickets, wf_node_now_unix_ms(n));
+    s->prune_at_ms = now + PRUNE_EVERY_MS;
 }
 
 static void join_close(struct wf_node *n)

@@ -8,8 +8,15 @@
 
 extern const struct wf_room wf_join_room;
 
+#define WF_HOME_LIFE_MS 3600000
+// On the issuer's node: signs that this node of the domain is home of the product, again or for the first time, and tells the registry. NOT_HOME
+// when another one is; what the signer or the registry refuses.
+WF_MUST_USE enum weft_err wf_join_sign_home(
+    struct wf_node *n, const char *product, const char *node, uint64_t *ret_term);
+
 void wf_join_handle(struct wf_node *n, struct wf_call *c);
 void wf_renew_handle(struct wf_node *n, struct wf_call *c);
+void wf_home_handle(struct wf_node *n, struct wf_call *c);
 void wf_ticket_handle(struct wf_node *n, struct wf_call *c);
 void wf_charter_handle(struct wf_node *n, struct wf_call *c);
 

@@ -7,6 +7,7 @@
 #include "node/access/room.h"
 #include "node/agent/room.h"
 #include "node/conf.h"
+#include "node/gossip/room.h"
 #include "node/provider/priv.h"
 #include "node/source/room.h"
 #include "proto/schema/record.h"
@@ -419,6 +420,8 @@ void wf_call_handle(struct wf_node *n, struct wf_call *c)
     struct wf_hash request;
     uint8_t caller[WF_KEY_LEN];
 
+    if (wf_gossip_not_home(n, c, q->domain, q->product))
+        return; // answered
     if (!wf_access_check(n, c, &asked, q->token, q->token_id, &granted))
         return; // answered
     if (c->request->idempotency.len != WF_CALL_KEY_LEN) {

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// A product's documents in the registry: the home (the issuer says that this node owns it) and the advert (this node says what it is).
-// Both are signed again well before they expire; a removed product's tombstone likewise, for as long as its manifest is kept.
+// A product's documents in the registry: the home (the issuer says that this node owns it; home.c) and the advert (this node says what it
+// is). Both are signed again well before they expire; a removed product's tombstone likewise, for as long as its manifest is kept.
 #include <stdio.h>
 
 #include "node/gossip/room.h"
-#include "node/signer/signer.h"
 #include "node/stream/priv.h"
 
 #define RETRY_MS 5000
@@ -15,39 +14,6 @@ static uint64_t next_sequence(struct wf_node *n, const struct wf_known *known)
     uint64_t now = (uint64_t)wf_node_now_unix_ms(n);
 
     return known && known->sequence >= now ? known->sequence + 1 : now;
-}
-
-static enum weft_err advertise_home(struct wf_home_product *p, struct wf_catalog *catalog)
-{
-    struct wf_node *n = p->room->node;
-    const struct wf_product *d = &p->collect->product;
-    const struct wf_known *known = wf_catalog_find(catalog, WF_ENTRY_HOME, d->domain, d->name);
-    struct wf_buf raw = { 0 };
-    bool ours =
-        known && known->doc && strcmp(known->doc->home.node.s, n->identity.cert.subject.s) == 0;
-
-    if (known && !ours)
-        return WEFT_E_NOT_OWNER;
-    if (known)
-        p->term = known->term;
-    if (!wf_signer_here(n))
-        return known ? WEFT_OK : WEFT_E_NO_HOME;
-    struct wf_home_fields f = { .mesh_id = n->mesh_id,
-        .domain = d->domain,
-        .product = d->name,
-        .node = n->identity.cert.subject.s,
-        .term = p->term ? p->term : 1,
-        .sequence = next_sequence(n, known),
-        .expires_ms = wf_node_now_unix_ms(n) + WF_ADVERT_LIFE_MS };
-    enum weft_err err = wf_signer_cert(n, &f.issuer_cert);
-    if (!err)
-        err = wf_signer_home(n, &f, &raw);
-    if (!err)
-        err = wf_gossip_advertise(n, WF_ENTRY_HOME, wf_buf_view(&raw));
-    if (!err)
-        p->term = f.term;
-    wf_buf_fini(&raw);
-    return err;
 }
 
 static enum weft_err advertise_product(struct wf_home_product *p, struct wf_catalog *catalog)
@@ -97,15 +63,16 @@ void wf_advert_tick(struct wf_home_product *p, int64_t now_ms)
         return;
     if (p->removed && wf_node_now_unix_ms(n) - p->removed_ms > WF_TOMBSTONE_MS)
         return;
-    enum weft_err err = advertise_home(p, catalog);
+    enum weft_err err = wf_home_claim(p);
     if (!err)
         err = advertise_product(p, catalog);
     snprintf(alarm, sizeof alarm, "advert-%s", p->collect->product.name);
     snprintf(text, sizeof text, "%s is not in the registry: %s%s", p->collect->product.name,
         weft_err_text(err),
-        err == WEFT_E_NO_HOME     ? " (its domain's issuer has not said that this node owns it)"
-        : err == WEFT_E_NOT_OWNER ? " (another node owns it)"
+        err == WEFT_E_UNREACHABLE ? " (the node with the domain's issuer)"
+        : err == WEFT_E_NOT_HOME  ? " (another node of the domain is)"
                                   : "");
-    wf_alarm(n, alarm, err ? text : NULL);
+    if (err != WEFT_E_NO_HOME) // else the issuer was asked just now
+        wf_alarm(n, alarm, err ? text : NULL);
     p->advert_due_ms = now_ms + (err ? RETRY_MS : WF_ADVERT_EVERY_MS);
 }

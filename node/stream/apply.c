@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "node/agent/room.h"
+#include "node/gossip/room.h"
 #include "node/stream/compat.h"
 #include "node/stream/priv.h"
 #include "proto/schema/record.h"
@@ -56,6 +57,20 @@ static enum weft_err check_place(struct plan *w)
         return refuse(
             w, WEFT_E_PRODUCT, "this node's certificate does not cover the product %s", d->name);
     return WEFT_OK;
+}
+
+// A product lives on one node: the other ones of the domain say where.
+static enum weft_err check_home(struct plan *w)
+{
+    const struct wf_product *d = &w->fields.product;
+    const struct wf_known *home =
+        w->n->gossip ? wf_catalog_find(wf_gossip_catalog(w->n), WF_ENTRY_HOME, d->domain, d->name)
+                     : NULL;
+
+    if (!home || !home->doc || strcmp(home->doc->home.node.s, w->n->identity.cert.subject.s) == 0)
+        return WEFT_OK;
+    return refuse(w, WEFT_E_NOT_HOME, "%s/%s lives on node %s; apply it there", d->domain, d->name,
+        home->doc->home.node.s);
 }
 
 // The product of this name and major, removed or not.
@@ -375,7 +390,9 @@ enum weft_err wf_stream_apply(struct wf_node *n, const struct wf_collect *wanted
         goto out;
     }
     w.old = find_any(w.r, &w.fields.product);
-    err = check_schema(&w);
+    err = check_home(&w);
+    if (!err)
+        err = check_schema(&w);
     if (!err)
         err = check_change(&w);
     if (!err)

@@ -129,43 +129,16 @@ void wf_leases_recheck(struct wf_stream_room *r, struct wf_home_product *p)
 
 // ---- asking for one --------------------------------------------------------------------------------------------------
 
-static void refuse_not_home(struct wf_node *n, struct wf_call *c, const struct wf_known *home)
-{
-    Weft__V1__Refusal refusal = WEFT__V1__REFUSAL__INIT;
-    Weft__V1__NotHome at = WEFT__V1__NOT_HOME__INIT;
-    char text[256];
-
-    snprintf(text, sizeof text, "%s/%s lives on node %s now", home->domain.s,
-        c->request->lease->product, home->name.s);
-    refusal.code = WEFT_E_NOT_HOME;
-    refusal.text = text;
-    if (home->doc) {
-        at.node = wf_pb_str(home->name.s);
-        at.n_addresses = home->doc->node.address_count;
-        at.addresses = (char **)(uintptr_t)home->doc->node.addresses;
-        at.dh_key = wf_pb_bin(WF_BYTES(home->doc->node.dh_key.b));
-        refusal.not_home = &at;
-    }
-    (void)n;
-    wf_call_refuse_with(c, &refusal);
-}
-
 // The product asked for, or the call is answered.
 static struct wf_home_product *wanted_product(struct wf_node *n, struct wf_call *c)
 {
     const Weft__V1__LeaseRequest *q = c->request->lease;
     struct wf_home_product *p = NULL;
-    struct wf_catalog *catalog = n->gossip ? wf_gossip_catalog(n) : NULL;
-    const struct wf_known *home = NULL;
 
+    if (wf_gossip_not_home(n, c, q->domain, q->product))
+        return NULL;
     if (strcmp(q->domain, n->identity.cert.domain.s) == 0)
         p = wf_stream_find(n, q->product, q->major);
-    if (catalog && !wf_catalog_home_node(catalog, q->domain, q->product, &home) &&
-        (strcmp(home->domain.s, n->identity.cert.domain.s) != 0 ||
-            strcmp(home->name.s, n->identity.cert.subject.s) != 0)) {
-        refuse_not_home(n, c, home);
-        return NULL;
-    }
     if (!p) {
         wf_call_refuse(c, WEFT_E_NOT_FOUND, "%s/%s is no product of this node; see: weft products",
             q->domain, q->product);

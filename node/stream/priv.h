@@ -149,6 +149,8 @@ struct wf_home_product {
     int64_t removed_ms; // unix: its tombstone is told for a while
     uint64_t term;      // of the home document; 0 = none yet
     int64_t advert_due_ms;
+    bool home_asked;        // of the issuer's node, and not answered yet
+    enum weft_err home_err; // its last answer
 
     // the log
     struct wf_incarnation log_id; // this start's; none until the reset is acknowledged
@@ -378,6 +380,9 @@ void wf_pulls_tick(struct wf_stream_room *r);
 void wf_pulls_end(struct wf_stream_room *r, struct wf_home_product *p); // NULL = all
 void wf_taps_tell(struct wf_home_product *p, const struct wf_pending *e);
 void wf_taps_end(struct wf_stream_room *r);
+// OK: this node is home of the product, p->term holds. NOT_HOME: another node is. NO_HOME: the issuer is being asked. Else why it
+// did not say so.
+WF_MUST_USE enum weft_err wf_home_claim(struct wf_home_product *p); // home.c
 void wf_advert_tick(struct wf_home_product *p, int64_t now_ms);
 WF_MUST_USE enum weft_err wf_stream_metrics(const struct wf_node *n, struct wf_buf *out);
 

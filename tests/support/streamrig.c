@@ -10,6 +10,7 @@
 #include "node/access/room.h"
 #include "node/agent/room.h"
 #include "node/gossip/room.h"
+#include "node/join/room.h"
 #include "node/signer/signer.h"
 #include "node/source/room.h"
 #include "sdk/disk.h"
@@ -72,16 +73,25 @@ bool wf_signer_here(const struct wf_node *n)
     return false;
 }
 
-enum weft_err wf_signer_cert(const struct wf_node *n, struct wf_bytes *ret)
+enum weft_err wf_join_sign_home(
+    struct wf_node *n, const char *product, const char *node, uint64_t *ret_term)
 {
-    (void)n, (void)ret;
+    (void)n, (void)product, (void)node, (void)ret_term;
     return WEFT_E_STATE;
 }
 
-enum weft_err wf_signer_home(struct wf_node *n, const struct wf_home_fields *f, struct wf_buf *out)
+enum weft_err wf_gossip_ask_issuer(
+    struct wf_node *n, const Weft__V1__Request *request, wf_gossip_issuer_fn done, void *arg)
 {
-    (void)n, (void)f, (void)out;
-    return WEFT_E_STATE;
+    (void)n, (void)request, (void)done, (void)arg;
+    return WEFT_E_UNREACHABLE;
+}
+
+bool wf_gossip_not_home(
+    struct wf_node *n, struct wf_call *c, const char *domain, const char *product)
+{
+    (void)n, (void)c, (void)domain, (void)product;
+    return false;
 }
 
 void wf_agents_manifests_changed(struct wf_node *n)

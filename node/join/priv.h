@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+// The inside of the join room, shared by its files. Loop thread only.
+#ifndef WF_NODE_JOIN_PRIV_H
+#define WF_NODE_JOIN_PRIV_H
+
+#include "node/join/room.h"
+#include "node/join/tickets.h"
+
+struct wf_join_room_state {
+    struct wf_tickets *tickets;
+    uint64_t last_serial;
+    bool renewing;                    // the issuer's node was asked
+    int64_t renew_at_ms, prune_at_ms; // monotonic
+};
+
+// join.c: issues the certificate (serial, usages and times are filled here) and packs it with the issuer's into a chain in the arena.
+WF_MUST_USE enum weft_err wf_join_issue(
+    struct wf_node *n, struct wf_cert *c, struct wf_arena *arena, struct wf_bytes *ret_chain);
+
+// renew.c: this node's own certificate.
+void wf_join_renew_tick(struct wf_node *n);
+
+#endif

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+// The claim of this node to be a product's home: said by its own issuer, or asked of the domain's node that has it. Invariant: a product is
+// advertised only while a home document in the registry names this node.
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "node/gossip/room.h"
+#include "node/join/room.h"
+#include "node/signer/signer.h"
+#include "node/stream/priv.h"
+
+#define FRESH_MS (WF_HOME_LIFE_MS - WF_ADVERT_EVERY_MS / 2) // of life left: not asked for again
+
+struct ask {
+    struct wf_node *node;
+    struct wf_name product;
+    Weft__V1__Request request;
+    Weft__V1__HomeRequest home;
+};
+
+static enum weft_err take(struct wf_node *n, const Weft__V1__Reply *reply)
+{
+    if (reply->kind_case != WEFT__V1__REPLY__KIND_HOME)
+        return WEFT_E_PROTOCOL;
+    enum weft_err err = wf_gossip_advertise(n, WF_ENTRY_HOME, wf_pb_view(reply->home->home));
+    return err == WEFT_E_STALE ? WEFT_OK : err; // gossip brought a newer one
+}
+
+static void on_home(void *arg, enum weft_err err, const Weft__V1__Reply *reply)
+{
+    struct ask *a = arg;
+    struct wf_stream_room *r = a->node->stream;
+
+    if (r && !r->closed && a->node->gossip) {
+        if (!err)
+            err = take(a->node, reply);
+        for (struct wf_home_product *p = r->products; p; p = p->next) {
+            if (strcmp(p->collect->product.name, a->product.s) != 0)
+                continue;
+            p->home_asked = false;
+            p->home_err = err;
+            if (!err && p->term == 0)
+                p->advert_due_ms = 0;
+        }
+    }
+    free(a);
+}
+
+static void ask(struct wf_home_product *p)
+{
+    struct wf_node *n = p->room->node;
+    struct ask *a = calloc(1, sizeof *a);
+
+    if (!a)
+        return; // the next tick asks
+    a->node = n;
+    snprintf(a->product.s, sizeof a->product.s, "%s", p->collect->product.name);
+    weft__v1__home_request__init(&a->home);
+    a->home.product = a->product.s;
+    weft__v1__request__init(&a->request);
+    a->request.kind_case = WEFT__V1__REQUEST__KIND_HOME;
+    a->request.home = &a->home;
+    p->home_asked = true;
+    if (wf_gossip_ask_issuer(n, &a->request, on_home, a)) {
+        p->home_asked = false;
+        free(a);
+    }
+}
+
+enum weft_err wf_home_claim(struct wf_home_product *p)
+{
+    struct wf_node *n = p->room->node;
+    const struct wf_product *d = &p->collect->product;
+    const struct wf_known *known =
+        wf_catalog_find(wf_gossip_catalog(n), WF_ENTRY_HOME, d->domain, d->name);
+
+    if (wf_signer_here(n))
+        return wf_join_sign_home(n, d->name, n->identity.cert.subject.s, &p->term);
+    if (known && (!known->doc || strcmp(known->doc->home.node.s, n->identity.cert.subject.s) != 0))
+        return WEFT_E_NOT_HOME;
+    if (!p->home_asked && (!known || known->expires_ms - wf_node_now_unix_ms(n) < FRESH_MS))
+        ask(p);
+    if (!known)
+        return p->home_err ? p->home_err : WEFT_E_NO_HOME;
+    p->term = known->term;
+    return WEFT_OK;
+}

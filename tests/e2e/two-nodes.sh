@@ -1,0 +1,82 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Two nodes of one domain and a domain that subscribes: a product applied on the second node gets its home from the first one's issuer, is listed,
+# leased and read; a request for it at the first node is answered with the right node; access requests at the second node are decided by the first.
+# shellcheck disable=SC2034 # for lib.sh
+BUILD=$1
+# shellcheck disable=SC1091 source=tests/e2e/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+numbers() { grep -o '"value":[0-9.]*' "$1" | cut -d: -f2 | cut -d. -f1 | tr '\n' ' '; }
+port_of() { weft_at "$1" node status -o json | sed 's/.*"listeners":\["[^"]*:\([0-9]*\)".*/\1/'; }
+key_of() { "$WEFT" key show --dir "$WORK/$1" -o json | grep -o 'weftdh1[a-z0-9]*' | head -n 1; }
+listed() { # AT PRODUCT
+    weft_at "$1" products | awk -v p="$2" '$1 == p' | grep -q .
+}
+waits() { weft_at servers-node access list --pending | grep -q "$1"; }
+reads_on() {
+    "$WEFT" subscribe servers/depth --dir "$WORK/reader" --from earliest -n 5 --for 10s >"$WORK/out" 2>"$WORK/err" && [ "$(wc -l <"$WORK/out")" = 5 ]
+}
+no_alarm() { ! weft_at "$1" node status | grep -q "not in the registry"; }
+
+make_domain servers
+make_domain monitoring
+(cd "$WORK" && "$WEFT" mesh init acme --domain servers-root --add monitoring-root/monitoring.weftdomain --out acme.charter >/dev/null)
+"$WEFT" charter sign "$WORK/acme.charter" --domain "$WORK/monitoring-root" >/dev/null
+for d in servers monitoring; do
+    "$WEFT" charter commit "$WORK/acme.charter" --dir "$WORK/$d-node" >/dev/null
+done
+start servers-node
+until_ok weft_at servers-node node status
+printf 'seeds:\n  - address: "127.0.0.1:%s"\n    key: %s\n' "$(port_of servers-node)" "$(key_of servers-node)" >>"$WORK/monitoring-node/weftd.yaml"
+start monitoring-node
+until_ok weft_at monitoring-node node status
+
+echo "a second node joins with a ticket and runs; the ticket's seed is all it knows"
+"$WEFT" join "$(weft_at servers-node ticket create --kind node --name node-2)" --dir "$WORK/servers-two" >/dev/null || fail "join"
+sed -i 's/^listen:.*/listen: "127.0.0.1:0"\nhttp: off/' "$WORK/servers-two/weftd.yaml"
+start servers-two
+until_ok weft_at servers-two node status
+
+echo "a product applied there has its home there, and everybody lists it"
+(cd "$WORK" && "$WEFT" product new depth --kind event >/dev/null)
+sed -i 's/domain: monitoring$/domain: servers/' "$WORK/depth.yaml"
+sed -i '/^access:/,$d' "$WORK/depth.yaml"
+printf 'access:\n  - allow: { domain: monitoring }\n    verbs: [subscribe]\n    for: 24h\n' >>"$WORK/depth.yaml"
+"$WEFT" product build "$WORK/depth.yaml" >/dev/null
+weft_at servers-two product apply "$WORK/depth.yaml" >/dev/null || fail "apply"
+for at in servers-two servers-node monitoring-node; do until_ok listed "$at" servers/depth; done
+until_ok no_alarm
+weft_at servers-node describe servers/depth | grep -q 'node-2' || fail "$(weft_at servers-node describe servers/depth)"
+
+echo "the first node does not take it over"
+if weft_at servers-node product apply "$WORK/depth.yaml" >"$WORK/out" 2>&1; then fail "two homes"; fi
+grep -q 'servers/depth lives on node node-2; apply it there' "$WORK/out" || fail "$(cat "$WORK/out")"
+
+echo "leased and read by the other domain, by policy, through whichever node was asked"
+"$WEFT" join "$(weft_at monitoring-node ticket create --kind service --name reader)" --dir "$WORK/reader" >/dev/null
+i=1
+while [ "$i" -le 5 ]; do echo "{\"id\":\"a\",\"value\":$i}"; i=$((i + 1)); done | weft_at servers-two publish depth --wait -q
+"$WEFT" subscribe servers/depth --dir "$WORK/reader" --from earliest -n 5 --for 20s >"$WORK/out" 2>"$WORK/err" || fail "subscribe: $(cat "$WORK/err")"
+[ "$(numbers "$WORK/out")" = "1 2 3 4 5 " ] || fail "read: $(cat "$WORK/out")"
+# The reader asked the product's home for a token; the first node decided, told by the second one with the reader's own chain.
+grep -q 'who="monitoring/reader" what="grant by policy" on="depth: subscribe"' "$WORK/servers-node.log" || fail "the issuer's node did not decide"
+if grep -q 'grant by policy' "$WORK/servers-two.log"; then fail "the second node decided by itself"; fi
+
+echo "a request by a person waits at the issuer's node, whoever took it"
+"$WEFT" join "$(weft_at monitoring-node ticket create --kind user --name bob)" --name bob --dir "$WORK/bob" >/dev/null
+"$WEFT" access request servers/depth --verb replay --purpose audit --dir "$WORK/bob" >"$WORK/out" 2>&1 || true
+until_ok waits monitoring/bob
+weft_at servers-two access list --pending >"$WORK/out" 2>&1 || true
+if grep -q bob "$WORK/out"; then fail "the second node keeps requests"; fi
+
+echo "without the issuer's node: what has its home goes on over a restart, decisions wait"
+stop servers-node
+stop servers-two
+start servers-two
+until_ok weft_at servers-two node status
+until_ok reads_on
+status=0
+"$WEFT" access request servers/depth --verb mirror --dir "$WORK/bob" >"$WORK/out" 2>&1 || status=$?
+[ "$status" = 69 ] || fail "status $status: $(cat "$WORK/out")"
+echo ok
