@@ -89,11 +89,11 @@ stop twin
 stop copy
 
 echo "revoked: the session ends, later batches are refused and reported, earlier records still prove"
-reader=$(weft_at servers-node ticket create --kind user --name reader)
-"$WEFT" join "$reader" --name reader --dir "$WORK/reader" >/dev/null
-weft_at servers-node access grant memory --to "$("$WEFT" key show --dir "$WORK/reader" -o json | grep -o 'weftid1[a-z0-9]*')" --verb subscribe \
+auditor=$(weft_at servers-node ticket create --kind user --name auditor)
+"$WEFT" join "$auditor" --name auditor --dir "$WORK/auditor" >/dev/null
+weft_at servers-node access grant memory --to "$("$WEFT" key show --dir "$WORK/auditor" -o json | grep -o 'weftid1[a-z0-9]*')" --verb subscribe \
     --out "$WORK/memory.cap" >/dev/null 2>&1 || fail "grant"
-"$WEFT" access import "$WORK/memory.cap" --dir "$WORK/reader" >/dev/null
+"$WEFT" access import "$WORK/memory.cap" --dir "$WORK/auditor" >/dev/null
 weft_at servers-node agent revoke web-1 >/dev/null 2>&1 || fail "revoke"
 agent_is web-1 revoked || fail "not shown as revoked"
 weft_at servers-node agent list -o json | grep -q '"agent":"web-1".*"revoked":"[0-9]* s ago"' || fail "no time of the revocation"
@@ -102,7 +102,7 @@ head=$(head_of servers-node memory)
 until_ok grep -q "revoked" "$WORK/web-1.log"
 until_ok grep -q 'msg="refused" .*who="servers/web-1" .*result="REVOKED"' "$WORK/servers-node.log"
 [ "$(head_of servers-node memory)" -le "$((head + 1))" ] || fail "a revoked agent still delivers"
-"$WEFT" subscribe servers/memory --dir "$WORK/reader" --from earliest -n 3 --for 20s -o jsonl >"$WORK/out" 2>"$WORK/err" ||
+"$WEFT" subscribe servers/memory --dir "$WORK/auditor" --from earliest -n 3 --for 20s -o jsonl >"$WORK/out" 2>"$WORK/err" ||
     fail "what was said before the revocation: $(cat "$WORK/err")"
 [ "$(wc -l <"$WORK/out")" = 3 ] || fail "three records of before"
 
