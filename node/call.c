@@ -287,8 +287,11 @@ static enum weft_err greet(struct call *c, struct wf_live_session *s)
     const char *domain = chain.len ? id.cert.domain.s : NULL;
     bool is_own = domain && strcmp(domain, n->identity.cert.domain.s) == 0;
 
-    if (err == WEFT_E_REVOKED)
+    if (err == WEFT_E_REVOKED) { // of this call alone: the session gets no identity
         label_of(&id, c->caller.label, sizeof c->caller.label);
+        c->caller.has_identity = true;
+        c->caller.identity = id;
+    }
     if (!err)
         err = wf_bytes_dup(chain, &copy) ? WEFT_E_BUSY : WEFT_OK;
     if (!err)
