@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# usage: cmake/install-deps.sh build|test
+# usage: cmake/install-deps.sh build|test|bench
 # The one list of Debian packages (12 and 13) that weft needs: `build` for programs and library, `test` for the whole
-# of tests/run.sh. Prints nothing and does nothing when all are there; otherwise installs the missing ones as root or
+# of tests/run.sh, `bench` for tests/bench/run.sh. Prints nothing and does nothing when all are there; otherwise installs
+# the missing ones as root or
 # through sudo -n, or prints the line to run and exits 69.
 set -euo pipefail
 
@@ -19,12 +20,18 @@ test=(
     iproute2 procps tcpdump
     mandoc shellcheck
 )
+bench=(
+    "${build[@]}"
+    check python3 python3-protobuf openssl
+    nats-server libnats-dev
+)
 
 case "${1:-}" in
 build) wanted=("${build[@]}") ;;
 test) wanted=("${test[@]}") ;;
+bench) wanted=("${bench[@]}") ;;
 *)
-    echo "usage: cmake/install-deps.sh build|test" >&2
+    echo "usage: cmake/install-deps.sh build|test|bench" >&2
     exit 64
     ;;
 esac

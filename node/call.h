@@ -15,7 +15,9 @@ struct wf_control {
     uint16_t port;                // bound
     struct wf_sessions *sessions;
     struct wf_replays *replays;
-    struct call *calls; // all that are not answered yet
+    struct call *calls;     // all that are not answered yet
+    struct wf_early *early; // of them: PUBLISH requests that overtook others
+    unsigned early_count;
     uint64_t last_call;
     struct {
         uint64_t handshakes, handshakes_refused, mac1_wrong, requests, refused, busy, replays;

@@ -242,49 +242,79 @@ static enum weft_err check(const struct weft_publisher *p, enum weft_op op, stru
     return !err || err == WEFT_E_NOMEM ? err : WEFT_E_RECORD;
 }
 
+static bool is_full(const struct weft_publisher *p, size_t len)
+{
+    size_t held = p->batch_bytes + p->current.raw.len;
+
+    return held > 0 && held + len > p->queue_bytes;
+}
+
+static enum weft_err say_full(const struct weft_publisher *p, struct weft_problem *problem)
+{
+    wf_problem_set(problem, WEFT_E_FULL,
+        "%s: the node has not acknowledged %llu records; the queue is full", p->name.s,
+        (unsigned long long)(p->next_seq - p->acked));
+    return WEFT_E_FULL;
+}
+
 // With the mutex held: waits until there is room for one more record.
 static enum weft_err wait_for_room(
     struct weft_publisher *p, size_t len, struct weft_problem *problem)
 {
-    struct timespec until;
-    bool timed = false;
+    struct timespec until = { 0 };
+    bool timed = false, pushed = false;
 
-    deadline_in(p->block_ms, &until);
-    while (!p->err && p->batch_bytes + p->current.raw.len + len > p->queue_bytes &&
-           p->batch_bytes + p->current.raw.len > 0) {
-        if (timed) {
-            wf_problem_set(problem, WEFT_E_FULL,
-                "%s: the node has not acknowledged %llu records; the queue is full", p->name.s,
-                (unsigned long long)(p->next_seq - p->acked));
-            return WEFT_E_FULL;
+    while (!p->err && is_full(p, len)) {
+        if (timed)
+            return say_full(p, problem);
+        if (!until.tv_sec)
+            deadline_in(p->block_ms, &until);
+        if (!p->first && !pushed) { // only what lingers stands in the way
+            p->flushing = pushed = true;
+            pthread_mutex_unlock(&p->mutex);
+            wf_pub_kick(p);
+            pthread_mutex_lock(&p->mutex);
+            continue;
         }
-        p->flushing = true; // what lingers stands in the way
-        pthread_mutex_unlock(&p->mutex);
-        wf_pub_kick(p);
-        pthread_mutex_lock(&p->mutex);
         timed = pthread_cond_timedwait(&p->cond, &p->mutex, &until) == ETIMEDOUT;
     }
-    p->flushing = false;
+    if (pushed)
+        p->flushing = false;
     if (p->err && problem)
         *problem = p->problem;
     return p->err;
 }
 
+// A buffer that an acknowledged batch left, or a new one, with room for the largest batch.
+static enum weft_err begin_batch(struct weft_publisher *p)
+{
+    if (p->current.raw.cap)
+        return WEFT_OK;
+    if (p->spare_count) {
+        p->current.raw = p->spares[--p->spare_count];
+        return WEFT_OK;
+    }
+    size_t room = p->queue_bytes < WF_PUB_LOADED ? p->queue_bytes : WF_PUB_LOADED;
+    return wf_buf_reserve(&p->current.raw, room + 64);
+}
+
+// Batches leave at 64 KiB; while others still wait for their turn, growing costs no time and saves signatures and hand-overs.
 static enum weft_err put(struct weft_publisher *p, enum weft_op op, struct wf_bytes data,
     int64_t time_us, bool *ret_kick)
 {
-    bool big = p->current.count && p->current.raw.len + data.len > WF_PUB_BATCH;
+    size_t target = p->unsent ? WF_PUB_LOADED : WF_PUB_BATCH;
+    bool big = p->current.count && p->current.raw.len + data.len > target;
     enum weft_err err = big ? wf_pub_seal(p) : WEFT_OK;
 
-    if (!err && p->current.raw.cap == 0 && data.len < WF_PUB_BATCH)
-        err = wf_buf_reserve(&p->current.raw, WF_PUB_BATCH + 64);
+    if (!err)
+        err = begin_batch(p);
     if (!err)
         err = wf_records_put(&p->current, (enum wf_record_op)op, time_us, data);
     if (err)
         return err;
     p->next_seq++;
     bool first = p->current.count == 1;
-    if (p->current.raw.len >= WF_PUB_BATCH)
+    if (p->current.raw.len >= target)
         err = wf_pub_seal(p); // without memory it goes with the linger
     *ret_kick = big || first || p->current.count == 0;
     return WEFT_OK;

@@ -12,9 +12,11 @@
 #include "proto/stream/batch.h"
 #include "sdk/client_int.h"
 
-#define WF_PUB_BATCH     (64u * WF_KIB) // leaves at this size
-#define WF_PUB_QUEUE     (8u * WF_MIB)  // default of queue_bytes
-#define WF_PUB_BLOCK_MS  10000u         // default of block_ms
+#define WF_PUB_BATCH     (64u * WF_KIB)  // leaves at this size
+#define WF_PUB_LOADED    (256u * WF_KIB) // and at this one while others wait to be sent
+#define WF_PUB_SPARES    8u              // buffers kept for the batches to come
+#define WF_PUB_QUEUE     (8u * WF_MIB)   // default of queue_bytes
+#define WF_PUB_BLOCK_MS  10000u          // default of block_ms
 #define WF_PUB_LINGER_US 1000u
 #define WF_PUB_IN_FLIGHT 4u
 #define WF_PUB_RETRY_MS  100
@@ -47,8 +49,12 @@ struct weft_publisher {
     uint64_t next_seq, current_seq, acked;
     struct wf_pub_batch *first, **last;
     size_t batch_bytes; // of all batches
+    unsigned unsent;    // of them: not under way
     bool flushing;      // current leaves at once
-    enum weft_err err;  // for good
+    bool lingered;      // it is old enough to leave
+    struct wf_buf spares[WF_PUB_SPARES];
+    unsigned spare_count;
+    enum weft_err err; // for good
     struct weft_problem problem;
     bool posted; // the letter is on its way
     struct wf_mail mail;
@@ -57,6 +63,7 @@ struct weft_publisher {
     struct wf_timer linger, retry;
     bool closed, waits_to_retry;
     unsigned in_flight;
+    bool settled; // the node took a batch since the last failure: only then several go at once
     int64_t retry_ms;
 };
 

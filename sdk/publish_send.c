@@ -18,6 +18,8 @@ static void destroy(struct weft_publisher *p)
         free(p->first);
         p->first = next;
     }
+    while (p->spare_count)
+        wf_buf_fini(&p->spares[--p->spare_count]);
     wf_records_fini(&p->current);
     if (p->product)
         weft_product_free(p->product);
@@ -53,6 +55,8 @@ enum weft_err wf_pub_seal(struct weft_publisher *p)
     p->current = (struct wf_records){ 0 };
     p->current_seq = p->next_seq;
     p->batch_bytes += b->raw.len;
+    p->unsent++;
+    p->lingered = false;
     *p->last = b;
     p->last = &b->next;
     return WEFT_OK;
@@ -69,6 +73,16 @@ static struct wf_pub_batch *find(const struct weft_publisher *p, uint64_t seq)
     return b;
 }
 
+static void keep_spare(struct weft_publisher *p, struct wf_buf *b)
+{
+    if (p->spare_count == WF_PUB_SPARES || b->cap > WF_PUB_LOADED + 64) {
+        wf_buf_fini(b);
+        return;
+    }
+    b->len = 0;
+    p->spares[p->spare_count++] = *b;
+}
+
 static void release(struct weft_publisher *p)
 {
     while (p->first && p->first->acked) {
@@ -78,7 +92,7 @@ static void release(struct weft_publisher *p)
             p->last = &p->first;
         p->acked = b->seq + b->count;
         p->batch_bytes -= b->raw.len;
-        wf_buf_fini(&b->raw);
+        keep_spare(p, &b->raw);
         free(b);
     }
     pthread_cond_broadcast(&p->cond);
@@ -122,6 +136,7 @@ static void set_retry(struct weft_publisher *p)
 }
 
 static void pump(struct weft_publisher *p);
+static void look(struct weft_publisher *p, bool lingered);
 
 static void on_reply(void *arg, enum weft_err err, const Weft__V1__Reply *reply)
 {
@@ -136,10 +151,13 @@ static void on_reply(void *arg, enum weft_err err, const Weft__V1__Reply *reply)
     struct wf_pub_batch *b = find(p, o->seq);
     if (b && !err) {
         b->acked = true;
+        p->settled = true;
         p->retry_ms = WF_PUB_RETRY_MS;
         release(p);
     } else if (b) {
         b->sent = false;
+        p->unsent++;
+        p->settled = false;
         // First in line and still not what the node expects next: it no longer has what it acknowledged, and we don't either.
         bool lost_mark = err == WEFT_E_ORDER && b == p->first && p->in_flight == 0;
         again = may_pass(err) && !lost_mark;
@@ -150,8 +168,10 @@ static void on_reply(void *arg, enum weft_err err, const Weft__V1__Reply *reply)
     if (again)
         set_retry(p);
     free(o);
-    if (!p->closed)
+    if (!p->closed) {
         pump(p);
+        look(p, false); // what lingered behind it may go now
+    }
     wf_pub_unref(p);
 }
 
@@ -184,8 +204,10 @@ static struct wf_pub_batch *next_unsent(struct weft_publisher *p)
     struct wf_pub_batch *b = p->err ? NULL : p->first;
     while (b && (b->sent || b->acked))
         b = b->next;
-    if (b)
+    if (b) {
         b->sent = true;
+        p->unsent--;
+    }
     pthread_mutex_unlock(&p->mutex);
     return b;
 }
@@ -194,13 +216,15 @@ static void unsend(struct weft_publisher *p, struct wf_pub_batch *b)
 {
     pthread_mutex_lock(&p->mutex);
     b->sent = false;
+    p->unsent++;
     pthread_mutex_unlock(&p->mutex);
     set_retry(p);
 }
 
 static void pump(struct weft_publisher *p)
 {
-    while (!p->waits_to_retry && p->in_flight < WF_PUB_IN_FLIGHT) {
+    // A node that knows nothing of this publisher takes the first batch it sees for the next one, so that one goes alone.
+    while (!p->waits_to_retry && p->in_flight < (p->settled ? WF_PUB_IN_FLIGHT : 1u)) {
         struct wf_pub_batch *b = next_unsent(p);
         if (!b)
             return;
@@ -214,16 +238,17 @@ static void pump(struct weft_publisher *p)
     }
 }
 
-// Seals what has lingered, or must leave at once; else sets the timer.
+// Seals what has lingered, or must leave at once; else sets the timer. While others wait to be sent, what has lingered goes on growing: it
+// could not leave any sooner.
 static void look(struct weft_publisher *p, bool lingered)
 {
     struct wf_loop *loop = wf_client_loop(p->c);
 
     pthread_mutex_lock(&p->mutex);
-    p->posted = false;
-    bool leave = lingered || p->flushing || p->linger_us == 0;
+    p->lingered = p->current.count && (p->lingered || lingered || p->linger_us == 0);
+    bool leave = p->flushing || (p->lingered && !p->unsent);
     enum weft_err err = leave ? wf_pub_seal(p) : WEFT_OK;
-    bool waits = p->current.count > 0;
+    bool waits = p->current.count > 0 && (err || !p->lingered);
     pthread_mutex_unlock(&p->mutex);
     if (waits && !p->linger.index) {
         int64_t ms = err ? WF_PUB_RETRY_MS : (p->linger_us + 999) / 1000;
@@ -238,6 +263,10 @@ void wf_pub_mail(struct wf_mail *m)
     struct weft_publisher *p =
         (struct weft_publisher *)(void *)((char *)m - offsetof(struct weft_publisher, mail));
 
+    // Only here: while the letter lies in the mailbox, no second one may be posted, whoever looks meanwhile.
+    pthread_mutex_lock(&p->mutex);
+    p->posted = false;
+    pthread_mutex_unlock(&p->mutex);
     if (!p->closed)
         look(p, false);
     wf_pub_unref(p);

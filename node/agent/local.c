@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "node/agent/uplink.h"
+#include "node/early.h"
 #include "proto/trust/product_doc.h"
 
 struct publish {
@@ -89,6 +90,7 @@ static void take(struct wf_node *n, struct wf_call *c, struct wf_agent_product *
 {
     const Weft__V1__PublishRequest *q = c->request->publish;
     struct wf_diag diag = { 0 };
+    uint8_t publisher[WF_PUBLISHER_LEN];
     struct publish *w = calloc(1, sizeof *w);
     struct wf_origin_records r = { .raw = wf_pb_view(q->records),
         .base_us = q->base_us,
@@ -102,15 +104,19 @@ static void take(struct wf_node *n, struct wf_call *c, struct wf_agent_product *
     }
     *w = (struct publish){ .call = c, .product_id = p->collect->product.id };
     memcpy(w->publisher, q->publisher.data, WF_PUBLISHER_LEN);
+    memcpy(publisher, w->publisher, WF_PUBLISHER_LEN);
     c->on_gone = on_gone;
     c->gone_arg = w;
     // done may run before this returns; on success call and w are no longer ours.
     enum weft_err err = wf_uplink_originate(n, q->product, &r, on_done, w, &diag);
-    if (!err)
+    if (!err) {
+        wf_early_next(n, publisher);
         return;
+    }
     c->on_gone = NULL;
     free(w);
-    wf_call_refuse(c, err, "%s: %s", q->product, diag.text[0] ? diag.text : weft_err_text(err));
+    if (err != WEFT_E_ORDER || !wf_early_hold(n, c, wf_uplink_publish_handle))
+        wf_call_refuse(c, err, "%s: %s", q->product, diag.text[0] ? diag.text : weft_err_text(err));
 }
 
 void wf_uplink_publish_handle(struct wf_node *n, struct wf_call *c)

@@ -295,7 +295,8 @@ enum weft_err wf_spool_seal(struct wf_agent_product *p, struct wf_records *r,
     enum weft_err err = p->lost ? say_loss(p) : WEFT_OK;
 
     if (!err)
-        err = wf_compress(WF_COMPRESS_ZSTD, wf_buf_view(&r->raw), &stored, &h.compression);
+        err = wf_compress(wf_compression_of(p->collect->product.packing, WF_COMPRESS_ZSTD),
+            wf_buf_view(&r->raw), &stored, &h.compression);
     q = err ? NULL : calloc(1, sizeof *q);
     if (!err && !q)
         err = WEFT_E_NOMEM;

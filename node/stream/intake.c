@@ -129,7 +129,8 @@ static enum weft_err seal(struct wf_home_product *p, struct wf_records *records,
     if (!err)
         err = place_in_chain(p, &h);
     if (!err)
-        err = wf_compress(WF_COMPRESS_LZ4, wf_buf_view(&records->raw), &stored, &h.compression);
+        err = wf_compress(wf_compression_of(d->packing, WF_COMPRESS_LZ4),
+            wf_buf_view(&records->raw), &stored, &h.compression);
     if (!err)
         err = wf_batch_sign(&h, wf_buf_view(&stored), &n->keys.sign, &envelope, &h.id);
     if (!err) {
@@ -275,6 +276,14 @@ static enum weft_err from_publisher(struct wf_home_product *p, const struct wf_o
     return err;
 }
 
+// Known without looking at the records, because it may well come again.
+static bool is_early(const struct wf_home_product *p, const struct wf_origin_records *r)
+{
+    const struct wf_publisher *u = r->publisher ? wf_publisher_find(p, r->publisher) : NULL;
+
+    return u && (u->strict || u->ahead) && r->publisher_seq > u->ahead;
+}
+
 enum weft_err wf_stream_originate(struct wf_node *n, struct wf_home_product *p,
     const struct wf_origin_records *r, wf_stream_done_fn done, void *arg, struct wf_diag *diag)
 {
@@ -282,6 +291,11 @@ enum weft_err wf_stream_originate(struct wf_node *n, struct wf_home_product *p,
     enum weft_err err = may_take(p, r, diag);
 
     (void)n;
+    if (!err && is_early(p, r)) {
+        wf_diag_set(diag, 0, 0, "the records before %llu are missing",
+            (unsigned long long)r->publisher_seq);
+        err = WEFT_E_ORDER;
+    }
     if (!err)
         err = wf_intake_check(p, p->message, r->raw, r->base_us, r->count, diag);
     if (!err && r->publisher)

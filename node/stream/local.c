@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "node/early.h"
 #include "node/stream/priv.h"
 #include "proto/trust/product_doc.h"
 
@@ -94,6 +95,7 @@ static void take(struct wf_node *n, struct wf_call *c, struct wf_home_product *p
 {
     const Weft__V1__PublishRequest *q = c->request->publish;
     struct wf_diag diag = { 0 };
+    uint8_t publisher[WF_PUBLISHER_LEN];
     struct publish *w = calloc(1, sizeof *w);
     struct wf_origin_records r = { .raw = wf_pb_view(q->records),
         .base_us = q->base_us,
@@ -107,15 +109,19 @@ static void take(struct wf_node *n, struct wf_call *c, struct wf_home_product *p
     }
     *w = (struct publish){ .call = c, .product = p };
     memcpy(w->publisher, q->publisher.data, WF_PUBLISHER_LEN);
+    memcpy(publisher, w->publisher, WF_PUBLISHER_LEN);
     c->on_gone = on_gone;
     c->gone_arg = w;
     // done may run before this returns, and then call and w are gone: nothing is touched on success.
     enum weft_err err = wf_stream_originate(n, p, &r, on_done, w, &diag);
-    if (!err)
+    if (!err) {
+        wf_early_next(n, publisher);
         return;
+    }
     c->on_gone = NULL;
     free(w);
-    wf_call_refuse(c, err, "%s: %s", q->product, diag.text[0] ? diag.text : weft_err_text(err));
+    if (err != WEFT_E_ORDER || !wf_early_hold(n, c, wf_publish_handle))
+        wf_call_refuse(c, err, "%s: %s", q->product, diag.text[0] ? diag.text : weft_err_text(err));
 }
 
 void wf_publish_handle(struct wf_node *n, struct wf_call *c)

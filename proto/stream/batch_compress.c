@@ -12,6 +12,21 @@
 
 _Static_assert(WF_MAX_BATCH_RAW < LZ4_MAX_INPUT_SIZE, "a payload fits one LZ4 block");
 
+enum wf_compression wf_compression_of(enum wf_packing wanted, enum wf_compression otherwise)
+{
+    switch (wanted) {
+    case WF_PACKING_NONE:
+        return WF_COMPRESS_NONE;
+    case WF_PACKING_LZ4:
+        return WF_COMPRESS_LZ4;
+    case WF_PACKING_ZSTD:
+        return WF_COMPRESS_ZSTD;
+    case WF_PACKING_ANY:
+        break;
+    }
+    return otherwise;
+}
+
 // Bytes written at out's end, or 0 when the result is not smaller than raw.
 static enum weft_err lz4_into(struct wf_bytes raw, struct wf_buf *out, size_t *ret_len)
 {

@@ -6,9 +6,12 @@
 #define WF_STREAM_BATCH_COMPRESS_H
 
 #include "proto/stream/stream.h"
+#include "proto/trust/product.h"
 
 enum wf_compression { WF_COMPRESS_NONE = 0, WF_COMPRESS_LZ4, WF_COMPRESS_ZSTD };
 
+// What a product asks of its origins; `otherwise` where it leaves them the choice.
+enum wf_compression wf_compression_of(enum wf_packing wanted, enum wf_compression otherwise);
 // Compresses raw (<= WF_MAX_BATCH_RAW) and appends it to out. With NONE it copies; and it copies when the result would not
 // be smaller, or smaller than WF_MAX_RATIO permits. ret_used says which. TOO_BIG, COMPRESSION (unknown kind), NOMEM.
 WF_MUST_USE enum weft_err wf_compress(enum wf_compression how, struct wf_bytes raw,

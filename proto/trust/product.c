@@ -241,11 +241,12 @@ static enum weft_err take_promises(const Weft__V1__ProductDescriptor *m, struct 
         return WEFT_E_MISSING_FIELD;
     if ((int)m->classification < WF_CLASS_PUBLIC || (int)m->classification > WF_CLASS_PERSONAL ||
         (int)m->durability < 0 || (int)m->durability > WF_DURABILITY_PROCESS ||
-        m->linger_us > WF_MAX_LINGER_US)
+        (int)m->packing < 0 || (int)m->packing > WF_PACKING_ZSTD || m->linger_us > WF_MAX_LINGER_US)
         return WEFT_E_RANGE;
     p->classification = (enum wf_classification)m->classification;
     p->durability = m->durability ? (enum wf_durability)m->durability : WF_DURABILITY_DISK;
     p->retention_bytes = m->retention_bytes;
+    p->packing = (enum wf_packing)m->packing;
     p->linger_us = m->linger_us;
     p->rows_shared = m->rows_shared;
     return WEFT_OK;
@@ -396,6 +397,7 @@ static void put_promises(const struct wf_product *p, Weft__V1__ProductDescriptor
     m->freshness_ms = p->freshness_ms;
     m->retention_ms = p->retention_ms;
     m->retention_bytes = p->retention_bytes;
+    m->packing = (Weft__V1__BatchPacking)p->packing;
     m->linger_us = p->linger_us;
     m->rows_shared = p->rows_shared;
 }

@@ -19,6 +19,8 @@ enum wf_classification {
     WF_CLASS_PERSONAL
 };
 enum wf_durability { WF_DURABILITY_DISK = 1, WF_DURABILITY_PROCESS };
+// How origins store batches: their choice (lz4 on a node, zstd on an agent), or one of three.
+enum wf_packing { WF_PACKING_ANY = 0, WF_PACKING_NONE, WF_PACKING_LZ4, WF_PACKING_ZSTD };
 const char *wf_product_kind_name(enum wf_product_kind k);
 const char *wf_classification_name(enum wf_classification c);
 WF_MUST_USE enum weft_err wf_product_kind_parse(struct wf_bytes text, enum wf_product_kind *ret);
@@ -47,6 +49,7 @@ struct wf_product {
     int64_t freshness_ms, retention_ms;
     uint64_t retention_bytes;
     enum wf_durability durability;
+    enum wf_packing packing;
     uint32_t linger_us;
     bool rows_shared;
 };

@@ -247,6 +247,7 @@ static void descriptor_message(
     d->retention_ms = p->retention_ms;
     d->retention_bytes = p->retention_bytes;
     d->durability = (Weft__V1__Durability)p->durability;
+    d->packing = (Weft__V1__BatchPacking)p->packing;
     d->linger_us = p->linger_us;
     d->rows_shared = p->rows_shared;
 }

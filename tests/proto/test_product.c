@@ -91,6 +91,7 @@ static void expect_product(const struct wf_product *want, const struct wf_produc
     ck_assert_uint_eq(want->retention_bytes, got->retention_bytes);
     ck_assert_int_eq((int)want->durability, (int)got->durability);
     ck_assert_uint_eq(want->linger_us, got->linger_us);
+    ck_assert_int_eq((int)want->packing, (int)got->packing);
     ck_assert(got->rows_shared);
     ck_assert_uint_eq(got->rule_count, 1);
     ck_assert_str_eq(want->rules[0].domain, got->rules[0].domain);
@@ -278,6 +279,7 @@ MUTATION(negative_retention, p->retention_ms = -1)
 MUTATION(empty_tag, LIST(tags, ""))
 MUTATION(long_tag, LIST(tags, long_text))
 MUTATION(bad_durability, p->durability = 3)
+MUTATION(odd_packing, p->packing = (Weft__V1__BatchPacking)(WF_PACKING_ZSTD + 1))
 MUTATION(long_linger, p->linger_us = WF_MAX_LINGER_US + 1)
 MUTATION(bad_earlier, p->earlier_schemas[0].len = 3)
 MUTATION(
@@ -363,6 +365,7 @@ static const struct {
     { "a rule for less than no time", rule_negative, WEFT_E_RANGE },
     { "a rule with a bad column", rule_bad_column, WEFT_E_SYNTAX },
     { "65 rules", rules_many, WEFT_E_TOO_BIG },
+    { "a compression that does not exist", odd_packing, WEFT_E_RANGE },
 };
 
 static void fill_many(Weft__V1__ProductDescriptor *p)
@@ -400,6 +403,22 @@ START_TEST(each_bad_field_has_its_reason)
             (unsigned)(510 + _i), "manifest", rows[_i].want, rows[_i].why, wf_buf_view(&raw));
     wf_arena_fini(&arena);
     wf_buf_fini(&raw);
+}
+END_TEST
+
+START_TEST(what_origins_do_to_batches_reaches_them)
+{
+    struct wf_collect fields = sample(), *got = NULL;
+
+    for (int how = WF_PACKING_ANY; how <= WF_PACKING_ZSTD; how++) {
+        struct wf_buf raw = { 0 };
+        fields.product.packing = (enum wf_packing)how;
+        ck_assert_int_eq(wf_collect_sign(&fields, &node, &raw), WEFT_OK);
+        ck_assert_int_eq(wf_collect_open(wf_buf_view(&raw), &got), WEFT_OK);
+        ck_assert_int_eq((int)got->product.packing, how);
+        wf_collect_free(got);
+        wf_buf_fini(&raw);
+    }
 }
 END_TEST
 
@@ -505,6 +524,7 @@ int main(void)
     tcase_add_test(t, version_has_three_plain_numbers);
     tcase_add_test(t, kinds_and_classifications_have_names);
     tcase_add_loop_test(t, each_bad_field_has_its_reason, 0, (int)WF_COUNT(rows));
+    tcase_add_test(t, what_origins_do_to_batches_reaches_them);
     tcase_add_test(t, signing_refuses_what_opening_would);
     tcase_add_test(t, manifest_selects_its_hosts);
     tcase_add_test(t, damaged_manifest_is_refused);
