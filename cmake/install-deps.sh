@@ -3,8 +3,7 @@
 # usage: cmake/install-deps.sh build|test|bench
 # The one list of Debian packages (12 and 13) that weft needs: `build` for programs and library, `test` for the whole
 # of tests/run.sh, `bench` for tests/bench/run.sh. Prints nothing and does nothing when all are there; otherwise installs
-# the missing ones as root or
-# through sudo -n, or prints the line to run and exits 69.
+# the missing ones as root or through sudo -n, or prints the line to run and exits 69.
 set -euo pipefail
 
 build=(

@@ -275,7 +275,9 @@ static int by_value(const void *a, const void *b)
 
 static double percentile_us(const struct bench *b, unsigned per_cent)
 {
-    return b->latency_count ? b->latency_ns[(b->latency_count - 1) * per_cent / 100] / 1e3 : 0;
+    size_t at = b->latency_count ? (b->latency_count - 1) * per_cent / 100 : 0;
+
+    return b->latency_count ? (double)b->latency_ns[at] / 1e3 : 0;
 }
 
 void bench_taken(struct bench *b)

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# shellcheck disable=SC2034 # sourced by run.sh
+# shellcheck disable=SC2034,SC2154 # sourced by run.sh
 # One run of one system: subscribers up, servers' processor time before and after, publisher, results of all in one line of $WORK/results.jsonl.
 # Every process is ended by its id, every wait has a bound.
 

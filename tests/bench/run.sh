@@ -9,6 +9,7 @@
 #   --build D   programs that are built already; else build/bench is built here, packages included
 #   --dir D     where logs and sockets of the run go; must be a disk (default: the build directory)
 # Exit status: 0 done, 1 a run failed, 64 usage, 69 packages missing.
+# shellcheck disable=SC2034 # names are used by lib.sh and systems/*.sh
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 ROOT=$PWD
@@ -86,7 +87,7 @@ payload() {
 # One round: every system and variant once, for each thing that is measured.
 round() {
     local system variant variants s rates
-    measure_pace 20k $PACED 20000
+    measure_pace 20k "$PACED" 20000
     for system in $systems; do
         variants="${system}_variants" rates="${system}_rates"
         for variant in ${!variants}; do
@@ -94,13 +95,13 @@ round() {
                 if [ -n "${!rates:-}" ]; then
                     measure_lossless "$system" "$variant" "$s" || die "$system $variant"
                 else
-                    measure "$system" "$variant" max "$s" $MAX 0 1000 || die "$system $variant"
+                    measure "$system" "$variant" max "$s" "$MAX" 0 1000 || die "$system $variant"
                 fi
             done
             case "$variant" in *-64k) continue ;; esac
-            measure "$system" "$variant" 20k-linger1 1 $PACED 20000 1000 || die "$system $variant paced"
+            measure "$system" "$variant" 20k-linger1 1 "$PACED" 20000 1000 || die "$system $variant paced"
             [ "$system" != weft ] ||
-                measure "$system" "$variant" 20k-linger5 1 $PACED 20000 5000 || die "$system $variant paced"
+                measure "$system" "$variant" 20k-linger5 1 "$PACED" 20000 5000 || die "$system $variant paced"
         done
     done
 }

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # nats-server from Debian and its C client, with TLS (a certificate made here) and without; `tls-64k`: the application packs 640 records itself.
-# shellcheck disable=SC2154 # sourced by run.sh
+# shellcheck disable=SC2154,SC2034,SC2164 # sourced by run.sh under set -e
 
 nats_variants="tls tls-64k plain"
 nats_lacks_tls="signature, log, at least once; the server reads everything"

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # weft: libweft publisher -> weftd -> libweft subscriber, everything on: capability, schema check, log on disk, signature, seal, verification.
-# shellcheck disable=SC2154 # sourced by run.sh
+# shellcheck disable=SC2154,SC2034,SC2164 # sourced by run.sh under set -e
 
 weft_variants="compressed uncompressed"
 weft_lacks_compressed="-"
