@@ -126,7 +126,7 @@ const struct wf_command wf_commands[] = {
         wf_cmd_query },
     { "call", "DOMAIN/API[@MAJOR]/METHOD [JSON]", "Call another team's API",
         "  weft call network/ports/List '{}'\n  weft call network/ports/SetNote "
-        "'{\"port\":\"eth0\",\"note\":\"uplink\"}'",
+        "'{\"name\":\"eth0\",\"note\":\"uplink\"}'",
         "Options:\n      --at HOST           a host behind the owner's node\n      --key HEX       "
         "    repeat an earlier call: it never acts twice\n      --timeout DURATION  (10s)",
         wf_cmd_call },

@@ -123,6 +123,22 @@ make_mesh() { # DOMAIN: a mesh of one domain, its node up
     sed -i "s/127.0.0.1:0/127.0.0.1:$port/" "$WORK/$1-node/weftd.yaml"
 }
 
+# Domains under one charter, signed by all. Their nodes are made and not started; the system chooses their stream ports.
+make_domains() { # DOMAIN=LISTEN[,ADVERTISED] ...
+    for each in "$@"; do
+        d=${each%%=*} told=${each##*,} listen=${each#*=}
+        "$WEFT" domain init "$d" --dir "$WORK/$d-root" --no-passphrase >/dev/null
+        "$WEFT" node init --domain "$WORK/$d-root" --dir "$WORK/$d-node" --listen "${listen%,*}" --advertise "${told#*=}" >/dev/null
+        printf 'streams: {ports: any}\n' >>"$WORK/$d-node/weftd.yaml"
+    done
+    first=${1%%=*} adds=""
+    for each in "${@:2}"; do adds="$adds --add $WORK/${each%%=*}-root/${each%%=*}.weftdomain"; done
+    # shellcheck disable=SC2086 # one option and its value for each
+    "$WEFT" mesh init acme --domain "$WORK/$first-root" $adds --out "$WORK/acme.charter" >/dev/null
+    for each in "${@:2}"; do "$WEFT" charter sign "$WORK/acme.charter" --domain "$WORK/${each%%=*}-root" >/dev/null; done
+    for each in "$@"; do "$WEFT" charter commit "$WORK/acme.charter" --dir "$WORK/${each%%=*}-node" >/dev/null; done
+}
+
 make_agent() { # NAME TICKET [YAML LINE...]
     mkdir -p "$WORK/$1"
     (umask 077 && printf '%s\n' "$2" >"$WORK/$1/ticket")
@@ -148,6 +164,10 @@ make_event() { # NODE NAME: an event product {id, value} that everybody of the n
     sed -i "s/domain: monitoring/domain: ${1%-node}/" "$WORK/$2.yaml"
     "$WEFT" product build "$WORK/$2.yaml" >/dev/null
     weft_at "$1" product apply "$WORK/$2.yaml" >/dev/null
+}
+
+allow() { # PRODUCT DOMAIN VERBS: one more rule in its manifest, not yet applied
+    sed -i "s/^access:/access:\n  - allow: {domain: $2}\n    verbs: [$3]\n    for: 24h/" "$WORK/$1.yaml"
 }
 
 make_reader() { # NODE NAME [KIND]: an identity of that node's domain in $WORK/NAME
