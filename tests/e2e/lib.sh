@@ -132,10 +132,16 @@ make_domains() { # DOMAIN=LISTEN[,ADVERTISED] ...
         printf 'streams: {ports: any}\n' >>"$WORK/$d-node/weftd.yaml"
     done
     first=${1%%=*} adds=""
-    for each in "${@:2}"; do adds="$adds --add $WORK/${each%%=*}-root/${each%%=*}.weftdomain"; done
-    # shellcheck disable=SC2086 # one option and its value for each
+    for each in "$@"; do
+        d=${each%%=*}
+        [ "$d" = "$first" ] || adds="$adds --add $WORK/$d-root/$d.weftdomain"
+    done
+    # shellcheck disable=SC2086 # an option and its value for each
     "$WEFT" mesh init acme --domain "$WORK/$first-root" $adds --out "$WORK/acme.charter" >/dev/null
-    for each in "${@:2}"; do "$WEFT" charter sign "$WORK/acme.charter" --domain "$WORK/${each%%=*}-root" >/dev/null; done
+    for each in "$@"; do
+        d=${each%%=*}
+        [ "$d" = "$first" ] || "$WEFT" charter sign "$WORK/acme.charter" --domain "$WORK/$d-root" >/dev/null
+    done
     for each in "$@"; do "$WEFT" charter commit "$WORK/acme.charter" --dir "$WORK/${each%%=*}-node" >/dev/null; done
 }
 
