@@ -16,6 +16,7 @@
 #include "node/call.h"
 #include "node/conf.h"
 #include "node/core.h"
+#include "node/pool.h"
 #include "node/wall.h"
 #include "proto/base/print.h"
 #include "sdk/conf/file.h"
@@ -214,6 +215,8 @@ static void close_rooms(struct life *l)
     struct wf_net *net = l->node->control ? l->node->control->net : NULL;
     struct wf_control *control = l->node->control;
 
+    // No room may go while a worker is at something of its.
+    wf_pool_stop(l->node->pool);
     while (l->opened > 0)
         if (l->rooms[--l->opened]->close)
             l->rooms[l->opened]->close(l->node);

@@ -7,6 +7,7 @@
 #include "node/http.h"
 #include "node/inventory/room.h"
 #include "node/join/room.h"
+#include "node/pool.h"
 #include "node/provider/room.h"
 #include "node/signer/signer.h"
 #include "node/source/room.h"
@@ -15,6 +16,7 @@
 const struct wf_room *const wf_rooms_node[] = {
     &wf_signer_room,
     &wf_source_room,
+    &wf_pool_room,
     &wf_control_room,
     &wf_gossip_room, // the registry stands before those who advertise
     &wf_access_room,

@@ -25,6 +25,7 @@ struct wf_loop {
     struct epoll_event *ready; // of this turn
     int ready_count, ready_at;
     uint64_t turns;
+    bool firing;
 };
 
 static int64_t clock_ms(clockid_t id)
@@ -119,6 +120,10 @@ static void sift_down(struct wf_loop *l, size_t i, struct wf_timer *t)
 
 enum weft_err wf_timer_set(struct wf_loop *l, struct wf_timer *t, int64_t due_ms)
 {
+    // Not before those that are due: it would keep them from firing for as long as it sets itself again.
+    if (due_ms < l->now_ms)
+        due_ms = l->now_ms;
+    t->after = l->firing ? l->turns : 0;
     if (t->index == 0) {
         if (l->heap_count == l->heap_cap) {
             size_t cap = l->heap_cap ? l->heap_cap * 2 : 64;
@@ -158,12 +163,13 @@ void wf_timer_cancel(struct wf_loop *l, struct wf_timer *t)
 
 static void fire_timers(struct wf_loop *l)
 {
-    // As many as are due now; one that sets itself to now again waits for the next turn.
-    for (size_t n = l->heap_count; n > 0 && l->heap_count && l->heap[0]->due_ms <= l->now_ms; n--) {
+    l->firing = true;
+    while (l->heap_count && l->heap[0]->due_ms <= l->now_ms && l->heap[0]->after != l->turns) {
         struct wf_timer *t = l->heap[0];
         wf_timer_cancel(l, t);
         t->fire(t);
     }
+    l->firing = false;
 }
 
 // ---- descriptors ---------------------------------------------------------------------------------------------------

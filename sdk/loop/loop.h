@@ -12,7 +12,8 @@ struct wf_loop;
 struct wf_timer {
     void (*fire)(struct wf_timer *t);
     int64_t due_ms;
-    size_t index; // in the heap + 1; 0 = not set
+    size_t index;   // in the heap + 1; 0 = not set
+    uint64_t after; // set while the timers of this turn fired: it waits for the next
 };
 
 struct wf_watch {
@@ -42,7 +43,8 @@ int64_t wf_loop_now_ms(const struct wf_loop *l);
 int64_t wf_loop_now_unix_ms(const struct wf_loop *l);
 bool wf_loop_is_mine(const struct wf_loop *l); // is this the loop's thread?
 
-// Sets or moves. NOMEM only when it was not set before.
+// Sets or moves; a time that has passed counts as now. What is set while timers fire waits for the next turn, so that one that sets
+// itself to now holds up nothing. NOMEM only when it was not set before.
 WF_MUST_USE enum weft_err wf_timer_set(struct wf_loop *l, struct wf_timer *t, int64_t due_ms);
 void wf_timer_cancel(struct wf_loop *l, struct wf_timer *t);
 
