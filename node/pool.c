@@ -160,10 +160,9 @@ static void drop_letter(struct wf_mail *m)
 
 enum weft_err wf_pool_submit(struct wf_pool *p, struct wf_job *j)
 {
-    size_t count = p->stats.of[j->class].count, bytes = p->stats.of[j->class].bytes;
-
-    if (p->stopped)
+    if (!p || p->stopped)
         return WEFT_E_CLOSED;
+    size_t count = p->stats.of[j->class].count, bytes = p->stats.of[j->class].bytes;
     if (count >= p->conf.max_count || (bytes > 0 && bytes + j->bytes > p->conf.max_bytes)) {
         p->stats.of[j->class].refused++;
         return WEFT_E_FULL;

@@ -42,7 +42,7 @@ struct wf_pool_stats {
 
 WF_MUST_USE enum weft_err wf_pool_new(
     struct wf_loop *l, const struct wf_pool_conf *conf, struct wf_pool **ret);
-// FULL: the class has no room; CLOSED: after wf_pool_stop. The job stays the caller's.
+// FULL: the class has no room; CLOSED: after wf_pool_stop, or p is NULL. The job stays the caller's.
 WF_MUST_USE enum weft_err wf_pool_submit(struct wf_pool *p, struct wf_job *j);
 void wf_pool_get_stats(struct wf_pool *p, struct wf_pool_stats *ret);
 // Ends what waits with CANCELLED, waits for what runs, and calls done for all of it before it returns: no job is left. Nothing is

@@ -5,6 +5,8 @@
 #ifndef WF_NODE_INVENTORY_FOLD_H
 #define WF_NODE_INVENTORY_FOLD_H
 
+#include <stdatomic.h>
+
 #include "proto/schema/schema.h"
 #include "proto/stream/records.h"
 #include "proto/stream/stream.h"
@@ -22,6 +24,8 @@ struct wf_fold_conf {
 WF_MUST_USE enum weft_err wf_fold_open(
     const struct wf_fold_conf *conf, struct wf_fold **ret, struct wf_diag *diag);
 void wf_fold_close(struct wf_fold *f);
+// As new: no rows, position 0.
+WF_MUST_USE enum weft_err wf_fold_clear(struct wf_fold *f);
 
 // Where the fold stands: one past the last record folded, and in which log.
 void wf_fold_position(
@@ -36,6 +40,8 @@ struct wf_fold_entry {
     int64_t base_us;
 };
 WF_MUST_USE enum weft_err wf_fold_apply(struct wf_fold *f, const struct wf_fold_entry *e);
+// An entry without rows for the fold (a loss, a reset, an origin that nobody knows): the fold stands at `end` after it. Never goes back.
+void wf_fold_pass(struct wf_fold *f, const struct wf_incarnation *log_id, uint64_t end);
 // Makes what was applied visible to queries (one transaction a call of this).
 WF_MUST_USE enum weft_err wf_fold_commit(struct wf_fold *f);
 
@@ -64,6 +70,7 @@ struct wf_fold_query {
     size_t max_rows, max_bytes, skip; // skip: rows already given (continuation)
     int64_t budget_ms;
     int64_t now_unix_ms;
+    const atomic_bool *cancelled; // NULL, or looked at while it runs
 };
 struct wf_fold_result {
     struct wf_arena arena; // owns what follows
@@ -76,10 +83,12 @@ struct wf_fold_result {
     struct wf_incarnation log_id;
     uint64_t offset;
 };
-// SQL (not a single read-only SELECT, or it does not parse: text in diag), COLUMN (a column that is not granted), BUDGET (time), NOT_FOUND (no
-// file yet), IO, NOMEM. On success wf_fold_result_fini.
+// SQL (not a single read-only SELECT, or it does not parse: text in diag), COLUMN (a column that is not granted), BUDGET (time, memory),
+// TOO_BIG, CANCELLED, NOT_FOUND (no file yet), IO, NOMEM. On success wf_fold_result_fini.
 WF_MUST_USE enum weft_err wf_fold_run(
     const struct wf_fold_query *q, struct wf_fold_result *ret, struct wf_diag *diag);
 void wf_fold_result_fini(struct wf_fold_result *r);
+// TOO_BIG: naming its own parts, the query would grow beyond what preparing it may cost. Part of wf_fold_run.
+WF_MUST_USE enum weft_err wf_query_weigh(const char *sql, struct wf_arena *arena);
 
 #endif

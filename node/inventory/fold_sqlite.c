@@ -20,6 +20,7 @@ struct wf_fold {
     struct wf_record_path keys[16];
     size_t key_count;
     bool rows_shared, in_transaction;
+    bool moved; // the position, since the last commit
     struct wf_incarnation log_id;
     uint64_t offset, skipped;
     struct wf_buf key, json;
@@ -274,6 +275,20 @@ void wf_fold_close(struct wf_fold *f)
     free(f);
 }
 
+enum weft_err wf_fold_clear(struct wf_fold *f)
+{
+    enum weft_err err = code_of(sqlite3_exec(f->db,
+        "BEGIN; DELETE FROM row; DELETE FROM origin; UPDATE fold SET counter=0, random=0, end=0; "
+        "COMMIT",
+        NULL, NULL, NULL));
+
+    if (!err) {
+        f->log_id = (struct wf_incarnation){ 0 };
+        f->offset = 0;
+    }
+    return err;
+}
+
 void wf_fold_position(const struct wf_fold *f, struct wf_incarnation *ret_log, uint64_t *ret_offset)
 {
     *ret_log = f->log_id;
@@ -467,17 +482,30 @@ enum weft_err wf_fold_apply(struct wf_fold *f, const struct wf_fold_entry *e)
     }
     if (!err)
         err = mark_origin(f, e, 0);
-    if (!err) {
-        f->log_id = e->log_id;
-        f->offset = at;
-    }
+    if (!err)
+        wf_fold_pass(f, &e->log_id, at);
     return err;
+}
+
+void wf_fold_pass(struct wf_fold *f, const struct wf_incarnation *log_id, uint64_t end)
+{
+    if (wf_incarnation_eq(log_id, &f->log_id) && end <= f->offset)
+        return;
+    f->log_id = *log_id;
+    f->offset = end;
+    f->moved = true;
 }
 
 enum weft_err wf_fold_commit(struct wf_fold *f)
 {
-    if (!f->in_transaction)
+    if (!f->in_transaction && !f->moved)
         return WEFT_OK;
+    if (!f->in_transaction) {
+        enum weft_err begun = code_of(sqlite3_exec(f->db, "BEGIN", NULL, NULL, NULL));
+        if (begun)
+            return begun;
+    }
+    f->moved = false;
     sqlite3_bind_int64(f->position, 1, (int64_t)f->log_id.counter);
     sqlite3_bind_int64(f->position, 2, (int64_t)f->log_id.random);
     sqlite3_bind_int64(f->position, 3, (int64_t)f->offset);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A query's way: capability, rights copied, the query thread, and the answer with its coverage. The call is parked meanwhile.
+// A query's way: capability, rights copied, a worker, and the answer with its coverage. The call is parked meanwhile; when its caller
+// goes away the query is told to end.
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -9,14 +10,15 @@
 #include "node/inventory/priv.h"
 #include "node/stream/room.h"
 
-#define QUEUE_MAX   64u
+#define QUERIES_MAX 64u // running and waiting
 #define REPLY_BYTES (768u * 1024u)
 
-// ---- queries, on the query thread --------------------------------------------------------------------------------------
+static struct query *query_of(struct wf_job *j)
+{
+    return (struct query *)(void *)j;
+}
 
-static void open_answer(struct wf_mail *m);
-
-static void job_free(struct job *j)
+static void query_free(struct query *j)
 {
     if (!j->err)
         wf_fold_result_fini(&j->result);
@@ -24,40 +26,28 @@ static void job_free(struct job *j)
     free(j);
 }
 
-static void drop_answer(struct wf_mail *m)
+// On a worker.
+static void work(struct wf_job *job)
 {
-    job_free((struct job *)(void *)m);
+    struct query *j = query_of(job);
+
+    j->err = wf_fold_run(&j->q, &j->result, &j->diag);
 }
 
-void *wf_query_thread(void *arg)
+static void leave(struct query *j)
 {
-    struct wf_inventory_room *r = arg;
+    struct wf_inventory_room *r = j->node->inventory;
 
-    pthread_mutex_lock(&r->mutex);
-    while (!r->stop) {
-        struct job *j = r->queue;
-        if (!j) {
-            pthread_cond_wait(&r->wake, &r->mutex);
-            continue;
-        }
-        r->queue = j->next;
-        if (!j->next)
-            r->queue_end = &r->queue;
-        r->queued--;
-        pthread_mutex_unlock(&r->mutex);
-        j->err = wf_fold_run(&j->q, &j->result, &j->diag);
-        j->mail = (struct wf_mail){
-            .open = open_answer, .drop = drop_answer, .class = WF_MAIL_CONTROL, .must = true
-        };
-        if (wf_loop_post(j->node->loop, &j->mail))
-            job_free(j);
-        pthread_mutex_lock(&r->mutex);
-    }
-    pthread_mutex_unlock(&r->mutex);
-    return NULL;
+    if (j->prev)
+        j->prev->next = j->next;
+    else
+        r->running = j->next;
+    if (j->next)
+        j->next->prev = j->prev;
+    r->running_count--;
 }
 
-// ---- answering, on the loop thread -------------------------------------------------------------------------------------
+// ---- answering -------------------------------------------------------------------------------------------------------
 
 static Weft__V1__Value *value_message(const struct wf_fold_value *v, struct wf_arena *a)
 {
@@ -154,7 +144,7 @@ static enum weft_err coverage(
     return WEFT_OK;
 }
 
-static enum weft_err build(struct wf_node *n, const struct job *j, struct wf_arena *a,
+static enum weft_err build(struct wf_node *n, const struct query *j, struct wf_arena *a,
     Weft__V1__Reply *reply, Weft__V1__QueryReply *q, Weft__V1__Incarnation *log)
 {
     const struct wf_fold_result *r = &j->result;
@@ -185,19 +175,18 @@ static enum weft_err build(struct wf_node *n, const struct job *j, struct wf_are
     return err;
 }
 
-static void open_answer(struct wf_mail *m)
+static void answer(struct query *j)
 {
-    struct job *j = (struct job *)(void *)m;
     Weft__V1__Reply reply = WEFT__V1__REPLY__INIT;
     Weft__V1__QueryReply q = WEFT__V1__QUERY_REPLY__INIT;
     Weft__V1__Incarnation log = WEFT__V1__INCARNATION__INIT;
     struct wf_call *c = j->call;
 
-    if (!c) {
-        job_free(j);
+    c->on_gone = NULL;
+    if (j->err == WEFT_E_CANCELLED) {
+        wf_call_refuse(c, WEFT_E_CLOSED, "the node is stopping");
         return;
     }
-    c->on_gone = NULL;
     enum weft_err err = j->err ? j->err : build(j->node, j, c->arena, &reply, &q, &log);
     if (err) {
         wf_call_refuse(c, err, "query: %s", j->diag.text[0] ? j->diag.text : weft_err_text(err));
@@ -206,19 +195,33 @@ static void open_answer(struct wf_mail *m)
         reply.query = &q;
         wf_call_reply(c, &reply);
     }
-    job_free(j);
+}
+
+// CANCELLED by the pool: it never ran, and its err says so since it was made.
+static void done(struct wf_job *job, enum weft_err err)
+{
+    struct query *j = query_of(job);
+
+    (void)err;
+    leave(j);
+    if (j->call)
+        answer(j);
+    query_free(j);
 }
 
 static void caller_gone(struct wf_call *c, void *arg)
 {
-    struct job *j = arg;
+    struct query *j = arg;
 
     (void)c;
     j->call = NULL;
+    atomic_store(&j->cancelled, true);
 }
 
+// ---- asking ----------------------------------------------------------------------------------------------------------
+
 // What the token lets through, copied: the token may go while the query waits.
-static enum weft_err copy_rights(struct job *j, const struct wf_token *t)
+static enum weft_err copy_rights(struct query *j, const struct wf_token *t)
 {
     const char **columns = NULL;
     enum weft_err err = WEFT_OK;
@@ -248,10 +251,10 @@ static enum weft_err copy_rights(struct job *j, const struct wf_token *t)
 }
 
 static enum weft_err make_job(struct wf_node *n, struct wf_call *c, const struct inventory *i,
-    const struct wf_token *t, struct job **ret)
+    const struct wf_token *t, struct query **ret)
 {
     const Weft__V1__QueryRequest *q = c->request->query;
-    struct job *j = calloc(1, sizeof *j);
+    struct query *j = calloc(1, sizeof *j);
 
     if (!j)
         return WEFT_E_NOMEM;
@@ -259,6 +262,8 @@ static enum weft_err make_job(struct wf_node *n, struct wf_call *c, const struct
     j->node = n;
     j->product_id = i->product_id;
     j->err = WEFT_E_CANCELLED; // no result to release until it ran
+    j->job = (struct wf_job){ .work = work, .done = done, .class = WF_MAIL_REPAIR };
+    j->q.cancelled = &j->cancelled;
     j->q.max_rows =
         q->max_rows && q->max_rows < WF_MAX_QUERY_ROWS ? q->max_rows : WF_MAX_QUERY_ROWS;
     j->q.max_bytes = REPLY_BYTES;
@@ -275,29 +280,37 @@ static enum weft_err make_job(struct wf_node *n, struct wf_call *c, const struct
     if (!err)
         err = copy_rights(j, t);
     if (err) {
-        job_free(j);
+        query_free(j);
         return err;
     }
     *ret = j;
     return WEFT_OK;
 }
 
-static enum weft_err enqueue(struct wf_inventory_room *r, struct job *j)
+static enum weft_err submit(struct wf_inventory_room *r, struct query *j)
 {
-    enum weft_err err = WEFT_OK;
+    if (r->running_count >= QUERIES_MAX)
+        return WEFT_E_BUSY;
+    j->job.bytes = REPLY_BYTES;
+    enum weft_err err = wf_pool_submit(r->node->pool, &j->job);
+    if (err)
+        return err == WEFT_E_FULL ? WEFT_E_BUSY : err;
+    j->next = r->running;
+    if (r->running)
+        r->running->prev = j;
+    r->running = j;
+    r->running_count++;
+    return WEFT_OK;
+}
 
-    pthread_mutex_lock(&r->mutex);
-    if (r->queued >= QUEUE_MAX) {
-        err = WEFT_E_BUSY;
-    } else {
-        j->next = NULL;
-        *r->queue_end = j;
-        r->queue_end = &j->next;
-        r->queued++;
-        pthread_cond_signal(&r->wake);
+// A call that can't be parked keeps its place among those at work.
+static void wait_for(struct query *j, struct wf_call *c)
+{
+    j->call = c;
+    if (wf_call_park(c, caller_gone, j)) {
+        c->on_gone = caller_gone;
+        c->gone_arg = j;
     }
-    pthread_mutex_unlock(&r->mutex);
-    return err;
 }
 
 void wf_query_handle(struct wf_node *n, struct wf_call *c)
@@ -311,7 +324,7 @@ void wf_query_handle(struct wf_node *n, struct wf_call *c)
         .verb = WF_VERB_QUERY,
         .purpose = q->purpose[0] ? q->purpose : NULL };
     struct wf_granted granted = { 0 };
-    struct job *j = NULL;
+    struct query *j = NULL;
 
     n->inventory->queries++;
     if (wf_gossip_not_home(n, c, q->domain, q->product))
@@ -330,28 +343,20 @@ void wf_query_handle(struct wf_node *n, struct wf_call *c)
         i->dirty = false;
     enum weft_err err = make_job(n, c, i, granted.token, &j);
     if (!err) {
-        j->call = c;
-        c->on_gone = caller_gone;
-        c->gone_arg = j;
-        err = enqueue(n->inventory, j);
-        if (err) {
-            c->on_gone = NULL;
-            job_free(j);
-        }
+        err = submit(n->inventory, j);
+        if (err)
+            query_free(j);
+        else
+            wait_for(j, c);
     }
-    if (err)
+    if (err) {
+        n->inventory->refused++;
         wf_call_refuse(c, err, "query: %s", weft_err_text(err));
+    }
 }
 
-void wf_queries_close(struct wf_inventory_room *r)
+void wf_queries_cancel(struct wf_inventory_room *r)
 {
-    while (r->queue) {
-        struct job *j = r->queue;
-        r->queue = j->next;
-        if (j->call) {
-            j->call->on_gone = NULL;
-            wf_call_refuse(j->call, WEFT_E_CLOSED, "the node is stopping");
-        }
-        job_free(j);
-    }
+    for (struct query *j = r->running; j; j = j->next)
+        atomic_store(&j->cancelled, true);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Folds follow the log through the stream room's tap and catch up by replay after a start. Queries run on one thread of their own, so that a
+// Folds follow the log through the stream room's tap and catch up by replay after a start. Queries run on the pool's workers, so that a
 // stranger's SELECT never holds up the loop (query.c).
 #include "node/inventory/priv.h"
 
@@ -54,25 +54,34 @@ static void fail_fold(struct wf_node *n, struct inventory *i, enum weft_err err)
     wf_alarm(n, name, weft_err_text(err));
 }
 
-static void apply(struct wf_node *n, struct inventory *i, const struct wf_entry *e,
-    const struct wf_batch_header *h, struct wf_bytes raw)
+static void commit_soon(struct wf_node *n, struct inventory *i)
 {
-    struct wf_name origin;
-
-    if (e->is_reset || h->kind != WF_BATCH_DATA || i->failed ||
-        !origin_of(n, &h->certificate, &origin))
-        return;
-    struct wf_fold_entry f = { e->log_id, e->offset, e->append_ms, origin.s, raw, h->base_us };
-    enum weft_err err = wf_fold_apply(i->fold, &f);
-    if (err) {
-        fail_fold(n, i, err);
-        return;
-    }
     i->dirty = true;
     // Without memory for the timer the next tick commits.
     if (n->inventory->commit.index == 0 &&
         wf_timer_set(n->loop, &n->inventory->commit, wf_node_now_ms(n) + COMMIT_MS))
         return;
+}
+
+// What has no rows moves the position on all the same, or every later answer would claim to lag behind the log.
+static void apply(struct wf_node *n, struct inventory *i, const struct wf_entry *e,
+    const struct wf_batch_header *h, struct wf_bytes raw)
+{
+    struct wf_name origin;
+
+    if (i->failed)
+        return;
+    if (e->is_reset || h->kind != WF_BATCH_DATA || !origin_of(n, &h->certificate, &origin)) {
+        wf_fold_pass(i->fold, &e->log_id, e->offset + (e->is_reset ? 0 : h->count));
+        commit_soon(n, i);
+        return;
+    }
+    struct wf_fold_entry f = { e->log_id, e->offset, e->append_ms, origin.s, raw, h->base_us };
+    enum weft_err err = wf_fold_apply(i->fold, &f);
+    if (err)
+        fail_fold(n, i, err);
+    else
+        commit_soon(n, i);
 }
 
 struct inventory *wf_inventory_find(struct wf_node *n, const struct wf_hash *product_id)
@@ -138,42 +147,6 @@ static void on_replayed(struct wf_node *n, void *arg, enum weft_err err)
         fail_fold(n, i, err);
 }
 
-static enum weft_err open_inventory(struct wf_node *n, struct wf_home_product *p)
-{
-    const struct wf_product *d = wf_home_descriptor(p);
-    struct inventory *i = calloc(1, sizeof *i);
-    struct wf_buf name = { 0 };
-    struct wf_diag diag = { 0 };
-    struct wf_incarnation log;
-    uint64_t at = 0;
-    enum weft_err err =
-        i ? wf_buf_printf(&name, "inventory/%s.%u.db", d->name, d->major) : WEFT_E_NOMEM;
-
-    if (!err)
-        err = wf_disk_join(n->conf->data, (const char *)name.ptr, &i->path);
-    wf_buf_fini(&name);
-    struct wf_fold_conf conf = { i ? i->path : NULL, d, wf_home_message(p) };
-    if (!err)
-        err = wf_fold_open(&conf, &i->fold, &diag);
-    if (err) {
-        wf_say(n, WF_LOG_ERROR, "inventory", "an inventory could not be opened", "product", d->name,
-            "why", diag.text[0] ? diag.text : weft_err_text(err), NULL);
-        free(i ? i->path : NULL);
-        free(i);
-        return err;
-    }
-    i->product_id = d->id;
-    i->next = n->inventory->first;
-    n->inventory->first = i;
-    wf_fold_position(i->fold, &log, &at);
-    if (at < wf_home_floor(p))
-        at = wf_home_floor(p);
-    if (at >= wf_home_head(p))
-        return WEFT_OK;
-    i->replaying = true;
-    return wf_stream_replay(n, p, at, on_replayed_entry, i, on_replayed);
-}
-
 static void close_inventory(struct inventory *i)
 {
     wf_fold_close(i->fold);
@@ -181,15 +154,90 @@ static void close_inventory(struct inventory *i)
     free(i);
 }
 
-// Products come and go by `weft product apply`; a changed schema makes the fold anew.
+// A log that lost its end (a disk put back from a copy) took rows with it: they must not stay here.
+static enum weft_err begin_replay(struct wf_node *n, struct inventory *i, struct wf_home_product *p)
+{
+    struct wf_incarnation log;
+    uint64_t at = 0;
+    enum weft_err err = WEFT_OK;
+
+    wf_fold_position(i->fold, &log, &at);
+    if (at > wf_home_head(p)) {
+        err = wf_fold_clear(i->fold);
+        at = 0;
+    }
+    if (at < wf_home_floor(p))
+        at = wf_home_floor(p);
+    if (err || at >= wf_home_head(p))
+        return err;
+    err = wf_stream_replay(n, p, at, on_replayed_entry, i, on_replayed);
+    i->replaying = !err;
+    return err;
+}
+
+static enum weft_err open_fold(struct wf_node *n, struct inventory *i, struct wf_home_product *p)
+{
+    struct wf_fold_conf conf = { i->path, wf_home_descriptor(p), wf_home_message(p) };
+    struct wf_diag diag = { 0 };
+    enum weft_err err = wf_fold_open(&conf, &i->fold, &diag);
+
+    if (err)
+        wf_say(n, WF_LOG_ERROR, "inventory", "an inventory could not be opened", "product",
+            conf.product->name, "why", diag.text[0] ? diag.text : weft_err_text(err), NULL);
+    i->message = conf.message;
+    return err ? err : begin_replay(n, i, p);
+}
+
+static enum weft_err open_inventory(struct wf_node *n, struct wf_home_product *p)
+{
+    const struct wf_product *d = wf_home_descriptor(p);
+    struct inventory *i = calloc(1, sizeof *i);
+    struct wf_buf name = { 0 };
+    enum weft_err err =
+        i ? wf_buf_printf(&name, "inventory/%s.%u.db", d->name, d->major) : WEFT_E_NOMEM;
+
+    if (!err)
+        err = wf_disk_join(n->conf->data, (const char *)name.ptr, &i->path);
+    wf_buf_fini(&name);
+    if (!err)
+        err = open_fold(n, i, p);
+    if (err) {
+        if (i)
+            close_inventory(i);
+        return err;
+    }
+    i->product_id = d->id;
+    i->next = n->inventory->first;
+    n->inventory->first = i;
+    return WEFT_OK;
+}
+
+// The product was applied anew. With the same schema the fold goes on; with another its file is made anew.
+static void reopen(struct wf_node *n, struct inventory *i, struct wf_home_product *p)
+{
+    enum weft_err err = wf_fold_commit(i->fold);
+
+    wf_fold_close(i->fold);
+    i->fold = NULL;
+    i->dirty = false;
+    if (!err)
+        err = open_fold(n, i, p);
+    if (err)
+        fail_fold(n, i, err);
+}
+
+// Products come and go by `weft product apply`.
 static void inventory_tick(struct wf_node *n)
 {
     for (struct wf_home_product *p = wf_stream_next(n, NULL); p; p = wf_stream_next(n, p)) {
         const struct wf_product *d = wf_home_descriptor(p);
-        if (d->kind != WF_PRODUCT_INVENTORY || !wf_home_message(p) || wf_inventory_find(n, &d->id))
+        if (d->kind != WF_PRODUCT_INVENTORY || !wf_home_message(p))
             continue;
-        if (open_inventory(n, p))
+        struct inventory *i = wf_inventory_find(n, &d->id);
+        if (!i && open_inventory(n, p))
             return; // said; tried again at the next tick
+        if (i && i->message != wf_home_message(p) && !i->replaying && !i->failed)
+            reopen(n, i, p);
     }
     commit_all(n);
 }
@@ -206,9 +254,6 @@ static enum weft_err inventory_open(struct wf_node *n, struct wf_diag *diag)
     n->inventory = r;
     r->node = n;
     r->commit.fire = on_commit;
-    r->queue_end = &r->queue;
-    pthread_mutex_init(&r->mutex, NULL);
-    pthread_cond_init(&r->wake, NULL);
     enum weft_err err = wf_disk_join(n->conf->data, "inventory", &dir);
     if (!err)
         err = wf_disk_mkdir(dir, diag);
@@ -218,13 +263,13 @@ static enum weft_err inventory_open(struct wf_node *n, struct wf_diag *diag)
 
 static enum weft_err inventory_start(struct wf_node *n, struct wf_diag *diag)
 {
-    struct wf_inventory_room *r = n->inventory;
-
     (void)diag;
-    r->has_thread = pthread_create(&r->thread, NULL, wf_query_thread, r) == 0;
-    if (!r->has_thread)
-        return WEFT_E_NOMEM;
     return wf_stream_tap(n, on_entry, NULL);
+}
+
+static void inventory_drain(struct wf_node *n)
+{
+    wf_queries_cancel(n->inventory);
 }
 
 static void inventory_close(struct wf_node *n)
@@ -233,13 +278,6 @@ static void inventory_close(struct wf_node *n)
 
     if (!r)
         return;
-    pthread_mutex_lock(&r->mutex);
-    r->stop = true;
-    pthread_cond_signal(&r->wake);
-    pthread_mutex_unlock(&r->mutex);
-    if (r->has_thread)
-        pthread_join(r->thread, NULL);
-    wf_queries_close(r);
     wf_timer_cancel(n->loop, &r->commit);
     commit_all(n);
     while (r->first) {
@@ -247,21 +285,24 @@ static void inventory_close(struct wf_node *n)
         r->first = i->next;
         close_inventory(i);
     }
-    pthread_cond_destroy(&r->wake);
-    pthread_mutex_destroy(&r->mutex);
     free(r);
     n->inventory = NULL;
 }
 
 static enum weft_err inventory_metrics(const struct wf_node *n, struct wf_buf *out)
 {
-    return wf_buf_printf(out, "# TYPE weft_queries_total counter\nweft_queries_total %llu\n",
-        (unsigned long long)n->inventory->queries);
+    return wf_buf_printf(out,
+        "# TYPE weft_queries_total counter\nweft_queries_total %llu\n"
+        "# TYPE weft_queries_refused_total counter\nweft_queries_refused_total %llu\n"
+        "# TYPE weft_queries_running gauge\nweft_queries_running %zu\n",
+        (unsigned long long)n->inventory->queries, (unsigned long long)n->inventory->refused,
+        n->inventory->running_count);
 }
 
 const struct wf_room wf_inventory_room = { .name = "inventory",
     .open = inventory_open,
     .start = inventory_start,
     .tick = inventory_tick,
+    .drain = inventory_drain,
     .close = inventory_close,
     .metrics = inventory_metrics };
