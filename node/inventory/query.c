@@ -164,6 +164,12 @@ static enum weft_err build(struct wf_node *n, const struct query *j, struct wf_a
         q->partial = true;
         q->partial_reason = wf_pb_str("the newest records are not folded in yet");
     }
+    const struct inventory *i = wf_inventory_find(n, &j->product_id);
+    if (i && i->nameless && !q->partial) {
+        q->partial = true;
+        q->partial_reason =
+            wf_pb_str("the certificate of an origin is missing, and so are its rows");
+    }
     if (r->more && !err) {
         uint8_t *next = wf_arena_alloc(a, 8);
         err = next ? WEFT_OK : wf_arena_err(a);

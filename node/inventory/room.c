@@ -71,7 +71,10 @@ static void apply(struct wf_node *n, struct inventory *i, const struct wf_entry 
 
     if (i->failed)
         return;
-    if (e->is_reset || h->kind != WF_BATCH_DATA || !origin_of(n, &h->certificate, &origin)) {
+    bool has_rows = !e->is_reset && h->kind == WF_BATCH_DATA;
+    bool known = has_rows && origin_of(n, &h->certificate, &origin);
+    i->nameless += has_rows && !known;
+    if (!known) {
         wf_fold_pass(i->fold, &e->log_id, e->offset + (e->is_reset ? 0 : h->count));
         commit_soon(n, i);
         return;

@@ -1,21 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 // Entries by request: a range (repair of a gap) or a pull (a reader that is behind, or cannot hear the stream). Read from the log in slices
-// of one reply on the loop thread. What is missing is told as a loss with its exact range and reason, never left out.
+// of one reply: what is small, as for a reader that follows, on the loop thread; the rest on a worker. What is missing is told as a loss
+// with its exact range and reason, never left out.
 #include <stdlib.h>
 
+#include "node/pool.h"
 #include "node/stream/priv.h"
 
-#define ENTRIES_MAX 4096u
-#define LOSSES_MAX  256u
+#define ENTRIES_MAX  4096u
+#define LOSSES_MAX   256u
+#define INLINE_BYTES (16u * WF_KIB) // read at once: handing over would cost as much
 
+// Nothing of it is the room's but what never changes, so that a worker may fill it.
 struct slice {
-    struct wf_home_product *p;
+    struct wf_home_product *p; // not looked into while reading
+    struct wf_hash product;
+    struct wf_log *log;
+    uint64_t head;
+    struct wf_buf *scratch;
     struct wf_arena *arena;
     struct wf_incarnation after; // resets up to this log are known to the reader
     uint64_t from, to, next;
     size_t bytes, max_bytes;
     enum weft_err err;
-    bool done; // `to` or the head was met
+    bool done;        // `to` or the head was met
+    bool has_records; // an entry with some is in: it gets further
     size_t entry_count, loss_count;
     ProtobufCBinaryData *entries;
     Weft__V1__Loss **losses;
@@ -53,13 +62,14 @@ static enum weft_err add_entry(struct slice *s, const struct wf_log_view *v)
             return WEFT_OK; // a reset that the reader's position lies behind
         s->after = e.log_id;
     }
-    if (s->entry_count == ENTRIES_MAX || (s->entry_count && s->bytes + v->body.len > s->max_bytes))
+    if (s->entry_count == ENTRIES_MAX || (s->has_records && s->bytes + v->body.len > s->max_bytes))
         return WEFT_E_FULL;
     enum weft_err err = wf_arena_dup(s->arena, v->body, &copy);
     if (err)
         return err;
     s->entries[s->entry_count++] = wf_pb_bin(copy);
     s->bytes += copy.len;
+    s->has_records = s->has_records || v->end > v->first;
     return WEFT_OK;
 }
 
@@ -68,7 +78,7 @@ static bool on_view(void *arg, const struct wf_log_view *v)
     struct slice *s = arg;
     uint64_t first = v->first > s->from ? v->first : s->from;
     // Entries that the log has, and whose acknowledgement this thread has not seen yet, wait for it.
-    bool beyond = (s->to && v->first >= s->to) || v->first > s->p->head || v->end > s->p->head;
+    bool beyond = (s->to && v->first >= s->to) || v->first > s->head || v->end > s->head;
 
     if (beyond) {
         s->done = true;
@@ -84,7 +94,6 @@ static bool on_view(void *arg, const struct wf_log_view *v)
 // Fills the slice. FULL is no error: `next` says where to go on.
 static enum weft_err read_slice(struct slice *s)
 {
-    struct wf_stream_room *r = s->p->room;
     uint64_t next = 0;
 
     s->entries = wf_arena_calloc(s->arena, ENTRIES_MAX, sizeof *s->entries);
@@ -92,15 +101,15 @@ static enum weft_err read_slice(struct slice *s)
     if (!s->entries || !s->losses)
         return WEFT_E_NOMEM;
     s->next = s->from;
-    while (s->next < s->p->head || s->entry_count == 0) {
+    while (s->next < s->head || s->entry_count == 0) {
         uint64_t at = s->next;
-        struct wf_log_reader reader = { .product = s->p->collect->product.id,
+        struct wf_log_reader reader = { .product = s->product,
             .from = at,
             .max_bytes = s->max_bytes,
             .visit = on_view,
             .arg = s,
-            .scratch = &r->scratch };
-        enum weft_err err = wf_log_read(r->node->log, &reader, &next);
+            .scratch = s->scratch };
+        enum weft_err err = wf_log_read(s->log, &reader, &next);
         if (err)
             return err;
         if (s->err)
@@ -109,6 +118,17 @@ static enum weft_err read_slice(struct slice *s)
             break; // nothing more up to `to` or the head
     }
     return WEFT_OK;
+}
+
+static void slice_of(
+    struct slice *s, struct wf_home_product *p, struct wf_arena *arena, struct wf_buf *scratch)
+{
+    *s = (struct slice){ .p = p,
+        .product = p->collect->product.id,
+        .log = p->room->node->log,
+        .head = p->head,
+        .scratch = scratch,
+        .arena = arena };
 }
 
 // ---- where to begin --------------------------------------------------------------------------------------------------
@@ -208,22 +228,126 @@ static void refuse(struct wf_call *c, enum weft_err err)
                               : weft_err_text(err));
 }
 
+// ---- on a worker -----------------------------------------------------------------------------------------------------
+
+struct reading {
+    struct wf_job job; // first
+    struct wf_stream_room *room;
+    struct wf_call *call; // NULL: its caller went away
+    uint8_t lease_id[WF_LEASE_ID_LEN];
+    struct slice s;
+    enum weft_err err;
+    struct wf_arena arena;
+    struct wf_buf scratch;
+};
+
+static void work(struct wf_job *job)
+{
+    struct reading *r = (struct reading *)(void *)job;
+
+    r->err = read_slice(&r->s);
+}
+
+// The lease may have ended meanwhile: then nothing is told.
+static void answer_reading(struct reading *r, enum weft_err cancelled)
+{
+    struct wf_call *c = r->call;
+
+    c->on_gone = NULL;
+    if (cancelled)
+        wf_call_refuse(c, WEFT_E_CLOSED, "the node is stopping");
+    else if (!wf_lease_find(r->room, WF_BYTES(r->lease_id)))
+        wf_call_refuse(c, WEFT_E_LEASE, "the lease has ended; ask for a new one");
+    else if (r->err)
+        refuse(c, r->err);
+    else
+        answer(c, &r->s);
+}
+
+static void done(struct wf_job *job, enum weft_err err)
+{
+    struct reading *r = (struct reading *)(void *)job;
+
+    if (r->call)
+        answer_reading(r, err);
+    wf_arena_fini(&r->arena);
+    wf_buf_fini(&r->scratch);
+    free(r);
+}
+
+static void reader_gone(struct wf_call *c, void *arg)
+{
+    struct reading *r = arg;
+
+    (void)c;
+    r->call = NULL;
+}
+
+// The whole of what `s` began is read on a worker, and the call answered then. False: not now.
+static bool hand_over(
+    struct wf_stream_room *room, struct wf_call *c, const struct slice *s, struct wf_bytes lease_id)
+{
+    struct reading *r = calloc(1, sizeof *r);
+
+    if (!r)
+        return false;
+    *r = (struct reading){ .room = room, .call = c };
+    r->job = (struct wf_job){
+        .work = work, .done = done, .class = WF_MAIL_CONTROL, .bytes = s->max_bytes
+    };
+    memcpy(r->lease_id, lease_id.ptr, WF_LEASE_ID_LEN);
+    wf_arena_init(&r->arena, WF_SERVED_MAX + 2u * WF_MIB);
+    slice_of(&r->s, s->p, &r->arena, &r->scratch);
+    r->s.after = s->after;
+    r->s.from = s->from;
+    r->s.to = s->to;
+    r->s.max_bytes = s->max_bytes;
+    if (wf_pool_submit(room->node->pool, &r->job)) {
+        free(r);
+        return false;
+    }
+    if (wf_call_park(c, reader_gone, r)) { // it keeps its place among those at work
+        c->on_gone = reader_gone;
+        c->gone_arg = r;
+    }
+    return true;
+}
+
+// Answers with what there is from s on, or sees to it that a worker does. False: there is nothing, and nobody was answered.
+static bool serve(struct wf_stream_room *r, struct wf_call *c, struct slice *s,
+    struct wf_bytes lease_id, bool even_nothing)
+{
+    struct slice first = *s;
+
+    if (first.max_bytes > INLINE_BYTES)
+        first.max_bytes = INLINE_BYTES;
+    enum weft_err err = read_slice(&first);
+    bool is_part = !err && first.max_bytes < s->max_bytes && !first.done && first.next < first.head;
+    if (is_part && hand_over(r, c, s, lease_id))
+        return true;
+    if (!err && !first.entry_count && !first.loss_count && !even_nothing)
+        return false;
+    if (err)
+        refuse(c, err);
+    else
+        answer(c, &first); // a part of it is an answer, too: `next` says where to go on
+    return true;
+}
+
 void wf_range_handle(struct wf_node *n, struct wf_call *c)
 {
     const Weft__V1__RangeRequest *q = c->request->range;
     struct wf_lease *l = wf_lease_of_call(n->stream, c, q->lease_id);
-    struct slice s = { .arena = c->arena };
+    struct slice s;
 
     if (!l)
         return;
-    s.p = l->product;
+    slice_of(&s, l->product, c->arena, &n->stream->scratch);
     enum weft_err err = slice_begin(&s, q);
-    if (!err)
-        err = read_slice(&s);
     if (err)
         refuse(c, err);
     else
-        answer(c, &s);
+        (void)serve(n->stream, c, &s, WF_BYTES(l->id), true);
 }
 
 // ---- pull ------------------------------------------------------------------------------------------------------------
@@ -273,26 +397,23 @@ static bool park(
     return true;
 }
 
-// What there is from b on. last: it has waited long enough, so even nothing is an answer. True when the call was answered.
-static bool try_pull(struct wf_call *c, struct wf_home_product *p, const struct begin *b, bool last)
+// What there is from b on. last: it has waited long enough, so even nothing is an answer. False: nothing yet.
+static bool try_pull(struct wf_call *c, const struct wf_lease *l, const struct begin *b, bool last)
 {
-    struct slice s = { .arena = c->arena, .p = p, .from = b->from, .after = b->after };
+    struct wf_stream_room *r = l->product->room;
+    struct slice s;
 
+    slice_of(&s, l->product, c->arena, &r->scratch);
+    s.from = b->from;
+    s.after = b->after;
     limit(&s, c->request->pull->range);
-    enum weft_err err = read_slice(&s);
-    if (!err && !s.entry_count && !s.loss_count && !last)
-        return false;
-    if (err)
-        refuse(c, err);
-    else
-        answer(c, &s);
-    return true;
+    return serve(r, c, &s, WF_BYTES(l->id), last);
 }
 
 void wf_pull_handle(struct wf_node *n, struct wf_call *c)
 {
     const Weft__V1__PullRequest *q = c->request->pull;
-    struct slice s = { .arena = c->arena };
+    struct slice s;
     bool waits = q->wait_ms > 0 && !n->draining;
 
     if (!q->range) {
@@ -302,7 +423,7 @@ void wf_pull_handle(struct wf_node *n, struct wf_call *c)
     struct wf_lease *l = wf_lease_of_call(n->stream, c, q->range->lease_id);
     if (!l)
         return;
-    s.p = l->product;
+    slice_of(&s, l->product, c->arena, &n->stream->scratch);
     enum weft_err err = slice_begin(&s, q->range);
     if (err) {
         refuse(c, err);
@@ -311,8 +432,8 @@ void wf_pull_handle(struct wf_node *n, struct wf_call *c)
     if (wf_incarnation_eq(&s.after, &s.p->log_id))
         wf_publish_position(s.p, s.from); // it has what lies before
     struct begin b = { s.from, s.after };
-    if (!try_pull(c, s.p, &b, !waits) && !park(n->stream, c, l, &b))
-        (void)try_pull(c, s.p, &b, true);
+    if (!try_pull(c, l, &b, !waits) && !park(n->stream, c, l, &b))
+        (void)try_pull(c, l, &b, true);
 }
 
 static struct wf_pull *unpark(struct wf_stream_room *r, struct wf_pull **at)
@@ -333,7 +454,7 @@ static void finish(struct wf_stream_room *r, struct wf_pull *w)
 
     free(w);
     if (l)
-        (void)try_pull(c, l->product, &b, true);
+        (void)try_pull(c, l, &b, true);
     else
         wf_call_refuse(c, WEFT_E_LEASE, "the lease has ended; ask for a new one");
 }

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Leases, ranges and pulls.
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
+#include "node/pool.h"
 #include "tests/node/stream_reader.h"
 
 struct ask {
@@ -43,6 +46,8 @@ static struct streamrig_call *ask(const struct streamrig_call *lease, const stru
         c->request.range = q;
     }
     streamrig_send(&rig, c, a->pull ? wf_pull_handle : wf_range_handle);
+    if (!a->wait_ms)
+        STREAMRIG_UNTIL(&rig, c->answered); // what is large is read on a worker
     return c;
 }
 
@@ -326,6 +331,122 @@ START_TEST(what_retention_dropped_is_told_with_its_range)
 }
 END_TEST
 
+// ---- on a worker -----------------------------------------------------------------------------------------------------
+
+// Every worker is busy until the gate opens: what is read on one waits for that long.
+struct blocker {
+    struct wf_job job; // first
+    atomic_bool *gate;
+};
+
+static void block(struct wf_job *j)
+{
+    while (!atomic_load(((struct blocker *)(void *)j)->gate))
+        sched_yield();
+}
+
+static void unblocked(struct wf_job *j, enum weft_err err)
+{
+    (void)err;
+    free(j);
+}
+
+static void block_all(atomic_bool *gate)
+{
+    struct wf_pool_stats s;
+
+    wf_pool_get_stats(rig.node.pool, &s);
+    for (unsigned i = 0; i < s.workers; i++) {
+        struct blocker *b = calloc(1, sizeof *b);
+        ck_assert_ptr_nonnull(b);
+        b->job = (struct wf_job){ .work = block, .done = unblocked, .class = WF_MAIL_LIVE };
+        b->gate = gate;
+        ck_assert_int_eq(wf_pool_submit(rig.node.pool, &b->job), WEFT_OK);
+    }
+}
+
+static struct streamrig_call *begin_big_range(const struct streamrig_call *l)
+{
+    struct streamrig_call *c =
+        ask(l, &(struct ask){ .wait_ms = 1 }); // a range does not wait; ask does not either
+
+    ck_assert(!c->answered);
+    ck_assert(c->parked);
+    return c;
+}
+
+START_TEST(a_big_range_holds_up_nothing_else)
+{
+    atomic_bool gate = false;
+
+    publish(0, 20000);
+    struct streamrig_call *l = lease();
+    block_all(&gate);
+    struct streamrig_call *big = begin_big_range(l);
+    for (int i = 0; i < 5; i++) {
+        struct streamrig_call *another = lease(); // answered at once
+        publish(20000 + i, 1);                    // appended, acknowledged, told
+        struct streamrig_call *small = ask(another, &(struct ask){ .from = 20000 + (uint64_t)i });
+        ck_assert_uint_eq(look(small).end, 20001 + (uint64_t)i);
+        streamrig_call_free(another);
+        streamrig_call_free(small);
+    }
+    struct streamrig_call *beat = lease_renewed(&l->reply->lease->lease_id);
+    ck_assert_uint_gt(beat->reply->lease->heartbeat.len, 0);
+    ck_assert(!big->answered);
+    atomic_store(&gate, true);
+    STREAMRIG_UNTIL(&rig, big->answered);
+    ck_assert_uint_eq(look(big).end, 20000); // what there was when it was asked for
+    streamrig_call_free(beat);
+    streamrig_call_free(big);
+    streamrig_call_free(l);
+}
+END_TEST
+
+START_TEST(a_lease_that_ends_while_its_range_is_read_ends_the_range)
+{
+    atomic_bool gate = false;
+
+    publish(0, 20000);
+    struct streamrig_call *l = lease();
+    block_all(&gate);
+    struct streamrig_call *big = begin_big_range(l);
+    rig.access = WEFT_E_REVOKED;
+    struct streamrig_call *refused = lease_renewed(&l->reply->lease->lease_id);
+    ck_assert_int_eq(refused->err, WEFT_E_REVOKED);
+    atomic_store(&gate, true);
+    STREAMRIG_UNTIL(&rig, big->answered);
+    ck_assert_int_eq(big->err, WEFT_E_LEASE);
+    streamrig_call_free(refused);
+    streamrig_call_free(big);
+    streamrig_call_free(l);
+}
+END_TEST
+
+START_TEST(a_reader_that_goes_away_or_a_stop_ends_what_is_read)
+{
+    atomic_bool gate = false;
+
+    publish(0, 20000);
+    struct streamrig_call *l = lease();
+    block_all(&gate);
+    struct streamrig_call *gone = begin_big_range(l), *late = begin_big_range(l);
+    gone->pub.on_gone(&gone->pub, gone->pub.gone_arg);
+    streamrig_call_free(gone); // as the control plane does: nothing may touch it any more
+    atomic_store(&gate, true);
+    wf_pool_stop(rig.node.pool);
+    ck_assert(late->answered);
+    ck_assert(late->err == WEFT_E_CLOSED || late->err == WEFT_OK); // it waited, or it ran
+    // Without workers a part is an answer as well.
+    struct streamrig_call *part = ask(l, &(struct ask){ 0 });
+    ck_assert_uint_gt(part->reply->range->next, 0);
+    ck_assert_uint_le(part->reply->range->next, 20000);
+    streamrig_call_free(part);
+    streamrig_call_free(late);
+    streamrig_call_free(l);
+}
+END_TEST
+
 // ---- pulls -----------------------------------------------------------------------------------------------------------
 
 START_TEST(a_pull_waits_for_the_next_record)
@@ -379,6 +500,9 @@ int main(void)
     tcase_add_test(t, a_reader_of_an_older_log_is_led_to_the_next);
     tcase_add_test(t, a_long_range_comes_in_pages);
     tcase_add_test(t, what_retention_dropped_is_told_with_its_range);
+    tcase_add_test(t, a_big_range_holds_up_nothing_else);
+    tcase_add_test(t, a_lease_that_ends_while_its_range_is_read_ends_the_range);
+    tcase_add_test(t, a_reader_that_goes_away_or_a_stop_ends_what_is_read);
     tcase_add_test(t, a_pull_waits_for_the_next_record);
     suite_add_tcase(suite, t);
     SRunner *runner = srunner_create(suite);

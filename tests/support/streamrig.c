@@ -11,6 +11,7 @@
 #include "node/agent/room.h"
 #include "node/gossip/room.h"
 #include "node/join/room.h"
+#include "node/pool.h"
 #include "node/signer/signer.h"
 #include "node/source/room.h"
 #include "sdk/disk.h"
@@ -262,6 +263,7 @@ void streamrig_open(struct streamrig *r)
 
     ck_assert_int_eq(wf_loop_new(NULL, &r->node.loop), WEFT_OK);
     wf_loop_turn(r->node.loop, 0);
+    ck_assert_int_eq(wf_pool_new(r->node.loop, NULL, &r->node.pool), WEFT_OK);
     r->node.control = &r->control;
     ck_assert_int_eq(wf_net_new(&(struct wf_net_conf){ 0 }, &r->control.net), WEFT_OK);
     ck_assert_msg(wf_stream_room.open(&r->node, &diag) == WEFT_OK, "%s", diag.text);
@@ -270,7 +272,10 @@ void streamrig_open(struct streamrig *r)
 
 void streamrig_close(struct streamrig *r)
 {
+    wf_pool_stop(r->node.pool);
     wf_stream_room.close(&r->node);
+    wf_pool_free(r->node.pool);
+    r->node.pool = NULL;
     wf_net_free(r->control.net);
     r->control.net = NULL;
     wf_loop_free(r->node.loop);
@@ -416,13 +421,14 @@ struct streamrig_origin streamrig_agent(struct streamrig *r, const char *subject
 
     snprintf(label, sizeof label, "servers/%s", subject);
     o.key = wf_test_sign_key(label, &pub);
-    o.identity = identity_of(r, subject, WF_ID_AGENT, NULL);
+    o.identity = identity_of(r, subject, WF_ID_AGENT, &o.chain);
     return o;
 }
 
 void streamrig_agent_fini(struct streamrig_origin *o)
 {
     wf_secret_fini(&o->key);
+    wf_buf_fini(&o->chain);
 }
 
 struct wf_buf streamrig_batch_of(

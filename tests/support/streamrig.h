@@ -17,6 +17,7 @@
 struct streamrig_origin {
     struct wf_secret key;
     struct wf_identity identity;
+    struct wf_buf chain;
     struct wf_incarnation incarnation;
     uint64_t next_seq;
     struct wf_hash last;
