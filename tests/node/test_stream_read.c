@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Leases, ranges and pulls.
-#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "node/pool.h"
 #include "tests/node/stream_reader.h"
@@ -334,15 +334,13 @@ END_TEST
 // ---- on a worker -----------------------------------------------------------------------------------------------------
 
 // Every worker is busy until the gate opens: what is read on one waits for that long.
-struct blocker {
-    struct wf_job job; // first
-    atomic_bool *gate;
-};
+static atomic_bool gate;
 
 static void block(struct wf_job *j)
 {
-    while (!atomic_load(((struct blocker *)(void *)j)->gate))
-        sched_yield();
+    (void)j;
+    while (!atomic_load(&gate))
+        nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
 }
 
 static void unblocked(struct wf_job *j, enum weft_err err)
@@ -351,17 +349,17 @@ static void unblocked(struct wf_job *j, enum weft_err err)
     free(j);
 }
 
-static void block_all(atomic_bool *gate)
+static void block_all(void)
 {
     struct wf_pool_stats s;
 
+    atomic_store(&gate, false);
     wf_pool_get_stats(rig.node.pool, &s);
     for (unsigned i = 0; i < s.workers; i++) {
-        struct blocker *b = calloc(1, sizeof *b);
-        ck_assert_ptr_nonnull(b);
-        b->job = (struct wf_job){ .work = block, .done = unblocked, .class = WF_MAIL_LIVE };
-        b->gate = gate;
-        ck_assert_int_eq(wf_pool_submit(rig.node.pool, &b->job), WEFT_OK);
+        struct wf_job *j = calloc(1, sizeof *j);
+        ck_assert_ptr_nonnull(j);
+        *j = (struct wf_job){ .work = block, .done = unblocked, .class = WF_MAIL_LIVE };
+        ck_assert_int_eq(wf_pool_submit(rig.node.pool, j), WEFT_OK);
     }
 }
 
@@ -377,11 +375,9 @@ static struct streamrig_call *begin_big_range(const struct streamrig_call *l)
 
 START_TEST(a_big_range_holds_up_nothing_else)
 {
-    atomic_bool gate = false;
-
     publish(0, 20000);
     struct streamrig_call *l = lease();
-    block_all(&gate);
+    block_all();
     struct streamrig_call *big = begin_big_range(l);
     for (int i = 0; i < 5; i++) {
         struct streamrig_call *another = lease(); // answered at once
@@ -405,11 +401,9 @@ END_TEST
 
 START_TEST(a_lease_that_ends_while_its_range_is_read_ends_the_range)
 {
-    atomic_bool gate = false;
-
     publish(0, 20000);
     struct streamrig_call *l = lease();
-    block_all(&gate);
+    block_all();
     struct streamrig_call *big = begin_big_range(l);
     rig.access = WEFT_E_REVOKED;
     struct streamrig_call *refused = lease_renewed(&l->reply->lease->lease_id);
@@ -425,11 +419,9 @@ END_TEST
 
 START_TEST(a_reader_that_goes_away_or_a_stop_ends_what_is_read)
 {
-    atomic_bool gate = false;
-
     publish(0, 20000);
     struct streamrig_call *l = lease();
-    block_all(&gate);
+    block_all();
     struct streamrig_call *gone = begin_big_range(l), *late = begin_big_range(l);
     gone->pub.on_gone(&gone->pub, gone->pub.gone_arg);
     streamrig_call_free(gone); // as the control plane does: nothing may touch it any more
@@ -486,12 +478,18 @@ START_TEST(a_pull_waits_for_the_next_record)
 }
 END_TEST
 
+static void open_and_teardown(void)
+{
+    atomic_store(&gate, true); // also after a test that failed half way
+    teardown();
+}
+
 int main(void)
 {
     Suite *suite = suite_create("node.stream_read");
     TCase *t = tcase_create("read");
 
-    tcase_add_checked_fixture(t, setup, teardown);
+    tcase_add_checked_fixture(t, setup, open_and_teardown);
     tcase_set_timeout(t, 60);
     tcase_add_test(t, a_lease_opens_the_stream);
     tcase_add_test(t, nobody_reads_without_a_grant_or_under_anothers_lease);
