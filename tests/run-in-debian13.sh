@@ -17,7 +17,7 @@ dir='' mirror=http://deb.debian.org/debian
 while [ $# -gt 0 ]; do
     case "$1" in
     --dir | --mirror)
-        [ $# -ge 2 ] && [ -n "$2" ] || { usage >&2; exit 64; }
+        if [ -z "${2:-}" ]; then usage >&2; exit 64; fi
         if [ "$1" = --dir ]; then dir=$2; else mirror=$2; fi
         shift 2
         ;;
@@ -68,9 +68,11 @@ dirty=$(git status --porcelain --untracked-files=no | wc -l)
 vectors=${WEFT_VECTORS:-$PWD/../shared/vectors}
 [ -d "$vectors" ] && vectors=$(cd "$vectors" && pwd -P) || vectors=''
 
+# shellcheck disable=SC2016 # the shell inside expands these
 inner='
 set -eu
 dir=$1 vectors=$2 && shift 2
+mount --bind "$dir" "$dir" # so that / is a mount, as everywhere
 mount -t proc proc "$dir/proc"
 mount -t sysfs -o ro sysfs "$dir/sys"
 mount --rbind /dev "$dir/dev"
