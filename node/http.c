@@ -176,8 +176,8 @@ static enum weft_err http_start(struct wf_node *n, struct wf_diag *diag)
         MHD_OPTION_CONNECTION_LIMIT, HTTP_CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT,
         HTTP_TIMEOUT_S, MHD_OPTION_PER_IP_CONNECTION_LIMIT, HTTP_CONNECTIONS, MHD_OPTION_END);
     if (!h->daemon) {
-        wf_diag_set(diag, 0, 0, "http: %s:%u: %s; choose another port, or http: off", a->host,
-            a->port, strerror(errno));
+        wf_diag_set(diag, 0, 0, "%s:%u: %s", a->host, a->port,
+            errno == EADDRINUSE ? weft_err_text(WEFT_E_IN_USE) : strerror(errno));
         return errno == EADDRINUSE ? WEFT_E_IN_USE : WEFT_E_IO;
     }
     http_tick(n);

@@ -17,6 +17,8 @@
 #include "node/conf.h"
 #include "node/core.h"
 #include "node/pool.h"
+#include "node/space.h"
+#include "node/start.h"
 #include "node/wall.h"
 #include "proto/base/print.h"
 #include "sdk/conf/file.h"
@@ -136,6 +138,7 @@ static void on_tick(struct wf_timer *t)
         if (l->rooms[i]->tick)
             l->rooms[i]->tick(n);
     wf_wall_check(n);
+    wf_space_check(n);
     if (now >= l->wall_at_ms) {
         wf_wall_save(n);
         l->wall_at_ms = now + WALL_EVERY_MS;
@@ -197,16 +200,21 @@ static void greet(struct wf_node *n)
         NULL);
 }
 
-static enum weft_err open_rooms(struct life *l, struct wf_diag *diag)
+// *ret_room: the one that could not.
+static enum weft_err open_rooms(struct life *l, struct wf_diag *diag, const char **ret_room)
 {
     enum weft_err err = WEFT_OK;
 
-    for (; l->rooms[l->opened] && !err; l->opened++)
+    for (; l->rooms[l->opened] && !err; l->opened++) {
+        *ret_room = l->rooms[l->opened]->name;
         if (l->rooms[l->opened]->open)
             err = l->rooms[l->opened]->open(l->node, diag);
-    for (; l->rooms[l->started] && !err; l->started++)
+    }
+    for (; l->rooms[l->started] && !err; l->started++) {
+        *ret_room = l->rooms[l->started]->name;
         if (l->rooms[l->started]->start)
             err = l->rooms[l->started]->start(l->node, diag);
+    }
     return err;
 }
 
@@ -248,12 +256,17 @@ static enum weft_err load_identity(struct wf_node *n, struct wf_diag *diag)
 static int run(struct life *l, struct wf_diag *diag)
 {
     struct wf_node *n = l->node;
-    enum weft_err err = load_identity(n, diag);
+    const char *room = NULL;
+    enum weft_err err = wf_start_lock(n->conf->data, diag);
 
+    if (!err)
+        err = load_identity(n, diag);
+    if (!err)
+        err = wf_start_lock(n->conf->data, diag); // the first start made the directory
     if (!err)
         err = watch_signals(l);
     if (!err)
-        err = open_rooms(l, diag);
+        err = open_rooms(l, diag, &room);
     l->tick.fire = on_tick;
     if (!err)
         err = wf_timer_set(n->loop, &l->tick, wf_node_now_ms(n));
@@ -263,8 +276,7 @@ static int run(struct life *l, struct wf_diag *diag)
         wf_loop_run(n->loop);
         wf_wall_save(n);
     } else {
-        fprintf(
-            stderr, "weftd: %s%s%s\n", diag->text, diag->text[0] ? ": " : "", weft_err_text(err));
+        wf_start_explain(err, room, diag);
     }
     close_rooms(l);
     return weft_err_exit(err);

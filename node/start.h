@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+// What keeps a weftd from starting: another one on the same state, and how every such reason is told. Loop thread only, before and after
+// the loop runs.
+#ifndef WF_NODE_START_H
+#define WF_NODE_START_H
+
+#include "proto/base/bytes.h"
+
+// One weftd a state directory, held until the process ends. OK without a directory: nothing to share yet. IN_USE, with the holder's
+// process id; what else opening a file may refuse.
+WF_MUST_USE enum weft_err wf_start_lock(const char *data, struct wf_diag *diag);
+// "weftd: ROOM: TEXT" and, where there is something to do, a second line that says what. room may be NULL.
+void wf_start_explain(enum weft_err err, const char *room, const struct wf_diag *diag);
+
+#endif
