@@ -198,19 +198,19 @@ enum weft_err wf_documents_get(
 enum weft_err wf_node_adopt(struct wf_node *n, struct wf_identity_dir *d, struct wf_diag *diag)
 {
     struct wf_buf chain = { 0 };
+    // A domain that the charter does not name yet has a chain and no proof of it.
+    bool is_proven = d->has_chain && d->charter && d->identity.cert.domain.s[0];
     enum weft_err err = wf_bytes_dup(wf_buf_view(&d->chain), &chain);
 
     if (err)
         return err;
-    if (n->conf->domain && d->has_chain && d->charter &&
-        strcmp(d->identity.cert.domain.s, n->conf->domain) != 0) {
+    if (n->conf->domain && is_proven && strcmp(d->identity.cert.domain.s, n->conf->domain) != 0) {
         wf_buf_fini(&chain);
         wf_diag_set(diag, 0, 0, "%s belongs to domain %s, the configuration says %s", d->dir,
             d->identity.cert.domain.s, n->conf->domain);
         return WEFT_E_STATE_DIR;
     }
-    if (n->conf->name && d->has_chain && d->charter &&
-        strcmp(d->identity.cert.subject.s, n->conf->name) != 0) {
+    if (n->conf->name && is_proven && strcmp(d->identity.cert.subject.s, n->conf->name) != 0) {
         wf_buf_fini(&chain);
         wf_diag_set(diag, 0, 0, "%s belongs to %s, the configuration says %s", d->dir,
             d->identity.cert.subject.s, n->conf->name);
@@ -223,7 +223,7 @@ enum weft_err wf_node_adopt(struct wf_node *n, struct wf_identity_dir *d, struct
     n->identity = d->identity;
     n->mesh_id = d->mesh_id;
     n->charter = d->charter;
-    n->has_certificate = d->has_chain && d->charter && !d->identity.expired;
+    n->has_certificate = is_proven && !d->identity.expired;
     return WEFT_OK;
 }
 
@@ -236,6 +236,15 @@ enum weft_err wf_node_add_charter(struct wf_node *n, struct wf_bytes raw, struct
     if (err == WEFT_E_FORK)
         wf_alarm(n, "charter-fork",
             "two different valid successors of one charter exist; both are kept in charter/");
+    // A node that waited for its first charter can now prove who it is.
+    if (!err && n->core->dir->has_chain && !n->has_certificate) {
+        struct wf_buf chain = { 0 };
+        err = wf_bytes_dup(wf_buf_view(&n->core->dir->chain), &chain);
+        if (!err && wf_node_set_chain(n, wf_buf_view(&chain), diag))
+            wf_say(n, WF_LOG_WARN, "identity", "no member of this charter certified this node",
+                "why", diag->text, NULL);
+        wf_buf_fini(&chain);
+    }
     return err;
 }
 

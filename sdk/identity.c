@@ -384,8 +384,13 @@ static enum weft_err known_version(struct wf_identity_dir *d, const struct wf_ch
     err = wf_charter_read(wf_buf_view(&mine), &ours);
     if (!err && wf_hash_eq(&ours->id, &proposed->id))
         goto out; // more signatures do not make another charter
-    if (!err)
+    if (!err && proposed->version == 1) {
+        wf_diag_set(diag, 0, 0, "this is the first charter of another mesh, \"%s\"; here is \"%s\"",
+            proposed->mesh, d->charter->mesh);
+        err = WEFT_E_WRONG_MESH;
+    } else if (!err) {
         err = WEFT_E_CHARTER_ORDER;
+    }
     if (proposed->version > 1 && !wf_identity_charter_at(d, proposed->version - 1, &before) &&
         wf_charter_is_fork(before, wf_buf_view(&mine), raw)) {
         charter_name(proposed->version, ".fork", name);

@@ -92,6 +92,11 @@ void wf_gossip_charter_tick(struct wf_node *n)
 {
     int64_t now = wf_node_now_unix_ms(n);
 
+    wf_alarm(n, "no-charter",
+        n->charter
+            ? NULL
+            : "no charter yet: no seed has answered as a node of this mesh; weft peers tells "
+              "why, and weft mesh show at a member which mesh id is right");
     if (!n->charter)
         return;
     if (n->charter->version != n->gossip->charter_version)
