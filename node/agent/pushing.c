@@ -61,7 +61,7 @@ static void release(struct wf_node *n, struct wf_spool_chain *c, uint64_t up_to)
             weft_err_text(err), NULL);
     c->released = up_to;
     c->not_before_ms = 0;
-    u->full = false; // the next append tells
+    u->full = WEFT_OK; // the next append tells
     if (c->released == c->head && !is_current(product_of(n, &c->product_id), c) && !c->in_flight)
         wf_spool_chain_drop(n, c);
 }

@@ -216,11 +216,16 @@ static void note_full(struct wf_node *n, enum weft_err err)
 {
     struct wf_uplink_room *u = n->uplink;
 
-    u->full = err == WEFT_E_FULL || err == WEFT_E_NOSPACE;
+    u->full = err == WEFT_E_FULL || err == WEFT_E_NOSPACE ? err : WEFT_OK;
+    if (!u->full && !u->full_told)
+        return;
+    u->full_told = u->full != WEFT_OK;
     wf_alarm(n, "spool",
-        u->full ? "the spool is full: records of sources are dropped and counted until its node "
-                  "takes what waits"
-                : NULL);
+        u->full == WEFT_E_FULL
+            ? "the spool is full: records of sources are dropped and counted until its node takes "
+              "what waits"
+        : u->full ? "no room on the disk: records of sources are dropped and counted until there is"
+                  : NULL);
 }
 
 // Everything but kind, count and payload, which the caller has filled in. q is taken on success.
@@ -249,8 +254,7 @@ static enum weft_err seal(struct wf_agent_product *p, struct wf_batch_header *h,
     }
     p->next_seq += h->count;
     p->last = q->id;
-    if (n->uplink->full)
-        note_full(n, WEFT_OK);
+    note_full(n, WEFT_OK);
     return WEFT_OK;
 }
 
@@ -337,7 +341,10 @@ void wf_spool_flush(struct wf_agent_product *p)
     p->waiters = NULL;
     enum weft_err err = wf_spool_seal(p, &p->open, NULL, 0, w);
     if (err) {
-        wf_spool_lose(p, p->open.count, n->uplink->full ? "spool full" : "batch could not be made");
+        wf_spool_lose(p, p->open.count,
+            n->uplink->full == WEFT_E_FULL ? "spool full"
+            : n->uplink->full              ? "disk full"
+                                           : "batch could not be made");
         wf_spool_tell(n, w, err);
     }
     wf_records_reset(&p->open);
@@ -387,7 +394,8 @@ static enum weft_err open_log(struct wf_node *n, struct wf_diag *diag)
         .retain_bytes = bytes,
         .keep_unreleased = true,
         .forget_empty = true,
-        .stop_free_permille = n->conf->min_free_percent * 10 };
+        // 0 would mean the log's own default
+        .stop_free_permille = n->conf->min_free_percent ? n->conf->min_free_percent * 10 : 1 };
     enum weft_err err = wf_storage_key_load(n->conf->data, &n->uplink->storage_key, diag);
 
     if (!err)
@@ -441,6 +449,7 @@ void wf_spool_tick(struct wf_node *n)
 {
     struct wf_uplink_room *u = n->uplink;
 
+    u->full = WEFT_OK; // the next append tells
     for (struct wf_agent_product *p = u->products; p; p = p->next)
         if (p->lost && !p->open.count && can_seal(p))
             wf_spool_flush(p);

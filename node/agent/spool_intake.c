@@ -60,7 +60,7 @@ static enum weft_err may_take(struct wf_node *n, const struct wf_agent_product *
     if (r->raw.len > (r->publisher ? WF_SPOOL_RAW_MAX : WF_MAX_BATCH_RAW))
         return WEFT_E_TOO_BIG;
     if (n->uplink->full && r->publisher)
-        return WEFT_E_FULL; // a publisher keeps its records and tries again
+        return n->uplink->full; // a publisher keeps its records and tries again
     return p->failing || p->pending >= WF_SPOOL_PENDING ? WEFT_E_BUSY : WEFT_OK;
 }
 

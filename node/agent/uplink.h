@@ -109,7 +109,8 @@ struct wf_uplink_room {
     unsigned pushes;
     struct wf_hash pushed_last; // product that was served last: the others first
     uint64_t lost_records;
-    bool full;
+    enum weft_err full; // FULL or NOSPACE: what the last append said
+    bool full_told;     // by an alarm
     struct wf_spool_publisher *publishers;
     size_t publisher_count;
     bool publishers_dirty;
