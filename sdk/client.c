@@ -3,8 +3,10 @@
 // A command is a letter on the caller's stack; the caller sleeps until somebody ends it.
 #include "sdk/client_int.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "sdk/net/net.h"
 
@@ -283,6 +285,15 @@ static enum weft_err open_local(
 
     if (!at->socket)
         return WEFT_OK;
+    if (access(at->socket, R_OK | W_OK) != 0 && errno == EACCES) {
+        if (c->identity)
+            return WEFT_OK; // another user's weftd: this client has sessions of its own
+        wf_problem_set(problem, WEFT_E_PERMISSION,
+            "%s belongs to another user: user %u may not open it; its administrator can name you "
+            "under local: in weftd.yaml and open the directory",
+            at->socket, (unsigned)geteuid());
+        return WEFT_E_PERMISSION;
+    }
     enum weft_err err = wf_buf_printf(&address, "ipc:%s", at->socket);
     if (err)
         return err;

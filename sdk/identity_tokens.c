@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "proto/base/print.h"
 #include "sdk/conf/file.h"
 #include "sdk/disk.h"
 #include "sdk/identity.h"
@@ -72,7 +73,7 @@ enum weft_err wf_identity_tokens(
 struct search {
     const struct wf_identity_dir *d;
     const char *domain, *product, *method;
-    enum wf_verb verb; // 0: any
+    enum wf_verb verb;
     int64_t now, best_expires;
     char *best;
 };
@@ -87,13 +88,13 @@ static bool covers(const struct search *s, const struct wf_token *t)
         return false;
     for (size_t b = 0; b < t->block_count; b++) {
         const struct wf_block *k = &t->blocks[b];
-        bool product = false, method = s->verb != WF_VERB_CALL, verb = !s->verb;
+        bool product = false, method = s->verb != WF_VERB_CALL;
         for (size_t i = 0; i < k->product_count && !product; i++)
             product = wf_pattern_match(&k->products[i], s->product);
         for (size_t i = 0; i < k->method_count && !method; i++)
             method = wf_pattern_match(&k->methods[i], s->method);
-        verb = verb || (k->verbs & (uint32_t)s->verb);
-        if (!product || !method || !verb || s->now + WF_CLOCK_TOLERANCE_MS < k->not_before_ms)
+        if (!product || !method || !(k->verbs & (uint32_t)s->verb) ||
+            s->now + WF_CLOCK_TOLERANCE_MS < k->not_before_ms)
             return false;
     }
     return true;
@@ -116,40 +117,45 @@ static enum weft_err consider(
     return WEFT_OK;
 }
 
-static enum weft_err find(struct search *s, struct wf_token **ret)
-{
-    enum weft_err err = wf_identity_tokens(s->d, consider, s);
-
-    if (!err)
-        err = s->best ? read_token(s->best, ret) : WEFT_E_NO_CAPABILITY;
-    free(s->best);
-    return err;
-}
-
 enum weft_err wf_identity_find_token(const struct wf_identity_dir *d, const char *domain,
     const char *product, enum wf_verb verb, const char *method, int64_t now_unix_ms,
     struct wf_token **ret)
 {
     struct search s = { d, domain, product, method ? method : "", verb, now_unix_ms, now_unix_ms,
         NULL };
+    enum weft_err err = wf_identity_tokens(d, consider, &s);
 
-    return find(&s, ret);
-}
-
-enum weft_err wf_identity_find_any_token(const struct wf_identity_dir *d, const char *domain,
-    const char *product, int64_t now_unix_ms, struct wf_token **ret)
-{
-    struct search s = { .d = d,
-        .domain = domain,
-        .product = product,
-        .method = "",
-        .now = now_unix_ms,
-        .best_expires = now_unix_ms };
-
-    return find(&s, ret);
+    if (!err)
+        err = s.best ? read_token(s.best, ret) : WEFT_E_NO_CAPABILITY;
+    free(s.best);
+    return err;
 }
 
 // ---- import and prune ------------------------------------------------------------------------------------------------
+
+static void say_why(const struct wf_identity_dir *d, const struct wf_token *t, enum weft_err err,
+    struct wf_diag *diag)
+{
+    const struct wf_block *last = wf_token_last(t);
+    char holder[WF_FINGERPRINT_LEN], own[WF_FINGERPRINT_LEN];
+
+    wf_fingerprint(WF_BYTES(last->holder.b), holder);
+    wf_fingerprint(WF_BYTES(d->keys.sign_pub.b), own);
+    if (err == WEFT_E_HOLDER)
+        wf_diag_set(diag, 0, 0,
+            "the token for %s was granted to %s and this identity is %s; ask for one to the "
+            "identity that weft key show prints",
+            last->domain.s, holder, own);
+    else if (err == WEFT_E_EXPIRED)
+        wf_diag_set(diag, 0, 0,
+            "the token for %s has expired; ask its owner for another: weft access request",
+            last->domain.s);
+    else if (err == WEFT_E_WRONG_MESH)
+        wf_diag_set(
+            diag, 0, 0, "the token for %s is of another mesh than this identity", last->domain.s);
+    else
+        wf_diag_set(diag, 0, 0, "token for %s: %s", last->domain.s, weft_err_text(err));
+}
 
 static enum weft_err check_import(
     const struct wf_identity_dir *d, const struct wf_token *t, int64_t now, struct wf_diag *diag)
@@ -165,7 +171,7 @@ static enum weft_err check_import(
     else if (d->charter)
         err = wf_token_verify(t, d->charter, now);
     if (err)
-        wf_diag_set(diag, 0, 0, "token for %s: %s", wf_token_last(t)->domain.s, weft_err_text(err));
+        say_why(d, t, err, diag);
     return err;
 }
 

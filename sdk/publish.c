@@ -252,8 +252,9 @@ static bool is_full(const struct weft_publisher *p, size_t len)
 static enum weft_err say_full(const struct weft_publisher *p, struct weft_problem *problem)
 {
     wf_problem_set(problem, WEFT_E_FULL,
-        "%s: the node has not acknowledged %llu records; the queue is full", p->name.s,
-        (unsigned long long)(p->next_seq - p->acked));
+        "%s: the node has not acknowledged %llu records; the queue is full%s%s", p->name.s,
+        (unsigned long long)(p->next_seq - p->acked), p->held_by ? ": " : "",
+        p->held_by ? weft_err_text(p->held_by) : "");
     return WEFT_E_FULL;
 }
 
@@ -396,8 +397,9 @@ enum weft_err weft_publisher_flush(
             *problem = p->problem;
     } else if (p->acked < wanted) {
         err = WEFT_E_TIMEOUT;
-        wf_problem_set(problem, err, "%s: %llu records were not acknowledged in %u ms", p->name.s,
-            (unsigned long long)(wanted - p->acked), timeout_ms);
+        wf_problem_set(problem, err, "%s: %llu records were not acknowledged in %u ms%s%s",
+            p->name.s, (unsigned long long)(wanted - p->acked), timeout_ms, p->held_by ? ": " : "",
+            p->held_by ? weft_err_text(p->held_by) : "");
     }
     pthread_mutex_unlock(&p->mutex);
     return err;

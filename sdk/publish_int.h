@@ -56,7 +56,8 @@ struct weft_publisher {
     unsigned spare_count;
     enum weft_err err; // for good
     struct weft_problem problem;
-    bool posted; // the letter is on its way
+    enum weft_err held_by; // why the node does not take what waits; OK once it does
+    bool posted;           // the letter is on its way
     struct wf_mail mail;
 
     // loop thread

@@ -153,6 +153,7 @@ static void on_reply(void *arg, enum weft_err err, const Weft__V1__Reply *reply)
         b->acked = true;
         p->settled = true;
         p->retry_ms = WF_PUB_RETRY_MS;
+        p->held_by = WEFT_OK;
         release(p);
     } else if (b) {
         b->sent = false;
@@ -163,6 +164,8 @@ static void on_reply(void *arg, enum weft_err err, const Weft__V1__Reply *reply)
         again = may_pass(err) && !lost_mark;
         if (!again)
             fail_for_good(p, err, reply);
+        else if (err != WEFT_E_ORDER)
+            p->held_by = err; // behind a batch that failed ORDER tells nothing new
     }
     pthread_mutex_unlock(&p->mutex);
     if (again)

@@ -287,8 +287,9 @@ static int read_token(const char *path, struct wf_token **ret)
     if (!err)
         err = wf_token_parse(wf_buf_view(&text), ret, &diag);
     wf_buf_fini(&text);
-    return err ? wf_cli_fail(err, "%s: not a valid token (weftcap1…): %s%s%s", path,
-                     weft_err_text(err), diag.text[0] ? ": " : "", diag.text)
+    return err ? wf_cli_fail(err,
+                     "%s: not a valid token (weftcap1…): %s%s%s; ask whoever sent it for another",
+                     path, weft_err_text(err), diag.text[0] ? ": " : "", diag.text)
                : 0;
 }
 

@@ -20,6 +20,7 @@ struct joining {
     struct wf_identity_dir *id;
     char *root, *dir; // as given; where the identity lies
     char name[WF_MAX_NAME + 1];
+    bool made; // the keys are of this run
     enum weft_err err;
     char text[WF_DIAG_TEXT];
 };
@@ -112,7 +113,23 @@ static enum weft_err open_dir(struct joining *j, struct wf_diag *diag)
     if (!err)
         err = wf_identity_create(j->dir, &keys, diag);
     wf_keys_fini(&keys);
+    j->made = !err;
     return err ? err : wf_identity_load(j->dir, wf_cli_now_ms(), &j->id, diag);
+}
+
+// A refusal took nothing of the ticket: keys that were made for it go again. After anything else they stay, for the ticket may be bound to
+// them already and the same call with the same keys is answered again.
+static void unmake(const struct joining *j)
+{
+    static const char *const inside[] = { "identity/node.key", "identity", "charter" };
+    char *path = NULL;
+
+    for (size_t i = 0; i < WF_COUNT(inside) && wf_disk_join(j->dir, inside[i], &path) == WEFT_OK;
+         i++) {
+        (void)remove(path); // what is not empty stays
+        free(path);
+    }
+    (void)rmdir(j->dir);
 }
 
 // A first configuration for a weftd that has none: it can be started as it is.
@@ -223,6 +240,8 @@ int wf_cmd_join(struct wf_cli *cli, int argc, char **argv)
             j.dir, j.id->identity.cert.domain.s, j.id->identity.cert.subject.s);
     if (!status)
         status = converse(&j);
+    if (j.made && status == weft_err_exit(WEFT_E_REFUSED))
+        unmake(&j);
     if (!status)
         status = say_joined(&j);
     wf_identity_free(j.id);

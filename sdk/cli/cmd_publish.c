@@ -160,12 +160,15 @@ static int copy_lines(struct weft_publisher *p, struct count *n)
     return status;
 }
 
-static void print_count(const struct wf_cli *cli, const char *product, const struct count *n)
+static void print_count(
+    const struct wf_cli *cli, const char *product, const struct count *n, bool acknowledged)
 {
     if (cli->format != WF_OUT_TABLE)
-        printf("{\"schema\":\"weft.publish/v1\",\"published\":%llu,\"refused\":%llu}\n",
-            (unsigned long long)n->taken, (unsigned long long)n->refused);
-    else if (!cli->quiet)
+        printf("{\"schema\":\"weft.publish/v1\",\"published\":%llu,\"refused\":%llu,"
+               "\"acknowledged\":%s}\n",
+            (unsigned long long)n->taken, (unsigned long long)n->refused,
+            acknowledged ? "true" : "false");
+    else if (!cli->quiet && acknowledged)
         fprintf(stderr, "%llu records published to %s, %llu lines refused\n",
             (unsigned long long)n->taken, product, (unsigned long long)n->refused);
 }
@@ -195,7 +198,7 @@ int wf_cmd_publish(struct wf_cli *cli, int argc, char **argv)
     if (err && !status)
         status = problem(&p);
     if (pub)
-        print_count(cli, product, &n);
+        print_count(cli, product, &n, !err);
     weft_close(c);
     return status ? status : n.refused ? weft_err_exit(WEFT_E_RECORD) : 0;
 }

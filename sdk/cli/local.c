@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sdk/cli/local.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -49,6 +50,22 @@ bool wf_local_is_up(const struct wf_cli *cli, const char *node)
     return up;
 }
 
+// NNG says "unreachable" for every reason; the file tells which.
+static int no_answer(const char *path, enum weft_err err)
+{
+    int why = access(path, R_OK | W_OK) == 0 ? 0 : errno;
+
+    if (why == EACCES || why == EPERM)
+        return wf_cli_fail(WEFT_E_PERMISSION,
+            "%s belongs to another user: user %u may not open it; run weft as the user of that "
+            "weftd, or let its administrator open the directory and name you under local: in "
+            "weftd.yaml",
+            path, (unsigned)geteuid());
+    return wf_cli_fail(err,
+        "no weftd answers at %s (%s); is it running, and is --dir or --socket right?", path,
+        why == ENOENT ? "there is no such socket" : weft_err_text(err));
+}
+
 static int exchange(
     const char *path, struct wf_bytes packed, unsigned timeout_ms, struct wf_net_msg **ret)
 {
@@ -70,9 +87,7 @@ static int exchange(
         wf_net_peer_free(peer);
         if (net)
             wf_net_free(net);
-        return wf_cli_fail(err,
-            "no weftd answers at %s (%s); is it running, and is --dir or --socket right?", path,
-            weft_err_text(err));
+        return no_answer(path, err);
     }
     err = wf_net_msg_from(packed, &msg);
     if (!err)

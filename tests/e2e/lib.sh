@@ -56,6 +56,8 @@ stop() { # NAME [SIGNAL]: ends that weftd and waits for it
     fi
 }
 
+at_finish() { :; } # a test's own: when everything has stopped and before the files go
+
 finish() {
     status=$?
     trap - EXIT
@@ -66,6 +68,7 @@ finish() {
     for file in "$WORK"/*.ns; do
         [ -f "$file" ] && kill "$(cat "$file")" 2>/dev/null || true
     done
+    at_finish
     if grep -qE "Sanitizer|runtime error" "$WORK"/*.log 2>/dev/null; then
         grep -hE -A 25 "Sanitizer|runtime error" "$WORK"/*.log | head -n 60 >&2
         status=1
