@@ -112,8 +112,9 @@ static struct wf_entry_doc *take_known(struct weft_client *c, const struct wf_ha
 }
 
 // Only now: until the round has succeeded, the catalog in use keeps its documents.
-static void complete(struct wf_client_refresh *r)
+static void complete(void *arg)
 {
+    struct wf_client_refresh *r = arg;
     struct weft_client *c = r->c;
 
     for (size_t i = 0; i < r->list.count; i++)
@@ -177,7 +178,7 @@ static void ask_documents(struct wf_client_refresh *r)
 
     r->missing = count_missing(&r->list);
     if (r->missing == 0) {
-        complete(r);
+        wf_client_lists_fetch(r->c, r->link, complete, r);
         return;
     }
     for (size_t i = 0; i < r->list.count && get.n_hashes < WF_MAX_GET; i++)
@@ -233,7 +234,7 @@ static void on_documents(void *arg, enum weft_err err, const Weft__V1__Reply *re
     if (count_missing(&r->list) < r->missing)
         ask_documents(r);
     else
-        complete(r);
+        wf_client_lists_fetch(r->c, r->link, complete, r);
 }
 
 static void on_walked(void *arg, enum weft_err err)
@@ -250,10 +251,22 @@ static void on_walked(void *arg, enum weft_err err)
     ask_documents(r);
 }
 
-static enum weft_err add_digest(struct wf_seen_list *list, const Weft__V1__SeenDigest *d)
+static void add_list(struct weft_client *c, const Weft__V1__Digest *d)
+{
+    struct wf_name domain;
+    struct wf_hash id;
+
+    if (!wf_name_from(wf_bytes_str(d->domain), &domain) && !wf_hash_from(wf_pb_view(d->hash), &id))
+        wf_client_list_seen(c, &domain, &id);
+}
+
+static enum weft_err add_digest(
+    struct weft_client *c, struct wf_seen_list *list, const Weft__V1__SeenDigest *d)
 {
     struct wf_hash id;
 
+    if (d->digest && d->digest->kind == WEFT__V1__ENTRY_KIND__ENTRY_KIND_REVOCATIONS)
+        add_list(c, d->digest);
     if (!d->digest || (d->digest->kind != WEFT__V1__ENTRY_KIND__ENTRY_KIND_NODE &&
                           d->digest->kind != WEFT__V1__ENTRY_KIND__ENTRY_KIND_PRODUCT))
         return WEFT_OK;
@@ -289,7 +302,7 @@ static void on_digests(void *arg, enum weft_err err, const Weft__V1__Reply *repl
     if (!err && (!d || d->n_digests > WF_MAX_DIGESTS))
         err = WEFT_E_PROTOCOL;
     for (size_t i = 0; !err && i < d->n_digests; i++)
-        err = add_digest(&r->list, d->digests[i]);
+        err = add_digest(r->c, &r->list, d->digests[i]);
     // A page may hold nothing of interest, but one with nothing at all and another behind it never ends.
     if (!err && reply->continuation.len && d->n_digests == 0 && before == r->list.count)
         err = WEFT_E_PROTOCOL;

@@ -318,6 +318,7 @@ static enum weft_err open_client(struct weft_client *c, const struct wf_client_p
 
     c->deadline_ms = o && o->deadline_ms ? o->deadline_ms : WF_REQUEST_DEADLINE_MS;
     c->catalog.fetched_ms = -1;
+    c->lists_asked_ms = -1;
     c->tick.fire = on_tick;
     if (!err)
         err = wf_loop_new(NULL, &c->loop);
@@ -407,6 +408,7 @@ void weft_close(struct weft_client *c)
         wf_net_free(c->net);
     wf_loop_free(c->loop);
     wf_seen_list_fini(&c->catalog);
+    wf_client_lists_fini(c);
     for (size_t i = 0; i < WF_CLIENT_DOCUMENTS; i++)
         wf_buf_fini(&c->documents[i].content);
     wf_identity_free(c->identity);

@@ -47,6 +47,13 @@ struct wf_client_cached { // documents by hash, the oldest replaced first
     struct wf_buf content;
 };
 
+struct wf_client_list { // a domain's revocation list
+    struct wf_name domain;
+    struct wf_hash id;           // of the newest that was told of
+    bool wanted;                 // and not here yet
+    struct wf_revocations *list; // verified; NULL before the first
+};
+
 struct weft_client {
     struct wf_loop *loop;
     struct wf_net *net;
@@ -66,7 +73,23 @@ struct weft_client {
     struct wf_timer tick;
     struct wf_client_cached documents[WF_CLIENT_DOCUMENTS];
     size_t next_document;
+    struct wf_client_list lists[WF_MAX_MEMBERS];
+    size_t list_count;
+    int64_t lists_asked_ms; // by a verification, monotonic; -1 = never
 };
+
+// ---- revoked.c
+// A node told of this list.
+void wf_client_list_seen(
+    struct weft_client *c, const struct wf_name *domain, const struct wf_hash *id);
+// Fetches the lists that are wanted from this node. done is called once, with whatever came.
+typedef void (*wf_client_lists_fn)(void *arg);
+void wf_client_lists_fetch(
+    struct weft_client *c, struct wf_link *from, wf_client_lists_fn done, void *arg);
+// Was this key revoked as of that time, as far as this client knows?
+bool wf_client_is_revoked(
+    const struct weft_client *c, const char *domain, const struct wf_sign_pub *key, int64_t at_ms);
+void wf_client_lists_fini(struct weft_client *c);
 
 // The charter in force as this client knows it; NULL before the first.
 const struct wf_charter *wf_client_charter(const struct weft_client *c);

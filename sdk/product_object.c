@@ -67,6 +67,8 @@ enum weft_err wf_product_info_fill(const struct wf_product *p, const struct wf_e
     if (!err)
         err = keep_hash(arena, &p->schema_hash, &i.schema);
     if (!err)
+        err = keep_hash(arena, &p->id, &i.id);
+    if (!err)
         err = keep_list(arena, p->tags, p->tag_count, &i.tags, &i.tag_count);
     if (!err)
         err = keep_list(arena, p->regions, p->region_count, &i.regions, &i.region_count);

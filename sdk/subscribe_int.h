@@ -148,6 +148,8 @@ struct weft_subscription {
     struct wf_repair *repair;
     enum wf_repair_mode mode;
     bool silent, met_since_silent;
+    int64_t freshness_ms; // promised by the advert; 0 = nothing is
+    int64_t news_ms;      // monotonic: of the last record, at first of the first lease
     int64_t pulling_since_ms;
     struct wf_sub_ask asks[WF_REPAIR_RANGES + 1];
     size_t ask_count;

@@ -180,6 +180,8 @@ static void begin_lease(
         .kind = WF_REP_LEASE, .heartbeat = beat, .next_beat_ms = wf_sub_next_beat(s, beat)
     };
 
+    if (!s->leased && !s->started)
+        s->news_ms = wf_sub_now(s);
     s->leased = true;
     s->acquiring = s->asked_token = false;
     s->retry_ms = RETRY_MS;
@@ -316,6 +318,7 @@ static void on_owner(void *arg, enum weft_err err, const struct weft_problem *pr
     } else {
         s->link = link;
         s->product_id = product->product.product.id;
+        s->freshness_ms = product->product.product.freshness_ms;
         s->owner_key = product->signer;
         ask_token(s, false);
     }

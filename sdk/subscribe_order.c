@@ -198,6 +198,7 @@ static void push_origin_loss(struct weft_subscription *s, struct wf_sub_item *i)
 
 static void push_batch(struct weft_subscription *s, struct wf_sub_item *i)
 {
+    s->news_ms = wf_sub_now(s);
     const struct wf_mark *mark = wf_cursor_find(&s->cursor, &i->header.signer);
 
     add_logs_row(s, i);
@@ -301,6 +302,17 @@ static void act(void *arg, const struct wf_repair_action *a)
 
 // ---- what is told ------------------------------------------------------------------------------------------------------------
 
+static int64_t stale_at(const struct weft_subscription *s)
+{
+    return s->freshness_ms && s->leased && !s->net_down ? s->news_ms + s->freshness_ms : INT64_MAX;
+}
+
+// The home answers, and what it has is old: its hosts are silent, or their line to it is.
+static bool is_stale(const struct weft_subscription *s)
+{
+    return wf_sub_now(s) >= stale_at(s);
+}
+
 static void tell_state(struct weft_subscription *s)
 {
     struct weft_problem p;
@@ -311,6 +323,10 @@ static void tell_state(struct weft_subscription *s)
     if (s->stopped) {
         wf_problem_set(&p, WEFT_E_STOPPED, "%s was stopped by its owner", s->name);
         wf_sub_state(s, WEFT_STREAM_STOPPED, &p);
+    } else if (is_stale(s)) {
+        wf_problem_set(&p, WEFT_OK, "%s: nothing new for longer than the %lld s that it promises",
+            s->name, (long long)(s->freshness_ms / 1000));
+        wf_sub_state(s, WEFT_STREAM_SILENT, &p);
     } else if (s->mode == WF_REP_LIVE) {
         wf_sub_state(s, WEFT_STREAM_LIVE, NULL);
     } else if (s->silent && !s->met_since_silent) {
@@ -346,6 +362,8 @@ static void arm(struct weft_subscription *s)
 
     if (s->leased && s->mode == WF_REP_PULLING && !s->silent && told < due && told > wf_sub_now(s))
         due = told;
+    if (stale_at(s) < due && stale_at(s) > wf_sub_now(s))
+        due = stale_at(s);
     if (due == INT64_MAX) {
         wf_timer_cancel(wf_client_loop(s->c), &s->timer);
         return;

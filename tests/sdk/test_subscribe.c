@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <weft/weft.h>
 
+#include "tests/support/clock.h"
 #include "tests/support/fakehome.h"
 
 #define PATIENCE_MS 20000
@@ -497,36 +498,23 @@ START_TEST(weft_next_waits_wakes_and_times_out)
 }
 END_TEST
 
-START_TEST(proofs_verify_what_was_delivered)
+// The fake product promises something new every 60 s.
+START_TEST(a_product_older_than_its_promise_is_told_as_silent_until_something_comes)
 {
-    struct weft_subscribe_options o = { .from = WEFT_FROM_EARLIEST, .proofs = true };
-    const struct weft_event *e = NULL;
-    struct weft_verified v;
-    uint8_t payload[256];
-
-    append(1, 3);
-    ck_assert_int_eq(weft_subscribe(c, "servers/readings", &o, &s, &problem), WEFT_OK);
-    do
-        ck_assert_msg(weft_next(s, PATIENCE_MS, &e, &problem) == WEFT_OK, "%s", problem.text);
-    while (e->kind != WEFT_EV_RECORDS);
-    ck_assert_msg(weft_verify(c, weft_subscription_product(s), e->header, e->header_len, e->payload,
-                      e->payload_len, e->chain, e->chain_len, &v, &problem) == WEFT_OK,
-        "%s", problem.text);
-    ck_assert_str_eq(v.domain, "servers");
-    ck_assert_str_eq(v.origin, "web-0");
-    ck_assert_str_eq(v.batch, e->batch);
-    ck_assert_uint_eq(v.record_count, 3);
-    ck_assert_uint_eq(v.records[2].seq, 2);
-    weft_verified_free(&v);
-    ck_assert_uint_lt(e->payload_len, sizeof payload);
-    memcpy(payload, e->payload, e->payload_len);
-    payload[e->payload_len - 1] ^= 1;
-    ck_assert_int_eq(weft_verify(c, NULL, e->header, e->header_len, payload, e->payload_len,
-                         e->chain, e->chain_len, &v, &problem),
-        WEFT_E_HASH);
-    ck_assert_int_ne(weft_verify(c, NULL, e->header, e->header_len, e->payload, e->payload_len,
-                         m.chain.ptr, m.chain.len, &v, &problem),
-        WEFT_OK);
+    append(1, 1);
+    subscribe(WEFT_FROM_EARLIEST, 0);
+    take_until_got(1);
+    take_until_state(WEFT_STREAM_LIVE);
+    for (int i = 0; i < 50; i++) {
+        skip(1000);
+        ck_assert_int_ne(stats().state, WEFT_STREAM_SILENT);
+    }
+    skip(11000);
+    take_until_state(WEFT_STREAM_SILENT);
+    ck_assert_msg(strstr(state_text, "60 s") != NULL, "%s", state_text);
+    append(1, 1);
+    take_until_got(2);
+    take_until_state(WEFT_STREAM_LIVE);
 }
 END_TEST
 
@@ -584,7 +572,7 @@ int main(void)
     tcase_add_test(t, a_stopped_product_is_told);
     tcase_add_test(t, a_node_that_does_not_answer_is_told);
     tcase_add_test(t, weft_next_waits_wakes_and_times_out);
-    tcase_add_test(t, proofs_verify_what_was_delivered);
+    tcase_add_test(t, a_product_older_than_its_promise_is_told_as_silent_until_something_comes);
     tcase_add_test(t, bad_arguments_fail_at_once);
     tcase_add_test(t, unsubscribing_at_any_moment_is_clean);
     suite_add_tcase(suite, t);

@@ -60,6 +60,7 @@ static void add_product(struct wf_fakemesh *m, const char *name, enum wf_product
         .tag_count = 1,
         .classification = WF_CLASS_INTERNAL,
         .durability = WF_DURABILITY_DISK,
+        .freshness_ms = 60000,
         .retention_ms = WF_TEST_DAY };
     struct wf_product_fields f = { .mesh_id = m->mesh.charter->mesh_id,
         .product = &p,
@@ -99,6 +100,26 @@ static void add_node(struct wf_fakemesh *m, const char *address)
 
     ck_assert_msg(err == WEFT_OK, "%s", weft_err_name(err));
     add_entry(m, WF_ENTRY_NODE, wf_buf_view(&raw));
+    wf_buf_fini(&raw);
+}
+
+void wf_fakemesh_revoke(struct wf_fakemesh *m, const struct wf_sign_pub *key, int64_t from_ms)
+{
+    struct wf_test_domain *d = &m->mesh.d[WF_TEST_SERVERS];
+    struct wf_revoked_key origin = { *key, from_ms };
+    struct wf_revocations f = { .mesh_id = m->mesh.charter->mesh_id,
+        .version = WF_TEST_NOW,
+        .issued_ms = WF_TEST_NOW,
+        .issuer_raw = wf_buf_view(&d->issuer_cert),
+        .origin_count = 1,
+        .origins = &origin };
+    struct wf_buf raw = { 0 };
+    struct wf_hash id;
+
+    ck_assert_int_eq(wf_name_from(WF_STR("servers"), &f.domain), WEFT_OK);
+    ck_assert_int_eq(wf_revocations_sign(&f, &d->issuer, &raw), WEFT_OK);
+    wf_blake2b(wf_buf_view(&raw), &id);
+    add_document(m, WF_ENTRY_REVOCATIONS, &id, wf_buf_view(&raw));
     wf_buf_fini(&raw);
 }
 

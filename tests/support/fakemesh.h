@@ -56,6 +56,8 @@ void wf_fakemesh_fini(struct wf_fakemesh *m);
 void wf_fakemesh_join(struct wf_fakemesh *m, int64_t began_ms, int64_t life_ms, size_t seeds);
 // Something more that `get` finds by its hash.
 void wf_fakemesh_add(struct wf_fakemesh *m, const struct wf_hash *hash, struct wf_bytes content);
+// Before anybody asks: the domain's revocation list is told of, and revokes what this key signs from then on.
+void wf_fakemesh_revoke(struct wf_fakemesh *m, const struct wf_sign_pub *key, int64_t from_ms);
 // A certificate chain of the user.
 struct wf_buf wf_fakemesh_chain(struct wf_fakemesh *m, int64_t began_ms, int64_t life_ms);
 

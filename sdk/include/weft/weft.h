@@ -87,6 +87,7 @@ struct weft_product_info {
     const char *domain, *name, *version, *title, *description, *owner, *contact, *node;
     const char *message, *service, *classification;
     const char *schema; // hash, printed
+    const char *id; // of this product and major version in this mesh, printed; NULL where unknown
     enum weft_product_kind kind;
     int64_t freshness_ms, retention_ms;
     int64_t age_ms;   // since its owner signed the advert
@@ -327,7 +328,7 @@ enum weft_stream_state {
     WEFT_STREAM_UNREACHABLE, // the owner's node does not answer
     WEFT_STREAM_REFUSED,     // see problem
     WEFT_STREAM_STOPPED,     // stopped by its owner
-    WEFT_STREAM_SILENT,      // no heartbeat although it was due
+    WEFT_STREAM_SILENT,      // nothing new for longer than the product's freshness promise
 };
 
 // How records came.
@@ -421,6 +422,7 @@ WEFT_API void weft_unsubscribe(struct weft_subscription *s);
 
 struct weft_verified {
     char domain[64], origin[64], batch[80], schema[80];
+    char product_id[80]; // weft_product_info.id of the product that it belongs to
     uint64_t first_seq;
     uint32_t count;
     int64_t min_us, max_us;
