@@ -215,6 +215,11 @@ void wf_sub_push(struct weft_subscription *s, struct wf_sub_item *i)
     *s->last = i;
     s->last = &i->next;
     s->queued += i->size;
+    // The place moves with the queue: who has taken all of it knows that it has all before it.
+    if (i->kind == WEFT_EV_RECORDS && i->entry.offset + i->header.count > s->stats.next_offset)
+        s->stats.next_offset = i->entry.offset + i->header.count;
+    if (s->stats.head_offset < s->stats.next_offset)
+        s->stats.head_offset = s->stats.next_offset;
     if (s->queued >= s->options.queue_bytes)
         s->full = true;
     pthread_mutex_unlock(&s->mutex);
