@@ -73,6 +73,7 @@ struct wf_conf {
     struct {
         bool enabled;
         const char *user;      // to run sources as when weftd is root, NULL = its own
+        uint32_t uid, gid;     // of that user, set by wf_conf_load
         unsigned line, column; // where the user stands
     } sources;
     uint32_t workers; // 0 = one a core
@@ -90,6 +91,8 @@ void wf_conf_free(struct wf_conf *c);
 // What uid may do and with which products, or NULL for nothing. Without `local:` root and weftd's own user may do everything.
 const struct wf_conf_local *wf_conf_local_of(
     const struct wf_conf *c, uint32_t uid, uint32_t own_uid);
+// Does that include this product? l may be NULL: no.
+bool wf_conf_local_product(const struct wf_conf_local *l, const char *product);
 const struct wf_conf_class *wf_conf_class_of(const struct wf_conf *c, const char *name);
 // The first key that a running weftd can't take over from a new configuration, or NULL when all of it can be.
 const char *wf_conf_needs_restart(const struct wf_conf *running, const struct wf_conf *wanted);

@@ -4,8 +4,9 @@
 
 #include "node/conf.h"
 #include "proto/base/limits.h"
+#include "proto/trust/ident.h"
 
-static enum weft_err find_user(const char *name, uint32_t *ret_uid)
+static enum weft_err find_user(const char *name, uint32_t *ret_uid, uint32_t *ret_gid)
 {
     struct passwd pw, *found = NULL;
     char buf[16384];
@@ -13,16 +14,17 @@ static enum weft_err find_user(const char *name, uint32_t *ret_uid)
     if (getpwnam_r(name, &pw, buf, sizeof buf, &found) != 0 || !found)
         return WEFT_E_NOT_FOUND;
     *ret_uid = pw.pw_uid;
+    *ret_gid = pw.pw_gid;
     return WEFT_OK;
 }
 
 static void find_users(struct wf_conf *c, struct wf_diags *diags)
 {
-    uint32_t uid = 0;
+    uint32_t gid = 0;
 
     for (size_t i = 0; i < c->local.count; i++) {
         struct wf_conf_local *l = &c->local.items[i];
-        if (!l->has_uid && find_user(l->user, &l->uid)) {
+        if (!l->has_uid && find_user(l->user, &l->uid, &gid)) {
             wf_diags_add(diags, WEFT_E_NOT_FOUND, l->line, l->column,
                 "this system knows no user \"%s\"", l->user);
             continue;
@@ -33,7 +35,7 @@ static void find_users(struct wf_conf *c, struct wf_diags *diags)
                 wf_diags_add(diags, WEFT_E_DUPLICATE, l->line, l->column, "the same user as \"%s\"",
                     c->local.items[j].user);
     }
-    if (c->sources.user && find_user(c->sources.user, &uid))
+    if (c->sources.user && find_user(c->sources.user, &c->sources.uid, &c->sources.gid))
         wf_diags_add(diags, WEFT_E_NOT_FOUND, c->sources.line, c->sources.column,
             "this system knows no user \"%s\"", c->sources.user);
 }
@@ -73,6 +75,17 @@ const struct wf_conf_local *wf_conf_local_of(
         if (c->local.items[i].uid == uid)
             return &c->local.items[i];
     return c->local.count == 0 && (uid == 0 || uid == own_uid) ? &everything : NULL;
+}
+
+bool wf_conf_local_product(const struct wf_conf_local *l, const char *product)
+{
+    struct wf_pattern pattern;
+
+    for (size_t i = 0; l && i < l->products.count; i++)
+        if (!wf_pattern_from(wf_bytes_str(l->products.items[i]), &pattern) &&
+            wf_pattern_match(&pattern, product))
+            return true;
+    return l && l->products.count == 0;
 }
 
 const struct wf_conf_class *wf_conf_class_of(const struct wf_conf *c, const char *name)

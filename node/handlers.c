@@ -57,5 +57,8 @@ const struct wf_handler wf_handlers_agent[] = {
     { WEFT__V1__REQUEST__KIND_STATUS, "status", WF_WHO_LOCAL, "read", false, wf_status_handle },
     { WEFT__V1__REQUEST__KIND_PUBLISH, "publish", WF_WHO_LOCAL, "publish", false,
         wf_uplink_publish_handle },
+    { WEFT__V1__REQUEST__KIND_POLL, "poll", WF_WHO_LOCAL, "serve", false, wf_uplink_poll_handle },
+    { WEFT__V1__REQUEST__KIND_ANSWER, "answer", WF_WHO_LOCAL, "serve", true,
+        wf_uplink_answer_handle },
     { 0 },
 };

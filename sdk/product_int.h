@@ -25,6 +25,9 @@ struct weft_product {
     struct wf_product_scratch *scratch;
 };
 
+// What the local weftd says of a product, for those who publish or serve it. Strings stay the message's.
+WF_MUST_USE enum weft_err wf_descriptor_borrow(
+    const Weft__V1__ProductDescriptor *d, struct wf_product *ret);
 // Fills info from an advert; strings are copied into the arena.
 WF_MUST_USE enum weft_err wf_product_info_fill(const struct wf_product *p,
     const struct wf_entry_doc *advert, struct wf_arena *arena, struct weft_product_info *ret);

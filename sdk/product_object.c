@@ -180,6 +180,35 @@ static enum weft_err compile(
     return make_fields(p);
 }
 
+enum weft_err wf_descriptor_borrow(const Weft__V1__ProductDescriptor *d, struct wf_product *ret)
+{
+    struct wf_product p = { .domain = d->domain,
+        .name = d->name,
+        .version = d->version,
+        .title = d->title,
+        .description = d->description,
+        .owner_name = d->owner ? d->owner->name : "",
+        .owner_contact = d->owner ? d->owner->contact : "",
+        .kind = (enum wf_product_kind)d->kind,
+        .message = d->message,
+        .service = d->service,
+        .key_count = d->n_key_fields,
+        .keys = (const char **)(uintptr_t)d->key_fields,
+        .tag_count = d->n_tags,
+        .tags = (const char **)(uintptr_t)d->tags,
+        .region_count = d->n_regions,
+        .regions = (const char **)(uintptr_t)d->regions,
+        .classification = (enum wf_classification)d->classification,
+        .freshness_ms = d->freshness_ms,
+        .retention_ms = d->retention_ms,
+        .linger_us = d->linger_us };
+    enum weft_err err = wf_hash_from(wf_pb_view(d->schema_hash), &p.schema_hash);
+
+    if (!err)
+        *ret = p;
+    return err;
+}
+
 enum weft_err wf_product_object(const struct wf_product *descriptor,
     const struct wf_entry_doc *advert, struct wf_bytes schema, struct weft_product **ret,
     struct weft_problem *problem)

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "sdk/json.h"
+#include "sdk/product_int.h"
 #include "sdk/publish_int.h"
 
 // ---- opening ---------------------------------------------------------------------------------------------------------------
@@ -17,43 +18,13 @@ struct open_op {
     struct wf_name domain; // asked for: must be the node's
 };
 
-// What a publisher wants of the descriptor. Strings stay the message's.
-static enum weft_err descriptor_of(const Weft__V1__ProductDescriptor *d, struct wf_product *ret)
-{
-    struct wf_product p = { .domain = d->domain,
-        .name = d->name,
-        .version = d->version,
-        .title = d->title,
-        .description = d->description,
-        .owner_name = d->owner ? d->owner->name : "",
-        .owner_contact = d->owner ? d->owner->contact : "",
-        .kind = (enum wf_product_kind)d->kind,
-        .message = d->message,
-        .service = d->service,
-        .key_count = d->n_key_fields,
-        .keys = (const char **)(uintptr_t)d->key_fields,
-        .tag_count = d->n_tags,
-        .tags = (const char **)(uintptr_t)d->tags,
-        .region_count = d->n_regions,
-        .regions = (const char **)(uintptr_t)d->regions,
-        .classification = (enum wf_classification)d->classification,
-        .freshness_ms = d->freshness_ms,
-        .retention_ms = d->retention_ms,
-        .linger_us = d->linger_us };
-    enum weft_err err = wf_hash_from(wf_pb_view(d->schema_hash), &p.schema_hash);
-
-    if (!err)
-        *ret = p;
-    return err;
-}
-
 static enum weft_err take_open(
     struct open_op *o, const Weft__V1__PublishReply *r, struct weft_problem *problem)
 {
     struct weft_publisher *p = o->p;
     struct wf_product d;
 
-    if (!r->product || descriptor_of(r->product, &d)) {
+    if (!r->product || wf_descriptor_borrow(r->product, &d)) {
         wf_problem_set(problem, WEFT_E_PROTOCOL, "%s: the node did not describe it", p->name.s);
         return WEFT_E_PROTOCOL;
     }

@@ -10,6 +10,7 @@
 #include "proto/schema/record_json.h"
 #include "sdk/client_int.h"
 #include "sdk/json.h"
+#include "sdk/product_int.h"
 
 #define TASKS_MAX    64u // waiting here; no poll while there are more
 #define TASK_ID_LEN  16u
@@ -34,6 +35,7 @@ struct weft_service {
     weft_serve_fn handler;
     void *arg;
     pthread_t thread;
+    bool has_thread;
 
     pthread_mutex_t mutex;
     pthread_cond_t cond;
@@ -116,7 +118,9 @@ static void on_answered(void *arg, enum weft_err err, const Weft__V1__Reply *rep
 {
     struct answer *a = arg;
     struct wf_loop *loop = wf_client_loop(a->s->c);
-    bool again = err && !reply && ++a->tries < ANSWER_TRIES && !a->s->closed;
+    // BUSY: an agent without a line to its node at the moment.
+    bool passes = err && (!reply || err == WEFT_E_BUSY);
+    bool again = passes && ++a->tries < ANSWER_TRIES && !a->s->closed;
 
     a->retry.fire = answer_again;
     if (!again || wf_timer_set(loop, &a->retry, wf_loop_now_ms(loop) + RETRY_MS * a->tries))
@@ -367,51 +371,96 @@ static void poll_tasks(struct weft_service *s)
 
 // ---- serving ---------------------------------------------------------------------------------------------------------------
 
+struct serve_op {
+    struct weft_service *s;
+    struct wf_client_wait *wait;
+    bool has_domain;
+    struct wf_name domain; // asked for: must be that of the local weftd
+};
+
+static enum weft_err take_described(
+    struct serve_op *o, const Weft__V1__PollReply *r, struct weft_problem *problem)
+{
+    struct weft_service *s = o->s;
+    struct wf_product d;
+
+    if (!r->product || wf_descriptor_borrow(r->product, &d)) {
+        wf_problem_set(
+            problem, WEFT_E_PROTOCOL, "%s: the local weftd did not describe it", s->name);
+        return WEFT_E_PROTOCOL;
+    }
+    if (o->has_domain && strcmp(o->domain.s, d.domain) != 0) {
+        wf_problem_set(problem, WEFT_E_WRONG_DOMAIN, "%s/%s: the local weftd belongs to %s",
+            o->domain.s, s->name, d.domain);
+        return WEFT_E_WRONG_DOMAIN;
+    }
+    enum weft_err err = wf_product_object(&d, NULL, wf_pb_view(r->schema), &s->product, problem);
+    if (err)
+        return err;
+    s->service = wf_schema_find_service(wf_product_schema(s->product), wf_bytes_str(d.service));
+    if (s->service)
+        return WEFT_OK;
+    wf_problem_set(problem, WEFT_E_SCHEMA, "%s: its schema has no service %s", s->name, d.service);
+    return WEFT_E_SCHEMA;
+}
+
+static void on_described(void *arg, enum weft_err err, const Weft__V1__Reply *reply)
+{
+    struct serve_op *o = arg;
+    struct weft_problem problem;
+
+    if (!err && reply->kind_case != WEFT__V1__REPLY__KIND_POLL)
+        err = WEFT_E_PROTOCOL;
+    if (err)
+        wf_problem_from_reply(&problem, err, reply, o->s->name);
+    else
+        err = take_described(o, reply->poll, &problem);
+    if (!err)
+        poll_tasks(o->s);
+    wf_client_done(o->wait, err, err ? &problem : NULL);
+}
+
+// The weftd at hand, node or agent, says what it knows of the product; a catalog is not needed.
 static void begin(struct weft_client *c, struct wf_client_wait *w, void *arg)
 {
-    struct weft_service *s = arg;
+    struct serve_op *o = arg;
+    Weft__V1__Request q = WEFT__V1__REQUEST__INIT;
+    Weft__V1__PollRequest poll = WEFT__V1__POLL_REQUEST__INIT;
+    char *serves[] = { o->s->name };
+    uint8_t key[16];
     struct weft_problem p;
 
+    o->wait = w;
     if (!wf_client_local(c)) {
         wf_problem_set(&p, WEFT_E_UNREACHABLE,
-            "%s: serving needs the local weftd; no socket was found (WEFT_SOCKET)", s->name);
+            "%s: serving needs the local weftd; no socket was found (WEFT_SOCKET)", o->s->name);
         wf_client_done(w, WEFT_E_UNREACHABLE, &p);
         return;
     }
-    wf_client_done(w, WEFT_OK, NULL);
-    poll_tasks(s);
+    poll.n_serves = 1;
+    poll.serves = serves;
+    poll.describe = true;
+    q.kind_case = WEFT__V1__REQUEST__KIND_POLL;
+    q.poll = &poll;
+    wf_client_key(&q, key);
+    wf_client_send(c, wf_client_local(c), &q, 0, on_described, o);
 }
 
-// "ports" is of the local node's domain, "network/ports" says it.
-static enum weft_err describe(
-    struct weft_client *c, const char *name, struct weft_service *s, struct weft_problem *problem)
+// "ports" is of the local weftd's domain, "network/ports" says it.
+static enum weft_err take_name(const char *name, struct serve_op *o)
 {
-    struct weft_whoami who;
-    char full[2 * WF_MAX_NAME + 2];
-    enum weft_err err = WEFT_OK;
+    const char *slash = name ? strchr(name, '/') : NULL;
+    struct wf_name product;
+    enum weft_err err = name ? WEFT_OK : WEFT_E_NAME;
 
-    if (!name || strlen(name) > 2 * WF_MAX_NAME)
-        return WEFT_E_NAME;
-    if (strchr(name, '/')) {
-        snprintf(full, sizeof full, "%.127s", name);
-    } else {
-        err = weft_whoami(c, &who, problem);
-        if (!err)
-            snprintf(full, sizeof full, "%.63s/%.63s", who.domain, name);
-    }
+    if (slash)
+        err = wf_name_from(wf_bytes(name, (size_t)(slash - name)), &o->domain);
+    o->has_domain = slash != NULL;
     if (!err)
-        err = weft_describe(c, full, &s->product, problem);
-    if (err)
-        return err;
-    const struct weft_product_info *info = weft_product_info(s->product);
-    snprintf(s->name, sizeof s->name, "%.63s", info->name);
-    s->service = wf_schema_find_service(wf_product_schema(s->product), wf_bytes_str(info->service));
-    if (!s->service) {
-        wf_problem_set(
-            problem, WEFT_E_UNSUPPORTED, "%s is no api: it is published, not served", full);
-        return WEFT_E_UNSUPPORTED;
-    }
-    return WEFT_OK;
+        err = wf_name_from(wf_bytes_str(slash ? slash + 1 : name), &product);
+    if (!err)
+        snprintf(o->s->name, sizeof o->s->name, "%s", product.s);
+    return err;
 }
 
 static struct weft_service *make(struct weft_client *c, weft_serve_fn handler, void *arg)
@@ -432,25 +481,32 @@ static struct weft_service *make(struct weft_client *c, weft_serve_fn handler, v
     return s;
 }
 
+static enum weft_err start_thread(struct weft_service *s, struct weft_problem *problem)
+{
+    s->has_thread = pthread_create(&s->thread, NULL, serve_thread, s) == 0;
+    if (s->has_thread)
+        return WEFT_OK;
+    wf_problem_set(problem, WEFT_E_NOMEM, "%s: no thread for its handler", s->name);
+    return WEFT_E_NOMEM;
+}
+
 enum weft_err weft_serve(struct weft_client *c, const char *product, weft_serve_fn handler,
     void *arg, struct weft_service **ret, struct weft_problem *problem)
 {
     struct weft_service *s = make(c, handler, arg);
-    enum weft_err err = s ? WEFT_OK : WEFT_E_NOMEM;
+    struct serve_op o = { .s = s };
 
-    wf_problem_set(problem, WEFT_E_NAME, "\"%.80s\" is no product name", product ? product : "");
-    if (!err)
-        err = describe(c, product, s, problem);
-    if (!err && pthread_create(&s->thread, NULL, serve_thread, s) != 0)
-        err = WEFT_E_NOMEM;
-    if (err) {
-        if (err == WEFT_E_NOMEM)
-            wf_problem_set(problem, err, "%s", weft_err_text(err));
-        if (s)
-            unref(s);
-        return err;
+    if (!s) {
+        wf_problem_set(problem, WEFT_E_NOMEM, "%s", weft_err_text(WEFT_E_NOMEM));
+        return WEFT_E_NOMEM;
     }
-    err = wf_client_run(c, begin, s, problem);
+    enum weft_err err = take_name(product, &o);
+    if (err)
+        wf_problem_set(problem, err, "\"%.80s\" is no product name", product ? product : "");
+    if (!err)
+        err = wf_client_run(c, begin, &o, problem);
+    if (!err)
+        err = start_thread(s, problem);
     if (err) {
         weft_service_stop(s);
         return err;
@@ -477,7 +533,8 @@ void weft_service_stop(struct weft_service *s)
     s->stopping = true;
     pthread_cond_signal(&s->cond);
     pthread_mutex_unlock(&s->mutex);
-    pthread_join(s->thread, NULL);
+    if (s->has_thread)
+        pthread_join(s->thread, NULL);
     enum weft_err err = wf_client_run(s->c, end, s, NULL);
     (void)err; // a client that is closing has ended everything already
     unref(s);

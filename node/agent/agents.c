@@ -284,9 +284,12 @@ static void agents_close(struct wf_node *n)
         return;
     if (r->db)
         save(n);
+    // Before the first one goes: whoever is told may look for any of them.
     for (size_t i = 0; i < r->count; i++) {
         wf_agent_poll_end(n, r->by_name[i]);
         wf_agent_tasks_end(n, r->by_name[i], WEFT_E_CLOSED);
+    }
+    for (size_t i = 0; i < r->count; i++) {
         wf_buf_fini(&r->by_name[i]->row.state);
         free(r->by_name[i]);
     }

@@ -9,10 +9,9 @@
 #include "sdk/loop/loop.h"
 
 #define WF_AGENTS_MAX          65536u
-#define WF_AGENT_UP_MS         30000  // a poll comes at least every 25 s
-#define WF_AGENT_LATE_MS       300000 // then it is gone
-#define WF_AGENT_TASKS         256u   // waiting for one agent
-#define WF_AGENT_TASK_ID_LEN   16u
+#define WF_AGENT_UP_MS         30000           // a poll comes at least every 25 s
+#define WF_AGENT_LATE_MS       300000          // then it is gone
+#define WF_AGENT_TASKS         256u            // waiting for one agent
 #define WF_AGENT_REPLY_BYTES   (900u * WF_KIB) // of tasks in one poll's answer
 #define WF_AGENT_SESSIONS      4u              // left behind, and remembered to tell a clone
 #define WF_AGENT_STATE_MAX     (64u * WF_KIB)

@@ -58,8 +58,16 @@ static void task_end(struct wf_node *n, struct wf_agent *a, struct wf_agent_task
 
 void wf_agent_tasks_end(struct wf_node *n, struct wf_agent *a, enum weft_err err)
 {
-    while (a->tasks)
-        task_end(n, a, a->tasks, err, wf_bytes(NULL, 0), weft_err_text(err));
+    char text[160];
+
+    while (a->tasks) {
+        struct wf_agent_task *t = a->tasks;
+        snprintf(text, sizeof text, "%s: %s",
+            t->handed ? "the host took the call" : "the host did not come for the call",
+            weft_err_text(err));
+        task_end(
+            n, a, t, t->handed ? WEFT_E_TIMEOUT : WEFT_E_NOT_DELIVERED, wf_bytes(NULL, 0), text);
+    }
 }
 
 static enum weft_err copy_task(struct wf_agent_task *t, const Weft__V1__Task *from)

@@ -6,6 +6,8 @@
 
 #include "node/control.h"
 
+#define WF_AGENT_TASK_ID_LEN 16u
+
 extern const struct wf_room wf_agents_room; // of a node
 extern const struct wf_room wf_uplink_room; // of an agent
 
@@ -21,7 +23,7 @@ enum wf_agent_state {
 const char *wf_agent_state_name(enum wf_agent_state s);
 // What is known of an origin that publishes through this node; GONE when it was never heard.
 enum wf_agent_state wf_agents_state(struct wf_node *n, const char *subject, int64_t *ret_heard_ms);
-// A task for an agent: handed over with its next poll. fn is called once: the answer, or NOT_DELIVERED (deadline before it was handed over), or
+// A task for an agent: handed over with its next poll. fn is called once: the answer, or NOT_DELIVERED (it ended before it was handed over), or
 // TIMEOUT (handed over, outcome unknown). NO_HOST when no such agent is up.
 typedef void (*wf_task_fn)(struct wf_node *n, void *arg, enum weft_err err, struct wf_bytes result,
     const char *error_text);
@@ -47,7 +49,10 @@ const struct wf_schema_message *wf_uplink_message(struct wf_node *n, const char 
 const struct wf_product *wf_uplink_descriptor(struct wf_node *n, const char *product);
 WF_MUST_USE enum weft_err wf_uplink_originate(struct wf_node *n, const char *product,
     const struct wf_origin_records *r, wf_spool_done_fn done, void *arg, struct wf_diag *diag);
-void wf_uplink_publish_handle(struct wf_node *n, struct wf_call *c); // PUBLISH on the local socket
+// PUBLISH, POLL and ANSWER on the local socket: publishers, and handlers of what this host serves.
+void wf_uplink_publish_handle(struct wf_node *n, struct wf_call *c);
+void wf_uplink_poll_handle(struct wf_node *n, struct wf_call *c);
+void wf_uplink_answer_handle(struct wf_node *n, struct wf_call *c);
 void wf_uplink_status(struct wf_node *n, struct wf_arena *arena, Weft__V1__StatusReply *reply);
 // The answer to a task.
 WF_MUST_USE enum weft_err wf_uplink_answer(struct wf_node *n, struct wf_bytes task_id,

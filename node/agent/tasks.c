@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Calls that come as answers to the poll: the program that the signed manifest names is run with the method's name, request in and reply out as
-// JSON. A snapshot task asks a source for its whole inventory. There is no other way to make this host do anything.
+// Calls that come as answers to the poll: a local handler has them (serve.c), or the program that the signed manifest names is run with the
+// method's name, request in and reply out as JSON. A snapshot task asks a source for its whole inventory. There is no other way to make this host do anything.
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +10,7 @@
 #include "proto/schema/record_json.h"
 #include "sdk/json.h"
 
-#define TASK_ID_LEN 16u
+#define TASK_ID_LEN WF_AGENT_TASK_ID_LEN
 
 struct task_run {
     struct wf_node *node;
@@ -93,16 +93,21 @@ static void on_ended(struct wf_node *n, void *arg, enum weft_err err, int status
     struct task_run *t = arg;
     struct wf_buf message = { 0 };
     struct wf_diag diag = { 0 };
-    const char *why = error_text[0] ? error_text : "the provider gave no reason";
+    char why[400];
 
     if (n->uplink && !n->uplink->closed) {
-        if (err == WEFT_E_TIMEOUT || status == 75)
-            answer(t, WEFT_E_TIMEOUT, wf_bytes(NULL, 0), why);
-        else if (err || status == 127)
+        if (err == WEFT_E_TOO_BIG)
+            answer(t, WEFT_E_PROVIDER, wf_bytes(NULL, 0),
+                "the provider's reply is too long; it was stopped");
+        else if (err) // stopped half way: it may have acted
+            answer(t, WEFT_E_TIMEOUT, wf_bytes(NULL, 0),
+                err == WEFT_E_TIMEOUT ? "the provider did not end in time and was stopped"
+                                      : weft_err_text(err));
+        else if (status == WF_RUN_NOT_STARTED)
             answer(t, WEFT_E_NO_PROVIDER, wf_bytes(NULL, 0),
-                err ? weft_err_text(err) : "the provider's program could not be started");
+                error_text[0] ? error_text : "the provider's program could not be started");
         else if (status)
-            answer(t, status == 65 ? WEFT_E_SYNTAX : WEFT_E_PROVIDER, wf_bytes(NULL, 0), why);
+            answer(t, wf_run_error(status, error_text, why, sizeof why), wf_bytes(NULL, 0), why);
         else if (encode_reply(t, output, &message, &diag))
             answer(t, WEFT_E_PROVIDER, wf_bytes(NULL, 0), diag.text);
         else
@@ -145,11 +150,28 @@ static enum weft_err run(
     return err;
 }
 
+static enum weft_err run_program(
+    struct wf_node *n, const Weft__V1__Task *task, struct wf_diag *diag)
+{
+    struct task_run *t = calloc(1, sizeof *t);
+
+    if (!t)
+        return WEFT_E_NOMEM;
+    t->node = n;
+    memcpy(t->id, task->id.data, TASK_ID_LEN);
+    snprintf(t->method, sizeof t->method, "%s", task->method);
+    enum weft_err err = wf_name_from(wf_bytes_str(task->product), &t->product);
+    if (!err)
+        err = run(n, task, t, diag);
+    if (err)
+        free(t);
+    return err;
+}
+
 static void take(struct wf_node *n, const Weft__V1__Task *task)
 {
-    struct task_run *t = NULL;
+    struct wf_agent_product *p = NULL;
     struct wf_diag diag = { 0 };
-    enum weft_err err = WEFT_OK;
 
     if (task->snapshot) {
         wf_source_snapshot(n, task->product);
@@ -157,19 +179,19 @@ static void take(struct wf_node *n, const Weft__V1__Task *task)
     }
     if (task->id.len != TASK_ID_LEN)
         return; // nobody could be answered
-    t = calloc(1, sizeof *t);
-    if (!t)
-        return; // the node sees a time-out
-    t->node = n;
-    memcpy(t->id, task->id.data, TASK_ID_LEN);
-    snprintf(t->method, sizeof t->method, "%s", task->method);
-    err = wf_name_from(wf_bytes_str(task->product), &t->product);
+    const struct wf_schema_method *m = method_of(n, task->product, task->method, &p);
+    enum weft_err err = !p ? WEFT_E_NO_PROVIDER : !m ? WEFT_E_METHOD : WEFT_OK;
     if (!err)
-        err = run(n, task, t, &diag);
-    if (err) {
-        answer(t, err, wf_bytes(NULL, 0), diag.text[0] ? diag.text : weft_err_text(err));
-        free(t);
-    }
+        err = p->collect->serve_count && !wf_polls_wait(&n->uplink->polls, task->product)
+                  ? run_program(n, task, &diag)
+                  : wf_host_task_begin(n, task);
+    if (!err)
+        return;
+    enum weft_err sent = wf_uplink_answer(n, wf_pb_view(task->id), err, wf_bytes(NULL, 0),
+        diag.text[0] ? diag.text : weft_err_text(err));
+    if (sent)
+        wf_say(n, WF_LOG_WARN, "uplink", "a call's answer could not be sent", "why",
+            weft_err_text(sent), NULL);
 }
 
 void wf_uplink_tasks(struct wf_node *n, const Weft__V1__PollReply *reply)

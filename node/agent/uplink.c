@@ -366,6 +366,7 @@ static void uplink_close(struct wf_node *n)
     wf_join_free(u->join);
     if (u->has_ticket)
         wf_ticket_fini(&u->ticket);
+    wf_host_tasks_end(n);
     drop_link(n);
     wf_spool_close(n);
     wf_manifests_close(n);

@@ -8,6 +8,7 @@
 #include "node/conf.h"
 #include "node/log/log.h"
 #include "node/log/meta.h"
+#include "node/provider/polls.h"
 #include "node/stream/room.h"
 #include "proto/schema/schema.h"
 #include "sdk/join.h"
@@ -19,6 +20,7 @@
 #define WF_UPLINK_FAILURES     2u // in a row: the next uplink is tried
 #define WF_UPLINK_PUSHES       4u // requests in flight
 #define WF_UPLINK_PUSH_BYTES   (512u * WF_KIB)
+#define WF_UPLINK_TASKS        256u // that wait for local handlers or are with them
 #define WF_UPLINK_PRODUCTS     1024u
 #define WF_UPLINK_PUBLISHERS   1024u
 #define WF_SPOOL_TARGET        (64u * WF_KIB) // raw bytes at which a batch leaves before its linger ends
@@ -73,6 +75,19 @@ struct wf_spool_publisher {
     int64_t used_ms;
 };
 
+// A call of this host that a local handler is to answer, or has been handed.
+struct wf_host_task {
+    struct wf_timer timer; // first
+    struct wf_node *node;
+    uint8_t id[WF_AGENT_TASK_ID_LEN];
+    struct wf_name product;
+    char method[WF_MAX_SCHEMA_NAME + 1], caller[2 * WF_MAX_NAME + 2];
+    struct wf_buf request;
+    int64_t deadline_ms;
+    bool handed;
+    struct wf_host_task *next; // the one that waits longest first
+};
+
 struct wf_manifest_round;
 struct wf_spool_box;
 struct wf_uplink_room {
@@ -113,6 +128,11 @@ struct wf_uplink_room {
     bool full_told;     // by an alarm
     struct wf_spool_publisher *publishers;
     size_t publisher_count;
+
+    // local handlers, and what waits for them
+    struct wf_polls polls;
+    struct wf_host_task *tasks;
+    size_t task_count;
     bool publishers_dirty;
     bool closed;
 };
@@ -169,5 +189,10 @@ void wf_pushing(struct wf_node *n); // as many as may be in flight
 
 // tasks.c
 void wf_uplink_tasks(struct wf_node *n, const Weft__V1__PollReply *reply);
+
+// serve.c
+// To a local handler: now, or when one comes before the deadline. FULL, NOMEM.
+WF_MUST_USE enum weft_err wf_host_task_begin(struct wf_node *n, const Weft__V1__Task *task);
+void wf_host_tasks_end(struct wf_node *n);
 
 #endif

@@ -4,6 +4,7 @@
 #define WF_NODE_PROVIDER_PRIV_H
 
 #include "node/provider/calls.h"
+#include "node/provider/polls.h"
 #include "node/provider/room.h"
 #include "node/stream/room.h"
 #include "proto/schema/schema.h"
@@ -17,7 +18,9 @@ struct active { // a call under way
     struct wf_buf request; // message bytes
     char caller[140], product_name[WF_MAX_NAME + 1];
     uint8_t task[16];
-    bool handed_over; // to a local handler
+    bool taken;        // by whoever acts: from here on it may have been done
+    bool with_handler; // a local one, whose answer names the task
+    bool waits;        // for a local handler to come
     int64_t deadline_ms;
     struct wf_timer timer;
     struct waiter *waiters;
@@ -31,17 +34,11 @@ struct waiter {           // a caller parked until the end, or until it has wait
     struct waiter *next;
 };
 
-struct poll { // a parked poll of a local handler
-    struct wf_call *call;
-    struct wf_timer timer;
-    struct poll *next;
-};
-
 struct wf_provider_room {
     struct wf_calls *calls;
     struct active *first;
     size_t active_count;
-    struct poll *polls;
+    struct wf_polls polls;
     int64_t prune_at_ms;
     uint64_t count, failed;
 };
@@ -53,6 +50,5 @@ void wf_active_finish(struct active *a, enum wf_call_state state, enum weft_err 
 void wf_active_result(struct active *a, struct wf_bytes result);
 // Hands the call to a local handler that polls for it. False: none does.
 bool wf_active_start_handler(struct active *a);
-void wf_provider_polls_end(struct wf_node *n);
 
 #endif

@@ -17,6 +17,8 @@
 
 #define PRUNE_MS   600000
 #define ACTIVE_MAX 256u
+#define GRACE_MS                                                                                   \
+    1000 // a caller waits so much longer than the provider may take: it hears the end, not "running"
 
 // ---- answering -------------------------------------------------------------------------------------------------------
 
@@ -73,7 +75,8 @@ static void park(struct active *a, struct wf_call *c, uint32_t wait_ms)
 {
     struct wf_node *n = a->node;
     struct waiter *w = calloc(1, sizeof *w);
-    int64_t until = wf_node_now_ms(n) + (wait_ms ? wait_ms : WF_REQUEST_DEADLINE_MS);
+    int64_t until =
+        wf_node_now_ms(n) + (wait_ms ? (int64_t)wait_ms + GRACE_MS : WF_REQUEST_DEADLINE_MS);
 
     if (until > c->deadline_ms)
         until = c->deadline_ms;
@@ -85,8 +88,10 @@ static void park(struct active *a, struct wf_call *c, uint32_t wait_ms)
         .call = c, .active = a, .timer = { .fire = waiter_waited }, .next = a->waiters
     };
     a->waiters = w;
-    c->on_gone = waiter_gone;
-    c->gone_arg = w;
+    if (wf_call_park(c, waiter_gone, w)) { // it keeps its place among those at work
+        c->on_gone = waiter_gone;
+        c->gone_arg = w;
+    }
     if (wf_timer_set(n->loop, &w->timer, until))
         waiter_end(w);
 }
@@ -145,50 +150,62 @@ static void on_active_deadline(struct wf_timer *t)
 {
     struct active *a = (struct active *)(void *)((char *)t - offsetof(struct active, timer));
 
-    if (a->handed_over)
+    if (a->taken)
         wf_active_finish(a, WF_CALL_UNKNOWN, WEFT_E_TIMEOUT, wf_bytes(NULL, 0),
             "the provider took the call and did not answer in time");
     else
         wf_active_finish(a, WF_CALL_NOT_DELIVERED, WEFT_E_NOT_DELIVERED, wf_bytes(NULL, 0),
-            "no provider took the call in time");
+            wf_home_collect(a->product)->serve_count
+                ? "the provider's program runs on hosts alone: name one with --at"
+                : "no provider took the call in time");
 }
 
 // ---- programs --------------------------------------------------------------------------------------------------------
 
-static void on_program(struct wf_node *n, void *arg, enum weft_err err, int status,
-    struct wf_bytes output, const char *error)
+static void finish_output(struct active *a, struct wf_bytes output)
 {
-    struct active *a = arg;
     struct wf_buf message = { 0 };
     struct wf_json *j = NULL;
     struct wf_diag diag = { 0 };
     char text[400];
+    enum weft_err err = wf_json_parse(output, &j, &diag);
+
+    if (!err)
+        err = wf_json_encode(a->method->output, j, WF_MAX_CALL, &message, &diag);
+    wf_json_free(j);
+    snprintf(text, sizeof text, "the provider's reply does not fit %.80s: %.200s",
+        a->method->output->full_name, diag.text);
+    if (err)
+        wf_active_finish(a, WF_CALL_DONE, WEFT_E_PROVIDER, wf_bytes(NULL, 0), text);
+    else
+        wf_active_finish(a, WF_CALL_DONE, WEFT_OK, wf_buf_view(&message), "");
+    wf_buf_fini(&message);
+}
+
+// What was stopped half way may have acted: its outcome is unknown. What ended by itself has answered, if only with an error.
+static void on_program(struct wf_node *n, void *arg, enum weft_err err, int status,
+    struct wf_bytes output, const char *error)
+{
+    struct active *a = arg;
+    char text[400];
 
     (void)n;
-    snprintf(text, sizeof text, "%.300s", error[0] ? error : "the provider gave no reason");
-    if (err == WEFT_E_TIMEOUT || status == 75) {
-        wf_active_finish(a, WF_CALL_DONE, WEFT_E_TIMEOUT, wf_bytes(NULL, 0),
-            status == 75 ? text : "the provider did not end in time and was stopped");
-    } else if (err || status == 127) {
+    if (err == WEFT_E_TIMEOUT)
+        wf_active_finish(a, WF_CALL_UNKNOWN, WEFT_E_TIMEOUT, wf_bytes(NULL, 0),
+            "the provider did not end in time and was stopped");
+    else if (err == WEFT_E_TOO_BIG)
+        wf_active_finish(a, WF_CALL_DONE, WEFT_E_PROVIDER, wf_bytes(NULL, 0),
+            "the provider's reply is too long; it was stopped");
+    else if (err)
+        wf_active_finish(a, WF_CALL_UNKNOWN, err, wf_bytes(NULL, 0), weft_err_text(err));
+    else if (status == WF_RUN_NOT_STARTED)
         wf_active_finish(a, WF_CALL_NOT_DELIVERED, WEFT_E_NO_PROVIDER, wf_bytes(NULL, 0),
-            err ? weft_err_text(err) : "the provider's program could not be started");
-    } else if (status == 65) {
-        wf_active_finish(a, WF_CALL_DONE, WEFT_E_SYNTAX, wf_bytes(NULL, 0), text);
-    } else if (status != 0) {
-        wf_active_finish(a, WF_CALL_DONE, WEFT_E_PROVIDER, wf_bytes(NULL, 0), text);
-    } else {
-        err = wf_json_parse(output, &j, &diag);
-        if (!err)
-            err = wf_json_encode(a->method->output, j, WF_MAX_CALL, &message, &diag);
-        wf_json_free(j);
-        snprintf(text, sizeof text, "the provider's reply does not fit %.80s: %.200s",
-            a->method->output->full_name, diag.text);
-        if (err)
-            wf_active_finish(a, WF_CALL_DONE, WEFT_E_PROVIDER, wf_bytes(NULL, 0), text);
-        else
-            wf_active_finish(a, WF_CALL_DONE, WEFT_OK, wf_buf_view(&message), "");
-    }
-    wf_buf_fini(&message);
+            error[0] ? error : "the provider's program could not be started");
+    else if (status == 0)
+        finish_output(a, output);
+    else
+        wf_active_finish(a, WF_CALL_DONE, wf_run_error(status, error, text, sizeof text),
+            wf_bytes(NULL, 0), text);
 }
 
 static enum weft_err start_program(struct active *a, const struct wf_collect *m)
@@ -215,6 +232,7 @@ static enum weft_err start_program(struct active *a, const struct wf_collect *m)
     if (!err)
         err = wf_source_run_once(a->node, &spec, on_program, a);
     wf_buf_fini(&json);
+    a->taken = !err;
     if (!err)
         wf_timer_cancel(a->node->loop, &a->timer); // the run has the deadline
     return err;
@@ -228,17 +246,15 @@ static void on_task(
     struct active *a = arg;
 
     (void)n;
-    if (err == WEFT_E_NOT_DELIVERED)
-        wf_active_finish(a, WF_CALL_NOT_DELIVERED, err, wf_bytes(NULL, 0),
-            "the host did not come for the call in time");
-    else if (err == WEFT_E_TIMEOUT)
-        wf_active_finish(a, WF_CALL_UNKNOWN, err, wf_bytes(NULL, 0),
-            "the host took the call and did not answer in time");
-    else if (err)
-        wf_active_finish(a, WF_CALL_DONE, err, wf_bytes(NULL, 0),
-            error && error[0] ? error : weft_err_text(err));
-    else
+    if (!err)
         wf_active_result(a, result);
+    else
+        wf_active_finish(a,
+            err == WEFT_E_NOT_DELIVERED || err == WEFT_E_NO_PROVIDER || err == WEFT_E_METHOD
+                ? WF_CALL_NOT_DELIVERED
+            : err == WEFT_E_TIMEOUT ? WF_CALL_UNKNOWN
+                                    : WF_CALL_DONE,
+            err, wf_bytes(NULL, 0), error && error[0] ? error : weft_err_text(err));
 }
 
 static enum weft_err start_task(struct active *a, const char *host)
@@ -332,7 +348,9 @@ static enum weft_err new_active(struct wf_node *n, struct wf_call *c, struct wf_
     a->node = n;
     a->product = p;
     a->method = m;
-    a->deadline_ms = c->deadline_ms;
+    a->deadline_ms = wf_node_now_ms(n) + c->request->call->wait_ms;
+    if (c->request->call->wait_ms == 0 || a->deadline_ms > c->deadline_ms)
+        a->deadline_ms = c->deadline_ms;
     a->timer.fire = on_active_deadline;
     wf_random(a->task, sizeof a->task);
     snprintf(a->caller, sizeof a->caller, "%s", c->caller->label);
@@ -340,6 +358,8 @@ static enum weft_err new_active(struct wf_node *n, struct wf_call *c, struct wf_
     memcpy(a->record.caller, caller, WF_KEY_LEN);
     memcpy(a->record.key, c->request->idempotency.data, WF_CALL_KEY_LEN);
     request_hash(c->request->call, &a->record.request);
+    snprintf(a->record.provider, sizeof a->record.provider, "%s/%s", n->identity.cert.domain.s,
+        n->identity.cert.subject.s);
     a->record.state = WF_CALL_RUNNING;
     a->record.started_ms = wf_node_now_unix_ms(n);
     enum weft_err err = wf_buf_append(&a->request, wf_pb_view(c->request->call->request));
@@ -361,20 +381,22 @@ static enum weft_err new_active(struct wf_node *n, struct wf_call *c, struct wf_
     return WEFT_OK;
 }
 
-// A host that is named; a handler that waits; the manifest's program. Without any the call waits for a handler until its deadline.
+// A host that is named; a handler that waits; the manifest's program, when it is to run here. Without any the call waits for a handler
+// until its deadline.
 static void start(struct active *a, const char *host)
 {
     const struct wf_collect *m = wf_home_collect(a->product);
+    const char *own = a->node->identity.cert.subject.s;
+    bool here = m && wf_collect_selects(m, own, true);
     enum weft_err err = WEFT_OK;
 
-    if (host[0])
+    if (host[0] && strcmp(host, own) != 0) {
         err = start_task(a, host);
-    else if (wf_active_start_handler(a))
-        return;
-    else if (m && m->serve_count) {
-        snprintf(a->record.provider, sizeof a->record.provider, "%s/%s",
-            a->node->identity.cert.domain.s, a->node->identity.cert.subject.s);
-        err = start_program(a, m);
+    } else if (!wf_active_start_handler(a)) {
+        if (m && m->serve_count && here)
+            err = start_program(a, m);
+        else
+            a->waits = true;
     }
     if (err)
         wf_active_finish(a, WF_CALL_NOT_DELIVERED, err, wf_bytes(NULL, 0), weft_err_text(err));
@@ -509,11 +531,11 @@ static void provider_close(struct wf_node *n)
 
     if (!r)
         return;
-    wf_provider_polls_end(n);
+    wf_polls_end(&r->polls);
     for (struct active *a = r->first; a; a = a->next)
         wf_source_forget(n, a);
     while (r->first)
-        wf_active_finish(r->first, r->first->handed_over ? WF_CALL_UNKNOWN : WF_CALL_NOT_DELIVERED,
+        wf_active_finish(r->first, r->first->taken ? WF_CALL_UNKNOWN : WF_CALL_NOT_DELIVERED,
             WEFT_E_CLOSED, wf_bytes(NULL, 0), "the node stopped");
     wf_calls_close(r->calls);
     free(r);

@@ -39,6 +39,9 @@ struct wf_run_spec {
 };
 WF_MUST_USE enum weft_err wf_source_run_once(
     struct wf_node *n, const struct wf_run_spec *spec, wf_run_fn fn, void *arg);
+#define WF_RUN_NOT_STARTED 127 // as a shell has it
+// What a status other than 0 says of the request: SYNTAX (65), TIMEOUT (75), else PROVIDER; and why, from the first line of standard error.
+enum weft_err wf_run_error(int status, const char *error_text, char *out, size_t len);
 // The owner of this run goes away: the program is killed and fn is not called.
 void wf_source_forget(struct wf_node *n, const void *arg);
 

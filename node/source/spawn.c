@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a program is started with: arguments, environment, user.
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -18,13 +17,13 @@ enum weft_err wf_source_pack(const char *const *list, size_t count, struct wf_bu
     return err;
 }
 
+// Looked up when the configuration was read: the user database may be far away, and the loop waits for nobody.
 static void user_of(struct wf_node *n, struct wf_spawn_head *head)
 {
-    const struct passwd *p =
-        n->conf->sources.user && getuid() == 0 ? getpwnam(n->conf->sources.user) : NULL;
+    bool other = n->conf->sources.user && getuid() == 0;
 
-    head->uid = p ? p->pw_uid : 0;
-    head->gid = p ? p->pw_gid : 0;
+    head->uid = other ? n->conf->sources.uid : 0;
+    head->gid = other ? n->conf->sources.gid : 0;
 }
 
 enum weft_err wf_source_spawn(struct wf_node *n, struct wf_bytes args, size_t arg_count,

@@ -18,16 +18,7 @@ struct publish {
 // `local:` may narrow a user to products.
 static bool may_publish(struct wf_node *n, const struct wf_caller *who, const char *product)
 {
-    const struct wf_conf_local *may = wf_conf_local_of(n->conf, who->uid, (uint32_t)getuid());
-    struct wf_pattern pattern;
-
-    if (!may)
-        return false;
-    for (size_t i = 0; i < may->products.count; i++)
-        if (!wf_pattern_from(wf_bytes_str(may->products.items[i]), &pattern) &&
-            wf_pattern_match(&pattern, product))
-            return true;
-    return may->products.count == 0;
+    return wf_conf_local_product(wf_conf_local_of(n->conf, who->uid, (uint32_t)getuid()), product);
 }
 
 static void reply_mark(struct wf_call *c, uint64_t mark)

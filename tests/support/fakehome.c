@@ -390,12 +390,13 @@ static void on_position(struct wf_fakehome *h, const struct wf_fake_call *c, Wef
 
 // ---- publishers and providers ------------------------------------------------------------------------------------------------
 
-static Weft__V1__ProductDescriptor *descriptor(struct wf_fakehome *h, const struct wf_fake_call *c)
+static Weft__V1__ProductDescriptor *descriptor(
+    struct wf_fakehome *h, const struct wf_fake_call *c, const char *product)
 {
     Weft__V1__ProductDescriptor *d = wf_fake_new(c, &weft__v1__product_descriptor__descriptor);
 
     d->domain = wf_fake_str(c, "servers");
-    d->name = wf_fake_str(c, c->request->publish->product);
+    d->name = wf_fake_str(c, product);
     d->version = wf_fake_str(c, "1.2.0");
     d->kind = strcmp(d->name, "hosts") == 0 ? WEFT__V1__PRODUCT_KIND__PRODUCT_KIND_INVENTORY
                                             : WEFT__V1__PRODUCT_KIND__PRODUCT_KIND_METRIC;
@@ -435,7 +436,7 @@ static void on_publish(struct wf_fakehome *h, const struct wf_fake_call *c, Weft
     }
     if (q->records.len == 0) {
         memcpy(h->publisher, q->publisher.data, sizeof h->publisher);
-        r->product = descriptor(h, c);
+        r->product = descriptor(h, c, q->product);
         set_bin(c, &r->schema, wf_buf_view(&h->m->schema));
     } else {
         atomic_fetch_add(&h->published, 1);
@@ -458,10 +459,37 @@ static void on_publish(struct wf_fakehome *h, const struct wf_fake_call *c, Weft
     reply->publish = r;
 }
 
+// What a node says to a handler's first poll.
+static void on_describe(struct wf_fakehome *h, const struct wf_fake_call *c, Weft__V1__Reply *reply)
+{
+    Weft__V1__PollReply *r = wf_fake_new(c, &weft__v1__poll_reply__descriptor);
+    const char *product = c->request->poll->serves[0];
+
+    if (strcmp(product, "readings") == 0) {
+        wf_fake_refuse(c, reply, WEFT_E_UNSUPPORTED, "it is published, not served");
+        return;
+    }
+    if (strcmp(product, "stations") != 0) {
+        wf_fake_refuse(c, reply, WEFT_E_NOT_FOUND, "no such product");
+        return;
+    }
+    r->product = descriptor(h, c, product);
+    r->product->kind = WEFT__V1__PRODUCT_KIND__PRODUCT_KIND_API;
+    r->product->message = wf_fake_str(c, "");
+    r->product->service = wf_fake_str(c, "test.station.v1.Stations");
+    set_bin(c, &r->schema, wf_buf_view(&h->m->schema));
+    reply->kind_case = WEFT__V1__REPLY__KIND_POLL;
+    reply->poll = r;
+}
+
 static void on_poll(struct wf_fakehome *h, const struct wf_fake_call *c, Weft__V1__Reply *reply)
 {
     Weft__V1__PollReply *r = wf_fake_new(c, &weft__v1__poll_reply__descriptor);
 
+    if (c->request->poll->describe) {
+        on_describe(h, c, reply);
+        return;
+    }
     if (atomic_load(&h->tasks) > 0) {
         Weft__V1__Task *t = wf_fake_new(c, &weft__v1__task__descriptor);
         atomic_fetch_sub(&h->tasks, 1);
