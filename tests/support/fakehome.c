@@ -390,7 +390,7 @@ static void on_position(struct wf_fakehome *h, const struct wf_fake_call *c, Wef
 
 // ---- publishers and providers ------------------------------------------------------------------------------------------------
 
-static Weft__V1__ProductDescriptor *descriptor(
+Weft__V1__ProductDescriptor *wf_fakehome_descriptor(
     struct wf_fakehome *h, const struct wf_fake_call *c, const char *product)
 {
     Weft__V1__ProductDescriptor *d = wf_fake_new(c, &weft__v1__product_descriptor__descriptor);
@@ -436,7 +436,7 @@ static void on_publish(struct wf_fakehome *h, const struct wf_fake_call *c, Weft
     }
     if (q->records.len == 0) {
         memcpy(h->publisher, q->publisher.data, sizeof h->publisher);
-        r->product = descriptor(h, c, q->product);
+        r->product = wf_fakehome_descriptor(h, c, q->product);
         set_bin(c, &r->schema, wf_buf_view(&h->m->schema));
     } else {
         atomic_fetch_add(&h->published, 1);
@@ -457,66 +457,6 @@ static void on_publish(struct wf_fakehome *h, const struct wf_fake_call *c, Weft
     r->durable = true;
     reply->kind_case = WEFT__V1__REPLY__KIND_PUBLISH;
     reply->publish = r;
-}
-
-// What a node says to a handler's first poll.
-static void on_describe(struct wf_fakehome *h, const struct wf_fake_call *c, Weft__V1__Reply *reply)
-{
-    Weft__V1__PollReply *r = wf_fake_new(c, &weft__v1__poll_reply__descriptor);
-    const char *product = c->request->poll->serves[0];
-
-    if (strcmp(product, "readings") == 0) {
-        wf_fake_refuse(c, reply, WEFT_E_UNSUPPORTED, "it is published, not served");
-        return;
-    }
-    if (strcmp(product, "stations") != 0) {
-        wf_fake_refuse(c, reply, WEFT_E_NOT_FOUND, "no such product");
-        return;
-    }
-    r->product = descriptor(h, c, product);
-    r->product->kind = WEFT__V1__PRODUCT_KIND__PRODUCT_KIND_API;
-    r->product->message = wf_fake_str(c, "");
-    r->product->service = wf_fake_str(c, "test.station.v1.Stations");
-    set_bin(c, &r->schema, wf_buf_view(&h->m->schema));
-    reply->kind_case = WEFT__V1__REPLY__KIND_POLL;
-    reply->poll = r;
-}
-
-static void on_poll(struct wf_fakehome *h, const struct wf_fake_call *c, Weft__V1__Reply *reply)
-{
-    Weft__V1__PollReply *r = wf_fake_new(c, &weft__v1__poll_reply__descriptor);
-
-    if (c->request->poll->describe) {
-        on_describe(h, c, reply);
-        return;
-    }
-    if (atomic_load(&h->tasks) > 0) {
-        Weft__V1__Task *t = wf_fake_new(c, &weft__v1__task__descriptor);
-        atomic_fetch_sub(&h->tasks, 1);
-        set_bin(c, &t->id, WF_STR("task-id-16-bytes"));
-        t->product = wf_fake_str(c, "stations");
-        t->method = wf_fake_str(c, h->task_method);
-        t->caller = wf_fake_str(c, "network/alice");
-        t->deadline_ms = 5000;
-        set_bin(c, &t->request, wf_buf_view(&h->task_request));
-        r->tasks = wf_arena_calloc(c->arena, 1, sizeof(void *));
-        r->tasks[r->n_tasks++] = t;
-    }
-    reply->kind_case = WEFT__V1__REPLY__KIND_POLL;
-    reply->poll = r;
-}
-
-static void on_answer(struct wf_fakehome *h, const struct wf_fake_call *c, Weft__V1__Reply *reply)
-{
-    const Weft__V1__AnswerRequest *q = c->request->answer;
-
-    h->answer.len = 0;
-    MUST(wf_buf_append(&h->answer, wf_pb_view(q->result)));
-    snprintf(h->answer_error, sizeof h->answer_error, "%s", q->error);
-    atomic_store(&h->answer_code, (int)q->code);
-    reply->answer = wf_fake_new(c, &weft__v1__answer_reply__descriptor);
-    reply->kind_case = WEFT__V1__REPLY__KIND_ANSWER;
-    atomic_fetch_add(&h->answers, 1);
 }
 
 static void answer(void *arg, const struct wf_fake_call *c, Weft__V1__Reply *reply)
@@ -543,10 +483,10 @@ static void answer(void *arg, const struct wf_fake_call *c, Weft__V1__Reply *rep
         on_publish(h, c, reply);
         break;
     case WEFT__V1__REQUEST__KIND_POLL:
-        on_poll(h, c, reply);
+        wf_fakehome_poll(h, c, reply);
         break;
     case WEFT__V1__REQUEST__KIND_ANSWER:
-        on_answer(h, c, reply);
+        wf_fakehome_answer(h, c, reply);
         break;
     default:
         wf_fake_refuse(c, reply, WEFT_E_REQUEST, "unknown request");

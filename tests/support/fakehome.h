@@ -93,4 +93,11 @@ void wf_fakehome_send(struct wf_fakehome *h, size_t first, size_t count);
 // A frame with an entry of a reader's making: the batch of an old entry in the place after the head.
 void wf_fakehome_forge(struct wf_fakehome *h, size_t batch_of);
 
+// fakehome_serve.c, and what it needs of fakehome.c.
+Weft__V1__ProductDescriptor *wf_fakehome_descriptor(
+    struct wf_fakehome *h, const struct wf_fake_call *c, const char *product);
+void wf_fakehome_poll(struct wf_fakehome *h, const struct wf_fake_call *c, Weft__V1__Reply *reply);
+void wf_fakehome_answer(
+    struct wf_fakehome *h, const struct wf_fake_call *c, Weft__V1__Reply *reply);
+
 #endif
