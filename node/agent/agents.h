@@ -58,7 +58,8 @@ struct wf_agents_room {
     struct wf_agent **by_name; // sorted by subject
     size_t count, cap;
     int64_t save_due_ms, snapshot_due_ms;
-    bool has_inventory; // the built-in product stands
+    bool has_inventory;             // the built-in product stands
+    const struct wf_conf *rules_of; // the configuration whose rules it has
     struct {
         uint64_t polls, batches, refused, tasks, clones;
     } counted;

@@ -2,6 +2,7 @@
 // The built-in inventory DOMAIN/agents: a row a host, told when its state changes, and all rows as a snapshot once an hour, so that a reader
 // of the log's end finds them too.
 #include "node/agent/agents.h"
+#include "node/conf.h"
 #include "node/signer/signer.h"
 #include "proto/schema/json_out.h"
 #include "proto/stream/records.h"
@@ -15,8 +16,24 @@ extern const unsigned long wf_agent_schema_len;
 
 // ---- the product -----------------------------------------------------------------------------------------------------
 
+// What weftd.yaml says: these domains get it by asking. Nobody else does, not even the monitor.
+static void add_rules(const struct wf_conf *conf, struct wf_access_rule rules[WF_MAX_ACCESS_RULES],
+    struct wf_product *p)
+{
+    static const char *verbs[] = { "subscribe", "replay", "query" };
+
+    for (size_t i = 0; i < conf->agents_for.count && p->rule_count < WF_MAX_ACCESS_RULES; i++)
+        rules[p->rule_count++] = (struct wf_access_rule){ .domain = conf->agents_for.items[i],
+            .subject = "",
+            .verbs = verbs,
+            .verb_count = WF_COUNT(verbs),
+            .duration_ms = 86400000 };
+    p->rules = rules;
+}
+
 static enum weft_err make_product(struct wf_node *n, struct wf_diag *diag)
 {
+    struct wf_access_rule rules[WF_MAX_ACCESS_RULES];
     static const char *keys[] = { "host" }, *hosts[] = { "node" }, *tags[] = { "built-in" };
     struct wf_collect c = { 0 };
     struct wf_buf changes = { 0 };
@@ -38,6 +55,7 @@ static enum weft_err make_product(struct wf_node *n, struct wf_diag *diag)
         .freshness_ms = WF_AGENT_SNAPSHOT_MS,
         .retention_ms = 7 * INT64_C(86400000),
         .durability = WF_DURABILITY_DISK };
+    add_rules(n->conf, rules, &c.product);
     c.hosts = hosts;
     c.host_count = 1;
     enum weft_err err = wf_stream_apply(
@@ -178,11 +196,16 @@ void wf_agents_inventory_tick(struct wf_node *n)
     int64_t now = wf_node_now_ms(n);
     struct wf_diag diag = { 0 };
 
+    if (r->rules_of && r->rules_of != n->conf)
+        r->snapshot_due_ms = now; // a new configuration: perhaps other rules
     // One product, one home: the issuer's node. Other nodes of a domain have their own `weft agent list`.
     if (now < r->snapshot_due_ms || !n->has_certificate || !n->stream || n->draining ||
         !wf_signer_here(n))
         return;
     r->snapshot_due_ms = now + 10000; // unless all goes well
+    if (r->rules_of != n->conf)
+        r->has_inventory = false;
+    r->rules_of = n->conf;
     enum weft_err err = r->has_inventory ? WEFT_OK : make_product(n, &diag);
     if (err) {
         wf_say(n, WF_LOG_WARN, "agents", "the inventory of agents could not be made", "why",

@@ -63,6 +63,13 @@ while [ "$i" -le 5 ]; do echo "{\"id\":\"a\",\"value\":$i}"; i=$((i + 1)); done 
 grep -q 'who="monitoring/reader" what="grant by policy" on="depth: subscribe"' "$WORK/servers-node.log" || fail "the issuer's node did not decide"
 if grep -q 'grant by policy' "$WORK/servers-two.log"; then fail "the second node decided by itself"; fi
 
+echo "weftd.yaml lets the monitoring domain read DOMAIN/agents without being asked"
+grep -q '^access: {agents: \[monitoring\]}' "$WORK/servers-node/weftd.yaml" || fail "node init does not write it"
+"$WEFT" query servers/agents "SELECT count(*) AS n FROM agents" --dir "$WORK/reader" >"$WORK/out" 2>"$WORK/err" || [ $? = 2 ] || fail "$(cat "$WORK/err")"
+status=0
+"$WEFT" query monitoring/agents "SELECT 1" --dir "$WORK/servers-two" --socket none >"$WORK/out" 2>"$WORK/err" || status=$?
+[ "$status" = 77 ] || fail "servers reads monitoring/agents: $status $(cat "$WORK/err")"
+
 echo "a request by a person waits at the issuer's node, whoever took it"
 "$WEFT" join "$(weft_at monitoring-node ticket create --kind user --name bob)" --name bob --dir "$WORK/bob" >/dev/null
 "$WEFT" access request servers/depth --verb replay --purpose audit --dir "$WORK/bob" >"$WORK/out" 2>&1 || true
