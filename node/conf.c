@@ -156,7 +156,7 @@ static const struct wf_key_table class_table = { sizeof(struct wf_conf_class), c
     WF_COUNT(class_keys), check_class };
 
 static const struct wf_key spool_keys[] = {
-    { "age", WF_KEY_DURATION, 0, AT(spool.age_ms), MINUTE, YEAR },
+    { "age", WF_KEY_DURATION, 0, AT(spool.age_ms), 5 * SECOND, YEAR },
     { "bytes", WF_KEY_SIZE, 0, AT(spool.bytes), WF_MIB, 1024u * GIB },
 };
 static const struct wf_key_table spool_table = { sizeof(struct wf_conf), spool_keys,

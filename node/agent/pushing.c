@@ -60,6 +60,7 @@ static void release(struct wf_node *n, struct wf_spool_chain *c, uint64_t up_to)
         wf_say(n, WF_LOG_WARN, "spool", "what was delivered could not be released", "why",
             weft_err_text(err), NULL);
     c->released = up_to;
+    c->waits_since_ms = c->released < c->head ? wf_node_now_unix_ms(n) : 0;
     c->not_before_ms = 0;
     u->full = WEFT_OK; // the next append tells
     if (c->released == c->head && !is_current(product_of(n, &c->product_id), c) && !c->in_flight)
@@ -90,6 +91,58 @@ static void give_up(struct wf_node *n, struct wf_spool_chain *c, enum weft_err e
     }
     release(n, c, c->head);
 }
+
+// ---- age -------------------------------------------------------------------------------------------------------------
+
+// What waits is in chains of at most an eighth of spool.age, because a chain can only be given up from its end: what follows a hole
+// would be refused.
+static void split_chain(struct wf_node *n, struct wf_agent_product *p)
+{
+    const struct wf_spool_chain *c = find_chain(n, &p->collect->product.id, &p->incarnation);
+    int64_t since = c ? c->waits_since_ms : 0;
+
+    if (!since || p->pending || p->failing ||
+        wf_node_now_unix_ms(n) - since < (int64_t)n->conf->spool.age_ms / 8)
+        return;
+    if (wf_spool_begin_chain(p))
+        wf_say(n, WF_LOG_WARN, "spool", "a new chain could not be begun", NULL);
+}
+
+static void expire_chain(struct wf_node *n, struct wf_spool_chain *c)
+{
+    struct wf_agent_product *p = product_of(n, &c->product_id);
+    struct wf_log_range range = { 0 };
+    uint64_t left = c->head - c->released;
+    char text[200];
+
+    if (left == 0 || c->in_flight || is_current(p, c) ||
+        wf_log_range(n->log, &c->key, &range) != WEFT_OK ||
+        range.last_ms > wf_node_now_unix_ms(n) - (int64_t)n->conf->spool.age_ms)
+        return;
+    snprintf(text, sizeof text, "%llu records of %s waited longer than spool.age and are lost",
+        (unsigned long long)left, p ? p->collect->product.name : "a removed product");
+    wf_say(n, WF_LOG_ERROR, "spool", text, NULL);
+    if (p)
+        wf_spool_lose(p, left, "older than spool.age");
+    else
+        n->uplink->lost_records += left;
+    release(n, c, c->head);
+}
+
+void wf_pushing_age(struct wf_node *n)
+{
+    struct wf_spool_chain *c = n->uplink->chains;
+
+    for (struct wf_agent_product *p = n->uplink->products; p; p = p->next)
+        split_chain(n, p);
+    while (c) {
+        struct wf_spool_chain *next = c->next; // release may free this one, and no other
+        expire_chain(n, c);
+        c = next;
+    }
+}
+
+// ---- refusals --------------------------------------------------------------------------------------------------------
 
 static bool is_final(enum weft_err err)
 {

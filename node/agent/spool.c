@@ -79,8 +79,11 @@ static void settle(struct wf_node *n, struct pending *q)
 
     p->pending--;
     settle_publisher(n, q);
-    if (!q->err && !wf_spool_chain_need(n, &p->collect->product.id, &q->incarnation, &c))
+    if (!q->err && !wf_spool_chain_need(n, &p->collect->product.id, &q->incarnation, &c)) {
         c->head = q->first_seq + q->count;
+        if (!c->waits_since_ms)
+            c->waits_since_ms = wf_node_now_unix_ms(n);
+    }
     if (!q->err && current) {
         p->durable_seq = q->first_seq + q->count;
         p->durable_last = q->id;
@@ -217,15 +220,33 @@ static void note_full(struct wf_node *n, enum weft_err err)
     struct wf_uplink_room *u = n->uplink;
 
     u->full = err == WEFT_E_FULL || err == WEFT_E_NOSPACE ? err : WEFT_OK;
-    if (!u->full && !u->full_told)
+    if (!u->full && !u->told)
         return;
-    u->full_told = u->full != WEFT_OK;
+    u->told = u->full;
     wf_alarm(n, "spool",
         u->full == WEFT_E_FULL
             ? "the spool is full: records of sources are dropped and counted until its node takes "
               "what waits"
         : u->full ? "no room on the disk: records of sources are dropped and counted until there is"
                   : NULL);
+}
+
+bool wf_spool_is_full(struct wf_node *n)
+{
+    struct wf_log_stats stats = { 0 };
+    uint64_t limit = n->conf->spool.bytes;
+
+    if (n->uplink->told != WEFT_E_FULL || !n->log)
+        return false;
+    wf_log_stats(n->log, &stats);
+    return stats.bytes + stats.queue_bytes > limit - limit / 16;
+}
+
+static const char *why_lost(const struct wf_uplink_room *u)
+{
+    return u->told == WEFT_E_FULL ? "spool full"
+           : u->told              ? "disk full"
+                                  : "batch could not be made";
 }
 
 // Everything but kind, count and payload, which the caller has filled in. q is taken on success.
@@ -334,17 +355,14 @@ void wf_spool_flush(struct wf_agent_product *p)
         return;
     }
     if (!p->open.count) {
-        enum weft_err said = say_loss(p);
+        enum weft_err said = wf_spool_is_full(n) ? WEFT_E_FULL : say_loss(p);
         (void)said; // full still: the alarm says so, and the next flush tries again
         return;
     }
     p->waiters = NULL;
-    enum weft_err err = wf_spool_seal(p, &p->open, NULL, 0, w);
+    enum weft_err err = wf_spool_is_full(n) ? WEFT_E_FULL : wf_spool_seal(p, &p->open, NULL, 0, w);
     if (err) {
-        wf_spool_lose(p, p->open.count,
-            n->uplink->full == WEFT_E_FULL ? "spool full"
-            : n->uplink->full              ? "disk full"
-                                           : "batch could not be made");
+        wf_spool_lose(p, p->open.count, why_lost(n->uplink));
         wf_spool_tell(n, w, err);
     }
     wf_records_reset(&p->open);
@@ -450,6 +468,7 @@ void wf_spool_tick(struct wf_node *n)
     struct wf_uplink_room *u = n->uplink;
 
     u->full = WEFT_OK; // the next append tells
+    wf_pushing_age(n);
     for (struct wf_agent_product *p = u->products; p; p = p->next)
         if (p->lost && !p->open.count && can_seal(p))
             wf_spool_flush(p);

@@ -61,6 +61,8 @@ static enum weft_err may_take(struct wf_node *n, const struct wf_agent_product *
         return WEFT_E_TOO_BIG;
     if (n->uplink->full && r->publisher)
         return n->uplink->full; // a publisher keeps its records and tries again
+    if (r->publisher && wf_spool_is_full(n))
+        return WEFT_E_FULL;
     return p->failing || p->pending >= WF_SPOOL_PENDING ? WEFT_E_BUSY : WEFT_OK;
 }
 

@@ -39,6 +39,7 @@ struct wf_spool_chain {
     struct wf_hash key, product_id;
     struct wf_incarnation incarnation;
     uint64_t head, released; // durable here; kept by the node
+    int64_t waits_since_ms;  // unix: something of it has waited since then; 0: nothing does
     bool in_flight;
     int64_t not_before_ms;
 };
@@ -125,7 +126,7 @@ struct wf_uplink_room {
     struct wf_hash pushed_last; // product that was served last: the others first
     uint64_t lost_records;
     enum weft_err full; // FULL or NOSPACE: what the last append said
-    bool full_told;     // by an alarm
+    enum weft_err told; // by an alarm: the same, until an append passes
     struct wf_spool_publisher *publishers;
     size_t publisher_count;
 
@@ -168,6 +169,8 @@ void wf_spool_linger(struct wf_timer *t);
 // The product's chain can't go on: the next batch begins a new one.
 WF_MUST_USE enum weft_err wf_spool_begin_chain(struct wf_agent_product *p);
 void wf_spool_lose(struct wf_agent_product *p, uint64_t records, const char *why);
+// Full, and not yet a sixteenth below its limit again: nothing is tried, so that one hole is one loss.
+bool wf_spool_is_full(struct wf_node *n);
 void wf_spool_sizes(struct wf_node *n, uint64_t *ret_bytes, uint64_t *ret_records);
 
 // spool_chains.c
@@ -186,6 +189,8 @@ WF_MUST_USE enum weft_err wf_spool_save_publishers(struct wf_node *n);
 
 // pushing.c
 void wf_pushing(struct wf_node *n); // as many as may be in flight
+// spool.age: a chain that waits begins another after an eighth of it, and goes as a whole, told as lost, when its newest batch is too old.
+void wf_pushing_age(struct wf_node *n);
 
 // tasks.c
 void wf_uplink_tasks(struct wf_node *n, const Weft__V1__PollReply *reply);

@@ -57,11 +57,8 @@ static void add_seed(struct wf_node *n, const char *address, const struct wf_dh_
 // The configuration's, those that `weft mesh join --seed` or a ticket left, and the members'.
 static void add_seeds(struct wf_node *n)
 {
-    const struct wf_identity_dir *d = n->core->dir;
     char text[WF_ADDRESS_TEXT];
 
-    for (size_t i = 0; i < d->seed_count; i++)
-        add_seed(n, d->seeds[i].address, &d->seeds[i].dh_key);
     for (size_t i = 0; i < n->conf->seeds.count; i++)
         add_seed(n, wf_address_text(&n->conf->seeds.items[i].address, text),
             &n->conf->seeds.items[i].key);
