@@ -408,6 +408,7 @@ enum weft_err wf_link_request(struct wf_link *l, const Weft__V1__Request *reques
     if (err)
         return err;
     a->arg = arg;
+    a->reply_kind = wf_link_reply_kind(request->kind_case);
     err = wf_pb_pack(request, &a->plain);
     if (!err && a->plain.len > WF_SESSION_MAX_PLAIN)
         err = WEFT_E_TOO_BIG;

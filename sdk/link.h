@@ -30,7 +30,7 @@ void wf_link_free(struct wf_link *l);
 WF_MUST_USE enum weft_err wf_link_set_chain(
     struct wf_link *l, struct wf_bytes chain, uint64_t charter_version);
 
-// reply is NULL unless err is WEFT_OK or the reply carries a refusal (then err is the refusal's code and reply->refusal is there).
+// reply is of the request's kind or of none (another kind is PROTOCOL), and NULL unless err is WEFT_OK or it carries a refusal (then err is the refusal's code and reply->refusal is there).
 // It and all it points to die with the callback.
 typedef void (*wf_link_fn)(void *arg, enum weft_err err, const Weft__V1__Reply *reply);
 // Packs the request now. deadline_ms from now; 0 = WF_REQUEST_DEADLINE_MS. BUSY beyond WF_MAX_IN_FLIGHT, TOO_BIG. Requests queue while the

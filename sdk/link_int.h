@@ -32,7 +32,8 @@ struct wf_link_ask {     // a request
     uint64_t serial;
     enum wf_link_kind kind;
     bool on_wire, retried;
-    struct wf_buf plain; // packed request
+    struct wf_buf plain;                  // packed request
+    Weft__V1__Reply__KindCase reply_kind; // that the request has, or none
     uint64_t nonce;
     unsigned session; // serial of the session it was sealed in
     int64_t deadline_ms;
@@ -89,6 +90,10 @@ WF_MUST_USE enum weft_err wf_link_dial(struct wf_link *l);
 bool wf_link_may_dial(const struct wf_link *l);
 void wf_link_flush(struct wf_link *l);
 void wf_link_on_renew(struct wf_timer *t);
+// The kind of reply that a request of this kind has.
+Weft__V1__Reply__KindCase wf_link_reply_kind(Weft__V1__Request__KindCase asked);
+// Does it answer that? The kinds share their memory (a oneof is a union), so one of another kind must never be looked into.
+bool wf_link_reply_fits(const Weft__V1__Reply *reply, Weft__V1__Reply__KindCase wanted);
 // The answer to a's message has come: a->reply.
 void wf_link_take_reply(struct wf_link *l, struct wf_link_ask *a);
 

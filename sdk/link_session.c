@@ -329,6 +329,21 @@ static enum weft_err refusal_of(const struct wf_link *l, const struct wf_link_as
     return err;
 }
 
+// Requests and replies have the same numbers, but for the two that share a reply.
+Weft__V1__Reply__KindCase wf_link_reply_kind(Weft__V1__Request__KindCase asked)
+{
+    if (asked == WEFT__V1__REQUEST__KIND_PULL)
+        return WEFT__V1__REPLY__KIND_RANGE;
+    if (asked == WEFT__V1__REQUEST__KIND_CALL_STATUS)
+        return WEFT__V1__REPLY__KIND_CALL;
+    return (Weft__V1__Reply__KindCase)asked;
+}
+
+bool wf_link_reply_fits(const Weft__V1__Reply *reply, Weft__V1__Reply__KindCase wanted)
+{
+    return reply->kind_case == WEFT__V1__REPLY__KIND__NOT_SET || reply->kind_case == wanted;
+}
+
 static void take_hello(struct wf_link *l, enum weft_err err, const Weft__V1__Reply *reply)
 {
     if (err)
@@ -370,6 +385,10 @@ void wf_link_take_reply(struct wf_link *l, struct wf_link_ask *a)
         wf_link_finish(a, err, NULL);
         take_hello(l, err, reply);
     } else {
+        if (!err && !wf_link_reply_fits(reply, a->reply_kind)) {
+            err = WEFT_E_PROTOCOL;
+            reply = NULL;
+        }
         wf_link_finish(a, err, reply);
     }
     wf_arena_fini(&arena);

@@ -308,6 +308,10 @@ enum weft_err weft_query(struct weft_client *c, const char *product, const char 
         err = wf_client_run(c, query, &o, problem);
     wf_buf_fini(&o.token);
     wf_buf_fini(&o.continuation);
+    if (err == WEFT_E_PARTIAL && !o.rows->partial) { // a refusal that calls itself an answer
+        err = WEFT_E_PROTOCOL;
+        wf_problem_set(problem, err, "%s refused with the code of a partial answer", product);
+    }
     if (err && err != WEFT_E_PARTIAL) {
         weft_rows_free(o.rows);
         return err;

@@ -11,11 +11,9 @@ struct wf_incarnation wf_test_incarnation(uint64_t counter)
 void wf_test_three_records(struct wf_records *r)
 {
     *r = (struct wf_records){ 0 };
-    ck_assert_int_eq(wf_records_put(r, WF_OP_PUT, WF_TEST_BASE_US, WF_STR("\x0a\x03one")), WEFT_OK);
-    ck_assert_int_eq(
-        wf_records_put(r, WF_OP_DELETE, WF_TEST_BASE_US + 1500000, WF_STR("\x0a\x03two")), WEFT_OK);
-    ck_assert_int_eq(
-        wf_records_put(r, WF_OP_PUT, WF_TEST_BASE_US - 500000, wf_bytes(NULL, 0)), WEFT_OK);
+    wf_test_must(wf_records_put(r, WF_OP_PUT, WF_TEST_BASE_US, WF_STR("\x0a\x03one")));
+    wf_test_must(wf_records_put(r, WF_OP_DELETE, WF_TEST_BASE_US + 1500000, WF_STR("\x0a\x03two")));
+    wf_test_must(wf_records_put(r, WF_OP_PUT, WF_TEST_BASE_US - 500000, wf_bytes(NULL, 0)));
 }
 
 struct wf_batch_header wf_test_header(const struct wf_records *r)
@@ -127,8 +125,8 @@ struct wf_batch_header wf_test_signed(const struct wf_batch_header *fields, stru
     struct wf_batch_header h;
     struct wf_hash id;
 
-    ck_assert_int_eq(wf_batch_sign(fields, stored, key, ret_envelope, &id), WEFT_OK);
-    ck_assert_int_eq(wf_batch_open_header(wf_buf_view(ret_envelope), &h), WEFT_OK);
+    wf_test_must(wf_batch_sign(fields, stored, key, ret_envelope, &id));
+    wf_test_must(wf_batch_open_header(wf_buf_view(ret_envelope), &h));
     ck_assert(wf_hash_eq(&id, &h.id));
     return h;
 }
