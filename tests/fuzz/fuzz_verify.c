@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "sdk/client_int.h"
+#include "sdk/loop/loop.h"
 #include "tests/support/stream.h"
 #include "tests/support/trust_mesh.h"
 
@@ -16,7 +17,7 @@ static struct wf_test_mesh mesh;
 static struct weft_client client;
 static enum weft_err ended;
 
-// The client has no loop thread here: what would run on it runs at once.
+// The client has no loop thread here, and nobody to ask: what would run on it runs at once.
 enum weft_err __wrap_wf_client_run(
     struct weft_client *c, wf_client_fn fn, void *arg, struct weft_problem *problem);
 void __wrap_wf_client_done(
@@ -109,6 +110,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         wf_test_must(wf_crypto_init());
         wf_test_mesh_init(&mesh);
         client.charter = mesh.charter;
+        client.lists_asked_ms = -1;
+        wf_test_must(wf_loop_new(NULL, &client.loop));
     }
     if (size == 0)
         return 0;

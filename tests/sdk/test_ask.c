@@ -127,6 +127,14 @@ START_TEST(a_token_for_another_holder_is_not_kept)
 }
 END_TEST
 
+START_TEST(a_reply_of_another_kind_is_never_looked_into)
+{
+    atomic_store(&m.wrong_kind, 1);
+    ck_assert_int_eq(query("servers/hosts"), WEFT_E_PROTOCOL);
+    ck_assert_msg(query("servers/hosts") == WEFT_OK, "%s", problem.text);
+}
+END_TEST
+
 // ---- queries -------------------------------------------------------------------------------------------------------------
 
 START_TEST(rows_come_with_their_types)
@@ -349,6 +357,7 @@ int main(void)
     tcase_add_test(t, an_expired_token_is_asked_for_again);
     tcase_add_loop_test(t, no_token_is_an_error_with_a_hint, 0, WF_COUNT(answers));
     tcase_add_test(t, a_token_for_another_holder_is_not_kept);
+    tcase_add_test(t, a_reply_of_another_kind_is_never_looked_into);
     tcase_add_test(t, rows_come_with_their_types);
     tcase_add_test(t, pages_are_one_answer);
     tcase_add_test(t, no_rows_are_an_answer);

@@ -380,6 +380,10 @@ static void serve(void *arg, const struct wf_fake_call *c, Weft__V1__Reply *repl
         break;
     case WEFT__V1__REQUEST__KIND_GET:
         on_get(m, c, reply);
+        if (atomic_load(&m->wrong_kind) > 0 && atomic_fetch_sub(&m->wrong_kind, 1) > 0) {
+            reply->kind_case = WEFT__V1__REPLY__KIND_DIGEST;
+            reply->digest = wf_fake_new(c, &weft__v1__digest_reply__descriptor);
+        }
         break;
     case WEFT__V1__REQUEST__KIND_ACCESS:
         on_access(m, c, reply);
