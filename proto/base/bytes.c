@@ -263,6 +263,14 @@ bool wf_utf8_is_valid(struct wf_bytes text)
 {
     for (size_t i = 0; i < text.len;) {
         uint8_t lo, hi;
+        uint64_t eight = 0;
+        if (text.len - i >= sizeof eight) { // most text is ASCII
+            memcpy(&eight, text.ptr + i, sizeof eight);
+            if (!(eight & 0x8080808080808080u)) {
+                i += sizeof eight;
+                continue;
+            }
+        }
         int follow = utf8_follow(text.ptr[i++], &lo, &hi);
         if (follow < 0 || (size_t)follow > text.len - i)
             return false;

@@ -6,6 +6,7 @@
 #include "proto/base/limits.h"
 #include "proto/schema/known.h"
 #include "proto/schema/record.h"
+#include "proto/schema/record_reader.h"
 
 struct check {
     struct wf_buf scratch; // a FieldMask path in its JSON form, only tried
@@ -53,7 +54,7 @@ static enum weft_err check_event(void *ctx, const struct wf_record_event *e, boo
     return WEFT_OK;
 }
 
-enum weft_err wf_record_check(
+enum weft_err wf_record_check_whole(
     const struct wf_schema_message *m, struct wf_bytes record, struct wf_diag *diag)
 {
     struct check c;
@@ -62,4 +63,10 @@ enum weft_err wf_record_check(
     enum weft_err err = wf_record_read(m, record, NULL, check_event, &c, NULL, diag);
     wf_buf_fini(&c.scratch);
     return err;
+}
+
+enum weft_err wf_record_check(
+    const struct wf_schema_message *m, struct wf_bytes record, struct wf_diag *diag)
+{
+    return wf_record_is_plain(m, record) ? WEFT_OK : wf_record_check_whole(m, record, diag);
 }

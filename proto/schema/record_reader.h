@@ -67,6 +67,11 @@ WF_MUST_USE enum weft_err wf_reader_settle(struct wf_record_reader *r,
 // concatenation property.
 WF_MUST_USE enum weft_err wf_reader_merge(
     struct wf_record_reader *r, struct wf_run run, struct wf_bytes *ret);
+// The judgement of wf_record_check by reading alone, and whether a record is so ordinary that it needs none (record_plain.c):
+// what is plain always passes.
+WF_MUST_USE enum weft_err wf_record_check_whole(
+    const struct wf_schema_message *m, struct wf_bytes record, struct wf_diag *diag);
+bool wf_record_is_plain(const struct wf_schema_message *m, struct wf_bytes record);
 bool wf_reader_is_unknown_enum(const struct wf_schema_field *f, uint64_t raw);
 
 static inline struct wf_bytes wf_found_bytes(const struct wf_found *f)

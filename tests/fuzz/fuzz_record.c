@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "proto/schema/record_json.h"
+#include "proto/schema/record_reader.h"
 #include "sdk/json.h"
 #include "tests/support/support.h"
 
@@ -61,6 +62,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     int64_t us = 0;
 
     enum weft_err checked = wf_record_check(host(), in, NULL);
+    if (wf_record_is_plain(host(), in) && wf_record_check_whole(host(), in, NULL))
+        abort();
     enum weft_err err = wf_record_json(host(), in, NULL, &json, NULL);
     if (!checked && err && err != WEFT_E_TOO_BIG)
         abort();
