@@ -14,11 +14,11 @@
 
 #define WF_PUB_BATCH     (64u * WF_KIB)  // leaves at this size
 #define WF_PUB_LOADED    (256u * WF_KIB) // and at this one while others wait to be sent
-#define WF_PUB_SPARES    8u              // buffers kept for the batches to come
+#define WF_PUB_SPARES    12u              // buffers kept for the batches to come
 #define WF_PUB_QUEUE     (8u * WF_MIB)   // default of queue_bytes
 #define WF_PUB_BLOCK_MS  10000u          // default of block_ms
 #define WF_PUB_LINGER_US 1000u
-#define WF_PUB_IN_FLIGHT 4u
+#define WF_PUB_IN_FLIGHT 8u
 #define WF_PUB_RETRY_MS  100
 #define WF_PUB_RETRY_MAX 1000 // the node is on this machine: one that was restarted is found soon
 

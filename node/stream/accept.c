@@ -115,12 +115,12 @@ static enum weft_err check_header(struct accept *a, bool *ret_known)
 static enum weft_err check_payload(struct accept *a, struct wf_buf *raw)
 {
     enum weft_err err = wf_batch_open_payload(&a->h, a->payload, raw);
+    struct wf_records records = { .raw = *raw, .base_us = a->h.base_us, .count = a->h.count };
 
     if (!err && a->h.kind == WF_BATCH_DATA)
         err = wf_batch_check_records(&a->h, wf_buf_view(raw));
     if (!err && a->h.kind == WF_BATCH_DATA)
-        err =
-            wf_intake_check(a->p, a->message, wf_buf_view(raw), a->h.base_us, a->h.count, a->diag);
+        err = wf_intake_check(a->p, a->message, &records, a->diag);
     return err;
 }
 

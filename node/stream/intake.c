@@ -19,29 +19,46 @@ static enum weft_err check_op(
     return WEFT_E_RECORD;
 }
 
-enum weft_err wf_intake_check(const struct wf_home_product *p, const struct wf_schema_message *m,
-    struct wf_bytes raw, int64_t base_us, uint32_t count, struct wf_diag *diag)
+static enum weft_err check_record(const struct wf_home_product *p,
+    const struct wf_schema_message *m, const struct wf_record_view *v, struct wf_diag *why)
 {
+    enum weft_err err = check_op(p, v, why);
+
+    if (!err && (v->op == WF_OP_PUT || v->op == WF_OP_DELETE))
+        err = wf_record_check(m, v->data, why);
+    return err;
+}
+
+enum weft_err wf_intake_check(const struct wf_home_product *p, const struct wf_schema_message *m,
+    struct wf_records *records, struct wf_diag *diag)
+{
+    struct wf_bytes in = wf_buf_view(&records->raw);
+    int64_t min_us = INT64_MAX, max_us = INT64_MIN;
     uint32_t found = 0;
     enum weft_err err = WEFT_OK;
 
-    for (; raw.len && !err && found <= WF_MAX_BATCH_RECORDS; found++) {
+    for (; in.len && !err && found <= WF_MAX_BATCH_RECORDS; found++) {
         struct wf_record_view v;
-        struct wf_diag why = { 0 };
-        err = wf_records_next(&raw, base_us, &v);
+        struct wf_diag why; // large: not zeroed for every record
+        why.text[0] = '\0';
+        err = wf_records_next(&in, records->base_us, &v);
         if (!err)
-            err = check_op(p, &v, &why);
-        if (!err && (v.op == WF_OP_PUT || v.op == WF_OP_DELETE))
-            err = wf_record_check(m, v.data, &why);
-        if (err)
+            err = check_record(p, m, &v, &why);
+        if (err) {
             wf_diag_set(
                 diag, 0, 0, "record %u: %s", found, why.text[0] ? why.text : weft_err_text(err));
+            return err;
+        }
+        min_us = v.time_us < min_us ? v.time_us : min_us;
+        max_us = v.time_us > max_us ? v.time_us : max_us;
     }
-    if (!err && found != count) {
-        wf_diag_set(diag, 0, 0, "%u records announced, %u found", count, found);
-        err = WEFT_E_RECORD;
+    if (found != records->count) {
+        wf_diag_set(diag, 0, 0, "%u records announced, %u found", records->count, found);
+        return WEFT_E_RECORD;
     }
-    return err;
+    records->min_us = min_us;
+    records->max_us = max_us;
+    return WEFT_OK;
 }
 
 static enum weft_err may_take(
@@ -119,7 +136,10 @@ static enum weft_err seal(struct wf_home_product *p, struct wf_records *records,
         .min_us = records->min_us,
         .max_us = records->max_us,
         .kind = WF_BATCH_DATA };
-    struct wf_to_append a = { .header = &h, .raw = &records->raw, .waiters = *waiters };
+    bool folds = d->kind == WF_PRODUCT_INVENTORY; // nobody else looks at the records again
+    struct wf_to_append a = {
+        .header = &h, .raw = folds ? &records->raw : NULL, .waiters = *waiters
+    };
     enum weft_err err = keep_own_chain(p->room);
 
     if (publisher) {
@@ -132,11 +152,8 @@ static enum weft_err seal(struct wf_home_product *p, struct wf_records *records,
         err = wf_compress(wf_compression_of(d->packing, WF_COMPRESS_LZ4),
             wf_buf_view(&records->raw), &stored, &h.compression);
     if (!err)
-        err = wf_batch_sign(&h, wf_buf_view(&stored), &n->keys.sign, &envelope, &h.id);
+        err = wf_batch_seal(&h, wf_buf_view(&stored), &n->keys.sign, &envelope);
     if (!err) {
-        h.signer = n->keys.sign_pub;
-        h.stored_len = (uint32_t)stored.len;
-        wf_blake2b(wf_buf_view(&stored), &h.payload_hash);
         a.envelope = wf_buf_view(&envelope);
         a.stored = wf_buf_view(&stored);
         err = wf_append_batch(p, &a);
@@ -216,6 +233,18 @@ static enum weft_err gather(
     return WEFT_OK;
 }
 
+// The publisher's batch as it is: its bytes are compressed from where they lie.
+static enum weft_err pass_whole(struct wf_home_product *p, const struct wf_origin_records *r,
+    struct wf_records *all, struct wf_publisher *u, struct wf_waiter **waiter)
+{
+    uint64_t next = r->publisher_seq + all->count;
+    enum weft_err err = seal(p, all, r->publisher, next - 1, waiter);
+
+    if (!err)
+        u->ahead = next;
+    return err;
+}
+
 // With a publisher: its own batches, at once, from the record `skip` on.
 static enum weft_err pass_on(struct wf_home_product *p, const struct wf_origin_records *r,
     uint32_t skip, struct wf_publisher *u, struct wf_waiter **waiter)
@@ -247,11 +276,11 @@ static enum weft_err pass_on(struct wf_home_product *p, const struct wf_origin_r
     return err;
 }
 
+// all: the same records after their check, a view. The waiter is taken on success.
 static enum weft_err from_publisher(struct wf_home_product *p, const struct wf_origin_records *r,
-    wf_stream_done_fn done, void *arg, struct wf_diag *diag)
+    struct wf_records *all, struct wf_waiter **waiter, struct wf_diag *diag)
 {
     struct wf_publisher *u = NULL;
-    struct wf_waiter *waiter = NULL;
     enum weft_err err = wf_publisher_need(p, r->publisher, wf_node_now_unix_ms(p->room->node), &u);
 
     if (err)
@@ -266,14 +295,17 @@ static enum weft_err from_publisher(struct wf_home_product *p, const struct wf_o
             (unsigned long long)u->ahead, (unsigned long long)r->publisher_seq);
         return WEFT_E_ORDER;
     }
-    if (r->publisher_seq + r->count <= u->ahead)
-        return wf_append_wait(p, done, arg); // all of it came before
-    err = wf_waiter_new(done, arg, &waiter);
-    if (!err)
-        err = pass_on(p, r, (uint32_t)(u->ahead - r->publisher_seq), u, &waiter);
-    if (err)
-        free(waiter);
-    return err;
+    if (r->publisher_seq + r->count <= u->ahead) { // all of it came before
+        struct wf_waiter *w = *waiter;
+        err = wf_append_wait(p, w ? w->done : NULL, w ? w->arg : NULL);
+        if (!err)
+            free(w);
+        return err;
+    }
+    bool folds = p->collect->product.kind == WF_PRODUCT_INVENTORY;
+    if (r->publisher_seq == u->ahead && !folds && all->raw.len <= WF_BATCH_WHOLE)
+        return pass_whole(p, r, all, u, waiter);
+    return pass_on(p, r, (uint32_t)(u->ahead - r->publisher_seq), u, waiter);
 }
 
 // Known without looking at the records, because it may well come again.
@@ -288,6 +320,11 @@ enum weft_err wf_stream_originate(struct wf_node *n, struct wf_home_product *p,
     const struct wf_origin_records *r, wf_stream_done_fn done, void *arg, struct wf_diag *diag)
 {
     struct wf_waiter *waiter = NULL;
+    struct wf_records all = { // a view: never grown, never freed
+        .raw = { .ptr = (uint8_t *)(uintptr_t)r->raw.ptr, .len = r->raw.len },
+        .base_us = r->base_us,
+        .count = r->count
+    };
     enum weft_err err = may_take(p, r, diag);
 
     (void)n;
@@ -297,18 +334,15 @@ enum weft_err wf_stream_originate(struct wf_node *n, struct wf_home_product *p,
         err = WEFT_E_ORDER;
     }
     if (!err)
-        err = wf_intake_check(p, p->message, r->raw, r->base_us, r->count, diag);
-    if (!err && r->publisher)
-        err = from_publisher(p, r, done, arg, diag);
-    else if (!err) {
+        err = wf_intake_check(p, p->message, &all, diag);
+    if (!err)
         err = wf_waiter_new(done, arg, &waiter);
-        if (!err)
-            err = gather(p, r, waiter);
-        if (err)
-            free(waiter);
-    }
-    if (err)
+    if (!err)
+        err = r->publisher ? from_publisher(p, r, &all, &waiter, diag) : gather(p, r, waiter);
+    if (err) {
+        free(waiter);
         p->count.refused++;
+    }
     return err;
 }
 

@@ -19,6 +19,7 @@
 #include "sdk/net/net.h"
 
 #define WF_SERVED_MAX       (900u * WF_KIB) // of one reply: a larger entry could never be repaired
+#define WF_BATCH_WHOLE      (512u * WF_KIB) // a publisher's batch up to here stays one
 #define WF_BATCH_TARGET     (64u * WF_KIB)  // raw bytes at which a batch leaves
 #define WF_BATCH_LOADED     (256u * WF_KIB) // under load
 #define WF_BATCH_LOAD       64u             // batches not acknowledged yet: that is load
@@ -317,10 +318,10 @@ WF_MUST_USE enum weft_err wf_append_wait(
 // ---- intake.c, accept.c --------------------------------------------------------------------------------------------------
 
 void wf_intake_flush(struct wf_home_product *p); // seals what lingers
-// Every record fits the message and the product's kind. RECORD with "record 3: used_bytes: reason".
+// Every record fits the message and the product's kind. RECORD with "record 3: used_bytes: reason". Of records, raw, base_us and count are
+// looked at; the times are filled in.
 WF_MUST_USE enum weft_err wf_intake_check(const struct wf_home_product *p,
-    const struct wf_schema_message *m, struct wf_bytes raw, int64_t base_us, uint32_t count,
-    struct wf_diag *diag);
+    const struct wf_schema_message *m, struct wf_records *records, struct wf_diag *diag);
 
 // ---- epoch.c -------------------------------------------------------------------------------------------------------------
 

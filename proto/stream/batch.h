@@ -44,6 +44,9 @@ struct wf_batch_header {
 WF_MUST_USE enum weft_err wf_batch_sign(const struct wf_batch_header *fields,
     struct wf_bytes stored, const struct wf_secret *origin, struct wf_buf *out,
     struct wf_hash *ret_id);
+// The same, and what was computed is filled into *fields: id, signer, lengths, payload hash.
+WF_MUST_USE enum weft_err wf_batch_seal(struct wf_batch_header *fields, struct wf_bytes stored,
+    const struct wf_secret *origin, struct wf_buf *out);
 // Signature by the key that the body names, canonical, every field in its limits (docs/protocol/stream.md has them all).
 WF_MUST_USE enum weft_err wf_batch_open_header(
     struct wf_bytes envelope, struct wf_batch_header *ret);

@@ -192,8 +192,8 @@ static void complete(
         h->raw_len = (uint32_t)stored.len;
 }
 
-enum weft_err wf_batch_sign(const struct wf_batch_header *fields, struct wf_bytes stored,
-    const struct wf_secret *origin, struct wf_buf *out, struct wf_hash *ret_id)
+enum weft_err wf_batch_seal(struct wf_batch_header *fields, struct wf_bytes stored,
+    const struct wf_secret *origin, struct wf_buf *out)
 {
     struct wf_batch_header h = *fields;
     struct header_pb pb;
@@ -218,9 +218,21 @@ enum weft_err wf_batch_sign(const struct wf_batch_header *fields, struct wf_byte
         err = WEFT_E_TOO_BIG;
         goto out;
     }
-    wf_pae_hash(wf_doc_type(WF_DOC_BATCH), wf_buf_view(&body), ret_id);
+    wf_pae_hash(wf_doc_type(WF_DOC_BATCH), wf_buf_view(&body), &h.id);
+    *fields = h;
 out:
     wf_buf_fini(&body);
+    return err;
+}
+
+enum weft_err wf_batch_sign(const struct wf_batch_header *fields, struct wf_bytes stored,
+    const struct wf_secret *origin, struct wf_buf *out, struct wf_hash *ret_id)
+{
+    struct wf_batch_header h = *fields;
+    enum weft_err err = wf_batch_seal(&h, stored, origin, out);
+
+    if (!err)
+        *ret_id = h.id;
     return err;
 }
 
