@@ -289,7 +289,7 @@ static enum weft_err put(struct weft_publisher *p, enum weft_op op, struct wf_by
     bool first = p->current.count == 1;
     if (p->current.raw.len >= target)
         err = wf_pub_seal(p); // without memory it goes with the linger
-    *ret_kick = big || first || p->current.count == 0;
+    *ret_kick = big || (first && !p->ticking) || p->current.count == 0;
     return WEFT_OK;
 }
 

@@ -14,7 +14,7 @@
 
 #define WF_PUB_BATCH     (64u * WF_KIB)  // leaves at this size
 #define WF_PUB_LOADED    (256u * WF_KIB) // and at this one while others wait to be sent
-#define WF_PUB_SPARES    12u              // buffers kept for the batches to come
+#define WF_PUB_SPARES    12u             // buffers kept for the batches to come
 #define WF_PUB_QUEUE     (8u * WF_MIB)   // default of queue_bytes
 #define WF_PUB_BLOCK_MS  10000u          // default of block_ms
 #define WF_PUB_LINGER_US 1000u
@@ -52,6 +52,7 @@ struct weft_publisher {
     unsigned unsent;    // of them: not under way
     bool flushing;      // current leaves at once
     bool lingered;      // it is old enough to leave
+    bool ticking;       // the linger's timer is set: a new batch needs no letter
     struct wf_buf spares[WF_PUB_SPARES];
     unsigned spare_count;
     enum weft_err err; // for good

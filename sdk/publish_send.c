@@ -241,23 +241,34 @@ static void pump(struct weft_publisher *p)
     }
 }
 
-// Seals what has lingered, or must leave at once; else sets the timer. While others wait to be sent, what has lingered goes on growing: it
-// could not leave any sooner.
+static void stop_ticking(struct weft_publisher *p)
+{
+    pthread_mutex_lock(&p->mutex);
+    p->ticking = false;
+    pthread_mutex_unlock(&p->mutex);
+}
+
+// Seals what has lingered, or must leave at once, and keeps the timer going while there are records: a stream of them then costs no letter a
+// batch. While others wait to be sent, what has lingered goes on growing: it could not leave any sooner.
 static void look(struct weft_publisher *p, bool lingered)
 {
     struct wf_loop *loop = wf_client_loop(p->c);
 
     pthread_mutex_lock(&p->mutex);
-    p->lingered = p->current.count && (p->lingered || lingered || p->linger_us == 0);
+    bool had = p->current.count > 0;
+    p->lingered = had && (p->lingered || lingered || p->linger_us == 0);
     bool leave = p->flushing || (p->lingered && !p->unsent);
     enum weft_err err = leave ? wf_pub_seal(p) : WEFT_OK;
     bool waits = p->current.count > 0 && (err || !p->lingered);
+    bool tick = p->linger_us > 0 && (waits || (lingered && had));
+    p->ticking = tick || p->linger.index;
     pthread_mutex_unlock(&p->mutex);
-    if (waits && !p->linger.index) {
+    if (tick && !p->linger.index) {
         int64_t ms = err ? WF_PUB_RETRY_MS : (p->linger_us + 999) / 1000;
         err = wf_timer_set(loop, &p->linger, wf_loop_now_ms(loop) + ms);
+        if (err)
+            stop_ticking(p); // the next record or flush looks again
     }
-    (void)err; // the next record or flush looks again
     pump(p);
 }
 

@@ -447,6 +447,7 @@ static void say_position(struct wf_repair_step_now *s)
     struct wf_repair_action a = { .kind = WF_REP_POSITION, .log_id = r->log_id, .from = r->next };
     r->position_at_ms = INT64_MAX;
     r->since_position = 0;
+    r->bytes_since_position = 0;
     s->act(s->arg, &a);
 }
 

@@ -30,7 +30,8 @@ struct wf_repair {
     int64_t heard_ms, due_beat_ms;
     int64_t retry_ms, retry_at_ms; // 0 = nothing is put off
     int64_t position_at_ms;        // when the next position is owed; INT64_MAX = none
-    unsigned since_position;
+    unsigned since_position;       // entries
+    size_t bytes_since_position;
     bool silent;
     bool other_log; // something of another log was seen: the home must say how it follows ours
 };

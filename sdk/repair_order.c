@@ -40,7 +40,8 @@ static void deliver(struct wf_repair_step_now *s, struct wf_repair_entry *e)
     if (r->rumour <= r->next)
         r->rumour_at_ms = INT64_MAX;
     s->act(s->arg, &a);
-    if (++r->since_position >= WF_POSITION_ENTRIES)
+    r->bytes_since_position += e->bytes;
+    if (++r->since_position >= WF_POSITION_ENTRIES || r->bytes_since_position >= WF_POSITION_BYTES)
         r->position_at_ms = s->now;
     else if (r->position_at_ms == INT64_MAX)
         r->position_at_ms = s->now + WF_POSITION_MS;

@@ -137,7 +137,7 @@ enum weft_err wf_append_batch(struct wf_home_product *p, struct wf_to_append *a)
     }
     wf_chain_accept(&o->ahead, a->header);
     o->seen = true;
-    if (a->raw) {
+    if (a->raw && wf_home_folds(p)) { // nobody else looks at the records again
         e->raw = *a->raw;
         *a->raw = (struct wf_buf){ 0 };
     }

@@ -136,10 +136,7 @@ static enum weft_err seal(struct wf_home_product *p, struct wf_records *records,
         .min_us = records->min_us,
         .max_us = records->max_us,
         .kind = WF_BATCH_DATA };
-    bool folds = d->kind == WF_PRODUCT_INVENTORY; // nobody else looks at the records again
-    struct wf_to_append a = {
-        .header = &h, .raw = folds ? &records->raw : NULL, .waiters = *waiters
-    };
+    struct wf_to_append a = { .header = &h, .raw = &records->raw, .waiters = *waiters };
     enum weft_err err = keep_own_chain(p->room);
 
     if (publisher) {
@@ -302,8 +299,7 @@ static enum weft_err from_publisher(struct wf_home_product *p, const struct wf_o
             free(w);
         return err;
     }
-    bool folds = p->collect->product.kind == WF_PRODUCT_INVENTORY;
-    if (r->publisher_seq == u->ahead && !folds && all->raw.len <= WF_BATCH_WHOLE)
+    if (r->publisher_seq == u->ahead && !wf_home_folds(p) && all->raw.len <= WF_BATCH_WHOLE)
         return pass_whole(p, r, all, u, waiter);
     return pass_on(p, r, (uint32_t)(u->ahead - r->publisher_seq), u, waiter);
 }

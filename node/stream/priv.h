@@ -85,7 +85,7 @@ struct wf_pending {
     struct wf_entry entry;         // views into packed
     struct wf_hash hash;           // of the entry
     struct wf_batch_header header; // not of a reset
-    struct wf_buf raw;             // Records payload, for taps and inventories
+    struct wf_buf raw;             // Records payload of an inventory; else empty
     struct wf_waiter *waiters;
     enum weft_err err;
     bool acked;
@@ -262,6 +262,7 @@ WF_MUST_USE enum weft_err wf_home_load_all(struct wf_stream_room *r, struct wf_d
 const struct wf_schema_message *wf_home_message_of(
     struct wf_home_product *p, const struct wf_hash *schema_hash);
 bool wf_home_has_stream(const struct wf_home_product *p);
+bool wf_home_folds(const struct wf_home_product *p); // an inventory
 
 // ---- origin.c: marks -----------------------------------------------------------------------------------------------------
 
@@ -298,7 +299,7 @@ WF_MUST_USE enum weft_err wf_stream_incarnation(
 struct wf_to_append {
     const struct wf_batch_header *header;
     struct wf_bytes envelope, stored;
-    struct wf_buf *raw; // taken on success; may be NULL
+    struct wf_buf *raw; // taken on success, of an inventory
     bool late;
     struct wf_waiter *waiters; // taken on success
 };

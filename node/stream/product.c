@@ -123,6 +123,11 @@ bool wf_home_has_stream(const struct wf_home_product *p)
     return p->collect->product.kind != WF_PRODUCT_API;
 }
 
+bool wf_home_folds(const struct wf_home_product *p)
+{
+    return p->collect->product.kind == WF_PRODUCT_INVENTORY;
+}
+
 // ---- lookup ----------------------------------------------------------------------------------------------------------
 
 struct wf_home_product *wf_stream_find(struct wf_node *n, const char *name, uint32_t major)

@@ -59,7 +59,8 @@ WF_MUST_USE enum weft_err wf_stream_accept(struct wf_node *n, struct wf_home_pro
 uint64_t wf_stream_origin_mark(struct wf_node *n, struct wf_home_product *p,
     const struct wf_sign_pub *origin, const struct wf_incarnation *incarnation);
 
-// Every appended and durable entry, in order, for rooms that fold (inventory) or count (agents).
+// Every appended and durable entry, in order, for rooms that fold (inventory) or count (agents). raw is there for inventories only (in a
+// replay always).
 typedef void (*wf_stream_tap_fn)(struct wf_node *n, void *arg, struct wf_home_product *p,
     const struct wf_entry *e, const struct wf_batch_header *h, struct wf_bytes raw);
 WF_MUST_USE enum weft_err wf_stream_tap(struct wf_node *n, wf_stream_tap_fn fn, void *arg);

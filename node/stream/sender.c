@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// One thread that hands frames to PUB sockets, because a socket works through all its connections for each. Order is kept; a queue that is
-// full drops the frame, as PUB itself would. Owns what is queued. wf_sender_* on the loop thread.
+// One thread that hands frames to PUB sockets, because a socket works through all its connections for each. A small frame for few connections
+// is sent at once when nothing waits: that costs less than waking the thread. Order is kept; a queue that is full drops the frame, as PUB
+// itself would. Owns what is queued. wf_sender_* on the loop thread.
 #include <stdlib.h>
 
 #include "node/stream/priv.h"
@@ -17,15 +18,18 @@ struct wf_sender {
     pthread_cond_t wake;
     struct job *first, **end;
     size_t bytes;
+    bool busy; // the thread has a job that it took
     bool stop;
-    uint64_t failed; // of the thread alone
 };
 
-#define QUEUE_BYTES (64u * WF_MIB)
+#define QUEUE_BYTES  (64u * WF_MIB)
+#define INLINE_BYTES (16u * WF_KIB) // of a frame that the loop thread may send itself
+#define INLINE_PIPES 4u             // to so many connections
 
 static struct job *take(struct wf_sender *s)
 {
     pthread_mutex_lock(&s->lock);
+    s->busy = false;
     while (!s->first && !s->stop)
         pthread_cond_wait(&s->wake, &s->lock);
     struct job *j = s->first;
@@ -35,9 +39,17 @@ static struct job *take(struct wf_sender *s)
             s->end = &s->first;
         if (j->msg)
             s->bytes -= wf_net_msg_len(j->msg);
+        s->busy = true;
     }
     pthread_mutex_unlock(&s->lock);
     return j;
+}
+
+static void send_now(struct wf_net_pub *pub, struct wf_net_msg *msg)
+{
+    enum weft_err err = wf_net_pub_send(pub, msg);
+
+    (void)err; // counted by the socket
 }
 
 static void *run(void *arg)
@@ -48,7 +60,7 @@ static void *run(void *arg)
         if (!j->msg)
             wf_net_pub_free(j->pub);
         else // one that can't be sent is a gap, and readers repair it
-            s->failed += wf_net_pub_send(j->pub, j->msg) != WEFT_OK;
+            send_now(j->pub, j->msg);
         free(j);
     }
     return NULL;
@@ -94,8 +106,31 @@ static void queue(struct wf_sender *s, struct job *j)
     pthread_cond_signal(&s->wake);
 }
 
+// Only the loop thread queues, so what is idle now stays idle until it does.
+static bool is_idle(struct wf_sender *s)
+{
+    pthread_mutex_lock(&s->lock);
+    bool idle = !s->first && !s->busy;
+    pthread_mutex_unlock(&s->lock);
+    return idle;
+}
+
+static bool is_cheap(struct wf_net_pub *pub, size_t len)
+{
+    struct wf_net_pub_stats stats;
+
+    if (len > INLINE_BYTES)
+        return false;
+    wf_net_pub_get_stats(pub, &stats);
+    return stats.pipes <= INLINE_PIPES;
+}
+
 bool wf_sender_send(struct wf_sender *s, struct wf_net_pub *pub, struct wf_net_msg *msg)
 {
+    if (is_idle(s) && is_cheap(pub, wf_net_msg_len(msg))) {
+        send_now(pub, msg);
+        return true;
+    }
     struct job *j = calloc(1, sizeof *j);
     size_t len = wf_net_msg_len(msg);
     bool taken = false;

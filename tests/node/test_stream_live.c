@@ -252,6 +252,16 @@ struct fold {
     bool done;
 };
 
+static void on_record_of_other_kinds(struct wf_node *n, void *arg, struct wf_home_product *p,
+    const struct wf_entry *e, const struct wf_batch_header *h, struct wf_bytes raw)
+{
+    (void)n, (void)p;
+    if (e->is_reset)
+        return;
+    ck_assert_uint_eq(raw.len, 0);
+    ((struct fold *)arg)->records += h->count;
+}
+
 static void on_tap(struct wf_node *n, void *arg, struct wf_home_product *p,
     const struct wf_entry *e, const struct wf_batch_header *h, struct wf_bytes raw)
 {
@@ -287,6 +297,7 @@ START_TEST(taps_and_replays_see_every_record_once)
 {
     struct fold f = { 0 };
 
+    product = streamrig_product(&rig, "stock", WF_PRODUCT_INVENTORY);
     ck_assert_int_eq(wf_stream_tap(&rig.node, on_tap, &f), WEFT_OK);
     for (int i = 0; i < 40; i++)
         publish(10 * i, 10);
@@ -294,6 +305,16 @@ START_TEST(taps_and_replays_see_every_record_once)
     ck_assert_int_eq(wf_stream_replay(&rig.node, product, 0, on_replay, &f, on_replayed), WEFT_OK);
     STREAMRIG_UNTIL(&rig, f.done);
     ck_assert_uint_eq(f.replayed, 400);
+}
+END_TEST
+
+START_TEST(only_inventories_keep_their_records_for_taps)
+{
+    struct fold f = { 0 };
+
+    ck_assert_int_eq(wf_stream_tap(&rig.node, on_record_of_other_kinds, &f), WEFT_OK);
+    publish(0, 10);
+    ck_assert_uint_eq(f.records, 10);
 }
 END_TEST
 
@@ -311,6 +332,7 @@ int main(void)
     tcase_add_test(t, the_stream_runs_no_further_than_its_window);
     tcase_add_test(t, silence_slows_the_heartbeat_but_never_stops_it);
     tcase_add_test(t, taps_and_replays_see_every_record_once);
+    tcase_add_test(t, only_inventories_keep_their_records_for_taps);
     suite_add_tcase(suite, t);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

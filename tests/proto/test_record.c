@@ -265,50 +265,6 @@ START_TEST(a_record_with_any_bit_turned_is_read_or_refused)
 }
 END_TEST
 
-static const struct plainness {
-    const char *why, *type, *hex;
-    bool plain;
-} plainnesses[] = {
-    { "fields in order", "host", "0a0161 4000 800102 a101000000000000f03f b00105", true },
-    { "a message in a message", "host", "920109 0a0161 9201030a0162", true },
-    { "a fault two levels down", "host", "920109 0a0161 9201030a01ff", false },
-    { "a list of messages", "host", "1a030a0161 1a021005", true },
-    { "a packed list", "host", "6a03 01 ac02", true },
-    { "the same list in two runs", "host", "6a0101 6a0102", true },
-    { "an unpacked list", "host", "7002 7004", true },
-    { "one member of a oneof", "host", "0a0161 5800", true },
-    { "a timestamp", "host", "1206 088092f4cb06", true },
-    { "a timestamp after year 9999", "host", "120a 08ffffffffffffffff7f", false },
-    { "two members of a oneof", "host", "4a0178 5805", false },
-    { "a member of a oneof twice", "host", "4a0178 4a0179", false },
-    { "a singular field twice", "host", "0a0161 0a0162", false },
-    { "fields out of order", "host", "8001010a0161", false },
-    { "a map", "host", "2a05 0805 120161", false },
-    { "a field that the schema does not have", "host", "0a0161 a00601", false },
-    { "the wrong wire type", "host", "0801", false },
-    { "bytes that are no UTF-8", "host", "0a01ff", false },
-    { "a string beyond the end", "host", "0a0261", false },
-    { "a number cut off", "host", "a1010000", false },
-    { "a varint of eleven bytes", "host", "b001ffffffffffffffffffff01", false },
-    { "nothing", "host", "", false },
-    { "a schema with required fields", "old", "0a0161", false },
-};
-
-// What is not plain is left to the reader; what is plain, the reader would take.
-START_TEST(only_ordinary_records_are_taken_without_reading)
-{
-    const struct plainness *row = &plainnesses[_i];
-    struct wf_buf in = wf_test_hex(row->hex);
-    bool plain = wf_record_is_plain(type_of(row->type), wf_buf_view(&in));
-
-    ck_assert_msg(plain == row->plain, "%s", row->why);
-    if (plain)
-        ck_assert_int_eq(
-            wf_record_check_whole(type_of(row->type), wf_buf_view(&in), NULL), WEFT_OK);
-    wf_buf_fini(&in);
-}
-END_TEST
-
 // parent { parent { … } }, as deep as asked.
 static struct wf_buf nest(unsigned levels)
 {
@@ -619,8 +575,6 @@ int main(void)
         t, a_record_that_does_not_fit_is_refused_with_its_place, 0, (int)WF_COUNT(refusals));
     tcase_add_test(t, a_record_cut_anywhere_never_reads_past_its_end);
     tcase_add_test(t, a_record_with_any_bit_turned_is_read_or_refused);
-    tcase_add_loop_test(
-        t, only_ordinary_records_are_taken_without_reading, 0, (int)WF_COUNT(plainnesses));
     tcase_add_test(t, messages_may_nest_to_the_limit_and_no_deeper);
     tcase_add_test(t, elements_are_counted_however_they_are_encoded);
     tcase_add_test(t, merging_at_every_level_is_bounded);
