@@ -17,7 +17,8 @@
 #include "sdk/repair.h"
 
 #define WF_SUB_QUEUE     (16u * WF_MIB) // default of queue_bytes
-#define WF_SUB_UNKNOWN   WF_MIB         // frames kept while their key is asked for
+#define WF_SUB_UNKNOWN   WF_MIB         // bytes of frames kept while their key is asked for
+#define WF_SUB_UNKNOWNS  512u           // and how many
 #define WF_SUB_UNITS     64u            // frames and replies that wait for documents
 #define WF_SUB_ORIGINS   16384u         // certificates seen
 #define WF_SUB_BUCKETS   256u
@@ -140,7 +141,7 @@ struct weft_subscription {
     unsigned generation;
     bool sub_up;
     struct wf_sub_letter *unknown; // frames whose key is not here yet
-    size_t unknown_bytes;
+    size_t unknown_bytes, unknown_count;
     struct wf_buf plain;
 
     // ---- order

@@ -53,7 +53,7 @@ static void keep_unknown(struct weft_subscription *s, struct wf_sub_letter *l)
             wf_timer_set(wf_client_loop(s->c), &s->lease_timer, now + spread % UNKNOWN_SPREAD_MS);
         (void)err; // it was set before: a lease always has its renewal
     }
-    if (s->unknown_bytes + len > WF_SUB_UNKNOWN) {
+    if (s->unknown_bytes + len > WF_SUB_UNKNOWN || s->unknown_count == WF_SUB_UNKNOWNS) {
         letter_free(l);
         return;
     }
@@ -63,6 +63,7 @@ static void keep_unknown(struct weft_subscription *s, struct wf_sub_letter *l)
     l->next = NULL;
     *at = l;
     s->unknown_bytes += len;
+    s->unknown_count++;
 }
 
 static void take_frame(struct weft_subscription *s, const struct wf_frame *f)
@@ -116,7 +117,7 @@ void wf_sub_try_unknown(struct weft_subscription *s, bool drop)
     struct wf_sub_letter *l = s->unknown;
 
     s->unknown = NULL;
-    s->unknown_bytes = 0;
+    s->unknown_bytes = s->unknown_count = 0;
     while (l) {
         struct wf_sub_letter *next = l->next;
         uint8_t tag[WF_FRAME_TAG_LEN];

@@ -297,6 +297,7 @@ static void on_lease(struct wf_fakehome *h, const struct wf_fake_call *c, Weft__
     char endpoint[32];
 
     atomic_fetch_add(&h->leases, 1);
+    made.b[0] ^= atomic_load(&h->wrong_commitment);
     if (atomic_load(&h->refuse_lease)) {
         wf_fake_refuse(c, reply, atomic_load(&h->refuse_lease), "no lease for you");
         reply->refusal->caveat = wf_fake_str(c, "verbs");

@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a reader does not believe: heartbeats of another key, keys that do not fit their commitment, frames of nobody's epoch. And when it
+// asks again: not all readers at one moment.
+#include <check.h>
+#include <stdlib.h>
+#include <weft/weft.h>
+
+#include "sdk/subscribe_int.h"
+#include "tests/support/fakehome.h"
+
+#define PATIENCE_MS 20000
+
+static struct wf_fakemesh m;
+static struct wf_fakehome h;
+static struct weft_client *c;
+static struct weft_subscription *s;
+static enum weft_stream_state state;
+static uint64_t got;
+
+static void setup(void)
+{
+    struct weft_options o = { .dir = m.dir, .flags = WEFT_REMOTE_ONLY, .deadline_ms = 5000 };
+    struct weft_problem problem;
+
+    unsetenv("WEFT_DIR");
+    wf_fakemesh_init(&m, false);
+    wf_fakemesh_join(&m, 0, 12 * WF_TEST_HOUR, 1);
+    wf_fakehome_init(&h, &m);
+    got = 0;
+    s = NULL;
+    state = WEFT_STREAM_CONNECTING;
+    ck_assert_msg(weft_connect(&o, &c, &problem) == WEFT_OK, "%s", problem.text);
+}
+
+static void teardown(void)
+{
+    weft_unsubscribe(s);
+    weft_close(c);
+    wf_fakehome_fini(&h);
+    wf_fakemesh_fini(&m);
+}
+
+static void subscribe(void)
+{
+    struct weft_subscribe_options o = { .from = WEFT_FROM_EARLIEST };
+    struct weft_problem problem;
+
+    ck_assert_msg(
+        weft_subscribe(c, "servers/readings", &o, &s, &problem) == WEFT_OK, "%s", problem.text);
+}
+
+static void take(int timeout_ms)
+{
+    const struct weft_event *e = NULL;
+    struct weft_problem problem;
+
+    if (weft_next(s, timeout_ms, &e, &problem))
+        return;
+    if (e->kind == WEFT_EV_STATE)
+        state = e->state;
+    got += e->record_count;
+}
+
+#define TAKE_UNTIL(condition)                                                                      \
+    do {                                                                                           \
+        int left_ = PATIENCE_MS;                                                                   \
+        for (; !(condition) && left_ > 0; left_ -= 20)                                             \
+            take(20);                                                                              \
+        ck_assert_msg(condition, "in vain for %s; state %d", #condition, (int)state);              \
+    } while (0)
+
+static uint64_t verify_failures(void)
+{
+    struct weft_stats st;
+
+    weft_subscription_stats(s, &st);
+    return st.verify_failures;
+}
+
+static void send(struct wf_frame_sealer *sealer, const struct wf_frame *f)
+{
+    struct wf_buf sealed = { 0 };
+    struct wf_net_msg *msg = NULL;
+
+    ck_assert_int_eq(wf_frame_seal(sealer, f, &sealed), WEFT_OK);
+    ck_assert_int_eq(wf_net_msg_from(wf_buf_view(&sealed), &msg), WEFT_OK);
+    ck_assert_int_eq(wf_net_pub_send(h.pub, msg), WEFT_OK);
+    wf_buf_fini(&sealed);
+}
+
+// ---- heartbeats ------------------------------------------------------------------------------------------------------
+
+static struct wf_buf beat_of(const struct wf_secret *signer)
+{
+    int64_t now = wf_test_clock_unix_ms();
+    struct wf_buf out = { 0 };
+    struct wf_heartbeat b = { .product_id = h.product_id,
+        .head_hash = h.head_hash,
+        .term = 1,
+        .head_offset = h.head,
+        .epoch = h.epoch,
+        .log_id = h.log_id,
+        .time_ms = now,
+        .next_by_ms = now + 1000,
+        .stopped = true };
+
+    wf_epoch_commitment(&h.key, &h.product_id, h.epoch, &b.commitment);
+    ck_assert_int_eq(wf_heartbeat_sign(&b, signer, &out), WEFT_OK);
+    return out;
+}
+
+// Whoever holds the epoch key can seal a frame; only the home can sign what stands in it.
+static void send_beat(const struct wf_secret *signer)
+{
+    pthread_mutex_lock(&h.mutex);
+    struct wf_buf beat = beat_of(signer);
+    struct wf_frame f = { .heartbeat = wf_buf_view(&beat) };
+    send(&h.sealer, &f);
+    pthread_mutex_unlock(&h.mutex);
+    wf_buf_fini(&beat);
+}
+
+START_TEST(a_heartbeat_of_another_key_says_nothing)
+{
+    subscribe();
+    TAKE_UNTIL(state == WEFT_STREAM_LIVE);
+    send_beat(&m.mesh.d[WF_TEST_SECURITY].node);
+    TAKE_UNTIL(verify_failures() == 1);
+    ck_assert_int_eq(state, WEFT_STREAM_LIVE);
+    wf_fakehome_append(&h, 0, 3);
+    TAKE_UNTIL(got == 3);
+    // The same word, signed by the home, is taken.
+    send_beat(&m.mesh.d[WF_TEST_SERVERS].node);
+    TAKE_UNTIL(state == WEFT_STREAM_STOPPED);
+}
+END_TEST
+
+// ---- keys ------------------------------------------------------------------------------------------------------------
+
+START_TEST(a_key_that_does_not_fit_its_commitment_is_not_used)
+{
+    atomic_store(&h.wrong_commitment, true);
+    wf_fakehome_append(&h, 0, 3);
+    subscribe();
+    TAKE_UNTIL(state == WEFT_STREAM_REFUSED);
+    ck_assert_uint_eq(got, 0);
+    atomic_store(&h.wrong_commitment, false);
+    TAKE_UNTIL(got == 3);
+}
+END_TEST
+
+struct probe {
+    struct wf_mail mail;
+    atomic_bool done;
+    size_t bytes, count;
+};
+
+static void look(struct wf_mail *mail)
+{
+    struct probe *p = (struct probe *)(void *)mail;
+
+    p->bytes = s->unknown_bytes;
+    p->count = s->unknown_count;
+    atomic_store(&p->done, true);
+}
+
+static struct probe held_now(void)
+{
+    struct probe p = { .mail = { .open = look, .drop = look, .must = true } };
+
+    ck_assert_int_eq(wf_loop_post(wf_client_loop(c), &p.mail), WEFT_OK);
+    TAKE_UNTIL(atomic_load(&p.done));
+    return p;
+}
+
+static const struct flood {
+    const char *why;
+    size_t frames, frame_bytes;
+} floods[] = {
+    { "many small ones", 3 * WF_SUB_UNKNOWNS, 300 },
+    { "large ones", 200, 100000 },
+};
+
+START_TEST(frames_of_an_unknown_epoch_wait_within_bounds)
+{
+    struct wf_secret stranger = { 0 };
+    struct wf_frame_sealer sealer;
+    struct wf_buf filler = { 0 };
+    uint8_t boot[WF_FRAME_BOOT] = { 1 };
+    struct weft_stats before, now;
+
+    subscribe();
+    TAKE_UNTIL(state == WEFT_STREAM_LIVE);
+    ck_assert_int_eq(wf_secret_random(WF_KEY_LEN, &stranger), WEFT_OK);
+    ck_assert_int_eq(wf_frame_sealer_init(&sealer, &stranger, &h.product_id, boot, 1), WEFT_OK);
+    ck_assert_int_eq(wf_buf_reserve(&filler, floods[_i].frame_bytes), WEFT_OK);
+    filler.len = floods[_i].frame_bytes;
+    memset(filler.ptr, 7, filler.len);
+    struct wf_frame f = { .entry_count = 1, .entries = { wf_buf_view(&filler) } };
+    weft_subscription_stats(s, &before);
+    for (size_t i = 0; i < floods[_i].frames; i++) {
+        pthread_mutex_lock(&h.mutex);
+        send(&sealer, &f);
+        pthread_mutex_unlock(&h.mutex);
+        if (i % 16 == 15) // within what NNG queues
+            TAKE_UNTIL((weft_subscription_stats(s, &now),
+                now.bytes - before.bytes >= i * floods[_i].frame_bytes));
+    }
+    struct probe p = held_now();
+    ck_assert_uint_gt(p.count, 0);
+    ck_assert_msg(p.count <= WF_SUB_UNKNOWNS, "%zu frames: %s", p.count, floods[_i].why);
+    ck_assert_msg(p.bytes <= WF_SUB_UNKNOWN, "%zu bytes: %s", p.bytes, floods[_i].why);
+    wf_fakehome_append(&h, 0, 3);
+    TAKE_UNTIL(got == 3);
+    wf_buf_fini(&filler);
+    wf_secret_fini(&stranger);
+}
+END_TEST
+
+// ---- renewals --------------------------------------------------------------------------------------------------------
+
+#define RENEWALS 8
+
+START_TEST(leases_are_renewed_at_random_moments_of_their_second_half)
+{
+    int64_t at[RENEWALS + 1], shortest = INT64_MAX, longest = 0;
+
+    atomic_store(&h.lease_ms, 4000);
+    subscribe();
+    for (int i = 0; i <= RENEWALS; i++) {
+        TAKE_UNTIL(atomic_load(&h.leases) > i);
+        at[i] = wf_test_clock_unix_ms();
+        wf_test_clock_skip(1900); // what is left to wait for is at random
+    }
+    for (int i = 0; i < RENEWALS; i++) {
+        int64_t after = at[i + 1] - at[i];
+        shortest = after < shortest ? after : shortest;
+        longest = after > longest ? after : longest;
+    }
+    ck_assert_int_ge(shortest, 1900);
+    ck_assert_int_le(longest, 4000); // none ended in between
+    ck_assert_msg(longest - shortest > 150, "all after %lld ms", (long long)shortest);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("subscribe_lies");
+    TCase *t = tcase_create("lies");
+
+    tcase_add_checked_fixture(t, setup, teardown);
+    tcase_set_timeout(t, 60);
+    tcase_add_test(t, a_heartbeat_of_another_key_says_nothing);
+    tcase_add_test(t, a_key_that_does_not_fit_its_commitment_is_not_used);
+    tcase_add_loop_test(t, frames_of_an_unknown_epoch_wait_within_bounds, 0, (int)WF_COUNT(floods));
+    tcase_add_test(t, leases_are_renewed_at_random_moments_of_their_second_half);
+    suite_add_tcase(suite, t);
+    SRunner *r = srunner_create(suite);
+    srunner_run_all(r, CK_ENV);
+    int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed ? 1 : 0;
+}
