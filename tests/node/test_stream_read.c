@@ -463,6 +463,13 @@ START_TEST(a_pull_waits_for_the_next_record)
     STREAMRIG_UNTIL(&rig, (wf_pulls_tick(rig.node.stream), idle->answered));
     ck_assert_uint_eq(look(idle).entries, 0);
     ck_assert_uint_eq(idle->reply->range->next, 12);
+    // Beyond so many nobody waits: the answer comes at once.
+    rig.node.stream->pull_count += WF_PULLS_MAX;
+    struct streamrig_call *many =
+        ask(l, &(struct ask){ .pull = true, .log_id = log, .from = 12, .wait_ms = 20000 });
+    rig.node.stream->pull_count -= WF_PULLS_MAX;
+    ck_assert(many->answered && !many->parked);
+    streamrig_call_free(many);
     // A caller that goes away is forgotten.
     struct streamrig_call *gone =
         ask(l, &(struct ask){ .pull = true, .log_id = log, .from = 12, .wait_ms = 20000 });
