@@ -30,6 +30,9 @@ WF_MUST_USE enum weft_err wf_node_add_charter(
 WF_MUST_USE enum weft_err wf_node_set_chain(
     struct wf_node *n, struct wf_bytes chain, struct wf_diag *diag);
 
+// The node's keys are in locked memory, and so would be the next one.
+bool wf_node_keys_locked(const struct wf_node *n);
+
 // The whole life of a weftd: rooms open, start, run until SIGTERM, drain, close. Returns the process's exit status.
 int wf_node_main(struct wf_conf *conf, const char *conf_path);
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -196,8 +197,9 @@ static void greet(struct wf_node *n)
         n->has_certificate ? n->identity.cert.subject.s : "(none yet)", "fingerprint", print,
         "listen", n->is_agent ? "none" : n->conf->listen.host, "port", n->is_agent ? "none" : port,
         "socket", n->conf->socket, "data", n->conf->data, "core_dumps",
-        prctl(PR_GET_DUMPABLE) ? "on" : "off", "net_shim", wf_net_shim_active() ? "on" : "off",
-        NULL);
+        prctl(PR_GET_DUMPABLE) ? "on" : "off", "keys",
+        wf_node_keys_locked(n) ? "locked" : "not-locked", "net_shim",
+        wf_net_shim_active() ? "on" : "off", NULL);
 }
 
 // *ret_room: the one that could not.
@@ -290,8 +292,10 @@ int wf_node_main(struct wf_conf *conf, const char *conf_path)
         .rooms = node.is_agent ? wf_rooms_agent : wf_rooms_node,
         .signals = { .fd = -1 } };
     struct wf_diag diag = { 0 };
+    const struct rlimit no_core = { 0, 0 };
 
-    prctl(PR_SET_DUMPABLE, 0);
+    prctl(PR_SET_DUMPABLE, 0); // a core would hold every key
+    setrlimit(RLIMIT_CORE, &no_core);
     enum weft_err err = wf_crypto_init();
     if (!err)
         err = wf_loop_new(NULL, &node.loop);

@@ -193,6 +193,20 @@ enum weft_err wf_documents_get(
     return err;
 }
 
+// ---- secrets ---------------------------------------------------------------------------------------------------------
+
+bool wf_node_keys_locked(const struct wf_node *n)
+{
+    struct wf_secret fresh = { 0 };
+
+    if (wf_secret_new(WF_KEY_LEN, &fresh))
+        return false;
+    bool locked =
+        wf_secret_lock(&fresh) && wf_secret_lock(&n->keys.sign) && wf_secret_lock(&n->keys.dh);
+    wf_secret_fini(&fresh);
+    return locked;
+}
+
 // ---- identity --------------------------------------------------------------------------------------------------------
 
 enum weft_err wf_node_adopt(struct wf_node *n, struct wf_identity_dir *d, struct wf_diag *diag)

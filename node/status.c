@@ -56,7 +56,7 @@ static void add_alarms(const struct wf_node *n, struct wf_arena *a, Weft__V1__St
     r->n_alarms = count;
 }
 
-static void add_protections(struct wf_arena *a, Weft__V1__StatusReply *r)
+static void add_protections(const struct wf_node *n, struct wf_arena *a, Weft__V1__StatusReply *r)
 {
     char **v = wf_arena_calloc(a, 3, sizeof *v);
 
@@ -66,7 +66,8 @@ static void add_protections(struct wf_arena *a, Weft__V1__StatusReply *r)
         text_in(a, prctl(PR_GET_DUMPABLE) ? "core dumps: ON" : "core dumps: off");
     v[r->n_protections++] =
         text_in(a, wf_net_shim_active() ? "listener shim: on" : "listener shim: OFF");
-    v[r->n_protections++] = text_in(a, "keys: locked memory");
+    v[r->n_protections++] = text_in(a,
+        wf_node_keys_locked(n) ? "keys: locked memory" : "keys: NOT LOCKED (raise RLIMIT_MEMLOCK)");
     r->protections = v;
 }
 
@@ -99,7 +100,7 @@ void wf_status_handle(struct wf_node *n, struct wf_call *c)
     if (statvfs(n->conf->data, &fs) == 0)
         r.free_disk = (uint64_t)fs.f_bavail * fs.f_frsize;
     add_alarms(n, c->arena, &r);
-    add_protections(c->arena, &r);
+    add_protections(n, c->arena, &r);
     for (size_t i = 0; i < WF_COUNT(sections); i++)
         if (sections[i])
             sections[i](n, c->arena, &r);

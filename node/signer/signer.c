@@ -6,12 +6,14 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "node/conf.h"
+#include "node/core.h"
 #include "node/signer/child.h"
 #include "sdk/conf/file.h"
 #include "sdk/disk.h"
@@ -145,7 +147,7 @@ static enum weft_err make_proposal_issuer(struct wf_signer *s, const struct wf_c
     return err;
 }
 
-static enum weft_err fork_child(struct wf_node *n, const struct wf_signer_child *child)
+static enum weft_err fork_child(struct wf_node *n, struct wf_signer_child *child)
 {
     int pair[2];
 
@@ -154,6 +156,11 @@ static enum weft_err fork_child(struct wf_node *n, const struct wf_signer_child 
     pid_t pid = fork();
     if (pid == 0) {
         close(pair[0]);
+        wf_keys_fini(&n->core->dir->keys); // the node's are not its business
+        if (!wf_secret_lock(&child->keys.sign))
+            fprintf(stderr,
+                "level=warn room=signer msg=\"the issuer's key is not in locked memory; "
+                "raise RLIMIT_MEMLOCK\"\n");
         wf_signer_child_main(child, pair[1]);
     }
     close(pair[1]);

@@ -14,6 +14,7 @@
 
 #include "node/agent/room.h"
 #include "node/conf.h"
+#include "node/core.h"
 #include "node/source/lines.h"
 #include "node/source/run.h"
 #include "node/source/spawner.h"
@@ -508,7 +509,7 @@ static enum weft_err source_open(struct wf_node *n, struct wf_diag *diag)
         err = wf_disk_mkdir(dir, diag);
     free(dir);
     if (!err)
-        err = wf_spawner_fork(&r->fd, &r->pid);
+        err = wf_spawner_fork(&n->core->dir->keys, &r->fd, &r->pid);
     return err;
 }
 

@@ -240,7 +240,7 @@ static void serve(int fd)
     }
 }
 
-enum weft_err wf_spawner_fork(int *ret_fd, pid_t *ret_pid)
+enum weft_err wf_spawner_fork(struct wf_keys *forget, int *ret_fd, pid_t *ret_pid)
 {
     int pair[2];
 
@@ -248,6 +248,8 @@ enum weft_err wf_spawner_fork(int *ret_fd, pid_t *ret_pid)
         return WEFT_E_IO;
     pid_t pid = fork();
     if (pid == 0) {
+        if (forget)
+            wf_keys_fini(forget);
         close(pair[0]);
         serve(pair[1]);
     }

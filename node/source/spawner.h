@@ -6,7 +6,7 @@
 
 #include <sys/types.h>
 
-#include "proto/base/bytes.h"
+#include "proto/trust/ident.h"
 
 #define WF_SPAWN_MAX  65536u // one start message: arguments and environment
 #define WF_SPAWN_ARGS 64u
@@ -26,8 +26,8 @@ struct wf_spawn_head {
     uint32_t uid, gid; // START: 0, 0 = our own
 };
 
-// Forks it. *ret_fd is our end.
-WF_MUST_USE enum weft_err wf_spawner_fork(int *ret_fd, pid_t *ret_pid);
+// Forks it. *ret_fd is our end. `forget` (may be NULL) are the keys that the caller holds: the child wipes its copy first of all.
+WF_MUST_USE enum weft_err wf_spawner_fork(struct wf_keys *forget, int *ret_fd, pid_t *ret_pid);
 // Hands a program over; the three descriptors are sent, not closed here. Strings follow one another with their NULs.
 WF_MUST_USE enum weft_err wf_spawner_start(
     int fd, const struct wf_spawn_head *head, struct wf_bytes strings, const int fds[3]);

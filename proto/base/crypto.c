@@ -52,6 +52,11 @@ enum weft_err wf_secret_copy(struct wf_bytes from, struct wf_secret *ret)
     return WEFT_OK;
 }
 
+bool wf_secret_lock(const struct wf_secret *s)
+{
+    return s->ptr && sodium_mlock(s->ptr, s->len) == 0;
+}
+
 void wf_secret_fini(struct wf_secret *s)
 {
     sodium_free(s->ptr); // wipes; NULL is permitted

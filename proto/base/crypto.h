@@ -35,6 +35,9 @@ WF_MUST_USE enum weft_err wf_crypto_init(void);
 WF_MUST_USE enum weft_err wf_secret_new(size_t len, struct wf_secret *ret);
 WF_MUST_USE enum weft_err wf_secret_random(size_t len, struct wf_secret *ret);
 WF_MUST_USE enum weft_err wf_secret_copy(struct wf_bytes from, struct wf_secret *ret);
+// Whether the secret's memory is locked, tried again now: a child of fork has none of its parent's locks, and a secret beyond
+// RLIMIT_MEMLOCK was left unlocked. False: it may be swapped.
+bool wf_secret_lock(const struct wf_secret *s);
 // Wipes and releases; a zeroed secret is permitted. The argument is zeroed.
 void wf_secret_fini(struct wf_secret *s);
 static inline struct wf_bytes wf_secret_view(const struct wf_secret *s)

@@ -4,6 +4,8 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -12,18 +14,22 @@
 
 #define PATIENCE_MS 10000
 
+static struct wf_keys keys; // of the node that forks it
 static int spawner;
 static pid_t spawner_pid;
 
 static void setup(void)
 {
-    ck_assert_int_eq(wf_spawner_fork(&spawner, &spawner_pid), WEFT_OK);
+    ck_assert_int_eq(wf_crypto_init(), WEFT_OK);
+    ck_assert_int_eq(wf_keys_new('N', &keys), WEFT_OK);
+    ck_assert_int_eq(wf_spawner_fork(&keys, &spawner, &spawner_pid), WEFT_OK);
 }
 
 static void teardown(void)
 {
     close(spawner);
     ck_assert_int_eq(waitpid(spawner_pid, NULL, 0), spawner_pid);
+    wf_keys_fini(&keys);
 }
 
 // Its output goes to *ret_out.
@@ -166,6 +172,52 @@ START_TEST(no_report_is_not_an_error_and_too_much_is_refused)
 }
 END_TEST
 
+// ---- secrets ---------------------------------------------------------------------------------------------------------
+
+// Whether the memory of a process holds these bytes; -1 when nobody may look.
+static int memory_has(pid_t pid, struct wf_bytes what)
+{
+    char path[64], line[512];
+    uint8_t *page = NULL;
+    int found = 0;
+
+    snprintf(path, sizeof path, "/proc/%d/mem", (int)pid);
+    int mem = open(path, O_RDONLY | O_CLOEXEC);
+    snprintf(path, sizeof path, "/proc/%d/maps", (int)pid);
+    FILE *maps = fopen(path, "re");
+    if (mem < 0 || !maps)
+        return -1;
+    while (fgets(line, sizeof line, maps)) {
+        unsigned long long from = 0, to = 0;
+        char mode[8] = "";
+        if (sscanf(line, "%llx-%llx %7s", &from, &to, mode) != 3 || mode[0] != 'r' ||
+            to - from > 64u * 1024 * 1024)
+            continue;
+        page = realloc(page, to - from);
+        ck_assert_ptr_nonnull(page);
+        ssize_t n = pread(mem, page, to - from, (off_t)from);
+        found |= n > 0 && memmem(page, (size_t)n, what.ptr, what.len) != NULL;
+    }
+    free(page);
+    fclose(maps);
+    close(mem);
+    return found;
+}
+
+START_TEST(the_spawner_has_no_key_of_the_node)
+{
+    int out = -1;
+    char text[8];
+
+    ck_assert_int_eq(memory_has(getpid(), wf_secret_view(&keys.dh)), 1); // the search finds it
+    start(1, "echo up", &out); // the spawner serves: what it does first is done
+    ck_assert_uint_eq(read_all(out, text, sizeof text), 3);
+    ck_assert_uint_eq(next_report().value, 0);
+    ck_assert_int_eq(memory_has(spawner_pid, wf_secret_view(&keys.sign)), 0);
+    ck_assert_int_eq(memory_has(spawner_pid, wf_secret_view(&keys.dh)), 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("node.spawner");
@@ -179,6 +231,7 @@ int main(void)
     tcase_add_test(t, what_cannot_be_started_is_reported);
     tcase_add_test(t, a_signal_reaches_the_whole_group);
     tcase_add_test(t, programs_end_with_the_spawner);
+    tcase_add_test(t, the_spawner_has_no_key_of_the_node);
     tcase_add_test(t, no_report_is_not_an_error_and_too_much_is_refused);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
