@@ -183,6 +183,17 @@ START_TEST(pages_are_one_answer)
 }
 END_TEST
 
+START_TEST(an_answer_that_lacks_its_last_page_is_none)
+{
+    m.query_pages = 5;
+    m.query_refusal = "gone in between";
+    m.query_refused_from = 4;
+    ck_assert_int_eq(query("servers/hosts"), WEFT_E_COLUMN);
+    ck_assert_ptr_null(rows);
+    ck_assert_int_eq(atomic_load(&m.query_asked), 5);
+}
+END_TEST
+
 START_TEST(no_rows_are_an_answer)
 {
     m.query_pages = 0;
@@ -360,6 +371,7 @@ int main(void)
     tcase_add_test(t, a_reply_of_another_kind_is_never_looked_into);
     tcase_add_test(t, rows_come_with_their_types);
     tcase_add_test(t, pages_are_one_answer);
+    tcase_add_test(t, an_answer_that_lacks_its_last_page_is_none);
     tcase_add_test(t, no_rows_are_an_answer);
     tcase_add_test(t, a_partial_answer_has_its_rows_and_its_reason);
     tcase_add_test(t, a_refusal_comes_whole);

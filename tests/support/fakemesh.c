@@ -297,7 +297,7 @@ static void on_query(struct wf_fakemesh *m, const struct wf_fake_call *c, Weft__
     atomic_fetch_add(&m->query_asked, 1);
     if (moved(m, c, reply))
         return;
-    if (m->query_refusal) {
+    if (m->query_refusal && page >= m->query_refused_from) {
         wf_fake_refuse(c, reply, WEFT_E_COLUMN, m->query_refusal);
         reply->refusal->caveat = wf_fake_str(c, "columns");
         reply->refusal->audit_id = wf_fake_str(c, "a-17");
