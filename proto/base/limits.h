@@ -41,9 +41,8 @@
 
 // Control plane (DESIGN 7)
 #define WF_MAX_CONTROL         (1u * WF_MIB) // one message on the wire
-#define WF_MAX_HANDSHAKE       (4u * WF_KIB)
-#define WF_REPLAY_WINDOW       2048u // nonces per direction
-#define WF_MAX_IN_FLIGHT       64u   // requests per session
+#define WF_REPLAY_WINDOW       2048u         // nonces per direction
+#define WF_MAX_IN_FLIGHT       64u           // requests per session
 #define WF_SESSION_RENEW_MS    120000
 #define WF_SESSION_WIPE_MS     180000
 #define WF_CLOCK_TOLERANCE_MS  60000
