@@ -290,6 +290,22 @@ START_TEST(a_domain_beyond_its_share_is_told_busy)
 }
 END_TEST
 
+START_TEST(a_dropped_key_loses_its_sessions_at_once_and_no_other)
+{
+    struct client c, other;
+
+    come_in(&c, &mesh.d[WF_TEST_NETWORK]);
+    come_in(&other, &mesh.d[WF_TEST_SECURITY]);
+    ck_assert_uint_eq(wf_sessions_count(node.control->sessions), 2);
+    wf_control_drop(&node, &mesh.d[WF_TEST_NETWORK].node_pub);
+    UNTIL(wf_sessions_count(node.control->sessions) == 1);
+    Weft__V1__Request q = request_of(WEFT__V1__REQUEST__KIND_LEASE);
+    ck_assert_int_eq(request(&other, &q), WEFT_OK);
+    hang_up(&c);
+    hang_up(&other);
+}
+END_TEST
+
 START_TEST(another_domain_may_not_ask_what_only_its_own_may)
 {
     struct client c;
@@ -350,6 +366,7 @@ int main(void)
     tcase_add_test(c, a_revoked_key_is_told_so_and_gets_no_session);
     tcase_add_test(c, a_failed_hello_costs_the_session);
     tcase_add_test(c, a_domain_beyond_its_share_is_told_busy);
+    tcase_add_test(c, a_dropped_key_loses_its_sessions_at_once_and_no_other);
     tcase_add_test(c, another_domain_may_not_ask_what_only_its_own_may);
     tcase_add_test(c, an_expired_certificate_may_only_renew);
     suite_add_tcase(s, c);
