@@ -47,7 +47,7 @@ struct wf_fakemesh {
     uint8_t call_key[16]; // of the last call
     char call_method[64];
     atomic_int wrong_kind; // so many next documents asked for come as digests
-    wf_fake_fn other; // answers what is not answered here; may be NULL
+    wf_fake_fn other;      // answers what is not answered here; may be NULL
     void *other_arg;
 };
 
