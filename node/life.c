@@ -187,18 +187,17 @@ static enum weft_err watch_signals(struct life *l)
 
 static void greet(struct wf_node *n)
 {
+    const struct wf_cert *cert = &n->identity.cert;
     char print[WF_FINGERPRINT_LEN], port[8];
 
     wf_fingerprint(wf_bytes(n->keys.sign_pub.b, WF_KEY_LEN), print);
     snprintf(port, sizeof port, "%u", n->control->port);
     wf_say(n, WF_LOG_INFO, "life", "ready", "version", WEFT_VERSION, "role",
-        n->is_agent ? "agent" : "node", "domain",
-        n->has_certificate ? n->identity.cert.domain.s : "(none yet)", "name",
-        n->has_certificate ? n->identity.cert.subject.s : "(none yet)", "fingerprint", print,
-        "listen", n->is_agent ? "none" : n->conf->listen.host, "port", n->is_agent ? "none" : port,
-        "socket", n->conf->socket, "data", n->conf->data, "core_dumps",
-        prctl(PR_GET_DUMPABLE) ? "on" : "off", "keys",
-        wf_node_keys_locked(n) ? "locked" : "not-locked", "net_shim",
+        n->is_agent ? "agent" : "node", "domain", cert->domain.s[0] ? cert->domain.s : "(none yet)",
+        "name", cert->domain.s[0] ? cert->subject.s : "(none yet)", "fingerprint", print, "listen",
+        n->is_agent ? "none" : n->conf->listen.host, "port", n->is_agent ? "none" : port, "socket",
+        n->conf->socket, "data", n->conf->data, "core_dumps", prctl(PR_GET_DUMPABLE) ? "on" : "off",
+        "keys", wf_node_keys_locked(n) ? "locked" : "not-locked", "net_shim",
         wf_net_shim_active() ? "on" : "off", NULL);
 }
 

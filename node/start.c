@@ -55,6 +55,8 @@ static const char *advice(enum weft_err err)
         return "stop what uses it, or name another one in weftd.yaml";
     case WEFT_E_STATE_DIR:
         return "give each weftd a data: of its own, and never copy one to another host";
+    case WEFT_E_EXPIRED:
+        return "it can be renewed for 30 days: remove this file and join again with a new ticket";
     case WEFT_E_NOSPACE:
         return "make room on that disk and start again; what was acknowledged is kept";
     case WEFT_E_PERMISSION:

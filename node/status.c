@@ -79,8 +79,8 @@ void wf_status_handle(struct wf_node *n, struct wf_call *c)
     struct statvfs fs;
 
     wf_fingerprint(wf_bytes(n->keys.sign_pub.b, WF_KEY_LEN), print);
-    r.domain = wf_pb_str(n->has_certificate ? n->identity.cert.domain.s : "");
-    r.subject = wf_pb_str(n->has_certificate ? n->identity.cert.subject.s : "");
+    r.domain = wf_pb_str(n->identity.cert.domain.s); // empty without a certificate
+    r.subject = wf_pb_str(n->identity.cert.subject.s);
     r.kind = wf_pb_str(n->is_agent ? "agent" : "node");
     r.fingerprint = print;
     r.mesh_id = wf_pb_bin(wf_hash_view(&n->mesh_id));
@@ -89,7 +89,7 @@ void wf_status_handle(struct wf_node *n, struct wf_call *c)
         r.charter_version = n->charter->version;
         r.charter_expires_ms = n->charter->expires_ms;
     }
-    r.certificate_expires_ms = n->has_certificate ? n->identity.cert.not_after_ms : 0;
+    r.certificate_expires_ms = n->identity.cert.not_after_ms; // also when that is past
     snprintf(listen, sizeof listen, "%s:%u", n->conf->listen.host, n->control->port);
     if (!n->is_agent)
         r.listeners = one_text(c->arena, listen, &r.n_listeners);

@@ -160,6 +160,10 @@ static void on_renewed(void *arg, enum weft_err err, const Weft__V1__Reply *repl
         snprintf(text, sizeof text, "the certificate could not be renewed: %.200s",
             why[0] ? why : weft_err_text(err));
         wf_alarm(n, "renewal", text);
+        if (!n->has_certificate) { // nothing else finds out that this uplink does not help
+            u->renew_at_ms = 0;
+            wf_uplink_failed(n, err, reply);
+        }
         return;
     }
     wf_alarm(n, "renewal", NULL);
@@ -331,13 +335,12 @@ static void uplink_tick(struct wf_node *n)
 {
     // The certificate's life goes on without renewals that could tell: what has run out signs nothing more.
     if (n->has_certificate &&
-        wf_node_now_unix_ms(n) >= n->identity.cert.not_after_ms + WF_CLOCK_TOLERANCE_MS) {
+        wf_node_now_unix_ms(n) >= n->identity.cert.not_after_ms + WF_CLOCK_TOLERANCE_MS)
         n->has_certificate = false;
-        wf_alarm(
-            n, "certificate", "this agent's certificate has expired; only renewal is possible");
-    } else if (n->has_certificate) {
-        wf_alarm(n, "certificate", NULL);
-    }
+    wf_alarm(n, "certificate",
+        n->identity.cert.domain.s[0] && !n->has_certificate
+            ? "this agent's certificate has expired; only renewal is possible"
+            : NULL);
     wf_spool_tick(n);
     wf_uplink_wake(n);
 }

@@ -33,7 +33,7 @@ static void print_head(const Weft__V1__StatusReply *r)
     }
     wf_buf_fini(&mesh);
     wf_cli_when(r->certificate_expires_ms, cert);
-    line("certificate", cert);
+    line("certificate", r->certificate_expires_ms ? cert : "none yet");
     list("listening", r->listeners, r->n_listeners);
     line("data", r->data_dir);
     wf_cli_ago(r->time_ms - r->started_ms, when);
