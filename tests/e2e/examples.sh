@@ -134,6 +134,12 @@ printf '%s\n' '{"@op":"snapshot-begin"}' '{"id":"b","value":2.5}' '{"id":"a","va
 example reader query servers/things 'SELECT id, value FROM things ORDER BY id'
 expect "query" "$ended $(cat "$WORK/out")" "0 $(printf 'id\tvalue\na\t1\nb\t2.5')"
 grep -q '^node-1: up, 2 rows$' "$WORK/err" || fail "coverage: $(cat "$WORK/err")"
+example reader query servers/things 'SELECT count(*) AS n FROM things'
+expect "count" "$ended $(cat "$WORK/out")" "0 $(printf 'n\n2')"
+for sql in 'SELECT count(*) FROM row' 'SELECT count(*) FROM main.row' 'SELECT count(*) FROM things, row' 'SELECT _origin FROM main.row'; do
+    example reader query servers/things "$sql"
+    expect "$sql" "$ended $(wc -l <"$WORK/out")" "65 0"
+done
 example reader query servers/things 'SELECT nothing FROM things'
 [ "$ended" -eq 65 ] || [ "$ended" -eq 77 ] || fail "a column that is not there: $ended $(cat "$WORK/err")"
 
