@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -17,8 +18,11 @@
 #include "node/signer/child.h"
 #include "sdk/conf/file.h"
 #include "sdk/disk.h"
+#include "sdk/loop/loop.h"
 
 struct wf_signer {
+    struct wf_watch gone; // first: the pipe's end
+    struct wf_node *node;
     int fd;
     pid_t child;
     struct wf_buf cert;        // the issuer's certificate envelope
@@ -39,6 +43,26 @@ enum weft_err wf_signer_cert(const struct wf_node *n, struct wf_bytes *ret)
     return WEFT_OK;
 }
 
+// A half-read answer would be taken for the next one's: the pipe is not used again. A process that NNG runs in can't fork another signer.
+static void lose(struct wf_node *n)
+{
+    struct wf_signer *s = n->signer;
+
+    if (s->gone.fd >= 0)
+        wf_loop_unwatch(n->loop, &s->gone);
+    s->gone.fd = -1;
+    close(s->fd);
+    s->fd = -1;
+    wf_alarm(n, "signer",
+        "the signer process is gone: no certificates, tokens or homes until a restart");
+}
+
+static void on_gone(struct wf_watch *w, uint32_t events)
+{
+    (void)events;
+    lose(((struct wf_signer *)(void *)w)->node);
+}
+
 // ---- asking ----------------------------------------------------------------------------------------------------------
 
 static enum weft_err ask(struct wf_node *n, char op, struct wf_bytes body, struct wf_buf *out)
@@ -53,11 +77,7 @@ static enum weft_err ask(struct wf_node *n, char op, struct wf_bytes body, struc
     if (!err)
         err = wf_signer_receive(s->fd, WF_SIGNER_WAIT_MS, &code, &answer);
     if (err) {
-        // A half-read answer would be taken for the next one's: the pipe is not used again.
-        close(s->fd);
-        s->fd = -1;
-        wf_alarm(n, "signer",
-            "the signer process is gone: no certificates, tokens or homes until a restart");
+        lose(n);
         err = WEFT_E_UNREACHABLE;
     } else if (code) {
         err = (enum weft_err)code;
@@ -183,7 +203,8 @@ static enum weft_err signer_open(struct wf_node *n, struct wf_diag *diag)
     n->signer = calloc(1, sizeof *n->signer);
     if (!n->signer)
         return WEFT_E_NOMEM;
-    n->signer->fd = -1;
+    n->signer->node = n;
+    n->signer->fd = n->signer->gone.fd = -1;
     enum weft_err err = read_issuer(n, "identity/issuer.key", WF_FILE_SECRET, &file, diag);
     if (!err)
         err = wf_keys_unpack(wf_buf_view(&file), wf_bytes(NULL, 0), &child.keys);
@@ -206,12 +227,30 @@ static enum weft_err signer_open(struct wf_node *n, struct wf_diag *diag)
     return err;
 }
 
+// An idle signer that dies is told of at once, not at the next certificate.
+static enum weft_err signer_start(struct wf_node *n, struct wf_diag *diag)
+{
+    struct wf_signer *s = n->signer;
+
+    if (!s || s->fd < 0)
+        return WEFT_OK;
+    s->gone = (struct wf_watch){ .ready = on_gone, .fd = s->fd };
+    enum weft_err err = wf_loop_watch(n->loop, &s->gone, EPOLLRDHUP);
+    if (err) {
+        s->gone.fd = -1;
+        wf_diag_set(diag, 0, 0, "signer: %s", weft_err_text(err));
+    }
+    return err;
+}
+
 static void signer_close(struct wf_node *n)
 {
     struct wf_signer *s = n->signer;
 
     if (!s)
         return;
+    if (s->gone.fd >= 0)
+        wf_loop_unwatch(n->loop, &s->gone);
     if (s->fd >= 0)
         close(s->fd); // the child reads its end and leaves
     if (s->child > 0)
@@ -224,5 +263,5 @@ static void signer_close(struct wf_node *n)
 }
 
 const struct wf_room wf_signer_room = {
-    .name = "signer", .open = signer_open, .close = signer_close
+    .name = "signer", .open = signer_open, .start = signer_start, .close = signer_close
 };

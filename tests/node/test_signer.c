@@ -1,0 +1,544 @@
+// SPDX-License-Identifier: Apache-2.0
+// The signer: what its process signs and what it refuses, that it can do nothing else, and what becomes of a node whose signer dies.
+#include <check.h>
+#include <dirent.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "node/conf.h"
+#include "node/core.h"
+#include "node/signer/child.h"
+#include "node/signer/signer.h"
+#include "proto/trust/product.h"
+#include "sdk/disk.h"
+#include "sdk/loop/loop.h"
+#include "tests/support/trust_token.h"
+
+static struct wf_test_mesh mesh;
+static struct wf_test_domain *servers;
+static struct wf_signer_child child;
+static struct wf_buf out;
+
+static void set_up(void)
+{
+    ck_assert_int_eq(wf_crypto_init(), WEFT_OK);
+    wf_test_mesh_init(&mesh);
+    servers = &mesh.d[WF_TEST_SERVERS];
+    child = (struct wf_signer_child){ .cert = wf_buf_view(&servers->issuer_cert) };
+    child.keys.sign = servers->issuer; // borrowed
+    child.keys.sign_pub = servers->issuer_pub;
+    ck_assert_int_eq(wf_cert_open(child.cert, &child.issuer), WEFT_OK);
+    out.len = 0;
+}
+
+static void tear_down(void)
+{
+    wf_buf_fini(&out);
+    wf_test_mesh_fini(&mesh);
+}
+
+static enum weft_err answer(uint32_t op, struct wf_bytes body)
+{
+    wf_buf_fini(&out);
+    return wf_signer_answer(&child, op, body, &out);
+}
+
+// ---- what it signs -------------------------------------------------------------------------------------------------------
+
+START_TEST(a_certificate_of_the_own_domain_is_signed)
+{
+    struct wf_cert c = wf_test_cert("servers", WF_ID_AGENT, "web-1"), opened;
+
+    ck_assert_int_eq(answer(WF_SIGNER_CERT, wf_bytes(&c, sizeof c)), WEFT_OK);
+    ck_assert_int_eq(wf_cert_open(wf_buf_view(&out), &opened), WEFT_OK);
+    ck_assert_str_eq(opened.subject.s, "web-1");
+    struct wf_buf chain = wf_test_chain(wf_buf_view(&out), child.cert);
+    struct wf_identity id;
+    ck_assert_int_eq(
+        wf_chain_verify(wf_buf_view(&chain), mesh.charter, WF_TEST_NOW, 0, &id), WEFT_OK);
+    wf_buf_fini(&chain);
+}
+END_TEST
+
+static const struct {
+    const char *why;
+    int change;
+    enum weft_err want;
+} certs[] = {
+    { "of another domain", 0, WEFT_E_WRONG_DOMAIN },
+    { "another issuer", 1, WEFT_E_KIND },
+    { "a byte short", 2, WEFT_E_SYNTAX },
+    { "a byte long", 3, WEFT_E_SYNTAX },
+    { "a subject without an end", 4, WEFT_E_NAME },
+    { "a domain without an end", 5, WEFT_E_NAME },
+    { "a subject that is no name", 6, WEFT_E_NAME },
+    { "more patterns than there is room for", 7, WEFT_E_NAME },
+    { "a pattern without an end", 8, WEFT_E_NAME },
+};
+
+START_TEST(a_certificate_that_must_not_be_is_refused)
+{
+    struct wf_cert c[2] = { wf_test_cert("servers", WF_ID_AGENT, "web-1") };
+    size_t len = sizeof c[0];
+
+    switch (certs[_i].change) {
+    case 0:
+        c[0] = wf_test_cert("network", WF_ID_AGENT, "web-1");
+        break;
+    case 1:
+        c[0] = wf_test_cert("servers", WF_ID_ISSUER, "issuer-2");
+        break;
+    case 2:
+        len--;
+        break;
+    case 3:
+        len++;
+        break;
+    case 4:
+        memset(c[0].subject.s, 'a', sizeof c[0].subject.s);
+        break;
+    case 5:
+        memset(c[0].domain.s, 's', sizeof c[0].domain.s);
+        break;
+    case 6:
+        memcpy(c[0].subject.s, "../x", 5);
+        break;
+    case 7:
+        c[0].pattern_count = SIZE_MAX;
+        break;
+    default:
+        c[0].pattern_count = 1;
+        memset(c[0].patterns[0].s, 'a', sizeof c[0].patterns[0].s);
+        break;
+    }
+    enum weft_err err = answer(WF_SIGNER_CERT, wf_bytes(c, len));
+    ck_assert_msg(err == certs[_i].want, "%s: %s", certs[_i].why, weft_err_name(err));
+    ck_assert_uint_eq(out.len, 0);
+}
+END_TEST
+
+static struct wf_signer_home home_of(const char *domain)
+{
+    struct wf_signer_home h = { .mesh_id = mesh.charter->mesh_id,
+        .term = 1,
+        .sequence = WF_TEST_NOW,
+        .expires_ms = WF_TEST_NOW + WF_TEST_DAY };
+
+    ck_assert_int_eq(wf_name_from(wf_bytes_str(domain), &h.domain), WEFT_OK);
+    ck_assert_int_eq(wf_name_from(WF_STR("hosts"), &h.product), WEFT_OK);
+    ck_assert_int_eq(wf_name_from(WF_STR("node-1"), &h.node), WEFT_OK);
+    return h;
+}
+
+START_TEST(a_home_is_signed_for_the_own_domain_alone)
+{
+    struct wf_signer_home h = home_of("servers");
+
+    ck_assert_int_eq(answer(WF_SIGNER_HOME, wf_bytes(&h, sizeof h)), WEFT_OK);
+    ck_assert_uint_gt(out.len, 0);
+    h = home_of("network");
+    ck_assert_int_eq(answer(WF_SIGNER_HOME, wf_bytes(&h, sizeof h)), WEFT_E_WRONG_DOMAIN);
+    ck_assert_int_eq(answer(WF_SIGNER_HOME, wf_bytes(&h, sizeof h - 1)), WEFT_E_SYNTAX);
+    memset(h.product.s, 'p', sizeof h.product.s);
+    ck_assert_int_eq(answer(WF_SIGNER_HOME, wf_bytes(&h, sizeof h)), WEFT_E_NAME);
+    ck_assert_uint_eq(out.len, 0);
+}
+END_TEST
+
+// A token comes as a proposal of somebody who is no issuer of the mesh; it goes as the domain's.
+START_TEST(a_token_is_granted_for_the_own_domain_alone)
+{
+    struct wf_test_holders who;
+    struct wf_test_block b;
+    struct wf_buf proposal = { 0 }, longer = { 0 };
+    struct wf_token *t = NULL;
+
+    wf_test_holders_init(&who);
+    wf_test_block_init(&b, &mesh.charter->mesh_id, "servers", &who.alice_pub);
+    wf_test_block_limit(&b);
+    ck_assert_int_eq(wf_token_grant(&b.fields, child.cert, &servers->issuer, &proposal), WEFT_OK);
+    ck_assert_int_eq(answer(WF_SIGNER_TOKEN, wf_buf_view(&proposal)), WEFT_OK);
+    ck_assert_int_eq(wf_token_open(wf_buf_view(&out), &t, NULL), WEFT_OK);
+    ck_assert_int_eq(wf_token_verify(t, mesh.charter, WF_TEST_NOW), WEFT_OK);
+
+    wf_test_block_init(&b, &mesh.charter->mesh_id, "servers", &who.bob_pub); // alice hands it on
+    b.fields.expires_ms -= WF_TEST_HOUR;
+    wf_test_block_limit(&b);
+    ck_assert_int_eq(wf_token_delegate(t, &b.fields, &who.alice, &longer), WEFT_OK);
+    ck_assert_int_eq(answer(WF_SIGNER_TOKEN, wf_buf_view(&longer)), WEFT_E_SYNTAX);
+
+    struct wf_test_domain *network = &mesh.d[WF_TEST_NETWORK];
+    wf_test_block_init(&b, &mesh.charter->mesh_id, "network", &who.alice_pub);
+    wf_buf_fini(&proposal);
+    ck_assert_int_eq(
+        wf_token_grant(&b.fields, wf_buf_view(&network->issuer_cert), &network->issuer, &proposal),
+        WEFT_OK);
+    ck_assert_int_eq(answer(WF_SIGNER_TOKEN, wf_buf_view(&proposal)), WEFT_E_WRONG_DOMAIN);
+    ck_assert_int_ne(answer(WF_SIGNER_TOKEN, WF_STR("no token")), WEFT_OK);
+    ck_assert_uint_eq(out.len, 0);
+    wf_token_free(t);
+    wf_buf_fini(&proposal);
+    wf_buf_fini(&longer);
+    wf_test_holders_fini(&who);
+}
+END_TEST
+
+START_TEST(a_revocation_list_is_signed_for_the_own_domain_alone)
+{
+    static const struct {
+        int domain;
+        enum weft_err want;
+    } rows[] = { { WF_TEST_SERVERS, WEFT_OK }, { WF_TEST_NETWORK, WEFT_E_WRONG_DOMAIN } };
+
+    for (size_t i = 0; i < WF_COUNT(rows); i++) {
+        struct wf_test_domain *d = &mesh.d[rows[i].domain];
+        struct wf_revocations r = { .mesh_id = mesh.charter->mesh_id,
+            .version = 1,
+            .issued_ms = WF_TEST_NOW,
+            .issuer_raw = wf_buf_view(&d->issuer_cert) };
+        struct wf_buf proposal = { 0 };
+        ck_assert_int_eq(wf_name_from(wf_bytes_str(d->name), &r.domain), WEFT_OK);
+        ck_assert_int_eq(wf_revocations_sign(&r, &d->issuer, &proposal), WEFT_OK);
+        ck_assert_int_eq(answer(WF_SIGNER_REVOCATIONS, wf_buf_view(&proposal)), rows[i].want);
+        wf_buf_fini(&proposal);
+    }
+    ck_assert_int_ne(answer(WF_SIGNER_REVOCATIONS, WF_STR("no list")), WEFT_OK);
+}
+END_TEST
+
+// Batches, heartbeats, charters, bare bytes: there is no request for them.
+START_TEST(every_other_kind_is_refused)
+{
+    struct wf_cert c = wf_test_cert("servers", WF_ID_AGENT, "web-1");
+
+    for (uint32_t op = 0; op < 1024; op++) {
+        if (op == WF_SIGNER_CERT || op == WF_SIGNER_HOME || op == WF_SIGNER_TOKEN ||
+            op == WF_SIGNER_REVOCATIONS)
+            continue;
+        ck_assert_int_eq(answer(op, wf_bytes(&c, sizeof c)), WEFT_E_REQUEST);
+        ck_assert_uint_eq(out.len, 0);
+    }
+    ck_assert_int_eq(answer(UINT32_MAX, wf_bytes(&c, sizeof c)), WEFT_E_REQUEST);
+}
+END_TEST
+
+// A stolen weftd may send what it likes; the sanitizers watch.
+START_TEST(rubbish_upsets_nothing)
+{
+    static const uint32_t ops[] = { WF_SIGNER_CERT, WF_SIGNER_HOME, WF_SIGNER_TOKEN,
+        WF_SIGNER_REVOCATIONS };
+    struct wf_cert c;
+    uint64_t seed = 11;
+
+    for (int i = 0; i < 4000; i++) {
+        uint8_t bytes[4096];
+        size_t len = (size_t)(wf_test_rand(&seed) % sizeof bytes);
+        wf_test_rand_bytes(&seed, bytes, len);
+        (void)answer(ops[i % 4], wf_bytes(bytes, len));
+        c = wf_test_cert("servers", WF_ID_AGENT, "web-1");
+        wf_test_rand_bytes(&seed, (uint8_t *)&c + wf_test_rand(&seed) % (sizeof c - 8), 8);
+        (void)answer(WF_SIGNER_CERT, wf_bytes(&c, sizeof c));
+    }
+}
+END_TEST
+
+// ---- the process ---------------------------------------------------------------------------------------------------------
+
+static struct wf_node node;
+static struct wf_core core;
+static struct wf_conf conf;
+
+static void write_file(const char *dir, const char *name, struct wf_bytes content)
+{
+    char path[600];
+    struct wf_diag diag = { 0 };
+
+    snprintf(path, sizeof path, "%s/identity", dir);
+    ck_assert_int_eq(wf_disk_mkdir(path, &diag), WEFT_OK);
+    snprintf(path, sizeof path, "%s/identity/%s", dir, name);
+    ck_assert_msg(wf_disk_create(path, content, &diag) == WEFT_OK, "%s", diag.text);
+}
+
+static void node_open(void)
+{
+    struct wf_diag diag = { 0 };
+
+    ck_assert_msg(wf_signer_room.open(&node, &diag) == WEFT_OK, "%s", diag.text);
+    if (wf_signer_room.start)
+        ck_assert_int_eq(wf_signer_room.start(&node, &diag), WEFT_OK);
+}
+
+static void node_up(void)
+{
+    const char *dir = wf_test_tmpdir();
+    struct wf_keys keys = { .sign = servers->issuer, .sign_pub = servers->issuer_pub };
+    struct wf_buf file = { 0 };
+
+    node = (struct wf_node){ .core = &core, .conf = &conf };
+    conf = (struct wf_conf){ .data = dir, .issuer = true, .log.level = WF_LOG_ERROR + 1 };
+    ck_assert_int_eq(wf_keys_pack(&keys, wf_bytes(NULL, 0), &file), WEFT_OK);
+    write_file(dir, "issuer.key", wf_buf_view(&file));
+    write_file(dir, "issuer.cert", child.cert);
+    wf_buf_fini(&file);
+    ck_assert_int_eq(wf_loop_new(NULL, &node.loop), WEFT_OK);
+    wf_loop_turn(node.loop, 0);
+    node_open();
+}
+
+static void node_down(void)
+{
+    wf_signer_room.close(&node);
+    while (core.alarms) {
+        struct wf_alarm *a = core.alarms;
+        core.alarms = a->next;
+        free(a);
+    }
+    wf_loop_free(node.loop);
+}
+
+static enum weft_err issue(void)
+{
+    struct wf_cert c = wf_test_cert("servers", WF_ID_AGENT, "web-1");
+
+    wf_buf_fini(&out);
+    return wf_signer_issue(&node, &c, &out);
+}
+
+// The only child of this process; 0 when there is none.
+static pid_t find_child(void)
+{
+    char path[64];
+    long pid = 0;
+
+    snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)getpid());
+    FILE *f = fopen(path, "r");
+    ck_assert_ptr_nonnull(f);
+    if (fscanf(f, "%ld", &pid) != 1)
+        pid = 0;
+    fclose(f);
+    return (pid_t)pid;
+}
+
+START_TEST(the_process_signs_what_the_node_asks_for)
+{
+    struct wf_test_holders who;
+    struct wf_test_block b;
+    struct wf_revocations r = {
+        .mesh_id = mesh.charter->mesh_id, .version = 1, .issued_ms = WF_TEST_NOW
+    };
+    struct wf_home_fields h = { .mesh_id = mesh.charter->mesh_id,
+        .domain = "servers",
+        .product = "hosts",
+        .node = "node-1",
+        .term = 1,
+        .sequence = WF_TEST_NOW,
+        .expires_ms = WF_TEST_NOW + WF_TEST_DAY };
+    struct wf_token *t = NULL;
+
+    node_up();
+    ck_assert(wf_signer_here(&node));
+    ck_assert_int_eq(issue(), WEFT_OK);
+    wf_buf_fini(&out);
+    ck_assert_int_eq(wf_signer_home(&node, &h, &out), WEFT_OK);
+    h.domain = "network";
+    ck_assert_int_eq(wf_signer_home(&node, &h, &out), WEFT_E_WRONG_DOMAIN);
+    wf_buf_fini(&out);
+    ck_assert_int_eq(wf_name_from(WF_STR("servers"), &r.domain), WEFT_OK);
+    ck_assert_int_eq(wf_signer_revocations(&node, &r, &out), WEFT_OK);
+    wf_test_holders_init(&who);
+    wf_test_block_init(&b, &mesh.charter->mesh_id, "servers", &who.alice_pub);
+    wf_buf_fini(&out);
+    ck_assert_int_eq(wf_signer_grant(&node, &b.fields, &out), WEFT_OK);
+    ck_assert_int_eq(wf_token_open(wf_buf_view(&out), &t, NULL), WEFT_OK);
+    ck_assert_int_eq(
+        wf_token_verify(t, mesh.charter, WF_TEST_NOW), WEFT_OK); // not the throw-away issuer's
+    ck_assert_int_eq(issue(), WEFT_OK);                          // a refusal was no end
+    wf_token_free(t);
+    wf_test_holders_fini(&who);
+    node_down();
+}
+END_TEST
+
+static void limits_are_none(pid_t pid)
+{
+    char path[64], line[200];
+    unsigned found = 0;
+
+    snprintf(path, sizeof path, "/proc/%d/limits", (int)pid);
+    FILE *f = fopen(path, "r");
+    ck_assert_ptr_nonnull(f);
+    while (fgets(line, sizeof line, f))
+        found += strncmp(line, "Max file size             0 ", 28) == 0 ||
+                 strncmp(line, "Max processes             0 ", 28) == 0 ||
+                 strncmp(line, "Max core file size        0 ", 28) == 0;
+    fclose(f);
+    ck_assert_uint_eq(found, 3);
+}
+
+// Nothing open but the pipe and stdio, nothing that could be opened, and nobody looks into it.
+START_TEST(the_process_can_do_nothing_but_sign)
+{
+    char path[300], target[200];
+
+    node_up();
+    ck_assert_int_eq(issue(), WEFT_OK); // it is set up by now
+    pid_t pid = find_child();
+    ck_assert_int_gt(pid, 0);
+    limits_are_none(pid);
+    snprintf(path, sizeof path, "/proc/%d/fd", (int)pid);
+    DIR *d = opendir(path);
+    if (d) { // not readable to others than root, since it is not dumpable
+        unsigned sockets = 0;
+        for (struct dirent *e = readdir(d); e; e = readdir(d)) {
+            if (e->d_name[0] == '.')
+                continue;
+            snprintf(path, sizeof path, "/proc/%d/fd/%s", (int)pid, e->d_name);
+            ssize_t n = readlink(path, target, sizeof target - 1);
+            target[n > 0 ? n : 0] = '\0';
+            bool is_socket = strncmp(target, "socket:", 7) == 0;
+            sockets += is_socket;
+            ck_assert_msg(
+                is_socket || strtol(e->d_name, NULL, 10) < 3, "%s -> %s", e->d_name, target);
+        }
+        closedir(d);
+        ck_assert_uint_eq(sockets, 1);
+    } else {
+        ck_assert_uint_ne(getuid(), 0);
+    }
+    node_down();
+    ck_assert_int_eq(find_child(), 0); // it went with its node
+}
+END_TEST
+
+static bool has_alarm(void)
+{
+    for (const struct wf_alarm *a = core.alarms; a; a = a->next)
+        if (strcmp(a->name, "signer") == 0)
+            return true;
+    return false;
+}
+
+START_TEST(a_signer_that_dies_is_noticed_at_once_and_a_restart_brings_it_back)
+{
+    struct wf_bytes cert;
+
+    node_up();
+    ck_assert_int_eq(issue(), WEFT_OK);
+    ck_assert(!has_alarm());
+    ck_assert_int_eq(kill(find_child(), SIGKILL), 0);
+    for (int i = 0; i < 500 && !has_alarm(); i++) // nobody asked for a signature
+        wf_loop_turn(node.loop, 20);
+    ck_assert(has_alarm());
+    ck_assert(!wf_signer_here(&node));
+    ck_assert_int_eq(issue(), WEFT_E_UNREACHABLE);
+    ck_assert_int_eq(issue(), WEFT_E_UNREACHABLE);
+    ck_assert_int_eq(wf_signer_cert(&node, &cert), WEFT_OK); // what is public stays
+    wf_signer_room.close(&node);
+    ck_assert_int_eq(issue(), WEFT_E_STATE); // no issuer
+    node_open();
+    ck_assert_int_eq(issue(), WEFT_OK);
+    node_down();
+}
+END_TEST
+
+// It stops half way through an answer: a late one must never be taken for the next.
+START_TEST(an_answer_that_does_not_come_ends_the_pipe)
+{
+    node_up();
+    pid_t pid = find_child();
+    ck_assert_int_eq(kill(pid, SIGSTOP), 0);
+    ck_assert_int_eq(issue(), WEFT_E_UNREACHABLE); // after its second
+    ck_assert_int_eq(kill(pid, SIGCONT), 0);
+    ck_assert_int_eq(issue(), WEFT_E_UNREACHABLE);
+    ck_assert_uint_eq(out.len, 0);
+    ck_assert(has_alarm());
+    node_down();
+}
+END_TEST
+
+static const struct {
+    const char *why;
+    enum weft_err want;
+} files[] = {
+    { "the key is not the certificate's", WEFT_E_KEY },
+    { "there is no key", WEFT_E_NOT_FOUND },
+    { "the certificate is none", WEFT_OK /* any */ },
+};
+
+START_TEST(a_node_without_a_fitting_issuer_does_not_start)
+{
+    const char *dir = wf_test_tmpdir();
+    struct wf_test_domain *d = &mesh.d[_i == 0 ? WF_TEST_NETWORK : WF_TEST_SERVERS];
+    struct wf_keys keys = { .sign = d->issuer, .sign_pub = d->issuer_pub };
+    struct wf_buf file = { 0 };
+    struct wf_diag diag = { 0 };
+
+    node = (struct wf_node){ .core = &core, .conf = &conf };
+    conf = (struct wf_conf){ .data = dir, .issuer = true };
+    ck_assert_int_eq(wf_keys_pack(&keys, wf_bytes(NULL, 0), &file), WEFT_OK);
+    if (_i != 1)
+        write_file(dir, "issuer.key", wf_buf_view(&file));
+    write_file(dir, "issuer.cert", _i == 2 ? WF_STR("rubbish") : child.cert);
+    enum weft_err err = wf_signer_room.open(&node, &diag);
+    ck_assert_msg(_i == 2 ? err != WEFT_OK : err == files[_i].want, "%s: %s", files[_i].why,
+        weft_err_name(err));
+    ck_assert(diag.text[0]);
+    ck_assert_int_eq(find_child(), 0);
+    wf_signer_room.close(&node);
+    wf_buf_fini(&file);
+}
+END_TEST
+
+START_TEST(a_frame_longer_than_the_limit_ends_the_process)
+{
+    int pair[2], status = 0;
+    uint8_t head[8];
+
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        close(pair[0]);
+        wf_signer_child_main(&child, pair[1]);
+    }
+    close(pair[1]);
+    wf_store_be32(head, WF_SIGNER_CERT);
+    wf_store_be32(head + 4, WF_SIGNER_MAX + 1);
+    ck_assert_int_eq(send(pair[0], head, sizeof head, MSG_NOSIGNAL), (ssize_t)sizeof head);
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 1);
+    close(pair[0]);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("node.signer");
+    TCase *tc = tcase_create("signer");
+
+    tcase_set_timeout(tc, 60);
+    tcase_add_checked_fixture(tc, set_up, tear_down);
+    tcase_add_test(tc, a_certificate_of_the_own_domain_is_signed);
+    tcase_add_loop_test(tc, a_certificate_that_must_not_be_is_refused, 0, (int)WF_COUNT(certs));
+    tcase_add_test(tc, a_home_is_signed_for_the_own_domain_alone);
+    tcase_add_test(tc, a_token_is_granted_for_the_own_domain_alone);
+    tcase_add_test(tc, a_revocation_list_is_signed_for_the_own_domain_alone);
+    tcase_add_test(tc, every_other_kind_is_refused);
+    tcase_add_test(tc, rubbish_upsets_nothing);
+    tcase_add_test(tc, the_process_signs_what_the_node_asks_for);
+    tcase_add_test(tc, the_process_can_do_nothing_but_sign);
+    tcase_add_test(tc, a_signer_that_dies_is_noticed_at_once_and_a_restart_brings_it_back);
+    tcase_add_test(tc, an_answer_that_does_not_come_ends_the_pipe);
+    tcase_add_loop_test(
+        tc, a_node_without_a_fitting_issuer_does_not_start, 0, (int)WF_COUNT(files));
+    tcase_add_test(tc, a_frame_longer_than_the_limit_ends_the_process);
+    suite_add_tcase(s, tc);
+    SRunner *r = srunner_create(s);
+    srunner_run_all(r, CK_NORMAL);
+    int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
