@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -151,17 +150,6 @@ void wf_run_ended(struct wf_node *n, uint32_t id, int status)
     if (r->err_watch.fd >= 0)
         on_err(&r->err_watch, EPOLLIN);
     check(r);
-}
-
-enum weft_err wf_run_error(int status, const char *error_text, char *out, size_t len)
-{
-    if (error_text[0])
-        snprintf(out, len, "%.300s", error_text);
-    else if (status > 128)
-        snprintf(out, len, "the provider was ended by signal %d", status - 128);
-    else
-        snprintf(out, len, "the provider ended with status %d and gave no reason", status);
-    return status == 65 ? WEFT_E_SYNTAX : status == 75 ? WEFT_E_TIMEOUT : WEFT_E_PROVIDER;
 }
 
 static void ignore(struct wf_node *n, void *arg, enum weft_err err, int status,

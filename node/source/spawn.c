@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a program is started with: arguments, environment, user.
+// What a program is started with: arguments, environment, user; and what its end says.
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -56,4 +56,15 @@ enum weft_err wf_source_spawn(struct wf_node *n, struct wf_bytes args, size_t ar
     if (!err)
         *ret_id = head.id;
     return err;
+}
+
+enum weft_err wf_run_error(int status, const char *error_text, char *out, size_t len)
+{
+    if (error_text[0])
+        snprintf(out, len, "%.300s", error_text);
+    else if (status > 128)
+        snprintf(out, len, "the provider was ended by signal %d", status - 128);
+    else
+        snprintf(out, len, "the provider ended with status %d and gave no reason", status);
+    return status == 65 ? WEFT_E_SYNTAX : status == 75 ? WEFT_E_TIMEOUT : WEFT_E_PROVIDER;
 }

@@ -556,7 +556,8 @@ struct weft_request {
 typedef enum weft_err (*weft_serve_fn)(
     void *arg, const struct weft_request *request, char **ret_json, char **ret_error);
 struct weft_service;
-// Serves an api product of the local node; the handler runs on a thread of its own, one call at a time.
+// Serves an api product over the socket of the local weftd, of a node or of an agent (then callers name the host); the handler runs on a
+// thread of its own, one call at a time. Several programs may serve one product: they share its calls.
 //     if (weft_serve(c, "tally", handler, NULL, &service, &problem) != WEFT_OK) // handler: a weft_serve_fn
 //         errx(weft_err_exit(problem.err), "%s", problem.text);
 WEFT_API WEFT_MUST_USE enum weft_err weft_serve(struct weft_client *c, const char *product,
