@@ -249,7 +249,8 @@ END_TEST
 // ---- the process ---------------------------------------------------------------------------------------------------------
 
 static struct wf_node node;
-static struct wf_core core;
+static struct wf_identity_dir dir_of_node; // without keys: the child wipes its copy of them
+static struct wf_core core = { .dir = &dir_of_node };
 static struct wf_conf conf;
 
 static void write_file(const char *dir, const char *name, struct wf_bytes content)
