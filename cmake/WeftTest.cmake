@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-# weft_test(LAYER UNIT [SOURCES a.c ...] [LINK lib ...] [LABELS l ...] [TIMEOUT s])
-# Builds tests/LAYER/test_UNIT.c into one Check binary and registers it as LAYER.UNIT.
+# weft_test(LAYER UNIT [THREADS] [SOURCES a.c ...] [LINK lib ...] [LABELS l ...] [TIMEOUT s])
+# Builds tests/LAYER/test_UNIT.c into one Check binary and registers it as LAYER.UNIT. THREADS: several threads run in it, so it
+# runs under TSan as well (label tsan).
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(CHECK REQUIRED IMPORTED_TARGET check)
 
@@ -10,8 +11,7 @@ set(WEFT_TEST_ENV
     "CK_DEFAULT_TIMEOUT=100" # ctest's own limit is the one that counts on a busy machine
     "ASAN_OPTIONS=detect_leaks=1:abort_on_error=0:strict_string_checks=1"
     "UBSAN_OPTIONS=print_stacktrace=1"
-    "TSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/support/tsan.supp:halt_on_error=1"
-    "LSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/support/lsan.supp:print_suppressions=0")
+    "TSAN_OPTIONS=halt_on_error=1:atexit_sleep_ms=50")
 
 # For SOURCES and LINK: golden pairs; allocations that fail on demand.
 set(WEFT_TEST_GOLDEN "${PROJECT_SOURCE_DIR}/tests/support/golden.c")
@@ -19,9 +19,12 @@ set(WEFT_TEST_OOM "${PROJECT_SOURCE_DIR}/tests/support/support_oom.c")
 set(WEFT_TEST_OOM_WRAP "-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc")
 
 function(weft_test layer unit)
-    cmake_parse_arguments(T "" "TIMEOUT" "SOURCES;LINK;LABELS" ${ARGN})
+    cmake_parse_arguments(T "THREADS" "TIMEOUT" "SOURCES;LINK;LABELS" ${ARGN})
     if(NOT T_LABELS)
         set(T_LABELS unit)
+    endif()
+    if(T_THREADS)
+        list(APPEND T_LABELS tsan)
     endif()
     if(NOT T_TIMEOUT)
         set(T_TIMEOUT 120)

@@ -73,7 +73,7 @@ enum weft_err wf_identity_tokens(
 struct search {
     const struct wf_identity_dir *d;
     const char *domain, *product, *method;
-    enum wf_verb verb;
+    enum wf_verb verb; // 0: any
     int64_t now, best_expires;
     char *best;
 };
@@ -88,13 +88,13 @@ static bool covers(const struct search *s, const struct wf_token *t)
         return false;
     for (size_t b = 0; b < t->block_count; b++) {
         const struct wf_block *k = &t->blocks[b];
-        bool product = false, method = s->verb != WF_VERB_CALL;
+        bool product = false, method = s->verb != WF_VERB_CALL, verb = !s->verb;
         for (size_t i = 0; i < k->product_count && !product; i++)
             product = wf_pattern_match(&k->products[i], s->product);
         for (size_t i = 0; i < k->method_count && !method; i++)
             method = wf_pattern_match(&k->methods[i], s->method);
-        if (!product || !method || !(k->verbs & (uint32_t)s->verb) ||
-            s->now + WF_CLOCK_TOLERANCE_MS < k->not_before_ms)
+        verb = verb || (k->verbs & (uint32_t)s->verb);
+        if (!product || !method || !verb || s->now + WF_CLOCK_TOLERANCE_MS < k->not_before_ms)
             return false;
     }
     return true;
@@ -117,18 +117,37 @@ static enum weft_err consider(
     return WEFT_OK;
 }
 
+static enum weft_err find(struct search *s, struct wf_token **ret)
+{
+    enum weft_err err = wf_identity_tokens(s->d, consider, s);
+
+    if (!err)
+        err = s->best ? read_token(s->best, ret) : WEFT_E_NO_CAPABILITY;
+    free(s->best);
+    return err;
+}
+
 enum weft_err wf_identity_find_token(const struct wf_identity_dir *d, const char *domain,
     const char *product, enum wf_verb verb, const char *method, int64_t now_unix_ms,
     struct wf_token **ret)
 {
     struct search s = { d, domain, product, method ? method : "", verb, now_unix_ms, now_unix_ms,
         NULL };
-    enum weft_err err = wf_identity_tokens(d, consider, &s);
 
-    if (!err)
-        err = s.best ? read_token(s.best, ret) : WEFT_E_NO_CAPABILITY;
-    free(s.best);
-    return err;
+    return find(&s, ret);
+}
+
+enum weft_err wf_identity_find_any_token(const struct wf_identity_dir *d, const char *domain,
+    const char *product, int64_t now_unix_ms, struct wf_token **ret)
+{
+    struct search s = { .d = d,
+        .domain = domain,
+        .product = product,
+        .method = "",
+        .now = now_unix_ms,
+        .best_expires = now_unix_ms };
+
+    return find(&s, ret);
 }
 
 // ---- import and prune ------------------------------------------------------------------------------------------------

@@ -29,10 +29,14 @@ void wf_problem_from_reply(
 
     if (!p)
         return;
+    const char *mark = r && weft_err_exit(err) == 77 ? "refused: " : "";
+    bool names_it = r && strncmp(r->text, what, strlen(what)) == 0; // a decision does
     if (!r || !r->text[0])
-        wf_problem_set(p, err, "%s: %s", what, weft_err_text(err));
+        wf_problem_set(p, err, "%s%s: %s", mark, what, weft_err_text(err));
+    else if (names_it)
+        wf_problem_set(p, err, "%s%s", mark, r->text);
     else
-        wf_problem_set(p, err, "%s: %s", what, r->text);
+        wf_problem_set(p, err, "%s%s: %s", mark, what, r->text);
     if (!r)
         return;
     copy(p->caveat, sizeof p->caveat, r->caveat);

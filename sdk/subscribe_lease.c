@@ -150,7 +150,7 @@ static enum weft_err take_lease(
     if (err)
         return err;
     memcpy(s->lease_id, r->lease_id.data, sizeof s->lease_id);
-    endpoint_of(s, r->endpoint, endpoint);
+    endpoint_of(s, s->options.history ? "" : r->endpoint, endpoint);
     return wf_sub_dial(s, endpoint);
 }
 
@@ -256,7 +256,8 @@ static void on_token(
 static void ask_token(struct weft_subscription *s, bool renew)
 {
     wf_sub_ref(s);
-    wf_client_token(s->c, s->link, &s->target, WF_VERB_SUBSCRIBE, renew, on_token, s);
+    wf_client_token(s->c, s->link, &s->target,
+        s->options.history ? WF_VERB_REPLAY : WF_VERB_SUBSCRIBE, renew, on_token, s);
 }
 
 // What policy granted is granted again before it ends; what a person granted is used to its end.

@@ -332,7 +332,10 @@ static void tell_state(struct weft_subscription *s)
     } else if (s->silent && !s->met_since_silent) {
         return; // perhaps it is the node, not its stream
     } else if (s->silent && !s->endpoint[0]) {
-        wf_problem_set(&p, WEFT_OK, "%s: the token grants replay, not the stream", s->name);
+        wf_problem_set(&p, WEFT_OK,
+            s->options.history ? "%s: history, by pull"
+                               : "%s: the token grants replay, not the stream",
+            s->name);
         wf_sub_state(s, WEFT_STREAM_PULL, &p);
     } else if (s->silent) {
         wf_problem_set(&p, WEFT_E_UNREACHABLE, "stream port %s unreachable", s->endpoint);

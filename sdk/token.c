@@ -11,6 +11,7 @@ struct token_op {
     enum wf_verb verb;
     wf_client_token_fn done;
     void *arg;
+    bool renews;
 };
 
 static void end_op(struct token_op *o, enum weft_err err, const struct weft_problem *problem,
@@ -37,11 +38,25 @@ static void fail_op(struct token_op *o, enum weft_err err, const char *reason)
     char verb[160];
 
     verb_text(o, verb);
-    wf_problem_set(&p, err, "%s/%s %s: %s", o->target.domain.s, o->target.product.s, verb,
+    wf_problem_set(&p, err, "%s%s/%s %s: %s", weft_err_exit(err) == 77 ? "refused: " : "",
+        o->target.domain.s, o->target.product.s, verb,
         reason && reason[0] ? reason : weft_err_text(err));
     snprintf(p.hint, sizeof p.hint, "weft access request %s/%s --verb %.60s --purpose TEXT --wait",
         o->target.domain.s, o->target.product.s, verb);
     end_op(o, err, &p, NULL);
+}
+
+// `subscribe` includes the history that the product keeps (ADR 21).
+static enum weft_err find_token(const struct token_op *o, int64_t now, struct wf_token **ret)
+{
+    const struct wf_target *t = &o->target;
+    enum weft_err err = wf_identity_find_token(
+        o->c->identity, t->domain.s, t->product.s, o->verb, t->method, now, ret);
+
+    if (err != WEFT_E_NO_CAPABILITY || o->verb != WF_VERB_REPLAY)
+        return err;
+    return wf_identity_find_token(
+        o->c->identity, t->domain.s, t->product.s, WF_VERB_SUBSCRIBE, t->method, now, ret);
 }
 
 static enum weft_err at_hand(const struct token_op *o, struct wf_token **ret)
@@ -49,8 +64,7 @@ static enum weft_err at_hand(const struct token_op *o, struct wf_token **ret)
     const struct wf_identity_dir *d = o->c->identity;
     int64_t now = wf_loop_now_unix_ms(o->c->loop);
     struct wf_token *t = NULL;
-    enum weft_err err = wf_identity_find_token(
-        d, o->target.domain.s, o->target.product.s, o->verb, o->target.method, now, &t);
+    enum weft_err err = find_token(o, now, &t);
 
     if (err)
         return err;
@@ -79,15 +93,32 @@ static void use_granted(struct token_op *o, struct wf_bytes raw)
     wf_token_free(t);
 }
 
+// One for the product that does not grant this: the owner's decision on it names the caveat, the block, and what to do.
+static bool show_what_there_is(struct token_op *o)
+{
+    int64_t now = wf_loop_now_unix_ms(o->c->loop);
+    struct wf_token *t = NULL;
+
+    if (wf_identity_find_any_token(
+            o->c->identity, o->target.domain.s, o->target.product.s, now, &t))
+        return false;
+    end_op(o, WEFT_OK, NULL, t);
+    wf_token_free(t);
+    return true;
+}
+
 static void on_answer(void *arg, enum weft_err err, const Weft__V1__Reply *reply)
 {
     struct token_op *o = arg;
     const Weft__V1__AccessReply *a = err ? NULL : reply->access;
 
+    if (err == WEFT_E_NO_CAPABILITY && !o->renews && show_what_there_is(o))
+        return;
     if (err) {
         struct weft_problem p;
-        char what[200];
-        snprintf(what, sizeof what, "%s/%s", o->target.domain.s, o->target.product.s);
+        char what[300], verb[160];
+        verb_text(o, verb);
+        snprintf(what, sizeof what, "%s/%s %s", o->target.domain.s, o->target.product.s, verb);
         wf_problem_from_reply(&p, err, reply, what);
         end_op(o, err, &p, NULL);
     } else if (!a) {
@@ -140,7 +171,7 @@ void wf_client_token(struct weft_client *c, struct wf_link *owner, const struct 
         done(arg, WEFT_E_NOMEM, &p, NULL);
         return;
     }
-    *o = (struct token_op){ c, *t, verb, done, arg };
+    *o = (struct token_op){ c, *t, verb, done, arg, renew };
     enum weft_err err = renew ? WEFT_E_NO_CAPABILITY : at_hand(o, &token);
     if (err == WEFT_E_NO_CAPABILITY) {
         ask(o, owner);

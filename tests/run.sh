@@ -109,7 +109,10 @@ clang_unit() {
 # Tests with threads carry the label tsan. clang 14's TSan needs its usual address-space layout.
 tsan() {
     local which=(-L '^tsan$')
-    [ "$(count tsan "${which[@]}" "${filters[@]}")" != 0 ] || return
+    if [ "$(count tsan "${which[@]}" "${filters[@]}")" = 0 ]; then
+        [ "$filtered" = yes ] || { echo "no test has the label tsan" >&2; failed=$((failed + 1)); }
+        return
+    fi
     ! setarch -R true 2>/dev/null || launcher=(setarch -R)
     build tsan && run tsan tsan "${which[@]}" "${filters[@]}" "${verbose[@]}"
     launcher=(env)

@@ -169,7 +169,7 @@ static const struct wf_access_rule *find_rule(
 
 static enum weft_err no_rule(struct wf_diag *diag, const char *product, const char *why)
 {
-    wf_diag_set(diag, 0, 0, "%s: %s; a person decides", product, why);
+    wf_diag_set(diag, 0, 0, "%s: %s", product, why);
     return WEFT_E_NO_CAPABILITY;
 }
 

@@ -135,6 +135,26 @@ static enum weft_err keep_pending(struct wf_node *n, struct wf_grant *row)
     return err;
 }
 
+// A program that just wants to read or call: it gets what a rule gives, or the reason, and nobody is bothered.
+static void refuse_without_rule(
+    struct wf_node *n, struct wf_call *c, const struct wf_grant *row, const char *why)
+{
+    Weft__V1__Refusal r = WEFT__V1__REFUSAL__INIT;
+    const char *domain = n->identity.cert.domain.s;
+    char text[512], hint[300], asked[200];
+
+    snprintf(asked, sizeof asked, "%.90s: %.90s", row->products, row->verbs);
+    snprintf(hint, sizeof hint, "weft access request %s/%.90s --verb %.90s --purpose TEXT --wait",
+        domain, row->products, row->verbs);
+    snprintf(text, sizeof text, "%s: %.200s; ask: %.200s", weft_err_text(WEFT_E_NO_CAPABILITY), why,
+        hint);
+    r.code = WEFT_E_NO_CAPABILITY;
+    r.text = text;
+    r.asked = asked;
+    r.hint = hint;
+    wf_call_refuse_with(c, &r);
+}
+
 // What was decided before answers the same question again: a token that lives, a request that waits, a recent denial.
 static bool known_answer(struct wf_node *n, struct wf_call *c, const struct wf_grant *row)
 {
@@ -149,6 +169,11 @@ static bool known_answer(struct wf_node *n, struct wf_call *c, const struct wf_g
             return true;
         }
     }
+    if (c->request->access->policy_only &&
+        !wf_grants_like(g, row, WF_GRANT_PENDING, c->arena, &old)) {
+        refuse_without_rule(n, c, row, "a request of yours waits for the owner");
+        return true;
+    }
     if (!wf_grants_like(g, row, WF_GRANT_PENDING, c->arena, &old) ||
         (!wf_grants_like(g, row, WF_GRANT_DENIED, c->arena, &old) &&
             now - old.made_ms < DENIAL_MS)) {
@@ -162,6 +187,7 @@ static void decide(struct wf_node *n, struct wf_call *c, struct asker *a)
 {
     struct wf_grant row = { 0 };
     struct wf_diag diag = { 0 };
+    char why[256];
     int64_t life_ms = 0;
     enum weft_err err = wf_access_read_request(c->request->access, c->arena, &row, &diag);
 
@@ -186,14 +212,14 @@ static void decide(struct wf_node *n, struct wf_call *c, struct asker *a)
             return;
         }
     } else if (err == WEFT_E_NO_CAPABILITY && c->request->access->policy_only) {
-        trail(n, a, &row, "look for a rule", err);
-        answer(c, &row, "none", "no rule of its owner grants it to you");
+        refuse_without_rule(n, c, &row, diag.text);
         return;
     } else if (err == WEFT_E_NO_CAPABILITY) {
         err = keep_pending(n, &row);
         if (!err) {
             trail(n, a, &row, "access request", WEFT_OK);
-            answer(c, &row, "pending", diag.text);
+            snprintf(why, sizeof why, "%.200s; a person decides", diag.text);
+            answer(c, &row, "pending", why);
             return;
         }
     }

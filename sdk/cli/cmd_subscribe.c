@@ -31,6 +31,8 @@ struct reader {
     uint64_t wanted, printed; // wanted 0 = without end
     int64_t until_ms;         // unix; 0 = without end
     bool lost, keep;
+    bool history, has_end; // ends where the product ended when the first lease came
+    uint64_t end;
     int status;
     struct wf_buf line;
 };
@@ -315,6 +317,21 @@ static void on_event(struct reader *r, const struct weft_event *e)
     }
 }
 
+// What was there at the beginning is here.
+static bool history_is_done(struct reader *r)
+{
+    struct weft_stats s;
+
+    if (!r->history)
+        return false;
+    weft_subscription_stats(r->s, &s);
+    if (!r->has_end && s.lease_expires_ms) {
+        r->end = s.head_offset;
+        r->has_end = true;
+    }
+    return r->has_end && s.next_offset >= r->end;
+}
+
 static void follow(struct reader *r)
 {
     const struct weft_event *e = NULL;
@@ -326,6 +343,9 @@ static void follow(struct reader *r)
         if (r->until_ms && now >= r->until_ms)
             return;
         int64_t left = r->until_ms && r->until_ms - now < 1000 ? r->until_ms - now : 1000;
+        bool is_last = history_is_done(r); // and the queue may still hold some of it
+        if (is_last)
+            left = 0;
         enum weft_err err = weft_next(r->s, (int)left, &e, &p);
         if (err == WEFT_E_CANCELLED)
             return;
@@ -333,6 +353,8 @@ static void follow(struct reader *r)
             on_event(r, e);
         else if (err != WEFT_E_TIMEOUT)
             r->status = problem(&p);
+        else if (is_last)
+            return;
         if (now - saved_ms >= 1000 && !r->status) {
             r->status = save_cursor(r);
             saved_ms = now;
@@ -368,7 +390,9 @@ static int from_of(struct reader *r, const char *from, struct weft_subscribe_opt
     struct wf_moment m;
 
     if (!from) {
-        o->from = r->cursor_path ? WEFT_FROM_CURSOR : WEFT_FROM_LATEST;
+        o->from = r->cursor_path ? WEFT_FROM_CURSOR
+                  : r->history   ? WEFT_FROM_EARLIEST
+                                 : WEFT_FROM_LATEST;
     } else if (strcmp(from, "earliest") == 0) {
         o->from = WEFT_FROM_EARLIEST;
     } else if (strcmp(from, "latest") == 0) {
@@ -444,7 +468,8 @@ int wf_cmd_subscribe(struct wf_cli *cli, int argc, char **argv)
     const struct wf_opt opts[] = { { .name = "from", .value = &from },
         { .name = "cursor", .value = &r.cursor_path },
         { .name = "count", .letter = 'n', .value = &number }, { .name = "for", .value = &duration },
-        { .name = "stats", .flag = &stats }, { .name = "keep-trying", .flag = &r.keep } };
+        { .name = "history", .flag = &r.history }, { .name = "stats", .flag = &stats },
+        { .name = "keep-trying", .flag = &r.keep } };
     struct weft_cursor_row *rows = NULL;
     int64_t ms = 0;
     char *product = NULL;
@@ -453,6 +478,7 @@ int wf_cmd_subscribe(struct wf_cli *cli, int argc, char **argv)
 
     if (status >= 0)
         return status;
+    o.history = r.history;
     status = from_of(&r, from, &o);
     if (!status && number && wf_number_uint(wf_bytes_str(number), &r.wanted))
         status = wf_cli_fail(WEFT_E_USAGE, "-n %s: expected a number", number);

@@ -156,7 +156,9 @@ const struct wf_command wf_commands[] = {
         "Options:\n      --from PLACE    earliest, latest (the default), an offset, a time, "
         "cursor:FILE\n      --cursor FILE   go on where the last run ended, and keep the place "
         "there\n  -n, --count N       end after so many records\n      --for DURATION  end after "
-        "so long\n      --stats         counts at the end, on standard error\n      "
+        "so long\n      --history       what is kept up to now, by pull, then end: a token with "
+        "replay "
+        "will do\n      --stats         counts at the end, on standard error\n      "
         "--keep-trying   also after a refusal",
         wf_cmd_subscribe },
     { "ticket create", "--kind agent|node|service|user",

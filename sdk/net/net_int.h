@@ -25,6 +25,8 @@ enum weft_err net_thread(pthread_t *ret, void *(*main)(void *), void *arg);
 
 // What every socket gets before it listens or dials: the receive limit, nodelay and keepalive.
 enum weft_err net_socket_common(nng_socket s, size_t recv_max);
+// The message is NNG's with the send that follows, and ours again when that ends in an error.
+void net_aio_give(nng_aio *aio, nng_msg *m);
 // REQ and REP: no forwarding devices between us.
 enum weft_err net_socket_one_hop(nng_socket s);
 // The beginning (ADD_PRE) and the end (REM_POST) of a pipe to one function. ADD_PRE alone may close the pipe.

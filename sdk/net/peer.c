@@ -186,7 +186,7 @@ static enum weft_err begin(
     s->sent = false;
     s->begun_ms = net_now_ms();
     s->due_ms = s->begun_ms + timeout_ms;
-    nng_aio_set_msg(s->aio, net_msg_out(msg));
+    net_aio_give(s->aio, net_msg_out(msg));
     nng_ctx_send(s->ctx, s->aio);
     net_tick_at(p->net, &p->tick, s->due_ms);
     *ret = s;

@@ -176,7 +176,7 @@ enum weft_err wf_net_pub_send(struct wf_net_pub *p, struct wf_net_msg *msg)
 
     pthread_mutex_lock(&p->mu);
     assert(!p->shut);
-    nng_aio_set_msg(p->aio, net_msg_out(msg));
+    net_aio_give(p->aio, net_msg_out(msg));
     nng_send_aio(p->sock, p->aio);
     nng_aio_wait(p->aio);
     enum weft_err err = net_err(nng_aio_result(p->aio));

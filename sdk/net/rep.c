@@ -123,7 +123,7 @@ static void send_reply(struct wf_net_request *q, nng_msg *reply)
 
     q->state = SENDING;
     q->since_ms = r->last_reply_ms = net_now_ms();
-    nng_aio_set_msg(q->aio, reply);
+    net_aio_give(q->aio, reply);
     nng_ctx_send(q->ctx, q->aio);
 }
 

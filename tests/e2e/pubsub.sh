@@ -103,7 +103,31 @@ echo "nobody reads without a token"
 "$WEFT" join "$(weft_at servers-node ticket create --kind user --name stranger)" --name stranger --dir "$WORK/stranger" >/dev/null
 sed -i '/^access:/,$d' "$WORK/copy.yaml"
 weft_at servers-node product apply "$WORK/copy.yaml" >/dev/null
-if "$WEFT" subscribe servers/copy --dir "$WORK/stranger" --for 20s >"$WORK/out" 2>"$WORK/err"; then fail "a stranger reads"; fi
-grep -q 'servers/copy subscribe: ' "$WORK/err" || fail "no reason: $(cat "$WORK/err")"
-expect "lines" "$(lines "$WORK/out")" 0
+refused_with() { # TEXT COMMAND...: refused, with that on standard error
+    text=$1
+    shift
+    status=0
+    "$@" >"$WORK/out" 2>"$WORK/err" || status=$?
+    expect "exit status of $*" "$status" 77
+    grep -q -- "$text" "$WORK/err" || fail "no \"$text\" in: $(cat "$WORK/err")"
+    expect "lines" "$(lines "$WORK/out")" 0
+}
+stranger=$("$WEFT" key show --dir "$WORK/stranger" -o json | grep -o 'weftid1[a-z0-9]*')
+grant() { # VERB
+    weft_at servers-node access grant copy --to "$stranger" --verb "$1" --out "$WORK/$1.cap" >/dev/null 2>&1 || fail "grant $1"
+    "$WEFT" access import "$WORK/$1.cap" --dir "$WORK/stranger" >/dev/null || fail "import $1"
+}
+try() { "$WEFT" subscribe servers/copy --dir "$WORK/stranger" --for 20s "$@"; }
+refused_with '^weft: refused: servers/copy subscribe: no capability: copy: no rule of the product gives this; ask: weft access request' try
+grep -q 'audit id [0-9a-f]*-[0-9]*$' "$WORK/err" || fail "no audit id: $(cat "$WORK/err")"
+weft_at servers-node access list --pending -o json | grep -q '"rows":\[\]' || fail "a request was left that nobody made"
+
+echo "a token for something else: the owner names caveat, chain and what to do"
+grant query
+refused_with "^weft: refused: servers/copy subscribe: .*caveat 'verbs' (asked: subscribe; granted: query), chain [0-9a-f]* block 0; ask: weft access request" try
+
+echo "replay alone reads what is kept, and ends"
+grant replay
+try --history >"$WORK/out" 2>"$WORK/err" || fail "history: $(cat "$WORK/err")"
+expect "history" "$(lines "$WORK/out")" 13
 echo ok

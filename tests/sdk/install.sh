@@ -62,7 +62,7 @@ foreach(kind weft static)
     target_link_libraries(who_${kind} PRIVATE weft::${kind})
 endforeach()
 PROJECT
-cmake -S "$tmp/cmake" -B "$tmp/cmake/build" -DCMAKE_PREFIX_PATH="$tmp/usr" -DCMAKE_C_FLAGS="$flags" >"$tmp/cmake.log" ||
+cmake -G Ninja -S "$tmp/cmake" -B "$tmp/cmake/build" -DCMAKE_PREFIX_PATH="$tmp/usr" -DCMAKE_C_FLAGS="$flags" >"$tmp/cmake.log" ||
     { cat "$tmp/cmake.log"; exit 1; }
 cmake --build "$tmp/cmake/build" >"$tmp/cmake.log" || { cat "$tmp/cmake.log"; exit 1; }
 run "CMake, shared" "$tmp/cmake/build/who_weft"

@@ -82,6 +82,7 @@ START_TEST(a_token_is_asked_for_once_and_kept)
     ck_assert_uint_eq(token_files(), 1);
     ck_assert_int_eq(query("servers/hosts"), WEFT_OK);
     ck_assert_int_eq(atomic_load(&m.access_asked), 1);
+    ck_assert_msg(atomic_load(&m.policy_only), "looking for a token bothers nobody");
 }
 END_TEST
 

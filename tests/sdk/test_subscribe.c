@@ -91,10 +91,12 @@ static void check_record(const struct weft_event *e, const struct weft_record *r
     struct weft_value v;
     unsigned origin = 9;
     unsigned long long seq = 0;
-    char name[8];
+    char name[8], station[32]; // a value has no NUL
 
     ck_assert_int_eq(weft_record_value(weft_subscription_product(s), r, 0, &v), WEFT_OK);
-    ck_assert_int_eq(sscanf(v.bytes.ptr, "%u-%llu", &origin, &seq), 2);
+    ck_assert_uint_lt(v.bytes.len, sizeof station);
+    snprintf(station, sizeof station, "%.*s", (int)v.bytes.len, (const char *)v.bytes.ptr);
+    ck_assert_int_eq(sscanf(station, "%u-%llu", &origin, &seq), 2);
     snprintf(name, sizeof name, "web-%u", origin);
     ck_assert_str_eq(e->origin, name);
     ck_assert_msg(seq == next_seq[origin] && r->seq == seq, "origin %u: %llu after %llu", origin,

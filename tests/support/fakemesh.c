@@ -229,6 +229,7 @@ static void on_access(struct wf_fakemesh *m, const struct wf_fake_call *c, Weft_
     Weft__V1__AccessReply *r = wf_fake_new(c, &weft__v1__access_reply__descriptor);
 
     atomic_fetch_add(&m->access_asked, 1);
+    atomic_store(&m->policy_only, c->request->access->policy_only);
     r->state = wf_fake_str(c, m->access_state);
     r->reason = wf_fake_str(c, m->access_reason);
     if (strcmp(m->access_state, "granted") == 0)

@@ -37,6 +37,7 @@ struct wf_fakemesh {
     const char *access_state;   // "granted" ...
     const char *access_reason;
     atomic_int access_asked, query_asked, call_asked, renew_asked; // counted
+    atomic_bool policy_only;                                       // of the last access request
     atomic_int not_home;         // so many next queries and calls are NOT_HOME
     const char *query_refusal;   // CAVEAT with this text ...
     unsigned query_refused_from; // ... from this page on

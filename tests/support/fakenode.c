@@ -70,7 +70,7 @@ void *wf_fake_new(const struct wf_fake_call *c, const ProtobufCMessageDescriptor
     void *m = wf_arena_calloc(c->arena, 1, type->sizeof_message);
 
     ck_assert_ptr_nonnull(m);
-    type->message_init(m);
+    protobuf_c_message_init(type, m);
     return m;
 }
 

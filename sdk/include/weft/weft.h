@@ -314,6 +314,7 @@ struct weft_subscribe_options {
     size_t cursor_count;
     size_t queue_bytes; // most held ahead of the application; 0 = 16 MiB
     bool proofs;        // hand over what verifies a batch later (header, stored bytes, chain)
+    bool history;       // no live stream, all by pull: `replay` alone will do, and is asked for
 };
 
 enum weft_event_kind {
