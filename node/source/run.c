@@ -11,6 +11,8 @@
 
 #include "node/source/spawner.h"
 
+#define KILL_AFTER_MS 5000
+
 struct run {
     struct wf_node *node;
     uint32_t id;
@@ -34,10 +36,37 @@ static void shut(struct run *r, struct wf_watch *w)
     w->fd = -1;
 }
 
+static void ignore(struct wf_node *n, void *arg, enum weft_err err, int status,
+    struct wf_bytes output, const char *error_text)
+{
+    (void)n;
+    (void)arg;
+    (void)err;
+    (void)status;
+    (void)output;
+    (void)error_text;
+}
+
+// The answer, once. What it calls may end this run or begin others.
+static void tell(struct run *r, enum weft_err err)
+{
+    wf_run_fn fn = r->fn;
+    void *arg = r->arg;
+    char text[256] = "";
+    const uint8_t *nl = r->errors.len ? memchr(r->errors.ptr, '\n', r->errors.len) : NULL;
+    size_t len = nl ? (size_t)(nl - r->errors.ptr) : r->errors.len;
+
+    len = len < sizeof text - 1 ? len : sizeof text - 1;
+    if (len)
+        memcpy(text, r->errors.ptr, len);
+    r->fn = ignore;
+    r->arg = NULL;
+    fn(r->node, arg, err, r->status, wf_buf_view(&r->output), text);
+}
+
 static void finish(struct run *r, enum weft_err err)
 {
     struct run **at = &r->node->source->runs;
-    char text[256] = "";
 
     while (*at && *at != r)
         at = &(*at)->next;
@@ -47,12 +76,7 @@ static void finish(struct run *r, enum weft_err err)
     shut(r, &r->in);
     shut(r, &r->out);
     shut(r, &r->err_watch);
-    const uint8_t *nl = r->errors.len ? memchr(r->errors.ptr, '\n', r->errors.len) : NULL;
-    size_t len = nl ? (size_t)(nl - r->errors.ptr) : r->errors.len;
-    len = len < sizeof text - 1 ? len : sizeof text - 1;
-    if (len)
-        memcpy(text, r->errors.ptr, len);
-    r->fn(r->node, r->arg, err, r->status, wf_buf_view(&r->output), text);
+    tell(r, err);
     wf_buf_fini(&r->input);
     wf_buf_fini(&r->output);
     wf_buf_fini(&r->errors);
@@ -127,14 +151,19 @@ static void on_deadline(struct wf_timer *t)
     struct run *r = (struct run *)(void *)((char *)t - offsetof(struct run, timer));
     int64_t now = wf_node_now_ms(r->node);
 
-    // SIGTERM first, SIGKILL five seconds later; the answer to the caller does not wait for either (its own deadline is over).
+    // SIGTERM first, SIGKILL five seconds later; the answer to the caller waits for neither (its own deadline is over).
     if (wf_spawner_signal(r->node->source->fd, r->id, r->killed ? SIGKILL : SIGTERM))
         r->ended = true;
-    if (!r->killed && wf_timer_set(r->node->loop, t, now + 5000))
+    if (r->killed)
+        shut(r, &r->out); // a child of the program may still hold the other end
+    else if (wf_timer_set(r->node->loop, t, now + KILL_AFTER_MS))
         r->ended = true;
+    bool again = r->killed;
     r->killed = true;
     if (r->ended)
         finish(r, WEFT_E_TIMEOUT);
+    else if (!again)
+        tell(r, WEFT_E_TIMEOUT);
 }
 
 void wf_run_ended(struct wf_node *n, uint32_t id, int status)
@@ -152,17 +181,6 @@ void wf_run_ended(struct wf_node *n, uint32_t id, int status)
     check(r);
 }
 
-static void ignore(struct wf_node *n, void *arg, enum weft_err err, int status,
-    struct wf_bytes output, const char *error_text)
-{
-    (void)n;
-    (void)arg;
-    (void)err;
-    (void)status;
-    (void)output;
-    (void)error_text;
-}
-
 void wf_source_forget(struct wf_node *n, const void *arg)
 {
     for (struct run *r = n->source ? n->source->runs : NULL, *next; r; r = next) {
@@ -170,6 +188,7 @@ void wf_source_forget(struct wf_node *n, const void *arg)
         if (r->arg != arg)
             continue;
         r->fn = ignore;
+        r->arg = NULL;
         if (wf_spawner_signal(n->source->fd, r->id, SIGKILL))
             finish(r, WEFT_E_CLOSED);
     }

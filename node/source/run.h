@@ -21,6 +21,8 @@ struct wf_source_room {
     char *data;
 };
 
+// spawn.c: the directory WEFT_STATE, of the user that programs run as. PERMISSION when that user can't reach it.
+WF_MUST_USE enum weft_err wf_source_state_open(struct wf_node *n, struct wf_diag *diag);
 // Strings one after the other with their NULs.
 WF_MUST_USE enum weft_err wf_source_pack(const char *const *list, size_t count, struct wf_buf *out);
 WF_MUST_USE enum weft_err wf_source_spawn(struct wf_node *n, struct wf_bytes args, size_t arg_count,

@@ -494,7 +494,6 @@ size_t wf_source_states(struct wf_node *n, struct wf_arena *arena, Weft__V1__Sou
 static enum weft_err source_open(struct wf_node *n, struct wf_diag *diag)
 {
     struct wf_source_room *r = calloc(1, sizeof *r);
-    char *dir = NULL;
 
     if (!r)
         return WEFT_E_NOMEM;
@@ -504,10 +503,7 @@ static enum weft_err source_open(struct wf_node *n, struct wf_diag *diag)
     r->reports.fd = -1;
     enum weft_err err = wf_bytes_strdup(wf_bytes_str(n->conf->data), &r->data);
     if (!err)
-        err = wf_disk_join(r->data, "state", &dir);
-    if (!err)
-        err = wf_disk_mkdir(dir, diag);
-    free(dir);
+        err = wf_source_state_open(n, diag);
     if (!err)
         err = wf_spawner_fork(&n->core->dir->keys, &r->fd, &r->pid);
     return err;

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a program is started with: arguments, environment, user; and what its end says.
+#include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "node/conf.h"
 #include "node/source/run.h"
 #include "node/source/spawner.h"
+#include "sdk/disk.h"
 
 enum weft_err wf_source_pack(const char *const *list, size_t count, struct wf_buf *out)
 {
@@ -17,14 +21,79 @@ enum weft_err wf_source_pack(const char *const *list, size_t count, struct wf_bu
     return err;
 }
 
+static bool is_other_user(const struct wf_node *n)
+{
+    return n->conf->sources.user && getuid() == 0;
+}
+
 // Looked up when the configuration was read: the user database may be far away, and the loop waits for nobody.
 static void user_of(struct wf_node *n, struct wf_spawn_head *head)
 {
-    bool other = n->conf->sources.user && getuid() == 0;
+    bool other = is_other_user(n);
 
     head->uid = other ? n->conf->sources.uid : 0;
     head->gid = other ? n->conf->sources.gid : 0;
 }
+
+// ---- their state -----------------------------------------------------------------------------------------------------
+
+static bool may_pass(const struct stat *st, uint32_t uid, uint32_t gid)
+{
+    return st->st_mode & (st->st_uid == uid ? S_IXUSR : st->st_gid == gid ? S_IXGRP : S_IXOTH);
+}
+
+// The first directory on the way to `path` that the user can't pass.
+static enum weft_err check_way(const struct wf_node *n, const char *path, struct wf_diag *diag)
+{
+    char real[PATH_MAX];
+    struct stat st;
+
+    if (!realpath(path, real)) {
+        wf_diag_set(diag, 0, 0, "%s: %s", path, strerror(errno));
+        return WEFT_E_IO;
+    }
+    for (char *slash = strchr(real + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        bool passes =
+            stat(real, &st) == 0 && may_pass(&st, n->conf->sources.uid, n->conf->sources.gid);
+        if (!passes) {
+            wf_diag_set(diag, 0, 0,
+                "sources.user: %s can't reach its state in %s: %s is closed to it; chmod o+x that "
+                "directory or move data:",
+                n->conf->sources.user, path, real);
+            return WEFT_E_PERMISSION;
+        }
+        *slash = '/';
+    }
+    return WEFT_OK;
+}
+
+// Ours to pass is not theirs: data/ is opened for passing alone, since what lies in it is closed by itself.
+static enum weft_err give_away(struct wf_node *n, const char *dir, struct wf_diag *diag)
+{
+    if (chown(dir, n->conf->sources.uid, n->conf->sources.gid) != 0 ||
+        chmod(n->source->data, 0711) != 0) {
+        wf_diag_set(diag, 0, 0, "%s: can't be given to %s: %s", dir, n->conf->sources.user,
+            strerror(errno));
+        return WEFT_E_PERMISSION;
+    }
+    return check_way(n, dir, diag);
+}
+
+enum weft_err wf_source_state_open(struct wf_node *n, struct wf_diag *diag)
+{
+    char *dir = NULL;
+    enum weft_err err = wf_disk_join(n->source->data, "state", &dir);
+
+    if (!err)
+        err = wf_disk_mkdir(dir, diag);
+    if (!err && is_other_user(n))
+        err = give_away(n, dir, diag);
+    free(dir);
+    return err;
+}
+
+// ---- starting --------------------------------------------------------------------------------------------------------
 
 enum weft_err wf_source_spawn(struct wf_node *n, struct wf_bytes args, size_t arg_count,
     const char *product, const char *const *more_env, const int fds[3], uint32_t *ret_id)

@@ -227,6 +227,33 @@ START_TEST(what_waits_is_the_same_bytes_after_a_restart)
 }
 END_TEST
 
+// The tick cuts what waits into chains, and gives the old ones up.
+static bool ticked_to(uint64_t lost)
+{
+    wf_spool_tick(&node);
+    return uplink.lost_records >= lost;
+}
+
+START_TEST(what_waits_too_long_is_given_up_by_whole_chains_and_told_in_the_newest)
+{
+    struct wf_incarnation first = product.incarnation;
+
+    conf.spool.age_ms = 800;
+    for (int i = 0; i < 3; i++)
+        say(100);
+    UNTIL((wf_spool_tick(&node), !wf_incarnation_eq(&first, &product.incarnation)));
+    ck_assert_msg(uplink.lost_records == 0, "a new chain alone loses nothing");
+    UNTIL(ticked_to(3));
+    UNTIL((wf_spool_tick(&node), product.lost == 0 && product.pending == 0));
+    struct seen s = read_chain(&product.incarnation);
+    ck_assert_uint_eq(s.lost, 3);
+    ck_assert_uint_eq(s.records, 0);
+    for (const struct wf_spool_chain *c = uplink.chains; c; c = c->next)
+        ck_assert_msg(!wf_incarnation_eq(&c->incarnation, &first), "the old chain still waits");
+    ck_assert_uint_eq(uplink.lost_records, 3);
+}
+END_TEST
+
 static struct wf_bytes wanted;
 static bool found;
 
@@ -277,6 +304,7 @@ int main(void)
     tcase_set_timeout(c, 60);
     tcase_add_test(c, what_a_full_spool_drops_is_counted_and_told_in_the_chain);
     tcase_add_test(c, what_waits_is_the_same_bytes_after_a_restart);
+    tcase_add_test(c, what_waits_too_long_is_given_up_by_whole_chains_and_told_in_the_newest);
     tcase_add_loop_test(c, records_lie_sealed_by_their_class, 0, (int)WF_COUNT(classes));
     suite_add_tcase(s, c);
     SRunner *r = srunner_create(s);
