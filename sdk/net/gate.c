@@ -4,6 +4,7 @@
 #include "sdk/net/gate.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #define BUCKETS 1024u
@@ -15,6 +16,7 @@ struct host {
 };
 
 struct wf_net_gate {
+    atomic_uint refs; // the owner's and each PUB socket's
     pthread_mutex_t mu;
     uint64_t version;
     struct host *buckets[BUCKETS];
@@ -39,13 +41,21 @@ enum weft_err wf_net_gate_new(struct wf_net_gate **ret)
     if (!g)
         return WEFT_E_NOMEM;
     pthread_mutex_init(&g->mu, NULL);
+    atomic_init(&g->refs, 1);
     *ret = g;
     return WEFT_OK;
 }
 
+struct wf_net_gate *net_gate_ref(struct wf_net_gate *g)
+{
+    if (g)
+        atomic_fetch_add(&g->refs, 1);
+    return g;
+}
+
 void wf_net_gate_free(struct wf_net_gate *g)
 {
-    if (!g)
+    if (!g || atomic_fetch_sub(&g->refs, 1) > 1)
         return;
     for (size_t i = 0; i < BUCKETS; i++) {
         while (g->buckets[i]) {

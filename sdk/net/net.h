@@ -206,8 +206,8 @@ void wf_net_peer_free(struct wf_net_peer *p); // NULL is permitted
 // stays admitted until each was taken back; then its connections are closed within a second or two.
 struct wf_net_gate;
 WF_MUST_USE enum weft_err wf_net_gate_new(struct wf_net_gate **ret);
-void wf_net_gate_free(
-    struct wf_net_gate *g); // after the PUB sockets that use it; NULL is permitted
+// A PUB socket that still closes holds it until it is gone. NULL is permitted.
+void wf_net_gate_free(struct wf_net_gate *g);
 WF_MUST_USE enum weft_err wf_net_gate_admit(struct wf_net_gate *g, const struct wf_net_addr *host);
 void wf_net_gate_withdraw(struct wf_net_gate *g, const struct wf_net_addr *host);
 

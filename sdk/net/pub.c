@@ -85,6 +85,7 @@ static void destroy(struct wf_net_pub *p)
     nng_aio_free(p->aio);
     net_pipes_fini(&p->pipes);
     net_lock_fini(&p->mu, NULL);
+    wf_net_gate_free(p->conf.gate);
     free(p);
 }
 
@@ -143,6 +144,7 @@ enum weft_err wf_net_pub_new(
     net_lock_init(&p->mu, NULL);
     p->net = net;
     p->conf = *conf;
+    p->conf.gate = net_gate_ref(conf->gate); // closing goes on after wf_net_pub_free
     p->tick = (struct net_tick){ .fn = sweep, .arg = p, .due_ms = net_now_ms() + SWEEP_MS };
     p->close = (struct net_close){ .fn = do_close, .arg = p, .what = "pub" };
     err = net_pipes_init(&p->pipes, conf->pipes ? conf->pipes : 4096,

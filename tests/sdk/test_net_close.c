@@ -314,6 +314,43 @@ START_TEST(the_gate_lets_in_who_was_admitted_and_shows_out_who_no_longer_is)
 }
 END_TEST
 
+// The socket lingers after wf_net_pub_free, still listening: it holds the gate that its owner gave up.
+START_TEST(a_gate_outlives_its_owner_in_a_socket_that_lingers)
+{
+    struct wf_net *net = net_start(NULL);
+    struct wf_net_addr host = { .family = WF_NET_IP4, .ip = { 127, 0, 0, 1 }, .port = 9 };
+    struct wf_net_gate *gate = NULL;
+    struct wf_net_pub *pub = NULL;
+    struct wf_net_sub *sub = NULL;
+    struct wf_net_msg *msg = NULL;
+    struct inbox in;
+    uint16_t port = 0;
+    char where[64];
+
+    inbox_init(&in);
+    ck_assert_int_eq(wf_net_gate_new(&gate), WEFT_OK);
+    struct wf_net_pub_conf conf = { .gate = gate };
+    ck_assert_int_eq(wf_net_pub_new(net, &conf, &pub), WEFT_OK);
+    ck_assert_int_eq(wf_net_pub_listen(pub, "127.0.0.1:0", &port), WEFT_OK);
+    snprintf(where, sizeof where, "127.0.0.1:%u", (unsigned)port);
+    ck_assert_int_eq(wf_net_gate_admit(gate, &host), WEFT_OK);
+    struct wf_net_sub_conf sub_conf = { .post = inbox_post, .arg = &in, .where = where };
+    ck_assert_int_eq(wf_net_sub_new(net, &sub_conf, &sub), WEFT_OK);
+    ck_assert_int_eq(inbox_take(&in).what, WF_NET_UP);
+    ck_assert_int_eq(wf_net_msg_from(WF_STR("a frame"), &msg), WEFT_OK);
+    ck_assert_int_eq(wf_net_pub_send(pub, msg), WEFT_OK);
+    wf_net_pub_free(pub);
+    wf_net_gate_free(gate);
+    int fd = raw_connect(where); // asks the gate
+    raw_greet(fd, PROTO_SUB);
+    ck_assert(raw_closed(fd));
+    close(fd);
+    wf_net_sub_free(sub);
+    net_finish(net);
+    inbox_fini(&in);
+}
+END_TEST
+
 // ---- a close that does not return ----
 
 struct stubborn {
@@ -386,6 +423,7 @@ int main(void)
         c, subscribers_that_close_in_full_stream_close_in_time, 0, (int)WF_COUNT(streams));
     tcase_add_test(c, a_stalled_reader_loses_the_oldest_frames_in_silence);
     tcase_add_test(c, the_gate_lets_in_who_was_admitted_and_shows_out_who_no_longer_is);
+    tcase_add_test(c, a_gate_outlives_its_owner_in_a_socket_that_lingers);
     tcase_add_test(c, a_close_that_hangs_is_left_behind_and_holds_up_nobody);
     suite_add_tcase(s, c);
     SRunner *r = srunner_create(s);
