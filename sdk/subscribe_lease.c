@@ -154,7 +154,8 @@ static enum weft_err take_lease(
     return wf_sub_dial(s, endpoint);
 }
 
-static void plan_renewal(struct weft_subscription *s, const Weft__V1__LeaseReply *r)
+static void plan_renewal(
+    struct weft_subscription *s, const Weft__V1__LeaseReply *r, uint64_t head_offset)
 {
     int64_t now = wf_sub_now(s);
     int64_t left = r->expires_ms - wf_loop_now_unix_ms(wf_client_loop(s->c));
@@ -168,6 +169,8 @@ static void plan_renewal(struct weft_subscription *s, const Weft__V1__LeaseReply
     wf_random(&spread, sizeof spread);
     set_lease_timer(s, now + left / 2 + left * 3 / 10 * spread / UINT16_MAX);
     pthread_mutex_lock(&s->mutex);
+    if (head_offset > s->stats.head_offset) // known before the lease is: who sees one sees both
+        s->stats.head_offset = head_offset;
     s->stats.lease_expires_ms = r->expires_ms;
     s->stats.token_expires_ms = r->token_expires_ms;
     pthread_mutex_unlock(&s->mutex);
@@ -187,7 +190,7 @@ static void begin_lease(
     s->retry_ms = RETRY_MS;
     s->failures = 0;
     s->net_down = false;
-    plan_renewal(s, r);
+    plan_renewal(s, r, beat->head_offset);
     if (r->n_schemas) {
         struct wf_hash schema;
         if (!wf_hash_from(wf_pb_view(r->schemas[0]), &schema))
