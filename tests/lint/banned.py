@@ -16,6 +16,11 @@ BANS = [
     (r"alloca", "unbounded stack", []),
     (r"system|popen", "a shell between us and the program", []),
     (r"tmpnam|tempnam|mktemp", "a race for the name", []),
+    # docs/internals/pitfalls.md
+    (r"nng_msg_insert\w*", "corrupts the heap for some sizes in NNG 1.5; append only", []),
+    (r"nng_aio_cancel|nng_aio_abort", "crashes NNG 1.5 when it meets a time-out; close the socket", []),
+    (r"nng_tls_\w+|nng_http_\w+|nng_ws_\w+", "spins or overflows in NNG 1.5; plain tcp and ipc only", []),
+    (r"vfork|daemon", "children are forked before the first thread, by the files that may fork", []),
 ]
 # Memory below proto comes from the caller's arena or buffer.
 HEAP = re.compile(r"\b(malloc|calloc|realloc|reallocarray|strdup|strndup)\s*\(")
@@ -64,6 +69,8 @@ def check(path, text):
 def self_test():
     for path, text, want in [
         ("node/a.c", "strcpy(a, b);", True),
+        ("sdk/net/a.c", "nng_msg_insert(m, p, 4);", True),
+        ("sdk/net/a.c", "nng_msg_append(m, p, 4);", False),
         ("node/a.c", "int n = atoi(s);", True),
         ("node/a.c", "x = time(NULL);", True),
         ("sdk/a.c", "nng_close(s);", True),

@@ -75,7 +75,9 @@ static void act(struct wf_node *n, struct wf_call *c)
 const struct wf_handler wf_handlers[] = {
     { WEFT__V1__REQUEST__KIND_STATUS, "status", WF_WHO_MEMBER, NULL, false, keep },
     { WEFT__V1__REQUEST__KIND_RENEW, "renew", WF_WHO_OWN, NULL, true, act },
-    { WEFT__V1__REQUEST__KIND_LEASE, "lease", WF_WHO_MEMBER, NULL, false, act },
+    { WEFT__V1__REQUEST__KIND_LEASE, "lease", WF_WHO_LOCAL | WF_WHO_MEMBER, "subscribe", false,
+        act },
+    { WEFT__V1__REQUEST__KIND_AGENTS, "agents", WF_WHO_LOCAL, "admin", false, act },
     { 0 },
 };
 const struct wf_handler wf_handlers_agent[] = { { 0 } };
@@ -169,12 +171,17 @@ static unsigned answers(struct client *c)
     return n;
 }
 
-static void dial(struct client *c, struct wf_test_domain *who)
+static void dial_to(struct client *c, struct wf_test_domain *who, const char *address)
 {
-    struct wf_net_peer_conf peer = { .post = hear, .arg = c, .where = where };
+    struct wf_net_peer_conf peer = { .post = hear, .arg = c, .where = address };
 
     *c = (struct client){ .who = who, .lock = PTHREAD_MUTEX_INITIALIZER };
     ck_assert_int_eq(wf_net_peer_new(net, &peer, &c->peer), WEFT_OK);
+}
+
+static void dial(struct client *c, struct wf_test_domain *who)
+{
+    dial_to(c, who, where);
 }
 
 static void hang_up(struct client *c)
@@ -297,16 +304,20 @@ static Weft__V1__Request request_of(Weft__V1__Request__KindCase kind)
     static Weft__V1__StatusRequest status;
     static Weft__V1__RenewRequest renew;
     static Weft__V1__LeaseRequest lease;
+    static Weft__V1__AgentsRequest agents;
     Weft__V1__Request q = WEFT__V1__REQUEST__INIT;
 
     weft__v1__status_request__init(&status);
     weft__v1__renew_request__init(&renew);
     weft__v1__lease_request__init(&lease);
+    weft__v1__agents_request__init(&agents);
     q.kind_case = kind;
     if (kind == WEFT__V1__REQUEST__KIND_STATUS)
         q.status = &status;
     else if (kind == WEFT__V1__REQUEST__KIND_RENEW)
         q.renew = &renew;
+    else if (kind == WEFT__V1__REQUEST__KIND_AGENTS)
+        q.agents = &agents;
     else
         q.lease = &lease;
     return q;

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The order of work against a real listener: what a stranger, a member and a stolen session get.
+#include <unistd.h>
+
 #include "tests/node/control_client.h"
 
 // ---- handshakes ------------------------------------------------------------------------------------------------------
@@ -326,6 +328,53 @@ START_TEST(another_domain_may_not_ask_what_only_its_own_may)
 }
 END_TEST
 
+// Over the local socket: no session, the kernel says who asks.
+static enum weft_err ask_locally(Weft__V1__Request__KindCase kind)
+{
+    struct client c;
+    Weft__V1__Request q = request_of(kind);
+    struct wf_buf plain = { 0 };
+    struct wf_arena arena;
+    Weft__V1__Reply *reply = NULL;
+    char address[300];
+
+    snprintf(address, sizeof address, "ipc:%s", conf.socket);
+    dial_to(&c, &mesh.d[WF_TEST_SERVERS], address);
+    ck_assert_int_eq(wf_pb_pack(&q, &plain), WEFT_OK);
+    struct wf_bytes answer = ask(&c, wf_buf_view(&plain));
+    wf_arena_init(&arena, WF_MIB);
+    ck_assert_int_eq(
+        wf_pb_unpack(&weft__v1__reply__descriptor, answer, WF_PB_STRICT, &arena, &reply), WEFT_OK);
+    enum weft_err err = reply->refusal ? (enum weft_err)reply->refusal->code : WEFT_OK;
+    wf_arena_fini(&arena);
+    wf_buf_fini(&plain);
+    hang_up(&c);
+    return err;
+}
+
+START_TEST(a_local_user_may_what_its_line_says)
+{
+    struct wf_conf_local line = { .user = "me", .uid = (uint32_t)getuid(), .has_uid = true };
+
+    ck_assert_int_eq(
+        ask_locally(WEFT__V1__REQUEST__KIND_LEASE), WEFT_OK); // no line: the owner may all
+    ck_assert_int_eq(ask_locally(WEFT__V1__REQUEST__KIND_AGENTS), WEFT_OK);
+    conf.local.items = &line;
+    conf.local.count = 1;
+    line.may = WF_MAY_SUBSCRIBE;
+    ck_assert_int_eq(ask_locally(WEFT__V1__REQUEST__KIND_LEASE), WEFT_OK);
+    ck_assert_int_eq(ask_locally(WEFT__V1__REQUEST__KIND_AGENTS), WEFT_E_PERMISSION);
+    line.uid++;
+    ck_assert_int_eq(ask_locally(WEFT__V1__REQUEST__KIND_LEASE), WEFT_E_PERMISSION);
+    // What only local users may ask no member may, whatever its certificate.
+    struct client c;
+    Weft__V1__Request q = request_of(WEFT__V1__REQUEST__KIND_AGENTS);
+    come_in(&c, &mesh.d[WF_TEST_SERVERS]);
+    ck_assert_int_eq(request(&c, &q), WEFT_E_KIND);
+    hang_up(&c);
+}
+END_TEST
+
 START_TEST(an_expired_certificate_may_only_renew)
 {
     struct client c;
@@ -368,6 +417,7 @@ int main(void)
     tcase_add_test(c, a_domain_beyond_its_share_is_told_busy);
     tcase_add_test(c, a_dropped_key_loses_its_sessions_at_once_and_no_other);
     tcase_add_test(c, another_domain_may_not_ask_what_only_its_own_may);
+    tcase_add_test(c, a_local_user_may_what_its_line_says);
     tcase_add_test(c, an_expired_certificate_may_only_renew);
     suite_add_tcase(s, c);
     SRunner *r = srunner_create(s);

@@ -5,7 +5,7 @@
 #include <google/protobuf/descriptor.pb-c.h>
 
 #include "proto/base/limits.h"
-#include "proto/base/pb.h"
+#include "proto/base/pb_v1.h"
 #include "tests/support/support.h"
 
 #define FILE_TYPE    (&google__protobuf__file_descriptor_proto__descriptor)
@@ -253,6 +253,72 @@ START_TEST(a_malformed_message_is_not_packed)
 }
 END_TEST
 
+// ---- our own messages ------------------------------------------------------------------------------------------------
+
+// The longest way down from a type, beyond any limit when it contains itself.
+static unsigned depth_of(const ProtobufCMessageDescriptor *type, unsigned above)
+{
+    unsigned deepest = above;
+
+    if (above > WF_MAX_PB_DEPTH)
+        return above;
+    for (unsigned i = 0; i < type->n_fields; i++)
+        if (type->fields[i].type == PROTOBUF_C_TYPE_MESSAGE) {
+            unsigned d = depth_of(type->fields[i].descriptor, above + 1);
+            deepest = d > deepest ? d : deepest;
+        }
+    return deepest;
+}
+
+static const struct own {
+    const ProtobufCMessageDescriptor *type;
+    bool is_signed;
+} own[] = {
+    { &weft__v1__request__descriptor, false },
+    { &weft__v1__reply__descriptor, false },
+    { &weft__v1__entry__descriptor, false },
+    { &weft__v1__frame_content__descriptor, false },
+    { &weft__v1__cursor__descriptor, false },
+    { &weft__v1__records__descriptor, false },
+    { &weft__v1__ticket__descriptor, false },
+    { &weft__v1__domain_public__descriptor, false },
+    { &weft__v1__batch__descriptor, false },
+    { &weft__v1__envelope__descriptor, false },
+    { &weft__v1__certificate__descriptor, true },
+    { &weft__v1__certificate_chain__descriptor, true },
+    { &weft__v1__revocation_list__descriptor, true },
+    { &weft__v1__charter__descriptor, true },
+    { &weft__v1__token__descriptor, true },
+    { &weft__v1__token_block__descriptor, true },
+    { &weft__v1__manifest__descriptor, true },
+    { &weft__v1__node_advert__descriptor, true },
+    { &weft__v1__product_advert__descriptor, true },
+    { &weft__v1__home__descriptor, true },
+    { &weft__v1__equivocation_proof__descriptor, true },
+    { &weft__v1__batch_header__descriptor, true },
+    { &weft__v1__heartbeat__descriptor, true },
+};
+
+static bool has_float(const ProtobufCMessageDescriptor *type)
+{
+    for (unsigned i = 0; i < type->n_fields; i++) {
+        const ProtobufCFieldDescriptor *f = &type->fields[i];
+        if (f->type == PROTOBUF_C_TYPE_FLOAT || f->type == PROTOBUF_C_TYPE_DOUBLE ||
+            (f->type == PROTOBUF_C_TYPE_MESSAGE && has_float(f->descriptor)))
+            return true;
+    }
+    return false;
+}
+
+START_TEST(no_message_of_ours_contains_itself_and_no_signed_one_a_float)
+{
+    ck_assert_msg(depth_of(&google__protobuf__descriptor_proto__descriptor, 0) > WF_MAX_PB_DEPTH,
+        "a recursive type is found");
+    ck_assert_msg(depth_of(own[_i].type, 0) < WF_MAX_PB_DEPTH, "%s", own[_i].type->name);
+    ck_assert_msg(!own[_i].is_signed || !has_float(own[_i].type), "%s", own[_i].type->name);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("pb");
@@ -266,6 +332,8 @@ int main(void)
     tcase_add_test(t, what_is_packed_unpacks_to_the_same);
     tcase_add_test(t, a_truncated_message_is_never_accepted_as_the_whole);
     tcase_add_test(t, a_malformed_message_is_not_packed);
+    tcase_add_loop_test(t, no_message_of_ours_contains_itself_and_no_signed_one_a_float, 0,
+        (int)(sizeof own / sizeof *own));
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);
