@@ -34,6 +34,12 @@ NAMES = [
     (re.compile(r"\bcrypto_(sign|aead|box|secretbox|generichash|scalarmult|pwhash|hash)\w*\s*\("),
      "libsodium is spoken in proto/base/crypto.c only", ["proto/base/crypto.c"]),
 ]
+# SQLite: a commit is on the disk only with FULL; NORMAL where what is lost is rebuilt (docs/internals/pitfalls.md).
+DURABLE = re.compile(r"synchronous\s*=\s*(?:\"\s*\")?\s*(\w+)", re.I)
+REBUILT = {
+    "node/agent/agents_sqlite.c": "agents say again where they are",
+    "node/inventory/fold_sqlite.c": "folds are made anew from the log",
+}
 # Breaches that are right, each with its reason: (file pattern, identifier): reason.
 EXCEPTIONS = {}
 
@@ -58,6 +64,9 @@ def check(path, text):
     if path.startswith("proto/") and path not in HEAP_DOORS:
         for m in HEAP.finditer(code):
             found(m, m.group(1), "memory in proto comes from an arena or buffer of the caller")
+    for m in DURABLE.finditer(text) if "_sqlite." in path else ():
+        if m.group(1).upper() != "FULL" and path not in REBUILT:
+            out.append(f"{path}:{text.count(chr(10), 0, m.start()) + 1}: synchronous={m.group(1)}: a commit that power takes back")
     if not path.startswith("tests/"):
         for pattern, why, doors in NAMES:
             for m in pattern.finditer(code):
@@ -71,6 +80,8 @@ def self_test():
         ("node/a.c", "strcpy(a, b);", True),
         ("sdk/net/a.c", "nng_msg_insert(m, p, 4);", True),
         ("sdk/net/a.c", "nng_msg_append(m, p, 4);", False),
+        ("node/a/a_sqlite.c", 'run("PRAGMA synchronous=NORMAL;");', True),
+        ("node/a/a_sqlite.c", 'run("PRAGMA synchronous = FULL;");', False),
         ("node/a.c", "int n = atoi(s);", True),
         ("node/a.c", "x = time(NULL);", True),
         ("sdk/a.c", "nng_close(s);", True),

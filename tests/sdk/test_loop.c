@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "sdk/loop/loop.h"
+#include "tests/support/clock.h"
 #include "tests/support/support.h"
 
 static struct wf_loop *loop;
@@ -315,6 +316,42 @@ START_TEST(a_descriptor_taken_away_in_the_same_turn_is_not_served)
 }
 END_TEST
 
+// ---- clocks ------------------------------------------------------------------------------------------------------------
+
+struct two_looks {
+    struct wf_mail m; // first
+    int64_t mono[2], wall[2];
+};
+
+static void look_twice(struct wf_mail *m)
+{
+    struct two_looks *l = (struct two_looks *)(void *)m;
+
+    l->mono[0] = wf_loop_now_ms(loop);
+    l->wall[0] = wf_loop_now_unix_ms(loop);
+    wf_test_clock_skip(5000); // as if the machine had slept in between
+    l->mono[1] = wf_loop_now_ms(loop);
+    l->wall[1] = wf_loop_now_unix_ms(loop);
+}
+
+START_TEST(time_stands_still_within_a_turn_and_goes_on_while_the_machine_sleeps)
+{
+    struct two_looks l = { .m = { .open = look_twice, .drop = look_twice } };
+    struct tick due = { 0 };
+
+    set(&due, 4000);
+    ck_assert_int_eq(wf_loop_post(loop, &l.m), WEFT_OK);
+    wf_loop_turn(loop, 0);
+    ck_assert_int_eq(l.mono[0], l.mono[1]);
+    ck_assert_int_eq(l.wall[0], l.wall[1]);
+    ck_assert_uint_eq(due.fired, 0);
+    wf_loop_turn(loop, 0);
+    ck_assert_int_ge(wf_loop_now_ms(loop), l.mono[0] + 5000);
+    ck_assert_int_ge(wf_loop_now_unix_ms(loop), l.wall[0] + 5000);
+    ck_assert_uint_eq(due.fired, 1);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("sdk.loop");
@@ -331,6 +368,7 @@ int main(void)
     tcase_add_test(tc, a_flood_of_letters_starves_no_timer);
     tcase_add_test(tc, letters_from_another_thread_wake_the_loop);
     tcase_add_test(tc, a_descriptor_taken_away_in_the_same_turn_is_not_served);
+    tcase_add_test(tc, time_stands_still_within_a_turn_and_goes_on_while_the_machine_sleeps);
     suite_add_tcase(s, tc);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);
