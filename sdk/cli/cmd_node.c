@@ -115,7 +115,6 @@ int wf_cmd_node_status(struct wf_cli *cli, int argc, char **argv)
 
     if (status >= 0)
         return status;
-    s.detail = true;
     q.kind_case = WEFT__V1__REQUEST__KIND_STATUS;
     q.status = &s;
     status = wf_local_ask(cli, count ? node : NULL, &q, 0, &arena, &reply);
@@ -168,7 +167,6 @@ int wf_cmd_peers(struct wf_cli *cli, int argc, char **argv)
 
     if (status >= 0)
         return status;
-    s.detail = true;
     q.kind_case = WEFT__V1__REQUEST__KIND_STATUS;
     q.status = &s;
     status = wf_local_ask(cli, NULL, &q, 0, &arena, &reply);

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """lint.docs [BUILD]: links between pages resolve; docs/protocol/errors.md has the error table of proto/base/err.h; docs/protocol/limits.md
-has every limit of proto/base/limits.h with its value, and codes that exist; tests that pages name exist in BUILD; the threat model names an
+has every limit of proto/base/limits.h with its value, and codes that exist; every field of the wire's messages stands on a page; tests that pages name exist in BUILD; the threat model names an
 attack once, and at least one test for it.
 
 `python3 tests/lint/docs.py --write` writes the error page anew from the table.
@@ -125,6 +125,20 @@ def check_limits(path, text, known, codes):
     return out
 
 
+def check_fields(protos, text):
+    """Every field of the wire's messages is a word of some page of docs/protocol."""
+    words, out = set(re.findall(r"\w+", text)), []
+    for path, proto in protos:
+        message = ""
+        for number, line in enumerate(proto.splitlines(), 1):
+            m = re.match(r"\s*message (\w+)", line)
+            message = m.group(1) if m else message
+            m = re.match(r"\s+(?:repeated |optional )?[\w.]+ (\w+) = \d+", line)
+            if m and message and m.group(1) not in words and m.group(1).replace("_", " ") not in text:
+                out.append(f"{path}:{number}: {message}.{m.group(1)} stands on no page of docs/protocol")
+    return out
+
+
 def main():
     if sys.argv[1:] == ["--write"]:
         with open(os.path.join(tree.ROOT, ERRORS), "w", encoding="utf-8") as f:
@@ -142,6 +156,8 @@ def main():
     tree.expect("a limit's other value", check_limits("a.md", "| `WF_K` | 1,024 | x |\n| `WF_A` | 7 | x |", known, codes), True)
     tree.expect("a code that is none", check_limits("a.md", "| `WF_K` | 1,024 | `BIG` |\n| `WF_A` | 2,048 | x |", known, codes), True)
     tree.expect("limits", check_limits("a.md", "| `WF_K` | 1,024 | `TOO_BIG` |\n| `WF_A` | 2,048 | x |", known, codes), False)
+    tree.expect("a field on no page", check_fields([("a.proto", "message A {\n  bytes some_field = 1;\n}")], "another field"), True)
+    tree.expect("a field on a page", check_fields([("a.proto", "message A {\n  bytes some_field = 1;\n}")], "| some_field |"), False)
     pages = tree.files(".md")
     names = test_names(sys.argv[1]) if len(sys.argv) > 1 else None
     breaches = [b for path in pages for b in check_links(path, tree.read(path))]
@@ -150,6 +166,8 @@ def main():
     codes = {name for name, *_ in ROW.findall(tree.read("proto/base/err.h"))}
     breaches += check_limits(LIMITS, tree.read(LIMITS), limits(tree.read("proto/base/limits.h")), codes)
     breaches += check_threats(THREATS, tree.read(THREATS))
+    protos = [(p, tree.read(p)) for p in tree.files(".proto") if p.startswith("proto/weft/v1/") and not p.endswith("options.proto")]
+    breaches += check_fields(protos, "\n".join(tree.read(p) for p in pages if p.startswith("docs/protocol")))
     for path in pages if names else []:
         breaches += check_test_names(path, tree.read(path), names)
     tree.report("docs", breaches, len(pages))
