@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #define MAIL_A_TURN   256
+#define MAIL_MS       20 // of a turn; letters that are dear leave timers and descriptors their turn, too
 #define EVENTS_A_TURN 64
 
 struct wf_loop {
@@ -217,11 +218,15 @@ static int wait_for(const struct wf_loop *l, int64_t timeout_ms)
 
 static void open_mail(struct wf_loop *l)
 {
+    int64_t until = l->now_ms + MAIL_MS;
+
     for (int i = 0; i < MAIL_A_TURN; i++) {
         struct wf_mail *m = wf_mailbox_take(&l->mail);
         if (!m)
             return;
         m->open(m);
+        if (clock_ms(CLOCK_BOOTTIME) >= until)
+            return; // the rest waits: its descriptor stays readable
     }
 }
 

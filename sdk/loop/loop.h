@@ -33,7 +33,7 @@ void wf_loop_free(struct wf_loop *l);
 // Turns until wf_loop_stop.
 void wf_loop_run(struct wf_loop *l);
 // One turn: waits at most timeout_ms (< 0: until something happens), then serves what is ready. At most a bounded number of letters
-// a turn, so that timers and descriptors are never starved.
+// a turn, for a bounded time, so that timers and descriptors are never starved.
 void wf_loop_turn(struct wf_loop *l, int64_t timeout_ms);
 void wf_loop_stop(struct wf_loop *l);
 

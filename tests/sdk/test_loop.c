@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "sdk/loop/loop.h"
@@ -241,6 +242,38 @@ START_TEST(a_flood_of_letters_starves_no_timer)
 }
 END_TEST
 
+static void open_slowly(struct wf_mail *m)
+{
+    struct timespec t = { .tv_nsec = 5000000 };
+
+    nanosleep(&t, NULL);
+    open_letter(m);
+}
+
+// A hundred letters of five milliseconds: a heartbeat that falls due meanwhile does not wait for all of them.
+START_TEST(dear_letters_leave_timers_their_turn)
+{
+    enum { N = 100 };
+    struct letter *l = calloc(N, sizeof *l);
+    struct tick k = { .again = true };
+    unsigned turns = 0;
+
+    order = 0;
+    for (int i = 0; i < N; i++) {
+        l[i] = letter(WF_MAIL_CONTROL, 0, false);
+        l[i].m.open = open_slowly;
+        ck_assert_int_eq(wf_loop_post(loop, &l[i].m), WEFT_OK);
+    }
+    set(&k, 0);
+    for (; l[N - 1].opened == 0; turns++)
+        wf_loop_turn(loop, 0);
+    ck_assert_uint_gt(turns, 10);
+    ck_assert_uint_ge(k.fired, turns - 1);
+    wf_timer_cancel(loop, &k.t);
+    free(l);
+}
+END_TEST
+
 static void *post_from_elsewhere(void *arg)
 {
     struct letter *l = arg;
@@ -366,6 +399,7 @@ int main(void)
     tcase_add_test(tc, a_full_mailbox_refuses_all_but_what_must_come);
     tcase_add_test(tc, what_waits_when_the_loop_ends_is_dropped_once);
     tcase_add_test(tc, a_flood_of_letters_starves_no_timer);
+    tcase_add_test(tc, dear_letters_leave_timers_their_turn);
     tcase_add_test(tc, letters_from_another_thread_wake_the_loop);
     tcase_add_test(tc, a_descriptor_taken_away_in_the_same_turn_is_not_served);
     tcase_add_test(tc, time_stands_still_within_a_turn_and_goes_on_while_the_machine_sleeps);
