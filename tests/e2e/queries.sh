@@ -1,0 +1,82 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Queries as a person asks them: what a token grants of columns and rows and nothing around it, a partial answer's exit status, and a query
+# that runs into its budget while records, leases and smaller queries go on.
+# shellcheck disable=SC2034 # for lib.sh
+BUILD=$1
+# shellcheck disable=SC1091 source=tests/e2e/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+ask() { # WHO SQL [OPTION...]: standard output in out, standard error in err, the status in `ended`
+    who=$1 sql=$2
+    shift 2
+    ended=0
+    "$WEFT" query servers/things "$sql" --dir "$WORK/$who" -o jsonl "$@" >"$WORK/out" 2>"$WORK/err" || ended=$?
+}
+expect() { # WHAT STATUS [TEXT]
+    [ "$ended" = "$2" ] || fail "$1: $ended, wanted $2: $(cat "$WORK/out" "$WORK/err")"
+    [ -z "${3:-}" ] || grep -q "$3" "$WORK/out" "$WORK/err" || fail "$1: no \"$3\" in $(cat "$WORK/out" "$WORK/err")"
+}
+publish() { weft_at servers-node publish things --wait -q || fail "publish"; }
+
+make_mesh servers
+(cd "$WORK" && "$WEFT" product new things --kind inventory >/dev/null)
+sed -i 's/domain: monitoring/domain: servers/' "$WORK/things.yaml"
+allow things servers query
+"$WEFT" product build "$WORK/things.yaml" >/dev/null
+weft_at servers-node product apply "$WORK/things.yaml" >/dev/null
+make_event servers-node depth
+make_reader servers-node reader
+
+echo "partial until the origin has sent a whole snapshot"
+printf '%s\n' '{"id":"a","value":1}' '{"id":"b","value":20}' | publish
+ask reader 'SELECT id FROM things ORDER BY id'
+expect "without a snapshot" 2 'has not yet sent a whole snapshot'
+grep -q '"id":"a"' "$WORK/out" || fail "a partial answer has its rows: $(cat "$WORK/out")"
+ask reader 'SELECT id FROM things' --partial-ok
+expect "asked for" 0
+printf '%s\n' '{"@op":"snapshot-begin"}' '{"id":"a","value":1}' '{"id":"b","value":20}' '{"@op":"snapshot-end"}' | publish
+ask reader 'SELECT count(*) AS n FROM things'
+expect "with it" 0 '"n":2'
+
+echo "what a token grants, and nothing around it"
+sed -i '/verbs:.*query/d;/allow: {domain: servers}/d;/for: 24h/d;/^access:/d' "$WORK/things.yaml"
+weft_at servers-node product apply "$WORK/things.yaml" >/dev/null
+make_reader servers-node clerk
+ask clerk 'SELECT id FROM things'
+expect "without a token" 77 'weft access request'
+weft_at servers-node access grant things --to "$("$WEFT" key show --dir "$WORK/clerk" -o json | grep -o 'weftid1[a-z0-9]*')" --verb query \
+    --column id --rows "value < 5" --out "$WORK/things.cap" >/dev/null || fail "grant"
+"$WEFT" access import "$WORK/things.cap" --dir "$WORK/clerk" >/dev/null
+ask clerk 'SELECT * FROM things'
+expect "its rows" 0 '"id":"a"'
+if grep -q '"value"\|"id":"b"' "$WORK/out"; then fail "more than was granted: $(cat "$WORK/out")"; fi
+ask clerk 'SELECT count(*) AS n FROM things'
+expect "counted" 0 '"n":1'
+ask clerk 'SELECT value FROM things'
+expect "a column that is not granted" 77 value
+for sql in 'WITH things AS (SELECT * FROM main.row) SELECT * FROM things' 'SELECT * FROM row' 'SELECT sql FROM sqlite_temp_master' \
+    "SELECT id FROM things UNION SELECT value FROM row" "ATTACH '/etc/passwd' AS p" 'PRAGMA database_list' 'DELETE FROM things'; do
+    ask clerk "$sql"
+    [ "$ended" = 65 ] || [ "$ended" = 77 ] || fail "$sql: $ended $(cat "$WORK/out" "$WORK/err")"
+    if grep -q '20\|"b"' "$WORK/out"; then fail "$sql: $(cat "$WORK/out")"; fi
+done
+
+echo "a query without end runs into its budget; records, leases and small queries do not wait for it"
+"$WEFT" query servers/things 'WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n' --dir "$WORK/clerk" \
+    >"$WORK/slow.out" 2>"$WORK/slow.log" &
+slow=$!
+runs() { kill -0 $slow 2>/dev/null; }
+i=0
+while [ "$i" -lt 3 ]; do
+    i=$((i + 1))
+    printf '{"id":"x","value":%s}\n' "$i" | weft_at servers-node publish depth --wait -q || fail "publish"
+    "$WEFT" subscribe servers/depth --dir "$WORK/reader" --from earliest -n "$i" --for 10s >"$WORK/out" 2>"$WORK/err" || fail "$(cat "$WORK/err")"
+    [ "$(wc -l <"$WORK/out")" = "$i" ] || fail "round $i: $(cat "$WORK/out")"
+done
+runs || fail "the query was over before anything else was tried: $(cat "$WORK/slow.log")"
+ended=0
+wait $slow || ended=$?
+[ "$ended" = 65 ] || fail "the endless query ended with $ended: $(cat "$WORK/slow.out" "$WORK/slow.log")"
+grep -q 'takes too long' "$WORK/slow.log" || fail "$(cat "$WORK/slow.log")"
+echo ok
