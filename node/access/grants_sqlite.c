@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <sqlite3.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
 #include "node/access/grants.h"
+#include "node/db/db_sqlite.h"
 
 #define COLUMNS                                                                                    \
     "id,request_id,token_id,holder,label,products,verbs,columns,rows,purpose,how,reason,rate,"     \
@@ -18,44 +18,6 @@ const char *wf_grant_state_name(enum wf_grant_state s)
     static const char *const names[] = { "", "pending", "granted", "denied", "revoked" };
 
     return s >= WF_GRANT_PENDING && s <= WF_GRANT_REVOKED ? names[s] : "";
-}
-
-static enum weft_err code_of(int rc)
-{
-    switch (rc & 0xff) {
-    case SQLITE_OK:
-    case SQLITE_DONE:
-    case SQLITE_ROW:
-        return WEFT_OK;
-    case SQLITE_NOMEM:
-        return WEFT_E_NOMEM;
-    case SQLITE_FULL:
-        return WEFT_E_NOSPACE;
-    case SQLITE_CORRUPT:
-    case SQLITE_NOTADB:
-        return WEFT_E_DAMAGED;
-    case SQLITE_CONSTRAINT:
-        return WEFT_E_EXISTS;
-    default:
-        return WEFT_E_IO;
-    }
-}
-
-static enum weft_err check_version(sqlite3 *db)
-{
-    sqlite3_stmt *st = NULL;
-    int version = -1;
-    enum weft_err err = code_of(sqlite3_prepare_v2(db, "PRAGMA user_version", -1, &st, NULL));
-
-    int rc = err ? SQLITE_DONE : sqlite3_step(st);
-    if (rc == SQLITE_ROW)
-        version = sqlite3_column_int(st, 0);
-    else if (!err)
-        err = code_of(rc);
-    sqlite3_finalize(st);
-    if (err)
-        return err;
-    return version == 0 || version == 1 ? WEFT_OK : WEFT_E_VERSION;
 }
 
 enum weft_err wf_grants_open(const char *path, struct wf_grants **ret, struct wf_diag *diag)
@@ -76,17 +38,8 @@ enum weft_err wf_grants_open(const char *path, struct wf_grants **ret, struct wf
 
     if (!g)
         return WEFT_E_NOMEM;
-    mode_t before = umask(077);
-    enum weft_err err = code_of(sqlite3_open_v2(
-        path, &g->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_EXRESCODE, NULL));
-    umask(before);
-    if (!err)
-        err = check_version(g->db);
-    if (!err)
-        err = code_of(sqlite3_exec(g->db, ddl, NULL, NULL, NULL));
+    enum weft_err err = wf_db_open(path, ddl, 1, &g->db, diag);
     if (err) {
-        wf_diag_set(diag, 0, 0, "%s: %s", path,
-            err == WEFT_E_VERSION || !g->db ? weft_err_text(err) : sqlite3_errmsg(g->db));
         wf_grants_close(g);
         return err;
     }
@@ -104,12 +57,12 @@ void wf_grants_close(struct wf_grants *g)
 
 static enum weft_err prepare(struct wf_grants *g, const char *sql, sqlite3_stmt **ret)
 {
-    return code_of(sqlite3_prepare_v2(g->db, sql, -1, ret, NULL));
+    return wf_db_code(sqlite3_prepare_v2(g->db, sql, -1, ret, NULL));
 }
 
 static enum weft_err run(sqlite3_stmt *st)
 {
-    enum weft_err err = code_of(sqlite3_step(st));
+    enum weft_err err = wf_db_code(sqlite3_step(st));
 
     sqlite3_finalize(st);
     return err;
@@ -240,7 +193,7 @@ static enum weft_err one(sqlite3_stmt *st, struct wf_arena *arena, struct wf_gra
     int rc = sqlite3_step(st);
     enum weft_err err = rc == SQLITE_ROW    ? take_row(st, arena, ret)
                         : rc == SQLITE_DONE ? WEFT_E_NOT_FOUND
-                                            : code_of(rc);
+                                            : wf_db_code(rc);
 
     sqlite3_finalize(st);
     return err;
@@ -314,7 +267,7 @@ enum weft_err wf_grants_each(
     }
     sqlite3_finalize(st);
     wf_arena_fini(&arena);
-    return err ? err : code_of(rc);
+    return err ? err : wf_db_code(rc);
 }
 
 enum weft_err wf_grants_pending(struct wf_grants *g, const struct wf_sign_pub *holder, size_t *ret)
@@ -331,7 +284,7 @@ enum weft_err wf_grants_pending(struct wf_grants *g, const struct wf_sign_pub *h
     if (rc == SQLITE_ROW)
         *ret = (size_t)sqlite3_column_int64(st, 0);
     sqlite3_finalize(st);
-    return rc == SQLITE_ROW ? WEFT_OK : code_of(rc);
+    return rc == SQLITE_ROW ? WEFT_OK : wf_db_code(rc);
 }
 
 enum weft_err wf_grants_was_revoked(
@@ -351,7 +304,7 @@ enum weft_err wf_grants_was_revoked(
     int rc = sqlite3_step(st);
     sqlite3_finalize(st);
     if (rc != SQLITE_ROW && rc != SQLITE_DONE)
-        return code_of(rc);
+        return wf_db_code(rc);
     *ret = rc == SQLITE_ROW;
     return WEFT_OK;
 }
@@ -383,7 +336,7 @@ enum weft_err wf_grants_get_list(struct wf_grants *g, struct wf_buf *ret)
         err = wf_bytes_dup(
             wf_bytes(sqlite3_column_blob(st, 0), (size_t)sqlite3_column_bytes(st, 0)), ret);
     else
-        err = rc == SQLITE_DONE ? WEFT_E_NOT_FOUND : code_of(rc);
+        err = rc == SQLITE_DONE ? WEFT_E_NOT_FOUND : wf_db_code(rc);
     sqlite3_finalize(st);
     return err;
 }

@@ -1,33 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <sqlite3.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
 #include "node/agent/agents.h"
+#include "node/db/db_sqlite.h"
 
 struct wf_agents_db {
     sqlite3 *db;
     sqlite3_stmt *put;
 };
-
-static enum weft_err code_of(int rc)
-{
-    switch (rc & 0xff) {
-    case SQLITE_OK:
-    case SQLITE_DONE:
-    case SQLITE_ROW:
-        return WEFT_OK;
-    case SQLITE_NOMEM:
-        return WEFT_E_NOMEM;
-    case SQLITE_FULL:
-        return WEFT_E_NOSPACE;
-    case SQLITE_CORRUPT:
-    case SQLITE_NOTADB:
-        return WEFT_E_DAMAGED;
-    default:
-        return WEFT_E_IO;
-    }
-}
 
 enum weft_err wf_agents_db_open(const char *path, struct wf_agents_db **ret, struct wf_diag *diag)
 {
@@ -44,17 +25,13 @@ enum weft_err wf_agents_db_open(const char *path, struct wf_agents_db **ret, str
 
     if (!db)
         return WEFT_E_NOMEM;
-    mode_t before = umask(077);
-    enum weft_err err =
-        code_of(sqlite3_open_v2(path, &db->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL));
-    umask(before);
-    if (!err)
-        err = code_of(sqlite3_exec(db->db, ddl, NULL, NULL, NULL));
-    if (!err)
-        err = code_of(sqlite3_prepare_v2(db->db, put, -1, &db->put, NULL));
+    enum weft_err err = wf_db_open(path, ddl, 1, &db->db, diag);
+    if (!err) {
+        err = wf_db_code(sqlite3_prepare_v2(db->db, put, -1, &db->put, NULL));
+        if (err)
+            wf_diag_set(diag, 0, 0, "%s: %s", path, sqlite3_errmsg(db->db));
+    }
     if (err) {
-        wf_diag_set(
-            diag, 0, 0, "%s: %s", path, db->db ? sqlite3_errmsg(db->db) : weft_err_text(err));
         wf_agents_db_close(db);
         return err;
     }
@@ -107,8 +84,8 @@ enum weft_err wf_agents_db_load(struct wf_agents_db *db, wf_agents_row_fn fn, vo
 {
     sqlite3_stmt *st = NULL;
     int rc = SQLITE_DONE;
-    enum weft_err err =
-        code_of(sqlite3_prepare_v2(db->db, "SELECT * FROM agent ORDER BY subject", -1, &st, NULL));
+    enum weft_err err = wf_db_code(
+        sqlite3_prepare_v2(db->db, "SELECT * FROM agent ORDER BY subject", -1, &st, NULL));
 
     while (!err) {
         struct wf_agent_row row = { 0 };
@@ -122,19 +99,19 @@ enum weft_err wf_agents_db_load(struct wf_agents_db *db, wf_agents_row_fn fn, vo
             wf_buf_fini(&row.state);
     }
     sqlite3_finalize(st);
-    return err ? err : code_of(rc);
+    return err ? err : wf_db_code(rc);
 }
 
 // ---- writing ---------------------------------------------------------------------------------------------------------
 
 enum weft_err wf_agents_db_begin(struct wf_agents_db *db)
 {
-    return code_of(sqlite3_exec(db->db, "BEGIN", NULL, NULL, NULL));
+    return wf_db_code(sqlite3_exec(db->db, "BEGIN", NULL, NULL, NULL));
 }
 
 enum weft_err wf_agents_db_commit(struct wf_agents_db *db)
 {
-    enum weft_err err = code_of(sqlite3_exec(db->db, "COMMIT", NULL, NULL, NULL));
+    enum weft_err err = wf_db_code(sqlite3_exec(db->db, "COMMIT", NULL, NULL, NULL));
 
     if (err)
         sqlite3_exec(db->db, "ROLLBACK", NULL, NULL, NULL);
@@ -157,7 +134,7 @@ enum weft_err wf_agents_db_put(struct wf_agents_db *db, const struct wf_agent_ro
     sqlite3_bind_int(st, 10, row->cloned);
     sqlite3_bind_blob(st, 11, row->state.ptr ? row->state.ptr : (const void *)"",
         (int)row->state.len, SQLITE_STATIC);
-    enum weft_err err = code_of(sqlite3_step(st));
+    enum weft_err err = wf_db_code(sqlite3_step(st));
     sqlite3_reset(st);
     sqlite3_clear_bindings(st);
     return err;

@@ -3,51 +3,13 @@
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
+#include "node/db/db_sqlite.h"
 #include "node/join/tickets.h"
 
 struct wf_tickets {
     sqlite3 *db;
 };
-
-static enum weft_err code_of(int rc)
-{
-    switch (rc & 0xff) {
-    case SQLITE_OK:
-    case SQLITE_DONE:
-    case SQLITE_ROW:
-        return WEFT_OK;
-    case SQLITE_NOMEM:
-        return WEFT_E_NOMEM;
-    case SQLITE_FULL:
-        return WEFT_E_NOSPACE;
-    case SQLITE_CORRUPT:
-    case SQLITE_NOTADB:
-        return WEFT_E_DAMAGED;
-    case SQLITE_CONSTRAINT:
-        return WEFT_E_EXISTS;
-    default:
-        return WEFT_E_IO;
-    }
-}
-
-static enum weft_err check_version(sqlite3 *db)
-{
-    sqlite3_stmt *st = NULL;
-    int version = -1;
-    enum weft_err err = code_of(sqlite3_prepare_v2(db, "PRAGMA user_version", -1, &st, NULL));
-
-    int rc = err ? SQLITE_DONE : sqlite3_step(st);
-    if (rc == SQLITE_ROW)
-        version = sqlite3_column_int(st, 0);
-    else if (!err)
-        err = code_of(rc);
-    sqlite3_finalize(st);
-    if (err)
-        return err;
-    return version == 0 || version == 2 ? WEFT_OK : WEFT_E_VERSION;
-}
 
 enum weft_err wf_tickets_open(const char *path, struct wf_tickets **ret, struct wf_diag *diag)
 {
@@ -67,17 +29,8 @@ enum weft_err wf_tickets_open(const char *path, struct wf_tickets **ret, struct 
 
     if (!t)
         return WEFT_E_NOMEM;
-    mode_t before = umask(077);
-    enum weft_err err =
-        code_of(sqlite3_open_v2(path, &t->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL));
-    umask(before);
-    if (!err)
-        err = check_version(t->db);
-    if (!err)
-        err = code_of(sqlite3_exec(t->db, ddl, NULL, NULL, NULL));
+    enum weft_err err = wf_db_open(path, ddl, 2, &t->db, diag);
     if (err) {
-        wf_diag_set(diag, 0, 0, "%s: %s", path,
-            err == WEFT_E_VERSION || !t->db ? weft_err_text(err) : sqlite3_errmsg(t->db));
         wf_tickets_close(t);
         return err;
     }
@@ -95,12 +48,12 @@ void wf_tickets_close(struct wf_tickets *t)
 
 static enum weft_err prepare(struct wf_tickets *t, const char *sql, sqlite3_stmt **ret)
 {
-    return code_of(sqlite3_prepare_v2(t->db, sql, -1, ret, NULL));
+    return wf_db_code(sqlite3_prepare_v2(t->db, sql, -1, ret, NULL));
 }
 
 static enum weft_err run(sqlite3_stmt *st)
 {
-    enum weft_err err = code_of(sqlite3_step(st));
+    enum weft_err err = wf_db_code(sqlite3_step(st));
 
     sqlite3_finalize(st);
     return err;
@@ -188,7 +141,9 @@ enum weft_err wf_tickets_get(
         return err;
     sqlite3_bind_blob(st, 1, id, WF_TICKET_ID_LEN, SQLITE_STATIC);
     int rc = sqlite3_step(st);
-    err = rc == SQLITE_ROW ? take_row(st, &row) : rc == SQLITE_DONE ? WEFT_E_TICKET : code_of(rc);
+    err = rc == SQLITE_ROW    ? take_row(st, &row)
+          : rc == SQLITE_DONE ? WEFT_E_TICKET
+                              : wf_db_code(rc);
     sqlite3_finalize(st);
     memcpy(row.id, id, WF_TICKET_ID_LEN);
     if (!err)
@@ -209,7 +164,7 @@ enum weft_err wf_tickets_subject(
     int rc = sqlite3_step(st);
     err = rc == SQLITE_ROW    ? take_name(st, 0, ret)
           : rc == SQLITE_DONE ? WEFT_E_NOT_FOUND
-                              : code_of(rc);
+                              : wf_db_code(rc);
     sqlite3_finalize(st);
     return err;
 }
@@ -225,7 +180,7 @@ enum weft_err wf_tickets_holder(
         return err;
     sqlite3_bind_text(st, 1, subject->s, -1, SQLITE_STATIC);
     int rc = sqlite3_step(st);
-    err = rc == SQLITE_ROW ? WEFT_OK : rc == SQLITE_DONE ? WEFT_E_NOT_FOUND : code_of(rc);
+    err = rc == SQLITE_ROW ? WEFT_OK : rc == SQLITE_DONE ? WEFT_E_NOT_FOUND : wf_db_code(rc);
     if (!err && sqlite3_column_bytes(st, 0) != WF_KEY_LEN)
         err = WEFT_E_DAMAGED;
     if (!err)
@@ -279,13 +234,13 @@ static enum weft_err use_in_transaction(struct wf_tickets *t, const uint8_t id[W
 enum weft_err wf_tickets_use(struct wf_tickets *t, const uint8_t id[WF_TICKET_ID_LEN],
     const struct wf_sign_pub *key, const struct wf_name *subject, int64_t now_unix_ms)
 {
-    enum weft_err err = code_of(sqlite3_exec(t->db, "BEGIN IMMEDIATE", NULL, NULL, NULL));
+    enum weft_err err = wf_db_code(sqlite3_exec(t->db, "BEGIN IMMEDIATE", NULL, NULL, NULL));
 
     if (err)
         return err;
     err = use_in_transaction(t, id, key, subject, now_unix_ms);
     enum weft_err ended =
-        code_of(sqlite3_exec(t->db, err ? "ROLLBACK" : "COMMIT", NULL, NULL, NULL));
+        wf_db_code(sqlite3_exec(t->db, err ? "ROLLBACK" : "COMMIT", NULL, NULL, NULL));
     return err ? err : ended;
 }
 

@@ -2,8 +2,8 @@
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
+#include "node/db/db_sqlite.h"
 #include "node/provider/calls.h"
 
 struct wf_calls {
@@ -22,27 +22,6 @@ void wf_call_record_fini(struct wf_call_record *r)
     wf_buf_fini(&r->result);
 }
 
-static enum weft_err code_of(int rc)
-{
-    switch (rc & 0xff) {
-    case SQLITE_OK:
-    case SQLITE_DONE:
-    case SQLITE_ROW:
-        return WEFT_OK;
-    case SQLITE_NOMEM:
-        return WEFT_E_NOMEM;
-    case SQLITE_FULL:
-        return WEFT_E_NOSPACE;
-    case SQLITE_CONSTRAINT:
-        return WEFT_E_EXISTS;
-    case SQLITE_CORRUPT:
-    case SQLITE_NOTADB:
-        return WEFT_E_DAMAGED;
-    default:
-        return WEFT_E_IO;
-    }
-}
-
 enum weft_err wf_calls_open(const char *path, struct wf_calls **ret, struct wf_diag *diag)
 {
     static const char ddl[] =
@@ -57,14 +36,8 @@ enum weft_err wf_calls_open(const char *path, struct wf_calls **ret, struct wf_d
 
     if (!c)
         return WEFT_E_NOMEM;
-    mode_t before = umask(077);
-    enum weft_err err =
-        code_of(sqlite3_open_v2(path, &c->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL));
-    umask(before);
-    if (!err)
-        err = code_of(sqlite3_exec(c->db, ddl, NULL, NULL, NULL));
+    enum weft_err err = wf_db_open(path, ddl, 1, &c->db, diag);
     if (err) {
-        wf_diag_set(diag, 0, 0, "%s: %s", path, c->db ? sqlite3_errmsg(c->db) : weft_err_text(err));
         wf_calls_close(c);
         return err;
     }
@@ -84,7 +57,7 @@ static enum weft_err write_record(
     struct wf_calls *c, const char *sql, const struct wf_call_record *r)
 {
     sqlite3_stmt *st = NULL;
-    enum weft_err err = code_of(sqlite3_prepare_v2(c->db, sql, -1, &st, NULL));
+    enum weft_err err = wf_db_code(sqlite3_prepare_v2(c->db, sql, -1, &st, NULL));
 
     if (err)
         return err;
@@ -98,7 +71,7 @@ static enum weft_err write_record(
     sqlite3_bind_text(st, 8, r->provider, -1, SQLITE_STATIC);
     sqlite3_bind_text(st, 9, r->error, -1, SQLITE_STATIC);
     sqlite3_bind_blob64(st, 10, r->result.ptr, r->result.len, SQLITE_STATIC);
-    err = code_of(sqlite3_step(st));
+    err = wf_db_code(sqlite3_step(st));
     sqlite3_finalize(st);
     return err;
 }
@@ -136,7 +109,7 @@ enum weft_err wf_calls_get(struct wf_calls *c, const uint8_t caller[WF_KEY_LEN],
 {
     sqlite3_stmt *st = NULL;
     struct wf_call_record r = { 0 };
-    enum weft_err err = code_of(sqlite3_prepare_v2(c->db,
+    enum weft_err err = wf_db_code(sqlite3_prepare_v2(c->db,
         "SELECT request,state,code,started_ms,ended_ms,provider,error,result FROM call WHERE "
         "caller=?1 AND key=?2",
         -1, &st, NULL));
@@ -146,7 +119,9 @@ enum weft_err wf_calls_get(struct wf_calls *c, const uint8_t caller[WF_KEY_LEN],
     sqlite3_bind_blob(st, 1, caller, WF_KEY_LEN, SQLITE_STATIC);
     sqlite3_bind_blob(st, 2, key, WF_CALL_KEY_LEN, SQLITE_STATIC);
     int rc = sqlite3_step(st);
-    err = rc == SQLITE_ROW ? take(st, &r) : rc == SQLITE_DONE ? WEFT_E_UNKNOWN_CALL : code_of(rc);
+    err = rc == SQLITE_ROW    ? take(st, &r)
+          : rc == SQLITE_DONE ? WEFT_E_UNKNOWN_CALL
+                              : wf_db_code(rc);
     sqlite3_finalize(st);
     memcpy(r.caller, caller, WF_KEY_LEN);
     memcpy(r.key, key, WF_CALL_KEY_LEN);

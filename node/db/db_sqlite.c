@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "node/db/db_sqlite.h"
+
+#include <sqlite3.h>
+#include <sys/stat.h>
+
+enum weft_err wf_db_code(int rc)
+{
+    switch (rc & 0xff) {
+    case SQLITE_OK:
+    case SQLITE_DONE:
+    case SQLITE_ROW:
+        return WEFT_OK;
+    case SQLITE_NOMEM:
+        return WEFT_E_NOMEM;
+    case SQLITE_FULL:
+        return WEFT_E_NOSPACE;
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+        return WEFT_E_DAMAGED;
+    case SQLITE_CONSTRAINT:
+        return WEFT_E_EXISTS;
+    default:
+        return WEFT_E_IO;
+    }
+}
+
+static enum weft_err check_version(sqlite3 *db, int want)
+{
+    sqlite3_stmt *st = NULL;
+    int version = -1;
+    enum weft_err err = wf_db_code(sqlite3_prepare_v2(db, "PRAGMA user_version", -1, &st, NULL));
+
+    int rc = err ? SQLITE_DONE : sqlite3_step(st);
+    if (rc == SQLITE_ROW)
+        version = sqlite3_column_int(st, 0);
+    else if (!err)
+        err = wf_db_code(rc);
+    sqlite3_finalize(st);
+    if (err)
+        return err;
+    return version == 0 || version == want ? WEFT_OK : WEFT_E_VERSION; // 0: a fresh file
+}
+
+enum weft_err wf_db_open(
+    const char *path, const char *ddl, int version, struct sqlite3 **ret, struct wf_diag *diag)
+{
+    sqlite3 *db = NULL;
+    mode_t before = umask(077);
+    enum weft_err err = wf_db_code(sqlite3_open_v2(
+        path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_EXRESCODE, NULL));
+
+    umask(before);
+    if (!err)
+        err = check_version(db, version);
+    if (!err)
+        err = wf_db_code(sqlite3_exec(db, ddl, NULL, NULL, NULL));
+    if (err) {
+        wf_diag_set(diag, 0, 0, "%s: %s", path,
+            err == WEFT_E_VERSION || !db ? weft_err_text(err) : sqlite3_errmsg(db));
+        sqlite3_close(db);
+        return err;
+    }
+    *ret = db;
+    return WEFT_OK;
+}

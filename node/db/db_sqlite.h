@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the node's databases share: a private file of a known format, and SQLite's results in our words. Owns nothing. Loop thread only.
+#ifndef WF_NODE_DB_DB_SQLITE_H
+#define WF_NODE_DB_DB_SQLITE_H
+
+#include "proto/base/bytes.h"
+
+struct sqlite3;
+
+enum weft_err wf_db_code(int rc); // OK for SQLITE_OK, ROW and DONE; EXISTS for a constraint
+// Opens or makes the file (0600) and runs the ddl, which ends with PRAGMA user_version. VERSION: a file of another format than `version`;
+// nothing was changed in it. The reason is in diag.
+WF_MUST_USE enum weft_err wf_db_open(
+    const char *path, const char *ddl, int version, struct sqlite3 **ret, struct wf_diag *diag);
+
+#endif
