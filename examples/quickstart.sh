@@ -259,7 +259,7 @@ evidence() { # PRODUCT WORD REGEX COMMAND
 }
 weft ticket create --kind user --name stranger --dir network >stranger.ticket || fail 'ticket for a stranger'
 weft join --file stranger.ticket --dir stranger >/dev/null || fail 'a stranger'
-refusal='no rule of its owner grants it to you'
+refusal='^weft: refused: .*no capability'
 for kind in metric event inventory api; do
     case $kind in
     metric) p=servers/memory name=Memory as=monitor db=monitor.db read="weft subscribe $p --from earliest -n 1" answer='^\{"@time"' ;;

@@ -119,7 +119,7 @@ const struct wf_command wf_commands[] = {
     { "access revoke", "TOKEN-ID | --holder weftid1…", "End a grant now: keys are changed at once",
         "  weft access revoke 9f3a…", NULL, wf_cmd_access_revoke },
     { "query", "DOMAIN/INVENTORY SQL", "Ask an inventory, with what its owner granted",
-        "  weft query servers/hosts \"SELECT hostname, os FROM hosts\"\n  weft query "
+        "  weft query servers/hosts \"SELECT name, os FROM hosts\"\n  weft query "
         "servers/packages \"SELECT count(*) FROM packages\" -o json",
         "Options:\n      --max-rows N    cut the answer there\n      --purpose TEXT  why, where "
         "the token asks for it",
