@@ -39,7 +39,15 @@ temporary=''
 if [ -z "$dir" ]; then
     dir=$(mktemp -d /var/tmp/weft-debian13.XXXXXX) temporary=$dir
 fi
-trap '[ -z "$temporary" ] || rm -rf --one-file-system "$temporary"' EXIT
+child=''
+cleanup() { # ending unshare ends its pid namespace, and with the last process its mounts
+    if [ -n "$child" ]; then
+        kill -KILL "$child" 2>/dev/null
+        wait "$child" 2>/dev/null
+    fi
+    [ -z "$temporary" ] || rm -rf --one-file-system "$temporary"
+}
+trap cleanup EXIT
 trap 'exit 130' INT TERM HUP
 
 mkdir -p "$dir"
@@ -88,5 +96,8 @@ exec env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HO
 echo "== debian13: $(git rev-parse --short HEAD) on Debian $(cat "$dir/etc/debian_version")"
 status=0
 unshare --mount --propagation private --pid --fork --kill-child \
-    bash -c "$inner" debian13 "$dir" "$vectors" "$@" </dev/null || status=$?
+    bash -c "$inner" debian13 "$dir" "$vectors" "$@" </dev/null &
+child=$!
+wait "$child" || status=$?
+child=''
 exit "$status"
