@@ -40,10 +40,11 @@ if [ -z "$dir" ]; then
     dir=$(mktemp -d /var/tmp/weft-debian13.XXXXXX) temporary=$dir
 fi
 child=''
+# shellcheck disable=SC2317 # the trap calls it
 cleanup() { # ending unshare ends its pid namespace, and with the last process its mounts
     if [ -n "$child" ]; then
-        kill -KILL "$child" 2>/dev/null
-        wait "$child" 2>/dev/null
+        kill -KILL "$child" 2>/dev/null || true
+        wait "$child" 2>/dev/null || true
     fi
     [ -z "$temporary" ] || rm -rf --one-file-system "$temporary"
 }
