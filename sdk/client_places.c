@@ -9,16 +9,17 @@
 
 #define SYSTEM_SOCKET "/run/weft/weftd.sock"
 
-static bool holds_identity(const char *dir)
+// NOT_FOUND where it holds none.
+static enum weft_err holds_identity(const char *dir)
 {
     char *path = NULL;
     struct stat st;
+    enum weft_err err = wf_disk_join(dir, "identity/node.key", &path);
 
-    if (wf_disk_join(dir, "identity/node.key", &path))
-        return false;
-    bool there = stat(path, &st) == 0;
+    if (!err && stat(path, &st) != 0)
+        err = WEFT_E_NOT_FOUND;
     free(path);
-    return there;
+    return err;
 }
 
 static bool is_socket(const char *path)
@@ -32,16 +33,20 @@ static bool is_socket(const char *path)
 static enum weft_err find_identity(const char *dir, char **ret)
 {
     char *data = NULL;
+    enum weft_err err = holds_identity(dir);
 
-    if (holds_identity(dir))
+    if (!err)
         return wf_bytes_strdup(wf_bytes_str(dir), ret);
-    enum weft_err err = wf_disk_join(dir, "data", &data);
-    if (!err && holds_identity(data)) {
+    if (err == WEFT_E_NOT_FOUND)
+        err = wf_disk_join(dir, "data", &data);
+    if (!err)
+        err = holds_identity(data);
+    if (!err) {
         *ret = data;
         return WEFT_OK;
     }
     free(data);
-    return err;
+    return err == WEFT_E_NOT_FOUND ? WEFT_OK : err;
 }
 
 // A path in the file DIR/socket, one line.

@@ -5,22 +5,13 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "node/access/room.h"
-#include "node/agent/room.h"
 #include "node/call.h"
-#include "node/conf.h"
-#include "node/core.h"
-#include "node/gossip/room.h"
 #include "node/inventory/room.h"
-#include "node/join/room.h"
-#include "node/pool.h"
-#include "node/provider/room.h"
 #include "node/source/room.h"
 #include "node/stream/room.h"
-#include "sdk/disk.h"
 #include "sdk/loop/loop.h"
 #include "tests/support/clock.h"
-#include "tests/support/trust_mesh.h"
+#include "tests/support/noderig.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -28,10 +19,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define REQUESTS_MAX 16
 #define TURNS        4
 
-static struct wf_node node;
-static struct wf_core core;
-static struct wf_conf *conf;
-static struct wf_test_mesh mesh;
+static struct wf_noderig rig;
 static unsigned asked, answered;
 static uint8_t lease[16];         // the last given; stands for 16 times 'L' in requests
 static struct wf_hash product_id; // of "load", for 32 times 'P'
@@ -121,22 +109,6 @@ enum weft_err __wrap_wf_source_run_once(
 
 // ---- the node ---------------------------------------------------------------------------------------------------------
 
-static void make_identity(const char *dir)
-{
-    struct wf_test_domain *own = &mesh.d[WF_TEST_SERVERS];
-    struct wf_keys keys = {
-        .sign = own->node, .dh = own->node_dh, .sign_pub = own->node_pub, .dh_pub = own->node_dh_pub
-    };
-    struct wf_diag diag = { 0 };
-    int64_t now = wf_test_clock_unix_ms();
-
-    wf_test_must(wf_identity_create(dir, &keys, &diag));
-    wf_test_must(wf_identity_load(dir, now, &core.dir, &diag));
-    wf_test_must(wf_identity_set_mesh(core.dir, &mesh.charter->mesh_id, &diag));
-    wf_test_must(wf_identity_add_charter(core.dir, wf_buf_view(&mesh.charter->raw), &diag));
-    wf_test_must(wf_identity_set_chain(core.dir, wf_buf_view(&own->node_chain), now, &diag));
-}
-
 static void add_product(const char *name, enum wf_product_kind kind)
 {
     static const char *keys[] = { "host" };
@@ -158,7 +130,8 @@ static void add_product(const char *name, enum wf_product_kind kind)
 
     snprintf(path, sizeof path, "%s/tests/schema/sample.set", getenv("WEFT_BUILD_DIR"));
     struct wf_buf schema = wf_test_file(path);
-    enum weft_err err = wf_stream_apply(&node, &c, wf_buf_view(&schema), false, &changes, &diag);
+    enum weft_err err =
+        wf_stream_apply(&rig.node, &c, wf_buf_view(&schema), false, &changes, &diag);
     if (err)
         fprintf(stderr, "%s: %s\n", name, diag.text);
     wf_test_must(err);
@@ -166,36 +139,21 @@ static void add_product(const char *name, enum wf_product_kind kind)
     wf_buf_fini(&schema);
 }
 
-static const struct wf_room *const rooms[] = { &wf_pool_room, &wf_control_room, &wf_gossip_room,
-    &wf_access_room, &wf_stream_room, &wf_inventory_room, &wf_provider_room, &wf_agents_room,
-    &wf_join_room };
-
 static void start(void)
 {
-    static const char text[] = "role: node\ndata: data\nlisten: 127.0.0.1:0\nlog: {level: error}\n";
-    struct wf_diags diags;
     struct wf_diag diag = { 0 };
 
-    wf_test_must(wf_crypto_init());
-    wf_test_mesh_init(&mesh);
-    wf_diags_init(&diags, "weftd.yaml");
-    wf_test_must(wf_conf_parse(wf_bytes_str(text), wf_test_tmpdir(), &diags, &conf));
-    wf_diags_fini(&diags);
-    conf->log.level = WF_LOG_ERROR + 1;
-    make_identity(conf->data);
-    node = (struct wf_node){ .core = &core, .conf = conf };
-    wf_test_must(wf_loop_new(NULL, &node.loop));
-    wf_test_must(wf_node_adopt(&node, core.dir, &diag));
-    for (size_t i = 0; i < WF_COUNT(rooms); i++)
-        wf_test_must(rooms[i]->open(&node, &diag));
-    wf_test_must(wf_stream_room.start(&node, &diag));
-    wf_test_must(wf_inventory_room.start(&node, &diag));
-    wf_product_id(&mesh.charter->mesh_id, "servers", "load", 1, &product_id);
+    wf_noderig_init(&rig);
+    for (size_t i = 0; i < WF_NODERIG_ROOMS; i++)
+        wf_test_must(wf_noderig_rooms[i]->open(&rig.node, &diag));
+    wf_test_must(wf_stream_room.start(&rig.node, &diag));
+    wf_test_must(wf_inventory_room.start(&rig.node, &diag));
+    wf_product_id(&rig.mesh.charter->mesh_id, "servers", "load", 1, &product_id);
     add_product("load", WF_PRODUCT_METRIC);
     add_product("hosts", WF_PRODUCT_INVENTORY);
     add_product("rows", WF_PRODUCT_API);
     for (int i = 0; i < 100; i++) // what is applied asks the log for its place
-        wf_loop_turn(node.loop, 1);
+        wf_loop_turn(rig.node.loop, 1);
 }
 
 // ---- callers ----------------------------------------------------------------------------------------------------------
@@ -209,14 +167,14 @@ static struct wf_identity identity_of(enum caller who)
 
     if (who == AGENT) {
         struct wf_cert fields = wf_test_cert("servers", WF_ID_AGENT, "host-1");
-        cert = wf_test_cert_issue(&fields, &mesh.d[WF_TEST_SERVERS].issuer);
-        chain =
-            wf_test_chain(wf_buf_view(&cert), wf_buf_view(&mesh.d[WF_TEST_SERVERS].issuer_cert));
+        cert = wf_test_cert_issue(&fields, &rig.mesh.d[WF_TEST_SERVERS].issuer);
+        chain = wf_test_chain(
+            wf_buf_view(&cert), wf_buf_view(&rig.mesh.d[WF_TEST_SERVERS].issuer_cert));
     } else {
-        wf_test_must(wf_bytes_dup(wf_buf_view(&mesh.d[WF_TEST_NETWORK].node_chain), &chain));
+        wf_test_must(wf_bytes_dup(wf_buf_view(&rig.mesh.d[WF_TEST_NETWORK].node_chain), &chain));
     }
     wf_test_must(
-        wf_chain_verify(wf_buf_view(&chain), mesh.charter, wf_test_clock_unix_ms(), 0, &id));
+        wf_chain_verify(wf_buf_view(&chain), rig.mesh.charter, wf_test_clock_unix_ms(), 0, &id));
     wf_buf_fini(&cert);
     wf_buf_fini(&chain);
     return id;
@@ -227,13 +185,13 @@ static struct wf_live_session *session_of(enum caller who)
 {
     static uint64_t ids[CALLERS];
     struct wf_live_session *s =
-        ids[who] ? wf_sessions_find(node.control->sessions, ids[who]) : NULL;
+        ids[who] ? wf_sessions_find(rig.node.control->sessions, ids[who]) : NULL;
     struct wf_session fresh = { 0 };
 
     if (s)
         return s;
-    fresh.id = ids[who] = wf_sessions_fresh_id(node.control->sessions);
-    wf_test_must(wf_sessions_add(node.control->sessions, &fresh, PIPE, &s));
+    fresh.id = ids[who] = wf_sessions_fresh_id(rig.node.control->sessions);
+    wf_test_must(wf_sessions_add(rig.node.control->sessions, &fresh, PIPE, &s));
     s->caller.session = fresh.id;
     if (who != NEWCOMER) {
         s->caller.has_identity = true;
@@ -241,7 +199,7 @@ static struct wf_live_session *session_of(enum caller who)
         snprintf(s->caller.label, sizeof s->caller.label, "%s/%s", s->caller.identity.cert.domain.s,
             s->caller.identity.cert.subject.s);
     }
-    wf_test_must(wf_sessions_greet(node.control->sessions, s,
+    wf_test_must(wf_sessions_greet(rig.node.control->sessions, s,
         who == NEWCOMER ? NULL : s->caller.identity.cert.domain.s, who == AGENT));
     return s;
 }
@@ -271,36 +229,36 @@ static void request(enum caller who, struct wf_bytes written)
     put_known(&packed, 'P', wf_hash_view(&product_id));
     asked++;
     if (who == LOCAL || who == STRANGER)
-        wf_call_begin(&node, net, NULL, 0, &local, wf_buf_view(&packed));
+        wf_call_begin(&rig.node, net, NULL, 0, &local, wf_buf_view(&packed));
     else
-        wf_call_begin(&node, net, session_of(who), 1, NULL, wf_buf_view(&packed));
+        wf_call_begin(&rig.node, net, session_of(who), 1, NULL, wf_buf_view(&packed));
     wf_buf_fini(&packed);
 }
 
 static bool all_answered(void)
 {
-    wf_calls_of_pipe_gone(&node, PIPE); // long polls
+    wf_calls_of_pipe_gone(&rig.node, PIPE); // long polls
     return asked == answered;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    if (!conf)
+    if (!rig.node.loop)
         start();
     for (int i = 0; i < REQUESTS_MAX && size > 3; i++) {
         size_t len = (size_t)data[1] << 8 | data[2], left = size - 3;
         len = len < left ? len : left;
         request((enum caller)(data[0] % CALLERS), wf_bytes(data + 3, len));
-        wf_loop_turn(node.loop, 0);
+        wf_loop_turn(rig.node.loop, 0);
         data += 3 + len;
         size -= 3 + len;
     }
     for (int i = 0; i < TURNS || !all_answered(); i++) {
         must(i < 5000); // ms and more: a request without an answer
-        wf_loop_turn(node.loop, i < TURNS ? 0 : 1);
+        wf_loop_turn(rig.node.loop, i < TURNS ? 0 : 1);
     }
-    for (size_t i = 0; i < WF_COUNT(rooms) && size == 1; i++)
-        if (rooms[i]->tick)
-            rooms[i]->tick(&node);
+    for (size_t i = 0; i < WF_NODERIG_ROOMS && size == 1; i++)
+        if (wf_noderig_rooms[i]->tick)
+            wf_noderig_rooms[i]->tick(&rig.node);
     return 0;
 }

@@ -6,10 +6,13 @@ usage: json_vs_python.py SCHEMA_TOOL [--schemas N] [--seed S]
 Exit 77 where python3-protobuf is missing. A failure names the seed that shows it again.
 """
 import argparse
+import contextlib
+import io
 import json
 import math
 import os
 import random
+import re
 import struct
 import subprocess
 import sys
@@ -302,6 +305,24 @@ class Tool:
         return results
 
 
+class Liar:
+    """The tool with one kind of answer changed a little: the comparison must notice."""
+
+    def __init__(self, tool, mode, change):
+        self.tool, self.mode, self.change = tool, mode, change
+
+    def run(self, mode, set_file, message, inputs):
+        results = self.tool.run(mode, set_file, message, inputs)
+        return [(ok, self.change(out)) for ok, out in results] if mode == self.mode else results
+
+
+LIES = [
+    ("decode", lambda text: text.replace(b"0", b"0.0", 1)),  # the same number, another token
+    ("decode", lambda text: re.sub(rb'"([^"]*)":', rb'"x\1":', text, count=1)),
+    ("encode", lambda packed: packed + b"\0" if packed else b"\0"),
+]
+
+
 def tokens(text):
     """JSON with its number tokens kept as text, keys sorted."""
     value = json.loads(text, parse_float=lambda t: {"#": t}, parse_int=lambda t: {"#": t})
@@ -401,6 +422,17 @@ class Comparison:
             if not ok or tokens(text) != tokens(theirs):
                 self.fail(seed, "decode of message %d differs" % i, theirs, text.decode(errors="replace"))
 
+    def notices(self, mode, change, seeds):
+        """Whether a tool that lies so is caught within these seeds."""
+        liar = Comparison(Liar(self.tool, mode, change), self.folder)
+        with contextlib.redirect_stdout(io.StringIO()):
+            try:
+                for seed in seeds:
+                    liar.schema(seed)
+            except SystemExit:
+                return True
+        return False
+
     def numbers(self, seed):
         """Every power of two with its neighbours, subnormals and random bits: where shortest printing goes wrong."""
         rng = random.Random(seed)
@@ -437,9 +469,14 @@ def main():
     print("seeds %d to %d" % (args.seed, args.seed + args.schemas - 1))
     with tempfile.TemporaryDirectory(prefix="weft-json-") as folder:
         comparison = Comparison(Tool(args.tool), folder)
+        for number, (mode, change) in enumerate(LIES):
+            if not comparison.notices(mode, change, range(args.seed, args.seed + 5)):
+                raise SystemExit("a planted difference in %s is not noticed (%d)" % (mode, number))
         comparison.numbers(args.seed)
         for seed in range(args.seed, args.seed + args.schemas):
             comparison.schema(seed)
+    if comparison.messages < 7 * args.schemas or comparison.texts < 2 * comparison.messages:
+        raise SystemExit("too little was compared: %d messages, %d texts" % (comparison.messages, comparison.texts))
     print("%d schemas, %d messages printed, %d JSON texts read: equal" % (args.schemas, comparison.messages, comparison.texts))
 
 

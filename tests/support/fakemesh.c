@@ -507,7 +507,8 @@ void wf_fakemesh_join(struct wf_fakemesh *m, int64_t began_ms, int64_t life_ms, 
 
 void wf_fakemesh_fini(struct wf_fakemesh *m)
 {
-    wf_fakenode_stop(m->node);
+    if (m->node)
+        wf_fakenode_stop(m->node);
     wf_net_free(m->net);
     for (size_t i = 0; i < m->document_count; i++)
         wf_buf_fini(&m->documents[i].content);
