@@ -337,6 +337,7 @@ static void rig_open(void)
     node = (struct wf_node){ .core = &core, .conf = &conf, .control = &control };
     node.stream = (void *)&core; // there is one; its functions are those above
     node.keys.sign_pub = mesh.d[WF_TEST_SERVERS].node_pub;
+    node.keys.dh_pub = mesh.d[WF_TEST_SERVERS].node_dh_pub;
     node.charter = mesh.charter;
     node.mesh_id = mesh.charter->mesh_id;
     node.has_certificate = true;

@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tickets and who redeems them, names that revoked keys give up, renewal, and the homes of products.
+#include "node/sessions.h"
+#include "tests/node/access_rig.h"
+
+static struct wf_live_session session; // of the newcomer
+static struct wf_identity_dir dir;
+static char charter_dir[700];
+
+struct wf_live_session *wf_sessions_find(struct wf_sessions *t, uint64_t id)
+{
+    (void)t, (void)id;
+    return &session;
+}
+
+void wf_gossip_refuse_home(struct wf_call *c, const struct wf_known *home, const char *product)
+{
+    wf_call_refuse(c, WEFT_E_NOT_HOME, "%s lives on %s", product, home->name.s);
+}
+
+enum weft_err wf_node_set_chain(struct wf_node *n, struct wf_bytes chain, struct wf_diag *diag)
+{
+    (void)n, (void)chain, (void)diag;
+    return WEFT_OK;
+}
+
+enum weft_err wf_node_add_charter(struct wf_node *n, struct wf_bytes raw, struct wf_diag *diag)
+{
+    (void)n, (void)raw, (void)diag;
+    return WEFT_OK;
+}
+
+static void setup(void)
+{
+    struct wf_diag diag = { 0 };
+    char path[760];
+
+    rig_open();
+    snprintf(charter_dir, sizeof charter_dir, "%s/charter", conf.data);
+    ck_assert_int_eq(wf_disk_mkdir(charter_dir, &diag), WEFT_OK);
+    snprintf(path, sizeof path, "%s/000001", charter_dir);
+    ck_assert_int_eq(wf_disk_create(path, wf_buf_view(&mesh.charter->raw), &diag), WEFT_OK);
+    dir = (struct wf_identity_dir){ .dir = (char *)(uintptr_t)conf.data };
+    core.dir = &dir;
+    snprintf(conf.listen.host, sizeof conf.listen.host, "127.0.0.1");
+    control.port = 7400;
+    ck_assert_msg(wf_join_room.open(&node, &diag) == WEFT_OK, "%s", diag.text);
+}
+
+static void teardown(void)
+{
+    wf_join_room.close(&node);
+    rig_close();
+}
+
+// ---- tickets ---------------------------------------------------------------------------------------------------------
+
+static struct wf_ticket make_ticket(const Weft__V1__TicketRequest *q)
+{
+    struct wf_ticket t = { 0 };
+    Weft__V1__TicketRequest copy = *q;
+
+    call_local();
+    call.request.ticket = &copy;
+    wf_ticket_handle(&node, &call.pub);
+    ck_assert_msg(call.err == WEFT_OK, "%s", call.reply->refusal ? call.reply->refusal->text : "");
+    ck_assert_int_eq(wf_ticket_parse(wf_bytes_str(call.reply->ticket->tickets[0]), &t), WEFT_OK);
+    return t;
+}
+
+static Weft__V1__TicketRequest agent_ticket(const char *name)
+{
+    Weft__V1__TicketRequest q = WEFT__V1__TICKET_REQUEST__INIT;
+
+    q.kind = WEFT__V1__IDENTITY_KIND__IDENTITY_KIND_AGENT;
+    q.name = wf_pb_str(name);
+    return q;
+}
+
+enum { HONEST, WRONG_SECRET, ANOTHER_SESSION };
+
+// A machine with keys of its own, by a label.
+static enum weft_err redeem(
+    const struct wf_ticket *t, const char *machine, const char *name, int how)
+{
+    struct wf_identity none = { 0 };
+    Weft__V1__JoinRequest q = WEFT__V1__JOIN_REQUEST__INIT;
+    struct wf_sign_pub sign;
+    struct wf_dh_pub dh = { { 9 } };
+    uint8_t proof[WF_HASH_LEN], secret[WF_TICKET_SECRET_LEN];
+    struct wf_secret key = wf_test_sign_key(machine, &sign);
+
+    wf_secret_fini(&key);
+    dh.b[1] = sign.b[1];
+    session = (struct wf_live_session){ 0 };
+    session.s.peer = dh;
+    memcpy(secret, wf_secret_view(&t->secret).ptr, sizeof secret);
+    if (how == WRONG_SECRET)
+        secret[0] ^= 1;
+    wf_ticket_proof(
+        WF_BYTES(secret), t->id, wf_session_handshake_hash(&session.s), &sign, &dh, proof);
+    if (how == ANOTHER_SESSION)
+        session.s.peer.b[0] ^= 1;
+    call_by(&none);
+    call.caller.has_identity = false;
+    q.ticket_id = wf_pb_bin(WF_BYTES(t->id));
+    q.sign_key = wf_pb_bin(WF_BYTES(sign.b));
+    q.dh_key = wf_pb_bin(WF_BYTES(dh.b));
+    q.proof = wf_pb_bin(WF_BYTES(proof));
+    q.name = wf_pb_str(name);
+    call.request.join = &q;
+    wf_join_handle(&node, &call.pub);
+    return call.err;
+}
+
+START_TEST(a_ticket_is_bound_to_the_first_key_that_redeems_it)
+{
+    Weft__V1__TicketRequest q = agent_ticket("web-1");
+    struct wf_ticket t = make_ticket(&q);
+
+    ck_assert_int_eq(redeem(&t, "one", "", HONEST), WEFT_OK);
+    ck_assert_uint_eq(call.reply->join->n_charters, 1);
+    ck_assert_int_eq(redeem(&t, "one", "", HONEST), WEFT_OK); // the same key may repeat
+    ck_assert_int_eq(redeem(&t, "two", "", HONEST), WEFT_E_TICKET_USED);
+    wf_ticket_fini(&t);
+    q = agent_ticket("web-1"); // another ticket, the same name: it is taken
+    t = make_ticket(&q);
+    ck_assert_int_eq(redeem(&t, "two", "", HONEST), WEFT_E_EXISTS);
+    wf_ticket_fini(&t);
+}
+END_TEST
+
+static const struct {
+    const char *why, *prefix, *from, *name;
+    int how;
+    int64_t later_ms;
+    enum weft_err want;
+} misfits[] = {
+    { "fits", "web-", "192.0.2.0/24", "web-3", HONEST, 0, WEFT_OK },
+    { "a name beyond the prefix", "web-", "", "db-3", HONEST, 0, WEFT_E_TICKET },
+    { "an address outside", "web-", "198.51.100.0/24", "web-3", HONEST, 0, WEFT_E_TICKET },
+    { "past its time", "web-", "", "web-3", HONEST, WF_TEST_HOUR, WEFT_E_EXPIRED },
+    { "a wrong secret", "web-", "", "web-3", WRONG_SECRET, 0, WEFT_E_TICKET },
+    { "a Noise key that did not shake hands", "web-", "", "web-3", ANOTHER_SESSION, 0, WEFT_E_KEY },
+    { "no name at all", "", "", "", HONEST, 0, WEFT_E_NAME },
+};
+
+START_TEST(a_ticket_that_does_not_fit_is_refused_and_stays_unused)
+{
+    Weft__V1__TicketRequest q = agent_ticket("");
+    q.name_prefix = wf_pb_str(misfits[_i].prefix);
+    q.from = wf_pb_str(misfits[_i].from);
+    struct wf_ticket t = make_ticket(&q);
+    struct wf_ticket_row row;
+
+    unix_ms += misfits[_i].later_ms;
+    enum weft_err err = redeem(&t, "one", misfits[_i].name, misfits[_i].how);
+    ck_assert_msg(err == misfits[_i].want, "%s: %s", misfits[_i].why, weft_err_name(err));
+    ck_assert_int_eq(wf_tickets_get(node.join->tickets, t.id, &row), WEFT_OK);
+    ck_assert_uint_eq(row.used, err == WEFT_OK);
+    wf_ticket_fini(&t);
+}
+END_TEST
+
+START_TEST(so_many_uses_and_so_many_tickets_as_were_asked_for)
+{
+    Weft__V1__TicketRequest q = agent_ticket("");
+    q.uses = 2;
+    struct wf_ticket t = make_ticket(&q);
+
+    ck_assert_int_eq(redeem(&t, "one", "a-1", HONEST), WEFT_OK);
+    ck_assert_int_eq(redeem(&t, "two", "a-2", HONEST), WEFT_OK);
+    ck_assert_int_eq(redeem(&t, "three", "a-3", HONEST), WEFT_E_TICKET_USED);
+    wf_ticket_fini(&t);
+    q = agent_ticket("");
+    q.count = 3;
+    t = make_ticket(&q);
+    ck_assert_uint_eq(call.reply->ticket->n_tickets, 3);
+    ck_assert_str_ne(call.reply->ticket->tickets[0], call.reply->ticket->tickets[1]);
+    wf_ticket_fini(&t);
+    q.name = wf_pb_str("one-name"); // for many tickets
+    call_local();
+    call.request.ticket = &q;
+    wf_ticket_handle(&node, &call.pub);
+    ck_assert_int_eq(call.err, WEFT_E_RANGE);
+}
+END_TEST
+
+START_TEST(a_revoked_key_gives_its_name_up_and_its_ticket_stays_spent)
+{
+    Weft__V1__TicketRequest q = agent_ticket("web-1");
+    struct wf_ticket old = make_ticket(&q), fresh;
+    struct wf_sign_pub key;
+    struct wf_secret secret = wf_test_sign_key("one", &key);
+
+    wf_secret_fini(&secret);
+    ck_assert_int_eq(redeem(&old, "one", "", HONEST), WEFT_OK);
+    ck_assert_int_eq(wf_access_revoke_origin(&node, &key, unix_ms), WEFT_OK);
+    ck_assert_msg(redeem(&old, "one", "", HONEST) == WEFT_E_REVOKED, "the key is out");
+    ck_assert_msg(redeem(&old, "two", "", HONEST) == WEFT_E_TICKET_USED, "its ticket is spent");
+    fresh = make_ticket(&q);
+    ck_assert_msg(redeem(&fresh, "two", "", HONEST) == WEFT_OK, "%s", weft_err_name(call.err));
+    ck_assert_msg(redeem(&fresh, "one", "", HONEST) == WEFT_E_REVOKED, "and stays out");
+    wf_ticket_fini(&old);
+    old = make_ticket(&q); // the new key holds the name like any other
+    ck_assert_int_eq(redeem(&old, "three", "", HONEST), WEFT_E_EXISTS);
+    wf_ticket_fini(&old);
+    wf_ticket_fini(&fresh);
+}
+END_TEST
+
+// ---- renewal ---------------------------------------------------------------------------------------------------------
+
+static enum weft_err renew(const struct wf_identity *who)
+{
+    Weft__V1__RenewRequest q = WEFT__V1__RENEW_REQUEST__INIT;
+
+    call_by(who);
+    call.request.renew = &q;
+    wf_renew_handle(&node, &call.pub);
+    return call.err;
+}
+
+START_TEST(a_certificate_is_renewed_for_the_same_keys_unless_it_is_revoked)
+{
+    struct wf_identity who = identity_of("servers", WF_ID_AGENT, "web-1"), again;
+
+    unix_ms += WF_TEST_DAY;
+    ck_assert_int_eq(renew(&who), WEFT_OK);
+    ck_assert_int_eq(wf_chain_verify(wf_pb_view(call.reply->renew->chain), mesh.charter, unix_ms,
+                         WF_CHAIN_STRICT, &again),
+        WEFT_OK);
+    ck_assert_int_eq(memcmp(again.cert.sign_key.b, who.cert.sign_key.b, WF_KEY_LEN), 0);
+    ck_assert_str_eq(again.cert.subject.s, "web-1");
+    ck_assert_int_gt(again.cert.not_after_ms, who.cert.not_after_ms);
+    ck_assert_uint_gt(again.cert.serial, who.cert.serial);
+    ck_assert_int_eq(wf_access_revoke_origin(&node, &who.cert.sign_key, unix_ms), WEFT_OK);
+    ck_assert_int_eq(renew(&who), WEFT_E_REVOKED);
+    is_issuer = false; // handed on, and nobody answers
+    ck_assert_int_eq(renew(&who), WEFT_E_UNREACHABLE);
+}
+END_TEST
+
+// ---- homes -----------------------------------------------------------------------------------------------------------
+
+static enum weft_err ask_home(const struct wf_identity *who, const char *product)
+{
+    Weft__V1__HomeRequest q = WEFT__V1__HOME_REQUEST__INIT;
+
+    q.product = wf_pb_str(product);
+    call_by(who);
+    call.request.home = &q;
+    wf_home_handle(&node, &call.pub);
+    return call.err;
+}
+
+START_TEST(a_product_has_the_home_that_asked_first)
+{
+    struct wf_identity two = identity_of("servers", WF_ID_NODE, "node-2");
+    struct wf_identity three = identity_of("servers", WF_ID_NODE, "node-3");
+    uint64_t term = 0;
+
+    learn(WF_ENTRY_NODE,
+        wf_test_node_advert(
+            &mesh, &(struct wf_test_entry){ .domain = WF_TEST_SERVERS, .sequence = WF_TEST_SEQ }));
+    ck_assert_int_eq(ask_home(&two, "depth"), WEFT_OK);
+    ck_assert_uint_eq(call.reply->home->term, 1);
+    const struct wf_known *k = wf_catalog_find(catalog, WF_ENTRY_HOME, "servers", "depth");
+    ck_assert_ptr_nonnull(k);
+    ck_assert_str_eq(k->doc->home.node.s, "node-2");
+    ck_assert(wf_bytes_eq(k->raw, wf_pb_view(call.reply->home->home)));
+    uint64_t sequence = k->sequence;
+    unix_ms += 600000;
+    ck_assert_int_eq(ask_home(&two, "depth"), WEFT_OK); // again, for longer
+    k = wf_catalog_find(catalog, WF_ENTRY_HOME, "servers", "depth");
+    ck_assert_uint_gt(k->sequence, sequence);
+    ck_assert_uint_eq(k->term, 1);
+    ck_assert_int_eq(ask_home(&three, "depth"), WEFT_E_NOT_HOME);
+    ck_assert_int_eq(wf_join_sign_home(&node, "depth", "node-1", &term), WEFT_E_NOT_HOME);
+    ck_assert_int_eq(wf_join_sign_home(&node, "width", "node-1", &term), WEFT_OK);
+    ck_assert_int_eq(ask_home(&two, "width"), WEFT_E_NOT_HOME);
+    ck_assert_ptr_nonnull(strstr(call.reply->refusal->text, "node-1"));
+}
+END_TEST
+
+START_TEST(only_nodes_whose_certificate_covers_a_product_get_it)
+{
+    struct wf_identity two = identity_of("servers", WF_ID_NODE, "node-2");
+    struct wf_identity agent = identity_of("servers", WF_ID_AGENT, "web-1");
+
+    ck_assert_int_eq(ask_home(&agent, "depth"), WEFT_E_KIND);
+    ck_assert_int_eq(ask_home(&two, "No Name"), WEFT_E_NAME);
+    snprintf(two.cert.patterns[0].s, sizeof two.cert.patterns[0].s, "disk-*");
+    ck_assert_int_eq(ask_home(&two, "depth"), WEFT_E_PRODUCT);
+    ck_assert_int_eq(ask_home(&two, "disk-io"), WEFT_OK);
+    ck_assert_int_eq(wf_access_revoke_origin(&node, &two.cert.sign_key, unix_ms), WEFT_OK);
+    ck_assert_int_eq(ask_home(&two, "disk-io"), WEFT_E_REVOKED);
+    is_issuer = false;
+    ck_assert_int_eq(ask_home(&two, "disk-io"), WEFT_E_NOT_OWNER);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("node.membership");
+    TCase *t = tcase_create("join");
+
+    tcase_add_checked_fixture(t, setup, teardown);
+    tcase_add_test(t, a_ticket_is_bound_to_the_first_key_that_redeems_it);
+    tcase_add_loop_test(
+        t, a_ticket_that_does_not_fit_is_refused_and_stays_unused, 0, (int)WF_COUNT(misfits));
+    tcase_add_test(t, so_many_uses_and_so_many_tickets_as_were_asked_for);
+    tcase_add_test(t, a_revoked_key_gives_its_name_up_and_its_ticket_stays_spent);
+    tcase_add_test(t, a_certificate_is_renewed_for_the_same_keys_unless_it_is_revoked);
+    tcase_add_test(t, a_product_has_the_home_that_asked_first);
+    tcase_add_test(t, only_nodes_whose_certificate_covers_a_product_get_it);
+    return rig_run(suite, t);
+}
