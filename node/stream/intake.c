@@ -120,6 +120,14 @@ static enum weft_err place_in_chain(struct wf_home_product *p, struct wf_batch_h
     return err;
 }
 
+// Measured with host records (docs/internals/performance.md): zstd pays for itself in what is hashed, sealed, written and sent once a batch
+// is large; below that its set-up costs more than it saves.
+static enum wf_compression choose_compression(const struct wf_product *d, size_t raw_len)
+{
+    return wf_compression_of(
+        d->packing, raw_len >= WF_BATCH_TARGET / 2 ? WF_COMPRESS_ZSTD : WF_COMPRESS_LZ4);
+}
+
 // Signs what was gathered and appends it; the records are empty afterwards, also on failure. waiters are taken on success.
 static enum weft_err seal(struct wf_home_product *p, struct wf_records *records,
     const uint8_t *publisher, uint64_t publisher_last, struct wf_waiter **waiters)
@@ -146,8 +154,8 @@ static enum weft_err seal(struct wf_home_product *p, struct wf_records *records,
     if (!err)
         err = place_in_chain(p, &h);
     if (!err)
-        err = wf_compress(wf_compression_of(d->packing, WF_COMPRESS_LZ4),
-            wf_buf_view(&records->raw), &stored, &h.compression);
+        err = wf_compress(choose_compression(d, records->raw.len), wf_buf_view(&records->raw),
+            &stored, &h.compression);
     if (!err)
         err = wf_batch_seal(&h, wf_buf_view(&stored), &n->keys.sign, &envelope);
     if (!err) {

@@ -147,7 +147,7 @@ static enum weft_err from_ms(const struct wf_value *v, int64_t *ret_unix_us)
 enum weft_err wf_record_time(
     const struct wf_schema_message *m, struct wf_bytes record, int64_t *ret_unix_us)
 {
-    struct wf_record_path path = { .message = m, .fields = { m->time_field }, .count = 1 };
+    struct wf_record_path path; // not zeroed: asked for every record that is published
     struct wf_moment t = { 0 };
     struct wf_value v = { 0 };
     bool present = false;
@@ -155,6 +155,9 @@ enum weft_err wf_record_time(
 
     if (!m->time_field)
         return WEFT_E_NOT_FOUND;
+    path.message = m;
+    path.fields[0] = m->time_field;
+    path.count = 1;
     if (m->time_field->type == WF_TYPE_MESSAGE)
         err = wf_record_get_moment(&path, record, &t, &present);
     else

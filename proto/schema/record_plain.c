@@ -4,7 +4,26 @@
 #include "proto/schema/record_reader.h"
 #include "proto/schema/record_wire.h"
 
-static bool take_varint(const uint8_t **p, const uint8_t *end, uint64_t *ret)
+// By enum wf_field_type; a call for every field would cost as much as the rest.
+static const uint8_t wires[] = {
+    [WF_TYPE_DOUBLE] = WF_WIRE_64BIT,
+    [WF_TYPE_FIXED64] = WF_WIRE_64BIT,
+    [WF_TYPE_SFIXED64] = WF_WIRE_64BIT,
+    [WF_TYPE_FLOAT] = WF_WIRE_32BIT,
+    [WF_TYPE_FIXED32] = WF_WIRE_32BIT,
+    [WF_TYPE_SFIXED32] = WF_WIRE_32BIT,
+    [WF_TYPE_STRING] = WF_WIRE_DELIMITED,
+    [WF_TYPE_BYTES] = WF_WIRE_DELIMITED,
+    [WF_TYPE_MESSAGE] = WF_WIRE_DELIMITED,
+    [WF_TYPE_SINT64] = WF_WIRE_VARINT, // and whatever is not named
+};
+
+static inline bool fits(const struct wf_schema_field *f, uint64_t wire)
+{
+    return wire == wires[f->type] || (f->repeated && wire == WF_WIRE_DELIMITED);
+}
+
+static inline bool take_varint(const uint8_t **p, const uint8_t *end, uint64_t *ret)
 {
     uint64_t v = 0;
 
@@ -26,7 +45,7 @@ static bool take_varint(const uint8_t **p, const uint8_t *end, uint64_t *ret)
 }
 
 // The field's index, or field_count.
-static uint32_t index_of(const struct wf_schema_message *m, uint64_t number)
+static inline uint32_t index_of(const struct wf_schema_message *m, uint64_t number)
 {
     if (number - 1 < m->dense)
         return (uint32_t)(number - 1);
@@ -36,7 +55,7 @@ static uint32_t index_of(const struct wf_schema_message *m, uint64_t number)
 }
 
 // One value that is no string, bytes or message; *p moves behind it.
-static bool scalar_is_plain(enum wf_wire_type wire, const uint8_t **p, const uint8_t *end)
+static inline bool scalar_is_plain(enum wf_wire_type wire, const uint8_t **p, const uint8_t *end)
 {
     size_t len = wire == WF_WIRE_64BIT ? 8 : 4;
     uint64_t v = 0;
@@ -86,7 +105,7 @@ static bool delimited_is_plain(const struct wf_schema_field *f, const uint8_t *p
     case WF_TYPE_MESSAGE:
         return is_plain(f->message, p, end, depth + 1, elements);
     default:
-        return packed_is_plain(wf_wire_type_of(f->type), p, end, elements);
+        return packed_is_plain((enum wf_wire_type)wires[f->type], p, end, elements);
     }
 }
 
@@ -122,8 +141,7 @@ static bool is_plain(const struct wf_schema_message *m, const uint8_t *p, const 
         if (index < next || index == m->field_count)
             return false;
         const struct wf_schema_field *f = &m->fields[index];
-        if (!wf_wire_fits(f, (enum wf_wire_type)(tag & 7)) || f->map || f->closed ||
-            (f->oneof && seen))
+        if (!fits(f, tag & 7) || f->map || f->closed || (f->oneof && seen))
             return false;
         seen = f->oneof ? f->oneof : seen;
         next = f->repeated ? index : index + 1;

@@ -19,7 +19,7 @@ enum wf_classification {
     WF_CLASS_PERSONAL
 };
 enum wf_durability { WF_DURABILITY_DISK = 1, WF_DURABILITY_PROCESS };
-// How origins store batches: their choice (lz4 on a node, zstd on an agent), or one of three.
+// How origins store batches: their choice (a node lz4 below 32 KiB, else zstd; an agent zstd), or one of three.
 enum wf_packing { WF_PACKING_ANY = 0, WF_PACKING_NONE, WF_PACKING_LZ4, WF_PACKING_ZSTD };
 const char *wf_product_kind_name(enum wf_product_kind k);
 const char *wf_classification_name(enum wf_classification c);

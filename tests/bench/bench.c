@@ -177,7 +177,7 @@ void bench_published(struct bench *b)
 
     b->last_ns = bench_now_ns();
     snprintf(text, sizeof text,
-        "{\"records\":%llu,\"first_ns\":%lld,\"last_ns\":%lld,\"cpu_s\":%.6f}",
+        "{\"records\":%llu,\"first_ns\":%lld,\"last_ns\":%lld,\"cpu_s\":%.6f}\n",
         (unsigned long long)b->count, (long long)b->first_ns, (long long)b->last_ns,
         cpu_s() - b->cpu_at);
     print(b, text);
@@ -290,7 +290,7 @@ void bench_taken(struct bench *b)
     b->lost += b->count - b->next;
     snprintf(text, sizeof text,
         "{\"records\":%llu,\"lost\":%llu,\"wrong\":%llu,\"first_ns\":%lld,\"last_ns\":%lld,"
-        "\"cpu_s\":%.6f,\"p50_us\":%.1f,\"p99_us\":%.1f,\"sum\":%llu}",
+        "\"cpu_s\":%.6f,\"p50_us\":%.1f,\"p99_us\":%.1f,\"sum\":%llu}\n",
         (unsigned long long)b->seen, (unsigned long long)b->lost, (unsigned long long)b->wrong,
         (long long)b->first_ns, (long long)b->last_ns, b->seen ? cpu : 0.0, percentile_us(b, 50),
         percentile_us(b, 99), (unsigned long long)b->sum);

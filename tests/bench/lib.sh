@@ -71,7 +71,7 @@ measure() {
     printf '{"system":"%s","variant":"%s","mode":"%s","subscribers":%d,"rate":%d,"servers_cpu_s":%s,"pub":%s,"subs":[%s]}\n' \
         "$system" "$variant" "$mode" "$subscribers" "$rate" \
         "$(awk "BEGIN { print ($after - $before) / $(getconf CLK_TCK) }")" \
-        "$(cat "$at/pub")" "$(paste -sd, "$at"/sub.*)" >>"$WORK/results.jsonl"
+        "$(cat "$at/pub")" "$(cat "$at"/sub.* | paste -sd,)" >>"$WORK/results.jsonl"
 }
 
 # The highest rate of SYSTEM_rates without a loss; the last line that stands in the results is that rate's.
@@ -81,7 +81,8 @@ measure_lossless() { # SYSTEM VARIANT SUBSCRIBERS
         measure "$1" "$2" max "$3" $((rate * PROBE_MS / 1000)) "$rate" 0 || break
         kept=$(tail -n 1 "$WORK/results.jsonl")
         sed -i '$d' "$WORK/results.jsonl"
-        case "$kept" in *'"lost":0,"wrong":0'*) best=$kept ;; *) break ;; esac
+        ! grep -q '"lost":[1-9]' <<<"$kept" || break
+        best=$kept
     done
     [ -z "${best:-}" ] || echo "$best" >>"$WORK/results.jsonl"
     best=""

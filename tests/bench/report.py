@@ -44,7 +44,8 @@ def figures(runs):
             continue
         paced = mode != "max"
         rows.append({
-            "system": system, "variant": variant, "mode": mode, "subscribers": subs, "runs": len(rs),
+            "system": system, "variant": variant if mode == "max" else f"{variant} {mode}", "subscribers": subs,
+            "of": variant, "mode": mode, "runs": len(rs),
             "records_per_s": round(median(rs, records_per_s)),
             "cpu_s_per_m": round(median(rs, cpu_per_m) - (pace if paced else 0), 3),
             "p50_us": median(rs, lambda r: max(s["p50_us"] for s in r["subs"])) if paced else None,
@@ -56,7 +57,7 @@ def figures(runs):
 
 
 def ratios(rows):
-    at = {(r["system"], r["variant"], r["mode"], r["subscribers"]): r for r in rows}
+    at = {(r["system"], r["of"], r["mode"], r["subscribers"]): r for r in rows}
     out = {}
 
     def put(name, over, under, field):
@@ -93,10 +94,10 @@ def table(rows, lacks):
     lines = [f"{'system':<20} {'measured':<12} {'subs':>4} {'records/s':>10} {'CPU s/M':>8} {'p50 us':>7} {'p99 us':>7} "
              f"{'lost':>6}  leaves out"]
     for r in sorted(rows, key=lambda r: (r["mode"] != "max", r["mode"], r["subscribers"])):
-        name = f"{r['system']} {r['variant']}"
+        name = f"{r['system']} {r['of']}"
         p50, p99 = (f"{r[k]:.0f}" if r[k] is not None else "" for k in ("p50_us", "p99_us"))
         lines.append(f"{name:<20} {r['mode']:<12} {r['subscribers']:>4} {r['records_per_s']:>10,} {r['cpu_s_per_m']:>8.2f} "
-                     f"{p50:>7} {p99:>7} {r['lost']:>6}  {lacks.get(r['system'] + '/' + r['variant'], '')}")
+                     f"{p50:>7} {p99:>7} {r['lost']:>6}  {lacks.get(r['system'] + '/' + r['of'], '')}")
     return "\n".join(lines)
 
 

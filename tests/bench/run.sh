@@ -78,7 +78,7 @@ trap 'exit 130' INT TERM
 
 payload() {
     cp "$BENCH/bench.proto" "$WORK/bench.proto"
-    sed "s/@NAME@/bench/;s/@COMPRESSION@/lz4/" "$BENCH/bench.yaml.in" >"$WORK/bench.yaml"
+    sed "s/@NAME@/bench/" "$BENCH/bench.yaml.in" >"$WORK/bench.yaml"
     "$WEFT" product build "$WORK/bench.yaml" >/dev/null
     "$PYTHON" -B "$BENCH/record.py" "$WORK/bench.desc" "$build/domains/common/weft-host" "$WORK/payload" \
         "$([ $size = smoke ] && echo 2 || echo 60)"

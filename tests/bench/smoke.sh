@@ -15,7 +15,7 @@ bash tests/bench/run.sh --smoke --only "$systems" --build "$build" --json "$work
 import json, sys
 got = json.load(open(sys.argv[1]))
 assert got["schema"] == "weft.bench/v1", got["schema"]
-rows = {(r["system"], r["variant"], r["mode"]): r for r in got["rows"]}
+rows = {(r["system"], r["of"], r["mode"]): r for r in got["rows"]}
 want = [("weft", v, m) for v in ("compressed", "uncompressed") for m in ("max", "20k-linger1", "20k-linger5")]
 want += [("nng", "tcp", "20k-linger1")]
 if "nats" in sys.argv[2]:

@@ -326,6 +326,7 @@ struct wf_collect streamrig_manifest(const char *name, enum wf_product_kind kind
                                     .keys = keys,
                                     .classification = WF_CLASS_INTERNAL,
                                     .durability = WF_DURABILITY_DISK,
+                                    .packing = WF_PACKING_LZ4, // pages and windows of a known size
                                 } };
 }
 

@@ -5,7 +5,7 @@
 
 nng_variants="tcp"
 nng_lacks_tcp="encryption, signature, log, flow control, batching"
-nng_rates="40000 60000 80000 100000 130000 160000 200000 250000"
+nng_rates="10000 20000 40000 60000 80000 100000 130000 160000 200000 250000"
 
 nng_up() { nng_url="tcp://127.0.0.1:$(free_port)"; }
 nng_pids() { :; }

@@ -22,8 +22,8 @@ weft_up() {
     port=$("$WEFT" node status -o json --dir "$at/node" | sed 's/.*"listeners":\["[^"]*:\([0-9]*\)".*/\1/')
     sed -i "s/127.0.0.1:0/127.0.0.1:$port/" "$at/node/weftd.yaml"
     for name in compressed uncompressed; do
-        sed "s/@NAME@/$name/;s/@COMPRESSION@/$([ $name = compressed ] && echo lz4 || echo none)/" \
-            "$BENCH/bench.yaml.in" >"$at/$name.yaml"
+        sed "s/@NAME@/$name/" "$BENCH/bench.yaml.in" >"$at/$name.yaml"
+        [ "$name" = compressed ] || echo "compression: none" >>"$at/$name.yaml"
         cp "$WORK/bench.desc" "$at/bench.desc"
         "$WEFT" product apply "$at/$name.yaml" --dir "$at/node" >/dev/null
     done
