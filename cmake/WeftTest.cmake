@@ -4,6 +4,9 @@
 # runs under TSan as well (label tsan).
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(CHECK REQUIRED IMPORTED_TARGET check)
+# The system's, which has the packages that install-deps.sh brings; another one in PATH is second best, and tests are skipped under it.
+find_program(WEFT_PYTHON3 python3 PATHS /usr/bin NO_DEFAULT_PATH)
+find_program(WEFT_PYTHON3 python3 REQUIRED)
 
 set(WEFT_TEST_ENV
     "WEFT_SOURCE_DIR=${PROJECT_SOURCE_DIR}"
