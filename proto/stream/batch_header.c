@@ -2,6 +2,7 @@
 // Headers: struct to signed bytes and back. One set of rules judges both directions, so we never sign what we would refuse.
 #include "proto/stream/batch.h"
 #include "proto/stream/signed.h"
+#include "proto/trust/doc.h"
 
 // ---- the rules -------------------------------------------------------------------------------------------------------
 
@@ -326,11 +327,11 @@ enum weft_err wf_batch_open_header(struct wf_bytes envelope, struct wf_batch_hea
 
     if (envelope.len > WF_MAX_BATCH_HEADER)
         return WEFT_E_TOO_BIG;
-    wf_arena_init(&arena, wf_signed_budget(envelope.len));
-    enum weft_err err = wf_signed_open(
+    wf_arena_init(&arena, wf_doc_budget(envelope.len));
+    enum weft_err err = wf_doc_open(
         envelope, WF_DOC_BATCH, &weft__v1__batch_header__descriptor, &arena, &opened, &m);
     if (!err)
-        err = wf_signed_by(&opened, m->signer);
+        err = wf_doc_signer(m->signer, &opened);
     if (!err)
         err = take_message(m, &h);
     if (!err)

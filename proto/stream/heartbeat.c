@@ -2,6 +2,7 @@
 #include "proto/stream/heartbeat.h"
 
 #include "proto/stream/signed.h"
+#include "proto/trust/doc.h"
 
 static enum weft_err check_heartbeat(const struct wf_heartbeat *h)
 {
@@ -82,11 +83,11 @@ enum weft_err wf_heartbeat_open(struct wf_bytes envelope, struct wf_heartbeat *r
 
     if (envelope.len > WF_MAX_HEARTBEAT)
         return WEFT_E_TOO_BIG;
-    wf_arena_init(&arena, wf_signed_budget(envelope.len));
-    enum weft_err err = wf_signed_open(
+    wf_arena_init(&arena, wf_doc_budget(envelope.len));
+    enum weft_err err = wf_doc_open(
         envelope, WF_DOC_HEARTBEAT, &weft__v1__heartbeat__descriptor, &arena, &opened, &m);
     if (!err)
-        err = wf_signed_by(&opened, m->signer);
+        err = wf_doc_signer(m->signer, &opened);
     if (!err)
         err = take_message(m, &h);
     if (!err)

@@ -1,31 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proto/stream/signed.h"
 
-size_t wf_signed_budget(size_t envelope_len)
-{
-    // The envelope's reader keeps the pre-authentication encoding and the signature beside the unpacked message.
-    return wf_pb_budget(envelope_len) + envelope_len + 1024;
-}
-
-enum weft_err wf_signed_open(struct wf_bytes envelope, enum wf_doc doc,
-    const ProtobufCMessageDescriptor *type, struct wf_arena *arena, struct wf_opened *ret,
-    void *ret_message)
-{
-    struct wf_sealed sealed;
-    enum weft_err err = wf_envelope_read(envelope, doc, arena, &sealed);
-
-    if (!err)
-        err = wf_envelope_open(&sealed, ret);
-    if (!err)
-        err = wf_pb_unpack(type, ret->body, WF_PB_CANONICAL, arena, ret_message);
-    return err;
-}
-
-enum weft_err wf_signed_by(const struct wf_opened *opened, ProtobufCBinaryData named)
-{
-    return wf_bytes_eq(wf_pb_view(named), WF_BYTES(opened->signer.b)) ? WEFT_OK : WEFT_E_SIGNATURE;
-}
-
 enum weft_err wf_signed_take_hash(ProtobufCBinaryData from, struct wf_hash *to)
 {
     struct wf_hash h = { { 0 } };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Inside proto/trust only: how every signed document is opened, how its fields are taken, how one is built. The takers check
+// Inside proto only: how every signed document is opened, how its fields are taken, how one is built. The takers check
 // one field each, so that a decoder reads as the list of its rules. Pure; messages live as long as the arena they came from.
 #ifndef WF_TRUST_DOC_H
 #define WF_TRUST_DOC_H

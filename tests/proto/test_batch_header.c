@@ -306,7 +306,7 @@ static const struct refusal {
         WEFT_E_NOT_CANONICAL },
     { "265-header", "a body that names another signer", WF_TEST_DATA, another_signer,
         WEFT_E_SIGNATURE },
-    { "266-header", "a body that names no signer", WF_TEST_DATA, no_signer, WEFT_E_SIGNATURE },
+    { "266-header", "a body that names no signer", WF_TEST_DATA, no_signer, WEFT_E_MISSING_FIELD },
 };
 
 // The sample's message, changed and sealed by the origin.

@@ -153,7 +153,7 @@ static const struct refusal {
     { "527-heartbeat", "silence for more than a minute", next_too_late, WEFT_E_RANGE },
     { "528-heartbeat", "silence for ever", next_at_the_end, WEFT_E_RANGE },
     { "529-heartbeat", "a body that names another signer", another_signer, WEFT_E_SIGNATURE },
-    { "530-heartbeat", "a body that names no signer", no_signer, WEFT_E_SIGNATURE },
+    { "530-heartbeat", "a body that names no signer", no_signer, WEFT_E_MISSING_FIELD },
 };
 
 // The live heartbeat's message, changed and sealed by the home; suffix follows the body.
