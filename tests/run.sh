@@ -67,6 +67,14 @@ attribute() { # FILE NAME: a number of the JUnit file's testsuite element
     grep -o -m1 "\\b$2=\"[0-9]*\"" "$1" | head -n1 | tr -dc 0-9
 }
 
+# The tests that took longest, of all runs.
+slowest() {
+    sed -n 's/.*<testcase name="\([^"]*\)".* time="\([0-9.]*\)".*/\2 \1/p' "$results"/*.xml 2>/dev/null |
+        sort -rn | head -n 10 | while read -r seconds name; do
+        printf '  %-40s %8.1f s\n' "$name" "$seconds"
+    done
+}
+
 # Runs ctest on a built preset and adds up its result.
 run() { # NAME PRESET CTEST-ARGS...
     local name=$1 preset=$2 xml="$results/$1.xml" start=$SECONDS all bad skip good
@@ -129,6 +137,10 @@ case "$filtered $labels" in "no "* | *tsan*) tsan ;; esac
 
 printf '\n%-16s %-44s %7s\n' configuration result time
 printf '%s\n' "${table[@]}"
+if [ "$filtered" = no ]; then
+    printf '\nthe slowest tests\n'
+    slowest
+fi
 if [ $((passed + failed)) -eq 0 ]; then
     echo "no test ran" >&2
 fi
