@@ -114,6 +114,8 @@ static void become(const struct wf_spawn_head *head, char **argv, char **env, co
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     setsid();
+    signal(SIGTERM, SIG_DFL);
+    signal(SIGINT, SIG_DFL);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     signal(SIGPIPE, SIG_DFL);
@@ -155,6 +157,13 @@ static void start(
         s->children[slot] = (struct child){ pid, head->id };
 }
 
+// Its whole session; one that was started this moment has none yet.
+static void signal_child(pid_t pid, int number)
+{
+    if (kill(-pid, number) != 0 && errno == ESRCH)
+        kill(pid, number);
+}
+
 static void on_message(struct spawner *s)
 {
     static char buffer[WF_SPAWN_MAX];
@@ -186,7 +195,7 @@ static void on_message(struct spawner *s)
             close(fds[i]);
     for (size_t i = 0; i < CHILDREN && head.kind == WF_SPAWN_SIGNAL; i++)
         if (s->children[i].pid && s->children[i].id == head.id)
-            kill(-s->children[i].pid, head.value); // its whole session
+            signal_child(s->children[i].pid, head.value);
 }
 
 static void on_child(struct spawner *s)
