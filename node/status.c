@@ -10,6 +10,7 @@
 #include "node/conf.h"
 #include "node/core.h"
 #include "node/gossip/room.h"
+#include "node/source/room.h"
 #include "node/stream/room.h"
 #include "proto/base/print.h"
 
@@ -71,6 +72,54 @@ static void add_protections(const struct wf_node *n, struct wf_arena *a, Weft__V
     r->protections = v;
 }
 
+// ---- what a packet filter must let through ---------------------------------------------------------------------------
+
+#define RULES_MAX 64u
+
+static void add_rule(Weft__V1__StatusReply *r, struct wf_arena *a, const char *direction,
+    const char *address, const char *purpose)
+{
+    Weft__V1__FirewallRule *f =
+        r->firewall && r->n_firewall < RULES_MAX ? wf_arena_alloc(a, sizeof *f) : NULL;
+
+    if (!f)
+        return;
+    weft__v1__firewall_rule__init(f);
+    f->direction = wf_pb_str(direction);
+    f->address = text_in(a, address);
+    f->purpose = wf_pb_str(purpose);
+    r->firewall[r->n_firewall++] = f;
+}
+
+// From the configuration, and for what goes out from the peers that are known: after the sections.
+static void add_firewall(struct wf_node *n, struct wf_arena *a, Weft__V1__StatusReply *r)
+{
+    const struct wf_conf *c = n->conf;
+    char text[WF_MAX_ADDR + 32];
+
+    r->firewall = wf_arena_calloc(a, RULES_MAX, sizeof *r->firewall);
+    if (!n->is_agent) {
+        snprintf(text, sizeof text, "%s:%u", c->listen.host, n->control->port);
+        add_rule(r, a, "in", text, "control plane: members, agents, newcomers with a ticket");
+        if (c->streams.first)
+            snprintf(
+                text, sizeof text, "%s:%u-%u", c->listen.host, c->streams.first, c->streams.last);
+        else
+            snprintf(text, sizeof text, "%s:any", c->listen.host);
+        add_rule(r, a, "in", text,
+            c->streams.first ? "streams: readers of this node's products"
+                             : "streams: readers; streams.ports in weftd.yaml fixes the ports");
+    }
+    if (c->http.host[0]) {
+        snprintf(text, sizeof text, "%s:%u", c->http.host, c->http.port);
+        add_rule(r, a, "in", text, "health and metrics");
+    }
+    for (size_t i = 0; i < r->n_peers; i++)
+        if (r->peers[i]->address[0])
+            add_rule(r, a, "out", r->peers[i]->address,
+                n->is_agent ? "the uplink to this domain's node" : "a node of the mesh");
+}
+
 void wf_status_handle(struct wf_node *n, struct wf_call *c)
 {
     Weft__V1__Reply reply = WEFT__V1__REPLY__INIT;
@@ -97,13 +146,18 @@ void wf_status_handle(struct wf_node *n, struct wf_call *c)
     r.started_ms = n->started_unix_ms;
     r.time_ms = wf_node_now_unix_ms(n);
     r.version = wf_pb_str(WEFT_VERSION);
-    if (statvfs(n->conf->data, &fs) == 0)
+    if (statvfs(n->conf->data, &fs) == 0) {
         r.free_disk = (uint64_t)fs.f_bavail * fs.f_frsize;
+        r.total_disk = (uint64_t)fs.f_blocks * fs.f_frsize;
+    }
     add_alarms(n, c->arena, &r);
     add_protections(n, c->arena, &r);
     for (size_t i = 0; i < WF_COUNT(sections); i++)
         if (sections[i])
             sections[i](n, c->arena, &r);
+    if (n->source)
+        r.n_sources = wf_source_states(n, c->arena, &r.sources);
+    add_firewall(n, c->arena, &r);
     reply.kind_case = WEFT__V1__REPLY__KIND_STATUS;
     reply.status = &r;
     wf_call_reply(c, &reply);

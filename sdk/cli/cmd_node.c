@@ -37,9 +37,22 @@ static void print_head(const Weft__V1__StatusReply *r)
     list("listening", r->listeners, r->n_listeners);
     line("data", r->data_dir);
     wf_cli_ago(r->time_ms - r->started_ms, when);
-    snprintf(text, sizeof text, "%s; %.1f GiB free on its disk", when,
-        (double)r->free_disk / (1u << 30));
+    snprintf(text, sizeof text, "%s; %.1f of %.1f GiB free on its disk", when,
+        (double)r->free_disk / (1u << 30), (double)r->total_disk / (1u << 30));
     line("running for", text);
+    if (r->agent) {
+        const Weft__V1__PeerState *up = r->n_peers ? r->peers[0] : NULL;
+        char heard[48] = "never";
+        if (up)
+            wf_cli_ago(up->heard_ms, heard);
+        snprintf(text, sizeof text, "%s, heard %s ago%s%s", up ? up->address : "none", heard,
+            up && up->error[0] ? ": " : "", up ? up->error : "");
+        line("uplink", text);
+        snprintf(text, sizeof text, "%llu bytes, %llu records wait; %llu lost",
+            (unsigned long long)r->agent->spool_bytes, (unsigned long long)r->agent->spool_records,
+            (unsigned long long)r->agent->lost_records);
+        line("spool", text);
+    }
     list("protections", r->protections, r->n_protections);
     list("ALARMS", r->alarms, r->n_alarms);
 }
@@ -65,6 +78,66 @@ static enum weft_err product_rows(const struct wf_cli *cli, const Weft__V1__Stat
     return err ? err : wf_table_done(t);
 }
 
+static enum weft_err source_rows(const struct wf_cli *cli, const Weft__V1__StatusReply *r)
+{
+    static const char *const columns[] = { "source", "state", "last_record", "restarts", "error" };
+    struct wf_table *t = NULL;
+    enum weft_err err = wf_table_new(cli, "weft.node-sources/v1", columns, WF_COUNT(columns), &t);
+
+    for (size_t i = 0; i < r->n_sources && !err; i++) {
+        const Weft__V1__SourceState *s = r->sources[i];
+        char when[48] = "never";
+        if (s->last_record_ms)
+            wf_cli_when(s->last_record_ms, when);
+        wf_table_text(t, s->product);
+        wf_table_text(t, s->state);
+        wf_table_text(t, when);
+        wf_table_number(t, s->restarts);
+        wf_table_text(t, s->error);
+    }
+    return err ? err : wf_table_done(t);
+}
+
+static enum weft_err firewall_rows(const struct wf_cli *cli, const Weft__V1__StatusReply *r)
+{
+    static const char *const columns[] = { "direction", "protocol", "address", "purpose" };
+    struct wf_table *t = NULL;
+    enum weft_err err = wf_table_new(cli, "weft.firewall/v1", columns, WF_COUNT(columns), &t);
+
+    for (size_t i = 0; i < r->n_firewall && !err; i++) {
+        wf_table_text(t, r->firewall[i]->direction);
+        wf_table_text(t, "tcp");
+        wf_table_text(t, r->firewall[i]->address);
+        wf_table_text(t, r->firewall[i]->purpose);
+    }
+    return err ? err : wf_table_done(t);
+}
+
+static enum weft_err sources_json(struct wf_buf *out, const Weft__V1__StatusReply *r)
+{
+    enum weft_err err = wf_buf_append_str(out, ",\"sources\":[");
+
+    for (size_t i = 0; i < r->n_sources && !err; i++) {
+        const Weft__V1__SourceState *s = r->sources[i];
+        err = wf_buf_printf(out,
+            "%s{\"product\":\"%s\",\"state\":\"%s\",\"last_record_ms\":%lld,\"restarts\":%u,"
+            "\"error\":",
+            i ? "," : "", s->product, s->state, (long long)s->last_record_ms, s->restarts);
+        if (!err)
+            err = wf_cli_json_string(out, s->error);
+        if (!err)
+            err = wf_buf_append_byte(out, '}');
+    }
+    if (!err && r->agent)
+        err = wf_buf_printf(out,
+            "],\"spool_bytes\":%llu,\"spool_records\":%llu,\"lost_records\":%llu",
+            (unsigned long long)r->agent->spool_bytes, (unsigned long long)r->agent->spool_records,
+            (unsigned long long)r->agent->lost_records);
+    else if (!err)
+        err = wf_buf_append_byte(out, ']');
+    return err;
+}
+
 static enum weft_err strings_json(struct wf_buf *out, const char *name, char **v, size_t n)
 {
     enum weft_err err = wf_buf_printf(out, ",\"%s\":[", name);
@@ -85,10 +158,11 @@ static enum weft_err print_json(const Weft__V1__StatusReply *r)
         "v1\",\"domain\":\"%s\",\"subject\":\"%s\",\"kind\":\"%s\",\"fingerprint\":\"%s\","
         "\"charter_version\":%llu,"
         "\"charter_expires_ms\":%lld,\"certificate_expires_ms\":%lld,\"started_ms\":%lld,\"time_"
-        "ms\":%lld,\"free_disk\":%llu",
+        "ms\":%lld,\"free_disk\":%llu,\"total_disk\":%llu",
         r->domain, r->subject, r->kind, r->fingerprint, (unsigned long long)r->charter_version,
         (long long)r->charter_expires_ms, (long long)r->certificate_expires_ms,
-        (long long)r->started_ms, (long long)r->time_ms, (unsigned long long)r->free_disk);
+        (long long)r->started_ms, (long long)r->time_ms, (unsigned long long)r->free_disk,
+        (unsigned long long)r->total_disk);
 
     if (!err)
         err = strings_json(&out, "listeners", r->listeners, r->n_listeners);
@@ -96,6 +170,8 @@ static enum weft_err print_json(const Weft__V1__StatusReply *r)
         err = strings_json(&out, "protections", r->protections, r->n_protections);
     if (!err)
         err = strings_json(&out, "alarms", r->alarms, r->n_alarms);
+    if (!err)
+        err = sources_json(&out, r);
     if (!err)
         err = wf_buf_append_str(&out, "}\n");
     if (!err && fwrite(out.ptr, 1, out.len, stdout) != out.len)
@@ -111,7 +187,9 @@ int wf_cmd_node_status(struct wf_cli *cli, int argc, char **argv)
     Weft__V1__Reply *reply = NULL;
     struct wf_arena arena;
     char *node = NULL;
-    int count = 0, status = wf_cli_parse(cli, argc, argv, NULL, 0, 0, 1, &node, &count);
+    bool firewall = false;
+    const struct wf_opt opts[] = { { .name = "firewall", .flag = &firewall } };
+    int count = 0, status = wf_cli_parse(cli, argc, argv, opts, 1, 0, 1, &node, &count);
 
     if (status >= 0)
         return status;
@@ -122,11 +200,17 @@ int wf_cmd_node_status(struct wf_cli *cli, int argc, char **argv)
         return status;
     enum weft_err err =
         reply->kind_case == WEFT__V1__REPLY__KIND_STATUS ? WEFT_OK : WEFT_E_PROTOCOL;
-    if (!err && cli->format == WF_OUT_TABLE) {
+    if (!err && firewall) {
+        err = firewall_rows(cli, reply->status);
+    } else if (!err && cli->format == WF_OUT_TABLE) {
         print_head(reply->status);
         if (reply->status->n_products) {
             putchar('\n');
             err = product_rows(cli, reply->status);
+        }
+        if (!err && reply->status->n_sources) {
+            putchar('\n');
+            err = source_rows(cli, reply->status);
         }
     } else if (!err) {
         err = print_json(reply->status);

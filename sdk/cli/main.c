@@ -24,7 +24,9 @@ const struct wf_command wf_commands[] = {
         "others reach it, when that differs\n      --passphrase-file FILE  of the root key",
         wf_cmd_node_init },
     { "node status", "[NODE]", "What the local weftd is, serves and complains of",
-        "  weft node status --dir servers-node\n  weft node status -o json", NULL,
+        "  weft node status --dir servers-node\n  weft node status -o json\n  weft node status "
+        "--firewall",
+        "Options:\n      --firewall      what a packet filter must let through, in and out",
         wf_cmd_node_status },
     { "mesh init", "NAME --domain ROOT [--add FILE …]",
         "Write and sign the first charter of a mesh",

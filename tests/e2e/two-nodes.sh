@@ -70,6 +70,12 @@ status=0
 "$WEFT" query monitoring/agents "SELECT 1" --dir "$WORK/servers-two" --socket none >"$WORK/out" 2>"$WORK/err" || status=$?
 [ "$status" = 77 ] || fail "servers reads monitoring/agents: $status $(cat "$WORK/err")"
 
+echo "node status says what a packet filter must let through"
+port=$(port_of servers-node)
+weft_at servers-node node status --firewall | grep -Eq "^in +tcp +127.0.0.1:$port +control plane" || fail "$(weft_at servers-node node status --firewall)"
+until_ok sh -c "'$WEFT' node status --firewall --dir '$WORK/servers-two' | grep -Eq '^out +tcp +127.0.0.1:$port '"
+weft_at servers-node node status -o json | grep -q '"total_disk":[1-9][0-9]*.*"sources":\[' || fail "json"
+
 echo "a request by a person waits at the issuer's node, whoever took it"
 "$WEFT" join "$(weft_at monitoring-node ticket create --kind user --name bob)" --name bob --dir "$WORK/bob" >/dev/null
 "$WEFT" access request servers/depth --verb replay --purpose audit --dir "$WORK/bob" >"$WORK/out" 2>&1 || true
