@@ -44,18 +44,16 @@ static void load_issuer(const char *data)
     free(path);
 }
 
-static struct wf_test_block block_for(const struct wf_identity_dir *holder)
+// Its fields point into it, so it is filled where it stays.
+static void block_for(const struct wf_identity_dir *holder, struct wf_test_block *b)
 {
-    struct wf_test_block b;
-
-    wf_test_block_init(&b, &reader->mesh_id, issuer_of.domain.s, &holder->keys.sign_pub);
-    b.fields.product_count = wf_test_patterns("depth", b.products);
-    b.fields.products = b.products;
-    b.fields.verbs = WF_VERB_SUBSCRIBE | WF_VERB_DELEGATE;
-    b.fields.method_count = 0;
-    b.fields.issued_ms = b.fields.not_before_ms = now_ms - HOUR_MS;
-    b.fields.expires_ms = now_ms + HOUR_MS;
-    return b;
+    wf_test_block_init(b, &reader->mesh_id, issuer_of.domain.s, &holder->keys.sign_pub);
+    b->fields.product_count = wf_test_patterns("depth", b->products);
+    b->fields.products = b->products;
+    b->fields.verbs = WF_VERB_SUBSCRIBE | WF_VERB_DELEGATE;
+    b->fields.method_count = 0;
+    b->fields.issued_ms = b->fields.not_before_ms = now_ms - HOUR_MS;
+    b->fields.expires_ms = now_ms + HOUR_MS;
 }
 
 static struct wf_buf granted(const struct wf_block *fields)
@@ -99,8 +97,10 @@ static struct wf_buf make(const char *kind)
 {
     bool chained = strcmp(kind, "delegated") == 0 || strcmp(kind, "widened") == 0 ||
                    strcmp(kind, "reordered") == 0;
-    struct wf_test_block first = block_for(chained ? middle : reader), next = block_for(reader);
+    struct wf_test_block first, next;
 
+    block_for(chained ? middle : reader, &first);
+    block_for(reader, &next);
     if (strcmp(kind, "expired") == 0) {
         first.fields.issued_ms = first.fields.not_before_ms = now_ms - 2 * HOUR_MS;
         first.fields.expires_ms = now_ms - HOUR_MS;
@@ -109,7 +109,8 @@ static struct wf_buf make(const char *kind)
     if (strcmp(kind, "widened") == 0)
         next.fields.verbs |= WF_VERB_REPLAY;
     if (strcmp(kind, "reordered") == 0) {
-        struct wf_test_block between = block_for(middle);
+        struct wf_test_block between;
+        block_for(middle, &between);
         add_block(&raw, &between.fields, &middle->keys.sign, false);
     }
     if (chained)

@@ -93,6 +93,9 @@ END_TEST
 
 // ---- what is refused -----------------------------------------------------------------------------------------------------
 
+#define PLUS_10 "+1+1+1+1+1+1+1+1+1+1"
+#define PLUS_50 PLUS_10 PLUS_10 PLUS_10 PLUS_10 PLUS_10
+
 static const struct {
     const char *why, *sql;
     enum weft_err want;
@@ -176,17 +179,8 @@ static const struct {
     // size
     { "a text beyond a message", "SELECT group_concat(printf('%.600000c', 'x')) FROM assets",
         WEFT_E_TOO_BIG },
-    { "an expression too deep",
-        "SELECT "
-        "(((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((("
-        "((((((("
-        "((1+1)+1)+1)+1)+1)+1)+1)+1)+1)+1)+1)+1)+1)+1)+1)+1)+1)+1)+1)+1)+1)+1)+1)+1)+1)+1)+1)+1)+1)"
-        "+1)+1)+1)+1)+"
-        "1)+1)+1)+1)+1)+1)+1)+1)+1)+1)+1)+1)+1)+1)+1)+1)+1)+1)+1)+1)+1)+1)+1)+1)+1)+1)+1)+1)+1)+1)+"
-        "1)+1)+1)+1)+1)"
-        "+1)+1)+1)+1)+1)+1)+1)+1)+1)+1)+1)+1)+1)+1)+1)+1)+1)+1)+1)+1)+1)+1)+1)+1)+1)+1)+1)+1)+1)+1)"
-        "+1) FROM assets",
-        WEFT_E_SQL },
+    // Operators in a row: how many parentheses are too many differs between releases of SQLite.
+    { "an expression too deep", "SELECT 1" PLUS_50 PLUS_50 PLUS_50 " FROM assets", WEFT_E_SQL },
     { "too many parts",
         "SELECT 1 UNION SELECT 2 UNION SELECT 3 UNION SELECT 4 UNION SELECT 5 UNION SELECT 6 UNION "
         "SELECT 7 "
