@@ -54,6 +54,7 @@ bool archive_open(struct archive *a, const char *path)
 {
     *a = (struct archive){ 0 };
     return sqlite3_open(path, &a->db) == SQLITE_OK &&
+           sqlite3_busy_timeout(a->db, 5000) == SQLITE_OK && // somebody may look at it meanwhile
            sqlite3_exec(a->db, tables, NULL, NULL, NULL) == SQLITE_OK &&
            prepare(a, "INSERT INTO record VALUES (?, ?, ?, ?)", &a->record) &&
            prepare(a, "REPLACE INTO cursor VALUES (?, ?)", &a->place) && load_cursor(a);
