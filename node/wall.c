@@ -49,7 +49,7 @@ void wf_wall_save(struct wf_node *n)
 void wf_wall_check(struct wf_node *n)
 {
     int64_t behind = wf_node_now_unix_ms(n) - wf_loop_now_unix_ms(n->loop);
-    char text[160];
+    char text[320];
 
     snprintf(text, sizeof text,
         "the clock is %lld s behind what this node has already seen; expiry is judged by the later "
