@@ -102,6 +102,7 @@ for program in sdk/weft node/weftd domains/common/weft-host domains/network/weft
     [ -x "$build/$program" ] && ln -sf "$build/$program" "$bin/${program##*/}"
 done
 export PATH="$bin:$PATH:/usr/sbin:/sbin"
+export XDG_STATE_HOME="$dir/state" # the calls it makes are noted there, not in the home directory
 
 id() { # DIRECTORY: who that is, as owners grant to it
     weft key show "$1" -o json | sed -n 's/.*"identity":"\([^"]*\)".*/\1/p'

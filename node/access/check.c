@@ -69,7 +69,10 @@ static void refuse(struct wf_node *n, struct wf_call *c, const struct wf_access 
         asked->product, strrchr(what, ' ') + 1);
     if (id)
         wf_hex_put(wf_bytes(id->b, 4), chain);
-    if (t && d->caveat[0])
+    if (t && d->caveat[0] && !d->asked[0] && !d->granted[0])
+        snprintf(text, sizeof text, "%s: %s: caveat '%s', chain %s block %zu; ask: %s", what,
+            weft_err_text(d->err), d->caveat, chain, d->block, hint);
+    else if (t && d->caveat[0])
         snprintf(text, sizeof text,
             "%s: %s: caveat '%s' (asked: %s; granted: %s), chain %s block %zu; ask: %s", what,
             weft_err_text(d->err), d->caveat, d->asked, d->granted, chain, d->block, hint);

@@ -8,6 +8,8 @@
 #include "sdk/cli/local.h"
 #include "sdk/disk.h"
 
+#define SHORT_ID 8 // bytes of an id in a table
+
 static size_t list_len(const char **list)
 {
     size_t n = 0;
@@ -47,15 +49,60 @@ static int parse_holder(const char *text, struct wf_sign_pub *ret)
                : 0;
 }
 
-static int parse_id(const char *text, size_t len, struct wf_buf *ret)
+static struct wf_bytes id_of(const Weft__V1__GrantInfo *g)
 {
-    enum weft_err err = wf_hex_take(wf_bytes_str(text), ret);
+    return wf_pb_view(g->token_id.len ? g->token_id : g->request_id);
+}
 
-    if (!err && ret->len != len)
-        err = WEFT_E_SYNTAX;
-    return err ? wf_cli_fail(WEFT_E_USAGE, "%s: an id has %zu hex digits; see: weft access list",
-                     text, 2 * len)
-               : 0;
+// Copies the one id of that length that begins so, as logs and tables show it.
+static int match_id(const Weft__V1__GrantReply *r, const char *text, size_t len, struct wf_buf *ret)
+{
+    size_t found = 0;
+
+    for (size_t i = 0; i < r->n_grants; i++) {
+        struct wf_bytes id = id_of(r->grants[i]);
+        char hex[2 * WF_HASH_LEN + 1];
+        if (id.len != len || len > WF_HASH_LEN)
+            continue;
+        wf_hex_put(id, hex);
+        if (strncmp(hex, text, strlen(text)) != 0)
+            continue;
+        found++;
+        ret->len = 0;
+        enum weft_err err = wf_buf_append(ret, id);
+        if (err)
+            return wf_cli_fail(err, "%s", weft_err_text(err));
+    }
+    if (found == 1)
+        return 0;
+    return wf_cli_fail(found ? WEFT_E_USAGE : WEFT_E_NOT_FOUND, "%s: %s; see: weft access list",
+        text, found ? "several ids begin so" : "no id begins so");
+}
+
+// An id of len bytes in hex, or at least eight digits of its beginning, which then must be one that weft access list shows.
+static int parse_id(const struct wf_cli *cli, const char *text, size_t len, struct wf_buf *ret)
+{
+    Weft__V1__GrantRequest g = WEFT__V1__GRANT_REQUEST__INIT;
+    Weft__V1__Reply *reply = NULL;
+    struct wf_arena arena;
+    size_t digits = strspn(text, "0123456789abcdef");
+
+    if (text[digits] || digits < 8 || digits > 2 * len)
+        return wf_cli_fail(WEFT_E_USAGE,
+            "%s: an id has %zu hex digits, of which the first 8 may do; see: weft access list",
+            text, 2 * len);
+    if (digits == 2 * len)
+        return wf_hex_take(wf_bytes_str(text), ret) ? wf_cli_fail(WEFT_E_NOMEM, "out of memory")
+                                                    : 0;
+    g.action = WEFT__V1__GRANT_REQUEST__ACTION__ACTION_LIST;
+    int status = ask(cli, &g, &arena, &reply);
+    if (status)
+        return status;
+    status = reply->kind_case == WEFT__V1__REPLY__KIND_GRANT
+                 ? match_id(reply->grant, text, len, ret)
+                 : wf_cli_fail(WEFT_E_PROTOCOL, "%s", weft_err_text(WEFT_E_PROTOCOL));
+    wf_arena_fini(&arena);
+    return status;
 }
 
 // ---- list ------------------------------------------------------------------------------------------------------------
@@ -78,8 +125,11 @@ static enum weft_err grant_rows(const struct wf_cli *cli, const Weft__V1__GrantR
 
     for (size_t i = 0; i < r->n_grants && !err; i++) {
         const Weft__V1__GrantInfo *g = r->grants[i];
-        struct wf_bytes id = wf_pb_view(g->token_id.len ? g->token_id : g->request_id);
+        struct wf_bytes id = id_of(g);
         char hex[2 * WF_HASH_LEN + 1] = "", when[48];
+        // In a table as short as in the log; every command takes that much of it.
+        if (cli->format == WF_OUT_TABLE)
+            id = wf_bytes(id.ptr, id.len < SHORT_ID ? id.len : SHORT_ID);
         if (id.len <= WF_HASH_LEN)
             wf_hex_put(id, hex);
         wf_cli_when(g->expires_ms, when);
@@ -144,6 +194,7 @@ static int save_token(const char *out, struct wf_bytes token)
 }
 
 struct grant_options {
+    const struct wf_cli *cli;
     const char *to, *duration, *rows, *purpose, *out, *request, *rate, **verbs, **columns;
 };
 
@@ -166,7 +217,7 @@ static int fill_grant(const struct grant_options *o, char **products, int produc
     g->purpose = wf_pb_str(o->purpose);
     g->rate_per_minute = o->rate ? (uint32_t)strtoul(o->rate, NULL, 10) : 0;
     if (o->request) {
-        int status = parse_id(o->request, 16, request_id);
+        int status = parse_id(o->cli, o->request, 16, request_id);
         g->request_id = wf_pb_bin(wf_buf_view(request_id));
         return status;
     }
@@ -179,7 +230,7 @@ static int fill_grant(const struct grant_options *o, char **products, int produc
 
 int wf_cmd_access_grant(struct wf_cli *cli, int argc, char **argv)
 {
-    struct grant_options o = { 0 };
+    struct grant_options o = { .cli = cli };
     const struct wf_opt opts[] = {
         { "to", 0, .value = &o.to },
         { "verb", 0, .list = &o.verbs },
@@ -240,7 +291,7 @@ int wf_cmd_access_deny(struct wf_cli *cli, int argc, char **argv)
 
     if (status >= 0)
         return status;
-    status = parse_id(text, 16, &id);
+    status = parse_id(cli, text, 16, &id);
     if (!status) {
         g.action = WEFT__V1__GRANT_REQUEST__ACTION__ACTION_DENY;
         g.request_id = wf_pb_bin(wf_buf_view(&id));
@@ -271,7 +322,8 @@ int wf_cmd_access_revoke(struct wf_cli *cli, int argc, char **argv)
     if ((count == 0) == (holder_text == NULL))
         return wf_cli_fail(
             WEFT_E_USAGE, "weft access revoke TOKEN-ID, or: weft access revoke --holder weftid1…");
-    status = holder_text ? parse_holder(holder_text, &holder) : parse_id(text, WF_HASH_LEN, &id);
+    status =
+        holder_text ? parse_holder(holder_text, &holder) : parse_id(cli, text, WF_HASH_LEN, &id);
     if (!status) {
         g.action = WEFT__V1__GRANT_REQUEST__ACTION__ACTION_REVOKE;
         if (holder_text)

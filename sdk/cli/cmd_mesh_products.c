@@ -1,31 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// weft products, describe, query, call: what the mesh offers, asked through libweft like any application would.
+// weft products, describe, query: what the mesh offers, asked through libweft like any application would.
 #include <stdlib.h>
-#include <weft/weft.h>
 
+#include "sdk/cli/client.h"
 #include "sdk/cli/product.h"
-
-static int problem(const struct weft_problem *p)
-{
-    int status = wf_cli_fail(p->err, "%s", p->text[0] ? p->text : weft_err_text(p->err));
-
-    if (p->caveat[0])
-        fprintf(
-            stderr, "  caveat '%s' (asked: %s; granted: %s)\n", p->caveat, p->asked, p->granted);
-    if (p->audit_id[0])
-        fprintf(stderr, "  the owner finds this refusal under audit id %s\n", p->audit_id);
-    if (p->hint[0])
-        fprintf(stderr, "  %s\n", p->hint);
-    return status;
-}
-
-static int client(const struct wf_cli *cli, struct weft_client **ret)
-{
-    const struct weft_options options = { .dir = cli->dir, .socket = cli->socket };
-    struct weft_problem p = { 0 };
-
-    return weft_connect(&options, ret, &p) ? problem(&p) : 0;
-}
 
 static const char *kind_name(enum weft_product_kind k)
 {
@@ -72,9 +50,9 @@ int wf_cmd_products(struct wf_cli *cli, int argc, char **argv)
 
     if (status >= 0)
         return status;
-    status = client(cli, &c);
+    status = wf_cli_connect(cli, &c);
     if (!status && weft_discover(c, domain, count ? text : NULL, &cat, &p))
-        status = problem(&p);
+        status = wf_cli_problem(&p);
     if (!status) {
         enum weft_err err = catalog_rows(cli, cat);
         status = err ? wf_cli_fail(err, "%s", weft_err_text(err)) : 0;
@@ -144,9 +122,9 @@ int wf_cmd_describe(struct wf_cli *cli, int argc, char **argv)
 
     if (status >= 0)
         return status;
-    status = client(cli, &c);
+    status = wf_cli_connect(cli, &c);
     if (!status && weft_describe(c, name, &product, &p))
-        status = problem(&p);
+        status = wf_cli_problem(&p);
     if (!status && (proto || weft_product_field_count(product) == 0)) {
         if (!proto)
             print_info(weft_product_info(product));
@@ -259,12 +237,12 @@ int wf_cmd_query(struct wf_cli *cli, int argc, char **argv)
         return status;
     options.max_rows = max ? (unsigned)strtoul(max, NULL, 10) : 0;
     options.purpose = purpose;
-    status = client(cli, &c);
+    status = wf_cli_connect(cli, &c);
     if (!status) {
         enum weft_err err = weft_query(c, operands[0], operands[1], &options, &rows, &p);
         bool partial = err == WEFT_E_PARTIAL;
         if (err && !partial) {
-            status = problem(&p);
+            status = wf_cli_problem(&p);
         } else {
             err = result_rows(cli, rows);
             if (!cli->quiet)
@@ -275,96 +253,6 @@ int wf_cmd_query(struct wf_cli *cli, int argc, char **argv)
         }
     }
     weft_rows_free(rows);
-    weft_close(c);
-    return status;
-}
-
-// ---- call ------------------------------------------------------------------------------------------------------------
-
-static bool parse_key(const char *text, uint8_t out[16])
-{
-    struct wf_buf key = { 0 };
-    bool good = !wf_hex_take(wf_bytes_str(text), &key) && key.len == 16;
-
-    if (good)
-        memcpy(out, key.ptr, 16);
-    wf_buf_fini(&key);
-    return good;
-}
-
-static int print_result(const struct wf_cli *cli, enum weft_err err, const struct weft_result *r,
-    const struct weft_problem *p)
-{
-    char hex[33];
-
-    wf_hex_put(wf_bytes(r->key, 16), hex);
-    if (!cli->quiet || err)
-        fprintf(stderr, "call %s: %s%s%s\n", hex, r->state[0] ? r->state : "not sent",
-            r->provider[0] ? " by " : "", r->provider);
-    if (!err && r->json)
-        puts(r->json);
-    return err ? problem(p) : 0;
-}
-
-int wf_cmd_call(struct wf_cli *cli, int argc, char **argv)
-{
-    const char *host = NULL, *key_text = NULL, *timeout = NULL;
-    const struct wf_opt opts[] = { { "at", 0, .value = &host }, { "key", 0, .value = &key_text },
-        { "timeout", 0, .value = &timeout } };
-    struct weft_call_options options = { 0 };
-    struct weft_client *c = NULL;
-    struct weft_result r = { 0 };
-    struct weft_problem p = { 0 };
-    uint8_t key[16];
-    int64_t ms = 0;
-    char *operands[2] = { NULL };
-    int count = 0,
-        status = wf_cli_parse(cli, argc, argv, opts, WF_COUNT(opts), 1, 2, operands, &count);
-
-    if (status >= 0)
-        return status;
-    if (key_text && !parse_key(key_text, key))
-        return wf_cli_fail(
-            WEFT_E_USAGE, "--key takes the 32 hex digits that an earlier call printed");
-    if (timeout && wf_cli_duration(timeout, &ms))
-        return wf_cli_fail(WEFT_E_USAGE, "--timeout %s: write it as 30s", timeout);
-    options.host = host;
-    options.key = key_text ? key : NULL;
-    options.timeout_ms = (unsigned)ms;
-    status = client(cli, &c);
-    if (!status)
-        status = print_result(cli,
-            weft_call(c, operands[0], count > 1 ? operands[1] : "{}", &options, &r, &p), &r, &p);
-    weft_result_fini(&r);
-    weft_close(c);
-    return status;
-}
-
-int wf_cmd_call_status(struct wf_cli *cli, int argc, char **argv)
-{
-    const char *wait = NULL;
-    const struct wf_opt opts[] = { { "wait", 0, .value = &wait } };
-    struct weft_client *c = NULL;
-    struct weft_result r = { 0 };
-    struct weft_problem p = { 0 };
-    uint8_t key[16];
-    int64_t ms = 0;
-    char *operands[2] = { NULL };
-    int count = 0,
-        status = wf_cli_parse(cli, argc, argv, opts, WF_COUNT(opts), 2, 2, operands, &count);
-
-    if (status >= 0)
-        return status;
-    if (!parse_key(operands[1], key))
-        return wf_cli_fail(
-            WEFT_E_USAGE, "weft call status DOMAIN/PRODUCT/METHOD KEY: the key has 32 hex digits");
-    if (wait && wf_cli_duration(wait, &ms))
-        return wf_cli_fail(WEFT_E_USAGE, "--wait %s: write it as 30s", wait);
-    status = client(cli, &c);
-    if (!status)
-        status =
-            print_result(cli, weft_call_status(c, operands[0], key, (unsigned)ms, &r, &p), &r, &p);
-    weft_result_fini(&r);
     weft_close(c);
     return status;
 }

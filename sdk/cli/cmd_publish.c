@@ -2,9 +2,9 @@
 // weft publish: JSON lines from standard input into a product of the local node, by the rules of docs/internals/sources.md.
 #include <stdlib.h>
 #include <string.h>
-#include <weft/weft.h>
 
 #include "proto/schema/known.h"
+#include "sdk/cli/client.h"
 #include "sdk/cli/stream.h"
 #include "sdk/client.h"
 #include "sdk/json.h"
@@ -17,15 +17,6 @@ struct line { // one line, understood
     enum weft_op op;
     int64_t time_us; // 0 = now
 };
-
-static int problem(const struct weft_problem *p)
-{
-    int status = wf_cli_fail(p->err, "%s", p->text[0] ? p->text : weft_err_text(p->err));
-
-    if (p->hint[0])
-        fprintf(stderr, "  %s\n", p->hint);
-    return status;
-}
 
 static enum weft_err read_op(const struct wf_json *v, enum weft_op *ret, struct wf_diag *diag)
 {
@@ -150,7 +141,7 @@ static int copy_lines(struct weft_publisher *p, struct count *n)
         if (is_blank(text, (size_t)len))
             continue;
         if (!take_line(p, wf_bytes(text, (size_t)len), n, &why)) {
-            status = problem(&why);
+            status = wf_cli_problem(&why);
             break;
         }
     }
@@ -177,7 +168,6 @@ int wf_cmd_publish(struct wf_cli *cli, int argc, char **argv)
 {
     bool wait = false;
     const struct wf_opt opts[] = { { .name = "wait", .letter = 'w', .flag = &wait } };
-    struct weft_options options = { 0 };
     struct weft_problem p = { 0 };
     struct weft_client *c = NULL;
     struct weft_publisher *pub = NULL;
@@ -187,16 +177,14 @@ int wf_cmd_publish(struct wf_cli *cli, int argc, char **argv)
 
     if (status >= 0)
         return status;
-    options.dir = cli->dir;
-    options.socket = cli->socket;
-    status = weft_connect(&options, &c, &p) ? problem(&p) : 0;
+    status = wf_cli_connect(cli, &c);
     if (!status && weft_publisher_open(c, product, NULL, &pub, &p))
-        status = problem(&p);
+        status = wf_cli_problem(&p);
     if (!status)
         status = copy_lines(pub, &n);
     enum weft_err err = weft_publisher_close(pub, wait ? WAIT_MS : CLOSE_MS, &p);
     if (err && !status)
-        status = problem(&p);
+        status = wf_cli_problem(&p);
     if (pub)
         print_count(cli, product, &n, !err);
     weft_close(c);

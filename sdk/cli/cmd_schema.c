@@ -192,12 +192,13 @@ int wf_cmd_schema_encode(struct wf_cli *cli, int argc, char **argv)
 int wf_cmd_config_check(struct wf_cli *cli, int argc, char **argv)
 {
     static const char *const places[] = { "%s/weftd", "%s/../sbin/weftd", "%s/../node/weftd" };
-    char *file = NULL, dir[4096], path[4200];
+    char *file = NULL, dir[4096], path[4200], in_dir[4200];
     int count = 0, status = wf_cli_parse(cli, argc, argv, NULL, 0, 0, 1, &file, &count);
 
     if (status >= 0)
         return status;
-    const char *conf = count ? file : "/etc/weft/weftd.yaml";
+    snprintf(in_dir, sizeof in_dir, "%s/weftd.yaml", cli->dir ? cli->dir : "/etc/weft");
+    const char *conf = count ? file : in_dir;
     own_dir(dir, sizeof dir);
     fflush(NULL);
     pid_t pid = fork();

@@ -4,12 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <weft/weft.h>
 
 #include "proto/schema/json_out.h"
 #include "proto/schema/known.h"
 #include "proto/schema/number.h"
 #include "proto/schema/record_json.h"
+#include "sdk/cli/client.h"
 #include "sdk/cli/stream.h"
 #include "sdk/client.h"
 #include "sdk/conf/file.h"
@@ -44,20 +44,6 @@ static void on_signal(int number)
     (void)number;
     if (woken_by_signal)
         weft_wake(woken_by_signal);
-}
-
-static int problem(const struct weft_problem *p)
-{
-    int status = wf_cli_fail(p->err, "%s", p->text[0] ? p->text : weft_err_text(p->err));
-
-    if (p->caveat[0])
-        fprintf(
-            stderr, "  caveat '%s' (asked: %s; granted: %s)\n", p->caveat, p->asked, p->granted);
-    if (p->audit_id[0])
-        fprintf(stderr, "  the owner finds this refusal under audit id %s\n", p->audit_id);
-    if (p->hint[0])
-        fprintf(stderr, "  %s\n", p->hint);
-    return status;
 }
 
 // ---- cursor file -----------------------------------------------------------------------------------------------------------
@@ -290,7 +276,7 @@ static void on_state(struct reader *r, const struct weft_event *e)
     const char *name = (unsigned)e->state < WF_COUNT(names) ? names[e->state] : "?";
 
     if (e->state == WEFT_STREAM_REFUSED && !r->keep) {
-        r->status = problem(&e->problem);
+        r->status = wf_cli_problem(&e->problem);
         return;
     }
     if (!r->cli->quiet)
@@ -352,7 +338,7 @@ static void follow(struct reader *r)
         if (!err)
             on_event(r, e);
         else if (err != WEFT_E_TIMEOUT)
-            r->status = problem(&p);
+            r->status = wf_cli_problem(&p);
         else if (is_last)
             return;
         if (now - saved_ms >= 1000 && !r->status) {
@@ -435,16 +421,16 @@ static int rows_of(
 static int run(
     struct reader *r, const char *product, const struct weft_subscribe_options *o, bool stats)
 {
-    const struct weft_options options = { .dir = r->cli->dir, .socket = r->cli->socket };
     struct sigaction stop = { .sa_handler = on_signal };
     struct weft_problem p = { 0 };
     struct weft_client *c = NULL;
 
-    if (weft_connect(&options, &c, &p))
-        return problem(&p);
+    int status = wf_cli_connect(r->cli, &c);
+    if (status)
+        return status;
     if (weft_subscribe(c, product, o, &r->s, &p)) {
         weft_close(c);
-        return problem(&p);
+        return wf_cli_problem(&p);
     }
     woken_by_signal = r->s;
     sigaction(SIGINT, &stop, NULL);

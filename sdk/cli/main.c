@@ -132,8 +132,9 @@ const struct wf_command wf_commands[] = {
         "Options:\n      --at HOST           a host behind the owner's node\n      --key HEX       "
         "    repeat an earlier call: it never acts twice\n      --timeout DURATION  (10s)",
         wf_cmd_call },
-    { "call status", "DOMAIN/API/METHOD KEY", "What became of a call",
-        "  weft call status network/ports/SetNote 00112233445566778899aabbccddeeff",
+    { "call status", "[DOMAIN/API/METHOD] KEY", "What became of a call",
+        "  weft call status 00112233445566778899aabbccddeeff\n  weft call status "
+        "network/ports/SetNote 00112233445566778899aabbccddeeff",
         "Options:\n      --wait DURATION  wait for its end", wf_cmd_call_status },
     { "schema decode", "--proto FILE --message NAME",
         "A protobuf message on standard input as JSON",

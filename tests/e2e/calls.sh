@@ -199,6 +199,15 @@ expect "back" "0 done"
 status_of counted/Add "$away"
 expect "still so" "69 not-delivered"
 
+echo "the key alone is enough for who made the call here, and a key never seen here says what to add"
+ended=0
+"$WEFT" call status "$done_key" --dir "$WORK/caller" >"$WORK/out" 2>"$WORK/err" || ended=$?
+expect "the key alone" "0 done" total
+ended=0
+"$WEFT" call status ffeeddccbbaa99887766554433221100 --dir "$WORK/caller" >"$WORK/out" 2>"$WORK/err" || ended=$?
+[ "$ended" = 1 ] || fail "a key never seen: $ended $(cat "$WORK/err")"
+grep -q 'weft call status DOMAIN/API/METHOD' "$WORK/err" || fail "no advice: $(cat "$WORK/err")"
+
 echo "who asks for another's key learns nothing"
 make_reader network-node other
 ended=0

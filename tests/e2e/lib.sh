@@ -27,6 +27,7 @@ WORK=$(mktemp -d)
 PIDS=""
 DEADLINE=${DEADLINE:-30}
 unset WEFT_DIR WEFT_SOCKET || true
+export XDG_STATE_HOME="$WORK/state" # nothing of a test stays in the home directory
 
 fail() {
     echo "FAILED: $*" >&2

@@ -49,7 +49,14 @@ echo "revoked"
 token=$(weft_at servers-node access list -o json | grep -o '"id":"[0-9a-f]*"' | head -n 1 | cut -d'"' -f4)
 sed -i '/^access:/,$d' "$WORK/depth.yaml" # no policy that grants it again
 weft_at servers-node product apply "$WORK/depth.yaml" >/dev/null
-weft_at servers-node access revoke "$token" >/dev/null 2>&1
+ended=0
+weft_at servers-node access revoke 00000000 2>"$WORK/err" || ended=$?
+[ "$ended" = 1 ] || fail "an id that nothing has: $ended $(cat "$WORK/err")"
+grep -q 'no id begins so' "$WORK/err" || fail "no reason: $(cat "$WORK/err")"
+ended=0
+weft_at servers-node access revoke "${token%"${token#???????}"}" 2>"$WORK/err" || ended=$?
+[ "$ended" = 64 ] || fail "seven digits are too few: $ended"
+weft_at servers-node access revoke "${token%"${token#????????}"}" >/dev/null 2>&1 || fail "eight digits of an id"
 refused() { grep -q 'revoked' "$WORK/read.log"; }
 echo '{"id":"after","value":1}' | weft_at servers-node publish depth -q
 until_ok refused

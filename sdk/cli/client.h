@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the commands that use libweft like any application share: connecting, and saying what went wrong.
+#ifndef WF_CLI_CLIENT_H
+#define WF_CLI_CLIENT_H
+
+#include <weft/weft.h>
+
+#include "sdk/cli/cli.h"
+
+// The problem on stderr with the caveat that refused, the owner's audit id and what to do; its exit status.
+int wf_cli_problem(const struct weft_problem *p);
+// Connects as --dir and --socket say. 0, or the exit status after saying why; close *ret with weft_close (NULL is permitted).
+int wf_cli_connect(const struct wf_cli *cli, struct weft_client **ret);
+
+#endif

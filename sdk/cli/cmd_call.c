@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+// weft call, weft call status: another team's API, asked through libweft like any application would.
+#include <stdlib.h>
+
+#include "proto/base/crypto.h"
+#include "sdk/cli/called.h"
+#include "sdk/cli/client.h"
+#include "sdk/cli/product.h"
+
+static bool parse_key(const char *text, uint8_t out[16])
+{
+    struct wf_buf key = { 0 };
+    bool good = !wf_hex_take(wf_bytes_str(text), &key) && key.len == 16;
+
+    if (good)
+        memcpy(out, key.ptr, 16);
+    wf_buf_fini(&key);
+    return good;
+}
+
+static int print_result(const struct wf_cli *cli, enum weft_err err, const struct weft_result *r,
+    const struct weft_problem *p)
+{
+    char hex[33];
+
+    wf_hex_put(wf_bytes(r->key, 16), hex);
+    if (!cli->quiet || err)
+        fprintf(stderr, "call %s: %s%s%s\n", hex, r->state[0] ? r->state : "not sent",
+            r->provider[0] ? " by " : "", r->provider);
+    if (!err && r->json)
+        puts(r->json);
+    return err ? wf_cli_problem(p) : 0;
+}
+
+int wf_cmd_call(struct wf_cli *cli, int argc, char **argv)
+{
+    const char *host = NULL, *key_text = NULL, *timeout = NULL;
+    const struct wf_opt opts[] = { { "at", 0, .value = &host }, { "key", 0, .value = &key_text },
+        { "timeout", 0, .value = &timeout } };
+    struct weft_call_options options = { 0 };
+    struct weft_client *c = NULL;
+    struct weft_result r = { 0 };
+    struct weft_problem p = { 0 };
+    uint8_t key[16];
+    char hex[33], *operands[2] = { NULL };
+    int64_t ms = 0;
+    int count = 0,
+        status = wf_cli_parse(cli, argc, argv, opts, WF_COUNT(opts), 1, 2, operands, &count);
+
+    if (status >= 0)
+        return status;
+    if (key_text && !parse_key(key_text, key))
+        return wf_cli_fail(
+            WEFT_E_USAGE, "--key takes the 32 hex digits that an earlier call printed");
+    if (timeout && wf_cli_duration(timeout, &ms))
+        return wf_cli_fail(WEFT_E_USAGE, "--timeout %s: write it as 30s", timeout);
+    // Chosen and noted before it leaves, so that the call can be asked after even when this command is killed.
+    if (!key_text)
+        wf_random(key, sizeof key);
+    wf_hex_put(wf_bytes(key, sizeof key), hex);
+    wf_called_note(hex, operands[0]);
+    options.host = host;
+    options.key = key;
+    options.timeout_ms = (unsigned)ms;
+    status = wf_cli_connect(cli, &c);
+    if (!status)
+        status = print_result(cli,
+            weft_call(c, operands[0], count > 1 ? operands[1] : "{}", &options, &r, &p), &r, &p);
+    weft_result_fini(&r);
+    weft_close(c);
+    return status;
+}
+
+// The target of a call that this user made here needs no repeating.
+static int find_target(const char *key_hex, char **ret_target)
+{
+    enum weft_err err = wf_called_find(key_hex, ret_target);
+
+    return err ? wf_cli_fail(err,
+                     "%s: no call of that key was made here lately; say whose it is: "
+                     "weft call status DOMAIN/API/METHOD %s",
+                     key_hex, key_hex)
+               : 0;
+}
+
+int wf_cmd_call_status(struct wf_cli *cli, int argc, char **argv)
+{
+    const char *wait = NULL;
+    const struct wf_opt opts[] = { { "wait", 0, .value = &wait } };
+    struct weft_client *c = NULL;
+    struct weft_result r = { 0 };
+    struct weft_problem p = { 0 };
+    uint8_t key[16];
+    int64_t ms = 0;
+    char *operands[2] = { NULL }, *target = NULL;
+    int count = 0,
+        status = wf_cli_parse(cli, argc, argv, opts, WF_COUNT(opts), 1, 2, operands, &count);
+
+    if (status >= 0)
+        return status;
+    const char *key_text = operands[count - 1];
+    if (!parse_key(key_text, key))
+        return wf_cli_fail(WEFT_E_USAGE,
+            "%s: the key of a call has 32 hex digits, as weft call printed them", key_text);
+    if (wait && wf_cli_duration(wait, &ms))
+        return wf_cli_fail(WEFT_E_USAGE, "--wait %s: write it as 30s", wait);
+    status = count == 1 ? find_target(key_text, &target) : 0;
+    if (!status)
+        status = wf_cli_connect(cli, &c);
+    if (!status)
+        status = print_result(cli,
+            weft_call_status(c, target ? target : operands[0], key, (unsigned)ms, &r, &p), &r, &p);
+    weft_result_fini(&r);
+    weft_close(c);
+    free(target);
+    return status;
+}
