@@ -160,7 +160,7 @@ make_agent() { # NAME TICKET [YAML LINE...]
 
 # The head offset of a product of a node.
 head_of() { # NAME PRODUCT
-    weft_at "$1" node status | awk -v p="$2" '$1 == p { print $3 }'
+    weft_at "$1" node status | awk -v p="$2" '$1 == p && !seen++ { print $3 }' # the table of sources follows that of products
 }
 
 head_beyond() { # NAME PRODUCT OFFSET
