@@ -423,17 +423,15 @@ static enum weft_err open_wanted(struct wf_node *n, struct wf_call *c, struct wf
     struct wf_hash hash, id;
     struct wf_buf body = { 0 }, raw = { 0 };
     uint32_t major = 0;
-    enum weft_err err = m.removed ? WEFT_OK : wf_version_major(wf_bytes_str(d.version), &major);
+    enum weft_err err = wf_version_major(wf_bytes_str(d.version), &major);
 
     if (d.domain[0] == '\0')
         d.domain = wf_pb_str(n->identity.cert.domain.s);
-    if (!m.removed) {
-        wf_blake2b(wf_pb_view(q->schema), &hash);
-        wf_product_id(&n->mesh_id, d.domain, d.name, major, &id);
-        d.schema_hash = wf_pb_bin(wf_hash_view(&hash));
-        d.product_id = wf_pb_bin(wf_hash_view(&id));
-        d.n_earlier_schemas = 0;
-    }
+    wf_blake2b(wf_pb_view(q->schema), &hash);
+    wf_product_id(&n->mesh_id, d.domain, d.name, major, &id);
+    d.schema_hash = wf_pb_bin(wf_hash_view(&hash));
+    d.product_id = wf_pb_bin(wf_hash_view(&id));
+    d.n_earlier_schemas = 0;
     m.product = &d;
     m.mesh_id = wf_pb_bin(wf_hash_view(&n->mesh_id));
     m.sequence = (uint64_t)wf_node_now_unix_ms(n);
@@ -476,26 +474,32 @@ static void answer(struct wf_call *c, struct wf_bytes changes, const struct wf_h
 void wf_apply_handle(struct wf_node *n, struct wf_call *c)
 {
     const Weft__V1__ApplyRequest *q = c->request->apply;
-    struct wf_collect *wanted = NULL;
+    struct wf_collect *manifest = NULL, removal = { .removed = true };
     struct wf_buf changes = { 0 };
     struct wf_diag diag = { 0 };
     struct wf_hash id = { 0 };
+    enum weft_err err = WEFT_OK;
 
     if (!q->manifest || !q->manifest->product) {
         wf_call_refuse(c, WEFT_E_MISSING_FIELD, "no manifest");
         return;
     }
-    enum weft_err err = open_wanted(n, c, &wanted);
+    // A removal names a product and says nothing else of it: there is no manifest to be judged.
+    removal.product.domain = q->manifest->product->domain;
+    removal.product.name = q->manifest->product->name;
+    if (!q->manifest->removed)
+        err = open_wanted(n, c, &manifest);
     if (!err)
-        err = wf_stream_apply(n, wanted, wf_pb_view(q->schema), q->dry_run, &changes, &diag);
+        err = wf_stream_apply(
+            n, manifest ? manifest : &removal, wf_pb_view(q->schema), q->dry_run, &changes, &diag);
     if (err) {
         wf_call_refuse(c, err, "manifest of %s: %s", q->manifest->product->name,
             diag.text[0] ? diag.text : weft_err_doc(err));
     } else {
-        if (!wanted->removed)
-            id = wanted->product.id;
+        if (manifest)
+            id = manifest->product.id;
         answer(c, wf_buf_view(&changes), &id);
     }
-    wf_collect_free(wanted);
+    wf_collect_free(manifest);
     wf_buf_fini(&changes);
 }
