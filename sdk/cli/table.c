@@ -215,7 +215,9 @@ enum weft_err wf_table_done(struct wf_table *t)
                         : t->format == WF_OUT_TABLE ? print_table(t, &out)
                                                     : print_json(t, &out);
 
-    if (!err && (fwrite(out.ptr, 1, out.len, stdout) != out.len || fflush(stdout) != 0))
+    if (!err && out.len && fwrite(out.ptr, 1, out.len, stdout) != out.len)
+        err = WEFT_E_IO;
+    if (!err && fflush(stdout) != 0)
         err = WEFT_E_IO;
     for (size_t i = 0; i < t->count; i++)
         free(t->cells[i].text);
