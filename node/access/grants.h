@@ -47,7 +47,7 @@ WF_MUST_USE enum weft_err wf_grants_by_request(
     struct wf_grants *g, struct wf_bytes request_id, struct wf_arena *arena, struct wf_grant *ret);
 WF_MUST_USE enum weft_err wf_grants_by_token(struct wf_grants *g, const struct wf_hash *token_id,
     struct wf_arena *arena, struct wf_grant *ret);
-// The newest row in this state with the same holder, products, verbs, columns and purpose.
+// The newest row in this state with the same holder, products, verbs, columns and purpose (NULL: any).
 WF_MUST_USE enum weft_err wf_grants_like(struct wf_grants *g, const struct wf_grant *like,
     enum wf_grant_state state, struct wf_arena *arena, struct wf_grant *ret);
 

@@ -231,7 +231,7 @@ enum weft_err wf_grants_like(struct wf_grants *g, const struct wf_grant *like,
     sqlite3_stmt *st = NULL;
     enum weft_err err = prepare(g,
         "SELECT " COLUMNS " FROM access_grant WHERE holder=?1 AND state=?2 AND products=?3 AND "
-        "verbs=?4 AND columns=?5 AND purpose=?6 ORDER BY id DESC LIMIT 1",
+        "verbs=?4 AND columns=?5 AND (?6 IS NULL OR purpose=?6) ORDER BY id DESC LIMIT 1",
         &st);
 
     if (err)
@@ -241,7 +241,8 @@ enum weft_err wf_grants_like(struct wf_grants *g, const struct wf_grant *like,
     bind_text(st, 3, like->products);
     bind_text(st, 4, like->verbs);
     bind_text(st, 5, like->columns);
-    bind_text(st, 6, like->purpose);
+    if (like->purpose)
+        bind_text(st, 6, like->purpose);
     return one(st, arena, ret);
 }
 

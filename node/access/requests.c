@@ -155,32 +155,54 @@ static void refuse_without_rule(
     wf_call_refuse_with(c, &r);
 }
 
-// What was decided before answers the same question again: a token that lives, a request that waits, a recent denial.
-static bool known_answer(struct wf_node *n, struct wf_call *c, const struct wf_grant *row)
+// Who looks for a token gives no purpose; what was decided for one counts.
+static struct wf_grant question_of(const struct wf_call *c, const struct wf_grant *row)
+{
+    struct wf_grant like = *row;
+
+    if (c->request->access->policy_only)
+        like.purpose = NULL;
+    return like;
+}
+
+// What was decided before answers the same question again: a token that lives,
+static bool known_grant(struct wf_node *n, struct wf_call *c, const struct wf_grant *row)
+{
+    struct wf_grant old, like = question_of(c, row);
+    int64_t now = wf_node_now_unix_ms(n);
+
+    if (wf_grants_like(n->access->grants, &like, WF_GRANT_GRANTED, c->arena, &old) ||
+        old.expires_ms <= now)
+        return false;
+    bool by_policy = strcmp(old.how, "policy") == 0;
+    if (by_policy && old.expires_ms - now <= (old.expires_ms - old.issued_ms) / 2)
+        return false;
+    answer(c, &old, "granted", "");
+    return true;
+}
+
+// a request that waits, a recent denial.
+static bool known_wait(struct wf_node *n, struct wf_call *c, const struct wf_grant *row)
 {
     struct wf_grants *g = n->access->grants;
-    int64_t now = wf_node_now_unix_ms(n);
-    struct wf_grant old;
+    struct wf_grant old, like = question_of(c, row);
+    bool waits = !wf_grants_like(g, &like, WF_GRANT_PENDING, c->arena, &old);
 
-    if (!wf_grants_like(g, row, WF_GRANT_GRANTED, c->arena, &old) && old.expires_ms > now) {
-        bool by_policy = strcmp(old.how, "policy") == 0;
-        if (!by_policy || old.expires_ms - now > (old.expires_ms - old.issued_ms) / 2) {
-            answer(c, &old, "granted", "");
-            return true;
-        }
-    }
-    if (c->request->access->policy_only &&
-        !wf_grants_like(g, row, WF_GRANT_PENDING, c->arena, &old)) {
+    if (waits && c->request->access->policy_only) {
         refuse_without_rule(n, c, row, "a request of yours waits for the owner");
         return true;
     }
-    if (!wf_grants_like(g, row, WF_GRANT_PENDING, c->arena, &old) ||
-        (!wf_grants_like(g, row, WF_GRANT_DENIED, c->arena, &old) &&
-            now - old.made_ms < DENIAL_MS)) {
-        answer_row(c, &old);
-        return true;
-    }
-    return false;
+    if (!waits && (wf_grants_like(g, &like, WF_GRANT_DENIED, c->arena, &old) ||
+                      wf_node_now_unix_ms(n) - old.made_ms >= DENIAL_MS))
+        return false;
+    answer_row(c, &old);
+    return true;
+}
+
+// A rule goes before a request that waits only when nothing but rules was asked for.
+static bool known_answer(struct wf_node *n, struct wf_call *c, const struct wf_grant *row)
+{
+    return known_grant(n, c, row) || (!c->request->access->policy_only && known_wait(n, c, row));
 }
 
 static void decide(struct wf_node *n, struct wf_call *c, struct asker *a)
@@ -212,6 +234,9 @@ static void decide(struct wf_node *n, struct wf_call *c, struct asker *a)
             return;
         }
     } else if (err == WEFT_E_NO_CAPABILITY && c->request->access->policy_only) {
+        if (known_wait(n, c, &row))
+            return;
+        trail(n, a, &row, "look for a rule", err);
         refuse_without_rule(n, c, &row, diag.text);
         return;
     } else if (err == WEFT_E_NO_CAPABILITY) {

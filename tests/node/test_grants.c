@@ -106,6 +106,7 @@ static const struct like {
     { "another verb", "cpu mem", "subscribe", "", "audit", 1, false },
     { "fewer columns", "cpu mem", "query", "name", "audit", 1, false },
     { "another purpose", "cpu mem", "query", "", "fun", 1, false },
+    { "any purpose", "cpu mem", "query", "", NULL, 1, true },
     { "another holder", "cpu mem", "query", "", "audit", 2, false },
 };
 
