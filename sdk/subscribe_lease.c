@@ -62,9 +62,11 @@ static void fail(struct weft_subscription *s, enum weft_err err, const struct we
     if (problem && problem->text[0])
         p = *problem;
     p.err = err;
-    wf_sub_state(s, state_of(err), &p);
-    if (s->leased && wf_sub_now(s) < s->lease_until_ms &&
-        state_of(err) == WEFT_STREAM_UNREACHABLE) {
+    enum weft_stream_state state = state_of(err);
+    if (s->stopped && err == WEFT_E_NOT_FOUND) // the owner said it, and took the advert away
+        state = WEFT_STREAM_STOPPED;
+    wf_sub_state(s, state, &p);
+    if (s->leased && wf_sub_now(s) < s->lease_until_ms && state == WEFT_STREAM_UNREACHABLE) {
         try_later(s); // the lease in hand still holds
         return;
     }
