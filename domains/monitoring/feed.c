@@ -71,6 +71,8 @@ static void on_state(struct wf_mon_feed *f, const struct weft_event *e, int64_t 
     f->state = e->state;
     f->problem = e->problem;
     f->granted = f->granted || e->state == WEFT_STREAM_LIVE || e->state == WEFT_STREAM_PULL;
+    if (e->state == WEFT_STREAM_REFUSED) // and stays so while its owner cannot be asked
+        f->foreign = e->problem.err == WEFT_E_NO_CAPABILITY;
 }
 
 static enum weft_err on_event(
@@ -163,8 +165,7 @@ static void host_cause(const struct wf_mon_late *l, char *out, size_t size)
 
 bool wf_mon_feed_is_foreign(const struct wf_mon_feed *f)
 {
-    return f->state == WEFT_STREAM_REFUSED && f->problem.err == WEFT_E_NO_CAPABILITY && !f->named &&
-           !f->granted;
+    return f->foreign && !f->named && !f->granted;
 }
 
 void wf_mon_feed_cause(const struct wf_mon_feed *f, int64_t connecting_ms, char *out, size_t size)

@@ -16,6 +16,7 @@ struct wf_mon_feed {
     int64_t freshness_ms;
     bool gone;    // the catalog says that its owner's node does not answer
     bool named;   // by --product
+    bool foreign; // the owner said that nothing is granted
     bool granted; // was read from, now or in an earlier run
     struct weft_subscription *sub;
     struct wf_mon_table *table;

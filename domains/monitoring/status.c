@@ -217,7 +217,7 @@ static enum weft_err show(const struct wf_mon_options *o, const struct wf_mon_be
         return err;
     }
     enum weft_err err = print_table(lines, count, silence, now_ms);
-    wf_mon_ago(now_ms - beat->updated_ms, age);
+    wf_mon_ago(beat->updated_ms ? now_ms - beat->updated_ms : 0, age);
     fprintf(stderr,
         "%s%sstatus of %s ago: %zu products, %" PRIu64 " blind, %" PRIu64 " not granted; %" PRIu64
         " records: %" PRIu64 " live, %" PRIu64 " repaired, %" PRIu64
