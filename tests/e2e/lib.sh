@@ -10,9 +10,9 @@ skip() { # WHY: visible in ctest
     exit 77
 }
 
-# OWN_NET=yes before this file is read: the test runs in a network namespace of its own, so that what it blocks and hears is its own.
+# OWN_NET=yes before this file is read: the test runs in network and mount namespaces of its own, so that what it blocks, hears and mounts is its own.
 if [ "${OWN_NET:-}" = yes ]; then
-    if [ "$(id -u)" -eq 0 ]; then flags=-n; else flags=-rn; fi
+    if [ "$(id -u)" -eq 0 ]; then flags=-nm; else flags=-rnm; fi
     unshare $flags true 2>/dev/null || skip "no network namespaces here"
     OWN_NET=entered exec unshare $flags bash "$0" "$@"
 elif [ "${OWN_NET:-}" = entered ]; then
@@ -185,18 +185,19 @@ make_reader() { # NODE NAME [KIND]: an identity of that node's domain in $WORK/N
 }
 
 MONITOR="$BUILD/domains/monitoring/weft-monitor"
-start_monitor() { # NAME [ARGUMENT...]: weft-monitor run as the identity $WORK/NAME; database beside it
+DBS=$WORK # where databases are
+start_monitor() { # NAME [ARGUMENT...]: weft-monitor run as the identity $WORK/NAME; database in DBS
     who=$1
     shift
-    start_program "monitor-$who" "$MONITOR" run --dir "$WORK/$who" --db "$WORK/$who.db" "$@"
+    start_program "monitor-$who" "$MONITOR" run --dir "$WORK/$who" --db "$DBS/$who.db" "$@"
 }
 
 monitor_value() { # NAME SQL: the one value of a SELECT with one column v
-    "$MONITOR" sql --db "$WORK/$1.db" -o jsonl "$2" | sed 's/.*"v":"\{0,1\}\([^"}]*\).*/\1/'
+    "$MONITOR" sql --db "$DBS/$1.db" -o jsonl "$2" | sed 's/.*"v":"\{0,1\}\([^"}]*\).*/\1/'
 }
 
 monitor_head() { # NAME KEY: a number of status about all products
-    { "$MONITOR" status --db "$WORK/$1.db" -o json || true; } | sed "s/\"rows\":.*//;s/.*\"$2\":\([^,]*\),.*/\1/"
+    { "$MONITOR" status --db "$DBS/$1.db" -o json || true; } | sed "s/\"rows\":.*//;s/.*\"$2\":\([^,]*\),.*/\1/"
 }
 
 at_least() { # A B: decimal numbers
