@@ -194,8 +194,10 @@ void wf_mon_feed_cause(const struct wf_mon_feed *f, int64_t connecting_ms, char 
     case WEFT_STREAM_UNREACHABLE:
         snprintf(out, size, "node unreachable");
         break;
-    case WEFT_STREAM_SILENT:
-        snprintf(out, size, "node unreachable: no heartbeat");
+    case WEFT_STREAM_SILENT: // the node answers, but nobody has anything new for it
+        host_cause(&f->late, out, size);
+        if (!f->late.hosts)
+            snprintf(out, size, "host silent: no record of any host");
         break;
     case WEFT_STREAM_REFUSED:
         snprintf(out, size, "refused: %s", p->caveat[0] ? p->caveat : weft_err_text(p->err));
@@ -216,7 +218,8 @@ static uint64_t lag_of(const struct weft_stats *s)
 int64_t wf_mon_feed_late_before(
     const struct wf_mon_feed *f, const struct weft_stats *stats, int64_t now_unix_ms)
 {
-    bool sees = f->state == WEFT_STREAM_LIVE || f->state == WEFT_STREAM_PULL;
+    bool sees = f->state == WEFT_STREAM_LIVE || f->state == WEFT_STREAM_PULL ||
+                f->state == WEFT_STREAM_SILENT;
 
     // Behind the head, hosts look late that are not.
     if (!sees || f->freshness_ms <= 0 || f->freshness_ms > INT64_MAX / 8 || lag_of(stats) > 0)

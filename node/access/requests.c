@@ -236,7 +236,6 @@ static void decide(struct wf_node *n, struct wf_call *c, struct asker *a)
     } else if (err == WEFT_E_NO_CAPABILITY && c->request->access->policy_only) {
         if (known_wait(n, c, &row))
             return;
-        trail(n, a, &row, "look for a rule", err);
         refuse_without_rule(n, c, &row, diag.text);
         return;
     } else if (err == WEFT_E_NO_CAPABILITY) {
