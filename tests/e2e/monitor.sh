@@ -28,6 +28,7 @@ grant() { # PRODUCT ARGUMENT...: by hand
     "$WEFT" access import "$WORK/$1.cap" --dir "$WORK/watch" >/dev/null
 }
 
+at_finish() { umount "$WORK/disk" 2>/dev/null || true; } # else it is in use and can't be removed
 mkdir "$WORK/disk"
 mount -t tmpfs -o size=24m tmpfs "$WORK/disk" 2>/dev/null || skip "no small disk can be made here"
 DBS=$WORK/disk
