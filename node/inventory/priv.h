@@ -6,6 +6,7 @@
 #include "node/inventory/fold.h"
 #include "node/inventory/room.h"
 #include "node/pool.h"
+#include "node/stream/room.h"
 
 #define WF_INVENTORY_ORIGINS 64u // certificates whose subject is remembered
 
@@ -51,6 +52,8 @@ struct wf_inventory_room {
 };
 
 struct inventory *wf_inventory_find(struct wf_node *n, const struct wf_hash *product_id);
+// The same; a product applied since the last tick gets its fold now. NULL: no inventory, or it can't be opened (said in the log).
+struct inventory *wf_inventory_of(struct wf_node *n, struct wf_home_product *p);
 // Every query under way ends soon: the node stops.
 void wf_queries_cancel(struct wf_inventory_room *r);
 

@@ -324,7 +324,6 @@ void wf_query_handle(struct wf_node *n, struct wf_call *c)
     const Weft__V1__QueryRequest *q = c->request->query;
     struct wf_home_product *p =
         strcmp(q->domain, n->identity.cert.domain.s) == 0 ? wf_stream_find(n, q->product, 0) : NULL;
-    struct inventory *i = p ? wf_inventory_find(n, &wf_home_descriptor(p)->id) : NULL;
     struct wf_access asked = { .domain = n->identity.cert.domain.s,
         .product = q->product,
         .verb = WF_VERB_QUERY,
@@ -337,6 +336,7 @@ void wf_query_handle(struct wf_node *n, struct wf_call *c)
         return; // answered
     if (!wf_access_check(n, c, &asked, q->token, q->token_id, &granted))
         return; // answered
+    struct inventory *i = p ? wf_inventory_of(n, p) : NULL;
     if (!i || i->failed) {
         wf_call_refuse(c,
             p && wf_home_descriptor(p)->kind != WF_PRODUCT_INVENTORY ? WEFT_E_TYPE

@@ -215,6 +215,16 @@ static enum weft_err open_inventory(struct wf_node *n, struct wf_home_product *p
     return WEFT_OK;
 }
 
+struct inventory *wf_inventory_of(struct wf_node *n, struct wf_home_product *p)
+{
+    const struct wf_product *d = wf_home_descriptor(p);
+    struct inventory *i = wf_inventory_find(n, &d->id);
+
+    if (i || d->kind != WF_PRODUCT_INVENTORY || !wf_home_message(p))
+        return i;
+    return open_inventory(n, p) ? NULL : n->inventory->first;
+}
+
 // The product was applied anew. With the same schema the fold goes on; with another its file is made anew.
 static void reopen(struct wf_node *n, struct inventory *i, struct wf_home_product *p)
 {
@@ -236,10 +246,10 @@ static void inventory_tick(struct wf_node *n)
         const struct wf_product *d = wf_home_descriptor(p);
         if (d->kind != WF_PRODUCT_INVENTORY || !wf_home_message(p))
             continue;
-        struct inventory *i = wf_inventory_find(n, &d->id);
-        if (!i && open_inventory(n, p))
+        struct inventory *i = wf_inventory_of(n, p);
+        if (!i)
             return; // said; tried again at the next tick
-        if (i && i->message != wf_home_message(p) && !i->replaying && !i->failed)
+        if (i->message != wf_home_message(p) && !i->replaying && !i->failed)
             reopen(n, i, p);
     }
     commit_all(n);
