@@ -14,7 +14,7 @@ set(WEFT_TEST_ENV
     "CK_DEFAULT_TIMEOUT=100" # ctest's own limit is the one that counts on a busy machine
     "ASAN_OPTIONS=detect_leaks=1:abort_on_error=0:strict_string_checks=1"
     "UBSAN_OPTIONS=print_stacktrace=1"
-    "TSAN_OPTIONS=halt_on_error=1:atexit_sleep_ms=50")
+    "TSAN_OPTIONS=halt_on_error=1:atexit_sleep_ms=50:suppressions=${PROJECT_SOURCE_DIR}/tests/support/tsan.supp")
 
 # For SOURCES and LINK: golden pairs; allocations that fail on demand.
 set(WEFT_TEST_GOLDEN "${PROJECT_SOURCE_DIR}/tests/support/golden.c")
