@@ -2,11 +2,10 @@
 // PUBLISH on an agent's local socket, as on a node: a publisher opens (mark, descriptor, schema), then hands over records under its own
 // numbering; the answer comes when the spool has them.
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "node/agent/uplink.h"
 #include "node/early.h"
-#include "proto/trust/product_doc.h"
+#include "node/publish.h"
 
 struct publish {
     struct wf_call *call; // NULL: its caller went away
@@ -14,27 +13,8 @@ struct publish {
     uint8_t publisher[WF_PUBLISHER_LEN];
 };
 
-static bool may_publish(struct wf_node *n, const struct wf_caller *who, const char *product)
-{
-    return wf_conf_local_product(wf_conf_local_of(n->conf, who->uid, (uint32_t)getuid()), product);
-}
-
-static void reply_mark(struct wf_call *c, uint64_t mark)
-{
-    Weft__V1__Reply reply = WEFT__V1__REPLY__INIT;
-    Weft__V1__PublishReply r = WEFT__V1__PUBLISH_REPLY__INIT;
-
-    r.mark = r.durable_mark = mark;
-    r.durable = true;
-    reply.kind_case = WEFT__V1__REPLY__KIND_PUBLISH;
-    reply.publish = &r;
-    wf_call_reply(c, &reply);
-}
-
 static void answer_open(struct wf_node *n, struct wf_call *c, struct wf_agent_product *p)
 {
-    Weft__V1__Reply reply = WEFT__V1__REPLY__INIT;
-    Weft__V1__PublishReply r = WEFT__V1__PUBLISH_REPLY__INIT;
     Weft__V1__ProductDescriptor d;
     struct wf_spool_publisher *u = NULL;
     enum weft_err err = wf_product_put(&p->collect->product, &n->mesh_id, false, c->arena, &d);
@@ -46,13 +26,7 @@ static void answer_open(struct wf_node *n, struct wf_call *c, struct wf_agent_pr
         wf_call_refuse(c, err, "%s: %s", c->request->publish->product, weft_err_text(err));
         return;
     }
-    r.mark = r.durable_mark = u->durable;
-    r.durable = true;
-    r.product = &d;
-    r.schema = wf_pb_bin(wf_buf_view(&p->schema_set));
-    reply.kind_case = WEFT__V1__REPLY__KIND_PUBLISH;
-    reply.publish = &r;
-    wf_call_reply(c, &reply);
+    wf_publish_reply_open(c, u->durable, &d, wf_buf_view(&p->schema_set));
 }
 
 static void on_gone(struct wf_call *c, void *arg)
@@ -74,7 +48,7 @@ static void on_done(struct wf_node *n, void *arg, enum weft_err err)
         if (err)
             wf_call_refuse(c, err, "the records were not kept: %s", weft_err_text(err));
         else
-            reply_mark(c, u ? u->durable : 0);
+            wf_publish_reply_mark(c, u ? u->durable : 0);
     }
     free(w);
 }
@@ -117,10 +91,9 @@ void wf_uplink_publish_handle(struct wf_node *n, struct wf_call *c)
     const Weft__V1__PublishRequest *q = c->request->publish;
     struct wf_agent_product *p = wf_uplink_find(n, q->product);
 
-    if (!may_publish(n, c->caller, q->product))
-        wf_call_refuse(c, WEFT_E_PERMISSION, "%s may not publish %s; weftd.yaml's local: decides",
-            c->caller->label, q->product);
-    else if (!p || !p->message)
+    if (!wf_publish_allowed(n, c, q->product))
+        return; // answered
+    if (!p || !p->message)
         wf_call_refuse(c, WEFT_E_NOT_FOUND,
             "this agent has no manifest of a product %s; its node decides which hosts do",
             q->product);

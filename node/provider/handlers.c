@@ -7,14 +7,8 @@
 
 static void hand_over(struct active *a, struct wf_call *c)
 {
-    Weft__V1__Task t = WEFT__V1__TASK__INIT;
+    Weft__V1__Task t = wf_active_task(a);
 
-    t.id = wf_pb_bin(WF_BYTES(a->task));
-    t.product = a->product_name;
-    t.method = wf_pb_str(a->method->name);
-    t.request = wf_pb_bin(wf_buf_view(&a->request));
-    t.deadline_ms = a->deadline_ms - wf_node_now_ms(a->node);
-    t.caller = a->caller;
     a->with_handler = a->taken = true;
     wf_polls_reply(c, &t);
 }

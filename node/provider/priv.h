@@ -48,6 +48,8 @@ void wf_active_finish(struct active *a, enum wf_call_state state, enum weft_err 
     struct wf_bytes result, const char *error);
 // The same with a result that must fit the method's output.
 void wf_active_result(struct active *a, struct wf_bytes result);
+// What whoever runs the call is told of it; points into a.
+Weft__V1__Task wf_active_task(struct active *a);
 // Hands the call to a local handler that polls for it. False: none does.
 bool wf_active_start_handler(struct active *a);
 

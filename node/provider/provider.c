@@ -257,7 +257,7 @@ static void on_task(
             err, wf_bytes(NULL, 0), error && error[0] ? error : weft_err_text(err));
 }
 
-static enum weft_err start_task(struct active *a, const char *host)
+Weft__V1__Task wf_active_task(struct active *a)
 {
     Weft__V1__Task t = WEFT__V1__TASK__INIT;
 
@@ -267,6 +267,13 @@ static enum weft_err start_task(struct active *a, const char *host)
     t.request = wf_pb_bin(wf_buf_view(&a->request));
     t.deadline_ms = a->deadline_ms - wf_node_now_ms(a->node);
     t.caller = a->caller;
+    return t;
+}
+
+static enum weft_err start_task(struct active *a, const char *host)
+{
+    Weft__V1__Task t = wf_active_task(a);
+
     snprintf(a->record.provider, sizeof a->record.provider, "%s/%.63s",
         a->node->identity.cert.domain.s, host);
     enum weft_err err = wf_agents_task(a->node, host, &t, a->deadline_ms, on_task, a);

@@ -2,11 +2,10 @@
 // PUBLISH on the local socket: a publisher opens (no records: mark, descriptor, schema), then hands over records under its own numbering;
 // the answer comes when they are durable. Records below its mark came before a crash: dropped and acknowledged.
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "node/early.h"
+#include "node/publish.h"
 #include "node/stream/priv.h"
-#include "proto/trust/product_doc.h"
 
 // A parked request; the call may go before the log answers.
 struct publish {
@@ -15,29 +14,9 @@ struct publish {
     uint8_t publisher[WF_PUBLISHER_LEN];
 };
 
-// `local:` may narrow a user to products.
-static bool may_publish(struct wf_node *n, const struct wf_caller *who, const char *product)
-{
-    return wf_conf_local_product(wf_conf_local_of(n->conf, who->uid, (uint32_t)getuid()), product);
-}
-
-static void reply_mark(struct wf_call *c, uint64_t mark)
-{
-    Weft__V1__Reply reply = WEFT__V1__REPLY__INIT;
-    Weft__V1__PublishReply r = WEFT__V1__PUBLISH_REPLY__INIT;
-
-    r.mark = r.durable_mark = mark;
-    r.durable = true;
-    reply.kind_case = WEFT__V1__REPLY__KIND_PUBLISH;
-    reply.publish = &r;
-    wf_call_reply(c, &reply);
-}
-
 static void answer_open(struct wf_node *n, struct wf_call *c, struct wf_home_product *p)
 {
     const Weft__V1__PublishRequest *q = c->request->publish;
-    Weft__V1__Reply reply = WEFT__V1__REPLY__INIT;
-    Weft__V1__PublishReply r = WEFT__V1__PUBLISH_REPLY__INIT;
     Weft__V1__ProductDescriptor d;
     struct wf_publisher *u = NULL;
     enum weft_err err = wf_product_put(&p->collect->product, &n->mesh_id, false, c->arena, &d);
@@ -50,13 +29,7 @@ static void answer_open(struct wf_node *n, struct wf_call *c, struct wf_home_pro
     }
     u->strict = true;
     // What is on its way may still fail: only durable records are behind the mark.
-    r.mark = r.durable_mark = u->durable;
-    r.durable = true;
-    r.product = &d;
-    r.schema = wf_pb_bin(wf_buf_view(&p->schema_set));
-    reply.kind_case = WEFT__V1__REPLY__KIND_PUBLISH;
-    reply.publish = &r;
-    wf_call_reply(c, &reply);
+    wf_publish_reply_open(c, u->durable, &d, wf_buf_view(&p->schema_set));
 }
 
 static void on_gone(struct wf_call *c, void *arg)
@@ -77,7 +50,7 @@ static void on_done(struct wf_node *n, void *arg, enum weft_err err)
         if (err)
             wf_call_refuse(c, err, "the records were not kept: %s", weft_err_text(err));
         else
-            reply_mark(c, wf_stream_publisher_mark(n, w->product, w->publisher));
+            wf_publish_reply_mark(c, wf_stream_publisher_mark(n, w->product, w->publisher));
     }
     free(w);
 }
@@ -120,10 +93,9 @@ void wf_publish_handle(struct wf_node *n, struct wf_call *c)
     const Weft__V1__PublishRequest *q = c->request->publish;
     struct wf_home_product *p = wf_stream_find(n, q->product, 0);
 
-    if (!may_publish(n, c->caller, q->product)) {
-        wf_call_refuse(c, WEFT_E_PERMISSION, "%s may not publish %s; weftd.yaml's local: decides",
-            c->caller->label, q->product);
-    } else if (!p) {
+    if (!wf_publish_allowed(n, c, q->product))
+        return; // answered
+    if (!p) {
         wf_call_refuse(c, WEFT_E_NOT_FOUND,
             "this node has no product %s; see: weft products, weft product apply", q->product);
     } else if (!wf_home_has_stream(p)) {
