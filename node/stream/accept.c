@@ -164,6 +164,8 @@ enum weft_err wf_stream_accept(struct wf_node *n, struct wf_home_product *p,
         err = refuse(&a, WEFT_E_STOPPED, "the product was removed");
     else if (!wf_home_has_stream(p))
         err = refuse(&a, WEFT_E_UNSUPPORTED, "an api has no records");
+    else if (wf_stream_is_built_in(p->collect->product.name))
+        err = refuse(&a, WEFT_E_POLICY, "built in: only the node itself writes it");
     else if (n->draining || p->room->closed)
         err = WEFT_E_CLOSED;
     else if (batch.len > WF_SERVED_MAX)

@@ -59,6 +59,11 @@ static enum weft_err check_place(struct plan *w)
     return WEFT_OK;
 }
 
+bool wf_stream_is_built_in(const char *name)
+{
+    return strcmp(name, "access") == 0 || strcmp(name, "agents") == 0;
+}
+
 // A product lives on one node: the other ones of the domain say where.
 static enum weft_err check_home(struct plan *w)
 {
@@ -482,6 +487,12 @@ void wf_apply_handle(struct wf_node *n, struct wf_call *c)
 
     if (!q->manifest || !q->manifest->product) {
         wf_call_refuse(c, WEFT_E_MISSING_FIELD, "no manifest");
+        return;
+    }
+    if (wf_stream_is_built_in(q->manifest->product->name)) {
+        wf_call_refuse(c, WEFT_E_POLICY,
+            "%s is built in: weftd makes and keeps it by itself; nobody applies or removes it",
+            q->manifest->product->name);
         return;
     }
     // A removal names a product and says nothing else of it: there is no manifest to be judged.

@@ -95,7 +95,10 @@ void wf_publish_handle(struct wf_node *n, struct wf_call *c)
 
     if (!wf_publish_allowed(n, c, q->product))
         return; // answered
-    if (!p) {
+    if (wf_stream_is_built_in(q->product)) {
+        wf_call_refuse(
+            c, WEFT_E_POLICY, "%s is built in: only weftd itself writes it", q->product);
+    } else if (!p) {
         wf_call_refuse(c, WEFT_E_NOT_FOUND,
             "this node has no product %s; see: weft products, weft product apply", q->product);
     } else if (!wf_home_has_stream(p)) {

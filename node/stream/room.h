@@ -29,6 +29,9 @@ uint64_t wf_home_head(const struct wf_home_product *p);
 uint64_t wf_home_floor(const struct wf_home_product *p);
 struct wf_incarnation wf_home_log_id(const struct wf_home_product *p);
 
+// DOMAIN/agents and DOMAIN/access: weftd makes them and alone writes them. What comes from outside (apply, remove, publish, push) is refused, so
+// that nobody rewrites or floods the trail.
+bool wf_stream_is_built_in(const char *name);
 // Applies a manifest: makes, changes or removes a product, persists it, advertises it, tells agents. changes: one line each, for people.
 WF_MUST_USE enum weft_err wf_stream_apply(struct wf_node *n, const struct wf_collect *wanted,
     struct wf_bytes schema, bool dry_run, struct wf_buf *ret_changes, struct wf_diag *diag);

@@ -2,6 +2,8 @@
 // Ends of sockets and pipes at the worst moment: while bytes arrive, while readers stall, while a close hangs. NNG 1.5 stops
 // ending pipes for good where sdk/net/hangup.c is not used; these tests fail within seconds without it.
 #include <check.h>
+#include <nng/nng.h>
+#include <nng/protocol/reqrep0/req.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,6 +53,46 @@ START_TEST(a_request_is_never_sent_twice)
     ck_assert_uint_eq(st.requests, 1);
     wf_net_peer_free(q);
     server_stop(&second);
+    inbox_fini(&in);
+    net_finish(net);
+}
+END_TEST
+
+// Every socket begins with a resend time that a test can outwait (NNG's own is a minute): what sdk/net says afterwards is what holds.
+#define SHORT_RESEND_MS 50
+
+int __real_nng_req0_open(nng_socket *s);
+int __wrap_nng_req0_open(nng_socket *s);
+
+int __wrap_nng_req0_open(nng_socket *s)
+{
+    int rv = __real_nng_req0_open(s);
+
+    return rv ? rv : nng_socket_set_ms(*s, NNG_OPT_REQ_RESENDTIME, SHORT_RESEND_MS);
+}
+
+START_TEST(a_request_whose_answer_takes_long_is_not_sent_again)
+{
+    struct wf_net *net = net_start(NULL);
+    struct wf_net_rep_stats st;
+    struct server s;
+    struct inbox in;
+
+    inbox_init(&in);
+    server_start(&s, net, (struct wf_net_rep_conf){ 0 });
+    struct wf_net_peer *p = peer_to(net, &in, s.where);
+    ck_assert_int_eq(wf_net_peer_send(p, 1, msg_of("think about it"), 60000), WEFT_OK);
+    struct wf_net_event ev = inbox_take_kind(&s.in, WF_NET_REQUEST);
+    for (int64_t end_ms = mono_ms() + 10 * SHORT_RESEND_MS; mono_ms() < end_ms; nap(10)) {
+        wf_net_rep_get_stats(s.rep, &st);
+        ck_assert_msg(st.requests == 1, "it was sent again");
+    }
+    wf_net_reply(ev.request, msg_of("yes"));
+    ev = inbox_take_kind(&in, WF_NET_REPLY);
+    ck_assert_int_eq(ev.err, WEFT_OK);
+    wf_net_msg_free(ev.msg);
+    wf_net_peer_free(p);
+    server_stop(&s);
     inbox_fini(&in);
     net_finish(net);
 }
@@ -417,6 +459,7 @@ int main(void)
 
     tcase_set_timeout(c, 120);
     tcase_add_test(c, a_request_is_never_sent_twice);
+    tcase_add_test(c, a_request_whose_answer_takes_long_is_not_sent_again);
     tcase_add_test(c, peers_that_close_while_replies_arrive_close_in_time);
     tcase_add_test(c, connections_closed_under_a_flood_of_requests_leave_nothing_behind);
     tcase_add_loop_test(
