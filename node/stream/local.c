@@ -96,8 +96,7 @@ void wf_publish_handle(struct wf_node *n, struct wf_call *c)
     if (!wf_publish_allowed(n, c, q->product))
         return; // answered
     if (wf_stream_is_built_in(q->product)) {
-        wf_call_refuse(
-            c, WEFT_E_POLICY, "%s is built in: only weftd itself writes it", q->product);
+        wf_call_refuse(c, WEFT_E_POLICY, "%s is built in: only weftd itself writes it", q->product);
     } else if (!p) {
         wf_call_refuse(c, WEFT_E_NOT_FOUND,
             "this node has no product %s; see: weft products, weft product apply", q->product);

@@ -1,42 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The access room's decisions, grants by rule and by hand, revocation, explain, and its trail.
-#include "tests/node/access_rig.h"
-
-static struct wf_identity reader, other;
-
-static void setup(void)
-{
-    rig_open();
-    reader = identity_of("security", WF_ID_SERVICE, "mon-1");
-    other = identity_of("security", WF_ID_SERVICE, "mon-2");
-}
-
-// hosts: a rule for monitoring alone (as the sample has it); cpu: the same with the domain that the mesh has.
-static void advertise(const char *name, struct wf_access_rule *rules, size_t count)
-{
-    struct wf_test_domain *d = &mesh.d[WF_TEST_SERVERS];
-    struct wf_product p = wf_test_product();
-    struct wf_test_entry home = { .domain = WF_TEST_SERVERS,
-        .name = name,
-        .term = 1,
-        .sequence = (uint64_t)unix_ms,
-        .life_ms = 40 * WF_TEST_DAY };
-    struct wf_buf out = { 0 };
-    struct wf_product_fields f = { .mesh_id = mesh.charter->mesh_id,
-        .product = &p,
-        .term = 1,
-        .sequence = (uint64_t)unix_ms,
-        .expires_ms = unix_ms + 40 * WF_TEST_DAY,
-        .node = "node-1",
-        .chain = wf_buf_view(&d->node_chain) };
-
-    p.name = name;
-    p.rules = rules;
-    p.rule_count = count;
-    learn(WF_ENTRY_HOME, wf_test_home(&mesh, &home));
-    ck_assert_int_eq(wf_product_advert_sign(&f, &d->node, &out), WEFT_OK);
-    learn(WF_ENTRY_PRODUCT, out);
-}
+// The access room's decisions, grants by rule and by hand, and explain.
+#include "tests/node/access_ask.h"
 
 // ---- decisions -------------------------------------------------------------------------------------------------------
 
@@ -44,16 +8,23 @@ enum spoil {
     NOTHING,
     ANOTHERS,
     EARLY,
+    EARLY_IN_TOLERANCE,
     LATE,
+    LATE_IN_TOLERANCE,
     LIST_OLD,
     NO_LIST,
     TOKEN_REVOKED,
     HOLDER_REVOKED,
+    ISSUER_REVOKED,
     COLUMNS,
     ROWS,
+    REGIONS,
+    PURPOSE,
+    HANDED_ON,
     FOREIGN_MESH,
     FOREIGN_DOMAIN
 };
+// caveat: the one that decides, that a grant passes as well as the one that a refusal names.
 static const struct decision {
     const char *why;
     const char *product;
@@ -62,10 +33,12 @@ static const struct decision {
     enum spoil spoil;
     enum weft_err want;
     const char *caveat;
+    const char *region, *purpose, *column;
+    uint32_t block;
 } decisions[] = {
-    { "what was granted", "hosts", WF_VERB_QUERY, NULL, NOTHING, WEFT_OK, "" },
-    { "a product by pattern", "disk-io", WF_VERB_SUBSCRIBE, NULL, NOTHING, WEFT_OK, "" },
-    { "a method by pattern", "hosts", WF_VERB_CALL, "GetOne", NOTHING, WEFT_OK, "" },
+    { "what was granted", "hosts", WF_VERB_QUERY, NULL, NOTHING, WEFT_OK, "verbs" },
+    { "a product by pattern", "disk-io", WF_VERB_SUBSCRIBE, NULL, NOTHING, WEFT_OK, "products" },
+    { "a method by pattern", "hosts", WF_VERB_CALL, "GetOne", NOTHING, WEFT_OK, "verbs" },
     { "a product that is not named", "cpu", WF_VERB_QUERY, NULL, NOTHING, WEFT_E_PRODUCT,
         "products" },
     { "a verb that is not granted", "hosts", WF_VERB_MIRROR, NULL, NOTHING, WEFT_E_VERB, "verbs" },
@@ -73,9 +46,15 @@ static const struct decision {
         "verbs" },
     { "a method beyond the pattern", "hosts", WF_VERB_CALL, "SetOne", NOTHING, WEFT_E_VERB,
         "verbs" },
+    { "one's own token", "hosts", WF_VERB_QUERY, NULL, NOTHING, WEFT_OK, "holder" },
     { "another key's token", "hosts", WF_VERB_QUERY, NULL, ANOTHERS, WEFT_E_HOLDER, "holder" },
+    { "before its time, by what clocks may differ", "hosts", WF_VERB_QUERY, NULL,
+        EARLY_IN_TOLERANCE, WEFT_OK, "not-before" },
     { "before its time", "hosts", WF_VERB_QUERY, NULL, EARLY, WEFT_E_NOT_YET, "not-before" },
+    { "after its time, by what clocks may differ", "hosts", WF_VERB_QUERY, NULL, LATE_IN_TOLERANCE,
+        WEFT_OK, "expires" },
     { "after its time", "hosts", WF_VERB_QUERY, NULL, LATE, WEFT_E_EXPIRED, "expires" },
+    { "under a list of today", "hosts", WF_VERB_QUERY, NULL, NOTHING, WEFT_OK, "revocations" },
     { "under a list of yesterday", "hosts", WF_VERB_QUERY, NULL, LIST_OLD, WEFT_E_STALE_LIST,
         "revocations" },
     { "without any list", "hosts", WF_VERB_QUERY, NULL, NO_LIST, WEFT_E_STALE_LIST, "revocations" },
@@ -83,46 +62,90 @@ static const struct decision {
         "token" },
     { "a holder revoked since", "hosts", WF_VERB_QUERY, NULL, HOLDER_REVOKED, WEFT_E_REVOKED,
         "holder" },
+    { "an issuer whose key was stolen before", "hosts", WF_VERB_QUERY, NULL, ISSUER_REVOKED,
+        WEFT_E_REVOKED, "issuer" },
     { "a stream under columns", "hosts", WF_VERB_SUBSCRIBE, NULL, COLUMNS, WEFT_E_CAVEAT,
         "columns" },
-    { "a query under columns", "hosts", WF_VERB_QUERY, NULL, COLUMNS, WEFT_OK, "" },
+    { "a query under columns", "hosts", WF_VERB_QUERY, NULL, COLUMNS, WEFT_OK, "columns" },
+    { "a query of a granted column", "hosts", WF_VERB_QUERY, NULL, COLUMNS, WEFT_OK, "columns",
+        .column = "host" },
+    { "a query of another column", "hosts", WF_VERB_QUERY, NULL, COLUMNS, WEFT_E_COLUMN, "columns",
+        .column = "version" },
     { "a stream under rows", "hosts", WF_VERB_SUBSCRIBE, NULL, ROWS, WEFT_E_CAVEAT, "rows" },
+    { "a query under rows", "hosts", WF_VERB_QUERY, NULL, ROWS, WEFT_OK, "rows" },
+    { "in a granted region", "hosts", WF_VERB_QUERY, NULL, REGIONS, WEFT_OK, "regions",
+        .region = "eu-north" },
+    { "in another region", "hosts", WF_VERB_QUERY, NULL, REGIONS, WEFT_E_REGION, "regions",
+        .region = "us-east" },
+    { "in a region that only begins alike", "hosts", WF_VERB_QUERY, NULL, REGIONS, WEFT_E_REGION,
+        "regions", .region = "eu-north-2" },
+    { "in no known region", "hosts", WF_VERB_QUERY, NULL, REGIONS, WEFT_E_REGION, "regions" },
+    { "a stream in a granted region", "hosts", WF_VERB_SUBSCRIBE, NULL, REGIONS, WEFT_OK, "regions",
+        .region = "eu-west" },
+    { "a stream in another region", "hosts", WF_VERB_SUBSCRIBE, NULL, REGIONS, WEFT_E_REGION,
+        "regions", .region = "us-east" },
+    { "a region where none is asked for", "hosts", WF_VERB_QUERY, NULL, NOTHING, WEFT_OK, "regions",
+        .region = "us-east" },
+    { "the stated purpose", "hosts", WF_VERB_QUERY, NULL, PURPOSE, WEFT_OK, "purpose",
+        .purpose = "capacity planning" },
+    { "another purpose", "hosts", WF_VERB_QUERY, NULL, PURPOSE, WEFT_E_PURPOSE_CLAIM, "purpose",
+        .purpose = "curiosity" },
+    { "no purpose", "hosts", WF_VERB_QUERY, NULL, PURPOSE, WEFT_E_PURPOSE_CLAIM, "purpose" },
+    { "what both blocks of a chain grant", "disk-io", WF_VERB_QUERY, NULL, HANDED_ON, WEFT_OK,
+        "holder" },
+    { "what only the first block grants", "hosts", WF_VERB_QUERY, NULL, HANDED_ON, WEFT_E_PRODUCT,
+        "products", .block = 1 },
+    { "what not even the first block grants", "cpu", WF_VERB_QUERY, NULL, HANDED_ON, WEFT_E_PRODUCT,
+        "products", .block = 0 },
     { "a token of another mesh", "hosts", WF_VERB_QUERY, NULL, FOREIGN_MESH, WEFT_E_WRONG_MESH,
         NULL },
     { "a token of another domain", "hosts", WF_VERB_QUERY, NULL, FOREIGN_DOMAIN,
         WEFT_E_WRONG_DOMAIN, "domain" },
 };
 
-static void show(const struct wf_block *fields, int issuer)
+// What a certificate, a token or a list is signed with here, stolen from a second ago.
+static void revoke_issuer(void)
+{
+    ck_assert_int_eq(
+        wf_access_revoke_origin(&node, &mesh.d[WF_TEST_SERVERS].issuer_pub, unix_ms - 1000),
+        WEFT_OK);
+}
+
+// The token goes to alice, who hands a part of it on to the reader.
+static void hand_on(struct wf_test_block *b)
 {
     struct wf_buf raw = { 0 };
-    struct wf_diag diag = { 0 };
+    struct wf_token *whole = NULL;
 
-    wf_token_free(call.token);
-    call.token = NULL;
-    ck_assert_int_eq(wf_token_grant(fields, wf_buf_view(&mesh.d[issuer].issuer_cert),
-                         &mesh.d[issuer].issuer, &raw),
-        WEFT_OK);
-    ck_assert_msg(wf_token_open(wf_buf_view(&raw), &call.token, &diag) == WEFT_OK, "%s", diag.text);
+    b->fields.holder = holders.alice_pub;
+    show(&b->fields, WF_TEST_SERVERS);
+    whole = call.token;
+    b->fields.holder = reader.cert.sign_key;
+    b->fields.product_count = wf_test_patterns("disk-*", b->products);
+    ck_assert_int_eq(wf_token_delegate(whole, &b->fields, &holders.alice, &raw), WEFT_OK);
+    ck_assert_int_eq(wf_token_open(wf_buf_view(&raw), &call.token, NULL), WEFT_OK);
+    wf_token_free(whole);
     wf_buf_fini(&raw);
 }
 
-static void revoke_by_hand(const struct wf_hash *token, const struct wf_sign_pub *holder)
+static void limit(struct wf_test_block *b, enum spoil spoil)
 {
-    Weft__V1__GrantRequest q = WEFT__V1__GRANT_REQUEST__INIT;
-    struct wf_token *shown = call.token;
-
-    call.token = NULL;
-    call_local();
-    q.action = WEFT__V1__GRANT_REQUEST__ACTION__ACTION_REVOKE;
-    if (token)
-        q.token_id = wf_pb_bin(wf_hash_view(token));
-    if (holder)
-        q.holder = wf_pb_bin(WF_BYTES(holder->b));
-    call.request.grant = &q;
-    wf_access_grant_handle(&node, &call.pub);
-    ck_assert_int_eq(call.err, WEFT_OK);
-    call.token = shown;
+    if (spoil == COLUMNS) {
+        b->fields.limits_columns = true;
+        b->fields.column_count = 1;
+        b->columns[0] = "host";
+    } else if (spoil == ROWS) {
+        b->fields.row_count = 1;
+        b->rows[0] = (struct wf_row_term){
+            .column = "site", .comparison = WF_CMP_EQ, .literal = WF_LIT_TEXT, .text = "north"
+        };
+    } else if (spoil == REGIONS) {
+        b->fields.region_count = 2;
+        b->regions[0] = "eu-west";
+        b->regions[1] = "eu-north";
+    } else if (spoil == PURPOSE) {
+        b->fields.purpose = "capacity planning";
+    }
 }
 
 static void prepare(enum spoil spoil)
@@ -135,23 +158,18 @@ static void prepare(enum spoil spoil)
     if (spoil == ANOTHERS)
         b.fields.holder = other.cert.sign_key;
     if (spoil == EARLY)
-        b.fields.not_before_ms = unix_ms + 10 * 60000;
-    if (spoil == COLUMNS) {
-        b.fields.limits_columns = true;
-        b.fields.column_count = 1;
-        b.columns[0] = "host";
-    }
-    if (spoil == ROWS) {
-        b.fields.row_count = 1;
-        b.rows[0] = (struct wf_row_term){
-            .column = "site", .comparison = WF_CMP_EQ, .literal = WF_LIT_TEXT, .text = "north"
-        };
-    }
+        b.fields.not_before_ms = unix_ms + WF_CLOCK_TOLERANCE_MS + 1;
+    if (spoil == EARLY_IN_TOLERANCE)
+        b.fields.not_before_ms = unix_ms + WF_CLOCK_TOLERANCE_MS;
+    limit(&b, spoil);
     show(&b.fields, spoil == FOREIGN_DOMAIN ? WF_TEST_NETWORK : WF_TEST_SERVERS);
-    if (spoil == LATE)
-        unix_ms += WF_TEST_DAY + 2 * WF_CLOCK_TOLERANCE_MS;
-    if (spoil == LATE) // a list of today, so that the token's time decides
+    if (spoil == HANDED_ON)
+        hand_on(&b);
+    if (spoil == LATE || spoil == LATE_IN_TOLERANCE) {
+        unix_ms = b.fields.expires_ms + WF_CLOCK_TOLERANCE_MS - (spoil == LATE_IN_TOLERANCE);
+        // a list of today, so that the token's time decides
         ck_assert_int_eq(wf_access_sign_list(&node, &(struct wf_access_additions){ 0 }), WEFT_OK);
+    }
     if (spoil == LIST_OLD) {
         b.fields.expires_ms += WF_TEST_DAY;
         show(&b.fields, WF_TEST_SERVERS);
@@ -161,6 +179,8 @@ static void prepare(enum spoil spoil)
         revoke_by_hand(wf_token_id(call.token), NULL);
     if (spoil == HOLDER_REVOKED)
         revoke_by_hand(NULL, &reader.cert.sign_key);
+    if (spoil == ISSUER_REVOKED)
+        revoke_issuer();
 }
 
 START_TEST(each_caveat_decides_and_is_named)
@@ -168,9 +188,14 @@ START_TEST(each_caveat_decides_and_is_named)
     const struct decision *d = &decisions[_i];
     ProtobufCBinaryData none = { 0 };
     struct wf_granted granted = { 0 };
-    struct wf_access asked = {
-        .domain = "servers", .product = d->product, .verb = d->verb, .method = d->method
-    };
+    struct wf_access asked = { .domain = "servers",
+        .product = d->product,
+        .verb = d->verb,
+        .method = d->method,
+        .region = d->region,
+        .purpose = d->purpose,
+        .columns = &d->column,
+        .column_count = d->column != NULL };
 
     if (d->spoil == NO_LIST) {
         wf_catalog_free(catalog);
@@ -197,7 +222,24 @@ START_TEST(each_caveat_decides_and_is_named)
     ck_assert_msg(strstr(r->text, "servers/") == r->text, "%s", r->text);
     if (d->caveat)
         ck_assert_msg(strcmp(r->caveat, d->caveat) == 0, "%s: caveat %s", d->why, r->caveat);
+    ck_assert_msg(r->block == d->block, "%s: block %u", d->why, r->block);
     ck_assert_msg(strncmp(r->hint, "weft access request servers/", 28) == 0, "%s", r->hint);
+}
+END_TEST
+
+// The rate has a test of its own.
+static const char *const caveats[] = { "products", "verbs", "not-before", "expires", "columns",
+    "rows", "regions", "purpose", "holder", "revocations" };
+
+START_TEST(every_caveat_is_seen_to_grant_and_to_refuse)
+{
+    size_t granted = 0, refused = 0;
+
+    for (size_t i = 0; i < WF_COUNT(decisions); i++)
+        if (decisions[i].caveat && strcmp(decisions[i].caveat, caveats[_i]) == 0)
+            *(decisions[i].want ? &refused : &granted) += 1;
+    ck_assert_msg(granted > 0 && refused > 0, "%s: %zu rows grant, %zu refuse", caveats[_i],
+        granted, refused);
 }
 END_TEST
 
@@ -241,40 +283,6 @@ START_TEST(a_rate_is_used_up_and_comes_back_with_time)
 END_TEST
 
 // ---- requests --------------------------------------------------------------------------------------------------------
-
-static const char *query_verb = "query";
-
-static void request(
-    const struct wf_identity *who, const char *product, const char *verb, bool policy_only)
-{
-    static Weft__V1__AccessRequest q;
-    static char *products[1], *verbs[1];
-
-    weft__v1__access_request__init(&q);
-    products[0] = wf_pb_str(product);
-    verbs[0] = wf_pb_str(verb);
-    q.products = products;
-    q.n_products = 1;
-    q.verbs = verbs;
-    q.n_verbs = 1;
-    q.policy_only = policy_only;
-    call_by(who);
-    call.request.access = &q;
-    wf_access_handle(&node, &call.pub);
-}
-
-static struct wf_access_rule rule_for(const char *subject, const char *const *verb, size_t columns)
-{
-    static const char *names[] = { "host" };
-
-    return (struct wf_access_rule){ .domain = "security",
-        .subject = subject,
-        .verb_count = 1,
-        .verbs = (const char **)(uintptr_t)verb,
-        .column_count = columns,
-        .columns = names,
-        .duration_ms = 10 * WF_TEST_HOUR };
-}
 
 START_TEST(a_rule_gives_a_token_that_renews_in_the_second_half_of_its_life)
 {
@@ -397,93 +405,6 @@ START_TEST(explain_tells_every_check_to_the_one_that_refused)
 }
 END_TEST
 
-// ---- the trail -------------------------------------------------------------------------------------------------------
-
-static void be_refused(const struct wf_identity *who, int times)
-{
-    ProtobufCBinaryData none = { 0 };
-    struct wf_granted granted;
-    struct wf_access asked = { .domain = "servers", .product = "cpu", .verb = WF_VERB_QUERY };
-
-    for (int i = 0; i < times; i++) {
-        call_by(who);
-        ck_assert(!wf_access_check(&node, &call.pub, &asked, none, none, &granted));
-    }
-}
-
-static size_t told_of(const char *who, const char *count)
-{
-    size_t n = 0;
-
-    for (size_t i = 0; i < told_count; i++)
-        n += strstr(told[i], who) && strstr(told[i], count);
-    return n;
-}
-
-START_TEST(refusals_are_told_singly_to_ten_a_minute_then_counted)
-{
-    char summary[64] = "";
-
-    be_refused(&reader, 25);
-    ck_assert_uint_eq(told_count, 10);
-    ck_assert_uint_eq(
-        told_of("security/mon-1", "\"count\":1}") + told_of("security/mon-1", "\"count\":1,"), 10);
-    // Who is only counted is given the id of the record to come.
-    snprintf(summary, sizeof summary, "\"id\":\"%.40s\"", call.reply->refusal->audit_id);
-    be_refused(&other, 1);
-    ck_assert_msg(told_count == 11, "another source has its own ten");
-    now_ms += 61000;
-    wf_access_audit_tick(&node);
-    ck_assert_uint_eq(told_count, 12);
-    ck_assert_ptr_nonnull(strstr(told[11], "\"what\":\"refusals\""));
-    ck_assert_ptr_nonnull(strstr(told[11], "\"count\":15"));
-    ck_assert_ptr_nonnull(strstr(told[11], summary));
-    be_refused(&reader, 1); // a new minute
-    ck_assert_uint_eq(told_count, 13);
-}
-END_TEST
-
-START_TEST(every_grant_and_revocation_is_told)
-{
-    struct wf_access_rule rule = rule_for("mon-*", &query_verb, 0);
-
-    advertise("cpu", &rule, 1);
-    request(&reader, "cpu", "query", true);
-    revoke_by_hand(NULL, &reader.cert.sign_key);
-    ck_assert_uint_eq(told_count, 2);
-    ck_assert_ptr_nonnull(strstr(told[0], "\"what\":\"grant by policy\",\"on\":\"cpu: query\""));
-    ck_assert_ptr_nonnull(strstr(told[0], "\"from\":\"192.0.2.7:1234\""));
-    ck_assert_ptr_nonnull(strstr(told[1], "\"who\":\"uid 0\",\"what\":\"revoke\""));
-}
-END_TEST
-
-// ---- the list --------------------------------------------------------------------------------------------------------
-
-START_TEST(a_list_is_signed_hourly_and_keeps_what_was_revoked)
-{
-    struct wf_sign_pub key = other.cert.sign_key;
-    int64_t from = 0;
-
-    ck_assert_int_eq(wf_access_revoke_origin(&node, &key, unix_ms + 5000), WEFT_OK);
-    uint64_t version = wf_access_revocations(&node)->version;
-    ck_assert(wf_access_origin_revoked_from(&node, &key, &from));
-    ck_assert_int_eq(from, unix_ms + 5000);
-    ck_assert(!wf_access_origin_revoked(&node, &key, unix_ms));
-    ck_assert(wf_access_origin_revoked(&node, &key, unix_ms + 5000));
-    // An earlier time reaches further; a later one changes nothing.
-    ck_assert_int_eq(wf_access_revoke_origin(&node, &key, unix_ms + 9000), WEFT_OK);
-    ck_assert(wf_access_origin_revoked_from(&node, &key, &from));
-    ck_assert_int_eq(from, unix_ms + 5000);
-    now_ms += WF_ACCESS_RESIGN_MS + 1;
-    unix_ms += WF_ACCESS_RESIGN_MS + 1;
-    wf_access_list_tick(&node);
-    ck_assert_uint_gt(wf_access_revocations(&node)->version, version);
-    ck_assert(wf_access_origin_revoked(&node, &key, unix_ms));
-    is_issuer = false;
-    ck_assert_int_eq(wf_access_revoke_origin(&node, &key, unix_ms), WEFT_E_NOT_OWNER);
-}
-END_TEST
-
 int main(void)
 {
     Suite *suite = suite_create("node.access");
@@ -491,6 +412,7 @@ int main(void)
 
     tcase_add_checked_fixture(t, setup, rig_close);
     tcase_add_loop_test(t, each_caveat_decides_and_is_named, 0, (int)WF_COUNT(decisions));
+    tcase_add_loop_test(t, every_caveat_is_seen_to_grant_and_to_refuse, 0, (int)WF_COUNT(caveats));
     tcase_add_test(t, no_token_is_refused_with_what_to_type);
     tcase_add_test(t, a_rate_is_used_up_and_comes_back_with_time);
     tcase_add_test(t, a_rule_gives_a_token_that_renews_in_the_second_half_of_its_life);
@@ -498,8 +420,5 @@ int main(void)
         t, what_no_rule_gives_waits_for_a_person_or_is_refused, 0, (int)WF_COUNT(no_rules));
     tcase_add_test(t, a_rule_does_not_give_back_what_a_person_took_away);
     tcase_add_test(t, explain_tells_every_check_to_the_one_that_refused);
-    tcase_add_test(t, refusals_are_told_singly_to_ten_a_minute_then_counted);
-    tcase_add_test(t, every_grant_and_revocation_is_told);
-    tcase_add_test(t, a_list_is_signed_hourly_and_keeps_what_was_revoked);
     return rig_run(suite, t);
 }

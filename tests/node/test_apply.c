@@ -63,8 +63,8 @@ static enum weft_err ask(const struct wish *w)
     if (err)
         snprintf(said, sizeof said, "%s", c->reply->refusal->text);
     else
-        snprintf(said, sizeof said, "%s",
-            c->reply->apply->n_changes ? c->reply->apply->changes[0] : "");
+        snprintf(
+            said, sizeof said, "%s", c->reply->apply->n_changes ? c->reply->apply->changes[0] : "");
     streamrig_call_free(c);
     wf_buf_fini(&set);
     return err;
