@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sdk/join.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "sdk/link.h"
 #include "sdk/loop/loop.h"
@@ -20,6 +22,26 @@ struct wf_join {
 };
 
 // ---- what may be asked ----------------------------------------------------------------------------------------------
+
+void wf_join_name_from(const char *text, char out[WF_MAX_NAME + 1])
+{
+    size_t len = 0;
+
+    for (const char *c = text; *c && *c != '.' && len < WF_MAX_NAME; c++)
+        out[len++] = isalnum((unsigned char)*c) ? (char)tolower((unsigned char)*c) : '-';
+    while (len > 0 && out[len - 1] == '-')
+        len--;
+    out[len] = '\0';
+}
+
+void wf_join_host_name(char out[WF_MAX_NAME + 1])
+{
+    char text[256] = "";
+
+    if (gethostname(text, sizeof text - 1) != 0)
+        text[0] = '\0';
+    wf_join_name_from(text, out);
+}
 
 enum weft_err wf_join_check_name(const struct wf_ticket *t, const char *name)
 {

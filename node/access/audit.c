@@ -75,31 +75,18 @@ static void record(struct wf_node *n, const struct event *e)
 // Only the issuer's node is home of it: one product, one home. Other nodes of a domain have their log lines.
 static enum weft_err make_product(struct wf_node *n, struct wf_diag *diag)
 {
-    static const char *hosts[] = { "node" }, *tags[] = { "built-in" };
-    struct wf_collect c = { 0 };
-    struct wf_buf changes = { 0 };
-
-    c.product = (struct wf_product){ .name = "access",
-        .version = "1.0.0",
+    const struct wf_product p = { .name = "access",
         .title = "Access",
         .description = "Who was granted, refused or revoked what of this domain's products, and "
                        "who used it.",
-        .owner_name = n->identity.cert.domain.s,
         .owner_contact = "weft access list",
         .kind = WF_PRODUCT_EVENT,
         .message = "weft.v1.AccessEvent",
-        .tags = tags,
-        .tag_count = 1,
         .classification = WF_CLASS_CONFIDENTIAL,
         .retention_ms = 90LL * 86400000,
-        .retention_bytes = 256ULL * WF_MIB,
-        .durability = WF_DURABILITY_DISK };
-    c.hosts = hosts;
-    c.host_count = 1;
-    enum weft_err err = wf_stream_apply(
-        n, &c, wf_bytes(wf_access_schema, wf_access_schema_len), false, &changes, diag);
-    wf_buf_fini(&changes);
-    return err;
+        .retention_bytes = 256ULL * WF_MIB };
+
+    return wf_stream_apply_built_in(n, &p, wf_bytes(wf_access_schema, wf_access_schema_len), diag);
 }
 
 void wf_access_product_tick(struct wf_node *n)

@@ -8,6 +8,7 @@
 
 #include "node/access/room.h"
 #include "node/conf.h"
+#include "proto/base/sorted.h"
 #include "sdk/disk.h"
 
 const char *wf_agent_state_name(enum wf_agent_state s)
@@ -19,24 +20,18 @@ const char *wf_agent_state_name(enum wf_agent_state s)
 
 // ---- finding ---------------------------------------------------------------------------------------------------------
 
+static int by_subject(const void *item, const void *subject)
+{
+    const struct wf_agent *const *a = item;
+
+    return strcmp((*a)->row.subject.s, subject);
+}
+
 static size_t place_of(const struct wf_agents_room *r, const char *subject, bool *ret_found)
 {
-    size_t lo = 0, hi = r->count;
+    const struct wf_sorted s = { r->by_name, r->count, sizeof(struct wf_agent *), by_subject };
 
-    *ret_found = false;
-    while (lo < hi) {
-        size_t mid = lo + (hi - lo) / 2;
-        int cmp = strcmp(r->by_name[mid]->row.subject.s, subject);
-        if (cmp == 0) {
-            *ret_found = true;
-            return mid;
-        }
-        if (cmp < 0)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    return lo;
+    return wf_sorted_place(&s, subject, ret_found);
 }
 
 struct wf_agent *wf_agents_find(struct wf_node *n, const char *subject)

@@ -33,35 +33,23 @@ static void add_rules(const struct wf_conf *conf, struct wf_access_rule rules[WF
 
 static enum weft_err make_product(struct wf_node *n, struct wf_diag *diag)
 {
+    static const char *keys[] = { "host" };
     struct wf_access_rule rules[WF_MAX_ACCESS_RULES];
-    static const char *keys[] = { "host" }, *hosts[] = { "node" }, *tags[] = { "built-in" };
-    struct wf_collect c = { 0 };
-    struct wf_buf changes = { 0 };
-
-    c.product = (struct wf_product){ .name = PRODUCT,
-        .version = "1.0.0",
+    struct wf_product p = { .name = PRODUCT,
         .title = "Agents",
         .description = "The hosts behind this domain's node: whether they are heard, what waits "
                        "on them, how their sources do.",
-        .owner_name = n->identity.cert.domain.s,
         .owner_contact = "weft agent list",
         .kind = WF_PRODUCT_INVENTORY,
         .message = "weft.v1.AgentRecord",
         .keys = keys,
         .key_count = 1,
-        .tags = tags,
-        .tag_count = 1,
         .classification = WF_CLASS_INTERNAL,
         .freshness_ms = WF_AGENT_SNAPSHOT_MS,
-        .retention_ms = 7 * INT64_C(86400000),
-        .durability = WF_DURABILITY_DISK };
-    add_rules(n->conf, rules, &c.product);
-    c.hosts = hosts;
-    c.host_count = 1;
-    enum weft_err err = wf_stream_apply(
-        n, &c, wf_bytes(wf_agent_schema, wf_agent_schema_len), false, &changes, diag);
-    wf_buf_fini(&changes);
-    return err;
+        .retention_ms = 7 * INT64_C(86400000) };
+
+    add_rules(n->conf, rules, &p);
+    return wf_stream_apply_built_in(n, &p, wf_bytes(wf_agent_schema, wf_agent_schema_len), diag);
 }
 
 // ---- rows ------------------------------------------------------------------------------------------------------------

@@ -1,34 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // An agent without a certificate joins by itself with the ticket of its configuration, again and again until it is taken; then the ticket
 // file is deleted. The file is read anew for each try, so an operator can replace a spent one.
-#include <ctype.h>
 #include <stdio.h>
-#include <unistd.h>
 
 #include "node/agent/uplink.h"
 #include "node/call.h"
 #include "node/core.h"
 #include "sdk/conf/file.h"
 #include "sdk/disk.h"
-
-// weftd.yaml's name, or the host's as far as it makes a name.
-static void own_name(const struct wf_node *n, char out[WF_MAX_NAME + 1])
-{
-    char text[256] = "";
-    size_t len = 0;
-
-    if (n->conf->name) {
-        snprintf(out, WF_MAX_NAME + 1, "%s", n->conf->name);
-        return;
-    }
-    if (gethostname(text, sizeof text - 1) != 0)
-        text[0] = '\0';
-    for (const char *c = text; *c && *c != '.' && len < WF_MAX_NAME; c++)
-        out[len++] = isalnum((unsigned char)*c) ? (char)tolower((unsigned char)*c) : '-';
-    while (len > 0 && out[len - 1] == '-')
-        len--;
-    out[len] = '\0';
-}
 
 static void later(struct wf_node *n, const char *why)
 {
@@ -121,7 +100,9 @@ void wf_selfjoin_tick(struct wf_node *n)
             n->conf->ticket, wf_identity_kind_name(u->ticket.kind));
         err = WEFT_E_KIND;
     }
-    own_name(n, name);
+    wf_join_host_name(name);
+    if (n->conf->name)
+        snprintf(name, sizeof name, "%s", n->conf->name);
     if (!err && u->ticket.name.s[0] && !n->conf->name)
         name[0] = '\0'; // the ticket knows
     struct wf_join_conf conf = { .loop = n->loop,

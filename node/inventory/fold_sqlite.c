@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "node/db/db_sqlite.h"
 #include "proto/schema/record.h"
 #include "proto/schema/record_json.h"
 
@@ -26,23 +27,10 @@ struct wf_fold {
     struct wf_buf key, json;
 };
 
+// A row that breaks a constraint exists nowhere: the file is not as we made it.
 static enum weft_err code_of(int rc)
 {
-    switch (rc & 0xff) {
-    case SQLITE_OK:
-    case SQLITE_DONE:
-    case SQLITE_ROW:
-        return WEFT_OK;
-    case SQLITE_NOMEM:
-        return WEFT_E_NOMEM;
-    case SQLITE_FULL:
-        return WEFT_E_NOSPACE;
-    case SQLITE_CORRUPT:
-    case SQLITE_NOTADB:
-        return WEFT_E_DAMAGED;
-    default:
-        return WEFT_E_IO;
-    }
+    return (rc & 0xff) == SQLITE_CONSTRAINT ? WEFT_E_IO : wf_db_code(rc);
 }
 
 static enum weft_err run(sqlite3_stmt *st)

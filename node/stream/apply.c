@@ -7,8 +7,8 @@
 
 #include "node/agent/room.h"
 #include "node/gossip/room.h"
-#include "node/stream/compat.h"
 #include "node/stream/priv.h"
+#include "proto/schema/compat.h"
 #include "proto/schema/record.h"
 #include "proto/trust/product_doc.h"
 
@@ -413,6 +413,23 @@ out:
     wf_buf_fini(&changes);
     wf_schema_free(w.schema);
     free(w.earlier);
+    return err;
+}
+
+enum weft_err wf_stream_apply_built_in(struct wf_node *n, const struct wf_product *wanted,
+    struct wf_bytes schema, struct wf_diag *diag)
+{
+    static const char *hosts[] = { "node" }, *tags[] = { "built-in" };
+    struct wf_collect c = { .product = *wanted, .hosts = hosts, .host_count = 1 };
+    struct wf_buf changes = { 0 };
+
+    c.product.version = "1.0.0";
+    c.product.owner_name = n->identity.cert.domain.s;
+    c.product.tags = tags;
+    c.product.tag_count = 1;
+    c.product.durability = WF_DURABILITY_DISK;
+    enum weft_err err = wf_stream_apply(n, &c, schema, false, &changes, diag);
+    wf_buf_fini(&changes);
     return err;
 }
 

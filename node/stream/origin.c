@@ -4,46 +4,39 @@
 #include <stdlib.h>
 
 #include "node/stream/priv.h"
+#include "proto/base/sorted.h"
 
 #define SNAPSHOT_AGE_MS                                                                            \
     (30ll * 86400000) // an origin silent for longer does not hold the log back any more
 
 // ---- origins ---------------------------------------------------------------------------------------------------------
 
-static size_t origin_at(
-    const struct wf_home_product *p, const struct wf_sign_pub *key, bool *ret_found)
+static int by_key(const void *origin, const void *key)
 {
-    size_t lo = 0, hi = p->origin_count;
+    const struct wf_origin *o = origin;
+    const struct wf_sign_pub *k = key;
 
-    *ret_found = false;
-    while (lo < hi) {
-        size_t mid = lo + (hi - lo) / 2;
-        int cmp = memcmp(p->origins[mid].key.b, key->b, WF_KEY_LEN);
-        if (cmp == 0) {
-            *ret_found = true;
-            return mid;
-        }
-        if (cmp < 0)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    return lo;
+    return memcmp(o->key.b, k->b, WF_KEY_LEN);
+}
+
+static struct wf_sorted origins(const struct wf_home_product *p)
+{
+    return (struct wf_sorted){ p->origins, p->origin_count, sizeof *p->origins, by_key };
 }
 
 struct wf_origin *wf_origin_find(const struct wf_home_product *p, const struct wf_sign_pub *key)
 {
-    bool found = false;
-    size_t at = origin_at(p, key, &found);
+    const struct wf_sorted s = origins(p);
 
-    return found ? &p->origins[at] : NULL;
+    return (struct wf_origin *)(uintptr_t)wf_sorted_find(&s, key);
 }
 
 enum weft_err wf_origin_need(
     struct wf_home_product *p, const struct wf_sign_pub *key, struct wf_origin **ret)
 {
+    const struct wf_sorted s = origins(p);
     bool found = false;
-    size_t at = origin_at(p, key, &found);
+    size_t at = wf_sorted_place(&s, key, &found);
 
     if (!found) {
         if (p->origin_count >= WF_MAX_CURSOR_MARKS)

@@ -36,6 +36,10 @@ bool wf_stream_is_built_in(const char *name);
 WF_MUST_USE enum weft_err wf_stream_apply(struct wf_node *n, const struct wf_collect *wanted,
     struct wf_bytes schema, bool dry_run, struct wf_buf *ret_changes, struct wf_diag *diag);
 
+// Applies one of the node's own products. The caller says what it is (no domain, owner, version, tags, durability); hosts are this node.
+WF_MUST_USE enum weft_err wf_stream_apply_built_in(struct wf_node *n,
+    const struct wf_product *wanted, struct wf_bytes schema, struct wf_diag *diag);
+
 // Records that this node originates itself (local publishers, sources, built-in products). They are checked against the schema, batched with
 // the product's linger, signed and appended. done (may be NULL) runs on the loop thread after the acknowledgement the product promises,
 // exactly once for every OK; when the room closes first, with CLOSED.

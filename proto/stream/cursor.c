@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proto/stream/cursor.h"
 
+#include "proto/base/sorted.h"
 #include "proto/stream/wire.h"
 
 enum { F_PRODUCT_ID = 1, F_LOG = 2, F_MARK = 3 };                // Cursor
@@ -69,34 +70,24 @@ void wf_cursor_advance(
 
 // ---- marks -------------------------------------------------------------------------------------------------------------
 
-// Where the origin's mark is, or belongs.
-static size_t mark_place(
-    const struct wf_cursor *c, const struct wf_sign_pub *origin, bool *ret_found)
+static int by_origin(const void *mark, const void *origin)
 {
-    size_t lo = 0, hi = c->mark_count;
+    const struct wf_mark *m = mark;
+    const struct wf_sign_pub *key = origin;
 
-    *ret_found = false;
-    while (lo < hi) {
-        size_t mid = lo + (hi - lo) / 2;
-        int order = memcmp(c->marks[mid].origin.b, origin->b, WF_KEY_LEN);
-        if (order == 0) {
-            *ret_found = true;
-            return mid;
-        }
-        if (order < 0)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    return lo;
+    return memcmp(m->origin.b, key->b, WF_KEY_LEN);
+}
+
+static struct wf_sorted marks(const struct wf_cursor *c)
+{
+    return (struct wf_sorted){ c->marks, c->mark_count, sizeof *c->marks, by_origin };
 }
 
 const struct wf_mark *wf_cursor_find(const struct wf_cursor *c, const struct wf_sign_pub *origin)
 {
-    bool found = false;
-    size_t at = mark_place(c, origin, &found);
+    const struct wf_sorted s = marks(c);
 
-    return found ? &c->marks[at] : NULL;
+    return wf_sorted_find(&s, origin);
 }
 
 uint32_t wf_cursor_skip(const struct wf_cursor *c, const struct wf_batch_header *h)
@@ -131,8 +122,9 @@ static enum weft_err insert_mark(struct wf_cursor *c, size_t at, const struct wf
 
 static enum weft_err raise_mark(struct wf_cursor *c, const struct wf_mark *mark)
 {
+    const struct wf_sorted s = marks(c);
     bool found = false;
-    size_t at = mark_place(c, &mark->origin, &found);
+    size_t at = wf_sorted_place(&s, &mark->origin, &found);
 
     if (!found)
         return insert_mark(c, at, mark);

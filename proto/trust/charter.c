@@ -3,6 +3,7 @@
 // body is read (a successor), signatures come first; a genesis brings its own keys, so its rules come first, within a budget.
 #include "proto/trust/charter.h"
 
+#include "proto/base/sorted.h"
 #include "proto/trust/doc.h"
 
 // ---- reading
@@ -296,21 +297,18 @@ size_t wf_charter_signed_count(
     return count;
 }
 
+static int by_name(const void *member, const void *name)
+{
+    const struct wf_member *m = member;
+
+    return strcmp(m->name.s, name);
+}
+
 const struct wf_member *wf_charter_member(const struct wf_charter *c, const char *name)
 {
-    size_t lo = 0, hi = c->member_count;
+    const struct wf_sorted s = { c->members, c->member_count, sizeof *c->members, by_name };
 
-    while (lo < hi) {
-        size_t mid = lo + (hi - lo) / 2;
-        int order = strcmp(c->members[mid].name.s, name);
-        if (order == 0)
-            return &c->members[mid];
-        if (order < 0)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    return NULL;
+    return wf_sorted_find(&s, name);
 }
 
 const struct wf_member *wf_charter_member_by_root(

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "proto/base/sorted.h"
 #include "proto/trust/charter.h"
 #include "proto/trust/doc.h"
 
@@ -235,39 +236,34 @@ enum weft_err wf_revocations_sign(
 
 // ---- looking up
 
+static int by_id(const void *token, const void *id)
+{
+    const struct wf_revoked_token *t = token;
+
+    return wf_hash_cmp(&t->id, id);
+}
+
 bool wf_revocations_has_token(const struct wf_revocations *r, const struct wf_hash *id)
 {
-    size_t lo = 0, hi = r->token_count;
+    const struct wf_sorted s = { r->tokens, r->token_count, sizeof *r->tokens, by_id };
 
-    while (lo < hi) {
-        size_t mid = lo + (hi - lo) / 2;
-        int c = wf_hash_cmp(&r->tokens[mid].id, id);
-        if (c == 0)
-            return true;
-        if (c < 0)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    return false;
+    return wf_sorted_find(&s, id) != NULL;
+}
+
+static int by_key(const void *revoked, const void *key)
+{
+    const struct wf_revoked_key *r = revoked;
+    const struct wf_sign_pub *k = key;
+
+    return memcmp(r->key.b, k->b, WF_KEY_LEN);
 }
 
 static const struct wf_revoked_key *find_key(
     const struct wf_revoked_key *list, size_t count, const struct wf_sign_pub *key)
 {
-    size_t lo = 0, hi = count;
+    const struct wf_sorted s = { list, count, sizeof *list, by_key };
 
-    while (lo < hi) {
-        size_t mid = lo + (hi - lo) / 2;
-        int c = memcmp(list[mid].key.b, key->b, WF_KEY_LEN);
-        if (c == 0)
-            return &list[mid];
-        if (c < 0)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    return NULL;
+    return wf_sorted_find(&s, key);
 }
 
 bool wf_revocations_has_holder(

@@ -5,10 +5,6 @@ int wf_cli_problem(const struct weft_problem *p)
 {
     int status = wf_cli_fail(p->err, "%s", p->text[0] ? p->text : weft_err_text(p->err));
 
-    // Some caveats are about the token itself: nothing was asked of them and nothing is granted by them.
-    if (p->caveat[0] && (p->asked[0] || p->granted[0]))
-        fprintf(
-            stderr, "  caveat '%s' (asked: %s; granted: %s)\n", p->caveat, p->asked, p->granted);
     if (p->audit_id[0])
         fprintf(stderr, "  the owner finds this refusal under audit id %s\n", p->audit_id);
     if (p->hint[0])

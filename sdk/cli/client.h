@@ -7,7 +7,7 @@
 
 #include "sdk/cli/cli.h"
 
-// The problem on stderr with the caveat that refused, the owner's audit id and what to do; its exit status.
+// The problem on stderr (a decision's text names the caveat that refused) with the owner's audit id and what to do; its exit status.
 int wf_cli_problem(const struct weft_problem *p);
 // Connects as --dir and --socket say. 0, or the exit status after saying why; close *ret with weft_close (NULL is permitted).
 int wf_cli_connect(const struct wf_cli *cli, struct weft_client **ret);

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // weft join: from a ticket to an identity directory.
-#include <ctype.h>
 #include <pwd.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -46,22 +45,15 @@ static int read_ticket(const char *operand, const char *file, struct joining *j)
                : 0;
 }
 
-// What machine or person this is, as far as it makes a name: lower case, other characters as '-'.
+// A person's name for a person, else the host's.
 static void own_name(enum wf_identity_kind kind, char out[WF_MAX_NAME + 1])
 {
-    char text[256] = "";
     const struct passwd *p = kind == WF_ID_USER ? getpwuid(getuid()) : NULL;
-    size_t len = 0;
 
     if (p)
-        snprintf(text, sizeof text, "%s", p->pw_name);
-    else if (gethostname(text, sizeof text - 1) != 0)
-        text[0] = '\0';
-    for (const char *c = text; *c && *c != '.' && len < WF_MAX_NAME; c++)
-        out[len++] = isalnum((unsigned char)*c) ? (char)tolower((unsigned char)*c) : '-';
-    while (len > 0 && out[len - 1] == '-')
-        len--;
-    out[len] = '\0';
+        wf_join_name_from(p->pw_name, out);
+    else
+        wf_join_host_name(out);
 }
 
 static void choose_name(struct joining *j, const char *asked)

@@ -102,8 +102,6 @@ int wf_cli_refused(const Weft__V1__Refusal *r, const char *what)
     enum weft_err err = (enum weft_err)r->code;
 
     fprintf(stderr, "refused: %s: %s", what, r->text[0] ? r->text : weft_err_text(err));
-    if (r->caveat[0] && (r->asked[0] || r->granted[0]))
-        fprintf(stderr, ": caveat '%s' (asked: %s; granted: %s)", r->caveat, r->asked, r->granted);
     if (r->audit_id[0])
         fprintf(stderr, " [audit %s]", r->audit_id);
     fputc('\n', stderr);

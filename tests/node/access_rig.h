@@ -5,7 +5,6 @@
 #define WF_TESTS_ACCESS_RIG_H
 
 #include <check.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -116,10 +115,10 @@ void wf_control_drop(struct wf_node *n, const struct wf_sign_pub *key)
     last_dropped = *key;
 }
 
-enum weft_err wf_stream_apply(struct wf_node *n, const struct wf_collect *wanted,
-    struct wf_bytes schema, bool dry_run, struct wf_buf *ret_changes, struct wf_diag *diag)
+enum weft_err wf_stream_apply_built_in(struct wf_node *n, const struct wf_product *wanted,
+    struct wf_bytes schema, struct wf_diag *diag)
 {
-    (void)n, (void)wanted, (void)schema, (void)dry_run, (void)ret_changes, (void)diag;
+    (void)n, (void)wanted, (void)schema, (void)diag;
     return WEFT_OK;
 }
 
@@ -211,28 +210,6 @@ void wf_call_reply(struct wf_call *pub, Weft__V1__Reply *reply)
     wf_buf_fini(&packed);
     call.err = call.reply->refusal ? (enum weft_err)call.reply->refusal->code : WEFT_OK;
     call.answered = true;
-}
-
-void wf_call_refuse_with(struct wf_call *c, Weft__V1__Refusal *refusal)
-{
-    Weft__V1__Reply reply = WEFT__V1__REPLY__INIT;
-
-    reply.refusal = refusal;
-    wf_call_reply(c, &reply);
-}
-
-void wf_call_refuse(struct wf_call *c, enum weft_err err, const char *format, ...)
-{
-    Weft__V1__Refusal refusal = WEFT__V1__REFUSAL__INIT;
-    char text[512];
-    va_list args;
-
-    va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
-    va_end(args);
-    refusal.code = (uint32_t)err;
-    refusal.text = text;
-    wf_call_refuse_with(c, &refusal);
 }
 
 struct wf_bytes wf_call_chain(const struct wf_call *c)

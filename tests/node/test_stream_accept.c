@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "node/stream/compat.h"
 #include "tests/support/streamrig.h"
 
 static struct streamrig rig;

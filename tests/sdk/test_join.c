@@ -185,6 +185,28 @@ START_TEST(a_name_fits_its_ticket)
 }
 END_TEST
 
+static const struct {
+    const char *why, *text, *name;
+} hosts[] = {
+    { "as it is", "web-7", "web-7" },
+    { "without its domain", "web-7.example.org", "web-7" },
+    { "in lower case", "WEB7", "web7" },
+    { "what no name has becomes a dash, but not at the end", "a_b c__", "a-b-c" },
+    { "nothing of it makes a name", "...", "" },
+    { "cut at the longest name",
+        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" },
+};
+
+START_TEST(a_host_s_name_becomes_a_subject_s)
+{
+    char name[WF_MAX_NAME + 1];
+
+    wf_join_name_from(hosts[_i].text, name);
+    ck_assert_msg(strcmp(name, hosts[_i].name) == 0, "%s: %s", hosts[_i].why, name);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("sdk.join");
@@ -199,6 +221,7 @@ int main(void)
     tcase_add_test(t, charters_must_begin_at_the_ticket_s_mesh);
     tcase_add_test(t, a_damaged_charter_is_refused);
     tcase_add_loop_test(t, a_name_fits_its_ticket, 0, (int)WF_COUNT(names));
+    tcase_add_loop_test(t, a_host_s_name_becomes_a_subject_s, 0, (int)WF_COUNT(hosts));
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_ENV);

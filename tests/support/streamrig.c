@@ -2,7 +2,6 @@
 #include "tests/support/streamrig.h"
 
 #include <check.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -133,28 +132,6 @@ void wf_call_reply(struct wf_call *pub, Weft__V1__Reply *reply)
     c->err = c->reply->refusal ? (enum weft_err)c->reply->refusal->code : WEFT_OK;
     c->answered = true;
     wf_buf_fini(&packed);
-}
-
-void wf_call_refuse_with(struct wf_call *c, Weft__V1__Refusal *refusal)
-{
-    Weft__V1__Reply reply = WEFT__V1__REPLY__INIT;
-
-    reply.refusal = refusal;
-    wf_call_reply(c, &reply);
-}
-
-void wf_call_refuse(struct wf_call *c, enum weft_err err, const char *format, ...)
-{
-    Weft__V1__Refusal refusal = WEFT__V1__REFUSAL__INIT;
-    char text[512];
-    va_list args;
-
-    va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
-    va_end(args);
-    refusal.code = (uint32_t)err;
-    refusal.text = text;
-    wf_call_refuse_with(c, &refusal);
 }
 
 enum weft_err wf_call_park(

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // May the new schema read what was written under the old one, and the other way round, within one major version? Pure.
-#ifndef WF_NODE_STREAM_COMPAT_H
-#define WF_NODE_STREAM_COMPAT_H
+#ifndef WF_SCHEMA_COMPAT_H
+#define WF_SCHEMA_COMPAT_H
 
 #include "proto/schema/schema.h"
 

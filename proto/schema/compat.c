@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The rules of Buf's WIRE_JSON category that can break a reader: https://buf.build/docs/breaking/rules (FIELD_SAME_TYPE,
 // FIELD_SAME_CARDINALITY, FIELD_SAME_JSON_NAME, FIELD_SAME_ONEOF is left to readers, who see presence).
-#include "node/stream/compat.h"
+#include "proto/schema/compat.h"
 
 static enum weft_err refuse(struct wf_diag *diag, const struct wf_schema_message *m,
     const struct wf_schema_field *f, const char *what, const char *was, const char *is)
