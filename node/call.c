@@ -28,6 +28,11 @@ void wf_call_uniform(struct wf_net_request *net, enum weft_err cause)
     wf_net_reply(net, m);
 }
 
+enum weft_err wf_call_addr_key(const struct wf_net_addr *addr, struct wf_addr_key *ret)
+{
+    return wf_addr_key(wf_bytes(addr->ip, addr->family == WF_NET_IP6 ? 16 : 4), ret);
+}
+
 // ---- the end of a call -----------------------------------------------------------------------------------------------
 
 static void release(struct call *c)
@@ -276,6 +281,19 @@ static enum weft_err prove(struct wf_node *n, const struct wf_live_session *s,
                : WEFT_OK;
 }
 
+// Who proved a certificate has a bucket of its own from its next handshake on; a revoked or expired one is a stranger.
+static void admit_next_time(const struct call *c, const struct wf_live_session *s,
+    const struct wf_identity *id, enum weft_err verdict)
+{
+    struct wf_node *n = c->pub.node;
+    struct wf_addr_key from;
+
+    if (verdict == WEFT_E_REVOKED)
+        wf_admit_forget(n->control->admit, &s->s.peer);
+    else if (!verdict && !id->expired && !wf_call_addr_key(wf_net_request_addr(c->net), &from))
+        wf_admit_prove(n->control->admit, &s->s.peer, id->cert.domain.s, &from, wf_node_now_ms(n));
+}
+
 // REFUSED: no certificate was proven. REVOKED: it was, and it counts no more. BUSY: too many of its kind are here.
 static enum weft_err greet(struct call *c, struct wf_live_session *s)
 {
@@ -287,6 +305,8 @@ static enum weft_err greet(struct call *c, struct wf_live_session *s)
     const char *domain = chain.len ? id.cert.domain.s : NULL;
     bool is_own = domain && strcmp(domain, n->identity.cert.domain.s) == 0;
 
+    if (chain.len)
+        admit_next_time(c, s, &id, err);
     if (err == WEFT_E_REVOKED) { // of this call alone: the session gets no identity
         label_of(&id, c->caller.label, sizeof c->caller.label);
         c->caller.has_identity = true;

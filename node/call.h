@@ -4,6 +4,7 @@
 #ifndef WF_NODE_CALL_H
 #define WF_NODE_CALL_H
 
+#include "node/admit.h"
 #include "node/control.h"
 #include "node/replays.h"
 #include "node/sessions.h"
@@ -14,6 +15,7 @@ struct wf_control {
     struct wf_net_rep *tcp, *ipc; // either may be NULL
     uint16_t port;                // bound
     struct wf_sessions *sessions;
+    struct wf_admit *admit;
     struct wf_replays *replays;
     struct call *calls;     // all that are not answered yet
     struct wf_early *early; // of them: PUBLISH requests that overtook others
@@ -45,6 +47,8 @@ void wf_call_begin(struct wf_node *n, struct wf_net_request *net, struct wf_live
     uint64_t nonce, const struct wf_caller *local, struct wf_bytes plain);
 // The pipe died: parked calls of it end without an answer.
 void wf_calls_of_pipe_gone(struct wf_node *n, uint32_t pipe);
+// The key under which an address has its bucket; SYNTAX for a local one.
+WF_MUST_USE enum weft_err wf_call_addr_key(const struct wf_net_addr *addr, struct wf_addr_key *ret);
 // Outside of any session: the uniform refusal.
 void wf_call_uniform(struct wf_net_request *net, enum weft_err cause);
 

@@ -26,16 +26,24 @@ static struct wf_session_conf session_conf(const struct wf_node *n)
     return (struct wf_session_conf){ &n->keys.dh, n->keys.dh_pub, n->mesh_id };
 }
 
-static enum weft_err address_bucket(struct wf_node *n, const struct wf_net_addr *addr)
+// What may be known of a caller before the first agreement: its address, and who proved itself on its connection.
+static enum weft_err let_in(
+    struct wf_node *n, const struct wf_net_request *q, struct wf_admit_pass *ret)
 {
-    struct wf_addr_key key;
-    enum weft_err err = wf_addr_key(wf_bytes(addr->ip, addr->family == WF_NET_IP6 ? 16 : 4), &key);
+    const struct wf_sessions *t = n->control->sessions;
+    const struct wf_live_session *s = NULL;
+    struct wf_admit_ask ask = { .first = wf_net_request_first(q), .now_ms = wf_node_now_ms(n) };
+    enum weft_err err = wf_call_addr_key(wf_net_request_addr(q), &ask.from);
 
-    return err ? err : wf_sessions_admit(n->control->sessions, &key, wf_node_now_ms(n));
+    while (!ask.of_connection && (s = wf_sessions_of_pipe(t, wf_net_request_pipe(q), s)) != NULL)
+        if (s->caller.has_identity)
+            ask.of_connection = &s->s.peer;
+    return err ? err : wf_admit_address(n->control->admit, &ask, ret);
 }
 
 static enum weft_err accept_session(struct wf_node *n, const struct wf_session_init *init,
-    uint32_t pipe, const struct wf_net_addr *addr, uint8_t response[WF_SESSION_RESPONSE_LEN])
+    const struct wf_net_request *q, const struct wf_admit_pass *pass,
+    uint8_t response[WF_SESSION_RESPONSE_LEN])
 {
     struct wf_session_conf conf = session_conf(n);
     struct wf_session_caller caller = { 0 };
@@ -46,7 +54,7 @@ static enum weft_err accept_session(struct wf_node *n, const struct wf_session_i
 
     if (err)
         return err;
-    err = wf_sessions_stamp(n->control->sessions, &caller.peer, caller.stamp_unix_ms);
+    err = wf_admit_key(n->control->admit, pass, &caller.peer, caller.stamp_unix_ms);
     if (!err) {
         wf_random(fresh.ephemeral, sizeof fresh.ephemeral);
         fresh.session_id = wf_sessions_fresh_id(n->control->sessions);
@@ -54,14 +62,14 @@ static enum weft_err accept_session(struct wf_node *n, const struct wf_session_i
         wf_wipe(&fresh, sizeof fresh);
     }
     if (!err) {
-        err = wf_sessions_add(n->control->sessions, &session, pipe, &live);
+        err = wf_sessions_add(n->control->sessions, &session, wf_net_request_pipe(q), &live);
         if (err)
             wf_session_fini(&session);
     }
     if (!err) {
         live->caller.session = live->s.id;
         snprintf(live->caller.label, sizeof live->caller.label, "newcomer");
-        wf_net_addr_text(addr, live->caller.address);
+        wf_net_addr_text(wf_net_request_addr(q), live->caller.address);
     }
     wf_session_caller_fini(&caller);
     return err;
@@ -71,6 +79,7 @@ static void on_init(struct wf_node *n, struct wf_net_request *q, struct wf_bytes
 {
     struct wf_session_conf conf = session_conf(n);
     struct wf_session_init init;
+    struct wf_admit_pass pass = { 0 };
     uint8_t response[WF_SESSION_RESPONSE_LEN];
     struct wf_net_msg *reply = NULL;
     enum weft_err err = wf_session_check_mac1(&conf, message, &init);
@@ -81,13 +90,15 @@ static void on_init(struct wf_node *n, struct wf_net_request *q, struct wf_bytes
         return;
     }
     if (!err)
-        err = address_bucket(n, wf_net_request_addr(q));
+        err = let_in(n, q, &pass);
     if (!err)
-        err = accept_session(n, &init, wf_net_request_pipe(q), wf_net_request_addr(q), response);
+        err = accept_session(n, &init, q, &pass, response);
     if (!err)
         err = wf_net_msg_from(WF_BYTES(response), &reply);
     if (err) {
         n->control->count.handshakes_refused++;
+        if (pass.by == WF_ADMIT_BY_LOOK) // a look that found nobody tells no more than none
+            err = WEFT_E_FLOOD;
         wf_call_uniform(q, err == WEFT_E_REPLAY ? WEFT_E_HANDSHAKE : err);
         return;
     }
@@ -161,10 +172,9 @@ static void on_pipe_down(struct wf_node *n, uint32_t pipe)
     struct wf_sessions *t = n->control->sessions;
 
     wf_calls_of_pipe_gone(n, pipe);
-    for (struct wf_live_session *s = wf_sessions_next(t, NULL), *next; s; s = next) {
-        next = wf_sessions_next(t, s);
-        if (s->pipe == pipe)
-            wf_sessions_remove(t, s);
+    for (struct wf_live_session *s = wf_sessions_of_pipe(t, pipe, NULL), *next; s; s = next) {
+        next = wf_sessions_of_pipe(t, pipe, s);
+        wf_sessions_remove(t, s);
     }
 }
 
@@ -248,6 +258,8 @@ static enum weft_err control_open(struct wf_node *n, struct wf_diag *diag)
         return WEFT_E_NOMEM;
     n->control = ctl;
     enum weft_err err = wf_sessions_new(&ctl->sessions);
+    if (!err)
+        err = wf_admit_new(&ctl->admit);
     if (!err)
         err = wf_replays_new(&ctl->replays);
     if (!err)
@@ -342,6 +354,7 @@ static void control_close(struct wf_node *n)
         wf_call_refuse(&c->pub, WEFT_E_CLOSED, "the node is stopping");
     }
     wf_sessions_free(ctl->sessions);
+    wf_admit_free(ctl->admit);
     wf_replays_free(ctl->replays);
     n->control =
         NULL; // runtime and memory go last of all (life.c): links of other rooms still use them

@@ -5,26 +5,10 @@
 
 #define ID_SLOTS 1024u // a power of two
 
-struct bucket_slot {
-    struct wf_addr_key key;
-    struct wf_bucket bucket;
-    bool used;
-};
-
-struct stamp_slot {
-    struct wf_dh_pub key;
-    int64_t stamp;
-};
-
 struct wf_sessions {
-    struct wf_live_session *by_id[ID_SLOTS];
+    struct wf_live_session *by_id[ID_SLOTS], *by_pipe[ID_SLOTS];
     struct wf_live_session *first;
     size_t count, half_open;
-    struct bucket_slot buckets[WF_BUCKETS_MAX];
-    struct wf_bucket overflow;
-    struct stamp_slot
-        stamps[WF_STAMPS_MAX]; // direct-mapped by key hash: a collision forgets the older
-    uint64_t salt;
 };
 
 enum weft_err wf_sessions_new(struct wf_sessions **ret)
@@ -33,8 +17,6 @@ enum weft_err wf_sessions_new(struct wf_sessions **ret)
 
     if (!t)
         return WEFT_E_NOMEM;
-    wf_random(&t->salt, sizeof t->salt);
-    wf_bucket_init(&t->overflow, WF_HANDSHAKES_PER_S, WF_HANDSHAKE_BURST, 0);
     *ret = t;
     return WEFT_OK;
 }
@@ -48,53 +30,26 @@ void wf_sessions_free(struct wf_sessions *t)
     free(t);
 }
 
-// ---- who may ask -----------------------------------------------------------------------------------------------------
-
-static size_t slot_of(const struct wf_sessions *t, struct wf_bytes key, size_t slots)
-{
-    uint8_t out[8], salt[8];
-
-    wf_store_be64(salt, t->salt);
-    wf_blake2b_keyed(WF_BYTES(salt), key, out, sizeof out);
-    return (size_t)(wf_load_be64(out) % slots);
-}
-
-enum weft_err wf_sessions_admit(
-    struct wf_sessions *t, const struct wf_addr_key *from, int64_t now_ms)
-{
-    size_t start = slot_of(t, wf_bytes(from, sizeof *from), WF_BUCKETS_MAX);
-    struct bucket_slot *reuse = NULL;
-
-    for (size_t i = 0; i < 16; i++) {
-        struct bucket_slot *b = &t->buckets[(start + i) % WF_BUCKETS_MAX];
-        if (b->used && memcmp(&b->key, from, sizeof *from) == 0)
-            return wf_bucket_take(&b->bucket, now_ms) ? WEFT_OK : WEFT_E_FLOOD;
-        if (!reuse && (!b->used || wf_bucket_is_full(&b->bucket, now_ms)))
-            reuse = b;
-    }
-    if (!reuse)
-        return wf_bucket_take(&t->overflow, now_ms) ? WEFT_OK : WEFT_E_FLOOD;
-    *reuse = (struct bucket_slot){ .key = *from, .used = true };
-    wf_bucket_init(&reuse->bucket, WF_HANDSHAKES_PER_S, WF_HANDSHAKE_BURST, now_ms);
-    return wf_bucket_take(&reuse->bucket, now_ms) ? WEFT_OK : WEFT_E_FLOOD;
-}
-
-enum weft_err wf_sessions_stamp(
-    struct wf_sessions *t, const struct wf_dh_pub *peer, int64_t stamp_unix_ms)
-{
-    struct stamp_slot *s = &t->stamps[slot_of(t, wf_bytes(peer->b, WF_KEY_LEN), WF_STAMPS_MAX)];
-
-    if (memcmp(s->key.b, peer->b, WF_KEY_LEN) == 0 && stamp_unix_ms <= s->stamp)
-        return WEFT_E_REPLAY;
-    *s = (struct stamp_slot){ *peer, stamp_unix_ms };
-    return WEFT_OK;
-}
-
 // ---- sessions --------------------------------------------------------------------------------------------------------
 
 static struct wf_live_session **id_slot(struct wf_sessions *t, uint64_t id)
 {
     return &t->by_id[(id ^ id >> 32) & (ID_SLOTS - 1)]; // ids are random
+}
+
+static struct wf_live_session **pipe_slot(struct wf_sessions *t, uint32_t pipe)
+{
+    return &t->by_pipe[pipe & (ID_SLOTS - 1)]; // NNG numbers pipes one after the other
+}
+
+struct wf_live_session *wf_sessions_of_pipe(
+    const struct wf_sessions *t, uint32_t pipe, const struct wf_live_session *after)
+{
+    struct wf_live_session *s = after ? after->next_pipe : t->by_pipe[pipe & (ID_SLOTS - 1)];
+
+    while (s && s->pipe != pipe)
+        s = s->next_pipe;
+    return s;
 }
 
 struct wf_live_session *wf_sessions_find(struct wf_sessions *t, uint64_t id)
@@ -130,10 +85,11 @@ static void make_room(struct wf_sessions *t)
 enum weft_err wf_sessions_add(struct wf_sessions *t, const struct wf_session *session,
     uint32_t pipe, struct wf_live_session **ret)
 {
+    const struct wf_live_session *same = NULL;
     size_t of_pipe = 0;
 
-    for (const struct wf_live_session *s = t->first; s; s = s->next)
-        of_pipe += s->pipe == pipe;
+    while ((same = wf_sessions_of_pipe(t, pipe, same)) != NULL)
+        of_pipe++;
     if (of_pipe >= WF_SESSIONS_PER_PIPE)
         return WEFT_E_BUSY;
     if (t->half_open >= WF_SESSIONS_HALF_OPEN)
@@ -147,6 +103,8 @@ enum weft_err wf_sessions_add(struct wf_sessions *t, const struct wf_session *se
     s->pipe = pipe;
     s->next_id = *id_slot(t, session->id);
     *id_slot(t, session->id) = s;
+    s->next_pipe = *pipe_slot(t, pipe);
+    *pipe_slot(t, pipe) = s;
     s->next = t->first;
     if (t->first)
         t->first->prev = s;
@@ -186,6 +144,11 @@ void wf_sessions_remove(struct wf_sessions *t, struct wf_live_session *s)
         at = &(*at)->next_id;
     if (*at)
         *at = s->next_id;
+    at = pipe_slot(t, s->pipe);
+    while (*at && *at != s)
+        at = &(*at)->next_pipe;
+    if (*at)
+        *at = s->next_pipe;
     if (s->prev)
         s->prev->next = s->next;
     else

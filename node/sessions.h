@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// The table of the control plane's sessions, and what limits those who ask for one: buckets by address, stamps by key. Owns
-// sessions, callers and the tokens shown in them. Pure apart from memory: time is an argument. Loop thread only.
+// The table of the control plane's sessions and their shares; who may ask for one is admit.h's. Owns sessions, callers and the
+// tokens shown in them. Pure apart from memory: time is an argument. Loop thread only.
 #ifndef WF_NODE_SESSIONS_H
 #define WF_NODE_SESSIONS_H
 
 #include "node/control.h"
-#include "proto/session/bucket.h"
 #include "proto/session/session.h"
 
 #define WF_SESSIONS_MAX        4096u
@@ -15,10 +14,6 @@
 #define WF_SESSIONS_PER_DOMAIN 1024u // of one other domain
 #define WF_SESSIONS_OWN        3072u // of this node's domain: its agents
 #define WF_SESSION_TOKENS      16u   // remembered a session
-#define WF_HANDSHAKES_PER_S    50u   // of one address (WireGuard: 20-50)
-#define WF_HANDSHAKE_BURST     200u
-#define WF_BUCKETS_MAX         4096u
-#define WF_STAMPS_MAX          8192u
 
 struct wf_live_session {
     struct wf_session s;
@@ -29,19 +24,12 @@ struct wf_live_session {
     unsigned in_flight;
     struct wf_token *tokens[WF_SESSION_TOKENS];
     size_t token_count, token_next; // the oldest is replaced
-    struct wf_live_session *next_id, *next, *prev;
+    struct wf_live_session *next_id, *next_pipe, *next, *prev;
 };
 
 struct wf_sessions;
 WF_MUST_USE enum weft_err wf_sessions_new(struct wf_sessions **ret);
 void wf_sessions_free(struct wf_sessions *t);
-
-// Rate of handshakes by address. FLOOD; when the table of buckets is full of busy ones, everybody new shares one.
-WF_MUST_USE enum weft_err wf_sessions_admit(
-    struct wf_sessions *t, const struct wf_addr_key *from, int64_t now_ms);
-// The stamp of a handshake must rise for each key: REPLAY.
-WF_MUST_USE enum weft_err wf_sessions_stamp(
-    struct wf_sessions *t, const struct wf_dh_pub *peer, int64_t stamp_unix_ms);
 
 // The session is moved in, half open. BUSY beyond the caps in all and of the pipe; beyond the one of half-open sessions the oldest goes,
 // so that a stranger can cost an honest client a second handshake, never its place.
@@ -50,6 +38,9 @@ WF_MUST_USE enum weft_err wf_sessions_add(
 struct wf_live_session *wf_sessions_find(struct wf_sessions *t, uint64_t id);
 uint64_t wf_sessions_fresh_id(struct wf_sessions *t);
 struct wf_live_session *wf_sessions_next(struct wf_sessions *t, struct wf_live_session *after);
+// Those of one connection, which must not be removed on the way.
+struct wf_live_session *wf_sessions_of_pipe(
+    const struct wf_sessions *t, uint32_t pipe, const struct wf_live_session *after);
 void wf_sessions_remove(struct wf_sessions *t, struct wf_live_session *s);
 // Its hello proved a certificate of `domain` (NULL: it has none): no longer half open. BUSY when as many of that domain, or as many
 // newcomers, are open already; the session is then as before.

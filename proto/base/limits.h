@@ -40,9 +40,16 @@
 #define WF_MAX_REVOCATIONS   65536u
 
 // Control plane (DESIGN 7)
-#define WF_MAX_CONTROL         (1u * WF_MIB) // one message on the wire
-#define WF_REPLAY_WINDOW       2048u         // nonces per direction
-#define WF_MAX_IN_FLIGHT       64u           // requests per session
+#define WF_MAX_CONTROL          (1u * WF_MIB) // one message on the wire
+#define WF_REPLAY_WINDOW        2048u         // nonces per direction
+#define WF_MAX_IN_FLIGHT        64u           // requests per session
+#define WF_HANDSHAKES_PER_S     50u           // of one address (WireGuard: 20-50)
+#define WF_HANDSHAKE_BURST      200u
+#define WF_KEY_HANDSHAKES_PER_S 5u // of one known key, whatever its address does
+#define WF_KEY_HANDSHAKE_BURST  20u
+#define WF_LOOKS_PER_S                                                                             \
+    200u // who stands behind an address that has used up its own: two agreements each
+#define WF_LOOK_BURST          200u
 #define WF_SESSION_RENEW_MS    120000
 #define WF_SESSION_WIPE_MS     180000
 #define WF_CLOCK_TOLERANCE_MS  60000

@@ -37,6 +37,16 @@ bool wf_bucket_take(struct wf_bucket *b, int64_t now_ms)
     return true;
 }
 
+void wf_bucket_give(struct wf_bucket *b, int64_t now_ms)
+{
+    uint64_t full = (uint64_t)b->burst * TOKEN;
+
+    b->level = level_at(b, now_ms);
+    if (now_ms > b->filled_ms)
+        b->filled_ms = now_ms;
+    b->level = full - b->level < TOKEN ? full : b->level + TOKEN;
+}
+
 bool wf_bucket_is_full(const struct wf_bucket *b, int64_t now_ms)
 {
     return level_at(b, now_ms) == (uint64_t)b->burst * TOKEN;

@@ -16,6 +16,8 @@ struct wf_bucket {
 void wf_bucket_init(struct wf_bucket *b, uint32_t rate_per_s, uint32_t burst, int64_t now_ms);
 // True when a token was there, which is then used. A clock that stands still or steps back refills nothing.
 bool wf_bucket_take(struct wf_bucket *b, int64_t now_ms);
+// A token comes back that somebody else has paid for; a full bucket stays full.
+void wf_bucket_give(struct wf_bucket *b, int64_t now_ms);
 // A full bucket says no more than no bucket: its table entry may be dropped.
 bool wf_bucket_is_full(const struct wf_bucket *b, int64_t now_ms);
 

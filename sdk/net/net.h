@@ -161,6 +161,8 @@ struct wf_net_msg *wf_net_request_msg(struct wf_net_request *q);
 struct wf_bytes wf_net_request_bytes(const struct wf_net_request *q);
 uint32_t wf_net_request_pipe(const struct wf_net_request *q);
 const struct wf_net_addr *wf_net_request_addr(const struct wf_net_request *q);
+// It is the first that came over its connection.
+bool wf_net_request_first(const struct wf_net_request *q);
 // Parks the request as a long poll: it no longer counts as work. BUSY when too many are parked.
 WF_MUST_USE enum weft_err wf_net_hold(struct wf_net_request *q);
 // Ends the request. reply is taken, also on failure; a pipe that went away swallows it in silence.

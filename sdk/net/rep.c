@@ -20,6 +20,7 @@ struct wf_net_request {
     nng_aio *aio;
     enum state state;
     uint32_t pipe;
+    bool first; // of its connection
     struct wf_net_addr addr;
     nng_msg *msg;
     int64_t since_ms; // SENDING
@@ -159,6 +160,7 @@ static void hand_over(struct wf_net_request *q, struct net_pipe *p)
     r->refs++;
     r->stats.requests++;
     p->busy++;
+    q->first = !p->spoke;
     p->spoke = true;
     p->last_ms = net_now_ms();
     ev.scarce = r->working + r->reserve > r->conf.contexts;
@@ -461,6 +463,11 @@ uint32_t wf_net_request_pipe(const struct wf_net_request *q)
 const struct wf_net_addr *wf_net_request_addr(const struct wf_net_request *q)
 {
     return &q->addr;
+}
+
+bool wf_net_request_first(const struct wf_net_request *q)
+{
+    return q->first;
 }
 
 enum weft_err wf_net_hold(struct wf_net_request *q)

@@ -52,6 +52,28 @@ START_TEST(an_address_that_knocks_too_often_is_refused_before_any_agreement)
 }
 END_TEST
 
+START_TEST(a_member_comes_in_though_strangers_knock_at_its_address_without_end)
+{
+    struct client flood, member;
+    uint8_t init[WF_SESSION_INIT_LEN] = { WF_SESSION_INIT, WF_SESSION_VERSION };
+
+    come_in(&member, &mesh.d[WF_TEST_NETWORK]); // known from now on
+    sw_fix_mac1(&node.keys.dh_pub, init);
+    dial(&flood, &mesh.d[WF_TEST_SECURITY]);
+    for (unsigned i = 0; i < WF_KEY_HANDSHAKE_BURST / 2; i++) {
+        while (refusal_in(ask(&flood, WF_BYTES(init))) != WEFT_E_FLOOD)
+            ; // until nothing is left at the address
+        ck_assert_int_eq(shake(&member), WEFT_OK);
+        hang_up(&member);
+        while (refusal_in(ask(&flood, WF_BYTES(init))) != WEFT_E_FLOOD)
+            ;
+        dial(&member, &mesh.d[WF_TEST_NETWORK]);
+    }
+    hang_up(&member);
+    hang_up(&flood);
+}
+END_TEST
+
 START_TEST(a_recorded_handshake_opens_nothing)
 {
     struct client c;
@@ -405,6 +427,7 @@ int main(void)
     tcase_add_test(c, a_member_is_greeted_and_served);
     tcase_add_test(c, a_wrong_mac1_ends_the_connection_unanswered);
     tcase_add_test(c, an_address_that_knocks_too_often_is_refused_before_any_agreement);
+    tcase_add_test(c, a_member_comes_in_though_strangers_knock_at_its_address_without_end);
     tcase_add_test(c, a_recorded_handshake_opens_nothing);
     tcase_add_test(c, one_connection_holds_no_more_than_its_sessions);
     tcase_add_test(c, a_session_dies_with_its_pipe);

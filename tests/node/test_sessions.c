@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The table of sessions: caps, the bucket of an address, stamps. What a stranger may use up, and what not.
+// The table of sessions: caps and shares. What a stranger may use up, and what not.
 #include "node/sessions.h"
 
 #include <check.h>
@@ -133,50 +133,22 @@ START_TEST(there_is_an_end_to_all_sessions)
 }
 END_TEST
 
-// ---- rates and stamps --------------------------------------------------------------------------------------------------
-
-static struct wf_addr_key address(uint32_t n)
+START_TEST(a_connection_has_its_own_sessions_and_no_others)
 {
-    uint8_t ip[4] = { 10, (uint8_t)(n >> 16), (uint8_t)(n >> 8), (uint8_t)n };
-    struct wf_addr_key key;
+    struct wf_live_session *one = NULL, *two = NULL, *far = NULL;
 
-    ck_assert_int_eq(wf_addr_key(WF_BYTES(ip), &key), WEFT_OK);
-    return key;
-}
-
-START_TEST(an_address_has_its_burst_and_spares_the_others)
-{
-    struct wf_addr_key loud = address(1), quiet = address(2);
-
-    for (unsigned i = 0; i < WF_HANDSHAKE_BURST; i++)
-        ck_assert_int_eq(wf_sessions_admit(table, &loud, 1000), WEFT_OK);
-    ck_assert_int_eq(wf_sessions_admit(table, &loud, 1000), WEFT_E_FLOOD);
-    ck_assert_int_eq(wf_sessions_admit(table, &quiet, 1000), WEFT_OK);
-    ck_assert_int_eq(wf_sessions_admit(table, &loud, 2000), WEFT_OK);
-}
-END_TEST
-
-START_TEST(more_addresses_than_buckets_share_one_and_take_no_memory)
-{
-    unsigned refused = 0;
-
-    for (uint32_t i = 0; i < 4 * WF_BUCKETS_MAX; i++) {
-        struct wf_addr_key key = address(i);
-        refused += wf_sessions_admit(table, &key, 1000) == WEFT_E_FLOOD;
-    }
-    ck_assert_uint_gt(refused, 0);
-}
-END_TEST
-
-START_TEST(the_stamp_of_a_key_must_rise)
-{
-    struct wf_dh_pub one = { { 1 } }, two = { { 2 } };
-
-    ck_assert_int_eq(wf_sessions_stamp(table, &one, 500), WEFT_OK);
-    ck_assert_int_eq(wf_sessions_stamp(table, &one, 500), WEFT_E_REPLAY);
-    ck_assert_int_eq(wf_sessions_stamp(table, &one, 499), WEFT_E_REPLAY);
-    ck_assert_int_eq(wf_sessions_stamp(table, &two, 1), WEFT_OK);
-    ck_assert_int_eq(wf_sessions_stamp(table, &one, 501), WEFT_OK);
+    ck_assert_int_eq(add(1, &one), WEFT_OK);
+    ck_assert_int_eq(add(1025, &far), WEFT_OK); // the same slot of the table
+    ck_assert_int_eq(add(1, &two), WEFT_OK);
+    ck_assert_ptr_eq(wf_sessions_of_pipe(table, 1, NULL), two);
+    ck_assert_ptr_eq(wf_sessions_of_pipe(table, 1, two), one);
+    ck_assert_ptr_null(wf_sessions_of_pipe(table, 1, one));
+    ck_assert_ptr_null(wf_sessions_of_pipe(table, 2049, NULL));
+    wf_sessions_remove(table, two);
+    ck_assert_ptr_eq(wf_sessions_of_pipe(table, 1, NULL), one);
+    wf_sessions_remove(table, one);
+    ck_assert_ptr_null(wf_sessions_of_pipe(table, 1, NULL));
+    ck_assert_ptr_eq(wf_sessions_of_pipe(table, 1025, NULL), far);
 }
 END_TEST
 
@@ -192,9 +164,7 @@ int main(void)
     tcase_add_loop_test(c, nobody_has_more_than_its_share_and_the_others_still_come_in, 0,
         sizeof shares / sizeof *shares);
     tcase_add_test(c, there_is_an_end_to_all_sessions);
-    tcase_add_test(c, an_address_has_its_burst_and_spares_the_others);
-    tcase_add_test(c, more_addresses_than_buckets_share_one_and_take_no_memory);
-    tcase_add_test(c, the_stamp_of_a_key_must_rise);
+    tcase_add_test(c, a_connection_has_its_own_sessions_and_no_others);
     suite_add_tcase(s, c);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_ENV);

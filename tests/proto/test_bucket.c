@@ -39,6 +39,20 @@ START_TEST(tokens_come_back_at_the_rate)
 }
 END_TEST
 
+START_TEST(a_token_given_back_is_there_again_and_never_more_than_the_burst)
+{
+    struct wf_bucket b;
+
+    wf_bucket_init(&b, 20, 5, 0);
+    wf_bucket_give(&b, 0);
+    ck_assert_uint_eq(drain(&b, 0), 5);
+    wf_bucket_give(&b, 0);
+    ck_assert_uint_eq(drain(&b, 0), 1);
+    wf_bucket_give(&b, 10000); // full long since
+    ck_assert_uint_eq(drain(&b, 10000), 5);
+}
+END_TEST
+
 START_TEST(over_a_long_time_no_more_than_rate_and_burst_pass)
 {
     struct wf_bucket b;
@@ -152,6 +166,7 @@ int main(void)
     tcase_add_test(t, a_new_bucket_gives_its_burst_and_no_more);
     tcase_add_test(t, tokens_come_back_at_the_rate);
     tcase_add_test(t, over_a_long_time_no_more_than_rate_and_burst_pass);
+    tcase_add_test(t, a_token_given_back_is_there_again_and_never_more_than_the_burst);
     tcase_add_test(t, a_clock_that_steps_back_gives_nothing);
     tcase_add_test(t, extremes_do_not_overflow);
     tcase_add_test(t, a_rate_of_zero_never_refills_and_no_burst_never_passes);
