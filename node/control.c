@@ -298,11 +298,11 @@ static enum weft_err listen_local(struct wf_node *n, struct wf_diag *diag)
 static enum weft_err listen_tcp(struct wf_node *n, struct wf_diag *diag)
 {
     uint8_t busy[WF_SESSION_REFUSAL_LEN];
-    char where[WF_MAX_ADDR + 8];
+    char where[WF_ADDRESS_TEXT];
 
     wf_session_refuse(WEFT_E_BUSY, busy);
     struct wf_net_rep_conf conf = { .post = post_remote, .arg = n, .busy = WF_BYTES(busy) };
-    snprintf(where, sizeof where, "%s:%u", n->conf->listen.host, n->conf->listen.port);
+    wf_address_text(&n->conf->listen, where);
     enum weft_err err = wf_net_rep_new(n->control->net, &conf, &n->control->tcp);
     if (!err)
         err = wf_net_rep_listen(n->control->tcp, where, &n->control->port);

@@ -5,6 +5,7 @@
 #include <sys/prctl.h>
 #include <sys/statvfs.h>
 
+#include "node/address.h"
 #include "node/agent/room.h"
 #include "node/call.h"
 #include "node/conf.h"
@@ -91,28 +92,36 @@ static void add_rule(Weft__V1__StatusReply *r, struct wf_arena *a, const char *d
     r->firewall[r->n_firewall++] = f;
 }
 
+// For a packet filter what counts is where the sockets are, not what others are told.
+static const char *rule_address(
+    const struct wf_address *host, const char *port, char out[WF_ADDRESS_TEXT + 8])
+{
+    snprintf(out, WF_ADDRESS_TEXT + 8, host->is_ipv6 ? "[%s]:%s" : "%s:%s", host->host, port);
+    return out;
+}
+
 // From the configuration, and for what goes out from the peers that are known: after the sections.
 static void add_firewall(struct wf_node *n, struct wf_arena *a, Weft__V1__StatusReply *r)
 {
     const struct wf_conf *c = n->conf;
-    char text[WF_MAX_ADDR + 32];
+    char text[WF_ADDRESS_TEXT + 8], ports[16];
 
     r->firewall = wf_arena_calloc(a, RULES_MAX, sizeof *r->firewall);
     if (!n->is_agent) {
-        snprintf(text, sizeof text, "%s:%u", c->listen.host, n->control->port);
-        add_rule(r, a, "in", text, "control plane: members, agents, newcomers with a ticket");
+        snprintf(ports, sizeof ports, "%u", n->control->port);
+        add_rule(r, a, "in", rule_address(&c->listen, ports, text),
+            "control plane: members, agents, newcomers with a ticket");
         if (c->streams.first)
-            snprintf(
-                text, sizeof text, "%s:%u-%u", c->listen.host, c->streams.first, c->streams.last);
+            snprintf(ports, sizeof ports, "%u-%u", c->streams.first, c->streams.last);
         else
-            snprintf(text, sizeof text, "%s:any", c->listen.host);
-        add_rule(r, a, "in", text,
+            snprintf(ports, sizeof ports, "any");
+        add_rule(r, a, "in", rule_address(&c->listen, ports, text),
             c->streams.first ? "streams: readers of this node's products"
                              : "streams: readers; streams.ports in weftd.yaml fixes the ports");
     }
     if (c->http.host[0]) {
-        snprintf(text, sizeof text, "%s:%u", c->http.host, c->http.port);
-        add_rule(r, a, "in", text, "health and metrics");
+        snprintf(ports, sizeof ports, "%u", c->http.port);
+        add_rule(r, a, "in", rule_address(&c->http, ports, text), "health and metrics");
     }
     for (size_t i = 0; i < r->n_peers; i++)
         if (r->peers[i]->address[0])
@@ -124,7 +133,8 @@ void wf_status_handle(struct wf_node *n, struct wf_call *c)
 {
     Weft__V1__Reply reply = WEFT__V1__REPLY__INIT;
     Weft__V1__StatusReply r = WEFT__V1__STATUS_REPLY__INIT;
-    char print[WF_FINGERPRINT_LEN], listen[WF_MAX_ADDR + 8];
+    char print[WF_FINGERPRINT_LEN], listen[WF_ADDRESS_TEXT];
+    struct wf_address at;
     struct statvfs fs;
 
     wf_fingerprint(wf_bytes(n->keys.sign_pub.b, WF_KEY_LEN), print);
@@ -139,9 +149,9 @@ void wf_status_handle(struct wf_node *n, struct wf_call *c)
         r.charter_expires_ms = n->charter->expires_ms;
     }
     r.certificate_expires_ms = n->identity.cert.not_after_ms; // also when that is past
-    snprintf(listen, sizeof listen, "%s:%u", n->conf->listen.host, n->control->port);
+    wf_node_shown_address(n, &at);
     if (!n->is_agent)
-        r.listeners = one_text(c->arena, listen, &r.n_listeners);
+        r.listeners = one_text(c->arena, wf_address_text(&at, listen), &r.n_listeners);
     r.data_dir = wf_pb_str(n->conf->data);
     r.started_ms = n->started_unix_ms;
     r.time_ms = wf_node_now_unix_ms(n);

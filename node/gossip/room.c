@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "node/address.h"
 #include "node/call.h"
 #include "node/conf.h"
 #include "node/gossip/priv.h"
@@ -67,11 +68,10 @@ enum weft_err wf_gossip_advertise(struct wf_node *n, enum wf_entry_kind kind, st
 static enum weft_err sign_advert(struct wf_node *n, struct wf_buf *out)
 {
     struct wf_gossip_room *g = n->gossip;
-    struct wf_address at = n->conf->advertise.host[0] ? n->conf->advertise : n->conf->listen;
+    struct wf_address at;
     char text[WF_ADDRESS_TEXT];
 
-    if (at.port == 0 || !n->conf->advertise.host[0])
-        at.port = n->control->port;
+    wf_node_told_address(n, &at);
     const char *address = wf_address_text(&at, text);
     int64_t now = wf_node_now_unix_ms(n);
     const struct wf_known *before = wf_catalog_find(

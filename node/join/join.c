@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "node/access/room.h"
+#include "node/address.h"
 #include "node/call.h"
 #include "node/conf.h"
 #include "node/core.h"
@@ -224,11 +225,11 @@ static enum weft_err fill_row(
 // Newcomers dial this node.
 static void own_seed(const struct wf_node *n, struct wf_ticket *t)
 {
-    const struct wf_address *a =
-        n->conf->advertise.host[0] ? &n->conf->advertise : &n->conf->listen;
-    uint16_t port = a->port ? a->port : n->control->port;
+    struct wf_address at;
+    char text[WF_ADDRESS_TEXT];
 
-    snprintf(t->seeds[0].address, sizeof t->seeds[0].address, "%.240s:%u", a->host, port);
+    wf_node_told_address(n, &at);
+    snprintf(t->seeds[0].address, sizeof t->seeds[0].address, "%.255s", wf_address_text(&at, text));
     t->seeds[0].dh_key = n->keys.dh_pub;
     t->seed_count = 1;
 }

@@ -252,14 +252,14 @@ static void put_key(const struct wf_epoch *e, Weft__V1__EpochKey *to)
 }
 
 // A reader on the local socket dialled no address of ours that it could use again.
-static const char *local_host(const struct wf_node *n)
+static void local_endpoint(const struct wf_node *n, uint16_t port, char out[WF_ADDRESS_TEXT])
 {
-    static const char *const any[] = { "", "*", "0.0.0.0", "::", "[::]" };
+    struct wf_address at = n->conf->listen;
 
-    for (size_t i = 0; i < WF_COUNT(any); i++)
-        if (strcmp(n->conf->listen.host, any[i]) == 0)
-            return "127.0.0.1";
-    return n->conf->listen.host;
+    if (wf_address_is_wildcard(&at))
+        snprintf(at.host, sizeof at.host, "%s", at.is_ipv6 ? "::1" : "127.0.0.1");
+    at.port = port;
+    wf_address_text(&at, out);
 }
 
 static void answer(struct wf_node *n, struct wf_call *c, struct wf_lease *l, struct wf_granted *g)
@@ -269,7 +269,7 @@ static void answer(struct wf_node *n, struct wf_call *c, struct wf_lease *l, str
     Weft__V1__Reply reply = WEFT__V1__REPLY__INIT;
     Weft__V1__LeaseReply r = WEFT__V1__LEASE_REPLY__INIT;
     Weft__V1__EpochKey keys[2], *key_list[2] = { &keys[0], &keys[1] };
-    char endpoint[WF_MAX_ADDR + 8];
+    char endpoint[WF_ADDRESS_TEXT];
     ProtobufCBinaryData *schemas = wf_arena_calloc(c->arena, 1 + d->earlier_count, sizeof *schemas);
     struct wf_bytes beat;
     enum weft_err err = schemas ? wf_beat_signed(p, &beat) : WEFT_E_NOMEM;
@@ -282,7 +282,10 @@ static void answer(struct wf_node *n, struct wf_call *c, struct wf_lease *l, str
     for (size_t i = 0; i < d->earlier_count; i++)
         schemas[r.n_schemas++] = wf_pb_bin(wf_hash_view(&d->earlier[i]));
     if (l->verb == WF_VERB_SUBSCRIBE) {
-        snprintf(endpoint, sizeof endpoint, "%s:%u", l->local ? local_host(n) : "", p->port);
+        if (l->local)
+            local_endpoint(n, p->port, endpoint);
+        else // the host is the one that the reader dialled
+            snprintf(endpoint, sizeof endpoint, ":%u", p->port);
         r.endpoint = endpoint;
         put_key(&p->epoch, &keys[r.n_keys++]);
         if (p->next_epoch.number)

@@ -11,11 +11,11 @@
 
 static enum weft_err listen_on(struct wf_home_product *p, uint16_t port)
 {
-    char where[WF_MAX_ADDR + 8];
-    const char *host = p->room->node->conf->listen.host;
+    char where[WF_ADDRESS_TEXT];
+    struct wf_address at = p->room->node->conf->listen;
 
-    snprintf(where, sizeof where, "%s:%u", host, port);
-    return wf_net_pub_listen(p->pub, where, &p->port);
+    at.port = port;
+    return wf_net_pub_listen(p->pub, wf_address_text(&at, where), &p->port);
 }
 
 enum weft_err wf_publish_open(struct wf_home_product *p, struct wf_diag *diag)

@@ -2,6 +2,7 @@
 // What the stream room tells people and metrics. Loop thread only.
 #include <stdio.h>
 
+#include "node/address.h"
 #include "node/status.h"
 #include "node/stream/priv.h"
 
@@ -16,13 +17,16 @@ static const char *state_of(const struct wf_home_product *p)
 
 static char *endpoint_of(const struct wf_home_product *p, struct wf_arena *a)
 {
-    char text[WF_MAX_ADDR + 8];
+    char text[WF_ADDRESS_TEXT];
+    struct wf_address at;
     const char *copy = NULL;
 
     if (!p->pub)
         return wf_pb_str("");
-    snprintf(text, sizeof text, "%s:%u", p->room->node->conf->listen.host, p->port);
-    return wf_arena_str(a, wf_bytes_str(text), &copy) ? wf_pb_str("") : wf_pb_str(copy);
+    wf_node_shown_address(p->room->node, &at);
+    at.port = p->port;
+    return wf_arena_str(a, wf_bytes_str(wf_address_text(&at, text)), &copy) ? wf_pb_str("")
+                                                                            : wf_pb_str(copy);
 }
 
 void wf_stream_status(struct wf_node *n, struct wf_arena *a, Weft__V1__StatusReply *reply)

@@ -25,6 +25,7 @@ SHARE="$BUILD/share/weft"
 PATH="$BUILD/domains/common:$BUILD/sdk:$PATH"
 WORK=$(mktemp -d)
 PIDS=""
+LISTEN=${LISTEN:-127.0.0.1:0} # of the nodes that make_domain makes
 DEADLINE=${DEADLINE:-30}
 unset WEFT_DIR WEFT_SOCKET || true
 export XDG_STATE_HOME="$WORK/state" # nothing of a test stays in the home directory
@@ -115,7 +116,7 @@ weft_at() { # NAME COMMAND...: weft with that node's or agent's socket
 # A domain with its issuer node NAME-node, running, on a port of the system's choice that it keeps over restarts.
 make_domain() { # DOMAIN
     "$WEFT" domain init "$1" --dir "$WORK/$1-root" --no-passphrase >/dev/null
-    "$WEFT" node init --domain "$WORK/$1-root" --dir "$WORK/$1-node" --name node-1 --listen 127.0.0.1:0 >/dev/null
+    "$WEFT" node init --domain "$WORK/$1-root" --dir "$WORK/$1-node" --name node-1 --listen "$LISTEN" >/dev/null
 }
 
 make_mesh() { # DOMAIN: a mesh of one domain, its node up

@@ -4,8 +4,11 @@
 # how commands end; nearly everything comes as frames.
 # shellcheck disable=SC2034 # for lib.sh
 BUILD=$1
+LISTEN=${2:-127.0.0.1:0}
 # shellcheck disable=SC1091 source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
+
+case $LISTEN in "["*) grep -q ' lo$' /proc/net/if_inet6 2>/dev/null || skip "no IPv6 here" ;; esac
 
 numbers() { grep -o '"value":[0-9.]*' "$1" | cut -d: -f2 | cut -d. -f1 | tr '\n' ' '; }
 expect() { # WHAT GOT WANTED
