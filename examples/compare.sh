@@ -25,8 +25,20 @@ facts_of_links() { # ip's JSON: interfaces, addresses
         }'
 }
 
+# Names may hold blanks: df says where its last two columns begin. It and the mesh differ in how they show a control character or a byte that is
+# no UTF-8; any number of those, of quotes and of backslashes is one question mark to both.
+plain() { sed 's/[^] !#-[^-~]/?/g; s/?\{1,\}/?/g'; }
+file_systems() { # TARGET SOURCE TYPE SIZE INODES USED, with tabs between
+    df -l -B1 --output=fstype,size,itotal,used,source,target | awk '
+        NR == 1 { source = index($0, "Filesystem"); target = index($0, "Mounted on"); next }
+        $1 !~ /^fuse(\.|$)/ {
+            device = substr($0, source, target - source); sub(/ +$/, "", device)
+            printf "%s\t%s\t%s\t%s\t%s\t%s\n", substr($0, target), device, $1, $2, $3 == "-" ? 0 : $3, $4 == "-" ? 0 : $4
+        }'
+}
+
 facts_that_may_change() {
-    df -l -B1 --output=target,source,fstype,size,itotal | awk 'NR > 1 && NF == 5 && $3 !~ /^fuse\./ { print "filesystem", $1, $2, $3, $4, $5 == "-" ? 0 : $5 }'
+    file_systems | awk -F '\t' '{ print "filesystem", $1, $2, $3, $4, $5 }' | plain
     facts_of_links
     ss -tulnH | awk '{
         address = $5; port = $5; sub(/:[^:]*$/, "", address); sub(/.*:/, "", port); sub(/%.*/, "", address); gsub(/[][]/, "", address)
@@ -54,7 +66,7 @@ counters() {
 
 gauges() {
     awk '$1 == "MemTotal:" { whole = $2 } $1 ~ /^(MemFree|MemAvailable|Cached):$/ { sub(/:/, "", $1); printf "%s %.0f %.0f\n", $1, whole * 1024, $2 * 1024 }' /proc/meminfo
-    df -l -B1 --output=target,fstype,size,used | awk 'NR > 1 && NF == 4 && $2 !~ /^fuse\./ { print "used-" $1, $3, $4 }'
+    file_systems | awk -F '\t' '{ gsub(/ /, "?", $1); print "used-" $1, $4, $6 }' | plain # join(1) takes blanks for separators
 }
 
 host_before() { # DIRECTORY: what the host says from here on is kept there, until host_after
@@ -83,7 +95,7 @@ host_after() { # DIRECTORY
 }
 
 lines_of() { # of a program's jsonl with one column, `line`
-    sed -n 's/.*"line":"\(.*\)"}$/\1/p'
+    sed -n 's/.*"line":"\(.*\)"}$/\1/p' | sed 's/\\u[0-9a-f]\{4\}/?/g; s/\\./?/g' | plain
 }
 
 collected() { # DATABASE ORIGIN: the same lines from the monitor's tables
@@ -95,8 +107,8 @@ collected() { # DATABASE ORIGIN: the same lines from the monitor's tables
         UNION SELECT 'package ' || name || ' ' || version || ' ' || architecture || ' ' || state, _origin FROM servers_packages WHERE _op = 'put' AND manager = 'dpkg'
         UNION SELECT 'listening ' || protocol || ' ' || local_address || ' ' || local_port, _origin FROM servers_sockets WHERE _op = 'put' AND state IN ('LISTEN', 'UNCONN')
         UNION SELECT 'interface ' || name || ' ' || ${i}index') || ' ' || ${i}mtu') || ' ' || ifnull(${i}hardwareAddress'), '-') || ' ' || ifnull(${i}enabled'), 0), 'host-1' FROM network_port_inventory WHERE _op = 'put'
-        UNION SELECT 'addresses ' || name || ' ' || ${i}addresses'), 'host-1' FROM network_port_inventory WHERE _op = 'put'"
-    weft-monitor sql --db "$1" -o jsonl "SELECT line FROM ($sql) WHERE o = '$2'" | lines_of | tr -d '[]"\\' |
+        UNION SELECT 'addresses ' || name || ' ' || replace(replace(replace(${i}addresses'), char(34), ''), '[', ''), ']', ''), 'host-1' FROM network_port_inventory WHERE _op = 'put'"
+    weft-monitor sql --db "$1" -o jsonl "SELECT line FROM ($sql) WHERE o = '$2'" | lines_of |
         awk '$1 == "addresses" { n = split($3, a, ","); for (i = 1; i <= n; i++) print "address", $2, a[i]; next } { print }' | sort -u
 }
 
@@ -107,7 +119,7 @@ collected_numbers() { # DATABASE: KEY LEAST MOST of every counter and gauge, ove
     sql+="SELECT 'cpu-user', user FROM servers_cpu WHERE cpu = 'all' UNION ALL SELECT 'cpu-system', system FROM servers_cpu WHERE cpu = 'all'
         UNION ALL SELECT 'forks', forks FROM servers_load UNION ALL SELECT 'uptime', uptime FROM servers_load
         UNION ALL SELECT 'MemFree', free FROM servers_memory UNION ALL SELECT 'MemAvailable', available FROM servers_memory
-        UNION ALL SELECT 'Cached', cached FROM servers_memory UNION ALL SELECT 'used-' || mountpoint, used FROM servers_filesystems"
+        UNION ALL SELECT 'Cached', cached FROM servers_memory UNION ALL SELECT 'used-' || replace(mountpoint, ' ', '?'), used FROM servers_filesystems"
     weft-monitor sql --db "$1" -o jsonl "SELECT k || ' ' || min(v) || ' ' || max(v) || ' ' || count(*) AS line FROM ($sql) GROUP BY k" | lines_of | sort
 }
 

@@ -2,31 +2,44 @@
 # SPDX-License-Identifier: Apache-2.0
 # usage: examples/quickstart.sh [--stay] [--seconds N] [--dir D] [--check]
 #   Builds weft, makes a mesh of three domains on loopback with an agent behind one of them, and shows the main job on this machine's own
-#   data, each step with the command a person would type. Everything it made is removed at the end, also after Ctrl-C.
+#   data, each step with the command a person would type. At the end, also after Ctrl-C, nothing of it runs or lies about any more but the
+#   programs in build/release and a directory that --dir named.
 #   --stay        leave the mesh running until Enter is pressed
-#   --seconds N   how long the monitor collects (20)
-#   --dir D       where everything lies; it stays there (a temporary directory, removed)
+#   --seconds N   how long the monitor collects, 1 to 86400 (20); longer where the first samples take longer to come
+#   --dir D       where everything lies, and stays: a directory that is empty or not there yet (a temporary one, removed)
 #   --check       unattended: no pauses, ends with one JSON line on standard output, exit 0 only when everything held
 set -uo pipefail
 export LC_ALL=C
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 stay=no seconds=20 dir='' check=no
+usage() { sed -n '3,10p' "$0" | sed 's/^# \{0,1\}//'; }
+wrong() { # TEXT: the call was wrong, and nothing has been done
+    { echo "quickstart: $*" && usage; } >&2
+    exit 64
+}
 while [ $# -gt 0 ]; do
     case "$1" in
     --stay) stay=yes ;;
     --check) check=yes ;;
     --seconds | --dir)
-        [ $# -ge 2 ] || { echo "quickstart: $1 needs a value" >&2; exit 64; }
+        { [ $# -ge 2 ] && [ -n "$2" ]; } || wrong "$1 needs a value"
         if [ "$1" = --dir ]; then dir=$2; else seconds=$2; fi
         shift
         ;;
-    -h | --help) sed -n '3,9p' "$0" | sed 's/^# \{0,1\}//' && exit 0 ;;
-    *) echo "quickstart: unknown option $1; see --help" >&2 && exit 64 ;;
+    -h | --help) usage && exit 0 ;;
+    *) wrong "unknown option $1" ;;
     esac
     shift
 done
 
-case $seconds in '' | *[!0-9]*) echo "quickstart: --seconds $seconds: expected a number" >&2 && exit 64 ;; esac
+case $seconds in *[!0-9]* | 0* | ??????*) wrong "--seconds $seconds: not a number from 1 to 86400" ;; esac
+[ "$seconds" -le 86400 ] || wrong "--seconds $seconds: not a number from 1 to 86400"
+# What lies there could be somebody's keys: nothing is built, written or given another mode before this is known.
+if [ -n "$dir" ] && { [ -e "$dir" ] || [ -L "$dir" ]; }; then
+    [ -d "$dir" ] || wrong "--dir $dir: not a directory"
+    found=$(ls -A -- "$dir/" 2>&1) || wrong "--dir $dir: $found"
+    [ -z "$found" ] || wrong "--dir $dir: not empty; name an empty directory or one that is not there yet"
+fi
 
 # With --check standard output is for the JSON line alone.
 exec 3>&1
@@ -72,7 +85,7 @@ if [ -z "$dir" ]; then
     dir=$(mktemp -d "${TMPDIR:-/tmp}/weft-quickstart.XXXXXX") || exit 69
     made_dir=yes
 fi
-mkdir -p "$dir" && chmod 700 "$dir" && dir=$(cd "$dir" && pwd) || exit 69
+mkdir -p -- "$dir" && chmod 700 -- "$dir" && dir=$(cd -- "$dir" && pwd) || exit 69
 
 pids=()
 cleanup() {
@@ -180,8 +193,15 @@ pids+=("$monitor")
 echo "(it collects for $seconds s)"
 pause "$seconds"
 wait_for 30 'the packages at the monitor' sh -c "weft-monitor sql --db monitor.db -o jsonl \"SELECT count(DISTINCT _origin) AS n FROM servers_packages WHERE _op = 'snapshot-end'\" | grep -q '\"n\":2'"
+pub_share=null
+nearly_all() { # records came as frames, of those that could: null while there were none, low while the first are still a large part
+    pub_share=$(weft-monitor status --db monitor.db -o json | sed 's/"rows":.*//;s/.*"pub_share":\([^,]*\),.*/\1/')
+    awk -v s="$pub_share" 'BEGIN { exit !(s ~ /^[0-9.]+$/ && s >= 0.99) }'
+}
+until=$((SECONDS + 60)) waited=$SECONDS
+until nearly_all || [ $SECONDS -ge $until ]; do sleep 0.5; done
+[ $((SECONDS - waited)) -lt 2 ] || echo "(and $((SECONDS - waited)) s more, as a source's first samples come within ten seconds)"
 show weft-monitor status --db monitor.db # exits 1 while anything is blind
-pub_share=$(weft-monitor status --db monitor.db -o json | sed 's/"rows":.*//;s/.*"pub_share":\([^,]*\),.*/\1/')
 kill "$monitor"
 wait "$monitor" || fail 'weft-monitor'
 host_after host
@@ -309,4 +329,10 @@ if [ $check = yes ]; then
         "$compared" "$differing" "$shown" >&3
 fi
 [ $ok = true ] || exit 1
-say 'Done. Everything is cleaned up.'
+if [ $made_dir = yes ]; then
+    say 'Done. The mesh has ended and its directory is removed; the programs stay in build/release.'
+else
+    say "Done. The mesh has ended. What it made stays in $dir: keys, logs of the nodes, what the monitor stored."
+    echo "Look into it with: $build/domains/monitoring/weft-monitor sql --db $dir/monitor.db 'SELECT * FROM _table'"
+    echo "Remove it with: rm -r $dir"
+fi

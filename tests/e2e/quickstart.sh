@@ -31,9 +31,25 @@ until_said() { # TEXT, within a minute
     done
 }
 
-echo "unattended"
-bash "$ROOT/examples/quickstart.sh" --check --seconds 12 >"$WORK/out" 2>"$WORK/log" || fail "status $?: $(cat "$WORK/out")"
+# Where a mount namespace can be had, one file system has a name that takes care to read; it goes with the namespace.
+odd="$WORK/an odd [disk] \"é\\" odd_device='a  b' in_namespace=()
+mkdir "$odd"
+if [ "$(id -u)" -eq 0 ] && unshare -m true 2>/dev/null; then
+    # shellcheck disable=SC2016 # the inner shell's own
+    in_namespace=(unshare -m bash -c 'mount -t tmpfs -o size=64k "$1" "$2" && shift 2 && exec bash "$@"' mount "$odd_device" "$odd")
+else
+    in_namespace=(bash)
+fi
+
+echo "unattended, as short as may be, in a directory of the caller's"
+"${in_namespace[@]}" "$ROOT/examples/quickstart.sh" --check --seconds 1 --dir "$WORK/mesh" >"$WORK/out" 2>"$WORK/log" || fail "status $?: $(cat "$WORK/out")"
 nothing_left "after the run"
+grep -qF "What it made stays in $WORK/mesh:" "$WORK/log" || fail "it does not say what stays"
+[ -s "$WORK/mesh/monitor.db" ] || fail "nothing stays of what it said"
+if [ "${in_namespace[0]}" = unshare ]; then
+    [ "$(grep -c "filesystem *equal: $WORK/an odd \[disk\] ? $odd_device tmpfs 65536 " "$WORK/log")" -eq 2 ] || # host-1's and node-1's
+        fail "the odd file system was not compared: $(grep filesystem "$WORK/log")"
+fi
 [ "$(wc -l <"$WORK/out")" -eq 1 ] || fail "not one line on standard output"
 python3 -B - "$WORK/out" "$WORK/log" <<'CHECK' || fail "the line does not hold: $(cat "$WORK/out")"
 import json, re, sys
@@ -73,11 +89,32 @@ os.execvp("bash", ["bash", sys.argv[1], "--check", "--seconds", "60"])' "$ROOT/e
 done
 
 echo "bad arguments"
-for arguments in --nothing '--seconds x' '--seconds' '--dir'; do
+mkdir "$WORK/full" "$WORK/full/servers-root"
+chmod 755 "$WORK/full"
+ln -s nowhere "$WORK/dangling"
+while IFS='|' read -r arguments want; do
     ended=0
     # shellcheck disable=SC2086 # two words
     bash "$ROOT/examples/quickstart.sh" $arguments >"$WORK/out" 2>"$WORK/log" || ended=$?
     [ $ended -eq 64 ] || fail "$arguments: status $ended"
-done
+    head -n 1 "$WORK/log" | grep -q "^quickstart: $want" || fail "$arguments: wanted $want"
+    grep -q '^  --seconds N' "$WORK/log" || fail "$arguments: it does not show how it is used"
+    ! grep -q Building "$WORK/log" || fail "$arguments: it began nevertheless"
+done <<ROWS
+--nothing|unknown option --nothing
+--seconds|--seconds needs a value
+--seconds x|--seconds x: not a number from 1 to 86400
+--seconds 0|--seconds 0: not a number
+--seconds 08|--seconds 08: not a number
+--seconds -1|--seconds -1: not a number
+--seconds 1.5|--seconds 1.5: not a number
+--seconds 86401|--seconds 86401: not a number
+--seconds 99999999999999999999|--seconds 99999999999999999999: not a number
+--dir|--dir needs a value
+--dir $WORK/full|--dir $WORK/full: not empty
+--dir $WORK/log|--dir $WORK/log: not a directory
+--dir $WORK/dangling|--dir $WORK/dangling: not a directory
+ROWS
+[ "$(ls -A "$WORK/full") $(stat -c %a "$WORK/full")" = "servers-root 755" ] || fail "a directory that was refused has changed"
 nothing_left "bad arguments"
 echo ok
