@@ -416,6 +416,9 @@ START_TEST(what_origins_do_to_batches_reaches_them)
         ck_assert_int_eq(wf_collect_sign(&fields, &node, &raw), WEFT_OK);
         ck_assert_int_eq(wf_collect_open(wf_buf_view(&raw), &got), WEFT_OK);
         ck_assert_int_eq((int)got->product.packing, how);
+        if (how == WF_PACKING_ZSTD)
+            wf_test_trust_vector("502-manifest-packing",
+                "accepted: as 500, and origins store batches with zstd", wf_buf_view(&raw));
         wf_collect_free(got);
         wf_buf_fini(&raw);
     }

@@ -222,6 +222,9 @@ def check(name, verdict, raw):
     elif what.startswith("keys"):
         if accepted:
             check_key_file(raw)
+    elif number == 502:
+        check_envelope(raw, verdict)
+        assert one(one(Envelope(raw).body, 1), 24) == 3, "packing: zstd"
     elif what.startswith("chain"):
         if accepted:
             check_chain(raw)
