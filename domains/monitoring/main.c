@@ -37,8 +37,8 @@ static const char usage[] =
     "Tables are named DOMAIN_PRODUCT; _table, _columns, _status, _loss, _batch, _schema and _chain "
     "tell about them.\n"
     "\n"
-    "Exit: 0 done, 1 something is blind or differs, 64 usage, 65 bad SQL or damaged, 69 i/o, 77 "
-    "refused, 78 no identity.\n";
+    "Exit: 0 done, 1 something is blind or differs, 64 usage, 65 bad SQL or damaged, 69 i/o, 70 a "
+    "mistake of ours, 75 busy, 77 refused, 78 no identity.\n";
 
 static int wrong(const char *format, const char *what)
 {
