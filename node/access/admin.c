@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The owner's side on the local socket: what is granted and what waits, grant, deny, revoke.
+// The owner's side on the local socket: what is granted, what waits and what was refused; grant, deny, revoke.
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -105,6 +105,40 @@ static void list(struct wf_node *n, struct wf_call *c, enum wf_grant_state state
     }
     r.grants = l.list;
     r.n_grants = l.count;
+    reply_with(c, &r);
+}
+
+static Weft__V1__RefusedAttempt *attempt_of(struct wf_arena *a, const struct wf_refused_row *row)
+{
+    Weft__V1__RefusedAttempt *m = wf_arena_alloc(a, sizeof *m);
+
+    if (!m)
+        return NULL;
+    weft__v1__refused_attempt__init(m);
+    m->who = text_in(a, row->who);
+    m->what = text_in(a, row->what);
+    m->code = row->code;
+    m->count = row->count;
+    m->first_ms = row->first_ms;
+    m->last_ms = row->last_ms;
+    m->from = text_in(a, row->from);
+    m->audit_id = text_in(a, row->audit_id);
+    return m;
+}
+
+static void list_refused(struct wf_node *n, struct wf_call *c)
+{
+    Weft__V1__GrantReply r = WEFT__V1__GRANT_REPLY__INIT;
+    const struct wf_refused_row **rows = wf_arena_calloc(c->arena, LIST_MAX, sizeof *rows);
+
+    r.refused = wf_arena_calloc(c->arena, LIST_MAX, sizeof *r.refused);
+    size_t count = rows && r.refused ? wf_refused_recent(n->access->refused, rows, LIST_MAX) : 0;
+    while (r.n_refused < count) {
+        Weft__V1__RefusedAttempt *m = attempt_of(c->arena, rows[r.n_refused]);
+        if (!m)
+            break; // the most recent ones are there
+        r.refused[r.n_refused++] = m;
+    }
     reply_with(c, &r);
 }
 
@@ -313,6 +347,9 @@ void wf_access_grant_handle(struct wf_node *n, struct wf_call *c)
         break;
     case WEFT__V1__GRANT_REQUEST__ACTION__ACTION_REVOKE:
         revoke(n, c);
+        break;
+    case WEFT__V1__GRANT_REQUEST__ACTION__ACTION_REFUSED:
+        list_refused(n, c);
         break;
     default:
         wf_call_refuse(c, WEFT_E_REQUEST, "grant: unknown action");

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The trail: each event into the log lines and into DOMAIN/access. Refusals are recorded singly up to a number a minute for each source
-// and code, then only counted, so that nobody can fill the disk by being refused.
+// The trail: each event into the log lines and into DOMAIN/access; refusals of access also into the list that people look at.
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -106,22 +105,12 @@ void wf_access_product_tick(struct wf_node *n)
             diag.text[0] ? diag.text : weft_err_text(err), NULL);
 }
 
-static void next_id(struct wf_access_room *a, char out[24])
+void wf_access_next_id(struct wf_access_room *a, char out[24])
 {
     snprintf(out, 24, "%s-%llu", a->audit_prefix, (unsigned long long)++a->audit_last);
 }
 
-static struct wf_access_source *source_of(struct wf_access_room *a, const char *who, uint32_t code)
-{
-    struct wf_hash h;
-    char text[160];
-    int len = snprintf(text, sizeof text, "%u %s", code, who);
-
-    wf_blake2b(wf_bytes(text, (size_t)len < sizeof text ? (size_t)len : sizeof text - 1), &h);
-    return &a->sources[wf_load_be32(h.b) % WF_ACCESS_SOURCES];
-}
-
-static void summarise(struct wf_node *n, struct wf_access_source *s)
+void wf_access_summary(struct wf_node *n, const struct wf_access_source *s, unsigned count)
 {
     struct event e = { .id = s->id,
         .who = s->who,
@@ -129,31 +118,23 @@ static void summarise(struct wf_node *n, struct wf_access_source *s)
         .on = "",
         .from = "",
         .result = (enum weft_err)s->code,
-        .count = s->count - WF_ACCESS_SINGLY };
+        .count = count };
 
-    if (s->count > WF_ACCESS_SINGLY)
-        record(n, &e);
-    s->count = 0;
+    record(n, &e);
 }
 
-// True: only counted. The id is then that of the summary to come.
-static bool only_counted(struct wf_node *n, const char *who, enum weft_err code)
+// For `weft access list`, whether it was recorded singly or not.
+static void note_refusal(struct wf_node *n, const struct event *e)
 {
-    struct wf_access_room *a = n->access;
-    struct wf_access_source *s = source_of(a, who, (uint32_t)code);
-    int64_t now = wf_node_now_ms(n);
+    struct wf_refused_row row = { .code = (uint32_t)e->result, .last_ms = wf_node_now_unix_ms(n) };
 
-    if (s->code != (uint32_t)code || strcmp(s->who, who) != 0 || now - s->since_ms >= 60000) {
-        summarise(n, s);
-        *s = (struct wf_access_source){ .code = (uint32_t)code, .since_ms = now };
-        snprintf(s->who, sizeof s->who, "%s", who);
-    }
-    if (++s->count <= WF_ACCESS_SINGLY)
-        return false;
-    if (!s->id[0])
-        next_id(a, s->id);
-    memcpy(a->audit_id, s->id, sizeof a->audit_id);
-    return true;
+    if (!wf_refused_is_access(e->result))
+        return;
+    snprintf(row.who, sizeof row.who, "%s", e->who);
+    snprintf(row.what, sizeof row.what, "%s", e->on[0] ? e->on : e->what);
+    snprintf(row.from, sizeof row.from, "%s", e->from);
+    snprintf(row.audit_id, sizeof row.audit_id, "%s", e->id);
+    wf_refused_note(n->access->refused, &row);
 }
 
 const char *wf_access_audit(struct wf_node *n, const struct wf_caller *who, const char *what,
@@ -161,10 +142,10 @@ const char *wf_access_audit(struct wf_node *n, const struct wf_caller *who, cons
 {
     struct wf_access_room *a = n->access;
     const char *label = who ? who->label : "this node";
+    bool single = !result || !wf_access_only_counted(n, label, result);
 
-    if (result && only_counted(n, label, result))
-        return a->audit_id;
-    next_id(a, a->audit_id);
+    if (single)
+        wf_access_next_id(a, a->audit_id);
     struct event e = { .id = a->audit_id,
         .who = label,
         .what = what,
@@ -174,7 +155,10 @@ const char *wf_access_audit(struct wf_node *n, const struct wf_caller *who, cons
         .token = token_id,
         .chain = who && who->has_identity ? &who->identity.cert.id : NULL,
         .count = 1 };
-    record(n, &e);
+    if (single)
+        record(n, &e);
+    if (result)
+        note_refusal(n, &e);
     return a->audit_id;
 }
 
@@ -183,7 +167,10 @@ void wf_access_audit_tick(struct wf_node *n)
     struct wf_access_room *a = n->access;
     int64_t now = wf_node_now_ms(n);
 
-    for (size_t i = 0; i < WF_ACCESS_SOURCES; i++)
-        if (a->sources[i].count && now - a->sources[i].since_ms >= 60000)
-            summarise(n, &a->sources[i]);
+    wf_access_sources_tick(n);
+    if (now < a->refused_due_ms)
+        return;
+    a->refused_due_ms = now + WF_ACCESS_REFUSED_SAVE_MS;
+    enum weft_err err = wf_refused_save(a->refused);
+    wf_alarm(n, "refused", err ? "refused attempts could not be kept on disk" : NULL);
 }

@@ -4,15 +4,19 @@
 #define WF_NODE_ACCESS_PRIV_H
 
 #include "node/access/grants.h"
+#include "node/access/refused.h"
 #include "node/access/room.h"
 #include "proto/session/bucket.h"
 
-#define WF_ACCESS_RESIGN_MS      3600000
-#define WF_ACCESS_RATES          4096u // token buckets, direct-mapped by token id
-#define WF_ACCESS_SOURCES        512u  // (source, code) pairs whose refusals are counted
-#define WF_ACCESS_SINGLY         10u   // refusals of a pair a minute that are recorded one by one
-#define WF_ACCESS_PENDING        4096u // requests that wait for a person, and of one holder
-#define WF_ACCESS_PENDING_HOLDER 32u
+#define WF_ACCESS_RESIGN_MS 3600000
+#define WF_ACCESS_RATES     4096u // token buckets, direct-mapped by token id
+#define WF_ACCESS_SOURCES                                                                          \
+    32u // (source, code) pairs of a domain that are told apart within a minute
+#define WF_ACCESS_GROUPS          (WF_MAX_MEMBERS + 2u)
+#define WF_ACCESS_REFUSED_SAVE_MS 10000
+#define WF_ACCESS_SINGLY          10u   // refusals of a pair a minute that are recorded one by one
+#define WF_ACCESS_PENDING         4096u // requests that wait for a person, and of one holder
+#define WF_ACCESS_PENDING_HOLDER  32u
 
 struct wf_access_rate {
     struct wf_hash token;
@@ -24,14 +28,23 @@ struct wf_access_source {
     char who[140];
     uint32_t code;
     int64_t since_ms;
-    unsigned count;
-    char id[24]; // of the summary, once something was only counted
+    unsigned count, singly; // refusals, and those of them that were recorded
+    char id[24];            // of the summary, once something was only counted
+};
+// A domain's; newcomers and local users are one. rest: of more pairs than there are places, only counted.
+struct wf_access_group {
+    char domain[WF_MAX_NAME + 1];
+    struct wf_access_source each[WF_ACCESS_SOURCES], rest;
 };
 
 struct wf_access_room {
     struct wf_grants *grants;
     struct wf_access_rate *rates;
-    struct wf_access_source *sources;
+    struct wf_access_group *groups[WF_ACCESS_GROUPS],
+        crowd; // crowd: of more domains than there are places
+    size_t group_count;
+    struct wf_refused *refused;
+    int64_t refused_due_ms; // monotonic: the next save
     char audit_id[24];
     char audit_prefix[9]; // random, a run of this node
     uint64_t audit_last;
@@ -55,7 +68,16 @@ WF_MUST_USE enum weft_err wf_access_sign_list(
     struct wf_node *n, const struct wf_access_additions *add);
 void wf_access_list_tick(struct wf_node *n);
 
+// ---- sources.c: how often whom was refused why within the minute
+// True: this refusal is only counted, under the id that audit_id now has.
+bool wf_access_only_counted(struct wf_node *n, const char *who, enum weft_err code);
+void wf_access_sources_tick(struct wf_node *n);
+void wf_access_sources_free(struct wf_access_room *a);
+
 // ---- audit.c
+// The record of refusals that were only counted.
+void wf_access_summary(struct wf_node *n, const struct wf_access_source *s, unsigned count);
+void wf_access_next_id(struct wf_access_room *a, char out[24]);
 void wf_access_audit_tick(struct wf_node *n);
 void wf_access_product_tick(struct wf_node *n);
 

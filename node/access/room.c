@@ -25,12 +25,17 @@ static enum weft_err access_open(struct wf_node *n, struct wf_diag *diag)
     wf_random(run, sizeof run);
     wf_hex_put(WF_BYTES(run), a->audit_prefix);
     a->rates = calloc(WF_ACCESS_RATES, sizeof *a->rates);
-    a->sources = calloc(WF_ACCESS_SOURCES, sizeof *a->sources);
-    if (!a->rates || !a->sources)
+    if (!a->rates)
         return WEFT_E_NOMEM;
     enum weft_err err = wf_disk_join(n->conf->data, "access.db", &path);
     if (!err)
         err = wf_grants_open(path, &a->grants, diag);
+    free(path);
+    path = NULL;
+    if (!err)
+        err = wf_disk_join(n->conf->data, "refused.db", &path);
+    if (!err)
+        err = wf_refused_open(path, &a->refused, diag);
     free(path);
     return err;
 }
@@ -52,6 +57,7 @@ static void access_tick(struct wf_node *n)
     wf_access_audit_tick(n);
     if (now >= a->prune_at_ms) {
         wf_grants_prune(a->grants, unix_ms - KEEP_EXPIRED_MS, unix_ms - KEEP_REQUESTS_MS);
+        wf_refused_prune(a->refused, unix_ms - KEEP_EXPIRED_MS);
         a->prune_at_ms = now + PRUNE_EVERY_MS;
     }
 }
@@ -65,7 +71,8 @@ static void access_close(struct wf_node *n)
     wf_grants_close(a->grants);
     wf_buf_fini(&a->minted);
     free(a->rates);
-    free(a->sources);
+    wf_refused_close(a->refused);
+    wf_access_sources_free(a);
     free(a);
     n->access = NULL;
 }

@@ -148,27 +148,74 @@ static enum weft_err grant_rows(const struct wf_cli *cli, const Weft__V1__GrantR
     return err ? err : wf_table_done(t);
 }
 
-int wf_cmd_access_list(struct wf_cli *cli, int argc, char **argv)
+static enum weft_err refused_rows(const struct wf_cli *cli, const Weft__V1__GrantReply *r)
+{
+    static const char *const columns[] = { "refused", "what", "code", "count", "last", "first",
+        "from", "audit_id" };
+    struct wf_table *t = NULL;
+    enum weft_err err = wf_table_new(cli, "weft.refused/v1", columns, WF_COUNT(columns), &t);
+
+    for (size_t i = 0; i < r->n_refused && !err; i++) {
+        const Weft__V1__RefusedAttempt *m = r->refused[i];
+        char last[48], first[48];
+        wf_cli_when(m->last_ms, last);
+        wf_cli_when(m->first_ms, first);
+        wf_table_text(t, m->who);
+        wf_table_text(t, m->code ? m->what : "(older ones, only counted)");
+        wf_table_text(t, m->code ? weft_err_name((enum weft_err)m->code) : NULL);
+        wf_table_number(t, (int64_t)m->count);
+        wf_table_text(t, last);
+        wf_table_text(t, first);
+        wf_table_text(t, m->from[0] ? m->from : NULL);
+        wf_table_text(t, m->audit_id[0] ? m->audit_id : NULL);
+    }
+    return err ? err : wf_table_done(t);
+}
+
+static int list_one(const struct wf_cli *cli, Weft__V1__GrantRequest__Action action, bool below)
 {
     Weft__V1__GrantRequest g = WEFT__V1__GRANT_REQUEST__INIT;
     Weft__V1__Reply *reply = NULL;
     struct wf_arena arena;
-    bool pending = false;
-    const struct wf_opt opts[] = { { "pending", 0, .flag = &pending } };
+    enum weft_err err = WEFT_OK;
+
+    g.action = action;
+    int status = ask(cli, &g, &arena, &reply);
+    if (status)
+        return status;
+    if (reply->kind_case != WEFT__V1__REPLY__KIND_GRANT) {
+        err = WEFT_E_PROTOCOL;
+    } else if (action != WEFT__V1__GRANT_REQUEST__ACTION__ACTION_REFUSED) {
+        err = grant_rows(cli, reply->grant);
+    } else if (!below || reply->grant->n_refused) {
+        if (below)
+            putchar('\n');
+        err = refused_rows(cli, reply->grant);
+    }
+    wf_arena_fini(&arena);
+    return err ? wf_cli_fail(err, "%s", weft_err_text(err)) : 0;
+}
+
+// People see below the grants who was refused; a program asks for one or the other.
+int wf_cmd_access_list(struct wf_cli *cli, int argc, char **argv)
+{
+    bool pending = false, refused = false;
+    const struct wf_opt opts[] = { { "pending", 0, .flag = &pending },
+        { "refused", 0, .flag = &refused } };
     int count = 0, status = wf_cli_parse(cli, argc, argv, opts, WF_COUNT(opts), 0, 0, NULL, &count);
 
     if (status >= 0)
         return status;
-    g.action = pending ? WEFT__V1__GRANT_REQUEST__ACTION__ACTION_PENDING
-                       : WEFT__V1__GRANT_REQUEST__ACTION__ACTION_LIST;
-    status = ask(cli, &g, &arena, &reply);
-    if (status)
-        return status;
-    enum weft_err err = reply->kind_case == WEFT__V1__REPLY__KIND_GRANT
-                            ? grant_rows(cli, reply->grant)
-                            : WEFT_E_PROTOCOL;
-    wf_arena_fini(&arena);
-    return err ? wf_cli_fail(err, "%s", weft_err_text(err)) : 0;
+    if (pending && refused)
+        return wf_cli_fail(WEFT_E_USAGE, "weft access list --pending, or: --refused");
+    status = refused ? 0
+                     : list_one(cli,
+                           pending ? WEFT__V1__GRANT_REQUEST__ACTION__ACTION_PENDING
+                                   : WEFT__V1__GRANT_REQUEST__ACTION__ACTION_LIST,
+                           false);
+    if (!status && (refused || (!pending && cli->format == WF_OUT_TABLE)))
+        status = list_one(cli, WEFT__V1__GRANT_REQUEST__ACTION__ACTION_REFUSED, !refused);
+    return status;
 }
 
 // ---- grant -----------------------------------------------------------------------------------------------------------

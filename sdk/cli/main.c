@@ -96,8 +96,13 @@ const struct wf_command wf_commands[] = {
         "--purpose TEXT  --for DURATION\n      --wait          until the owner decides\n      --id "
         "ID         ask again about an earlier request",
         wf_cmd_access_request },
-    { "access list", "[--pending]", "What this domain granted, and who waits",
-        "  weft access list --pending --dir servers-node", NULL, wf_cmd_access_list },
+    { "access list", "[--pending | --refused]",
+        "What this domain granted, who waits, and who was refused",
+        "  weft access list --dir servers-node\n  weft access list --refused -o jsonl",
+        "Options:\n      --pending       only requests that wait\n      --refused       only "
+        "refused "
+        "attempts: who, what, why, how often, when",
+        wf_cmd_access_list },
     { "access grant", "PRODUCT … --to weftid1… --verb VERB …",
         "Grant by hand, or a waiting request",
         "  weft access grant packages --to weftid1… --verb query --column name --column version "

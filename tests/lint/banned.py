@@ -37,6 +37,7 @@ NAMES = [
 # SQLite: a commit is on the disk only with FULL; NORMAL where what is lost is rebuilt (docs/internals/pitfalls.md).
 DURABLE = re.compile(r"synchronous\s*=\s*(?:\"\s*\")?\s*(\w+)", re.I)
 REBUILT = {
+    "node/access/refused_sqlite.c": "the trail has every attempt",
     "node/agent/agents_sqlite.c": "agents say again where they are",
     "node/inventory/fold_sqlite.c": "folds are made anew from the log",
 }

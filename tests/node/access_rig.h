@@ -35,7 +35,7 @@ static int64_t now_ms, unix_ms;
 static bool is_issuer;
 static size_t dropped, rotated, notified;
 static struct wf_sign_pub last_dropped;
-static char told[64][512]; // records of DOMAIN/access, as JSON
+static char told[1024][512]; // records of DOMAIN/access, as JSON
 static size_t told_count;
 
 // A call and its answer.

@@ -48,6 +48,44 @@ START_TEST(refusals_are_told_singly_to_ten_a_minute_then_counted)
 }
 END_TEST
 
+// A code of its own for each try, as long as there are codes: what one caller can make of pairs.
+START_TEST(one_source_in_turn_with_another_is_told_no_more_than_each_alone)
+{
+    struct wf_caller who = { .has_identity = true, .identity = reader };
+
+    snprintf(who.label, sizeof who.label, "security/mon-1");
+    for (int i = 0; i < 200; i++)
+        for (enum weft_err code = WEFT_E_SIGNATURE; code <= WEFT_E_CHAIN; code++)
+            wf_access_audit(&node, &who, "lease", "servers/cpu", code, NULL);
+    size_t codes = WEFT_E_CHAIN - WEFT_E_SIGNATURE + 1;
+    ck_assert_uint_eq(told_count, codes * WF_ACCESS_SINGLY);
+    now_ms += 61000;
+    wf_access_audit_tick(&node);
+    ck_assert_uint_eq(told_count, codes * WF_ACCESS_SINGLY + codes);
+    ck_assert_uint_eq(told_of("security/mon-1", "\"count\":190"), codes);
+}
+END_TEST
+
+START_TEST(a_domain_of_many_names_takes_no_single_record_from_another)
+{
+    struct wf_caller who = { 0 };
+
+    for (int i = 0; i < 500; i++) {
+        snprintf(who.label, sizeof who.label, "network/n-%d", i);
+        wf_access_audit(&node, &who, "lease", "servers/cpu", WEFT_E_VERB, NULL);
+    }
+    ck_assert_uint_eq(told_count, WF_ACCESS_SOURCES);
+    be_refused(&reader, 1);
+    ck_assert_uint_eq(told_count, WF_ACCESS_SOURCES + 1);
+    ck_assert_ptr_nonnull(strstr(told[told_count - 1], "security/mon-1"));
+    now_ms += 61000;
+    wf_access_audit_tick(&node);
+    ck_assert_uint_eq(told_count, WF_ACCESS_SOURCES + 2);
+    ck_assert_ptr_nonnull(strstr(told[told_count - 1], "\"who\":\"network/*\""));
+    ck_assert_ptr_nonnull(strstr(told[told_count - 1], "\"count\":468"));
+}
+END_TEST
+
 START_TEST(every_grant_and_revocation_is_told)
 {
     struct wf_access_rule rule = rule_for("mon-*", &query_verb, 0);
@@ -59,6 +97,71 @@ START_TEST(every_grant_and_revocation_is_told)
     ck_assert_ptr_nonnull(strstr(told[0], "\"what\":\"grant by policy\",\"on\":\"cpu: query\""));
     ck_assert_ptr_nonnull(strstr(told[0], "\"from\":\"192.0.2.7:1234\""));
     ck_assert_ptr_nonnull(strstr(told[1], "\"who\":\"uid 0\",\"what\":\"revoke\""));
+}
+END_TEST
+
+// ---- what people see -------------------------------------------------------------------------------------------------
+
+static const Weft__V1__GrantReply *list_refused(void)
+{
+    static Weft__V1__GrantRequest q;
+
+    weft__v1__grant_request__init(&q);
+    q.action = WEFT__V1__GRANT_REQUEST__ACTION__ACTION_REFUSED;
+    call_local();
+    call.request.grant = &q;
+    wf_access_grant_handle(&node, &call.pub);
+    ck_assert_int_eq(call.err, WEFT_OK);
+    return call.reply->grant;
+}
+
+START_TEST(a_refused_attempt_is_listed_with_who_what_why_and_when)
+{
+    char id[40];
+
+    be_refused(&reader, 25);
+    snprintf(id, sizeof id, "%s", call.reply->refusal->audit_id);
+    unix_ms += 5000;
+    be_refused(&other, 1);
+    const Weft__V1__GrantReply *r = list_refused();
+    ck_assert_uint_eq(r->n_refused, 2);
+    ck_assert_str_eq(r->refused[0]->who, "security/mon-2");
+    const Weft__V1__RefusedAttempt *m = r->refused[1];
+    ck_assert_str_eq(m->who, "security/mon-1");
+    ck_assert_str_eq(m->what, "servers/cpu query");
+    ck_assert_uint_eq(m->code, WEFT_E_NO_CAPABILITY);
+    ck_assert_uint_eq(m->count, 25);
+    ck_assert_int_eq(m->last_ms, unix_ms - 5000);
+    ck_assert_str_eq(m->from, "192.0.2.7:1234");
+    ck_assert_str_eq(m->audit_id, id);
+}
+END_TEST
+
+START_TEST(what_was_no_matter_of_access_is_not_listed)
+{
+    wf_access_audit(&node, NULL, "range", "servers/cpu", WEFT_E_RETENTION, NULL);
+    wf_access_audit(&node, NULL, "lease", "servers/cpu", WEFT_OK, NULL);
+    ck_assert_uint_eq(list_refused()->n_refused, 0);
+}
+END_TEST
+
+START_TEST(refused_attempts_outlive_a_restart_and_a_month_forgets_them)
+{
+    struct wf_diag diag = { 0 };
+
+    be_refused(&reader, 3);
+    now_ms += WF_ACCESS_REFUSED_SAVE_MS;
+    wf_access_audit_tick(&node); // on disk by now: what follows is as after a kill
+    wf_refused_close(node.access->refused);
+    node.access->refused = NULL;
+    char path[700];
+    snprintf(path, sizeof path, "%s/refused.db", conf.data);
+    ck_assert_int_eq(wf_refused_open(path, &node.access->refused, &diag), WEFT_OK);
+    ck_assert_uint_eq(list_refused()->n_refused, 1);
+    unix_ms += 31 * WF_TEST_DAY;
+    node.access->prune_at_ms = 0;
+    wf_access_room.tick(&node);
+    ck_assert_uint_eq(list_refused()->n_refused, 0);
 }
 END_TEST
 
@@ -175,6 +278,11 @@ int main(void)
 
     tcase_add_checked_fixture(t, setup, rig_close);
     tcase_add_test(t, refusals_are_told_singly_to_ten_a_minute_then_counted);
+    tcase_add_test(t, one_source_in_turn_with_another_is_told_no_more_than_each_alone);
+    tcase_add_test(t, a_domain_of_many_names_takes_no_single_record_from_another);
+    tcase_add_test(t, a_refused_attempt_is_listed_with_who_what_why_and_when);
+    tcase_add_test(t, what_was_no_matter_of_access_is_not_listed);
+    tcase_add_test(t, refused_attempts_outlive_a_restart_and_a_month_forgets_them);
     tcase_add_test(t, every_grant_and_revocation_is_told);
     tcase_add_test(t, a_list_is_signed_hourly_and_keeps_what_was_revoked);
     tcase_add_loop_test(
