@@ -205,6 +205,8 @@ static void confine(int fd)
 void wf_signer_child_main(const struct wf_signer_child *c, int fd)
 {
     confine(fd);
+    (void)wf_secret_lock(
+        &c->keys.sign); // locks do not survive fork; its keeper has told where that is not possible
     for (;;) {
         struct wf_buf body = { 0 }, out = { 0 };
         uint32_t op = 0;

@@ -15,16 +15,21 @@
 
 #include "node/conf.h"
 #include "node/core.h"
-#include "node/signer/child.h"
+#include "node/signer/keeper.h"
 #include "sdk/conf/file.h"
 #include "sdk/disk.h"
 #include "sdk/loop/loop.h"
 
 struct wf_signer {
-    struct wf_watch gone; // first: the pipe's end
+    struct wf_watch gone;  // first: the pipe's end
+    struct wf_watch kept;  // the keeper's word or end
+    struct wf_timer again; // a new signer is asked for
     struct wf_node *node;
-    int fd;
-    pid_t child;
+    int fd, keeper_fd; // -1: gone
+    pid_t keeper;
+    unsigned deaths; // in a row
+    uint64_t starts;
+    int64_t since_ms;          // the signer runs
     struct wf_buf cert;        // the issuer's certificate envelope
     struct wf_secret proposal; // the throw-away issuer's key
     struct wf_buf proposal_cert;
@@ -32,7 +37,7 @@ struct wf_signer {
 
 bool wf_signer_here(const struct wf_node *n)
 {
-    return n->signer && n->signer->fd >= 0;
+    return n->signer != NULL;
 }
 
 enum weft_err wf_signer_cert(const struct wf_node *n, struct wf_bytes *ret)
@@ -43,7 +48,81 @@ enum weft_err wf_signer_cert(const struct wf_node *n, struct wf_bytes *ret)
     return WEFT_OK;
 }
 
-// A half-read answer would be taken for the next one's: the pipe is not used again. A process that NNG runs in can't fork another signer.
+// ---- a signer that dies ----------------------------------------------------------------------------------------------
+
+static void lose(struct wf_node *n);
+
+static void on_gone(struct wf_watch *w, uint32_t events)
+{
+    (void)events;
+    lose(((struct wf_signer *)(void *)w)->node);
+}
+
+static struct wf_signer *of_timer(struct wf_timer *t)
+{
+    return (struct wf_signer *)(void *)((char *)t - offsetof(struct wf_signer, again));
+}
+
+static struct wf_signer *of_kept(struct wf_watch *w)
+{
+    return (struct wf_signer *)(void *)((char *)w - offsetof(struct wf_signer, kept));
+}
+
+// Without its keeper no further signer comes; one that runs goes with it.
+static void lose_keeper(struct wf_signer *s)
+{
+    if (s->kept.fd >= 0)
+        wf_loop_unwatch(s->node->loop, &s->kept);
+    s->kept.fd = -1;
+    wf_timer_cancel(s->node->loop, &s->again);
+    close(s->keeper_fd);
+    s->keeper_fd = -1;
+    wf_alarm(s->node, "signer",
+        "the signer and its keeper are gone: no certificates, tokens, homes or lists until weftd "
+        "is "
+        "restarted");
+}
+
+static void ask_keeper(struct wf_timer *t)
+{
+    struct wf_signer *s = of_timer(t);
+
+    if (wf_signer_keeper_ask(s->keeper_fd))
+        lose_keeper(s);
+}
+
+// An idle signer that dies is told of at once, not at the next certificate.
+static enum weft_err take_up(struct wf_signer *s, int fd)
+{
+    s->fd = fd;
+    s->starts++;
+    s->since_ms = wf_node_now_ms(s->node);
+    s->gone = (struct wf_watch){ .ready = on_gone, .fd = fd };
+    enum weft_err err = wf_loop_watch(s->node->loop, &s->gone, EPOLLRDHUP);
+    if (err)
+        s->gone.fd = -1;
+    return err;
+}
+
+static void start_later(struct wf_signer *s)
+{
+    int64_t now = wf_node_now_ms(s->node);
+
+    if (s->since_ms && now - s->since_ms >= WF_SIGNER_STEADY_MS)
+        s->deaths = 0;
+    s->deaths++;
+    s->since_ms = 0;
+    if (s->keeper_fd < 0)
+        return;
+    wf_alarm(s->node, "signer",
+        "the signer process is gone: no certificates, tokens, homes or lists until a new one runs, "
+        "which is being started");
+    s->again.fire = ask_keeper;
+    if (wf_timer_set(s->node->loop, &s->again, now + wf_signer_backoff_ms(s->deaths)))
+        ask_keeper(&s->again);
+}
+
+// A half-read answer would be taken for the next one's: the pipe is not used again.
 static void lose(struct wf_node *n)
 {
     struct wf_signer *s = n->signer;
@@ -53,14 +132,30 @@ static void lose(struct wf_node *n)
     s->gone.fd = -1;
     close(s->fd);
     s->fd = -1;
-    wf_alarm(n, "signer",
-        "the signer process is gone: no certificates, tokens or homes until a restart");
+    start_later(s);
 }
 
-static void on_gone(struct wf_watch *w, uint32_t events)
+static void on_kept(struct wf_watch *w, uint32_t events)
 {
+    struct wf_signer *s = of_kept(w);
+    int fd = -1;
+    enum weft_err err = wf_signer_keeper_take(s->keeper_fd, 0, &fd);
+
     (void)events;
-    lose(((struct wf_signer *)(void *)w)->node);
+    if (err == WEFT_E_TIMEOUT)
+        return;
+    if (err == WEFT_E_CLOSED) {
+        lose_keeper(s);
+        return;
+    }
+    if (!err)
+        err = take_up(s, fd);
+    if (err && s->fd >= 0)
+        lose(s->node);
+    else if (err)
+        start_later(s);
+    else
+        wf_alarm(s->node, "signer", NULL);
 }
 
 // ---- asking ----------------------------------------------------------------------------------------------------------
@@ -167,30 +262,27 @@ static enum weft_err make_proposal_issuer(struct wf_signer *s, const struct wf_c
     return err;
 }
 
-static enum weft_err fork_child(struct wf_node *n, struct wf_signer_child *child)
+static enum weft_err fork_keeper(struct wf_node *n, struct wf_signer_child *child)
 {
     int pair[2];
 
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
         return WEFT_E_IO;
     pid_t pid = fork();
     if (pid == 0) {
         close(pair[0]);
         wf_keys_fini(&n->core->dir->keys); // the node's are not its business
-        if (!wf_secret_lock(&child->keys.sign))
-            fprintf(stderr,
-                "level=warn room=signer msg=\"the issuer's key is not in locked memory; "
-                "raise RLIMIT_MEMLOCK\"\n");
-        wf_signer_child_main(child, pair[1]);
+        wf_signer_keeper_main(child, pair[1]);
     }
     close(pair[1]);
     if (pid < 0) {
         close(pair[0]);
         return WEFT_E_IO;
     }
-    n->signer->fd = pair[0];
-    n->signer->child = pid;
-    return WEFT_OK;
+    n->signer->keeper_fd = pair[0];
+    n->signer->keeper = pid;
+    enum weft_err err = wf_signer_keeper_ask(pair[0]);
+    return err ? err : wf_signer_keeper_take(pair[0], WF_SIGNER_WAIT_MS, &n->signer->fd);
 }
 
 static enum weft_err signer_open(struct wf_node *n, struct wf_diag *diag)
@@ -205,6 +297,7 @@ static enum weft_err signer_open(struct wf_node *n, struct wf_diag *diag)
         return WEFT_E_NOMEM;
     n->signer->node = n;
     n->signer->fd = n->signer->gone.fd = -1;
+    n->signer->keeper_fd = n->signer->kept.fd = -1;
     enum weft_err err = read_issuer(n, "identity/issuer.key", WF_FILE_SECRET, &file, diag);
     if (!err)
         err = wf_keys_unpack(wf_buf_view(&file), wf_bytes(NULL, 0), &child.keys);
@@ -218,28 +311,29 @@ static enum weft_err signer_open(struct wf_node *n, struct wf_diag *diag)
         err = WEFT_E_KEY;
     child.cert = wf_buf_view(&n->signer->cert);
     if (!err)
-        err = fork_child(n, &child);
+        err = fork_keeper(n, &child);
     if (!err)
         err = make_proposal_issuer(n->signer, &child.issuer);
-    wf_keys_fini(&child.keys); // from here on only the child has it
+    wf_keys_fini(&child.keys); // from here on only keeper and signer have it
     if (err && diag && !diag->text[0])
         wf_diag_set(diag, 0, 0, "%s/identity/issuer.*: %s", n->conf->data, weft_err_text(err));
     return err;
 }
 
-// An idle signer that dies is told of at once, not at the next certificate.
 static enum weft_err signer_start(struct wf_node *n, struct wf_diag *diag)
 {
     struct wf_signer *s = n->signer;
 
     if (!s || s->fd < 0)
         return WEFT_OK;
-    s->gone = (struct wf_watch){ .ready = on_gone, .fd = s->fd };
-    enum weft_err err = wf_loop_watch(n->loop, &s->gone, EPOLLRDHUP);
-    if (err) {
-        s->gone.fd = -1;
+    s->kept = (struct wf_watch){ .ready = on_kept, .fd = s->keeper_fd };
+    enum weft_err err = wf_loop_watch(n->loop, &s->kept, EPOLLIN);
+    if (err)
+        s->kept.fd = -1;
+    else
+        err = take_up(s, s->fd);
+    if (err)
         wf_diag_set(diag, 0, 0, "signer: %s", weft_err_text(err));
-    }
     return err;
 }
 
@@ -251,10 +345,16 @@ static void signer_close(struct wf_node *n)
         return;
     if (s->gone.fd >= 0)
         wf_loop_unwatch(n->loop, &s->gone);
+    if (s->kept.fd >= 0)
+        wf_loop_unwatch(n->loop, &s->kept);
+    if (n->loop)
+        wf_timer_cancel(n->loop, &s->again);
     if (s->fd >= 0)
-        close(s->fd); // the child reads its end and leaves
-    if (s->child > 0)
-        waitpid(s->child, NULL, 0);
+        close(s->fd);
+    if (s->keeper_fd >= 0)
+        close(s->keeper_fd); // the keeper reads its end, ends the signer and leaves
+    if (s->keeper > 0)
+        waitpid(s->keeper, NULL, 0);
     wf_secret_fini(&s->proposal);
     wf_buf_fini(&s->proposal_cert);
     wf_buf_fini(&s->cert);
@@ -262,6 +362,20 @@ static void signer_close(struct wf_node *n)
     n->signer = NULL;
 }
 
-const struct wf_room wf_signer_room = {
-    .name = "signer", .open = signer_open, .start = signer_start, .close = signer_close
-};
+static enum weft_err signer_metrics(const struct wf_node *n, struct wf_buf *out)
+{
+    const struct wf_signer *s = n->signer;
+
+    if (!s)
+        return WEFT_OK;
+    return wf_buf_printf(out,
+        "# TYPE weft_signer_up gauge\nweft_signer_up %d\n"
+        "# TYPE weft_signer_starts_total counter\nweft_signer_starts_total %llu\n",
+        s->fd >= 0, (unsigned long long)s->starts);
+}
+
+const struct wf_room wf_signer_room = { .name = "signer",
+    .open = signer_open,
+    .start = signer_start,
+    .close = signer_close,
+    .metrics = signer_metrics };

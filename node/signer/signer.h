@@ -10,10 +10,12 @@
 
 extern const struct wf_room wf_signer_room; // opens only with issuer: true
 
+// The issuer is on this node, whether or not its process runs just now.
 bool wf_signer_here(const struct wf_node *n);
 // The issuer's certificate envelope (kept as a file too). STATE when this node is no issuer.
 WF_MUST_USE enum weft_err wf_signer_cert(const struct wf_node *n, struct wf_bytes *ret);
-// Each fills the signer's fields and appends the finished document. UNREACHABLE when the process is gone (an alarm is raised).
+// Each fills the signer's fields and appends the finished document. UNREACHABLE while the process is gone: an
+// alarm is raised, and its keeper starts a new one.
 WF_MUST_USE enum weft_err wf_signer_issue(
     struct wf_node *n, const struct wf_cert *fields, struct wf_buf *out);
 WF_MUST_USE enum weft_err wf_signer_grant(

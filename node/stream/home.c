@@ -74,8 +74,16 @@ enum weft_err wf_home_claim(struct wf_home_product *p)
     const struct wf_known *known =
         wf_catalog_find(wf_gossip_catalog(n), WF_ENTRY_HOME, d->domain, d->name);
 
-    if (wf_signer_here(n))
-        return wf_join_sign_home(n, d->name, n->identity.cert.subject.s, &p->term);
+    if (wf_signer_here(n)) {
+        enum weft_err err = wf_join_sign_home(n, d->name, n->identity.cert.subject.s, &p->term);
+        // While the signer starts again, the home that it signed before holds as long as it says.
+        if (err == WEFT_E_UNREACHABLE && known && known->doc &&
+            known->expires_ms > wf_node_now_unix_ms(n)) {
+            p->term = known->term;
+            err = WEFT_OK;
+        }
+        return err;
+    }
     if (known && (!known->doc || strcmp(known->doc->home.node.s, n->identity.cert.subject.s) != 0))
         return WEFT_E_NOT_HOME;
     if (!p->home_asked && (!known || known->expires_ms - wf_node_now_unix_ms(n) < FRESH_MS))

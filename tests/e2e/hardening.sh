@@ -25,7 +25,8 @@ child_of() { # PID NAME: the child process of that name
 
 make_mesh servers
 pid=$(cat "$WORK/servers-node.pid")
-signer=$(child_of "$pid" weftd-signer) || fail "no signer process"
+keeper=$(child_of "$pid" weftd-keeper) || fail "no process that keeps the signer"
+signer=$(child_of "$keeper" weftd-signer) || fail "no signer process"
 spawner=$(child_of "$pid" weftd-spawner) || fail "no spawner process"
 
 echo "locked memory"
@@ -33,7 +34,7 @@ echo "locked memory"
 [ "$(field "$signer" VmLck)" -gt 0 ] || fail "the signer has no locked memory"
 
 echo "no core dumps"
-for p in "$pid" "$signer" "$spawner"; do
+for p in "$pid" "$keeper" "$signer" "$spawner"; do
     [ "$(core_limit "$p")" = 0 ] || fail "process $p may dump core: limit $(core_limit "$p")"
 done
 status=$(weft_at servers-node node status)
@@ -44,6 +45,7 @@ echo "confined children"
 [ "$(field "$signer" NoNewPrivs)" = 1 ] || fail "the signer may gain privileges"
 # 0, 1, 2, the pipe; the spawner has its signals too.
 [ "$(find "/proc/$signer/fd" -type l | wc -l)" -le 4 ] || fail "the signer has open: $(ls -l "/proc/$signer/fd")"
+[ "$(find "/proc/$keeper/fd" -type l | wc -l)" -le 4 ] || fail "the keeper has open: $(ls -l "/proc/$keeper/fd")"
 [ "$(find "/proc/$spawner/fd" -type l | wc -l)" -le 5 ] || fail "the spawner has open: $(ls -l "/proc/$spawner/fd")"
 
 echo "private files"
@@ -52,7 +54,7 @@ shared=$(find "$WORK/servers-node/data" "$WORK/servers-node/run" \( -type f -o -
 
 echo "the signer is gone with its node, at once"
 stop servers-node KILL
-gone() { ! kill -0 "$signer" 2>/dev/null && ! kill -0 "$spawner" 2>/dev/null; }
+gone() { ! kill -0 "$signer" 2>/dev/null && ! kill -0 "$keeper" 2>/dev/null && ! kill -0 "$spawner" 2>/dev/null; }
 until_ok gone
 
 echo "where nothing can be locked, status says so"

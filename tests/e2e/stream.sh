@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# One product from publisher to subscriber: live as frames, once each over kill -9 of the node while both go on, and nothing more after
-# the grant was revoked.
+# One product from publisher to subscriber: live as frames, once each over kill -9 of the signer and of the node while both go on, and
+# nothing more after the grant was revoked.
 # shellcheck disable=SC2034 # for lib.sh
 BUILD=$1
 # shellcheck disable=SC1091 source=tests/e2e/lib.sh
@@ -11,6 +11,14 @@ RECORDS=2000
 values() { grep -o '"value":[0-9.]*' "$1" | sort -u | wc -l; }
 lines() { wc -l <"$1"; }
 has_lines() { [ "$(lines "$1")" -ge "$2" ]; }
+child_of() { # PID NAME: the child process of that name
+    tr ' ' '\n' <"/proc/$1/task/$1/children" | while read -r c; do
+        [ "$(cat "/proc/$c/comm" 2>/dev/null)" != "$2" ] || echo "$c"
+    done | grep .
+}
+signer_of() { child_of "$(child_of "$(cat "$WORK/$1.pid")" weftd-keeper)" weftd-signer; }
+is_another() { now=$(signer_of servers-node) && [ "$now" != "$1" ]; }
+issues() { weft_at servers-node ticket create --kind user --name "$1" >/dev/null && ! weft_at servers-node node status | grep -q 'signer'; }
 is_live() { grep -q ': live' "$1"; }
 
 make_mesh servers
@@ -32,6 +40,15 @@ while [ $i -lt $RECORDS ]; do
 done | weft_at servers-node publish depth -q >"$WORK/publish.log" 2>&1 &
 publisher=$!
 until_ok has_lines "$WORK/read" 200
+
+echo "kill -9 of the signer while both go on"
+before=$(lines "$WORK/read")
+signer=$(signer_of servers-node) || fail "no signer process"
+kill -9 "$signer"
+until_ok grep -q 'name="signer"' "$WORK/servers-node.log" # it says so
+until_ok is_another "$signer"
+until_ok issues reader-2
+until_ok has_lines "$WORK/read" $((before + 100))
 
 for k in 1 2 3; do
     echo "kill -9 number $k while both go on"

@@ -2,6 +2,7 @@
 // The signer: what its process signs and what it refuses, that it can do nothing else, and what becomes of a node whose signer dies.
 #include <check.h>
 #include <dirent.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +12,7 @@
 
 #include "node/conf.h"
 #include "node/core.h"
-#include "node/signer/child.h"
+#include "node/signer/keeper.h"
 #include "node/signer/signer.h"
 #include "proto/trust/product.h"
 #include "sdk/disk.h"
@@ -309,19 +310,24 @@ static enum weft_err issue(void)
     return wf_signer_issue(&node, &c, &out);
 }
 
-// The only child of this process; 0 when there is none.
-static pid_t find_child(void)
+// The only child of a process; 0 when there is none.
+static pid_t child_of(pid_t parent)
 {
     char path[64];
     long pid = 0;
 
-    snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)getpid());
+    snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)parent, (int)parent);
     FILE *f = fopen(path, "r");
     ck_assert_ptr_nonnull(f);
     if (fscanf(f, "%ld", &pid) != 1)
         pid = 0;
     fclose(f);
     return (pid_t)pid;
+}
+
+static pid_t find_signer(void)
+{
+    return child_of(child_of(getpid()));
 }
 
 START_TEST(the_process_signs_what_the_node_asks_for)
@@ -387,7 +393,7 @@ START_TEST(the_process_can_do_nothing_but_sign)
 
     node_up();
     ck_assert_int_eq(issue(), WEFT_OK); // it is set up by now
-    pid_t pid = find_child();
+    pid_t pid = find_signer();
     ck_assert_int_gt(pid, 0);
     limits_are_none(pid);
     snprintf(path, sizeof path, "/proc/%d/fd", (int)pid);
@@ -411,7 +417,7 @@ START_TEST(the_process_can_do_nothing_but_sign)
         ck_assert_uint_ne(getuid(), 0);
     }
     node_down();
-    ck_assert_int_eq(find_child(), 0); // it went with its node
+    ck_assert_int_eq(child_of(getpid()), 0); // it went with its node
 }
 END_TEST
 
@@ -423,21 +429,66 @@ static bool has_alarm(void)
     return false;
 }
 
-START_TEST(a_signer_that_dies_is_noticed_at_once_and_a_restart_brings_it_back)
+static void turn_until_alarm_is(bool there)
+{
+    for (int i = 0; i < 1000 && has_alarm() != there; i++)
+        wf_loop_turn(node.loop, 20);
+    ck_assert_int_eq(has_alarm(), there);
+}
+
+START_TEST(a_signer_that_dies_is_noticed_at_once_and_another_takes_its_place)
 {
     struct wf_bytes cert;
 
     node_up();
     ck_assert_int_eq(issue(), WEFT_OK);
     ck_assert(!has_alarm());
-    ck_assert_int_eq(kill(find_child(), SIGKILL), 0);
-    for (int i = 0; i < 500 && !has_alarm(); i++) // nobody asked for a signature
-        wf_loop_turn(node.loop, 20);
-    ck_assert(has_alarm());
-    ck_assert(!wf_signer_here(&node));
+    pid_t first = find_signer();
+    ck_assert_int_eq(kill(first, SIGKILL), 0);
+    turn_until_alarm_is(true); // nobody asked for a signature
+    ck_assert(wf_signer_here(&node));
     ck_assert_int_eq(issue(), WEFT_E_UNREACHABLE);
-    ck_assert_int_eq(issue(), WEFT_E_UNREACHABLE);
+    ck_assert_uint_eq(out.len, 0);
     ck_assert_int_eq(wf_signer_cert(&node, &cert), WEFT_OK); // what is public stays
+    turn_until_alarm_is(false);
+    ck_assert_int_eq(issue(), WEFT_OK);
+    ck_assert_int_ne(find_signer(), first);
+    ck_assert_int_eq(kill(find_signer(), SIGKILL), 0); // again, now with a wait before the next
+    turn_until_alarm_is(true);
+    turn_until_alarm_is(false);
+    ck_assert_int_eq(issue(), WEFT_OK);
+    node_down();
+}
+END_TEST
+
+START_TEST(a_signer_that_dies_again_and_again_is_started_ever_more_seldom)
+{
+    static const struct {
+        unsigned deaths;
+        int64_t want_ms;
+    } rows[] = { { 0, 0 }, { 1, 0 }, { 2, 1000 }, { 3, 2000 }, { 7, 32000 }, { 8, 60000 },
+        { 9, 60000 }, { UINT_MAX, 60000 } };
+
+    for (size_t i = 0; i < WF_COUNT(rows); i++)
+        ck_assert_int_eq(wf_signer_backoff_ms(rows[i].deaths), rows[i].want_ms);
+}
+END_TEST
+
+START_TEST(without_its_keeper_the_signer_goes_and_the_alarm_says_what_to_do)
+{
+    node_up();
+    ck_assert_int_eq(issue(), WEFT_OK);
+    pid_t signer = find_signer();
+    ck_assert_int_eq(kill(child_of(getpid()), SIGKILL), 0);
+    for (int i = 0; i < 1000 && !(has_alarm() && strstr(core.alarms->text, "restarted")); i++)
+        wf_loop_turn(node.loop, 20);
+    ck_assert_ptr_nonnull(strstr(core.alarms->text, "restarted"));
+    for (int i = 0; i < 1000 && issue() == WEFT_OK; i++)
+        wf_loop_turn(node.loop, 20);
+    ck_assert_int_eq(issue(), WEFT_E_UNREACHABLE);
+    for (int i = 0; i < 1000 && kill(signer, 0) == 0; i++)
+        wf_loop_turn(node.loop, 20);
+    ck_assert_int_ne(kill(signer, 0), 0);
     wf_signer_room.close(&node);
     ck_assert_int_eq(issue(), WEFT_E_STATE); // no issuer
     node_open();
@@ -447,16 +498,18 @@ START_TEST(a_signer_that_dies_is_noticed_at_once_and_a_restart_brings_it_back)
 END_TEST
 
 // It stops half way through an answer: a late one must never be taken for the next.
-START_TEST(an_answer_that_does_not_come_ends_the_pipe)
+START_TEST(an_answer_that_does_not_come_ends_the_pipe_and_the_signer)
 {
     node_up();
-    pid_t pid = find_child();
+    pid_t pid = find_signer();
     ck_assert_int_eq(kill(pid, SIGSTOP), 0);
     ck_assert_int_eq(issue(), WEFT_E_UNREACHABLE); // after its second
-    ck_assert_int_eq(kill(pid, SIGCONT), 0);
     ck_assert_int_eq(issue(), WEFT_E_UNREACHABLE);
     ck_assert_uint_eq(out.len, 0);
     ck_assert(has_alarm());
+    turn_until_alarm_is(false);
+    ck_assert_int_ne(find_signer(), pid);
+    ck_assert_int_eq(issue(), WEFT_OK);
     node_down();
 }
 END_TEST
@@ -488,7 +541,7 @@ START_TEST(a_node_without_a_fitting_issuer_does_not_start)
     ck_assert_msg(_i == 2 ? err != WEFT_OK : err == files[_i].want, "%s: %s", files[_i].why,
         weft_err_name(err));
     ck_assert(diag.text[0]);
-    ck_assert_int_eq(find_child(), 0);
+    ck_assert_int_eq(child_of(getpid()), 0);
     wf_signer_room.close(&node);
     wf_buf_fini(&file);
 }
@@ -531,8 +584,10 @@ int main(void)
     tcase_add_test(tc, rubbish_upsets_nothing);
     tcase_add_test(tc, the_process_signs_what_the_node_asks_for);
     tcase_add_test(tc, the_process_can_do_nothing_but_sign);
-    tcase_add_test(tc, a_signer_that_dies_is_noticed_at_once_and_a_restart_brings_it_back);
-    tcase_add_test(tc, an_answer_that_does_not_come_ends_the_pipe);
+    tcase_add_test(tc, a_signer_that_dies_is_noticed_at_once_and_another_takes_its_place);
+    tcase_add_test(tc, a_signer_that_dies_again_and_again_is_started_ever_more_seldom);
+    tcase_add_test(tc, without_its_keeper_the_signer_goes_and_the_alarm_says_what_to_do);
+    tcase_add_test(tc, an_answer_that_does_not_come_ends_the_pipe_and_the_signer);
     tcase_add_loop_test(
         tc, a_node_without_a_fitting_issuer_does_not_start, 0, (int)WF_COUNT(files));
     tcase_add_test(tc, a_frame_longer_than_the_limit_ends_the_process);
