@@ -1,16 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// weft products, describe, query: what the mesh offers, asked through libweft like any application would.
+// weft products, query: what the mesh offers, asked through libweft like any application would.
 #include <stdlib.h>
 
+#include "proto/trust/product.h"
 #include "sdk/cli/client.h"
 #include "sdk/cli/product.h"
-
-static const char *kind_name(enum weft_product_kind k)
-{
-    static const char *const names[] = { "", "metric", "event", "inventory", "api" };
-
-    return k >= WEFT_METRIC && k <= WEFT_API_PRODUCT ? names[k] : "?";
-}
 
 // ---- products --------------------------------------------------------------------------------------------------------
 
@@ -26,7 +20,7 @@ static enum weft_err catalog_rows(const struct wf_cli *cli, const struct weft_ca
         char heard[48];
         wf_cli_ago(p->heard_ms >= 0 ? p->heard_ms : p->age_ms, heard);
         wf_table_textf(t, "%s/%s", p->domain, p->name);
-        wf_table_text(t, kind_name(p->kind));
+        wf_table_text(t, wf_product_kind_name((enum wf_product_kind)p->kind));
         wf_table_text(t, p->version);
         wf_table_text(t, p->classification);
         wf_table_text(t, p->owner);
@@ -62,84 +56,6 @@ int wf_cmd_products(struct wf_cli *cli, int argc, char **argv)
     weft_catalog_free(cat);
     weft_close(c);
     return status;
-}
-
-// ---- describe --------------------------------------------------------------------------------------------------------
-
-static void print_info(const struct weft_product_info *i)
-{
-    char heard[48], age[48];
-
-    wf_cli_ago(i->heard_ms, heard);
-    wf_cli_ago(i->age_ms, age);
-    printf("%s/%s %s  (%s, %s)\n%s\n%s\n\nowner      %s <%s>\nhome       %s/%s%s\nsigned     %s "
-           "ago; heard %s ago\nschema     %s\n%s    %s\n",
-        i->domain, i->name, i->version, kind_name(i->kind), i->classification, i->title,
-        i->description, i->owner, i->contact, i->domain, i->node,
-        i->gone ? "  DOES NOT ANSWER" : "", age, heard, i->schema,
-        i->service[0] ? "service" : "message", i->service[0] ? i->service : i->message);
-    for (size_t k = 0; k < i->key_count; k++)
-        printf("%s%s", k ? ", " : "key        ", i->keys[k]);
-    if (i->key_count)
-        putchar('\n');
-    putchar('\n');
-}
-
-static enum weft_err field_rows(const struct wf_cli *cli, const struct weft_product *p)
-{
-    static const char *const columns[] = { "field", "type", "unit", "role", "privacy",
-        "description" };
-    static const char *const types[] = { "", "bool", "int", "uint", "double", "text", "bytes",
-        "enum", "time", "json" };
-    static const char *const roles[] = { NULL, "label", "gauge", "counter", "histogram",
-        "timestamp", "text" };
-    struct wf_table *t = NULL;
-    enum weft_err err = wf_table_new(cli, "weft.fields/v1", columns, WF_COUNT(columns), &t);
-
-    for (size_t i = 0; i < weft_product_field_count(p) && !err; i++) {
-        const struct weft_field *f = weft_product_field(p, i);
-        wf_table_text(t, f->name);
-        wf_table_text(t, f->type < WF_COUNT(types) ? types[f->type] : "?");
-        wf_table_text(t, f->unit && f->unit[0] ? f->unit : NULL);
-        wf_table_text(t, f->role < WF_COUNT(roles) ? roles[f->role] : NULL);
-        wf_table_text(t, f->privacy && f->privacy[0] ? f->privacy : NULL);
-        wf_table_text(t, f->description && f->description[0] ? f->description : NULL);
-    }
-    return err ? err : wf_table_done(t);
-}
-
-int wf_cmd_describe(struct wf_cli *cli, int argc, char **argv)
-{
-    bool proto = false;
-    const struct wf_opt opts[] = { { "proto", 0, .flag = &proto } };
-    struct weft_client *c = NULL;
-    struct weft_product *product = NULL;
-    struct weft_problem p = { 0 };
-    char *name = NULL, *text = NULL;
-    enum weft_err err = WEFT_OK;
-    int count = 0,
-        status = wf_cli_parse(cli, argc, argv, opts, WF_COUNT(opts), 1, 1, &name, &count);
-
-    if (status >= 0)
-        return status;
-    status = wf_cli_connect(cli, &c);
-    if (!status && weft_describe(c, name, &product, &p))
-        status = wf_cli_problem(&p);
-    if (!status && (proto || weft_product_field_count(product) == 0)) {
-        if (!proto)
-            print_info(weft_product_info(product));
-        err = weft_product_proto(product, &text);
-        if (!err)
-            fputs(text, stdout);
-        free(text);
-    } else if (!status) {
-        if (cli->format == WF_OUT_TABLE)
-            print_info(weft_product_info(product));
-        err = field_rows(cli, product);
-    }
-    weft_product_free(product);
-    weft_close(c);
-    return err ? wf_cli_fail(err, "%s", weft_err_text(err)) : status;
 }
 
 // ---- query -----------------------------------------------------------------------------------------------------------

@@ -71,8 +71,12 @@ const struct wf_command wf_commands[] = {
         "  weft products --domain servers\n  weft products disk -o json",
         "Options:\n      --domain NAME  of one domain only", wf_cmd_products },
     { "describe", "DOMAIN/PRODUCT", "A product's promise and its schema, from the mesh itself",
-        "  weft describe servers/cpu\n  weft describe servers/cpu --proto",
-        "Options:\n      --proto  the schema as .proto text", wf_cmd_describe },
+        "  weft describe servers/cpu\n  weft describe servers/cpu --proto\n  weft describe "
+        "servers/hosts --proto-dir protos",
+        "Options:\n      --proto          the schema as .proto text, when it is one file\n      "
+        "--proto-dir DIR  its files below DIR, each where imports look for it; --yes replaces "
+        "others",
+        wf_cmd_describe },
     { "product new", "NAME [--kind KIND]", "Start a manifest and its schema",
         "  weft product new queue-depth --kind metric",
         "Options:\n      --kind KIND  metric, event, inventory or api\n      --in DIR     where "

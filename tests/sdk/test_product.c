@@ -273,7 +273,7 @@ START_TEST(the_printed_schema_compiles_to_the_same_product)
         ck_assert(f->type == columns[i].type && f->role == columns[i].role);
     }
     ck_assert_int_eq(weft_product_proto(other, &again), WEFT_OK);
-    ck_assert_str_eq(strchr(text, '\n'), strchr(again, '\n')); // all but the name of the file
+    ck_assert_str_eq(text, again);
     free(text);
     free(again);
     weft_product_free(other);
@@ -291,7 +291,7 @@ static const char *const printed_parts[] = {
     "  optional uint32 wind = 12;",
     "  oneof seen_by {\n    string person = 13 [(weft.v1.privacy) = PRIVACY_PERSONAL];",
     "  reserved 40 to 44;\n  reserved \"colour\";",
-    "  // The newest reading of a station.\n  rpc Last(test.station.v1.LastRequest) returns (",
+    "  // The newest reading of a station.\n  rpc Last(LastRequest) returns (Reading);",
 };
 
 START_TEST(the_printed_schema_says)

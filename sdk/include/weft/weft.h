@@ -171,7 +171,8 @@ WEFT_API size_t weft_product_field_count(const struct weft_product *p);
 //     const struct weft_field *f = weft_product_field(product, 0);
 //     printf("%s [%s]: %s\n", f->name, f->unit, f->description);
 WEFT_API const struct weft_field *weft_product_field(const struct weft_product *p, size_t index);
-// The schema as .proto text; release with free().
+// The schema as .proto text; release with free(). Of several files each begins with a line "// file: NAME", and protoc wants them apart.
+// Files that come with protoc and weft are left out.
 //     char *text;
 //     if (weft_product_proto(product, &text) == WEFT_OK) {
 //         fputs(text, stdout);

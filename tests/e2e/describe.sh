@@ -1,0 +1,84 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# A schema of several files, from the mesh back to files: --proto prints only what protoc takes, --proto-dir writes what compiles to the owner's
+# descriptors with nothing else at hand, never over other content unasked, and nothing but .proto files below the folder that was named.
+# shellcheck disable=SC2034 # for lib.sh
+BUILD=$1
+# shellcheck disable=SC1091 source=tests/e2e/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+command -v protoc >/dev/null || skip "protoc is not here"
+
+product() { # NAME IMPORT TYPE: an event with one field of a message of another file
+    (cd "$WORK" && "$WEFT" product new "$1" --kind event >/dev/null)
+    sed -i '/^access:/,$d' "$WORK/$1.yaml"
+    sed -i "s|^package .*|&\nimport \"weft/v1/options.proto\";\nimport \"$2\";|; s|^message Record {|&\n  $3 more = 40;|; \
+        s|double value = 2|& [(weft.v1.unit) = \"s\"]|" "$WORK/$1.proto"
+    (cd "$WORK" && "$WEFT" product build "$1.yaml" >/dev/null) || fail "build $1"
+    weft_at servers-node product apply "$WORK/$1.yaml" >/dev/null || fail "apply $1"
+    until_ok weft_at servers-node describe "servers/$1"
+}
+exits() { # STATUS TEXT COMMAND...
+    wanted=$1 text=$2 got=0
+    shift 2
+    weft_at servers-node describe "$@" >"$WORK/out" 2>"$WORK/err" || got=$?
+    [ "$got" -eq "$wanted" ] || fail "describe $*: $got, not $wanted: $(cat "$WORK/out" "$WORK/err")"
+    grep -qF -e "$text" "$WORK/out" "$WORK/err" || fail "describe $*: no \"$text\": $(cat "$WORK/out" "$WORK/err")"
+}
+files() { (cd "$1" && find . -type f | sort | tr '\n' ' '); }
+
+make_mesh servers
+mkdir -p "$WORK/acme/parts" "$WORK/.config"
+printf 'syntax = "proto3";\npackage acme.parts;\nimport "google/protobuf/duration.proto";\nmessage Wait {\n  google.protobuf.Duration took = 1;\n}\n' \
+    >"$WORK/acme/parts/wait.proto"
+printf 'syntax = "proto3";\npackage acme.parts;\nimport public "acme/parts/wait.proto";\nmessage Step {\n  repeated Wait waits = 1;\n}\n' \
+    >"$WORK/acme/parts/step.proto"
+printf 'syntax = "proto3";\npackage hidden;\nmessage Run {\n  string what = 1;\n}\n' >"$WORK/.config/run.proto"
+cp "$WORK/.config/run.proto" "$WORK/run.desktop"
+
+echo "one file is printed; several are refused with what to do, and nothing is printed"
+(cd "$WORK" && "$WEFT" product new plain --kind event >/dev/null && sed -i '/^access:/,$d' plain.yaml && "$WEFT" product build plain.yaml >/dev/null)
+weft_at servers-node product apply "$WORK/plain.yaml" >/dev/null || fail "apply plain"
+until_ok weft_at servers-node describe servers/plain
+mkdir "$WORK/printed"
+weft_at servers-node describe servers/plain --proto >"$WORK/printed/plain.proto" || fail "--proto"
+protoc -I "$WORK/printed" -I "$SHARE/proto" -o "$WORK/printed.set" plain.proto || fail "protoc refuses what --proto printed"
+product steps acme/parts/step.proto acme.parts.Step
+exits 64 "weft describe servers/steps --proto-dir DIR" servers/steps --proto
+[ ! -s "$WORK/out" ] || fail "printed: $(cat "$WORK/out")"
+exits 64 "give one of them" servers/steps --proto --proto-dir "$WORK/protos"
+
+echo "the files compile by themselves, to what the owner applied"
+exits 0 "written" servers/steps --proto-dir "$WORK/deep/protos"
+want="./acme/parts/step.proto ./acme/parts/wait.proto ./steps.proto ./weft/v1/options.proto "
+[ "$(files "$WORK/deep/protos")" = "$want" ] || fail "files: $(files "$WORK/deep/protos")"
+(cd "$WORK/deep" && protoc -I protos --include_imports -o all.set steps.proto) || fail "protoc refuses the files"
+"$WEFT" schema decode --descriptor "$WORK/deep/all.set" --message steps.v1.Record </dev/null >/dev/null || fail "decode"
+protoc -I "$WORK" -I "$SHARE/proto" --include_imports -o "$WORK/own.set" steps.proto
+cmp "$WORK/deep/all.set" "$WORK/own.set" || fail "other descriptors than the owner's"
+
+echo "again: nothing changes; other content stops all, and --yes says what it replaced"
+exits 0 "unchanged" servers/steps --proto-dir "$WORK/deep/protos"
+if grep -q "written\|replaced" "$WORK/out"; then fail "$(cat "$WORK/out")"; fi
+echo "// mine" >>"$WORK/deep/protos/acme/parts/wait.proto"
+rm "$WORK/deep/protos/steps.proto"
+exits 1 "wait.proto is there and has other content" servers/steps --proto-dir "$WORK/deep/protos"
+grep -q "nothing was written" "$WORK/err" || fail "$(cat "$WORK/err")"
+[ ! -e "$WORK/deep/protos/steps.proto" ] || fail "written all the same"
+grep -q mine "$WORK/deep/protos/acme/parts/wait.proto" || fail "overwritten"
+exits 0 "replaced" servers/steps --proto-dir "$WORK/deep/protos" --yes
+if grep -q mine "$WORK/deep/protos/acme/parts/wait.proto"; then fail "not replaced"; fi
+[ "$(files "$WORK/deep/protos")" = "$want" ] || fail "files: $(files "$WORK/deep/protos")"
+
+echo "a schema writes .proto files alone: nothing hidden, nothing of another kind, nothing where a file stands in the way"
+product sly .config/run.proto hidden.Run
+exits 65 'a file ".config/run.proto"' servers/sly --proto-dir "$WORK/home"
+product odd run.desktop hidden.Run
+exits 65 'a file "run.desktop"' servers/odd --proto-dir "$WORK/home"
+[ ! -e "$WORK/home" ] || fail "something was written: $(files "$WORK/home")"
+mkdir "$WORK/blocked" && echo "a file" >"$WORK/blocked/acme"
+got=0
+weft_at servers-node describe servers/steps --proto-dir "$WORK/blocked" >"$WORK/out" 2>"$WORK/err" || got=$?
+[ "$got" -ne 0 ] || fail "written below a file"
+grep -q "blocked/acme" "$WORK/err" || fail "$(cat "$WORK/err")"
+echo "done"
