@@ -120,13 +120,14 @@ export XDG_STATE_HOME="$dir/state" # the calls it makes are noted there, not in 
 id() { # DIRECTORY: who that is, as owners grant to it
     weft key show "$1" -o json | sed -n 's/.*"identity":"\([^"]*\)".*/\1/p'
 }
-free_port() { # a loopback port nobody listens on, with the one a hundred above free too
+free_port() { # a loopback port nobody listens on, with the one a hundred above free too; below those the system gives to connections
     local port
     while :; do
-        port=$((20000 + RANDOM % 20000))
-        ss -ltnH "( sport = :$port or sport = :$((port + 100)) )" | grep -q . || break
+        port=$((20000 + RANDOM % 12500))
+        grep -qx "$port" ports 2>/dev/null && continue # given to another node, which does not listen yet
+        ss -tnaH "( sport = :$port or sport = :$((port + 100)) )" | grep -q . || break
     done
-    echo "$port"
+    echo "$port" | tee -a ports
 }
 up() { # NAME LOG CONFIG: starts a weftd and waits for its socket
     weftd -c "$3" >"$2" 2>&1 &

@@ -8,6 +8,7 @@
 struct send_op {
     struct weft_publisher *p;
     uint64_t seq;
+    bool first; // in line when it was sent
 };
 
 static void destroy(struct weft_publisher *p)
@@ -159,8 +160,9 @@ static void on_reply(void *arg, enum weft_err err, const Weft__V1__Reply *reply)
         b->sent = false;
         p->unsent++;
         p->settled = false;
-        // First in line and still not what the node expects next: it no longer has what it acknowledged, and we don't either.
-        bool lost_mark = err == WEFT_E_ORDER && b == p->first && p->in_flight == 0;
+        // First in line and still not what the node expects next: it no longer has what it acknowledged, and we don't either. One that
+        // was sent behind others may have overtaken them, or its answer theirs.
+        bool lost_mark = err == WEFT_E_ORDER && o->first;
         again = may_pass(err) && !lost_mark;
         if (!again)
             fail_for_good(p, err, reply);
@@ -236,7 +238,7 @@ static void pump(struct weft_publisher *p)
             unsend(p, b);
             return;
         }
-        *o = (struct send_op){ p, b->seq };
+        *o = (struct send_op){ p, b->seq, b == p->first };
         send_batch(p, b, o);
     }
 }

@@ -122,6 +122,29 @@ START_TEST(a_refusal_that_passes_is_tried_again)
 }
 END_TEST
 
+// The node looked at the second batch before the first one, and its answer came after the first one's: it has lost nothing.
+START_TEST(a_batch_that_overtook_another_goes_again)
+{
+    publisher(NULL);
+    publish(0, 1);
+    flush();
+    atomic_store(&m.knobs->withheld, 0);
+    atomic_store(&m.knobs->in_turn, true);
+    atomic_store(&m.knobs->hold, true);
+    for (uint64_t i = 1; i < 3; i++) {
+        publish(i, i + 1);
+        while (atomic_load(&m.knobs->withheld) < (int)i)
+            ck_assert_int_eq(weft_publisher_flush(p, 10, &problem), WEFT_E_TIMEOUT);
+    }
+    atomic_store(&h.publish_code, WEFT_E_ORDER);
+    atomic_store(&h.take_first, 1);
+    atomic_store(&h.refuse_publish, 1);
+    atomic_store(&m.knobs->hold, false);
+    flush();
+    check_seen(3);
+}
+END_TEST
+
 START_TEST(a_lost_reply_doubles_nothing)
 {
     publisher(NULL);
@@ -343,6 +366,7 @@ int main(void)
     tcase_add_test(t, everything_published_arrives_in_batches);
     tcase_add_test(t, a_single_record_leaves_with_its_linger);
     tcase_add_loop_test(t, a_refusal_that_passes_is_tried_again, 0, (int)WF_COUNT(passing));
+    tcase_add_test(t, a_batch_that_overtook_another_goes_again);
     tcase_add_test(t, a_lost_reply_doubles_nothing);
     tcase_add_test(t, a_lost_connection_doubles_nothing);
     tcase_add_test(t, a_publisher_with_its_own_id_goes_on_at_its_mark);

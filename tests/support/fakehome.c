@@ -441,7 +441,10 @@ static void on_publish(struct wf_fakehome *h, const struct wf_fake_call *c, Weft
         set_bin(c, &r->schema, wf_buf_view(&h->m->schema));
     } else {
         atomic_fetch_add(&h->published, 1);
-        if (atomic_load(&h->refuse_publish) > 0) {
+        if (atomic_load(&h->take_first) > 0) {
+            atomic_fetch_sub(&h->take_first, 1);
+            err = take_records(h, q);
+        } else if (atomic_load(&h->refuse_publish) > 0) {
             atomic_fetch_sub(&h->refuse_publish, 1);
             err = (enum weft_err)atomic_load(&h->publish_code);
         } else {

@@ -65,6 +65,7 @@ struct wf_fakehome {
     uint64_t mark;
     uint8_t publisher[16];
     struct wf_buf seen[WF_HOME_RECORDS]; // by publisher sequence
+    atomic_int take_first;               // so many are taken before refusals begin
     atomic_int refuse_publish;           // so many next ones, with publish_code
     atomic_int publish_code;
     atomic_bool lose_reply; // takes the next records and answers as if it were full

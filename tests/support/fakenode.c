@@ -286,13 +286,15 @@ static void let_go(struct wf_timer *t)
         (struct wf_fakenode *)(void *)((char *)t - offsetof(struct wf_fakenode, tick));
 
     while (f->held_count && !atomic_load(&f->knobs.hold) && !atomic_load(&f->knobs.mute)) {
-        struct held *h = &f->held[--f->held_count];
-        struct live *s = find(f, h->session);
-        if (h->session && !s)
-            refuse_outside(h->q, WEFT_E_SESSION);
+        size_t at = atomic_load(&f->knobs.in_turn) ? 0 : f->held_count - 1;
+        struct held h = f->held[at];
+        memmove(&f->held[at], &f->held[at + 1], (--f->held_count - at) * sizeof *f->held);
+        struct live *s = find(f, h.session);
+        if (h.session && !s)
+            refuse_outside(h.q, WEFT_E_SESSION);
         else
-            answer(f, h->q, s, h->nonce, wf_buf_view(&h->plain));
-        wf_buf_fini(&h->plain);
+            answer(f, h.q, s, h.nonce, wf_buf_view(&h.plain));
+        wf_buf_fini(&h.plain);
     }
     ck_assert_int_eq(wf_timer_set(f->loop, t, wf_loop_now_ms(f->loop) + 5), WEFT_OK);
 }

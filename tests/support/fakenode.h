@@ -41,7 +41,8 @@ struct wf_fake_knobs {
         refuse_requests; // so many next ones are refused outside of any session with refuse_code
     atomic_int refuse_code;
     atomic_bool mute;    // takes requests and never answers
-    atomic_bool hold;    // answers when it is let go
+    atomic_bool hold;    // answers when it is let go, the last request first
+    atomic_bool in_turn; // the first request first
     atomic_bool hang_up; // closes the connection at the next request
     atomic_bool damage;  // flips a bit of the next replies
 };
