@@ -47,7 +47,6 @@ static enum weft_stream_state state_of(enum weft_err err)
     case WEFT_E_NOT_HOME:
         return WEFT_STREAM_UNREACHABLE;
     case WEFT_E_STOPPED:
-    case WEFT_E_TOMBSTONE:
         return WEFT_STREAM_STOPPED;
     default:
         return WEFT_STREAM_REFUSED;

@@ -27,7 +27,6 @@ bool wf_refused_is_access(enum weft_err code)
 {
     switch (code) {
     case WEFT_E_PERMISSION:
-    case WEFT_E_PEER_UID:
     case WEFT_E_NEED_JOIN:
         return true;
     case WEFT_E_PENDING:

@@ -86,7 +86,6 @@ extern "C" {
     X(VERB,         305, 77, "verb not granted", "the token does not grant this verb") \
     X(PRODUCT,      306, 77, "product not granted", "the token, or the publisher's certificate, does not cover this product") \
     X(COLUMN,       307, 77, "column not granted", "the token does not grant a column of the query") \
-    X(ROW,          308, 77, "row not granted", "the token does not grant the row") \
     X(REGION,       309, 77, "region not granted", "the token is limited to other regions") \
     X(RATE,         310, 77, "rate exceeded", "the token's rate is used up; wait") \
     X(STALE_LIST,   311, 77, "revocation list too old", "the deciding node refuses until its list is fresh") \
@@ -114,7 +113,6 @@ extern "C" {
     X(FUTURE,       502, 77, "from the future", "signed more than the clock tolerance ahead") \
     X(QUOTA,        503, 77, "quota exceeded", "the domain's share of the registry is full") \
     X(NOT_OWNER,    504, 77, "not the owner", "only the home of the highest term may do this") \
-    X(TOMBSTONE,    505,  1, "deleted", "the owner deleted it") \
     X(NO_HOME,      506, 69, "no home known", "no node of the owner is known for the product") \
     X(HASH,         507, 65, "hash mismatch", "the bytes are not those the hash names") \
     X(INCOMPATIBLE, 508, 77, "incompatible schema", "the schema change breaks readers; raise the major version") \
@@ -133,7 +131,6 @@ extern "C" {
     X(STOPPED,      611, 69, "stopped by owner", "the owner stopped or removed the product") \
     /* 700-799 inventory and API */ \
     X(SQL,          700, 65, "bad SQL", "the statement does not parse or is not a read-only SELECT") \
-    X(ROW_CAP,      701,  2, "row cap reached", "the answer was cut at the row or byte cap") \
     X(METHOD,       702, 65, "unknown method", "the service has no such method") \
     X(PROVIDER,     703, 70, "provider error", "the provider answered with an error") \
     X(NO_PROVIDER,  704, 69, "no provider", "no provider serves this method now") \
@@ -143,11 +140,9 @@ extern "C" {
     X(NO_HOST,      708, 69, "no such host", "the named host is not behind this node") \
     /* 800-899 configuration and local files */ \
     X(CONFIG,       800, 78, "bad configuration", "the configuration is wrong; file, line and column are given") \
-    X(UNKNOWN_CONFIG_KEY, 801, 78, "unknown key", "a key of the file is not known") \
     X(FILE_MODE,    802, 78, "unsafe file mode", "the file must belong to this user and be private") \
     X(IDENTITY,     803, 78, "no identity", "this directory holds no identity; see: weft join") \
     X(STATE_DIR,    804, 78, "foreign state directory", "the directory belongs to another node") \
-    X(PEER_UID,     805, 77, "wrong user", "the local socket's peer is not permitted") \
     X(MANIFEST,     806, 78, "bad manifest", "the product manifest is wrong; file, line and column are given")
 // clang-format on
 
