@@ -5,6 +5,7 @@
 #include <sys/prctl.h>
 #include <sys/statvfs.h>
 
+#include "node/access/room.h"
 #include "node/address.h"
 #include "node/agent/room.h"
 #include "node/call.h"
@@ -20,6 +21,7 @@ static const wf_status_fn sections[] = {
     wf_stream_status,
     wf_gossip_status,
     wf_uplink_status,
+    wf_access_status,
     NULL,
 };
 
@@ -165,6 +167,8 @@ void wf_status_handle(struct wf_node *n, struct wf_call *c)
     for (size_t i = 0; i < WF_COUNT(sections); i++)
         if (sections[i])
             sections[i](n, c->arena, &r);
+    if (!c->caller->local)
+        r.n_warnings = 0; // who may read what is no matter of the domain's other hosts
     if (n->source)
         r.n_sources = wf_source_states(n, c->arena, &r.sources);
     add_firewall(n, c->arena, &r);

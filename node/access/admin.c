@@ -11,6 +11,7 @@
 #define LIST_MAX     1000u
 
 struct listing {
+    struct wf_node *node;
     struct wf_arena *arena;
     int64_t now;
     Weft__V1__GrantInfo **list;
@@ -45,7 +46,8 @@ static char **words_in(struct wf_arena *a, const char *text, size_t *ret_count)
     return v;
 }
 
-static Weft__V1__GrantInfo *info_of(struct wf_arena *a, const struct wf_grant *row, int64_t now)
+static Weft__V1__GrantInfo *info_of(
+    struct wf_node *n, struct wf_arena *a, const struct wf_grant *row, int64_t now)
 {
     Weft__V1__GrantInfo *i = wf_arena_alloc(a, sizeof *i);
     bool expired = row->state == WF_GRANT_GRANTED && row->expires_ms <= now;
@@ -66,6 +68,7 @@ static Weft__V1__GrantInfo *info_of(struct wf_arena *a, const struct wf_grant *r
     i->state = wf_pb_str(expired ? "expired" : wf_grant_state_name(row->state));
     i->how = text_in(a, row->how);
     i->purpose = text_in(a, row->purpose);
+    i->over_percent = wf_access_over(n, row);
     return i;
 }
 
@@ -75,7 +78,7 @@ static enum weft_err list_row(void *arg, const struct wf_grant *row)
 
     if (l->count == LIST_MAX)
         return WEFT_E_PARTIAL;
-    Weft__V1__GrantInfo *i = info_of(l->arena, row, l->now);
+    Weft__V1__GrantInfo *i = info_of(l->node, l->arena, row, l->now);
     if (!i)
         return WEFT_E_PARTIAL;
     l->list[l->count++] = i;
@@ -93,7 +96,7 @@ static void reply_with(struct wf_call *c, Weft__V1__GrantReply *r)
 
 static void list(struct wf_node *n, struct wf_call *c, enum wf_grant_state state)
 {
-    struct listing l = { .arena = c->arena, .now = wf_node_now_unix_ms(n) };
+    struct listing l = { .node = n, .arena = c->arena, .now = wf_node_now_unix_ms(n) };
     Weft__V1__GrantReply r = WEFT__V1__GRANT_REPLY__INIT;
 
     l.list = wf_arena_calloc(c->arena, LIST_MAX, sizeof *l.list);
@@ -245,7 +248,7 @@ static void grant(struct wf_node *n, struct wf_call *c)
         return;
     }
     trail(n, c, "grant", &row, WEFT_OK);
-    Weft__V1__GrantInfo *info = info_of(c->arena, &row, row.issued_ms);
+    Weft__V1__GrantInfo *info = info_of(n, c->arena, &row, row.issued_ms);
     r.grants = &info;
     r.n_grants = info ? 1 : 0;
     r.token = wf_pb_bin(row.token);

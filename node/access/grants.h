@@ -64,6 +64,12 @@ WF_MUST_USE enum weft_err wf_grants_was_revoked(
 // Every grant of this holder is marked revoked.
 WF_MUST_USE enum weft_err wf_grants_revoke_holder(
     struct wf_grants *g, const struct wf_sign_pub *holder);
+// Grants that a person made and that live at now, newest first.
+WF_MUST_USE enum weft_err wf_grants_by_hand(
+    struct wf_grants *g, int64_t now_ms, wf_grants_fn fn, void *arg);
+// At how many percent of this row's life was warned before; 0 = never.
+WF_MUST_USE enum weft_err wf_grants_warned(struct wf_grants *g, int64_t id, unsigned *ret);
+WF_MUST_USE enum weft_err wf_grants_set_warned(struct wf_grants *g, int64_t id, unsigned percent);
 // Forgets grants that expired before, and requests that were made before.
 void wf_grants_prune(struct wf_grants *g, int64_t expired_before_ms, int64_t made_before_ms);
 

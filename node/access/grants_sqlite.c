@@ -31,6 +31,7 @@ enum weft_err wf_grants_open(const char *path, struct wf_grants **ret, struct wf
         "NULL, made_ms INTEGER NOT NULL, issued_ms INTEGER NOT NULL, expires_ms INTEGER NOT NULL, "
         "state INTEGER NOT NULL, token BLOB NOT NULL);"
         "CREATE INDEX IF NOT EXISTS access_grant_holder ON access_grant(holder, state);"
+        "CREATE TABLE IF NOT EXISTS grant_warned(id INTEGER PRIMARY KEY, percent INTEGER NOT NULL);"
         "CREATE TABLE IF NOT EXISTS signed_list(one INTEGER PRIMARY KEY CHECK(one=1), raw BLOB NOT "
         "NULL);"
         "PRAGMA user_version=1;";
@@ -130,6 +131,21 @@ enum weft_err wf_grants_revoke_holder(struct wf_grants *g, const struct wf_sign_
     return run(st);
 }
 
+enum weft_err wf_grants_set_warned(struct wf_grants *g, int64_t id, unsigned percent)
+{
+    sqlite3_stmt *st = NULL;
+    enum weft_err err = prepare(g,
+        "INSERT INTO grant_warned VALUES(?1,?2) ON CONFLICT(id) DO UPDATE SET "
+        "percent=excluded.percent",
+        &st);
+
+    if (err)
+        return err;
+    sqlite3_bind_int64(st, 1, id);
+    sqlite3_bind_int(st, 2, (int)percent);
+    return run(st);
+}
+
 void wf_grants_prune(struct wf_grants *g, int64_t expired_before_ms, int64_t made_before_ms)
 {
     sqlite3_stmt *st = NULL;
@@ -143,6 +159,9 @@ void wf_grants_prune(struct wf_grants *g, int64_t expired_before_ms, int64_t mad
     sqlite3_bind_int64(st, 2, made_before_ms);
     sqlite3_step(st);
     sqlite3_finalize(st);
+    // An id may be given again.
+    sqlite3_exec(g->db, "DELETE FROM grant_warned WHERE id NOT IN (SELECT id FROM access_grant)",
+        NULL, NULL, NULL);
 }
 
 // ---- reading ---------------------------------------------------------------------------------------------------------
@@ -246,20 +265,15 @@ enum weft_err wf_grants_like(struct wf_grants *g, const struct wf_grant *like,
     return one(st, arena, ret);
 }
 
-enum weft_err wf_grants_each(
-    struct wf_grants *g, enum wf_grant_state state, wf_grants_fn fn, void *arg)
+// Ends the statement.
+static enum weft_err each_row(sqlite3_stmt *st, wf_grants_fn fn, void *arg)
 {
-    sqlite3_stmt *st = NULL;
     struct wf_arena arena;
     struct wf_grant row;
+    enum weft_err err = WEFT_OK;
     int rc;
-    enum weft_err err = prepare(
-        g, "SELECT " COLUMNS " FROM access_grant WHERE ?1=0 OR state=?1 ORDER BY id DESC", &st);
 
-    if (err)
-        return err;
     wf_arena_init(&arena, 64u * WF_KIB);
-    sqlite3_bind_int(st, 1, (int)state);
     for (rc = sqlite3_step(st); rc == SQLITE_ROW && !err; rc = sqlite3_step(st)) {
         wf_arena_reset(&arena);
         err = take_row(st, &arena, &row);
@@ -269,6 +283,50 @@ enum weft_err wf_grants_each(
     sqlite3_finalize(st);
     wf_arena_fini(&arena);
     return err ? err : wf_db_code(rc);
+}
+
+enum weft_err wf_grants_each(
+    struct wf_grants *g, enum wf_grant_state state, wf_grants_fn fn, void *arg)
+{
+    sqlite3_stmt *st = NULL;
+    enum weft_err err = prepare(
+        g, "SELECT " COLUMNS " FROM access_grant WHERE ?1=0 OR state=?1 ORDER BY id DESC", &st);
+
+    if (err)
+        return err;
+    sqlite3_bind_int(st, 1, (int)state);
+    return each_row(st, fn, arg);
+}
+
+enum weft_err wf_grants_by_hand(struct wf_grants *g, int64_t now_ms, wf_grants_fn fn, void *arg)
+{
+    sqlite3_stmt *st = NULL;
+    enum weft_err err = prepare(g,
+        "SELECT " COLUMNS " FROM access_grant WHERE state=2 AND how<>'policy' AND expires_ms>?1 "
+        "ORDER BY id DESC",
+        &st);
+
+    if (err)
+        return err;
+    sqlite3_bind_int64(st, 1, now_ms);
+    return each_row(st, fn, arg);
+}
+
+enum weft_err wf_grants_warned(struct wf_grants *g, int64_t id, unsigned *ret)
+{
+    sqlite3_stmt *st = NULL;
+    enum weft_err err = prepare(g, "SELECT percent FROM grant_warned WHERE id=?1", &st);
+
+    if (err)
+        return err;
+    sqlite3_bind_int64(st, 1, id);
+    int rc = sqlite3_step(st);
+    unsigned percent = rc == SQLITE_ROW ? (unsigned)sqlite3_column_int(st, 0) : 0;
+    sqlite3_finalize(st);
+    err = wf_db_code(rc);
+    if (!err)
+        *ret = percent;
+    return err;
 }
 
 enum weft_err wf_grants_pending(struct wf_grants *g, const struct wf_sign_pub *holder, size_t *ret)

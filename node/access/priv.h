@@ -48,11 +48,11 @@ struct wf_access_room {
     char audit_id[24];
     char audit_prefix[9]; // random, a run of this node
     uint64_t audit_last;
-    int64_t resign_at_ms, prune_at_ms; // monotonic
-    struct wf_hash list_hash;          // of the entries of the own list that was acted upon
-    struct wf_buf minted;              // the token made last: a row may point to it
-    int64_t product_at_ms;             // when to try again
-    bool has_product;                  // DOMAIN/access stands
+    int64_t resign_at_ms, prune_at_ms, ending_at_ms; // monotonic
+    struct wf_hash list_hash; // of the entries of the own list that was acted upon
+    struct wf_buf minted;     // the token made last: a row may point to it
+    int64_t product_at_ms;    // when to try again
+    bool has_product;         // DOMAIN/access stands
     struct {
         uint64_t granted, refused, rate, requests, by_policy, revoked;
     } count;
@@ -84,6 +84,11 @@ void wf_access_product_tick(struct wf_node *n);
 // ---- check.c
 // "servers/packages query": what is asked, for people.
 void wf_access_asked_text(const struct wf_access *asked, char *out, size_t len);
+
+// ---- ending.c
+// 75 or 90 percent of a grant's life that nothing renews: made by hand, and no later one like it stands. Else 0.
+unsigned wf_access_over(struct wf_node *n, const struct wf_grant *row);
+void wf_access_ending_tick(struct wf_node *n);
 
 // ---- mint.c
 // Mints a token, keeps it. row: holder, label, products, verbs, columns, rows, purpose, rate, how, request id; its id, times and token are

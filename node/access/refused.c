@@ -290,8 +290,10 @@ void wf_refused_close(struct wf_refused *r)
 {
     if (!r)
         return;
-    if (r->db)
-        (void)!wf_refused_save(r);
+    if (r->db) {
+        enum weft_err err = wf_refused_save(r);
+        (void)err; // the trail has what this list loses
+    }
     wf_refused_db_close(r->db);
     for (size_t i = 0; i < r->count; i++)
         free(r->domains[i]);

@@ -55,6 +55,7 @@ static void access_tick(struct wf_node *n)
     wf_access_list_tick(n);
     wf_access_product_tick(n);
     wf_access_audit_tick(n);
+    wf_access_ending_tick(n);
     if (now >= a->prune_at_ms) {
         wf_grants_prune(a->grants, unix_ms - KEEP_EXPIRED_MS, unix_ms - KEEP_REQUESTS_MS);
         wf_refused_prune(a->refused, unix_ms - KEEP_EXPIRED_MS);

@@ -40,6 +40,7 @@ void wf_access_list_changed(struct wf_node *n, const char *domain);
 WF_MUST_USE enum weft_err wf_access_revoke_origin(
     struct wf_node *n, const struct wf_sign_pub *key, int64_t from_ms);
 
+void wf_access_status(struct wf_node *n, struct wf_arena *arena, Weft__V1__StatusReply *reply);
 void wf_access_handle(struct wf_node *n, struct wf_call *c);
 void wf_access_grant_handle(struct wf_node *n, struct wf_call *c);
 void wf_access_explain_handle(struct wf_node *n, struct wf_call *c);

@@ -113,6 +113,14 @@ int64_t wf_token_expires_ms(const struct wf_token *t)
     return least;
 }
 
+unsigned wf_life_warning(int64_t from_ms, int64_t until_ms, int64_t now_ms)
+{
+    if (now_ms < from_ms || now_ms >= until_ms)
+        return 0;
+    int64_t life = until_ms - from_ms, left = until_ms - now_ms;
+    return left <= life / 10 ? 90 : left <= life / 4 ? 75 : 0;
+}
+
 uint32_t wf_token_rate(const struct wf_token *t)
 {
     uint32_t least = 0;

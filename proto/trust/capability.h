@@ -81,6 +81,10 @@ static inline const struct wf_block *wf_token_last(const struct wf_token *t)
 // Earliest expiry of all blocks.
 int64_t wf_token_expires_ms(const struct wf_token *t);
 
+// How much of a life is over that a person gave and nothing renews: 75 or 90 (percent, reached), 0 before and once it has ended. Both
+// sides are warned at these.
+unsigned wf_life_warning(int64_t from_ms, int64_t until_ms, int64_t now_ms);
+
 // The issuer's certificate leads to the owner's root in the charter and may sign tokens.
 WF_MUST_USE enum weft_err wf_token_verify(
     const struct wf_token *t, const struct wf_charter *charter, int64_t now_unix_ms);

@@ -340,17 +340,54 @@ static void show_block(size_t index, const struct wf_block *b)
         printf("  rate     %u a minute\n", b->rate_per_minute);
 }
 
-static void show_token(const char *path, const struct wf_token *t)
+// A later token for all of this is here.
+static bool is_followed(const struct wf_identity_dir *id, const struct wf_token *t)
+{
+    const struct wf_block *b = wf_token_last(t);
+    const char *method = b->method_count ? b->methods[0].s : NULL;
+    bool followed = true;
+
+    for (uint32_t v = 1; v <= WF_VERB_DELEGATE && followed; v <<= 1)
+        for (size_t i = 0; i < b->product_count && followed && (b->verbs & v); i++) {
+            struct wf_token *other = NULL;
+            followed = !wf_identity_find_token(id, b->domain.s, b->products[i].s, (enum wf_verb)v,
+                           method, wf_cli_now_ms(), &other) &&
+                       wf_token_expires_ms(other) > wf_token_expires_ms(t);
+            wf_token_free(other);
+        }
+    return followed;
+}
+
+// What the owner is warned of, too. id: where to look for a later token; may be NULL.
+static void warn_of_end(const struct wf_identity_dir *id, const struct wf_token *t)
+{
+    const struct wf_block *b = wf_token_last(t);
+    int64_t until = wf_token_expires_ms(t);
+    unsigned over = wf_life_warning(b->not_before_ms, until, wf_cli_now_ms());
+    char when[48];
+
+    if (!over || (id && is_followed(id, t)))
+        return;
+    wf_cli_when(until, when);
+    printf(
+        "  warning  %u %% of its life is over, it ends %s; what a rule gives comes anew by itself, "
+        "else: weft access request %s/%s\n",
+        over, when, b->domain.s, b->products[0].s);
+}
+
+static void show_token(const struct wf_identity_dir *id, const char *path, const struct wf_token *t)
 {
     char hex[2 * WF_HASH_LEN + 1];
 
     wf_hex_put(wf_hash_view(wf_token_id(t)), hex);
     printf("%s\ntoken %s\n", path, hex);
+    warn_of_end(id, t);
     for (size_t i = 0; i < t->block_count; i++)
         show_block(i, &t->blocks[i]);
 }
 
 struct showing {
+    const struct wf_identity_dir *id;
     const char *domain, *product;
     size_t shown;
 };
@@ -369,7 +406,7 @@ static enum weft_err show_match(
         match = !s->product || (strcmp(t->blocks[0].domain.s, s->domain) == 0 &&
                                    wf_pattern_match(&t->blocks[0].products[i], s->product));
     if (match) {
-        show_token(path, t);
+        show_token(s->id, path, t);
         s->shown++;
     }
     return WEFT_OK;
@@ -390,16 +427,17 @@ int wf_cmd_access_show(struct wf_cli *cli, int argc, char **argv)
     if (count && access(what, F_OK) == 0) {
         status = read_token(what, &t);
         if (!status)
-            show_token(what, t);
+            show_token(NULL, what, t);
         wf_token_free(t);
         return status;
     }
     if (count && wf_target_parse(what, false, &target, &p))
         return say_problem(&p);
     if (count)
-        s = (struct showing){ target.domain.s, target.product.s, 0 };
+        s = (struct showing){ .domain = target.domain.s, .product = target.product.s };
     status = wf_cli_identity(cli, NULL, &id);
     if (!status) {
+        s.id = id;
         enum weft_err err = wf_identity_tokens(id, show_match, &s);
         status = err       ? wf_cli_fail(err, "%s", weft_err_text(err))
                  : s.shown ? 0

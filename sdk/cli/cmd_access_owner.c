@@ -118,7 +118,7 @@ static void join_texts(char **v, size_t n, struct wf_buf *out)
 static enum weft_err grant_rows(const struct wf_cli *cli, const Weft__V1__GrantReply *r)
 {
     static const char *const columns[] = { "id", "state", "holder", "products", "verbs", "expires",
-        "how", "purpose" };
+        "how", "purpose", "warning" };
     struct wf_table *t = NULL;
     struct wf_buf text = { 0 };
     enum weft_err err = wf_table_new(cli, "weft.grants/v1", columns, WF_COUNT(columns), &t);
@@ -126,7 +126,7 @@ static enum weft_err grant_rows(const struct wf_cli *cli, const Weft__V1__GrantR
     for (size_t i = 0; i < r->n_grants && !err; i++) {
         const Weft__V1__GrantInfo *g = r->grants[i];
         struct wf_bytes id = id_of(g);
-        char hex[2 * WF_HASH_LEN + 1] = "", when[48];
+        char hex[2 * WF_HASH_LEN + 1] = "", when[48], over[48];
         // In a table as short as in the log; every command takes that much of it.
         if (cli->format == WF_OUT_TABLE)
             id = wf_bytes(id.ptr, id.len < SHORT_ID ? id.len : SHORT_ID);
@@ -143,6 +143,8 @@ static enum weft_err grant_rows(const struct wf_cli *cli, const Weft__V1__GrantR
         wf_table_text(t, g->expires_ms ? when : NULL);
         wf_table_text(t, g->how);
         wf_table_text(t, g->purpose[0] ? g->purpose : NULL);
+        snprintf(over, sizeof over, "%u %% of its life is over", g->over_percent);
+        wf_table_text(t, g->over_percent ? over : NULL);
     }
     wf_buf_fini(&text);
     return err ? err : wf_table_done(t);

@@ -55,6 +55,7 @@ static void print_head(const Weft__V1__StatusReply *r)
     }
     list("protections", r->protections, r->n_protections);
     list("ALARMS", r->alarms, r->n_alarms);
+    list("warnings", r->warnings, r->n_warnings);
 }
 
 static enum weft_err product_rows(const struct wf_cli *cli, const Weft__V1__StatusReply *r)
@@ -170,6 +171,8 @@ static enum weft_err print_json(const Weft__V1__StatusReply *r)
         err = strings_json(&out, "protections", r->protections, r->n_protections);
     if (!err)
         err = strings_json(&out, "alarms", r->alarms, r->n_alarms);
+    if (!err)
+        err = strings_json(&out, "warnings", r->warnings, r->n_warnings);
     if (!err)
         err = sources_json(&out, r);
     if (!err)

@@ -240,6 +240,49 @@ START_TEST(a_file_that_is_no_database_is_refused)
 }
 END_TEST
 
+static enum weft_err count_hand(void *arg, const struct wf_grant *row)
+{
+    ck_assert_str_eq(row->how, "hand");
+    ++*(size_t *)arg;
+    return WEFT_OK;
+}
+
+START_TEST(what_persons_gave_and_lives_is_told_from_all_else)
+{
+    struct wf_grant rows[] = { sample(1, WF_GRANT_GRANTED), sample(2, WF_GRANT_GRANTED),
+        sample(3, WF_GRANT_REVOKED), sample(4, WF_GRANT_PENDING), sample(5, WF_GRANT_GRANTED) };
+    size_t count = 0;
+
+    rows[1].how = "policy";
+    rows[4].expires_ms = 3000;
+    for (size_t i = 0; i < WF_COUNT(rows); i++)
+        ck_assert_int_eq(wf_grants_put(grants, &rows[i]), WEFT_OK);
+    ck_assert_int_eq(wf_grants_by_hand(grants, 3000, count_hand, &count), WEFT_OK);
+    ck_assert_uint_eq(count, 1);
+}
+END_TEST
+
+START_TEST(a_warning_is_remembered_as_long_as_its_grant)
+{
+    struct wf_grant row = sample(1, WF_GRANT_GRANTED);
+    unsigned percent = 1;
+
+    ck_assert_int_eq(wf_grants_put(grants, &row), WEFT_OK);
+    ck_assert_int_eq(wf_grants_warned(grants, row.id, &percent), WEFT_OK);
+    ck_assert_uint_eq(percent, 0);
+    ck_assert_int_eq(wf_grants_set_warned(grants, row.id, 75), WEFT_OK);
+    ck_assert_int_eq(wf_grants_set_warned(grants, row.id, 90), WEFT_OK);
+    wf_grants_close(grants);
+    ck_assert_int_eq(wf_grants_open(path, &grants, NULL), WEFT_OK);
+    wf_grants_prune(grants, row.expires_ms, 0);
+    ck_assert_int_eq(wf_grants_warned(grants, row.id, &percent), WEFT_OK);
+    ck_assert_uint_eq(percent, 90);
+    wf_grants_prune(grants, row.expires_ms + 1, 0); // with it the number of the row is free again
+    ck_assert_int_eq(wf_grants_warned(grants, row.id, &percent), WEFT_OK);
+    ck_assert_uint_eq(percent, 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("grants");
@@ -250,6 +293,8 @@ int main(void)
     tcase_set_timeout(t, 60);
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, a_row_comes_back_as_it_was);
+    tcase_add_test(t, what_persons_gave_and_lives_is_told_from_all_else);
+    tcase_add_test(t, a_warning_is_remembered_as_long_as_its_grant);
     tcase_add_test(t, what_is_not_there_is_not_found);
     tcase_add_test(t, a_request_id_belongs_to_one_row);
     tcase_add_loop_test(t, the_same_question_is_known, 0, (int)WF_COUNT(likes));

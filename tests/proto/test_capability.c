@@ -396,6 +396,32 @@ static enum weft_err grant_and_delegate(struct wf_bytes in, void *context)
     return err;
 }
 
+static const struct {
+    int64_t now;
+    unsigned over;
+} lives[] = {
+    // from 1000 to 2000
+    { 0, 0 },
+    { 999, 0 },
+    { 1000, 0 },
+    { 1749, 0 },
+    { 1750, 75 },
+    { 1899, 75 },
+    { 1900, 90 },
+    { 1999, 90 },
+    { 2000, 0 },
+    { INT64_MAX, 0 },
+};
+
+START_TEST(a_life_is_warned_of_from_three_quarters_on_until_it_ends)
+{
+    unsigned over = wf_life_warning(1000, 2000, lives[_i].now);
+
+    ck_assert_msg(over == lives[_i].over, "%lld: %u", (long long)lives[_i].now, over);
+    ck_assert_uint_eq(wf_life_warning(2000, 1000, lives[_i].now), 0);
+}
+END_TEST
+
 START_TEST(failing_allocations_leave_nothing_behind)
 {
     struct wf_test_block b[2];
@@ -423,6 +449,8 @@ int main(void)
     tcase_add_test(t, only_the_holder_with_delegate_adds_a_block);
     tcase_add_test(t, nine_blocks_or_four_kilobytes_are_too_much);
     tcase_add_test(t, damaged_token_is_refused);
+    tcase_add_loop_test(
+        t, a_life_is_warned_of_from_three_quarters_on_until_it_ends, 0, (int)WF_COUNT(lives));
     tcase_add_test(t, failing_allocations_leave_nothing_behind);
     suite_add_tcase(suite, t);
     SRunner *runner = srunner_create(suite);

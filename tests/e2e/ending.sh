@@ -1,0 +1,44 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# A grant made by hand nears its end: its owner sees it in the list, the status and, once for each age, the log; its holder sees it too; a later
+# grant ends the warnings.
+# shellcheck disable=SC2034 # for lib.sh
+BUILD=$1
+# shellcheck disable=SC1091 source=tests/e2e/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+LIFE=32 # seconds: a quarter of it is time enough to look
+warnings() { weft_at servers-node node status -o json | grep -o '"warnings":\[[^]]*\]'; }
+warned() { # PERCENT: in the list and in the status
+    weft_at servers-node access list -o json | grep -q "\"warning\":\"$1 % of its life is over\"" && warnings | grep -q "$1 % of its life is over"
+}
+logged() { grep -q "a grant made by hand ends soon.*$1.*products=\"*hosts" "$WORK/servers-node.log"; }
+grant() { # DURATION
+    weft_at servers-node access grant hosts --to "$holder" --verb query --for "$1" --out "$WORK/hosts.cap" >/dev/null 2>&1 || fail "grant"
+    "$WEFT" access import "$WORK/hosts.cap" --dir "$WORK/reader" >/dev/null || fail "import"
+}
+
+make_mesh servers
+"$WEFT" join "$(weft_at servers-node ticket create --kind user --name reader)" --dir "$WORK/reader" >/dev/null
+holder=$("$WEFT" key show --dir "$WORK/reader" -o json | grep -o 'weftid1[a-z0-9]*')
+grant "${LIFE}s"
+
+echo "a fresh grant warns nobody"
+[ "$(warnings)" = '"warnings":[]' ] || fail "warned at once: $(warnings)"
+"$WEFT" access show --dir "$WORK/reader" | grep -q "its life is over" && fail "the holder is warned at once"
+
+echo "at three quarters both sides see it"
+until_ok warned 75
+"$WEFT" access show --dir "$WORK/reader" | grep -q '^  warning  [79][50] % of its life is over, it ends in .* s; .* weft access request servers/hosts$' ||
+    fail "the holder is not warned: $("$WEFT" access show --dir "$WORK/reader")"
+weft_at servers-node node status | grep -q '^warnings .*grant [0-9a-f]\{16\} of hosts (query) to ' || fail "not in the status"
+
+until_ok logged "$(weft_at servers-node access list -o json | grep -o '"id":"[0-9a-f]\{16\}' | head -n 1 | cut -d'"' -f4)"
+
+echo "a later grant of the same ends the warnings on both sides"
+grant 1h
+[ "$(warnings)" = '"warnings":[]' ] || fail "still warned: $(warnings)"
+"$WEFT" access show --dir "$WORK/reader" | grep -q "its life is over" && fail "the holder is still warned"
+for age in 75 90; do
+    [ "$(grep -c "a grant made by hand ends soon.*$age %" "$WORK/servers-node.log")" -le 1 ] || fail "logged more than once"
+done
