@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// Batches of agents: each is handed to the product it names, in chain order; the answer, with the marks, waits until all that were taken are
-// as durable as the product promises. A request without batches asks for the marks.
+// Batches of agents: each item is handed to the product it names, in chain order; the answer, with the marks, waits until all that were
+// taken are as durable as the product promises. A request without batches asks for the marks.
 #include <stdlib.h>
 
 #include "node/agent/agents.h"
 
 struct push_item {
+    struct wf_stream_set set; // first; its product NULL: refused
+    struct push *push;
     const Weft__V1__PushItem *item;
-    struct wf_home_product *product; // NULL: refused
     struct wf_hash product_id;
     struct wf_incarnation incarnation;
-    enum weft_err err;
-    struct wf_diag diag;
 };
 
 struct push {
@@ -19,7 +18,9 @@ struct push {
     struct wf_call *call; // NULL: its caller went away
     struct wf_sign_pub origin;
     struct wf_name subject;
-    size_t waiting; // batches not acknowledged, and one for the handler itself
+    size_t
+        verifying; // items not settled, and one for the handler itself: the request's bytes are still read
+    size_t taken, kept; // batches: appended, and acknowledged or failed since
     struct push_item *items;
     size_t count;
 };
@@ -37,10 +38,10 @@ static enum weft_err put_mark(struct push *p, const struct push_item *i, Weft__V
     struct wf_arena *arena = p->call->arena;
     Weft__V1__PushMark *m = wf_arena_alloc(arena, sizeof *m);
     Weft__V1__Incarnation *inc = wf_arena_alloc(arena, sizeof *inc);
-    Weft__V1__Refusal *r = i->err ? wf_arena_alloc(arena, sizeof *r) : NULL;
+    Weft__V1__Refusal *r = i->set.err ? wf_arena_alloc(arena, sizeof *r) : NULL;
     const char *text = NULL;
 
-    if (!m || !inc || (i->err && !r))
+    if (!m || !inc || (i->set.err && !r))
         return wf_arena_err(arena);
     weft__v1__push_mark__init(m);
     weft__v1__incarnation__init(inc);
@@ -48,14 +49,15 @@ static enum weft_err put_mark(struct push *p, const struct push_item *i, Weft__V
     inc->random = i->incarnation.random;
     m->product_id = i->item->product_id;
     m->incarnation = inc;
-    if (i->product)
-        m->durable = wf_stream_origin_mark(p->node, i->product, &p->origin, &i->incarnation);
+    if (i->set.product)
+        m->durable = wf_stream_origin_mark(p->node, i->set.product, &p->origin, &i->incarnation);
     m->release = m->durable;
     if (r) {
         weft__v1__refusal__init(r);
-        r->code = (uint32_t)i->err;
-        enum weft_err err = wf_arena_str(
-            arena, wf_bytes_str(i->diag.text[0] ? i->diag.text : weft_err_text(i->err)), &text);
+        r->code = (uint32_t)i->set.err;
+        enum weft_err err = wf_arena_str(arena,
+            wf_bytes_str(i->set.diag.text[0] ? i->set.diag.text : weft_err_text(i->set.err)),
+            &text);
         if (err)
             return err;
         r->text = wf_pb_str(text);
@@ -87,9 +89,9 @@ static void answer(struct push *p)
     wf_call_reply(c, &reply);
 }
 
-static void one_less(struct push *p)
+static void answer_when_kept(struct push *p)
 {
-    if (--p->waiting > 0)
+    if (p->verifying || p->kept < p->taken)
         return;
     if (p->call)
         answer(p);
@@ -112,43 +114,58 @@ static void on_done(struct wf_node *n, void *arg, enum weft_err err)
     if (a && !err)
         a->row.last_batch_unix_ms = wf_node_now_unix_ms(n);
     // What was not kept shows in the marks: they are read when all is settled.
-    one_less(p);
+    p->kept++;
+    answer_when_kept(p);
 }
 
 // ---- taking ----------------------------------------------------------------------------------------------------------
 
 static void open_item(struct push *p, struct push_item *i, const Weft__V1__PushItem *item)
 {
+    i->push = p;
     i->item = item;
     if (item->incarnation) {
         i->incarnation.counter = item->incarnation->counter;
         i->incarnation.random = item->incarnation->random;
     }
-    i->err = wf_hash_from(wf_pb_view(item->product_id), &i->product_id);
-    if (!i->err)
-        i->product = wf_stream_find_id(p->node, &i->product_id);
-    if (!i->err && !i->product) {
-        i->err = WEFT_E_NOT_FOUND;
-        wf_diag_set(&i->diag, 0, 0, "this node is not home of the product");
+    i->set.err = wf_hash_from(wf_pb_view(item->product_id), &i->product_id);
+    if (!i->set.err)
+        i->set.product = wf_stream_find_id(p->node, &i->product_id);
+    if (!i->set.err && !i->set.product) {
+        i->set.err = WEFT_E_NOT_FOUND;
+        wf_diag_set(&i->set.diag, 0, 0, "this node is not home of the product");
     }
 }
 
-// The first refusal ends the item: what follows it can't be in order.
+static void one_settled(struct push *p)
+{
+    if (--p->verifying)
+        return;
+    p->call->on_gone = on_gone; // nobody reads the request's bytes any more, so its caller may go
+    p->call->gone_arg = p;
+    answer_when_kept(p);
+}
+
+static void on_settled(struct wf_stream_set *s)
+{
+    struct push_item *i = (struct push_item *)(void *)s;
+    struct wf_agents_room *r = i->push->node->agents;
+
+    r->counted.batches += s->taken;
+    r->counted.refused += s->err != WEFT_OK;
+    i->push->taken += s->taken;
+    one_settled(i->push);
+}
+
 static void take_item(struct push *p, struct push_item *i, const struct wf_identity *origin)
 {
-    struct wf_agents_room *r = p->node->agents;
-
-    for (size_t k = 0; k < i->item->n_batches && !i->err; k++) {
-        p->waiting++;
-        i->err = wf_stream_accept(
-            p->node, i->product, origin, wf_pb_view(i->item->batches[k]), on_done, p, &i->diag);
-        if (i->err) {
-            p->waiting--;
-            r->counted.refused++;
-        } else {
-            r->counted.batches++;
-        }
-    }
+    i->set.batches = i->item->batches;
+    i->set.count = i->item->n_batches;
+    i->set.done = on_done;
+    i->set.arg = p;
+    i->set.settled = on_settled;
+    p->verifying++;
+    wf_stream_take(p->node, &i->set, origin);
 }
 
 void wf_push_handle(struct wf_node *n, struct wf_call *c)
@@ -172,12 +189,11 @@ void wf_push_handle(struct wf_node *n, struct wf_call *c)
     p->origin = origin.cert.sign_key;
     p->subject = origin.cert.subject;
     p->count = q->n_items;
-    p->waiting = 1;
-    c->on_gone = on_gone;
-    c->gone_arg = p;
+    p->verifying = 1;
     for (size_t i = 0; i < p->count; i++) {
         open_item(p, &p->items[i], q->items[i]);
-        take_item(p, &p->items[i], &origin);
+        if (!p->items[i].set.err)
+            take_item(p, &p->items[i], &origin);
     }
-    one_less(p);
+    one_settled(p);
 }

@@ -11,25 +11,25 @@
 // ---- checks ----------------------------------------------------------------------------------------------------------
 
 static enum weft_err check_op(
-    const struct wf_home_product *p, const struct wf_record_view *v, struct wf_diag *diag)
+    enum wf_product_kind kind, const struct wf_record_view *v, struct wf_diag *diag)
 {
-    if (v->op == WF_OP_PUT || p->collect->product.kind == WF_PRODUCT_INVENTORY)
+    if (v->op == WF_OP_PUT || kind == WF_PRODUCT_INVENTORY)
         return WEFT_OK;
     wf_diag_set(diag, 0, 0, "only an inventory has deletes and snapshots");
     return WEFT_E_RECORD;
 }
 
-static enum weft_err check_record(const struct wf_home_product *p,
-    const struct wf_schema_message *m, const struct wf_record_view *v, struct wf_diag *why)
+static enum weft_err check_record(enum wf_product_kind kind, const struct wf_schema_message *m,
+    const struct wf_record_view *v, struct wf_diag *why)
 {
-    enum weft_err err = check_op(p, v, why);
+    enum weft_err err = check_op(kind, v, why);
 
     if (!err && (v->op == WF_OP_PUT || v->op == WF_OP_DELETE))
         err = wf_record_check(m, v->data, why);
     return err;
 }
 
-enum weft_err wf_intake_check(const struct wf_home_product *p, const struct wf_schema_message *m,
+enum weft_err wf_intake_check(enum wf_product_kind kind, const struct wf_schema_message *m,
     struct wf_records *records, struct wf_diag *diag)
 {
     struct wf_bytes in = wf_buf_view(&records->raw);
@@ -43,7 +43,7 @@ enum weft_err wf_intake_check(const struct wf_home_product *p, const struct wf_s
         why.text[0] = '\0';
         err = wf_records_next(&in, records->base_us, &v);
         if (!err)
-            err = check_record(p, m, &v, &why);
+            err = check_record(kind, m, &v, &why);
         if (err) {
             wf_diag_set(
                 diag, 0, 0, "record %u: %s", found, why.text[0] ? why.text : weft_err_text(err));
@@ -338,7 +338,7 @@ enum weft_err wf_stream_originate(struct wf_node *n, struct wf_home_product *p,
         err = WEFT_E_ORDER;
     }
     if (!err)
-        err = wf_intake_check(p, p->message, &all, diag);
+        err = wf_intake_check(p->collect->product.kind, p->message, &all, diag);
     if (!err)
         err = wf_waiter_new(done, arg, &waiter);
     if (!err)

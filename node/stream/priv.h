@@ -213,6 +213,7 @@ struct wf_tap {
 struct wf_sender;
 struct wf_box;
 struct wf_replay;
+struct wf_taking;
 
 struct wf_stream_room {
     struct wf_node *node;
@@ -231,6 +232,7 @@ struct wf_stream_room {
     struct wf_pull *pulls;
     size_t pull_count;
     struct wf_replay *replays;
+    struct wf_taking *takings; // pushed sets that are not settled, in order
     struct wf_tap taps[WF_TAPS_MAX];
     size_t tap_count;
     size_t pending_bytes;
@@ -316,13 +318,44 @@ void wf_waiters_tell(struct wf_node *n, struct wf_waiter *w, enum weft_err err);
 WF_MUST_USE enum weft_err wf_append_wait(
     struct wf_home_product *p, wf_stream_done_fn done, void *arg);
 
-// ---- intake.c, accept.c --------------------------------------------------------------------------------------------------
+// ---- intake.c, accept.c, take.c --------------------------------------------------------------------------------------------------
 
 void wf_intake_flush(struct wf_home_product *p); // seals what lingers
 // Every record fits the message and the product's kind. RECORD with "record 3: used_bytes: reason". Of records, raw, base_us and count are
 // looked at; the times are filled in.
-WF_MUST_USE enum weft_err wf_intake_check(const struct wf_home_product *p,
+WF_MUST_USE enum weft_err wf_intake_check(enum wf_product_kind kind,
     const struct wf_schema_message *m, struct wf_records *records, struct wf_diag *diag);
+
+// What a worker may know of the set that a batch is of. product and message are replaced on apply, but live until the room closes.
+struct wf_accept_set {
+    struct wf_identity origin;
+    const struct wf_product *product;
+    const struct wf_schema_message *message;
+    int64_t now_unix_ms;
+    struct wf_chain ahead; // how far the origin's chain would be
+    bool lenient;          // it may begin in its middle
+    struct wf_diag *diag;
+};
+struct wf_accept {
+    struct wf_bytes batch, envelope, payload;
+    struct wf_batch_header h;
+    const struct wf_schema_message *message;
+    struct wf_buf raw; // records of an inventory
+    bool opened;       // h is verified and this origin's
+    bool cert_known, known, in_the_middle;
+};
+// On the loop, before the first run and between runs. STOPPED, UNSUPPORTED, POLICY, CLOSED, REVOKED.
+WF_MUST_USE enum weft_err wf_accept_may(struct wf_node *n, const struct wf_home_product *p,
+    const struct wf_identity *origin, struct wf_diag *diag);
+void wf_accept_begin(struct wf_accept_set *s, struct wf_node *n, const struct wf_home_product *p);
+// On any thread: everything up to the append. *ret_ask: stopped where only the loop knows further (wf_accept_look_up, then once more).
+WF_MUST_USE enum weft_err wf_accept_run(
+    struct wf_accept_set *s, struct wf_accept *a, bool *ret_ask);
+WF_MUST_USE enum weft_err wf_accept_look_up(
+    struct wf_node *n, struct wf_home_product *p, struct wf_accept_set *s, struct wf_accept *a);
+// On the loop: into the log, or to those that wait when it came before.
+WF_MUST_USE enum weft_err wf_accept_end(struct wf_node *n, struct wf_home_product *p,
+    struct wf_accept *a, wf_stream_done_fn done, void *arg, struct wf_diag *diag);
 
 // ---- epoch.c -------------------------------------------------------------------------------------------------------------
 

@@ -58,7 +58,24 @@ void wf_stream_tell(struct wf_node *n, const char *product, const char *json);
 uint64_t wf_stream_publisher_mark(
     struct wf_node *n, struct wf_home_product *p, const uint8_t publisher[16]);
 
-// A batch pushed by an agent: verified chain of the caller, follows the origin's chain, then appended. done as above.
+// Batches that an agent pushed for one product, in chain order. An origin's sets are taken in the order in which they come; what costs
+// runs on a worker unless it is little, so settled may be called before wf_stream_take returns, or later: once in any case, on the loop
+// thread. The set and what it points to stay the caller's and must last until then. The first refusal ends a set: err and diag say why,
+// taken how many were before it; for each of those done is called as with wf_stream_originate.
+struct wf_stream_set {
+    struct wf_home_product *product;
+    const ProtobufCBinaryData *batches;
+    size_t count;
+    wf_stream_done_fn done;
+    void *arg;
+    void (*settled)(struct wf_stream_set *s);
+    // Filled in:
+    size_t taken;
+    enum weft_err err;
+    struct wf_diag diag;
+};
+void wf_stream_take(struct wf_node *n, struct wf_stream_set *s, const struct wf_identity *origin);
+// One batch, at once: verified chain of the caller, follows the origin's chain, then appended. done as above.
 WF_MUST_USE enum weft_err wf_stream_accept(struct wf_node *n, struct wf_home_product *p,
     const struct wf_identity *origin, struct wf_bytes batch, wf_stream_done_fn done, void *arg,
     struct wf_diag *diag);
