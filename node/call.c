@@ -63,20 +63,26 @@ static enum weft_err seal(struct call *c, struct wf_bytes plain, struct wf_buf *
              : WEFT_E_SESSION;
 }
 
-static void send_packed(struct call *c, struct wf_bytes plain)
+void wf_call_send(struct call *c, struct wf_bytes message, enum weft_err err)
 {
-    struct wf_buf out = { 0 };
     struct wf_net_msg *m = NULL;
-    enum weft_err err = seal(c, plain, &out);
 
     if (!err)
-        err = wf_net_msg_from(wf_buf_view(&out), &m);
-    wf_buf_fini(&out);
+        err = wf_net_msg_from(message, &m);
     if (err)
         wf_net_drop(c->net, true); // the peer sees its connection end, never a wrong answer
     else
         wf_net_reply(c->net, m);
     release(c);
+}
+
+static void send_packed(struct call *c, struct wf_bytes plain)
+{
+    struct wf_buf out = { 0 };
+    enum weft_err err = seal(c, plain, &out);
+
+    wf_call_send(c, wf_buf_view(&out), err);
+    wf_buf_fini(&out);
 }
 
 // Who may see the answer to a repeated request: the certificate's key, a newcomer's session, a local user.
@@ -123,7 +129,8 @@ static void answer(struct call *c, Weft__V1__Reply *reply)
         release(c);
     } else {
         remember(c, wf_buf_view(&plain));
-        send_packed(c, wf_buf_view(&plain));
+        if (!wf_call_seal_apart(c, &plain))
+            send_packed(c, wf_buf_view(&plain));
     }
     wf_wipe(plain.ptr, plain.len);
     wf_buf_fini(&plain);

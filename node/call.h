@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One request from decoding to its sealed answer. The inside of wf_call, shared by control.c (which makes calls) and call.c (which
-// answers them). Loop thread only.
+// One request from decoding to its sealed answer. The inside of wf_call, shared by control.c (which makes calls), call.c (which answers
+// them) and sealing.c (large answers). Loop thread only.
 #ifndef WF_NODE_CALL_H
 #define WF_NODE_CALL_H
 
@@ -49,6 +49,10 @@ void wf_call_begin(struct wf_node *n, struct wf_net_request *net, struct wf_live
 void wf_calls_of_pipe_gone(struct wf_node *n, uint32_t pipe);
 // The key under which an address has its bucket; SYNTAX for a local one.
 WF_MUST_USE enum weft_err wf_call_addr_key(const struct wf_net_addr *addr, struct wf_addr_key *ret);
+// The end of a call: sends the message, or on an error ends the connection.
+void wf_call_send(struct call *c, struct wf_bytes message, enum weft_err err);
+// Has a large answer sealed on a worker and sent then; takes it. False: seal it here.
+bool wf_call_seal_apart(struct call *c, struct wf_buf *plain);
 // Outside of any session: the uniform refusal.
 void wf_call_uniform(struct wf_net_request *net, enum weft_err cause);
 

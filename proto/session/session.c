@@ -297,24 +297,38 @@ static struct wf_bytes associated(
     return wf_bytes(out, REPLY_AD);
 }
 
-static enum weft_err seal_message(
-    struct wf_session *s, const uint64_t *request_nonce, struct wf_bytes plain, struct wf_buf *out)
+// What seals one message: a nonce that was taken for it, and a key.
+struct sealer {
+    const uint8_t *key;
+    uint64_t id, nonce;
+    const uint64_t *request_nonce; // NULL: a request
+};
+
+static enum weft_err seal_with(const struct sealer *s, struct wf_bytes plain, struct wf_buf *out)
 {
     uint8_t ad[REPLY_AD], nonce[WF_NONCE_LEN];
-    uint64_t n = s->next_nonce++; // burned from here on
 
     enum weft_err err = wf_buf_reserve(out, plain.len + WF_SESSION_OVERHEAD);
     if (err)
         return err;
     uint8_t *message = out->ptr + out->len;
-    message[0] = request_nonce ? WF_SESSION_REPLY : WF_SESSION_REQUEST;
+    message[0] = s->request_nonce ? WF_SESSION_REPLY : WF_SESSION_REQUEST;
     wf_store_be64(message + 1, s->id);
-    wf_store_be64(message + 9, n);
-    wf_noise_nonce(n, nonce);
-    wf_chacha_seal(s->keys.ptr, nonce, associated(message, request_nonce, ad), plain,
+    wf_store_be64(message + 9, s->nonce);
+    wf_noise_nonce(s->nonce, nonce);
+    wf_chacha_seal(s->key, nonce, associated(message, s->request_nonce, ad), plain,
         message + WF_SESSION_HEAD_LEN);
     out->len += plain.len + WF_SESSION_OVERHEAD;
     return WEFT_OK;
+}
+
+static enum weft_err seal_message(
+    struct wf_session *s, const uint64_t *request_nonce, struct wf_bytes plain, struct wf_buf *out)
+{
+    // The nonce is burned from here on.
+    struct sealer with = { s->keys.ptr, s->id, s->next_nonce++, request_nonce };
+
+    return seal_with(&with, plain, out);
 }
 
 static enum weft_err open_message(struct wf_session *s, const uint64_t *request_nonce,
@@ -394,6 +408,42 @@ enum weft_err wf_session_seal_reply(struct wf_session *s, uint64_t request_nonce
         return WEFT_E_STATE;
     enum weft_err err = check_seal(s, now_ms, plain);
     return err ? err : seal_message(s, &request_nonce, plain, out);
+}
+
+enum weft_err wf_session_reply_begin(
+    struct wf_session *s, uint64_t request_nonce, int64_t now_ms, struct wf_session_reply *ret)
+{
+    struct wf_session_reply r = { .id = s->id, .request_nonce = request_nonce };
+
+    assert(!s->initiator);
+    if (!s->confirmed)
+        return WEFT_E_STATE;
+    enum weft_err err = check_age(s, now_ms);
+    if (err)
+        return err;
+    r.nonce = s->next_nonce++;
+    err = wf_secret_copy(wf_bytes(s->keys.ptr, WF_KEY_LEN), &r.key);
+    if (!err)
+        *ret = r;
+    return err;
+}
+
+enum weft_err wf_session_reply_seal(
+    struct wf_session_reply *r, struct wf_bytes plain, struct wf_buf *out)
+{
+    struct sealer with = { r->key.ptr, r->id, r->nonce, &r->request_nonce };
+
+    if (!r->key.ptr)
+        return WEFT_E_STATE;
+    enum weft_err err =
+        plain.len > WF_SESSION_MAX_PLAIN ? WEFT_E_TOO_BIG : seal_with(&with, plain, out);
+    wf_secret_fini(&r->key); // a nonce seals once
+    return err;
+}
+
+void wf_session_reply_fini(struct wf_session_reply *r)
+{
+    wf_secret_fini(&r->key);
 }
 
 enum weft_err wf_session_open_reply(struct wf_session *s, uint64_t request_nonce,

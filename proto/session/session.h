@@ -133,6 +133,17 @@ WF_MUST_USE enum weft_err wf_session_open_request(struct wf_session *s, struct w
     int64_t now_ms, struct wf_buf *out, uint64_t *ret_nonce);
 WF_MUST_USE enum weft_err wf_session_seal_reply(struct wf_session *s, uint64_t request_nonce,
     int64_t now_ms, struct wf_bytes plain, struct wf_buf *out);
+// A large reply, to be sealed on another thread: begin takes its nonce and a copy of the key, seal touches nothing of the session, which may
+// go on or end meanwhile. Begin: as wf_session_seal_reply, TOO_BIG apart. Seal, once: TOO_BIG, STATE (sealed before), NOMEM.
+struct wf_session_reply {
+    struct wf_secret key; // released by the seal
+    uint64_t id, nonce, request_nonce;
+};
+WF_MUST_USE enum weft_err wf_session_reply_begin(
+    struct wf_session *s, uint64_t request_nonce, int64_t now_ms, struct wf_session_reply *ret);
+WF_MUST_USE enum weft_err wf_session_reply_seal(
+    struct wf_session_reply *r, struct wf_bytes plain, struct wf_buf *out);
+void wf_session_reply_fini(struct wf_session_reply *r);
 WF_MUST_USE enum weft_err wf_session_open_reply(struct wf_session *s, uint64_t request_nonce,
     struct wf_bytes message, int64_t now_ms, struct wf_buf *out);
 

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The order of work against a real listener: what a stranger, a member and a stolen session get.
+#include <stdatomic.h>
 #include <unistd.h>
 
+#include "node/pool.h"
 #include "tests/node/control_client.h"
 
 // ---- handshakes ------------------------------------------------------------------------------------------------------
@@ -225,6 +227,141 @@ static Weft__V1__Request strange(int what, Weft__V1__Hello *hello)
     return q;
 }
 
+// ---- large answers ---------------------------------------------------------------------------------------------------
+
+static atomic_bool gate;
+
+static void block(struct wf_job *j)
+{
+    (void)j;
+    while (!atomic_load(&gate))
+        usleep(1000);
+}
+
+static void unblocked(struct wf_job *j, enum weft_err err)
+{
+    (void)err;
+    free(j);
+}
+
+static void block_all(void)
+{
+    struct wf_pool_stats s;
+
+    atomic_store(&gate, false);
+    wf_pool_get_stats(node.pool, &s);
+    for (unsigned i = 0; i < s.workers; i++) {
+        struct wf_job *j = calloc(1, sizeof *j);
+        ck_assert_ptr_nonnull(j);
+        *j = (struct wf_job){ .work = block, .done = unblocked, .class = WF_MAIL_LIVE };
+        ck_assert_int_eq(wf_pool_submit(node.pool, j), WEFT_OK);
+    }
+}
+
+static void answered_long_since(struct wf_call *c, void *arg)
+{
+    (void)c, (void)arg;
+    ck_abort_msg("a handler was told of the end of a call that it had answered");
+}
+
+// Asks, and has the node answer with a page of that size. What was sealed, for later; the nonce of its request.
+static struct wf_buf ask_for_page(struct client *c, size_t len, uint64_t *nonce)
+{
+    Weft__V1__Request q = request_of(WEFT__V1__REQUEST__KIND_STATUS);
+    Weft__V1__Reply reply = WEFT__V1__REPLY__INIT;
+    Weft__V1__StatusReply page = WEFT__V1__STATUS_REPLY__INIT;
+    struct wf_buf sealed = seal(c, &q, nonce), text = { 0 };
+
+    ck_assert_int_eq(wf_buf_reserve(&text, len + 1), WEFT_OK);
+    memset(text.ptr, 'x', len);
+    text.ptr[len] = '\0';
+    page.version = (char *)text.ptr;
+    reply.kind_case = WEFT__V1__REPLY__KIND_STATUS;
+    reply.status = &page;
+    size_t before = waiting_count;
+    post(c, wf_buf_view(&sealed));
+    UNTIL(waiting_count > before);
+    waiting[--waiting_count]->on_gone = answered_long_since;
+    wf_call_reply(waiting[waiting_count], &reply);
+    wf_buf_fini(&text);
+    return sealed;
+}
+
+START_TEST(a_large_answer_is_sealed_beside_the_loop_which_goes_on_answering)
+{
+    struct client reader, other;
+    Weft__V1__Request q = request_of(WEFT__V1__REQUEST__KIND_LEASE);
+    struct wf_buf plain = { 0 };
+    uint64_t nonce = 0;
+
+    ck_assert_int_eq(wf_pool_new(node.loop, NULL, &node.pool), WEFT_OK);
+    come_in(&reader, &mesh.d[WF_TEST_NETWORK]);
+    come_in(&other, &mesh.d[WF_TEST_SECURITY]);
+    block_all(); // a sealing that does not end
+    unsigned before = answers(&reader);
+    struct wf_buf sealed = ask_for_page(&reader, 900000, &nonce);
+    for (unsigned i = 0; i < 10; i++)
+        ck_assert_int_eq(request(&other, &q), WEFT_OK);
+    ck_assert_uint_eq(answers(&reader), before);
+    atomic_store(&gate, true);
+    UNTIL(answers(&reader) > before);
+    ck_assert_int_eq(wf_session_open_reply(&reader.session, nonce, wf_buf_view(&reader.answer),
+                         wf_loop_now_ms(node.loop), &plain),
+        WEFT_OK);
+    ck_assert_uint_gt(plain.len, 900000);
+    ck_assert_int_eq(request(&reader, &q), WEFT_OK); // the session is as before
+    wf_pool_free(node.pool);
+    wf_buf_fini(&plain);
+    wf_buf_fini(&sealed);
+    hang_up(&reader);
+    hang_up(&other);
+}
+END_TEST
+
+START_TEST(a_large_answer_to_who_went_away_ends_without_one)
+{
+    struct client reader, other;
+    Weft__V1__Request q = request_of(WEFT__V1__REQUEST__KIND_LEASE);
+    uint64_t nonce = 0;
+
+    ck_assert_int_eq(wf_pool_new(node.loop, NULL, &node.pool), WEFT_OK);
+    come_in(&reader, &mesh.d[WF_TEST_NETWORK]);
+    block_all();
+    struct wf_buf sealed = ask_for_page(&reader, 900000, &nonce);
+    hang_up(&reader);
+    UNTIL(wf_sessions_count(node.control->sessions) == 0);
+    ck_assert_ptr_nonnull(node.control->calls); // a worker still has it
+    atomic_store(&gate, true);
+    UNTIL(!node.control->calls);
+    come_in(&other, &mesh.d[WF_TEST_SECURITY]);
+    ck_assert_int_eq(request(&other, &q), WEFT_OK);
+    wf_pool_free(node.pool);
+    wf_buf_fini(&sealed);
+    hang_up(&other);
+}
+END_TEST
+
+START_TEST(what_was_answered_goes_out_though_the_node_stops)
+{
+    struct client reader;
+    uint64_t nonce = 0;
+
+    ck_assert_int_eq(wf_pool_new(node.loop, NULL, &node.pool), WEFT_OK);
+    come_in(&reader, &mesh.d[WF_TEST_NETWORK]);
+    block_all();
+    unsigned before = answers(&reader);
+    struct wf_buf sealed = ask_for_page(&reader, 900000, &nonce);
+    atomic_store(&gate, true);
+    wf_pool_stop(node.pool);
+    ck_assert_ptr_null(node.control->calls);
+    UNTIL(answers(&reader) > before);
+    ck_assert_uint_gt(reader.answer.len, 900000);
+    wf_pool_free(node.pool);
+    wf_buf_fini(&sealed);
+    hang_up(&reader);
+}
+END_TEST
+
 START_TEST(strangers_get_one_refusal_of_one_size)
 {
     struct client c;
@@ -434,6 +571,9 @@ int main(void)
     tcase_add_test(c, a_session_is_wiped_at_its_age);
     tcase_add_test(c, a_replayed_request_acts_once);
     tcase_add_test(c, a_session_has_so_many_requests_in_flight);
+    tcase_add_test(c, a_large_answer_is_sealed_beside_the_loop_which_goes_on_answering);
+    tcase_add_test(c, a_large_answer_to_who_went_away_ends_without_one);
+    tcase_add_test(c, what_was_answered_goes_out_though_the_node_stops);
     tcase_add_test(c, strangers_get_one_refusal_of_one_size);
     tcase_add_test(c, a_revoked_key_is_told_so_and_gets_no_session);
     tcase_add_test(c, a_failed_hello_costs_the_session);

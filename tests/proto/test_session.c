@@ -267,6 +267,31 @@ START_TEST(a_reply_answers_its_own_request_once)
 }
 END_TEST
 
+START_TEST(a_reply_sealed_apart_is_the_same_and_needs_its_session_no_more)
+{
+    struct wf_buf request = sealed_request("request", 0), apart = { 0 };
+    struct wf_session_reply early = { 0 }, begun = { 0 };
+
+    ck_assert_int_eq(wf_session_reply_begin(&w.node, 0, SW_NOW, &early), WEFT_E_STATE); // half open
+    ck_assert_int_eq(open_request(wf_buf_view(&request)), WEFT_OK);
+    ck_assert_int_eq(wf_session_reply_begin(&w.node, 0, SW_NOW, &begun), WEFT_OK);
+    struct wf_buf next = sealed_reply("another", 0); // the nonce is its own
+    ck_assert_uint_eq(wf_load_be64(next.ptr + 9), begun.nonce + 1);
+    ck_assert_int_eq(wf_session_reply_begin(&w.node, 0, SW_NOW + WF_SESSION_WIPE_MS, &early),
+        WEFT_E_SESSION_OLD); // and its keys are wiped
+    ck_assert_int_eq(wf_session_reply_seal(&begun, WF_STR("large"), &apart), WEFT_OK);
+    ck_assert_int_eq(wf_session_reply_seal(&begun, WF_STR("again"), &apart), WEFT_E_STATE);
+    ck_assert_int_eq(open_reply(1, wf_buf_view(&apart)), WEFT_E_AEAD); // another request's
+    ck_assert_int_eq(open_reply(0, wf_buf_view(&apart)), WEFT_OK);
+    ck_assert_int_eq(open_reply(0, wf_buf_view(&next)), WEFT_OK);
+    wf_session_reply_fini(&begun);
+    wf_session_reply_fini(&early);
+    wf_buf_fini(&request);
+    wf_buf_fini(&apart);
+    wf_buf_fini(&next);
+}
+END_TEST
+
 START_TEST(a_message_sent_back_to_its_sender_is_refused)
 {
     struct wf_buf request = sealed_request("a", 0);
@@ -466,6 +491,7 @@ int main(void)
     tcase_add_test(t, a_request_that_left_the_window_is_refused);
     tcase_add_test(t, a_forged_nonce_does_not_move_the_window);
     tcase_add_test(t, a_reply_answers_its_own_request_once);
+    tcase_add_test(t, a_reply_sealed_apart_is_the_same_and_needs_its_session_no_more);
     tcase_add_test(t, a_message_sent_back_to_its_sender_is_refused);
     tcase_add_test(t, sessions_do_not_read_each_other);
     tcase_add_loop_test(t, a_session_ages_at_both_ends, 0, WF_COUNT(ages));
