@@ -3,8 +3,8 @@
 // damage that SQLite does not notice still never becomes an answer.
 #include <sqlite3.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
+#include "registry/db_sqlite.h"
 #include "registry/store.h"
 
 #define SCHEMA_VERSION 1
@@ -15,28 +15,6 @@ struct sqlite_store {
     sqlite3_stmt *put, *remove, *keys, *get;
 };
 
-static enum weft_err code_of(int rc)
-{
-    switch (rc & 0xff) {
-    case SQLITE_OK:
-    case SQLITE_DONE:
-    case SQLITE_ROW:
-        return WEFT_OK;
-    case SQLITE_NOMEM:
-        return WEFT_E_NOMEM;
-    case SQLITE_FULL:
-        return WEFT_E_NOSPACE;
-    case SQLITE_CORRUPT:
-    case SQLITE_NOTADB:
-        return WEFT_E_DAMAGED;
-    case SQLITE_BUSY:
-    case SQLITE_LOCKED:
-        return WEFT_E_IN_USE;
-    default:
-        return WEFT_E_IO;
-    }
-}
-
 // Runs a prepared statement to its end and resets it.
 static enum weft_err finish(sqlite3_stmt *st)
 {
@@ -44,7 +22,7 @@ static enum weft_err finish(sqlite3_stmt *st)
 
     sqlite3_reset(st);
     sqlite3_clear_bindings(st);
-    return code_of(rc);
+    return wf_db_code(rc);
 }
 
 static void bind_key(
@@ -86,7 +64,7 @@ static enum weft_err visit_row(
     int rc = sqlite3_step(q->get);
     if (rc != SQLITE_ROW) {
         sqlite3_reset(q->get);
-        return rc == SQLITE_DONE ? WEFT_OK : code_of(rc);
+        return rc == SQLITE_DONE ? WEFT_OK : wf_db_code(rc);
     }
     const char *domain = (const char *)sqlite3_column_text(q->get, 1),
                *name = (const char *)sqlite3_column_text(q->get, 2);
@@ -125,7 +103,7 @@ static enum weft_err sq_load(struct wf_store *s, wf_store_visit_fn visit, void *
     }
     sqlite3_reset(q->keys);
     if (!err && rc != SQLITE_DONE)
-        err = code_of(rc);
+        err = wf_db_code(rc);
     for (size_t at = 0; at < ids.len && !err; at += sizeof(int64_t)) {
         int64_t id;
         memcpy(&id, ids.ptr + at, sizeof id);
@@ -160,33 +138,14 @@ static enum weft_err check_file(sqlite3 *db)
         if (text && strcmp(text, "ok") == 0)
             err = WEFT_OK;
     } else if (rc != SQLITE_OK) {
-        err = code_of(rc);
+        err = wf_db_code(rc);
     }
     sqlite3_finalize(st);
     return err;
 }
 
-static enum weft_err check_version(sqlite3 *db)
-{
-    sqlite3_stmt *st = NULL;
-    int version = -1;
-    int rc = sqlite3_prepare_v2(db, "PRAGMA user_version", -1, &st, NULL);
-
-    if (rc == SQLITE_OK && sqlite3_step(st) == SQLITE_ROW)
-        version = sqlite3_column_int(st, 0);
-    sqlite3_finalize(st);
-    return version == 0 || version == SCHEMA_VERSION ? WEFT_OK : WEFT_E_VERSION;
-}
-
 static enum weft_err prepare_all(struct sqlite_store *q)
 {
-    static const char ddl[] =
-        "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA trusted_schema=OFF;"
-        "CREATE TABLE IF NOT EXISTS entry(kind INTEGER NOT NULL, domain TEXT NOT NULL, name TEXT "
-        "NOT NULL,"
-        " id BLOB NOT NULL, expires_ms INTEGER NOT NULL, raw BLOB NOT NULL, UNIQUE(kind, domain, "
-        "name));"
-        "PRAGMA user_version=1;";
     static const struct {
         const char *sql;
         size_t at;
@@ -201,33 +160,39 @@ static enum weft_err prepare_all(struct sqlite_store *q)
         { "SELECT kind,domain,name,id,expires_ms,raw FROM entry WHERE rowid=?1",
             offsetof(struct sqlite_store, get) },
     };
-    enum weft_err err = code_of(sqlite3_exec(q->db, ddl, NULL, NULL, NULL));
+    enum weft_err err = WEFT_OK;
 
     for (size_t i = 0; i < WF_COUNT(statements) && !err; i++)
-        err = code_of(sqlite3_prepare_v2(q->db, statements[i].sql, -1,
+        err = wf_db_code(sqlite3_prepare_v2(q->db, statements[i].sql, -1,
             (sqlite3_stmt **)(void *)((char *)q + statements[i].at), NULL));
     return err;
 }
 
 enum weft_err wf_store_sqlite_open(const char *path, struct wf_store **ret, struct wf_diag *diag)
 {
+    static const char ddl[] =
+        "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA trusted_schema=OFF;"
+        "CREATE TABLE IF NOT EXISTS entry(kind INTEGER NOT NULL, domain TEXT NOT NULL, name TEXT "
+        "NOT NULL,"
+        " id BLOB NOT NULL, expires_ms INTEGER NOT NULL, raw BLOB NOT NULL, UNIQUE(kind, domain, "
+        "name));"
+        "PRAGMA user_version=1;";
     struct sqlite_store *q = calloc(1, sizeof *q);
 
     if (!q)
         return WEFT_E_NOMEM;
     q->base.ops = &sqlite_ops;
-    mode_t before = umask(077);
-    enum weft_err err = code_of(sqlite3_open_v2(
-        path, &q->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_EXRESCODE, NULL));
-    umask(before);
-    if (!err)
-        err = check_file(q->db);
-    if (!err)
-        err = check_version(q->db);
+    enum weft_err err = wf_db_open(path, ddl, SCHEMA_VERSION, &q->db, diag);
+    if (err) {
+        sq_free(&q->base);
+        return err;
+    }
+    err = check_file(q->db);
     if (!err)
         err = prepare_all(q);
     if (err) {
-        wf_diag_set(diag, 0, 0, "%s: %s", path, q->db ? sqlite3_errmsg(q->db) : weft_err_text(err));
+        wf_diag_set(diag, 0, 0, "%s: %s", path,
+            err == WEFT_E_DAMAGED ? weft_err_text(err) : sqlite3_errmsg(q->db));
         sq_free(&q->base);
         return err;
     }

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "node/access/grants.h"
-#include "node/db/db_sqlite.h"
+#include "registry/db_sqlite.h"
 
 #define COLUMNS                                                                                    \
     "id,request_id,token_id,holder,label,products,verbs,columns,rows,purpose,how,reason,rate,"     \

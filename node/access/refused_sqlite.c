@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "node/access/refused.h"
-#include "node/db/db_sqlite.h"
+#include "registry/db_sqlite.h"
 
 struct wf_refused_db {
     sqlite3 *db;

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "node/agent/agents.h"
-#include "node/db/db_sqlite.h"
+#include "registry/db_sqlite.h"
 
 struct wf_agents_db {
     sqlite3 *db;

@@ -8,9 +8,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "node/db/db_sqlite.h"
 #include "proto/schema/record.h"
 #include "proto/schema/record_json.h"
+#include "registry/db_sqlite.h"
 
 #define FOLD_VERSION 1
 

@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "node/db/db_sqlite.h"
 #include "node/join/tickets.h"
+#include "registry/db_sqlite.h"
 
 struct wf_tickets {
     sqlite3 *db;

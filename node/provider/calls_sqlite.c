@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "node/db/db_sqlite.h"
 #include "node/provider/calls.h"
+#include "registry/db_sqlite.h"
 
 struct wf_calls {
     sqlite3 *db;

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the node's databases share: a private file of a known format, and SQLite's results in our words. Owns nothing. Loop thread only.
-#ifndef WF_NODE_DB_DB_SQLITE_H
-#define WF_NODE_DB_DB_SQLITE_H
+// What all databases share, the registry's store and the node's: a private file of a known format, and SQLite's results in our words.
+// Owns nothing. One thread a connection.
+#ifndef WF_REGISTRY_DB_SQLITE_H
+#define WF_REGISTRY_DB_SQLITE_H
 
 #include "proto/base/bytes.h"
 
 struct sqlite3;
 
-enum weft_err wf_db_code(int rc); // OK for SQLITE_OK, ROW and DONE; EXISTS for a constraint
+// OK for SQLITE_OK, ROW and DONE; EXISTS for a constraint; IN_USE while another process has the file.
+enum weft_err wf_db_code(int rc);
 // Opens or makes the file (0600) and runs the ddl, which ends with PRAGMA user_version. VERSION: a file of another format than `version`;
 // nothing was changed in it. The reason is in diag.
 WF_MUST_USE enum weft_err wf_db_open(

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the node's databases share: private files of one format, left alone when they are of another.
-#include "node/db/db_sqlite.h"
+// What all databases share: private files of one format, left alone when they are of another.
+#include "registry/db_sqlite.h"
 
 #include <check.h>
 #include <sqlite3.h>
@@ -77,6 +77,8 @@ static const struct code {
     { SQLITE_FULL, WEFT_E_NOSPACE },
     { SQLITE_NOTADB, WEFT_E_DAMAGED },
     { SQLITE_CONSTRAINT_UNIQUE, WEFT_E_EXISTS },
+    { SQLITE_BUSY_SNAPSHOT, WEFT_E_IN_USE },
+    { SQLITE_LOCKED, WEFT_E_IN_USE },
     { SQLITE_IOERR_FSYNC, WEFT_E_IO },
 };
 
@@ -88,7 +90,7 @@ END_TEST
 
 int main(void)
 {
-    Suite *s = suite_create("node.db");
+    Suite *s = suite_create("registry.db");
     TCase *c = tcase_create("db");
 
     tcase_add_checked_fixture(c, setup, NULL);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "node/db/db_sqlite.h"
+#include "registry/db_sqlite.h"
 
 #include <sqlite3.h>
 #include <sys/stat.h>
@@ -20,6 +20,9 @@ enum weft_err wf_db_code(int rc)
         return WEFT_E_DAMAGED;
     case SQLITE_CONSTRAINT:
         return WEFT_E_EXISTS;
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+        return WEFT_E_IN_USE;
     default:
         return WEFT_E_IO;
     }
