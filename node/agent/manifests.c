@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What this agent is told to run. A set of manifests is fetched whole (manifests by id, then schemas by hash), each judged before it counts:
 // this mesh, this domain, signed by the node it came from, whose certificate leads to the charter. Then it is kept on disk, so that the agent
-// works after a restart without its node, and put in force.
+// works after a restart without its node, and put in force. A node's set replaces what that node signed before and nothing else: while one
+// uplink is away, its products go on into the spool.
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +15,7 @@
 
 struct wf_manifest_round {
     struct wf_hash root, *ids; // wanted
+    struct wf_sign_pub signer; // whose set it is
     size_t id_count;
     struct wf_collect **fetched; // one an id; NULL: in force already, or not here
     bool *bad;                   // refused: not asked for again in this round
@@ -215,19 +217,6 @@ static int by_hash(const void *a, const void *b)
     return memcmp(a, b, sizeof(struct wf_hash));
 }
 
-// As the node makes it: over the ids in order. What is in force after a restart is what was kept.
-static void root_of_kept(struct wf_node *n)
-{
-    struct wf_hash ids[WF_UPLINK_PRODUCTS];
-    size_t count = 0;
-
-    for (struct wf_agent_product *p = n->uplink->products; p && count < WF_COUNT(ids); p = p->next)
-        if (!p->removed)
-            ids[count++] = p->collect->id;
-    qsort(ids, count, sizeof *ids, by_hash);
-    wf_blake2b(wf_bytes(ids, count * sizeof *ids), &n->uplink->root);
-}
-
 static bool is_ours(const struct wf_node *n, const struct wf_collect *c)
 {
     return wf_hash_eq(&c->mesh_id, &n->mesh_id) &&
@@ -272,7 +261,6 @@ enum weft_err wf_manifests_load(struct wf_node *n, struct wf_diag *diag)
                 "why", weft_err_text(err), NULL);
     }
     closedir(dir);
-    root_of_kept(n);
     return WEFT_OK;
 }
 
@@ -315,25 +303,54 @@ static void round_end(struct wf_node *n, enum weft_err err)
         wf_uplink_wake(n);
 }
 
-// The node in session must be one of our domain, by the charter, and the manifest's signer.
-static enum weft_err check_signer(struct wf_node *n, const struct wf_collect *c)
+// Who the node in session is, by the charter: KEY when it is not the one that was dialled.
+static enum weft_err node_in_session(struct wf_node *n, struct wf_identity *ret)
 {
     const struct wf_link_state *s = n->uplink->link ? wf_link_state(n->uplink->link) : NULL;
-    struct wf_identity id;
 
     if (!s)
         return WEFT_E_CLOSED;
     enum weft_err err =
-        wf_chain_verify(s->peer_chain, n->charter, wf_node_now_unix_ms(n), WF_CHAIN_STRICT, &id);
+        wf_chain_verify(s->peer_chain, n->charter, wf_node_now_unix_ms(n), WF_CHAIN_STRICT, ret);
+    return err || memcmp(ret->cert.dh_key.b, n->uplink->peer.b, WF_KEY_LEN) == 0 ? err : WEFT_E_KEY;
+}
+
+// It must be one of our domain, and the manifest's signer.
+static enum weft_err check_signer(struct wf_node *n, const struct wf_collect *c)
+{
+    struct wf_identity id;
+    enum weft_err err = node_in_session(n, &id);
+
     if (err)
         return err;
-    if (memcmp(id.cert.dh_key.b, n->uplink->peer.b, WF_KEY_LEN) != 0)
-        return WEFT_E_KEY;
     if (id.cert.kind != WF_ID_NODE || !(id.cert.usages & WF_USE_MANIFEST))
         return WEFT_E_PURPOSE;
     if (!wf_name_eq(&id.cert.domain, &n->identity.cert.domain))
         return WEFT_E_WRONG_DOMAIN;
     return memcmp(id.cert.sign_key.b, c->signer.b, WF_KEY_LEN) == 0 ? WEFT_OK : WEFT_E_UNKNOWN_KEY;
+}
+
+static bool is_signed_by(const struct wf_agent_product *p, const struct wf_sign_pub *signer)
+{
+    return !p->removed && memcmp(p->collect->signer.b, signer->b, WF_KEY_LEN) == 0;
+}
+
+// As the node makes it: over the ids in order.
+void wf_manifests_root(struct wf_node *n)
+{
+    struct wf_uplink_room *u = n->uplink;
+    struct wf_hash ids[WF_UPLINK_PRODUCTS];
+    struct wf_identity id;
+    size_t count = 0;
+
+    if (u->root_known || node_in_session(n, &id))
+        return;
+    for (struct wf_agent_product *p = u->products; p && count < WF_COUNT(ids); p = p->next)
+        if (is_signed_by(p, &id.cert.sign_key))
+            ids[count++] = p->collect->id;
+    qsort(ids, count, sizeof *ids, by_hash);
+    wf_blake2b(wf_bytes(ids, count * sizeof *ids), &u->root);
+    u->root_known = true;
 }
 
 static void refuse_manifest(
@@ -435,7 +452,7 @@ static void apply_round(struct wf_node *n)
     size_t bad = 0;
 
     for (struct wf_agent_product *p = u->products; p; p = p->next)
-        if (!p->removed && !wanted(r, &p->collect->id)) {
+        if (is_signed_by(p, &r->signer) && !wanted(r, &p->collect->id)) {
             wf_spool_flush(p);
             unkeep(n, &p->collect->id);
             p->removed = true;
@@ -445,6 +462,9 @@ static void apply_round(struct wf_node *n)
         bad += r->bad[i];
         if (!c || r->bad[i])
             continue;
+        const struct wf_agent_product *before = by_product_id(n, &c->product.id);
+        if (before && !before->removed && !wf_hash_eq(&before->collect->id, &c->id))
+            unkeep(n, &before->collect->id); // another node's: the product moved
         enum weft_err err = keep(n, c);
         if (!err)
             err = put_in_force(n, c);
@@ -535,6 +555,10 @@ void wf_manifests_fetch(struct wf_node *n, const Weft__V1__PollReply *reply)
                   ? wf_hash_from(wf_pb_view(reply->manifests), &r->root)
                   : WEFT_E_NOMEM;
     }
+    struct wf_identity node;
+    if (!err &&
+        !node_in_session(n, &node)) // else every manifest is refused, and nothing taken away
+        r->signer = node.cert.sign_key;
     for (size_t i = 0; i < reply->n_manifest_ids && !err; i++, r->id_count = i)
         err = wf_hash_from(wf_pb_view(reply->manifest_ids[i]), &r->ids[i]);
     u->round = r;

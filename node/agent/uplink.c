@@ -51,8 +51,11 @@ static void drop_link(struct wf_node *n)
     struct wf_link *l = u->link;
 
     u->link = NULL;
-    u->marks_asked = u->marks_known = false;
-    wf_link_free(l); // its requests end in callbacks, which find no link
+    u->marks_asked = u->marks_known = u->root_known = u->stranded = false;
+    u->root = (struct wf_hash){ 0 };
+    for (struct wf_spool_chain *c = u->chains; c; c = c->next)
+        c->not_before_ms = 0; // what this node did not take, the next may
+    wf_link_free(l);          // its requests end in callbacks, which find no link
 }
 
 void wf_uplink_failed(struct wf_node *n, enum weft_err err, const Weft__V1__Reply *reply)
@@ -69,8 +72,25 @@ void wf_uplink_failed(struct wf_node *n, enum weft_err err, const Weft__V1__Repl
     if (++u->failures >= WF_UPLINK_FAILURES) {
         u->failures = 0;
         u->at++;
+        if (u->turned) // in vain: not so soon again
+            u->turn_ms =
+                u->turn_ms < WF_UPLINK_TURN_MAX_MS / 2 ? 2 * u->turn_ms : WF_UPLINK_TURN_MAX_MS;
+        u->turned = false;
         drop_link(n);
     }
+}
+
+// Something waits for another node of the domain, which is its home: the next uplink has its turn.
+static void take_turns(struct wf_node *n)
+{
+    struct wf_uplink_room *u = n->uplink;
+
+    if (!u->link || !u->stranded || uplink_count(n) < 2 || wf_node_now_ms(n) < u->turn_at_ms)
+        return;
+    u->at++;
+    u->turned = true;
+    u->failures = 0;
+    drop_link(n);
 }
 
 static void heard(struct wf_node *n)
@@ -79,6 +99,9 @@ static void heard(struct wf_node *n)
 
     u->failures = 0;
     u->retry_ms = 0;
+    if (u->turned)
+        u->turn_ms = WF_UPLINK_TURN_MS;
+    u->turned = false;
     u->last_error[0] = '\0';
     wf_alarm(n, "uplink", NULL);
 }
@@ -102,6 +125,8 @@ static enum weft_err dial(struct wf_node *n)
         .version = WEFT_VERSION };
     enum weft_err err = wf_link_new(&conf, &u->link);
     u->chain_shown = n->identity.cert.id;
+    u->turn_ms = u->turn_ms ? u->turn_ms : WF_UPLINK_TURN_MS;
+    u->turn_at_ms = wf_node_now_ms(n) + u->turn_ms;
     return err;
 }
 
@@ -239,6 +264,7 @@ static void on_polled(void *arg, enum weft_err err, const Weft__V1__Reply *reply
         return;
     }
     heard(n);
+    wf_manifests_root(n);
     if (!wf_bytes_eq(wf_pb_view(reply->poll->manifests), wf_hash_view(&u->root)))
         wf_manifests_fetch(n, reply->poll);
     wf_uplink_tasks(n, reply->poll);
@@ -342,6 +368,7 @@ static void uplink_tick(struct wf_node *n)
             ? "this agent's certificate has expired; only renewal is possible"
             : NULL);
     wf_spool_tick(n);
+    take_turns(n);
     wf_uplink_wake(n);
 }
 

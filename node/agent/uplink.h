@@ -17,8 +17,10 @@
 
 #define WF_UPLINK_RETRY_MIN_MS 1000
 #define WF_UPLINK_RETRY_MAX_MS 60000
-#define WF_UPLINK_FAILURES     2u // in a row: the next uplink is tried
-#define WF_UPLINK_PUSHES       4u // requests in flight
+#define WF_UPLINK_TURN_MS      15000  // with a node that is not home of all that waits
+#define WF_UPLINK_TURN_MAX_MS  300000 // after turns in vain
+#define WF_UPLINK_FAILURES     2u     // in a row: the next uplink is tried
+#define WF_UPLINK_PUSHES       4u     // requests in flight
 #define WF_UPLINK_PUSH_BYTES   (512u * WF_KIB)
 #define WF_UPLINK_TASKS        256u // that wait for local handlers or are with them
 #define WF_UPLINK_PRODUCTS     1024u
@@ -110,9 +112,13 @@ struct wf_uplink_room {
     int64_t renew_at_ms;
     char address[WF_MAX_ADDR + 8];
     char last_error[200];
+    bool stranded; // the node is not home of something that waits: another uplink has its turn
+    bool turned;   // and this one was dialled for that
+    int64_t turn_at_ms, turn_ms;
 
     // manifests
-    struct wf_hash root; // as the node gave it
+    struct wf_hash root; // of the set of the node in session, as it gave it
+    bool root_known;     // since the link is up
     struct wf_agent_product *products;
     struct wf_manifest_round *round; // being fetched
 
@@ -150,6 +156,8 @@ void wf_selfjoin_tick(struct wf_node *n);
 // manifests.c
 struct wf_agent_product *wf_uplink_find(struct wf_node *n, const char *product);
 WF_MUST_USE enum weft_err wf_manifests_load(struct wf_node *n, struct wf_diag *diag);
+// Which set of the node in session is in force, once its chain is known.
+void wf_manifests_root(struct wf_node *n);
 // The poll's answer named another set: fetches what is missing, then puts it in force.
 void wf_manifests_fetch(struct wf_node *n, const Weft__V1__PollReply *reply);
 void wf_manifests_close(struct wf_node *n);

@@ -21,7 +21,7 @@ int64_t wf_signer_backoff_ms(unsigned deaths)
 {
     if (deaths < 2)
         return 0;
-    return deaths < 8 ? 1000ll << (deaths - 2) : WF_SIGNER_BACKOFF_MS;
+    return deaths < 8 ? 1000LL << (deaths - 2) : WF_SIGNER_BACKOFF_MS;
 }
 
 // ---- the process -----------------------------------------------------------------------------------------------------

@@ -107,7 +107,7 @@ static enum weft_err begin_run(struct wf_taking *t)
 
 static bool is_small(const struct wf_stream_set *s)
 {
-    return s->count == 0 || (s->count == 1 && s->batches[0].len <= INLINE_BYTES);
+    return s->count == 1 && s->batches[0].len <= INLINE_BYTES;
 }
 
 static enum weft_err verify_here(struct wf_taking *t)
@@ -222,8 +222,8 @@ void wf_stream_take(struct wf_node *n, struct wf_stream_set *s, const struct wf_
     struct wf_taking *t = NULL, **end = &r->takings;
 
     s->taken = 0;
-    s->err = taking_new(n, s, origin, &t);
-    if (s->err) {
+    s->err = s->count ? taking_new(n, s, origin, &t) : WEFT_OK;
+    if (!t) {
         s->settled(s);
         return;
     }

@@ -76,6 +76,30 @@ weft_at servers-node node status --firewall | grep -Eq "^in +tcp +127.0.0.1:$por
 until_ok sh -c "'$WEFT' node status --firewall --dir '$WORK/servers-two' | grep -Eq '^out +tcp +127.0.0.1:$port '"
 weft_at servers-node node status -o json | grep -q '"total_disk":[1-9][0-9]*.*"sources":\[' || fail "json"
 
+echo "an agent with both as uplinks: the second one's manifests come when the first is gone, and what the first shall have waits for it"
+make_event servers-node gauge
+make_agent web-1 "$(weft_at servers-node ticket create --kind agent --name web-1)" "uplinks:" \
+    "  - {address: '127.0.0.1:$(port_of servers-node)', key: $(key_of servers-node)}" "  - {address: '127.0.0.1:$(port_of servers-two)', key: $(key_of servers-two)}"
+sed -i "s/^listen:.*/listen: \"127.0.0.1:$(port_of servers-node)\"/" "$WORK/servers-node/weftd.yaml"
+has_manifest() { weft_at web-1 publish "$1" --wait -q </dev/null 2>/dev/null; }
+say() { seq "$2" "$3" | sed 's/.*/{"id":"a","value":&}/' | weft_at web-1 publish "$1" --wait -q || fail "publish $1"; }
+start web-1
+until_ok has_manifest gauge
+if has_manifest depth; then fail "a manifest of a node that is not its uplink"; fi
+say gauge 1 5
+until_ok head_beyond servers-node gauge 4
+stop servers-node
+until_ok has_manifest depth
+before=$(head_of servers-two depth)
+say depth 6 8
+until_ok head_beyond servers-two depth $((before + 2))
+say gauge 6 10 # its node is away: the spool has it
+start servers-node
+until_ok head_beyond servers-node gauge 9
+[ "$(head_of servers-node gauge)" = 10 ] || fail "$(head_of servers-node gauge) records of gauge"
+[ "$(head_of servers-two depth)" = $((before + 3)) ] || fail "$(head_of servers-two depth) records of depth"
+stop web-1
+
 echo "a request by a person waits at the issuer's node, whoever took it"
 "$WEFT" join "$(weft_at monitoring-node ticket create --kind user --name bob)" --name bob --dir "$WORK/bob" >/dev/null
 "$WEFT" access request servers/depth --verb replay --purpose audit --dir "$WORK/bob" >"$WORK/out" 2>&1 || true
