@@ -173,6 +173,15 @@ static void ask_ok(void)
     ck_assert_str_eq(a.text, "node-1");
 }
 
+static void ask_refused(enum weft_err want)
+{
+    struct answer a = { 0 };
+
+    ask(&a);
+    turn_until(&a);
+    ck_assert_msg(a.err == want, "%s", weft_err_name(a.err));
+}
+
 // ---- cases ---------------------------------------------------------------------------------------------------------------
 
 START_TEST(a_request_shakes_hands_greets_and_is_answered)
@@ -250,12 +259,10 @@ END_TEST
 
 START_TEST(a_refused_handshake_ends_the_request_and_backs_off)
 {
-    struct answer a = { 0 }, at_once = { 0 };
+    struct answer at_once = { 0 };
 
     atomic_store(&r.knobs->refuse_handshake, WEFT_E_FLOOD);
-    ask(&a);
-    turn_until(&a);
-    ck_assert_int_eq(a.err, WEFT_E_FLOOD);
+    ask_refused(WEFT_E_FLOOD);
     ck_assert_ptr_nonnull(strstr(wf_link_state(r.link)->last_text, "handshake refused"));
     ask(&at_once); // within the back-off: the same reason, without a dial
     ck_assert(at_once.count == 1 && at_once.err == WEFT_E_FLOOD);
@@ -269,12 +276,8 @@ END_TEST
 
 START_TEST(a_refused_hello_ends_the_request)
 {
-    struct answer a = { 0 };
-
     atomic_store(&r.knobs->refuse_hello, WEFT_E_REFUSED);
-    ask(&a);
-    turn_until(&a);
-    ck_assert_int_eq(a.err, WEFT_E_REFUSED);
+    ask_refused(WEFT_E_REFUSED);
     ck_assert(!wf_link_state(r.link)->up);
     ck_assert_ptr_nonnull(strstr(wf_link_state(r.link)->last_text, "hello refused"));
 }
@@ -292,27 +295,19 @@ END_TEST
 
 START_TEST(a_session_forgotten_twice_is_an_error)
 {
-    struct answer a = { 0 };
-
     ask_ok();
     atomic_store(&r.knobs->refuse_code, WEFT_E_SESSION);
     atomic_store(&r.knobs->refuse_requests, 2); // the request, then the hello of the new session
-    ask(&a);
-    turn_until(&a);
-    ck_assert_int_eq(a.err, WEFT_E_SESSION);
+    ask_refused(WEFT_E_SESSION);
 }
 END_TEST
 
 START_TEST(busy_outside_of_a_session_is_told_and_the_session_kept)
 {
-    struct answer a = { 0 };
-
     ask_ok();
     atomic_store(&r.knobs->refuse_code, WEFT_E_BUSY);
     atomic_store(&r.knobs->refuse_requests, 1);
-    ask(&a);
-    turn_until(&a);
-    ck_assert_int_eq(a.err, WEFT_E_BUSY);
+    ask_refused(WEFT_E_BUSY);
     ask_ok();
     ck_assert_int_eq(atomic_load(&r.knobs->handshakes), 1);
 }
@@ -350,13 +345,9 @@ END_TEST
 
 START_TEST(a_lost_connection_ends_what_is_on_the_wire_and_is_made_anew)
 {
-    struct answer a = { 0 };
-
     ask_ok();
     atomic_store(&r.knobs->hang_up, true);
-    ask(&a);
-    turn_until(&a);
-    ck_assert_int_eq(a.err, WEFT_E_CLOSED);
+    ask_refused(WEFT_E_CLOSED);
     for (int i = 0; i < PATIENCE_TURNS && wf_link_state(r.link)->up; i++)
         wf_loop_turn(r.loop, 10);
     wf_test_clock_skip(6000);
@@ -368,13 +359,9 @@ END_TEST
 
 START_TEST(nobody_there_is_unreachable)
 {
-    struct answer a = { 0 };
-
     wf_fakenode_stop(r.node);
     r.node = NULL;
-    ask(&a);
-    turn_until(&a);
-    ck_assert_int_eq(a.err, WEFT_E_UNREACHABLE);
+    ask_refused(WEFT_E_UNREACHABLE);
     ck_assert(!wf_link_state(r.link)->up);
 }
 END_TEST

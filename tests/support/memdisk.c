@@ -12,11 +12,8 @@
 #define FILES_MAX 512u
 #define INODES    4096u
 
-enum state {
-    CLEAN,
-    DIRTY,
-    DROPPED
-}; // of a sector; dropped: a failed sync forgot it, reads still see it
+// Of a sector; dropped: a failed sync forgot it, reads still see it.
+enum state { CLEAN, DIRTY, DROPPED };
 
 struct content {
     uint8_t *ptr;
