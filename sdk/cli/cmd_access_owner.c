@@ -126,7 +126,7 @@ static enum weft_err grant_rows(const struct wf_cli *cli, const Weft__V1__GrantR
     for (size_t i = 0; i < r->n_grants && !err; i++) {
         const Weft__V1__GrantInfo *g = r->grants[i];
         struct wf_bytes id = id_of(g);
-        char hex[2 * WF_HASH_LEN + 1] = "", when[48], over[48];
+        char hex[2 * WF_HASH_LEN + 1] = "", when[48], over[48], print[WF_FINGERPRINT_LEN];
         // In a table as short as in the log; every command takes that much of it.
         if (cli->format == WF_OUT_TABLE)
             id = wf_bytes(id.ptr, id.len < SHORT_ID ? id.len : SHORT_ID);
@@ -135,7 +135,8 @@ static enum weft_err grant_rows(const struct wf_cli *cli, const Weft__V1__GrantR
         wf_cli_when(g->expires_ms, when);
         wf_table_text(t, hex);
         wf_table_text(t, g->state);
-        wf_table_text(t, g->holder);
+        wf_fingerprint(wf_pb_view(g->holder_key), print); // as the holder's weft key show has it
+        wf_table_text(t, g->holder[0] ? g->holder : print);
         join_texts(g->products, g->n_products, &text);
         wf_table_text(t, text.len ? (const char *)text.ptr : NULL);
         join_texts(g->verbs, g->n_verbs, &text);

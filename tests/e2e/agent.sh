@@ -64,6 +64,8 @@ refused() { # REASON COMMAND...
 used=$(weft_at servers-node ticket create --kind agent --uses 1)
 "$WEFT" join "$used" --name first --dir "$WORK/first" >/dev/null || fail "the first use"
 refused "used up" "$WEFT" join "$used" --name second --dir "$WORK/second"
+weft_at servers-node access list --refused -o jsonl | grep '"refused":"newcomer","what":"join","code":"TICKET_USED"' | grep -q '"from":"127.0.0.1' ||
+    fail "the owner does not see who came with a used ticket: $(weft_at servers-node access list --refused)"
 prefix=$(weft_at servers-node ticket create --kind agent --uses 2 --name-prefix web-)
 refused "begin with" "$WEFT" join "$prefix" --name db-1 --dir "$WORK/db-1"
 foreign=$(weft_at servers-node ticket create --kind agent --from 192.0.2.0/24)
@@ -101,6 +103,7 @@ weft_at servers-node agent show web-1 | grep -q '^revoked *from .* ago' || fail 
 head=$(head_of servers-node memory)
 until_ok grep -q "revoked" "$WORK/web-1.log"
 until_ok grep -q 'msg="refused" .*who="servers/web-1" .*result="REVOKED"' "$WORK/servers-node.log"
+weft_at servers-node access list | grep -q '^servers/web-1 .*REVOKED' || fail "the list does not show whom it refuses"
 [ "$(head_of servers-node memory)" -le "$((head + 1))" ] || fail "a revoked agent still delivers"
 "$WEFT" subscribe servers/memory --dir "$WORK/auditor" --from earliest -n 3 --for 20s -o jsonl >"$WORK/out" 2>"$WORK/err" ||
     fail "what was said before the revocation: $(cat "$WORK/err")"

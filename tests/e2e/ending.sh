@@ -23,6 +23,9 @@ make_mesh servers
 holder=$("$WEFT" key show --dir "$WORK/reader" -o json | grep -o 'weftid1[a-z0-9]*')
 grant "${LIFE}s"
 
+print=$("$WEFT" key show --dir "$WORK/reader" -o json | grep -o '"fingerprint":"[^"]*"')
+weft_at servers-node access list -o json | grep -q "\"holder\":${print#*:}" || fail "whose grant is it? $(weft_at servers-node access list)"
+
 echo "a fresh grant warns nobody"
 [ "$(warnings)" = '"warnings":[]' ] || fail "warned at once: $(warnings)"
 "$WEFT" access show --dir "$WORK/reader" | grep -q "its life is over" && fail "the holder is warned at once"

@@ -137,6 +137,25 @@ START_TEST(a_refused_attempt_is_listed_with_who_what_why_and_when)
 }
 END_TEST
 
+// Every place taken by the longest names that certificates have: the answer is still one message.
+START_TEST(the_longest_list_fits_one_answer)
+{
+    struct wf_refused_row row = { .code = WEFT_E_NO_CAPABILITY, .last_ms = INT64_MAX / 2 };
+
+    memset(row.what, 'w', sizeof row.what - 1);
+    memset(row.from, 'f', sizeof row.from - 1);
+    memset(row.audit_id, 'a', sizeof row.audit_id - 1);
+    for (int i = 0; i < 40; i++)
+        for (int k = 0; k < 64; k++) {
+            snprintf(row.who, sizeof row.who, "%063d/%063d", i, k);
+            wf_refused_note(node.access->refused, &row);
+        }
+    const Weft__V1__GrantReply *r = list_refused();
+    ck_assert_uint_eq(r->n_refused, 1000);
+    ck_assert_uint_lt(weft__v1__reply__get_packed_size(call.reply), WF_MAX_CONTROL - 1024);
+}
+END_TEST
+
 START_TEST(what_was_no_matter_of_access_is_not_listed)
 {
     wf_access_audit(&node, NULL, "range", "servers/cpu", WEFT_E_RETENTION, NULL);
@@ -281,6 +300,7 @@ int main(void)
     tcase_add_test(t, one_source_in_turn_with_another_is_told_no_more_than_each_alone);
     tcase_add_test(t, a_domain_of_many_names_takes_no_single_record_from_another);
     tcase_add_test(t, a_refused_attempt_is_listed_with_who_what_why_and_when);
+    tcase_add_test(t, the_longest_list_fits_one_answer);
     tcase_add_test(t, what_was_no_matter_of_access_is_not_listed);
     tcase_add_test(t, refused_attempts_outlive_a_restart_and_a_month_forgets_them);
     tcase_add_test(t, every_grant_and_revocation_is_told);
