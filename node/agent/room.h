@@ -54,8 +54,5 @@ void wf_uplink_publish_handle(struct wf_node *n, struct wf_call *c);
 void wf_uplink_poll_handle(struct wf_node *n, struct wf_call *c);
 void wf_uplink_answer_handle(struct wf_node *n, struct wf_call *c);
 void wf_uplink_status(struct wf_node *n, struct wf_arena *arena, Weft__V1__StatusReply *reply);
-// The answer to a task.
-WF_MUST_USE enum weft_err wf_uplink_answer(struct wf_node *n, struct wf_bytes task_id,
-    enum weft_err err, struct wf_bytes result, const char *error_text);
 
 #endif

@@ -26,10 +26,11 @@ static void drop(struct wf_host_task *t)
 
 static void tell(struct wf_host_task *t, enum weft_err err, const char *text)
 {
-    enum weft_err sent = wf_uplink_answer(t->node, WF_BYTES(t->id), err, wf_bytes(NULL, 0), text);
+    struct wf_answer a = { .peer = t->peer, .task_id = t->id, .code = err, .error = text };
+    enum weft_err sent = wf_uplink_answer(t->node, &a);
 
     if (sent)
-        wf_say(t->node, WF_LOG_WARN, "uplink", "a call's answer could not be sent", "why",
+        wf_say(t->node, WF_LOG_WARN, "uplink", "a call's answer could not be kept", "why",
             weft_err_text(sent), NULL);
 }
 
@@ -70,6 +71,7 @@ enum weft_err wf_host_task_begin(struct wf_node *n, const Weft__V1__Task *task)
     if (!t)
         return u->task_count < WF_UPLINK_TASKS ? WEFT_E_NOMEM : WEFT_E_FULL;
     t->node = n;
+    t->peer = u->peer;
     t->timer.fire = on_time;
     t->deadline_ms = wf_node_now_ms(n) + left;
     memcpy(t->id, task->id.data, sizeof t->id);
@@ -128,7 +130,7 @@ void wf_uplink_poll_handle(struct wf_node *n, struct wf_call *c)
         wf_polls_park(n, &n->uplink->polls, c);
 }
 
-// The node judges the result by its schema; what can't be sent now is refused with BUSY, and libweft tries again.
+// The node judges the result by its schema; where no more answers can be kept it is BUSY, and libweft tries again.
 void wf_uplink_answer_handle(struct wf_node *n, struct wf_call *c)
 {
     const Weft__V1__AnswerRequest *q = c->request->answer;
@@ -145,9 +147,10 @@ void wf_uplink_answer_handle(struct wf_node *n, struct wf_call *c)
         wf_call_refuse(c, WEFT_E_UNKNOWN_CALL, "no such task waits for an answer");
         return;
     }
-    enum weft_err sent = wf_uplink_answer(n, WF_BYTES(t->id), err, wf_pb_view(q->result), q->error);
+    struct wf_answer a = { t->peer, t->id, err, wf_pb_view(q->result), q->error };
+    enum weft_err sent = wf_uplink_answer(n, &a);
     if (sent) {
-        wf_call_refuse(c, WEFT_E_BUSY, "the answer cannot be sent now: %s", weft_err_text(sent));
+        wf_call_refuse(c, WEFT_E_BUSY, "the answer cannot be kept now: %s", weft_err_text(sent));
         return;
     }
     drop(t);

@@ -14,47 +14,19 @@
 
 struct task_run {
     struct wf_node *node;
+    struct wf_dh_pub peer; // who gave it
     uint8_t id[TASK_ID_LEN];
     struct wf_name product;
     char method[128];
 };
 
-static void on_answered(void *arg, enum weft_err err, const Weft__V1__Reply *reply)
-{
-    struct wf_node *n = arg;
-
-    (void)reply;
-    if (err && !n->uplink->closed)
-        wf_say(n, WF_LOG_WARN, "uplink", "an answer to a call was not taken", "why",
-            weft_err_text(err), NULL);
-}
-
-enum weft_err wf_uplink_answer(struct wf_node *n, struct wf_bytes task_id, enum weft_err err,
-    struct wf_bytes result, const char *error_text)
-{
-    Weft__V1__Request q = WEFT__V1__REQUEST__INIT;
-    Weft__V1__AnswerRequest a = WEFT__V1__ANSWER_REQUEST__INIT;
-    uint8_t key[16];
-
-    if (!n->uplink || !n->uplink->link)
-        return WEFT_E_CLOSED;
-    a.task_id = wf_pb_bin(task_id);
-    a.result = wf_pb_bin(result);
-    a.code = (uint32_t)err;
-    a.error = wf_pb_str(err ? error_text && error_text[0] ? error_text : weft_err_text(err) : "");
-    wf_random(key, sizeof key);
-    q.idempotency = wf_pb_bin(WF_BYTES(key));
-    q.kind_case = WEFT__V1__REQUEST__KIND_ANSWER;
-    q.answer = &a;
-    return wf_link_request(n->uplink->link, &q, 0, on_answered, n);
-}
-
 static void answer(struct task_run *t, enum weft_err err, struct wf_bytes result, const char *text)
 {
-    enum weft_err sent = wf_uplink_answer(t->node, WF_BYTES(t->id), err, result, text);
+    struct wf_answer a = { t->peer, t->id, err, result, text };
+    enum weft_err sent = wf_uplink_answer(t->node, &a);
 
     if (sent)
-        wf_say(t->node, WF_LOG_WARN, "uplink", "a call's answer could not be sent", "why",
+        wf_say(t->node, WF_LOG_WARN, "uplink", "a call's answer could not be kept", "why",
             weft_err_text(sent), NULL);
 }
 
@@ -158,6 +130,7 @@ static enum weft_err run_program(
     if (!t)
         return WEFT_E_NOMEM;
     t->node = n;
+    t->peer = n->uplink->peer;
     memcpy(t->id, task->id.data, TASK_ID_LEN);
     snprintf(t->method, sizeof t->method, "%s", task->method);
     enum weft_err err = wf_name_from(wf_bytes_str(task->product), &t->product);
@@ -187,10 +160,12 @@ static void take(struct wf_node *n, const Weft__V1__Task *task)
                   : wf_host_task_begin(n, task);
     if (!err)
         return;
-    enum weft_err sent = wf_uplink_answer(n, wf_pb_view(task->id), err, wf_bytes(NULL, 0),
-        diag.text[0] ? diag.text : weft_err_text(err));
+    struct wf_answer a = {
+        .peer = n->uplink->peer, .task_id = task->id.data, .code = err, .error = diag.text
+    };
+    enum weft_err sent = wf_uplink_answer(n, &a);
     if (sent)
-        wf_say(n, WF_LOG_WARN, "uplink", "a call's answer could not be sent", "why",
+        wf_say(n, WF_LOG_WARN, "uplink", "a call's answer could not be kept", "why",
             weft_err_text(sent), NULL);
 }
 

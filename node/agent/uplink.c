@@ -267,6 +267,7 @@ static void on_polled(void *arg, enum weft_err err, const Weft__V1__Reply *reply
     wf_manifests_root(n);
     if (!wf_bytes_eq(wf_pb_view(reply->poll->manifests), wf_hash_view(&u->root)))
         wf_manifests_fetch(n, reply->poll);
+    wf_answers_send(n);
     wf_uplink_tasks(n, reply->poll);
     fetch_charters(n);
     wf_uplink_wake(n);
@@ -398,6 +399,7 @@ static void uplink_close(struct wf_node *n)
         wf_ticket_fini(&u->ticket);
     wf_host_tasks_end(n);
     drop_link(n);
+    wf_answers_close(n);
     wf_spool_close(n);
     wf_manifests_close(n);
     free(u->meta_dir);

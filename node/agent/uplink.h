@@ -22,7 +22,8 @@
 #define WF_UPLINK_FAILURES     2u     // in a row: the next uplink is tried
 #define WF_UPLINK_PUSHES       4u     // requests in flight
 #define WF_UPLINK_PUSH_BYTES   (512u * WF_KIB)
-#define WF_UPLINK_TASKS        256u // that wait for local handlers or are with them
+#define WF_UPLINK_TASKS        256u           // that wait for local handlers or are with them
+#define WF_UPLINK_ANSWER_BYTES (16u * WF_MIB) // of answers that their nodes do not have yet
 #define WF_UPLINK_PRODUCTS     1024u
 #define WF_UPLINK_PUBLISHERS   1024u
 #define WF_SPOOL_TARGET        (64u * WF_KIB) // raw bytes at which a batch leaves before its linger ends
@@ -82,6 +83,7 @@ struct wf_spool_publisher {
 struct wf_host_task {
     struct wf_timer timer; // first
     struct wf_node *node;
+    struct wf_dh_pub peer; // who gave it
     uint8_t id[WF_AGENT_TASK_ID_LEN];
     struct wf_name product;
     char method[WF_MAX_SCHEMA_NAME + 1], caller[2 * WF_MAX_NAME + 2];
@@ -91,8 +93,18 @@ struct wf_host_task {
     struct wf_host_task *next; // the one that waits longest first
 };
 
+// The answer to a task.
+struct wf_answer {
+    struct wf_dh_pub peer; // the node that gave it
+    const uint8_t *task_id;
+    enum weft_err code;
+    struct wf_bytes result;
+    const char *error; // NULL or "": what the code says
+};
+
 struct wf_manifest_round;
 struct wf_spool_box;
+struct wf_agent_answer;
 struct wf_uplink_room {
     struct wf_node *node;
     char *meta_dir, *manifest_dir;
@@ -140,6 +152,8 @@ struct wf_uplink_room {
     struct wf_polls polls;
     struct wf_host_task *tasks;
     size_t task_count;
+    struct wf_agent_answer *answers; // not yet taken by their nodes
+    size_t answer_count, answer_bytes;
     bool publishers_dirty;
     bool closed;
 };
@@ -202,6 +216,12 @@ void wf_pushing_age(struct wf_node *n);
 
 // tasks.c
 void wf_uplink_tasks(struct wf_node *n, const Weft__V1__PollReply *reply);
+
+// answers.c
+// Kept until the node that gave the task has it. FULL, NOMEM.
+WF_MUST_USE enum weft_err wf_uplink_answer(struct wf_node *n, const struct wf_answer *what);
+void wf_answers_send(struct wf_node *n); // those for the node in session
+void wf_answers_close(struct wf_node *n);
 
 // serve.c
 // To a local handler: now, or when one comes before the deadline. FULL, NOMEM.

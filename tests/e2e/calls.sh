@@ -7,6 +7,8 @@ BUILD=$1
 # shellcheck disable=SC1091 source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
 EXAMPLES="$BUILD/examples"
+relay=""
+at_finish() { [ -z "$relay" ] || kill "$relay" 2>/dev/null || true; }
 ROOT=$(cd "$(dirname "$0")/../.." && pwd)
 
 port_of() { weft_at "$1" node status -o json | sed 's/.*"listeners":\["[^"]*:\([0-9]*\)".*/\1/'; }
@@ -56,7 +58,11 @@ sed -i "s/127.0.0.1:0/127.0.0.1:$port/" "$WORK/servers-node/weftd.yaml"
 printf 'seeds:\n  - address: "127.0.0.1:%s"\n    key: %s\n' "$port" "$(key_of servers-node)" >>"$WORK/network-node/weftd.yaml"
 start network-node
 until_ok weft_at network-node node status
-make_agent web-1 "$(weft_at servers-node ticket create --kind agent --name web-1)"
+python3 "$(dirname "$0")/relay.py" "$port" >"$WORK/relay.port" &
+relay=$!
+until_ok test -s "$WORK/relay.port"
+make_agent web-1 "$(weft_at servers-node ticket create --kind agent --name web-1)" "uplinks:" \
+    "  - {address: '127.0.0.1:$(cat "$WORK/relay.port")', key: $(key_of servers-node)}" "  - {address: '127.0.0.1:$port', key: $(key_of servers-node)}"
 start web-1
 until_ok agent_is web-1 up
 cp "$ROOT/examples/products/tally.proto" "$WORK"
@@ -198,6 +204,19 @@ expect "back" "0 done"
 [ "$(runs)" = "$((before + 1))" ] || fail "an expired call ran"
 status_of counted/Add "$away"
 expect "still so" "69 not-delivered"
+
+echo "the line drops while the program runs: the answer comes over the next one, once"
+over_relay() { weft_at web-1 peers | grep -q "127.0.0.1:$(cat "$WORK/relay.port") .*ago"; }
+over_relay || fail "not over the relay: $(weft_at web-1 peers)"
+before=$(runs)
+"$WEFT" call servers/counted/Add '{"by":10}' --at web-1 --timeout 25s --dir "$WORK/caller" >"$WORK/slow.out" 2>&1 &
+slow=$!
+until_ok begun
+kill "$relay"
+wait "$relay" 2>/dev/null || true
+wait "$slow" || fail "$(cat "$WORK/slow.out")"
+grep -q '"total"' "$WORK/slow.out" || fail "$(cat "$WORK/slow.out")"
+[ "$(runs)" = "$((before + 1))" ] || fail "it ran $(($(runs) - before)) times"
 
 echo "the key alone is enough for who made the call here, and a key never seen here says what to add"
 ended=0
