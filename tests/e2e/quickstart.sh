@@ -10,6 +10,7 @@ export TMPDIR="$WORK/tmp" NO_COLOR=1
 
 fail() {
     echo "FAILED: $*" >&2
+    grep -hE '^(DIFFERS|  .*came and went)' "$WORK/log" >&2 || true
     tail -n 60 "$WORK/log" >&2
     exit 1
 }
