@@ -308,7 +308,9 @@ static void take_task(struct weft_service *s, const Weft__V1__Task *from)
     memcpy(t->id, from->id.data, TASK_ID_LEN);
     snprintf(t->method, sizeof t->method, "%.127s", from->method);
     snprintf(t->caller, sizeof t->caller, "%.127s", from->caller);
-    t->deadline_ms = from->deadline_ms;
+    t->deadline_ms = from->deadline_ms < 0                    ? 0
+                     : from->deadline_ms > WF_MAX_DEADLINE_MS ? WF_MAX_DEADLINE_MS
+                                                              : from->deadline_ms;
     t->came_ms = now_ms();
     pthread_mutex_lock(&s->mutex);
     *s->last = t;

@@ -66,7 +66,7 @@ enum weft_err wf_host_task_begin(struct wf_node *n, const Weft__V1__Task *task)
     struct wf_uplink_room *u = n->uplink;
     struct wf_host_task *t = u->task_count < WF_UPLINK_TASKS ? calloc(1, sizeof *t) : NULL,
                         **end = &u->tasks;
-    int64_t left = task->deadline_ms > 0 ? task->deadline_ms : 1;
+    int64_t left = wf_uplink_task_left(task);
 
     if (!t)
         return u->task_count < WF_UPLINK_TASKS ? WEFT_E_NOMEM : WEFT_E_FULL;

@@ -89,6 +89,13 @@ static void on_ended(struct wf_node *n, void *arg, enum weft_err err, int status
     free(t);
 }
 
+int64_t wf_uplink_task_left(const Weft__V1__Task *task)
+{
+    return task->deadline_ms < 1                    ? 1
+           : task->deadline_ms > WF_MAX_DEADLINE_MS ? WF_MAX_DEADLINE_MS
+                                                    : task->deadline_ms;
+}
+
 // ---- the run ---------------------------------------------------------------------------------------------------------
 
 static enum weft_err run(
@@ -100,7 +107,7 @@ static enum weft_err run(
     char caller[160], method[160], key[64], deadline[64], hex[2 * TASK_ID_LEN + 1];
     const char *env[] = { caller, method, key, deadline, NULL };
     struct wf_buf json = { 0 };
-    int64_t left = task->deadline_ms > 0 ? task->deadline_ms : 1;
+    int64_t left = wf_uplink_task_left(task);
 
     if (!p || p->collect->serve_count == 0 || p->collect->serve_count >= WF_COUNT(argv))
         return WEFT_E_NO_PROVIDER;

@@ -216,6 +216,8 @@ void wf_pushing_age(struct wf_node *n);
 
 // tasks.c
 void wf_uplink_tasks(struct wf_node *n, const Weft__V1__PollReply *reply);
+// ms from now, 1 to WF_MAX_DEADLINE_MS.
+int64_t wf_uplink_task_left(const Weft__V1__Task *task);
 
 // answers.c
 // Kept until the node that gave the task has it. FULL, NOMEM.

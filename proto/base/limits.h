@@ -55,6 +55,7 @@
 #define WF_CLOCK_TOLERANCE_MS  60000
 #define WF_LONG_POLL_MS        25000
 #define WF_REQUEST_DEADLINE_MS 10000
+#define WF_MAX_DEADLINE_MS     3600000
 
 // Streams (DESIGN 8)
 #define WF_MAX_RECORD        (256u * WF_KIB)
