@@ -493,7 +493,8 @@ static void set_deadline(struct call *c)
 {
     int64_t ms = c->pub.request->deadline_ms ? c->pub.request->deadline_ms : WF_REQUEST_DEADLINE_MS;
 
-    c->pub.deadline_ms = wf_node_now_ms(c->pub.node) + (ms > WF_MAX_DEADLINE_MS ? WF_MAX_DEADLINE_MS : ms);
+    c->pub.deadline_ms =
+        wf_node_now_ms(c->pub.node) + (ms > WF_MAX_DEADLINE_MS ? WF_MAX_DEADLINE_MS : ms);
 }
 
 void wf_call_begin(struct wf_node *n, struct wf_net_request *net, struct wf_live_session *s,

@@ -46,7 +46,7 @@ printf 'access:\n  - allow: { domain: monitoring }\n    verbs: [subscribe]\n    
 "$WEFT" product build "$WORK/depth.yaml" >/dev/null
 weft_at servers-two product apply "$WORK/depth.yaml" >/dev/null || fail "apply"
 for at in servers-two servers-node monitoring-node; do until_ok listed "$at" servers/depth; done
-until_ok no_alarm
+for at in servers-two servers-node; do until_ok no_alarm "$at"; done
 weft_at servers-node describe servers/depth | grep -q 'node-2' || fail "$(weft_at servers-node describe servers/depth)"
 
 echo "the first node does not take it over"
