@@ -28,12 +28,23 @@ facts_of_links() { # ip's JSON: interfaces, addresses
 # Names may hold blanks: df says where its last two columns begin. It and the mesh differ in how they show a control character or a byte that is
 # no UTF-8; any number of those, of quotes and of backslashes is one question mark to both.
 plain() { sed 's/[^] !#-[^-~]/?/g; s/?\{1,\}/?/g'; }
+# One row a file system: df shows btrfs once a subvolume, and a container's overlay beside the disk that it writes to.
 file_systems() { # TARGET SOURCE TYPE SIZE INODES USED, with tabs between
     df -l -B1 --output=fstype,size,itotal,used,source,target | awk '
         NR == 1 { source = index($0, "Filesystem"); target = index($0, "Mounted on"); next }
         $1 !~ /^fuse(\.|$)/ {
             device = substr($0, source, target - source); sub(/ +$/, "", device)
-            printf "%s\t%s\t%s\t%s\t%s\t%s\n", substr($0, target), device, $1, $2, $3 == "-" ? 0 : $3, $4 == "-" ? 0 : $4
+            at = substr($0, target); inodes = $3 == "-" ? 0 : $3
+            key = $1 == "btrfs" ? device : NR
+            if (!(key in point)) order[++count] = key
+            else if (length(at) >= length(point[key])) next
+            point[key] = at; type[key] = $1; space[key] = $2 " " inodes
+            line[key] = at "\t" device "\t" $1 "\t" $2 "\t" inodes "\t" ($4 == "-" ? 0 : $4)
+            if ($1 != "overlay") told[space[key]] = 1
+        }
+        END {
+            for (i = 1; i <= count; i++)
+                if (type[order[i]] != "overlay" || !(space[order[i]] in told)) print line[order[i]]
         }'
 }
 

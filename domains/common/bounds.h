@@ -17,9 +17,12 @@
 #define WF_HOST_MAX_LINKS   16384u
 #define WF_HOST_MAX_ADDRS   64u      // addresses of one interface or host; more are left out
 #define WF_HOST_MAX_GROUPS  256u     // groups of one user; more are left out
+#define WF_HOST_MAX_MEMBERS 1048576u // names in the member lists of all groups
 #define WF_HOST_MAX_FDS     1048576u // open files looked at to find the owners of sockets
 #define WF_HOST_CHILD_MS    60000    // longest run of a helper program (rpm)
 #define WF_HOST_NETLINK_MS  5000     // longest wait for one netlink message
+#define WF_HOST_LOOK_MS     2000     // longest wait for what a file system says of its size
+#define WF_HOST_MAX_STUCK   8u       // children that wait for file systems at the same time
 #define WF_HOST_MAX_EVERY_S 86400u
 
 #endif

@@ -24,13 +24,23 @@ static enum weft_err put_first_line(struct wf_collect *c, const char *path, cons
     return WEFT_OK;
 }
 
-// os-release values may stand in single or double quotes; escapes inside do not occur in the three we read.
+// os-release values may stand in single or double quotes, and inside double ones a backslash may stand before a special
+// character (os-release(5)). Undone in place: the text is ours, and only gets shorter.
 static struct wf_text unquote(struct wf_text t)
 {
     t = wf_text_trim(t);
-    if (t.len >= 2 && (t.ptr[0] == '"' || t.ptr[0] == '\'') && t.ptr[t.len - 1] == t.ptr[0])
-        return (struct wf_text){ t.ptr + 1, t.len - 2 };
-    return t;
+    if (t.len < 2 || (t.ptr[0] != '"' && t.ptr[0] != '\'') || t.ptr[t.len - 1] != t.ptr[0])
+        return t;
+    bool escapes = t.ptr[0] == '"';
+    char *text = (char *)(uintptr_t)t.ptr + 1;
+    size_t to = 0;
+    for (size_t i = 0; i < t.len - 2; i++) {
+        bool escape = escapes && text[i] == '\\' && i + 1 < t.len - 2;
+        if (escape && memchr("\"$`\\", text[i + 1], 4))
+            i++;
+        text[to++] = text[i];
+    }
+    return (struct wf_text){ text, to };
 }
 
 static enum weft_err put_os(struct wf_collect *c)
@@ -63,6 +73,20 @@ static enum weft_err put_os(struct wf_collect *c)
     return WEFT_OK;
 }
 
+// "processor" and its number, as in "processor : 0"; on s390 "processor 0: version = ...".
+static bool is_processor(struct wf_text name)
+{
+    static const char word[] = "processor";
+    const size_t n = sizeof word - 1;
+    uint32_t number = 0;
+
+    if (!wf_text_has_prefix(name, word))
+        return false;
+    return name.len == n || (name.ptr[n] == ' ' &&
+                                wf_text_u32((struct wf_text){ name.ptr + n + 1, name.len - n - 1 },
+                                    &number) == WEFT_OK);
+}
+
 // The first "model name" (x86) or "Model" (others) of /proc/cpuinfo and the number of processors.
 static enum weft_err put_cpus(struct wf_collect *c)
 {
@@ -78,7 +102,7 @@ static enum weft_err put_cpus(struct wf_collect *c)
         if (!wf_text_field(&line, ':', &name))
             continue;
         name = wf_text_trim(name);
-        count += wf_text_is(name, "processor");
+        count += is_processor(name);
         if (model.len == 0 && (wf_text_is(name, "model name") || wf_text_is(name, "Model")))
             model = wf_text_trim(line);
     }

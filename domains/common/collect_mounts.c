@@ -17,7 +17,7 @@ enum weft_err wf_collect_mounts(struct wf_collect *c)
         wf_out_open_row(c->out);
         wf_out_str(c->out, "mountpoint", wf_text(m->point));
         wf_out_key_done(c->out);
-        wf_out_str(c->out, "device", wf_text(m->device));
+        wf_out_str(c->out, "device", wf_text(m->source));
         wf_out_str(c->out, "fstype", wf_text(m->fstype));
         wf_out_str(c->out, "options", wf_text(m->options));
         wf_out_bool(c->out, "readOnly", wf_mount_is_read_only(m));

@@ -9,6 +9,8 @@
 #include "domains/common/collector.h"
 #include "domains/common/packages.h"
 
+static const char rpm_program[] = "/usr/bin/rpm";
+
 static bool exists(
     const char *root, const char *directory, const char *file, char path[WF_HOST_MAX_PATH])
 {
@@ -30,9 +32,15 @@ static bool find_rpm_database(const char *root, char path[WF_HOST_MAX_PATH])
     return false;
 }
 
+// Where dpkg is at home too, a database without its program is what rpm left behind; elsewhere the packages are unknown.
+static bool is_left_behind(bool dpkg)
+{
+    return dpkg && access(rpm_program, X_OK) != 0;
+}
+
 static enum weft_err collect_rpm(struct wf_collect *c, const char *database)
 {
-    const char *const argv[] = { "/usr/bin/rpm", "--dbpath", database, "-qa", "--qf", wf_rpm_format,
+    const char *const argv[] = { rpm_program, "--dbpath", database, "-qa", "--qf", wf_rpm_format,
         NULL };
     struct wf_file list;
     enum weft_err err = wf_child_read(argv, WF_HOST_MAX_FILE, WF_HOST_CHILD_MS, &list);
@@ -56,11 +64,13 @@ enum weft_err wf_collect_packages(struct wf_collect *c)
             "neither dpkg's status file nor an rpm database below \"%s/\"", c->root);
     if (err && err != WEFT_E_NOT_FOUND)
         return err;
+    rpm = rpm && !is_left_behind(!err);
     if (!err) {
         err = wf_packages_dpkg(c->out, wf_file_text(&status));
         wf_file_fini(&status);
         if (err)
             return err;
     }
+    c->problem[0] = '\0'; // that dpkg's file is absent is none where rpm's is there
     return rpm ? collect_rpm(c, database) : WEFT_OK;
 }

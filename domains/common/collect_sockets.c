@@ -83,6 +83,7 @@ static void take_back(void *context)
     struct wf_sockets *s = context;
 
     s->out->row_count = s->rows_before;
+    s->out->len = s->text_before;
 }
 
 static enum weft_err dump(struct wf_collect *c, struct wf_sockets *s, uint8_t family)
@@ -99,6 +100,7 @@ static enum weft_err dump(struct wf_collect *c, struct wf_sockets *s, uint8_t fa
         .context = s };
 
     s->rows_before = s->out->row_count;
+    s->text_before = s->out->len;
     enum weft_err err = wf_netlink_dump(&d);
     // A kernel without IPv6 has no such sockets.
     if (err == WEFT_E_UNSUPPORTED && family == AF_INET6)

@@ -15,7 +15,8 @@ struct wf_collect {
     int64_t now_unix_ms;
     struct wf_out *out;
     void *state;
-    char problem[WF_PROBLEM_LEN]; // set together with an error: where and what
+    char problem
+        [WF_PROBLEM_LEN]; // set together with an error: where and what; with WEFT_OK: what is left out
 };
 
 enum wf_collector_kind { WF_COLLECT_METRIC, WF_COLLECT_INVENTORY };

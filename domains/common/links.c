@@ -70,18 +70,25 @@ static const char *state_name(const struct nlattr *attribute)
     return state < sizeof names / sizeof names[0] ? names[state] : names[0];
 }
 
-static void hardware_of(const struct nlattr *attribute, char out[64])
+// What ip-link(8) shows: bytes in hexadecimal, and of a tunnel of the kernel the address of its own end.
+static void hardware_of(
+    const struct nlattr *attribute, unsigned short type, char out[WF_HARDWARE_LEN])
 {
     if (!attribute)
         return;
     const uint8_t *bytes = mnl_attr_get_payload(attribute);
     size_t len = mnl_attr_get_payload_len(attribute);
     size_t at = 0;
+    int family = 0;
 
-    if (len > 20) // Infiniband's, the longest there is
+    if (len == 4 && (type == ARPHRD_TUNNEL || type == ARPHRD_SIT || type == ARPHRD_IPGRE))
+        family = AF_INET;
+    else if (len == 16 && (type == ARPHRD_TUNNEL6 || type == ARPHRD_IP6GRE))
+        family = AF_INET6;
+    if (len * 3 > WF_HARDWARE_LEN || (family && inet_ntop(family, bytes, out, WF_HARDWARE_LEN)))
         return;
     for (size_t i = 0; i < len; i++)
-        at += (size_t)snprintf(out + at, 64 - at, i ? ":%02x" : "%02x", bytes[i]);
+        at += (size_t)snprintf(out + at, WF_HARDWARE_LEN - at, i ? ":%02x" : "%02x", bytes[i]);
 }
 
 static void kind_of(const struct nlattr *info, unsigned short type, char out[32])
@@ -96,10 +103,11 @@ static void kind_of(const struct nlattr *info, unsigned short type, char out[32]
         }
     }
     snprintf(out, 32, "%s",
-        type == ARPHRD_LOOPBACK ? "loopback"
-        : type == ARPHRD_ETHER  ? "ether"
-        : type == ARPHRD_NONE   ? "none"
-                                : "other");
+        type == ARPHRD_LOOPBACK     ? "loopback"
+        : type == ARPHRD_ETHER      ? "ether"
+        : type == ARPHRD_INFINIBAND ? "infiniband"
+        : type == ARPHRD_NONE       ? "none"
+                                    : "other");
 }
 
 static enum weft_err add(struct wf_links *links, const struct wf_link *link)
@@ -135,7 +143,7 @@ enum weft_err wf_links_on_link(const struct nlmsghdr *message, void *context)
     link.mtu = u32_of(a[IFLA_MTU]);
     link.master = u32_of(a[IFLA_MASTER]);
     link.state = state_name(a[IFLA_OPERSTATE]);
-    hardware_of(a[IFLA_ADDRESS], link.hardware);
+    hardware_of(a[IFLA_ADDRESS], info.ifi_type, link.hardware);
     kind_of(a[IFLA_LINKINFO], info.ifi_type, link.kind);
     (void)text_of(a[IFLA_IFALIAS], link.alias, sizeof link.alias);
     if (a[IFLA_STATS64]) {

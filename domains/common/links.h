@@ -14,6 +14,8 @@
 struct nlmsghdr;
 
 #define WF_ADDRESS_LEN 64u // "ffff:…:ffff/128" of an IPv6 address, with NUL
+#define WF_HARDWARE_LEN                                                                            \
+    96u // 32 bytes (MAX_ADDR_LEN of the kernel) in hexadecimal; Infiniband has 20
 struct wf_link_address {
     char text[WF_ADDRESS_LEN];
     bool global; // usable from outside: not of scope host or link
@@ -22,8 +24,9 @@ struct wf_link_address {
 struct wf_link {
     unsigned index, flags, mtu, master;
     char name[IFNAMSIZ];
-    char kind[32];     // ether, loopback, or the driver's word: bridge, vlan, veth, ...
-    char hardware[64]; // "02:fc:00:00:00:01", empty where there is none
+    char kind[32]; // ether, loopback, or the driver's word: bridge, vlan, veth, ...
+    char hardware
+        [WF_HARDWARE_LEN]; // "02:fc:00:00:00:01"; of a tunnel its IP address; empty where there is none
     char alias[256];
     const char *state; // RFC 2863 operational state: up, down, ...; static
     bool has_speed;

@@ -12,8 +12,8 @@ struct wf_owners;
 struct wf_sockets {
     struct wf_out *out;
     const struct wf_owners *owners;
-    size_t rows_before; // this dump, which may be interrupted and begun again
-    uint8_t protocol;   // IPPROTO_TCP, IPPROTO_UDP
+    size_t rows_before, text_before; // this dump, which may be interrupted and begun again
+    uint8_t protocol;                // IPPROTO_TCP, IPPROTO_UDP
     bool listening_only;
 };
 

@@ -289,14 +289,14 @@ static enum weft_err render(struct running *r, int64_t now_ms)
     return err;
 }
 
-// A problem that stays is told once.
-static void tell(struct running *r, enum weft_err err)
+// A problem that stays is told once, also one that left out some rows only.
+static void tell(struct running *r)
 {
-    const char *what = err ? r->collect.problem : "";
+    const char *what = r->collect.problem;
 
     if (strcmp(r->told, what) == 0)
         return;
-    if (err)
+    if (what[0] != '\0')
         fprintf(stderr, "%s: %s: %s\n", r->source->program, r->options.collector->name, what);
     else
         fprintf(stderr, "%s: %s: works again\n", r->source->program, r->options.collector->name);
@@ -318,7 +318,7 @@ static enum weft_err sample(struct running *r)
     if (err && c->problem[0] == '\0')
         wf_problem(c, err,
             err == WEFT_E_TOO_BIG ? "more rows or longer ones than permitted" : "out of memory");
-    tell(r, err);
+    tell(r);
     return err;
 }
 

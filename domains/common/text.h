@@ -52,7 +52,8 @@ WEFT_MUST_USE enum weft_err wf_text_decimal(struct wf_text t, double *ret);
 WEFT_MUST_USE enum weft_err wf_text_copy(struct wf_text t, char *out, size_t size);
 
 // The content of root + path ("" is the running host). NOT_FOUND, PERMISSION, IO; TOO_BIG beyond max. Regular files
-// and those of /proc and /sys only: a directory, FIFO or device is refused (TYPE) and never waited for.
+// and those of /proc and /sys only: a directory, FIFO or device is refused (TYPE) and never waited for. Behind the last
+// byte one more is the caller's to write to.
 struct wf_file {
     char *ptr;
     size_t len;

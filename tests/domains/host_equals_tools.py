@@ -12,11 +12,40 @@ import re
 import shutil
 import socket
 import subprocess
+import sys
 
 import tools
 from tools import check
 
 compared = []
+ODD = os.environ.get("WEFT_ODD_MOUNTS")
+
+
+def mount_odd_things():
+    """A mount over a mount, one with blanks in its names, a folder mounted twice, and an overlay, where the kernel has them."""
+    for name in ("a b", "stack", "bind", "lower", "upper", "work", "overlay"):
+        os.makedirs(os.path.join(ODD, name))
+    overlay = f"lowerdir={ODD}/lower,upperdir={ODD}/upper,workdir={ODD}/work"
+    for argv in (["-t", "tmpfs", "-o", "size=64k", "odd  device", ODD + "/a b"], ["-t", "tmpfs", "low", ODD + "/stack"],
+                 ["-t", "tmpfs", "-o", "size=8k", "high", ODD + "/stack"], ["--bind", "/etc", ODD + "/bind"],
+                 ["-t", "overlay", "-o", overlay, "overlay", ODD + "/overlay"]):
+        r = subprocess.run(["mount", *argv], capture_output=True, text=True, check=False)
+        if r.returncode != 0:
+            print(f"not mounted here: {r.stderr.strip()}")
+
+
+def in_own_namespace():
+    """Runs this test again among odd mounts that go with it, where that is permitted; else goes on without them."""
+    if ODD or os.geteuid() != 0 or subprocess.run(["unshare", "-m", "true"], capture_output=True, check=False).returncode != 0:
+        return
+    with tools.temporary() as folder:
+        sys.exit(subprocess.run(["unshare", "-m", sys.executable, "-B", __file__], check=False,
+                                env=dict(os.environ, WEFT_ODD_MOUNTS=folder)).returncode)
+
+
+in_own_namespace()
+if ODD:
+    mount_odd_things()
 
 
 def tool(*argv):
@@ -64,11 +93,22 @@ def file_systems():
         return
 
     def df():
-        # Network and FUSE file systems are left out on purpose.
-        text = tool("df", "-l", "-B1", "--output=target,source,fstype,size,used,avail,itotal,iused,iavail")
-        rows = [line.split() for line in text.splitlines()[1:]]
-        return {r[0]: r[1:] for r in rows if len(r) == 9 and not r[2].startswith("fuse.")}
+        # Network and FUSE file systems are left out on purpose. Names may hold blanks: the last two columns begin where the head says.
+        head, *text = tool("df", "-l", "-B1", "--output=fstype,size,used,avail,itotal,iused,iavail,source,target").splitlines()
+        source, target = head.index("Filesystem"), head.index("Mounted on")
+        rows = [[line[target:], line[source:target].rstrip(), *line[:source].split()] for line in text]
+        rows = [r for r in rows if r[2] != "fuse" and not r[2].startswith("fuse.")]
+        # One row a file system: df shows btrfs once a subvolume, and overlays beside the disk that they write to.
+        one = {}
+        for r in rows:
+            key = r[1] if r[2] == "btrfs" else r[0]
+            if key not in one or len(r[0]) < len(one[key][0]):
+                one[key] = r
+        told = {(r[3], r[6]) for r in one.values() if r[2] != "overlay"}
+        return {r[0]: r[1:] for r in one.values() if r[2] != "overlay" or (r[3], r[6]) not in told}
     want, got = settled(df, lambda: {r["mountpoint"]: r for r in tools.rows("filesystems")})
+    if ODD:
+        same("odd mounts", sorted(p[len(ODD):] for p in got if p.startswith(ODD)), ["/a b", "/stack"])
     same("file systems", sorted(got), sorted(want))
     for point, (source, fstype, *numbers) in want.items():
         r = got.get(point)
@@ -256,7 +296,9 @@ def sockets():
 def users():
     if not have("getent"):
         return
-    passwd = [line.split(":") for line in tool("getent", "-s", "files", "passwd").splitlines()]
+    # Of two lines with one name the first is the account; + and - are NIS's.
+    lines = [line.split(":") for line in tool("getent", "-s", "files", "passwd").splitlines() if line[0] not in "+-"]
+    passwd = list({p[0]: p for p in reversed(lines)}.values())
     group = [line.split(":") for line in tool("getent", "-s", "files", "group").splitlines()]
     got = {r["name"]: r for r in tools.rows("users")}
     same("accounts", sorted(got), sorted({p[0] for p in passwd}))

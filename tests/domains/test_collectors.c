@@ -134,6 +134,11 @@ static const struct ratio_row {
     { "all counters step back: the processor was taken out", "500 5 5 500 5 5 5 5",
         "1 1 1 1 1 1 1 1", -1 },
     { "a kernel with four counters", "0 0 0 0", "1 1 1 1", 0.75 },
+    { "a kernel with columns nobody knows yet", "0 0 0 0 0 0 0 0 0 0 0 0",
+        "1 0 0 1 0 0 0 0 0 0 90 90", 0.5 },
+    { "columns come (another kernel was booted into)", "0 0 0 0", "1 0 0 1 2 0 0 0", 0.25 },
+    { "one counter wraps", "18446744073709551615 0 0 100", "5 10 0 110", 0.5 },
+    { "a machine that was asleep all the time", "5 5 5 5", "5 5 5 18446744073709551615", 0 },
 };
 
 START_TEST(busy_ratio_is_of_the_time_between_two_samples)
@@ -164,6 +169,116 @@ START_TEST(busy_ratio_is_of_the_time_between_two_samples)
     json_decref(first);
     json_decref(second);
     forget(k, &c);
+    wf_out_fini(&out);
+}
+END_TEST
+
+// Whatever two lines say, wrapped, reset or invented: a share of time is one.
+START_TEST(a_busy_ratio_is_never_absurd)
+{
+    const struct wf_collector *k = collector("cpu");
+    const char *root = wf_test_tmpdir();
+    struct wf_out out = { 0 };
+    struct wf_collect c = { .root = root, .now_unix_ms = NOW_UNIX_MS, .out = &out };
+    uint64_t seed = 11;
+
+    for (int i = 0; i < 500; i++) {
+        char line[300] = "cpu";
+        for (uint64_t n = 4 + wf_test_rand(&seed) % 8; n > 0; n--) {
+            uint64_t v = wf_test_rand(&seed) >> (wf_test_rand(&seed) % 64);
+            size_t len = strlen(line);
+            snprintf(line + len, sizeof line - len, " %llu", (unsigned long long)v);
+        }
+        write_file(root, "/proc/stat", line);
+        wf_out_reset(&out);
+        ck_assert_int_eq(k->collect(&c), WEFT_OK);
+        json_t *v = row(&out, 0);
+        const json_t *ratio = json_object_get(v, "busyRatio");
+        ck_assert_msg(
+            !ratio || (json_number_value(ratio) >= 0 && json_number_value(ratio) <= 1), "%s", line);
+        json_decref(v);
+    }
+    forget(k, &c);
+    wf_out_fini(&out);
+}
+END_TEST
+
+// ---- a disk between two files, and words of os-release -------------------------------------------------------------------
+
+#define ELEVEN "1 2 3 4 5 6 7 8 9 10 11"
+
+static const struct disk_row {
+    const char *why, *line, *size; // size: of /sys/block/sdx/size, NULL for none
+    size_t fields;                 // in the row; 0: no row
+} disks[] = {
+    { "as old as can be", "8 0 sdx " ELEVEN, "8", 13 },
+    { "with discards (Linux 4.18)", "8 0 sdx " ELEVEN " 12 13 14 15", "8", 17 },
+    { "with flushes (Linux 5.5)", "8 0 sdx " ELEVEN " 12 13 14 15 16 17", "8", 19 },
+    { "with columns nobody knows yet", "8 0 sdx " ELEVEN " 12 13 14 15 16 17 18 19", "8", 19 },
+    { "pulled out after the first file was read", "8 0 sdx " ELEVEN, NULL, 0 },
+    { "an empty card reader", "8 0 sdx " ELEVEN, "0", 0 },
+    { "a size that is none", "8 0 sdx " ELEVEN, "-8", 0 },
+    { "a size that does not multiply", "8 0 sdx " ELEVEN, "18446744073709551615", 0 },
+    { "too few columns", "8 0 sdx 1 2 3 4", "8", 0 },
+    { "a negative counter", "8 0 sdx 1 2 3 4 5 6 7 8 -1 10 11", "8", 0 },
+    { "a name that leads out of /sys/block", "8 0 ../sdx " ELEVEN, "8", 0 },
+};
+
+START_TEST(a_disk_is_a_row_while_both_files_have_it)
+{
+    const struct disk_row *r = &disks[_i];
+    const char *root = wf_test_tmpdir();
+    struct wf_out out = { 0 };
+    struct wf_collect c = { .root = root, .now_unix_ms = NOW_UNIX_MS, .out = &out };
+
+    write_file(root, "/proc/diskstats", r->line);
+    if (r->size)
+        write_file(root, "/sys/block/sdx/size", r->size);
+    ck_assert_int_eq(collector("disks")->collect(&c), WEFT_OK);
+    ck_assert_msg(out.row_count == (r->fields > 0), "%s", r->why);
+    if (r->fields) {
+        json_t *v = row(&out, 0);
+        ck_assert_msg(json_object_size(v) == r->fields, "%s: %zu", r->why, json_object_size(v));
+        json_decref(v);
+    }
+    wf_out_fini(&out);
+}
+END_TEST
+
+static const struct host_row {
+    const char *why, *release, *cpuinfo, *field, *want; // want NULL: not there
+} hosts[] = {
+    { "escapes in double quotes", "PRETTY_NAME=\"A \\\"B\\\" \\$5 \\\\ \\`x\\` \\n\"\n", "",
+        "osName", "\"A \\\"B\\\" $5 \\\\ `x` \\\\n\"" },
+    { "none in single quotes", "PRETTY_NAME='A \\$B'\n", "", "osName", "\"A \\\\$B\"" },
+    { "a backslash before the closing quote", "PRETTY_NAME=\"A\\\"\n", "", "osName", "\"A\\\\\"" },
+    { "the last of two stands, as in a shell", "ID=a\nID=b\n", "", "os", "\"b\"" },
+    { "an empty value", "ID=\"\"\n", "", "os", NULL },
+    { "bytes that are no UTF-8", "ID=\xff\n", "", "os", "\"\xef\xbf\xbd\"" },
+    { "processors of x86", "", "processor\t: 0\nmodel name\t: M\nprocessor\t: 1\n", "cpus", "2" },
+    { "processors of s390", "",
+        "# processors    : 2\nprocessor 0: version = FF\nprocessor 1: version = FF\n", "cpus",
+        "2" },
+    { "a word that begins alike", "", "processors: 2\nprocessor type: x\n", "cpus", NULL },
+};
+
+START_TEST(a_host_is_told_by_what_its_files_mean)
+{
+    const struct host_row *r = &hosts[_i];
+    const char *root = wf_test_tmpdir();
+    struct wf_out out = { 0 };
+    struct wf_collect c = { .root = root, .now_unix_ms = NOW_UNIX_MS, .out = &out };
+
+    write_file(root, "/proc/sys/kernel/hostname", "h\n");
+    write_file(root, "/etc/os-release", r->release);
+    write_file(root, "/proc/cpuinfo", r->cpuinfo);
+    ck_assert_int_eq(collector("hosts")->collect(&c), WEFT_OK);
+    json_t *v = row(&out, 0);
+    char *got = json_dumps(json_object_get(v, r->field), JSON_ENCODE_ANY);
+    ck_assert_msg((got != NULL) == (r->want != NULL) && (!got || strcmp(got, r->want) == 0),
+        "%s: %s", r->why, got ? got : "nothing");
+    free(got);
+    json_decref(v);
     wf_out_fini(&out);
 }
 END_TEST
@@ -221,6 +336,7 @@ START_TEST(a_file_system_is_counted_once_and_as_statvfs_counts_it)
     ck_assert_uint_eq(strtoull(json_string_value(json_object_get(v, "size")), NULL, 10),
         fs.f_blocks * fs.f_frsize);
     json_decref(v);
+    forget(collector("filesystems"), &c);
     wf_out_fini(&out);
 }
 END_TEST
@@ -275,6 +391,9 @@ int main(void)
         tc, a_tree_of_files_gives_the_expected_rows, 0, (int)(WF_COUNT(cases) * WF_COUNT(names)));
     tcase_add_loop_test(
         tc, busy_ratio_is_of_the_time_between_two_samples, 0, (int)WF_COUNT(ratios));
+    tcase_add_test(tc, a_busy_ratio_is_never_absurd);
+    tcase_add_loop_test(tc, a_disk_is_a_row_while_both_files_have_it, 0, (int)WF_COUNT(disks));
+    tcase_add_loop_test(tc, a_host_is_told_by_what_its_files_mean, 0, (int)WF_COUNT(hosts));
     tcase_add_test(tc, processors_that_come_and_go_are_compared_by_number);
     tcase_add_test(tc, a_file_system_is_counted_once_and_as_statvfs_counts_it);
     tcase_add_loop_test(

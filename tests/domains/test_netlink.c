@@ -118,6 +118,91 @@ START_TEST(a_link_without_a_usable_name_is_passed_over)
 }
 END_TEST
 
+static const struct hardware_row {
+    const char *why;
+    uint16_t type;
+    size_t len;
+    const char *hardware, *kind;
+} hardware[] = {
+    { "no address at all", ARPHRD_NONE, 0, "", "none" },
+    { "Ethernet", ARPHRD_ETHER, 6, "00:01:02:03:04:05", "ether" },
+    { "Infiniband has twenty bytes", ARPHRD_INFINIBAND, 20,
+        "00:01:02:03:04:05:06:07:08:09:0a:0b:0c:0d:0e:0f:10:11:12:13", "infiniband" },
+    { "the longest of the kernel", ARPHRD_ETHER, 32,
+        "00:01:02:03:04:05:06:07:08:09:0a:0b:0c:0d:0e:0f:10:11:12:13:14:15:16:17:18:19:1a:1b:1c:1d:"
+        "1e:1f",
+        "ether" },
+    { "longer than the kernel's longest", ARPHRD_ETHER, 33, "", "ether" },
+    { "a tunnel over IPv4", ARPHRD_SIT, 4, "0.1.2.3", "other" },
+    { "a tunnel over IPv6", ARPHRD_TUNNEL6, 16, "1:203:405:607:809:a0b:c0d:e0f", "other" },
+    { "a tunnel with an address of a wrong length", ARPHRD_SIT, 5, "00:01:02:03:04", "other" },
+};
+
+START_TEST(a_link_has_the_address_that_ip_link_shows)
+{
+    const struct hardware_row *r = &hardware[_i];
+    struct ifinfomsg info = { .ifi_type = r->type, .ifi_index = 3 };
+    struct wf_links links = { 0 };
+    uint8_t bytes[33];
+
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (uint8_t)i;
+    struct nlmsghdr *m = begin(RTM_NEWLINK, &info, sizeof info);
+    mnl_attr_put_strz(m, IFLA_IFNAME, "link0");
+    if (r->len)
+        mnl_attr_put(m, IFLA_ADDRESS, r->len, bytes);
+    ck_assert_int_eq(wf_links_on_link(m, &links), WEFT_OK);
+    ck_assert_uint_eq(links.count, 1);
+    ck_assert_msg(
+        strcmp(links.list[0].hardware, r->hardware) == 0, "%s: %s", r->why, links.list[0].hardware);
+    ck_assert_msg(strcmp(links.list[0].kind, r->kind) == 0, "%s: %s", r->why, links.list[0].kind);
+    wf_links_fini(&links);
+}
+END_TEST
+
+// Between the two dumps eth0 was renamed and eth1 taken out; its number was given to nobody.
+START_TEST(addresses_find_their_link_by_number_whatever_its_name_is_now)
+{
+    struct wf_links links = { 0 };
+    struct in_addr four = { htonl(0xc0000207) };
+
+    ck_assert_int_eq(wf_links_on_link(link_message("eth0", 5, 0), &links), WEFT_OK);
+    ck_assert_int_eq(wf_links_on_link(link_message("eth1", 6, 0), &links), WEFT_OK);
+    for (unsigned index = 5; index <= 8; index += 3) {
+        struct nlmsghdr *m = address_message(AF_INET, index, IFA_LOCAL, &four, sizeof four);
+        mnl_attr_put_strz(m, IFA_LABEL, "renamed");
+        ck_assert_int_eq(wf_links_on_address(m, &links), WEFT_OK);
+    }
+    ck_assert_uint_eq(links.count, 2);
+    ck_assert_str_eq(links.list[0].addresses[0].text, "192.0.2.7/24");
+    ck_assert_uint_eq(links.list[0].address_count, 1);
+    ck_assert_uint_eq(links.list[1].address_count, 0);
+    wf_links_fini(&links);
+}
+END_TEST
+
+START_TEST(names_that_are_no_utf8_are_rows_of_json)
+{
+    struct wf_links links = { 0 };
+    struct wf_out out = { 0 };
+    struct nlmsghdr *m = link_message("et\xffh\"\\", 5, 0);
+
+    mnl_attr_put_strz(m, IFLA_IFALIAS, "\xc3\x28");
+    ck_assert_int_eq(wf_links_on_link(m, &links), WEFT_OK);
+    wf_out_open_row(&out);
+    wf_link_put(&out, &links, &links.list[0]);
+    wf_out_str(&out, "name", wf_text(links.list[0].name));
+    ck_assert_int_eq(wf_out_close_row(&out), WEFT_OK);
+    json_t *v = json_loadb(out.ptr, out.len, JSON_REJECT_DUPLICATES, NULL);
+    ck_assert_ptr_nonnull(v);
+    ck_assert_str_eq(json_string_value(json_object_get(v, "alias")), "\xef\xbf\xbd(");
+    ck_assert_str_eq(json_string_value(json_object_get(v, "name")), "et\xef\xbf\xbdh\"\\");
+    json_decref(v);
+    wf_out_fini(&out);
+    wf_links_fini(&links);
+}
+END_TEST
+
 START_TEST(addresses_belong_to_their_link)
 {
     struct wf_links links = { 0 };
@@ -233,6 +318,80 @@ START_TEST(a_socket_becomes_a_row_with_its_holder)
     ck_assert_int_eq(wf_sockets_on_message(begin(SOCK_DIAG_BY_FAMILY, &m, sizeof m), &s), WEFT_OK);
     ck_assert_msg(out.len == sizeof want - 1 && memcmp(out.ptr, want, out.len) == 0, "%.*s",
         (int)out.len, out.ptr);
+    wf_out_fini(&out);
+}
+END_TEST
+
+static const struct socket_row {
+    const char *why;
+    uint8_t family, state;
+    uint32_t uid, inode;
+    const char *local, *remote, *want; // behind "protocol"
+} sockets[] = {
+    { "an IPv4 peer on a socket of IPv6", AF_INET6, 1, 1000, 5, "::ffff:192.0.2.1",
+        "::ffff:192.0.2.2",
+        "\"localAddress\":\"::ffff:192.0.2.1\",\"localPort\":22,\"remoteAddress\":\"::ffff:192.0.2."
+        "2\",\"remotePort\":0,\"inode\":\"5\",\"state\":\"ESTAB\",\"uid\":1000}" },
+    { "nobody holds it any more", AF_INET, 6, 0, 0, "192.0.2.1", "192.0.2.2",
+        "\"localAddress\":\"192.0.2.1\",\"localPort\":22,\"remoteAddress\":\"192.0.2.2\","
+        "\"remotePort"
+        "\":0,\"inode\":\"0\",\"state\":\"TIME-WAIT\",\"uid\":0}" },
+    { "another user's, whose holder we may not see", AF_INET, 10, 4294967294, 77, "0.0.0.0",
+        "0.0.0.0",
+        "\"localAddress\":\"0.0.0.0\",\"localPort\":22,\"remoteAddress\":\"0.0.0.0\","
+        "\"remotePort\":0"
+        ",\"inode\":\"77\",\"state\":\"LISTEN\",\"uid\":4294967294}" },
+    { "a state of a newer kernel", AF_INET6, 99, 0, 4294967295, "::", "::",
+        "\"localAddress\":\"::\",\"localPort\":22,\"remoteAddress\":\"::\",\"remotePort\":0,"
+        "\"inode\":"
+        "\"4294967295\",\"state\":\"UNKNOWN\",\"uid\":0}" },
+    { "a name of a process that is no UTF-8", AF_INET, 10, 0, 4711, "127.0.0.1", "0.0.0.0",
+        "\"localAddress\":\"127.0.0.1\",\"localPort\":22,\"remoteAddress\":\"0.0.0.0\","
+        "\"remotePort\":"
+        "0,\"inode\":\"4711\",\"state\":\"LISTEN\",\"uid\":0,\"pid\":42,\"process\":"
+        "\"\xef\xbf\xbd\"}" },
+};
+
+START_TEST(odd_sockets_are_rows_like_others)
+{
+    const struct socket_row *r = &sockets[_i];
+    struct wf_out out = { 0 };
+    struct wf_owner holder = { .inode = 4711, .pid = 42, .command = "\xff" };
+    struct wf_owners owners = { .list = &holder, .count = 1 };
+    struct wf_sockets s = { .out = &out, .owners = &owners, .protocol = IPPROTO_TCP };
+    struct inet_diag_msg m = { .idiag_family = r->family,
+        .idiag_state = r->state,
+        .idiag_uid = r->uid,
+        .idiag_inode = r->inode };
+    char want[400];
+
+    m.id.idiag_sport = htons(22);
+    ck_assert_int_eq(inet_pton(r->family, r->local, m.id.idiag_src), 1);
+    ck_assert_int_eq(inet_pton(r->family, r->remote, m.id.idiag_dst), 1);
+    ck_assert_int_eq(wf_sockets_on_message(begin(SOCK_DIAG_BY_FAMILY, &m, sizeof m), &s), WEFT_OK);
+    snprintf(want, sizeof want, "{\"protocol\":\"tcp\",%s", r->want);
+    ck_assert_msg(out.len == strlen(want) && memcmp(out.ptr, want, out.len) == 0, "%s: %.*s",
+        r->why, (int)out.len, out.ptr);
+    wf_out_fini(&out);
+}
+END_TEST
+
+START_TEST(a_hundred_thousand_sockets_are_rows_and_more_than_the_limit_are_refused)
+{
+    struct wf_out out = { 0 };
+    struct wf_owners owners = { 0 };
+    struct wf_sockets s = { .out = &out, .owners = &owners, .protocol = IPPROTO_TCP };
+    struct inet_diag_msg m = tcp_socket(1, "255.255.255.255", 65535);
+    enum weft_err err = WEFT_OK;
+
+    struct nlmsghdr *message = begin(SOCK_DIAG_BY_FAMILY, &m, sizeof m);
+    for (unsigned i = 0; i < 100000; i++)
+        ck_assert_int_eq(wf_sockets_on_message(message, &s), WEFT_OK);
+    ck_assert_uint_eq(out.row_count, 100000);
+    while (!err && out.row_count <= WF_HOST_MAX_ROWS)
+        err = wf_sockets_on_message(message, &s);
+    ck_assert_int_eq(err, WEFT_E_TOO_BIG);
+    ck_assert_uint_le(out.row_count, WF_HOST_MAX_ROWS);
     wf_out_fini(&out);
 }
 END_TEST
@@ -380,10 +539,15 @@ int main(void)
     tcase_add_test(tc, a_link_is_read_with_name_state_kind_and_counters);
     tcase_add_test(tc, counters_of_older_and_newer_kernels_are_taken_as_far_as_both_know);
     tcase_add_test(tc, a_link_without_a_usable_name_is_passed_over);
+    tcase_add_loop_test(tc, a_link_has_the_address_that_ip_link_shows, 0, (int)WF_COUNT(hardware));
+    tcase_add_test(tc, addresses_find_their_link_by_number_whatever_its_name_is_now);
+    tcase_add_test(tc, names_that_are_no_utf8_are_rows_of_json);
     tcase_add_test(tc, addresses_belong_to_their_link);
     tcase_add_test(tc, a_message_cut_at_any_byte_is_read_within_its_length);
     tcase_add_test(tc, damaged_messages_are_read_within_their_length);
     tcase_add_test(tc, a_socket_becomes_a_row_with_its_holder);
+    tcase_add_loop_test(tc, odd_sockets_are_rows_like_others, 0, (int)WF_COUNT(sockets));
+    tcase_add_test(tc, a_hundred_thousand_sockets_are_rows_and_more_than_the_limit_are_refused);
     tcase_add_loop_test(
         tc, listening_keeps_sockets_that_wait_for_strangers, 0, (int)WF_COUNT(listening));
     tcase_add_test(tc, short_socket_messages_and_other_families_are_passed_over);

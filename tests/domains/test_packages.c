@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // What rpm prints as rows, and running a program for what it prints. dpkg's file is in the trees of test_collectors.
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "domains/common/child.h"
+#include "domains/common/collector.h"
 #include "domains/common/packages.h"
+#include "domains/common/rows.h"
 #include "tests/support/support.h"
 
 static const struct rpm_row {
@@ -45,6 +50,103 @@ START_TEST(a_line_of_rpm_becomes_a_row)
     if (out.row_count)
         ck_assert_msg(out.len == strlen(r->want) && memcmp(out.ptr, r->want, out.len) == 0,
             "%s: %.*s", r->why, (int)out.len, out.ptr);
+    wf_out_fini(&out);
+}
+END_TEST
+
+static const struct dpkg_row {
+    const char *why, *status;
+    const char *want; // NAME ARCHITECTURE STATE, ", " between; of the rows in key order
+} dpkgs[] = {
+    { "removed, its configuration kept", "deinstall ok config-files", "a amd64 config-files" },
+    { "configuring it failed", "install ok half-configured", "a amd64 half-configured" },
+    { "unpacking it failed", "install reinstreq half-installed", "a amd64 half-installed" },
+    { "unpacked, not configured yet", "install ok unpacked", "a amd64 unpacked" },
+    { "waits for another's triggers", "install ok triggers-awaited", "a amd64 triggers-awaited" },
+    { "its own triggers wait", "install ok triggers-pending", "a amd64 triggers-pending" },
+    { "held", "hold ok installed", "a amd64 installed" },
+    { "wanted and never there", "install ok not-installed", "" },
+    { "purged", "purge ok not-installed", "" },
+    { "no state at all", "", "" },
+    { "a word too few", "ok installed", "" },
+    { "a word too many", "install ok installed today", "" },
+    { "a state of a newer dpkg", "install ok dreaming", "a amd64 dreaming" },
+    { "blanks between", "install  ok\tinstalled", "a amd64 installed" },
+    { "one name in two architectures",
+        "install ok installed\n\nPackage: a\nArchitecture: i386\nStatus: install ok unpacked",
+        "a amd64 installed, a i386 unpacked" },
+    { "bytes that are no UTF-8",
+        "install ok installed\n\nPackage: \xff\nStatus: install ok installed",
+        "a amd64 installed, \xef\xbf\xbd  installed" },
+    { "a damaged stanza costs its own row",
+        "install\n\nPackage: b\nArchitecture: all\nStatus: install ok installed",
+        "b all installed" },
+    { "fields in another order, and a carriage return",
+        "install ok installed\r\n\nStatus: install ok installed\nArchitecture: all\nPackage: z",
+        "a amd64 installed, z all installed" },
+};
+
+START_TEST(a_stanza_of_dpkg_is_a_row_in_every_state_that_left_something)
+{
+    const struct dpkg_row *r = &dpkgs[_i];
+    char text[300], got[300] = "";
+    struct wf_out out = { 0 };
+    size_t len = 0;
+
+    snprintf(text, sizeof text, "Package: a\nArchitecture: amd64\nStatus: %s\n", r->status);
+    ck_assert_int_eq(wf_packages_dpkg(&out, wf_text(text)), WEFT_OK);
+    wf_rows_sort(&out);
+    for (size_t i = 0; i < out.row_count; i++) {
+        json_t *v = json_loadb(out.ptr + out.rows[i].start, out.rows[i].end - out.rows[i].start,
+            JSON_REJECT_DUPLICATES, NULL);
+        ck_assert_ptr_nonnull(v);
+        len += (size_t)snprintf(got + len, sizeof got - len, "%s%s %s %s", i ? ", " : "",
+            json_string_value(json_object_get(v, "name")),
+            json_string_value(json_object_get(v, "architecture")),
+            json_string_value(json_object_get(v, "state")));
+        json_decref(v);
+    }
+    ck_assert_msg(strcmp(got, r->want) == 0, "%s: %s", r->why, got);
+    wf_out_fini(&out);
+}
+END_TEST
+
+// A host of Debian on which rpm was once: /usr/bin/rpm is gone, its database is not.
+START_TEST(a_database_that_rpm_left_behind_does_not_hide_dpkgs_packages)
+{
+    static const char *const files[][2] = {
+        { "/var/lib/dpkg/status", "Package: a\nStatus: install ok installed\n" },
+        { "/var/lib/rpm/rpmdb.sqlite", "" },
+    };
+    const char *root = wf_test_tmpdir();
+    struct wf_out out = { 0 };
+    struct wf_collect c = { .root = root, .out = &out };
+    char path[600];
+
+    if (access("/usr/bin/rpm", X_OK) == 0)
+        return; // here its database is asked
+    for (size_t i = 0; i < WF_COUNT(files); i++) {
+        snprintf(path, sizeof path, "%s%s", root, files[i][0]);
+        for (char *p = path + strlen(root) + 1; *p; p++) {
+            if (*p != '/')
+                continue;
+            *p = '\0';
+            (void)mkdir(path, 0700); // may exist
+            *p = '/';
+        }
+        FILE *f = fopen(path, "w");
+        ck_assert_ptr_nonnull(f);
+        fputs(files[i][1], f);
+        ck_assert_int_eq(fclose(f), 0);
+    }
+    ck_assert_msg(wf_collect_packages(&c) == WEFT_OK, "%s", c.problem);
+    ck_assert_uint_eq(out.row_count, 1);
+    ck_assert_str_eq(c.problem, "");
+    wf_out_reset(&out);
+    snprintf(path, sizeof path, "%s%s", root, files[0][0]);
+    ck_assert_int_eq(unlink(path), 0);
+    ck_assert_msg(
+        wf_collect_packages(&c) == WEFT_E_NOT_FOUND, "without dpkg the packages are unknown");
     wf_out_fini(&out);
 }
 END_TEST
@@ -122,6 +224,9 @@ int main(void)
 
     suite_add_tcase(suite, tc);
     tcase_add_loop_test(tc, a_line_of_rpm_becomes_a_row, 0, (int)WF_COUNT(rpms));
+    tcase_add_loop_test(
+        tc, a_stanza_of_dpkg_is_a_row_in_every_state_that_left_something, 0, (int)WF_COUNT(dpkgs));
+    tcase_add_test(tc, a_database_that_rpm_left_behind_does_not_hide_dpkgs_packages);
     tcase_add_test(tc, text_cut_at_any_byte_gives_whole_rows);
     tcase_add_test(tc, a_program_is_run_for_what_it_prints);
     tcase_add_loop_test(

@@ -9,6 +9,7 @@
 #include "domains/common/collectors.h"
 #include "domains/common/packages.h"
 #include "domains/common/rows.h"
+#include "domains/common/volumes.h"
 #include "tests/support/support.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -121,6 +122,38 @@ static void check_rows(const struct wf_out *out)
     }
 }
 
+// What the collector does with a mount table but the looking, as if every mount had been found.
+static void keep_volumes(const uint8_t *data, size_t size)
+{
+    struct wf_file file = { malloc(size + 1), size };
+    struct wf_mounts mounts;
+    struct wf_out out = { 0 };
+
+    if (!file.ptr)
+        abort();
+    memcpy(file.ptr, data, size);
+    if (wf_mounts_parse(&file, &mounts))
+        return;
+    struct wf_volume *v = calloc(mounts.count + 1, sizeof *v);
+    size_t count = 0;
+    for (size_t i = 0; v && i < mounts.count; i++)
+        if (!wf_mount_is_behind_remote(&mounts, &mounts.list[i]))
+            v[count++] = (struct wf_volume){
+                .mount = &mounts.list[i], .found = true, .fs = { .f_blocks = i % 3, .f_bavail = i }
+            };
+    wf_volumes_keep(&mounts, v, &count);
+    for (size_t i = 0; i < count; i++) {
+        if (wf_mounts_find(&mounts, v[i].mount->point) != v[i].mount)
+            abort(); // what is at a mount point is the mount itself
+        if (wf_volume_put(&out, &v[i]))
+            abort();
+    }
+    check_rows(&out);
+    free(v);
+    wf_mounts_fini(&mounts);
+    wf_out_fini(&out);
+}
+
 static void run(const struct target *t, const uint8_t *data, size_t size)
 {
     const char *root = tree();
@@ -161,6 +194,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         wf_out_fini(&out);
         return 0;
     }
-    run(&targets[data[0] % (WF_COUNT(targets) + 1)], data + 1, size - 1);
+    const struct target *t = &targets[data[0] % (WF_COUNT(targets) + 1)];
+    run(t, data + 1, size - 1);
+    if (t->file == MOUNTINFO)
+        keep_volumes(data + 1, size - 1);
     return 0;
 }
