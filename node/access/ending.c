@@ -46,8 +46,10 @@ static void left_text(int64_t ms, char *out, size_t len)
         snprintf(out, len, "%lld d", (long long)(ms / 86400000));
     else if (ms >= INT64_C(2) * 3600000)
         snprintf(out, len, "%lld h", (long long)(ms / 3600000));
-    else
+    else if (ms >= INT64_C(2) * 60000)
         snprintf(out, len, "%lld min", (long long)(ms / 60000));
+    else
+        snprintf(out, len, "%lld s", (long long)(ms / 1000));
 }
 
 // ---- the log ---------------------------------------------------------------------------------------------------------

@@ -120,6 +120,29 @@ START_TEST(each_age_is_logged_once_also_over_a_restart)
 }
 END_TEST
 
+static const struct {
+    int64_t life_ms;
+    const char *left; // of its last quarter, to the millisecond
+} lefts[] = {
+    { 8 * WF_TEST_DAY, " 2 d" },
+    { 8 * WF_TEST_DAY - 4, " 47 h" },
+    { 8 * WF_TEST_HOUR, " 2 h" },
+    { 8 * WF_TEST_HOUR - 4, " 119 min" },
+    { 8 * 60000, " 2 min" },
+    { 8 * 60000 - 4, " 119 s" },
+};
+
+START_TEST(what_is_left_is_said_in_a_unit_that_tells_something)
+{
+    grant_for(&reader, "hosts", lefts[_i].life_ms);
+    unix_ms = begun + lefts[_i].life_ms / 4 * 3;
+    Weft__V1__StatusReply s = status_of();
+    ck_assert_uint_eq(s.n_warnings, 1);
+    size_t len = strlen(s.warnings[0]), want = strlen(lefts[_i].left);
+    ck_assert_msg(strcmp(s.warnings[0] + len - want, lefts[_i].left) == 0, "%s", s.warnings[0]);
+}
+END_TEST
+
 START_TEST(the_status_says_which_grant_and_how_long_it_lasts)
 {
     char want[200], id[17], print[WF_FINGERPRINT_LEN];
@@ -236,6 +259,8 @@ int main(void)
         (int)WF_COUNT(ages));
     tcase_add_test(t, each_age_is_logged_once_also_over_a_restart);
     tcase_add_test(t, the_status_says_which_grant_and_how_long_it_lasts);
+    tcase_add_loop_test(
+        t, what_is_left_is_said_in_a_unit_that_tells_something, 0, (int)WF_COUNT(lefts));
     tcase_add_test(t, a_request_that_a_person_granted_is_warned_of_with_its_name);
     tcase_add_test(t, what_a_rule_gave_renews_itself_and_warns_nobody);
     tcase_add_loop_test(
