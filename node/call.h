@@ -8,12 +8,13 @@
 #include "node/control.h"
 #include "node/replays.h"
 #include "node/sessions.h"
-#include "sdk/net/net.h"
+#include "sdk/net/local.h"
 
 struct wf_control {
     struct wf_net *net;
-    struct wf_net_rep *tcp, *ipc; // either may be NULL
-    uint16_t port;                // bound
+    struct wf_net_rep *tcp; // NULL on agents
+    struct wf_local *ipc;
+    uint16_t port; // bound
     struct wf_sessions *sessions;
     struct wf_admit *admit;
     struct wf_replays *replays;

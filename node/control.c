@@ -200,7 +200,7 @@ static void drop_letter(struct wf_mail *m)
     free(l);
 }
 
-// On an NNG thread.
+// On an NNG thread, or on the loop's: the local socket.
 static bool post(struct wf_node *n, const struct wf_net_event *e, bool is_local)
 {
     struct letter *l = NULL;
@@ -271,7 +271,7 @@ static enum weft_err control_open(struct wf_node *n, struct wf_diag *diag)
 
 static enum weft_err listen_local(struct wf_node *n, struct wf_diag *diag)
 {
-    struct wf_net_rep_conf conf = { .post = post_local, .arg = n };
+    struct wf_local_conf conf = { .loop = n->loop, .post = post_local, .arg = n };
     char where[WF_MAX_ADDR], dir[WF_MAX_ADDR];
     const char *slash = strrchr(n->conf->socket, '/');
 
@@ -285,11 +285,10 @@ static enum weft_err listen_local(struct wf_node *n, struct wf_diag *diag)
     enum weft_err err = wf_disk_mkdir(dir, diag);
     if (err)
         return err;
-    err = wf_net_rep_new(n->control->net, &conf, &n->control->ipc);
+    err = wf_local_new(&conf, &n->control->ipc);
     // With `local:` other users may connect: the uid of each request is checked against it.
     if (!err)
-        err = n->conf->local.count ? wf_net_rep_listen_all(n->control->ipc, where, NULL)
-                                   : wf_net_rep_listen(n->control->ipc, where, NULL);
+        err = wf_local_listen(n->control->ipc, where, n->conf->local.count ? 0666 : 0600);
     if (err)
         wf_diag_set(diag, 0, 0, "socket: %s: %s", n->conf->socket, weft_err_text(err));
     return err;
@@ -346,7 +345,7 @@ static void control_close(struct wf_node *n)
     if (!ctl)
         return;
     wf_net_rep_free(ctl->tcp);
-    wf_net_rep_free(ctl->ipc);
+    wf_local_free(ctl->ipc);
     while (ctl->calls) {
         struct call *c = ctl->calls;
         if (c->pub.on_gone)

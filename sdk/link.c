@@ -154,8 +154,11 @@ static void detach(struct wf_link *l)
     l->conn = NULL;
     c->link = NULL;
     struct wf_net_peer *net = c->net;
+    struct wf_local_peer *local = c->local;
     c->net = NULL;
+    c->local = NULL;
     wf_net_peer_free(net); // posts CANCELLED for what is on the wire
+    wf_local_peer_free(local);
     conn_unref(c);
 }
 
@@ -251,7 +254,7 @@ static void post_down(struct wf_link_conn *c, enum weft_err err)
         conn_unref(c);
 }
 
-// On an NNG thread.
+// On an NNG thread, or within a turn of our own: the local socket.
 static bool post(void *arg, const struct wf_net_event *e)
 {
     if (e->what == WF_NET_REPLY)
@@ -272,7 +275,11 @@ static enum weft_err connect_now(struct wf_link *l)
     atomic_init(&c->refs, 1);
     // Events may come before c->net is set: they are letters, read after this.
     struct wf_net_peer_conf conf = { .post = post, .arg = c, .where = l->address };
-    enum weft_err err = wf_net_peer_new(l->conf.net, &conf, &c->net);
+    struct wf_local_peer_conf local = {
+        .loop = c->loop, .post = post, .arg = c, .where = l->address
+    };
+    enum weft_err err = l->is_local ? wf_local_peer_new(&local, &c->local)
+                                    : wf_net_peer_new(l->conf.net, &conf, &c->net);
     if (err) {
         free(c);
         return err;
@@ -292,8 +299,10 @@ enum weft_err wf_link_put(struct wf_link *l, struct wf_link_ask *a, struct wf_by
     a->conn = l->conn;
     atomic_fetch_add(&a->conn->refs, 1);
     a->on_wire = true;
-    err = wf_net_peer_send(
-        l->conn->net, (uint64_t)(uintptr_t)a, msg, (left > 0 ? left : 0) + GRACE_MS);
+    int64_t timeout_ms = (left > 0 ? left : 0) + GRACE_MS;
+    uint64_t tag = (uint64_t)(uintptr_t)a;
+    err = l->is_local ? wf_local_peer_send(l->conn->local, tag, msg, timeout_ms)
+                      : wf_net_peer_send(l->conn->net, tag, msg, timeout_ms);
     if (err) {
         a->on_wire = false;
         conn_unref(a->conn);

@@ -10,11 +10,12 @@
 #include "proto/session/session.h"
 #include "sdk/link.h"
 #include "sdk/loop/loop.h"
-#include "sdk/net/net.h"
+#include "sdk/net/local.h"
 
 struct wf_link_conn { // shared with letters
     struct wf_loop *loop;
-    struct wf_net_peer *net;
+    struct wf_net_peer *net; // one of these two
+    struct wf_local_peer *local;
     struct wf_link *link; // NULL once the link let go of it
     atomic_uint refs;
     struct wf_mail down;

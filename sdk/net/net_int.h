@@ -40,7 +40,25 @@ static inline struct wf_net_msg *net_msg_in(nng_msg *m)
     return (struct wf_net_msg *)m;
 }
 
+// ---- requests, whatever brought them (request.c) ----
+
+struct net_request_ops {
+    enum weft_err (*hold)(struct wf_net_request *q);
+    // The request leaves the caller's hands; m, if any, is taken.
+    void (*finish)(struct wf_net_request *q, struct wf_net_msg *m, bool close_pipe);
+};
+struct wf_net_request { // the first member of its owner's
+    const struct net_request_ops *ops;
+    uint32_t pipe;
+    bool first; // of its connection
+    struct wf_net_addr addr;
+    struct wf_net_msg *msg;
+};
+
 // ---- addresses (addr.c) ----
+
+struct sockaddr_un;
+enum weft_err net_local_address(const char *where, struct sockaddr_un *ret);
 
 struct net_where {
     char url[NET_URL];

@@ -14,17 +14,14 @@
 
 enum state { IDLE, ARMED, WORKING, HELD, SENDING };
 
-struct wf_net_request {
+struct request {
+    struct wf_net_request pub; // first
     struct wf_net_rep *rep;
     nng_ctx ctx;
     nng_aio *aio;
     enum state state;
-    uint32_t pipe;
-    bool first; // of its connection
-    struct wf_net_addr addr;
-    nng_msg *msg;
     int64_t since_ms; // SENDING
-    struct wf_net_request *next_idle;
+    struct request *next_idle;
 };
 
 struct wf_net_rep {
@@ -37,9 +34,9 @@ struct wf_net_rep {
     bool leaving;  // the closer's: its first half is done
     unsigned refs; // the closing, and each request handed out
     struct net_pipes pipes;
-    struct wf_net_request **all;
+    struct request **all;
     unsigned count, cap;
-    struct wf_net_request *idle;
+    struct request *idle;
     unsigned armed, working, held; // working: WORKING and SENDING
     unsigned reserve;              // so many contexts left are scarce
     int64_t last_reply_ms;
@@ -49,16 +46,21 @@ struct wf_net_rep {
 };
 
 static void on_aio(void *arg);
+static enum weft_err hold(struct wf_net_request *pub);
+static void finish(struct wf_net_request *pub, struct wf_net_msg *m, bool close);
+
+static const struct net_request_ops ops = { .hold = hold, .finish = finish };
 
 // ---- contexts; all with the mutex held ----
 
-static struct wf_net_request *open_context(struct wf_net_rep *r)
+static struct request *open_context(struct wf_net_rep *r)
 {
     if (r->count == r->cap)
         return NULL;
-    struct wf_net_request *q = calloc(1, sizeof *q);
+    struct request *q = calloc(1, sizeof *q);
     if (!q)
         return NULL;
+    q->pub.ops = &ops;
     q->rep = r;
     if (nng_ctx_open(&q->ctx, r->sock) != 0) {
         free(q);
@@ -76,7 +78,7 @@ static struct wf_net_request *open_context(struct wf_net_rep *r)
 static void arm(struct wf_net_rep *r)
 {
     while (!r->shut && r->armed < r->conf.armed && r->armed + r->working < r->conf.contexts) {
-        struct wf_net_request *q = r->idle;
+        struct request *q = r->idle;
         if (q)
             r->idle = q->next_idle;
         else
@@ -89,7 +91,7 @@ static void arm(struct wf_net_rep *r)
     }
 }
 
-static void retire(struct wf_net_request *q)
+static void retire(struct request *q)
 {
     struct wf_net_rep *r = q->rep;
 
@@ -118,7 +120,7 @@ static void end_pipe(struct wf_net_rep *r, uint32_t pipe)
     net_pipe_end(r->net, pipe);
 }
 
-static void send_reply(struct wf_net_request *q, nng_msg *reply)
+static void send_reply(struct request *q, nng_msg *reply)
 {
     struct wf_net_rep *r = q->rep;
 
@@ -131,36 +133,36 @@ static void send_reply(struct wf_net_request *q, nng_msg *reply)
 // ---- requests ----
 
 // Nobody has room for it: our canned answer, or the end of the connection.
-static void refuse_busy(struct wf_net_request *q)
+static void refuse_busy(struct request *q)
 {
     struct wf_net_rep *r = q->rep;
     struct wf_net_msg *m = NULL;
 
     r->stats.no_room++;
-    nng_msg_free(q->msg);
-    q->msg = NULL;
+    wf_net_msg_free(q->pub.msg);
+    q->pub.msg = NULL;
     if (r->busy.len > 0 && wf_net_msg_from(wf_buf_view(&r->busy), &m) == WEFT_OK) {
         send_reply(q, net_msg_out(m));
         return;
     }
-    end_pipe(r, q->pipe);
-    pipe_done(r, q->pipe);
+    end_pipe(r, q->pub.pipe);
+    pipe_done(r, q->pub.pipe);
     r->working--;
     retire(q);
 }
 
-static void hand_over(struct wf_net_request *q, struct net_pipe *p)
+static void hand_over(struct request *q, struct net_pipe *p)
 {
     struct wf_net_rep *r = q->rep;
-    struct wf_net_event ev = { .what = WF_NET_REQUEST, .pipe = p->id, .request = q };
+    struct wf_net_event ev = { .what = WF_NET_REQUEST, .pipe = p->id, .request = &q->pub };
 
     q->state = WORKING;
-    q->addr = p->addr;
+    q->pub.addr = p->addr;
     r->working++;
     r->refs++;
     r->stats.requests++;
     p->busy++;
-    q->first = !p->spoke;
+    q->pub.first = !p->spoke;
     p->spoke = true;
     p->last_ms = net_now_ms();
     ev.scarce = r->working + r->reserve > r->conf.contexts;
@@ -170,7 +172,7 @@ static void hand_over(struct wf_net_request *q, struct net_pipe *p)
     refuse_busy(q);
 }
 
-static void on_request(struct wf_net_request *q)
+static void on_request(struct request *q)
 {
     struct wf_net_rep *r = q->rep;
     int rv = nng_aio_result(q->aio);
@@ -180,23 +182,24 @@ static void on_request(struct wf_net_request *q)
         retire(q);
         return;
     }
-    q->msg = nng_aio_get_msg(q->aio);
+    nng_msg *m = nng_aio_get_msg(q->aio);
+    q->pub.msg = net_msg_in(m);
     nng_aio_set_msg(q->aio, NULL);
-    q->pipe = nng_msg_get_pipe(q->msg).id;
-    struct net_pipe *p = net_pipes_find(&r->pipes, q->pipe);
+    q->pub.pipe = nng_msg_get_pipe(m).id;
+    struct net_pipe *p = net_pipes_find(&r->pipes, q->pub.pipe);
     bool greedy = p && p->busy >= r->conf.per_pipe;
     if (!r->shut && p && !p->condemned && !greedy) {
         hand_over(q, p);
         return;
     }
-    nng_msg_free(q->msg);
-    q->msg = NULL;
+    wf_net_msg_free(q->pub.msg);
+    q->pub.msg = NULL;
     if (greedy)
-        end_pipe(r, q->pipe);
+        end_pipe(r, q->pub.pipe);
     retire(q);
 }
 
-static void on_sent(struct wf_net_request *q)
+static void on_sent(struct request *q)
 {
     struct wf_net_rep *r = q->rep;
 
@@ -204,14 +207,14 @@ static void on_sent(struct wf_net_request *q)
         nng_msg_free(nng_aio_get_msg(q->aio));
         nng_aio_set_msg(q->aio, NULL);
     }
-    pipe_done(r, q->pipe);
+    pipe_done(r, q->pub.pipe);
     r->working--;
     retire(q);
 }
 
 static void on_aio(void *arg)
 {
-    struct wf_net_request *q = arg;
+    struct request *q = arg;
     struct wf_net_rep *r = q->rep;
 
     pthread_mutex_lock(&r->mu);
@@ -273,12 +276,12 @@ static int64_t sweep(void *arg, int64_t now_ms)
         end_pipe(r, p->id);
     }
     for (unsigned i = 0; i < r->count; i++) {
-        struct wf_net_request *q = r->all[i];
+        struct request *q = r->all[i];
         if (q->state != SENDING || now_ms - q->since_ms < r->conf.send_ms)
             continue;
         q->since_ms = now_ms; // once
         r->stats.closed_stuck++;
-        end_pipe(r, q->pipe);
+        end_pipe(r, q->pub.pipe);
     }
     arm(r);
     pthread_mutex_unlock(&r->mu);
@@ -391,7 +394,7 @@ enum weft_err wf_net_rep_new(
     set_defaults(&r->conf);
     r->cap = r->conf.contexts + r->conf.held;
     r->reserve = r->conf.contexts / 8 < WF_NET_RESERVE ? r->conf.contexts / 8 : WF_NET_RESERVE;
-    r->all = calloc(r->cap, sizeof(struct wf_net_request *));
+    r->all = calloc(r->cap, sizeof(struct request *));
     r->tick = (struct net_tick){ .fn = sweep, .arg = r, .due_ms = net_now_ms() + SWEEP_MS };
     r->close = (struct net_close){ .fn = do_close, .arg = r, .what = "rep" };
     if (!r->all)
@@ -445,33 +448,9 @@ void wf_net_rep_get_stats(struct wf_net_rep *r, struct wf_net_rep_stats *ret)
     pthread_mutex_unlock(&r->mu);
 }
 
-struct wf_net_msg *wf_net_request_msg(struct wf_net_request *q)
+static enum weft_err hold(struct wf_net_request *pub)
 {
-    return net_msg_in(q->msg);
-}
-
-struct wf_bytes wf_net_request_bytes(const struct wf_net_request *q)
-{
-    return wf_net_msg_view(net_msg_in(q->msg));
-}
-
-uint32_t wf_net_request_pipe(const struct wf_net_request *q)
-{
-    return q->pipe;
-}
-
-const struct wf_net_addr *wf_net_request_addr(const struct wf_net_request *q)
-{
-    return &q->addr;
-}
-
-bool wf_net_request_first(const struct wf_net_request *q)
-{
-    return q->first;
-}
-
-enum weft_err wf_net_hold(struct wf_net_request *q)
-{
+    struct request *q = (struct request *)(void *)pub;
     struct wf_net_rep *r = q->rep;
     enum weft_err err = WEFT_OK;
 
@@ -491,24 +470,26 @@ enum weft_err wf_net_hold(struct wf_net_request *q)
 }
 
 // The request leaves the caller's hands: with a reply, or without.
-static void finish(struct wf_net_request *q, nng_msg *reply, bool close)
+static void finish(struct wf_net_request *pub, struct wf_net_msg *m, bool close)
 {
+    struct request *q = (struct request *)(void *)pub;
     struct wf_net_rep *r = q->rep;
+    nng_msg *reply = net_msg_out(m);
 
     pthread_mutex_lock(&r->mu);
-    nng_msg_free(q->msg);
-    q->msg = NULL;
+    wf_net_msg_free(q->pub.msg);
+    q->pub.msg = NULL;
     if (q->state == HELD) {
         r->held--;
         r->working++;
     }
     if (close)
-        end_pipe(r, q->pipe);
+        end_pipe(r, q->pub.pipe);
     if (reply && !r->shut) {
         send_reply(q, reply);
         reply = NULL;
     } else {
-        pipe_done(r, q->pipe);
+        pipe_done(r, q->pub.pipe);
         r->working--;
         retire(q);
         arm(r);
@@ -517,14 +498,4 @@ static void finish(struct wf_net_request *q, nng_msg *reply, bool close)
     if (reply)
         nng_msg_free(reply);
     unref(r);
-}
-
-void wf_net_reply(struct wf_net_request *q, struct wf_net_msg *reply)
-{
-    finish(q, net_msg_out(reply), false);
-}
-
-void wf_net_drop(struct wf_net_request *q, bool close_pipe)
-{
-    finish(q, NULL, close_pipe);
 }

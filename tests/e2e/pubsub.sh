@@ -124,7 +124,7 @@ try() { "$WEFT" subscribe servers/copy --dir "$WORK/stranger" --for 20s "$@"; }
 refused_with '^weft: refused: servers/copy subscribe: no capability: copy: no rule of the product gives this; ask: weft access request' try
 grep -q 'audit id [0-9a-f]*-[0-9]*$' "$WORK/err" || fail "no audit id: $(cat "$WORK/err")"
 weft_at servers-node access list --refused -o jsonl | grep '"refused":"servers/stranger","what":"copy: subscribe","code":"NO_CAPABILITY"' |
-    grep -q '"from":"127.0.0.1.*"audit_id":"[0-9a-f]*-[0-9]*"' || fail "the owner does not see who was refused"
+    grep -q '"from":"\(127.0.0.1\|\[::1\]\):.*"audit_id":"[0-9a-f]*-[0-9]*"' || fail "the owner does not see who was refused"
 weft_at servers-node access list | grep -q '^servers/stranger .*NO_CAPABILITY' || fail "not below the grants"
 weft_at servers-node access list -o json | grep -q NO_CAPABILITY && fail "a program that asks for grants gets refusals"
 weft_at servers-node access list --pending -o json | grep -q '"rows":\[\]' || fail "a request was left that nobody made"

@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: Apache-2.0
+// The client of a local socket. A request's id names its slot and how often that was used, so that an answer which comes after its deadline finds nobody.
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "sdk/net/local.h"
+#include "sdk/net/local_stream.h"
+#include "sdk/net/net_int.h"
+
+#define CONNECT_MS 5000
+#define AGAIN_MS   5 // the server has not accepted those before
+#define SLOT_BITS  7u
+
+struct slot {
+    bool taken, overdue; // overdue: ended for the caller, no answer yet
+    uint32_t id;
+    uint64_t tag;
+    int64_t begun_ms, due_ms;
+};
+
+struct wf_local_peer {
+    struct wf_watch watch; // first
+    struct wf_local_peer_conf conf;
+    struct sockaddr_un at;
+    struct local_stream stream;
+    bool connected, dead;
+    enum weft_err why;
+    uint32_t events;
+    int64_t connect_by_ms, heard_ms;
+    struct wf_timer
+        timer; // the next deadline, the next try to connect, or the end that is to be told
+    uint32_t uses;
+    struct slot slots[];
+};
+
+static int64_t now_ms(const struct wf_local_peer *p)
+{
+    return wf_loop_now_ms(p->conf.loop);
+}
+
+static void post(struct wf_local_peer *p, const struct wf_net_event *ev)
+{
+    if (!p->conf.post(p->conf.arg, ev))
+        wf_net_msg_free(ev->msg);
+}
+
+static void end_slot(
+    struct wf_local_peer *p, struct slot *s, enum weft_err err, struct wf_net_msg *msg)
+{
+    struct wf_net_event ev = {
+        .what = WF_NET_REPLY, .sent = true, .err = err, .tag = s->tag, .msg = msg
+    };
+    bool told = s->overdue;
+
+    *s = (struct slot){ 0 };
+    if (told)
+        wf_net_msg_free(msg);
+    else
+        post(p, &ev);
+}
+
+static void disconnect(struct wf_local_peer *p)
+{
+    if (p->connected)
+        wf_loop_unwatch(p->conf.loop, &p->watch);
+    p->connected = false;
+    local_stream_fini(&p->stream);
+}
+
+// Every request ends with err, then DOWN.
+static void die(struct wf_local_peer *p, enum weft_err err)
+{
+    struct wf_net_event ev = { .what = WF_NET_DOWN, .err = err };
+
+    p->dead = true;
+    p->why = err;
+    wf_timer_cancel(p->conf.loop, &p->timer);
+    disconnect(p);
+    for (unsigned i = 0; i < p->conf.in_flight; i++)
+        if (p->slots[i].taken)
+            end_slot(p, &p->slots[i], err, NULL);
+    post(p, &ev);
+}
+
+// The end is told from the timer, because whoever sends does not expect it before the call returns.
+static void die_soon(struct wf_local_peer *p, enum weft_err err)
+{
+    if (p->why)
+        return;
+    p->why = err;
+    disconnect(p);
+    if (wf_timer_set(p->conf.loop, &p->timer, now_ms(p)))
+        die(p, err);
+}
+
+static void watch_again(struct wf_local_peer *p)
+{
+    uint32_t events = (uint32_t)EPOLLIN | (local_stream_waits(&p->stream) ? (uint32_t)EPOLLOUT : 0);
+
+    if (!p->connected || events == p->events)
+        return;
+    p->events = events;
+    if (wf_loop_rewatch(p->conf.loop, &p->watch, events))
+        die_soon(p, WEFT_E_IO);
+}
+
+// ---- answers ---------------------------------------------------------------------------------------------------------------
+
+static bool on_message(void *arg, uint32_t id, struct wf_net_msg *msg)
+{
+    struct wf_local_peer *p = arg;
+    unsigned at = id & ((1u << SLOT_BITS) - 1);
+
+    p->heard_ms = now_ms(p);
+    if (at >= p->conf.in_flight || !p->slots[at].taken || p->slots[at].id != id) {
+        wf_net_msg_free(msg);
+        return false;
+    }
+    end_slot(p, &p->slots[at], WEFT_OK, msg);
+    return true;
+}
+
+static void on_ready(struct wf_watch *w, uint32_t events)
+{
+    struct wf_local_peer *p = (struct wf_local_peer *)(void *)w;
+    enum weft_err err = WEFT_OK;
+
+    if (events & EPOLLOUT)
+        err = local_stream_flush(&p->stream);
+    if (!err && (events & ~(uint32_t)EPOLLOUT))
+        err = local_stream_read(&p->stream, on_message, p);
+    if (err)
+        die(p, err == WEFT_E_CANCELLED ? WEFT_E_PROTOCOL : err);
+    else
+        watch_again(p);
+}
+
+// ---- time ------------------------------------------------------------------------------------------------------------------
+
+static void look_at(struct wf_local_peer *p, int64_t due_ms)
+{
+    if (p->timer.index && p->timer.due_ms <= due_ms)
+        return;
+    if (wf_timer_set(p->conf.loop, &p->timer, due_ms))
+        die_soon(p, WEFT_E_NOMEM);
+}
+
+static void try_connect(struct wf_local_peer *p)
+{
+    int fd = p->stream.fd;
+
+    if (connect(fd, (const struct sockaddr *)&p->at, sizeof p->at) != 0) {
+        if (errno == EAGAIN && now_ms(p) < p->connect_by_ms)
+            look_at(p, now_ms(p) + AGAIN_MS);
+        else
+            die_soon(p, WEFT_E_UNREACHABLE);
+        return;
+    }
+    p->watch = (struct wf_watch){ .ready = on_ready, .fd = fd };
+    p->events = EPOLLIN;
+    enum weft_err err = wf_loop_watch(p->conf.loop, &p->watch, p->events);
+    p->connected = !err;
+    if (!err)
+        err = local_stream_flush(&p->stream);
+    if (err)
+        die_soon(p, err);
+    else
+        watch_again(p);
+}
+
+// A server that was mute all the time since the request began is given up.
+static bool expire(struct wf_local_peer *p, struct slot *s)
+{
+    struct wf_net_event ev = { .what = WF_NET_REPLY,
+        .sent = p->connected,
+        .err = p->connected ? WEFT_E_TIMEOUT : WEFT_E_UNREACHABLE,
+        .tag = s->tag };
+
+    s->overdue = true;
+    s->due_ms = INT64_MAX;
+    post(p, &ev);
+    return p->heard_ms < s->begun_ms;
+}
+
+static void on_time(struct wf_timer *t)
+{
+    struct wf_local_peer *p =
+        (struct wf_local_peer *)(void *)((char *)t - offsetof(struct wf_local_peer, timer));
+    int64_t next_ms = INT64_MAX;
+    bool mute = false;
+
+    for (unsigned i = 0; i < p->conf.in_flight && !p->why; i++) {
+        struct slot *s = &p->slots[i];
+        if (s->taken && s->due_ms <= now_ms(p))
+            mute = expire(p, s) || mute;
+        if (s->taken && s->due_ms < next_ms)
+            next_ms = s->due_ms;
+    }
+    if (p->why || mute) {
+        die(p, p->why ? p->why : WEFT_E_TIMEOUT);
+        return;
+    }
+    if (next_ms != INT64_MAX)
+        look_at(p, next_ms);
+    if (!p->connected)
+        try_connect(p);
+}
+
+// ---- life ------------------------------------------------------------------------------------------------------------------
+
+enum weft_err wf_local_peer_new(const struct wf_local_peer_conf *conf, struct wf_local_peer **ret)
+{
+    unsigned slots = conf->in_flight ? conf->in_flight : WF_MAX_IN_FLIGHT + 8;
+    size_t recv_max = conf->recv_max ? conf->recv_max : WF_MAX_CONTROL;
+    struct sockaddr_un at;
+    enum weft_err err = net_local_address(conf->where, &at);
+
+    if (err)
+        return err;
+    if (slots > 1u << SLOT_BITS)
+        return WEFT_E_RANGE;
+    struct wf_local_peer *p = calloc(1, sizeof *p + slots * sizeof(struct slot));
+    if (!p)
+        return WEFT_E_NOMEM;
+    p->conf = *conf;
+    p->conf.in_flight = slots;
+    p->at = at;
+    p->timer.fire = on_time;
+    p->connect_by_ms = now_ms(p) + (conf->connect_ms > 0 ? conf->connect_ms : CONNECT_MS);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    err = fd < 0 ? WEFT_E_IO : local_stream_init(&p->stream, fd, LOCAL_REQUESTER, recv_max);
+    // One that can't be reached is told by the timer: if there is no memory for it, here.
+    if (!err)
+        err = wf_timer_set(conf->loop, &p->timer, now_ms(p) + CONNECT_MS);
+    if (err) {
+        if (fd >= 0)
+            close(fd);
+        free(p);
+        return err;
+    }
+    try_connect(p);
+    *ret = p;
+    return WEFT_OK;
+}
+
+enum weft_err wf_local_peer_send(
+    struct wf_local_peer *p, uint64_t tag, struct wf_net_msg *msg, int64_t timeout_ms)
+{
+    unsigned at = 0;
+    enum weft_err err = p->why;
+
+    while (at < p->conf.in_flight && p->slots[at].taken)
+        at++;
+    if (!err && at == p->conf.in_flight)
+        err = WEFT_E_BUSY;
+    if (err) {
+        wf_net_msg_free(msg);
+        return err;
+    }
+    struct slot *s = &p->slots[at];
+    *s = (struct slot){ .taken = true,
+        .id = LOCAL_REQUEST | (++p->uses << SLOT_BITS & 0x7fffffffu) | at,
+        .tag = tag,
+        .begun_ms = now_ms(p),
+        .due_ms = now_ms(p) + timeout_ms };
+    look_at(p, s->due_ms);
+    // A failure is that of the connection, told to every request on it.
+    err = local_stream_send(&p->stream, s->id, msg);
+    if (err)
+        die_soon(p, err);
+    else
+        watch_again(p);
+    return WEFT_OK;
+}
+
+void wf_local_peer_free(struct wf_local_peer *p)
+{
+    if (!p)
+        return;
+    if (!p->dead) {
+        p->why = WEFT_E_CANCELLED;
+        die(p, WEFT_E_CANCELLED);
+    }
+    free(p);
+}

@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sdk/net/local_stream.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#define READ_BYTES (64u * WF_KIB)
+
+struct local_out {
+    struct local_out *next;
+    struct wf_net_msg *msg; // NULL: head alone, the greeting
+    size_t head_len;
+    uint8_t head[LOCAL_HEAD];
+};
+
+static void out_free(struct local_out *o)
+{
+    wf_net_msg_free(o->msg);
+    free(o);
+}
+
+// ---- sending ---------------------------------------------------------------------------------------------------------------
+
+static size_t out_len(const struct local_out *o)
+{
+    return o->head_len + (o->msg ? wf_net_msg_len(o->msg) : 0);
+}
+
+static enum weft_err write_error(void)
+{
+    if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)
+        return WEFT_OK;
+    return errno == ENOMEM || errno == ENOBUFS ? WEFT_E_NOMEM : WEFT_E_CLOSED;
+}
+
+// Sends of the first what the socket takes; true when all of it went.
+static bool send_first(struct local_stream *s, enum weft_err *ret_err)
+{
+    struct local_out *o = s->first;
+    struct wf_bytes body = o->msg ? wf_net_msg_view(o->msg) : wf_bytes(NULL, 0);
+    size_t skip = s->sent > o->head_len ? s->sent - o->head_len : 0;
+    struct iovec parts[2] = {
+        { o->head + s->sent, s->sent < o->head_len ? o->head_len - s->sent : 0 },
+        { (void *)(uintptr_t)(body.ptr ? body.ptr + skip : NULL), body.len - skip },
+    };
+    if (s->sent >= o->head_len)
+        parts[0].iov_base = o->head;
+    struct msghdr h = { .msg_iov = parts, .msg_iovlen = 2 };
+    ssize_t n = sendmsg(s->fd, &h, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+    if (n < 0) {
+        *ret_err = write_error();
+        return false;
+    }
+    s->sent += (size_t)n;
+    return s->sent == out_len(o);
+}
+
+enum weft_err local_stream_flush(struct local_stream *s)
+{
+    enum weft_err err = WEFT_OK;
+
+    while (s->first && send_first(s, &err)) {
+        struct local_out *o = s->first;
+        s->first = o->next;
+        if (!s->first)
+            s->last = &s->first;
+        s->sent = 0;
+        out_free(o);
+    }
+    return err;
+}
+
+static void queue(struct local_stream *s, struct local_out *o)
+{
+    *s->last = o;
+    s->last = &o->next;
+}
+
+enum weft_err local_stream_send(struct local_stream *s, uint32_t id, struct wf_net_msg *msg)
+{
+    struct local_out *o = calloc(1, sizeof *o);
+    bool waited = s->first != NULL;
+
+    if (!o) {
+        wf_net_msg_free(msg);
+        return WEFT_E_NOMEM;
+    }
+    o->msg = msg;
+    o->head_len = LOCAL_HEAD;
+    o->head[0] = 1;
+    wf_store_be64(o->head + 1, wf_net_msg_len(msg) + 4);
+    wf_store_be32(o->head + 9, id);
+    queue(s, o);
+    return waited ? WEFT_OK : local_stream_flush(s);
+}
+
+bool local_stream_waits(const struct local_stream *s)
+{
+    return s->first != NULL;
+}
+
+// ---- reading ---------------------------------------------------------------------------------------------------------------
+
+static enum weft_err take_head(struct local_stream *s)
+{
+    uint64_t len = wf_load_be64(s->head + 1);
+
+    s->id = wf_load_be32(s->head + 9);
+    if (s->head[0] != 1 || len < 4 || !(s->id & LOCAL_REQUEST))
+        return WEFT_E_PROTOCOL;
+    if (len - 4 > s->recv_max)
+        return WEFT_E_TOO_BIG;
+    s->filled = 0;
+    return wf_net_msg_new((size_t)len - 4, &s->msg);
+}
+
+static enum weft_err take_greeting(struct local_stream *s)
+{
+    const uint8_t want[LOCAL_GREETING] = { 0, 'S', 'P', 0, 0, s->peer, 0, 0 };
+
+    s->greeted = true;
+    s->head_len = 0;
+    return memcmp(s->head, want, sizeof want) == 0 ? WEFT_OK : WEFT_E_PROTOCOL;
+}
+
+// The message is whole.
+static enum weft_err hand_over(struct local_stream *s, local_message_fn fn, void *arg)
+{
+    struct wf_net_msg *msg = s->msg;
+
+    s->msg = NULL;
+    s->head_len = 0;
+    return fn(arg, s->id, msg) ? WEFT_OK : WEFT_E_CANCELLED;
+}
+
+static enum weft_err take_head_bytes(struct local_stream *s, struct wf_bytes *in)
+{
+    size_t want = (s->greeted ? LOCAL_HEAD : LOCAL_GREETING) - s->head_len;
+    size_t n = in->len < want ? in->len : want;
+
+    memcpy(s->head + s->head_len, in->ptr, n);
+    s->head_len += n;
+    *in = wf_bytes(in->ptr + n, in->len - n);
+    if (n < want)
+        return WEFT_OK;
+    return s->greeted ? take_head(s) : take_greeting(s);
+}
+
+static enum weft_err take(
+    struct local_stream *s, struct wf_bytes in, local_message_fn fn, void *arg)
+{
+    enum weft_err err = WEFT_OK;
+
+    while (!err && in.len) {
+        if (!s->msg) {
+            err = take_head_bytes(s, &in);
+        } else {
+            size_t left = wf_net_msg_len(s->msg) - s->filled;
+            size_t n = in.len < left ? in.len : left;
+            memcpy(wf_net_msg_ptr(s->msg) + s->filled, in.ptr, n);
+            s->filled += n;
+            in = wf_bytes(in.ptr + n, in.len - n);
+        }
+        if (!err && s->msg && s->filled == wf_net_msg_len(s->msg))
+            err = hand_over(s, fn, arg);
+    }
+    return err;
+}
+
+enum weft_err local_stream_read(struct local_stream *s, local_message_fn fn, void *arg)
+{
+    uint8_t more[READ_BYTES];
+    size_t left = s->msg ? wf_net_msg_len(s->msg) - s->filled : 0;
+    // What remains of a message goes where it belongs, without a copy.
+    struct iovec parts[2] = { { s->msg ? wf_net_msg_ptr(s->msg) + s->filled : more, left },
+        { more, sizeof more } };
+    ssize_t n = readv(s->fd, parts, 2);
+    enum weft_err err = WEFT_OK;
+
+    if (n == 0)
+        return WEFT_E_CLOSED;
+    if (n < 0)
+        return errno == EAGAIN || errno == EINTR ? WEFT_OK : WEFT_E_CLOSED;
+    size_t direct = (size_t)n < left ? (size_t)n : left;
+    s->filled += direct;
+    if (s->msg && s->filled == wf_net_msg_len(s->msg))
+        err = hand_over(s, fn, arg);
+    return err ? err : take(s, wf_bytes(more, (size_t)n - direct), fn, arg);
+}
+
+// ---- life ------------------------------------------------------------------------------------------------------------------
+
+enum weft_err local_stream_init(struct local_stream *s, int fd, uint8_t me, size_t recv_max)
+{
+    struct local_out *o = calloc(1, sizeof *o);
+
+    *s = (struct local_stream){ .fd = fd,
+        .recv_max = recv_max,
+        .peer = me == LOCAL_REPLIER ? LOCAL_REQUESTER : LOCAL_REPLIER };
+    s->last = &s->first;
+    if (!o)
+        return WEFT_E_NOMEM;
+    o->head_len = LOCAL_GREETING;
+    memcpy(o->head, (const uint8_t[]){ 0, 'S', 'P', 0, 0, me, 0, 0 }, LOCAL_GREETING);
+    queue(s, o);
+    return WEFT_OK;
+}
+
+void local_stream_fini(struct local_stream *s)
+{
+    while (s->first) {
+        struct local_out *o = s->first;
+        s->first = o->next;
+        out_free(o);
+    }
+    s->last = &s->first;
+    wf_net_msg_free(s->msg);
+    s->msg = NULL;
+    if (s->fd >= 0)
+        close(s->fd);
+    s->fd = -1;
+}

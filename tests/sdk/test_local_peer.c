@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+// The local socket at its client: deadlines, servers that go, are mute, lie or do not accept.
+#include <check.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "tests/sdk/local_support.h"
+#include "tests/support/clock.h"
+#include "tests/support/support.h"
+
+// ---- the client's ends -------------------------------------------------------------------------------------------------------
+
+START_TEST(nobody_there_is_told_after_the_call)
+{
+    dial((struct wf_local_peer_conf){ 0 });
+    ck_assert(inbox_is_empty(&at_peer));
+    ck_assert_int_eq(wf_local_peer_send(peer, 1, msg_of("to nobody"), LONG_MS), WEFT_E_UNREACHABLE);
+    down_is(&at_peer, WEFT_E_UNREACHABLE);
+}
+END_TEST
+
+START_TEST(a_server_that_goes_ends_every_request_and_then_the_connection)
+{
+    serve((struct wf_local_conf){ 0 });
+    dial((struct wf_local_peer_conf){ 0 });
+    ask(1, "a");
+    ask(2, "b");
+    struct wf_net_request *a = request_next("a"), *b = request_next("b");
+    wf_local_free(server);
+    server = NULL;
+    reply_is(1, WEFT_E_CLOSED, NULL);
+    reply_is(2, WEFT_E_CLOSED, NULL);
+    down_is(&at_peer, WEFT_E_CLOSED);
+    ck_assert_int_eq(wf_local_peer_send(peer, 3, msg_of("late"), LONG_MS), WEFT_E_CLOSED);
+    wf_net_reply(a, msg_of("into the void")); // the server is gone: no crash, no leak
+    wf_net_drop(b, true);
+    turn_a_while();
+    ck_assert(inbox_is_empty(&at_peer));
+}
+END_TEST
+
+START_TEST(a_late_answer_finds_nobody_and_ends_nothing)
+{
+    serve((struct wf_local_conf){ 0 });
+    dial((struct wf_local_peer_conf){ 0 });
+    ck_assert_int_eq(wf_local_peer_send(peer, 1, msg_of("slow"), 1000), WEFT_OK);
+    struct wf_net_request *slow = request_next("slow");
+    ask(2, "quick");
+    wf_test_clock_skip(10); // heard of since the slow one began
+    wf_loop_turn(loop, 0);
+    wf_net_reply(request_next("quick"), msg_of("ok"));
+    reply_is(2, WEFT_OK, "ok");
+    wf_test_clock_skip(1000);
+    reply_is(1, WEFT_E_TIMEOUT, NULL);
+    wf_net_reply(slow, msg_of("too late"));
+    ask(3, "again");
+    wf_net_reply(request_next("again"), msg_of("fine"));
+    reply_is(3, WEFT_OK, "fine");
+}
+END_TEST
+
+START_TEST(a_mute_server_is_given_up)
+{
+    serve((struct wf_local_conf){ 0 });
+    dial((struct wf_local_peer_conf){ 0 });
+    wf_test_clock_skip(10);
+    wf_loop_turn(loop, 0);
+    ck_assert_int_eq(wf_local_peer_send(peer, 1, msg_of("a"), 1000), WEFT_OK);
+    ask(2, "b");
+    wf_net_drop(request_next("a"), false);
+    wf_net_drop(request_next("b"), false);
+    wf_test_clock_skip(1001);
+    reply_is(1, WEFT_E_TIMEOUT, NULL);
+    reply_is(2, WEFT_E_TIMEOUT, NULL);
+    down_is(&at_peer, WEFT_E_TIMEOUT);
+    until_pipes(0);
+}
+END_TEST
+
+START_TEST(who_frees_it_gets_every_request_back)
+{
+    serve((struct wf_local_conf){ 0 });
+    dial((struct wf_local_peer_conf){ .in_flight = 2 });
+    ask(1, "a");
+    ask(2, "b");
+    ck_assert_int_eq(wf_local_peer_send(peer, 3, msg_of("c"), LONG_MS), WEFT_E_BUSY);
+    wf_local_peer_free(peer);
+    peer = NULL;
+    reply_is(1, WEFT_E_CANCELLED, NULL);
+    reply_is(2, WEFT_E_CANCELLED, NULL);
+    down_is(&at_peer, WEFT_E_CANCELLED);
+}
+END_TEST
+
+// A table of what a wrong server may say after a greeting of its own.
+static const struct {
+    const char *why, *hex;
+    enum weft_err err;
+} lies[] = {
+    { "not this protocol", "48545450 2f312e31", WEFT_E_PROTOCOL },
+    { "a requester, as we are", "0053500000300000", WEFT_E_PROTOCOL },
+    { "no message of NNG's", "0053500000310000 02 0000000000000005 80000080 61", WEFT_E_PROTOCOL },
+    { "too short for a request's id", "0053500000310000 01 0000000000000003 800000", WEFT_OK },
+    { "too short, told with the rest", "0053500000310000 01 0000000000000003 80000080 61",
+        WEFT_E_PROTOCOL },
+    { "an id that is none", "0053500000310000 01 0000000000000005 00000080 61", WEFT_E_PROTOCOL },
+    { "an answer that nobody asked for", "0053500000310000 01 0000000000000005 80000079 61",
+        WEFT_E_PROTOCOL },
+    { "a slot beyond all", "0053500000310000 01 0000000000000005 8000007f 61", WEFT_E_PROTOCOL },
+    { "larger than what is taken", "0053500000310000 01 0000000000100005 80000080 61",
+        WEFT_E_TOO_BIG },
+    { "as large as a length can be", "0053500000310000 01 ffffffffffffffff 80000080 61",
+        WEFT_E_TOO_BIG },
+};
+
+START_TEST(a_server_that_lies_is_left)
+{
+    struct wf_buf bytes = wf_test_hex(lies[_i].hex);
+    int fd = raw_listener();
+
+    dial((struct wf_local_peer_conf){ 0 });
+    ask(5, "hello");
+    int conn = accept(fd, NULL, NULL);
+    ck_assert_int_eq(send(conn, bytes.ptr, bytes.len, 0), (ssize_t)bytes.len);
+    turn_a_while();
+    if (lies[_i].err) {
+        reply_is(5, lies[_i].err, NULL);
+        down_is(&at_peer, lies[_i].err);
+    } else {
+        ck_assert_msg(inbox_is_empty(&at_peer), "%s", lies[_i].why);
+    }
+    close(conn);
+    close(fd);
+    wf_buf_fini(&bytes);
+}
+END_TEST
+
+// Whoever listens but does not accept fills the queue of the kernel: tried again until connect_ms are over.
+START_TEST(a_server_that_does_not_accept_is_tried_for_a_while)
+{
+    int fd = raw_listener(), others[64];
+    struct sockaddr_un at = { .sun_family = AF_UNIX };
+    unsigned n = 0;
+
+    snprintf(at.sun_path, sizeof at.sun_path, "%s", where + 4);
+    for (; n < WF_COUNT(others); n++) {
+        others[n] = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        if (connect(others[n], (struct sockaddr *)&at, sizeof at) != 0)
+            break;
+    }
+    ck_assert_int_eq(errno, EAGAIN);
+    close(others[n]);
+    dial((struct wf_local_peer_conf){ .connect_ms = 1000 });
+    ask(1, "waits");
+    turn_a_while();
+    ck_assert(inbox_is_empty(&at_peer));
+    wf_test_clock_skip(1100);
+    reply_is(1, WEFT_E_UNREACHABLE, NULL);
+    down_is(&at_peer, WEFT_E_UNREACHABLE);
+    while (n)
+        close(others[--n]);
+    close(fd);
+}
+END_TEST
+
+static Suite *suite(void)
+{
+    Suite *s = suite_create("sdk.local_peer");
+    TCase *t = tcase_create("sdk.local_peer");
+
+    tcase_add_checked_fixture(t, local_set_up, local_tear_down);
+    tcase_add_test(t, nobody_there_is_told_after_the_call);
+    tcase_add_test(t, a_server_that_goes_ends_every_request_and_then_the_connection);
+    tcase_add_test(t, a_late_answer_finds_nobody_and_ends_nothing);
+    tcase_add_test(t, a_mute_server_is_given_up);
+    tcase_add_test(t, who_frees_it_gets_every_request_back);
+    tcase_add_loop_test(t, a_server_that_lies_is_left, 0, WF_COUNT(lies));
+    tcase_add_test(t, a_server_that_does_not_accept_is_tried_for_a_while);
+    suite_add_tcase(s, t);
+    return s;
+}
+
+int main(void)
+{
+    SRunner *r = srunner_create(suite());
+
+    srunner_run_all(r, CK_NORMAL);
+    int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed != 0;
+}
