@@ -21,7 +21,7 @@
 #define WF_HOST_MAX_FDS     1048576u // open files looked at to find the owners of sockets
 #define WF_HOST_CHILD_MS    60000    // longest run of a helper program (rpm)
 #define WF_HOST_NETLINK_MS  5000     // longest wait for one netlink message
-#define WF_HOST_LOOK_MS     2000     // longest wait for what a file system says of its size
+#define WF_HOST_LOOK_MS     5000     // longest wait for what a file system says of its size
 #define WF_HOST_MAX_STUCK   8u       // children that wait for file systems at the same time
 #define WF_HOST_MAX_EVERY_S 86400u
 

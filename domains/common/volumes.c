@@ -77,6 +77,14 @@ static _Noreturn void be_child(
     _exit(0);
 }
 
+#define END_STEP_MS 5
+#define END_STEPS   100 // at most, until a child that was killed is gone
+
+static int limit_of(const struct wf_prober *p)
+{
+    return p->limit_ms ? p->limit_ms : WF_HOST_LOOK_MS;
+}
+
 static int64_t monotonic_ms(void)
 {
     struct timespec ts;
@@ -117,14 +125,13 @@ static bool receive(int fd, int limit_ms, struct answer *ret)
 static void listen_to(
     const struct wf_prober *p, int fd, struct wf_volume *volumes, size_t count, size_t *ret_next)
 {
-    int limit_ms = p->limit_ms ? p->limit_ms : WF_HOST_LOOK_MS;
     size_t next = 0;
 
     for (;;) {
         struct answer a;
         while (next < count && (!volumes[next].wanted || volumes[next].is_stuck))
             next++;
-        if (next == count || !receive(fd, limit_ms, &a) || a.index != next)
+        if (next == count || !receive(fd, limit_of(p), &a) || a.index != next)
             break;
         volumes[next].found = a.found;
         volumes[next].fs = a.fs;
@@ -137,11 +144,13 @@ static void listen_to(
 // Ends the child: at once, or it is remembered with the mount it waits for.
 static void end_child(struct wf_prober *p, pid_t pid, const struct wf_mount *waits_for)
 {
+    int waits = limit_of(p) / END_STEP_MS < END_STEPS ? limit_of(p) / END_STEP_MS : END_STEPS;
+
     kill(pid, p->end_signal ? p->end_signal : SIGKILL);
-    for (int i = 0; i < 20; i++) {
+    for (int i = 0; i < waits; i++) {
         if (has_ended(pid))
             return;
-        poll(NULL, 0, 5);
+        poll(NULL, 0, END_STEP_MS);
     }
     p->stuck[p->stuck_count++] =
         (struct wf_stuck){ .pid = pid, .mount = waits_for ? waits_for->id : 0 };

@@ -199,7 +199,7 @@ START_TEST(what_does_not_answer_costs_its_own_row_and_no_other)
 {
     struct wf_mounts m = mounts_of(with_dead_ones);
     struct wf_volume *v = wanted(&m);
-    struct wf_prober p = { .look = look_here, .limit_ms = 300 };
+    struct wf_prober p = { .look = look_here, .limit_ms = 1000 };
     static const char want[] = "fsf-sfs"; // found, stuck, or neither
 
     share_counter();
@@ -222,7 +222,7 @@ START_TEST(a_mount_that_a_child_still_waits_for_is_not_asked_again)
 {
     struct wf_mounts m = mounts_of("11 1 0:1 / /a rw - x s rw\n12 1 0:2 / /dead rw - x s rw\n");
     // SIGCONT ends nobody: the child is as one that waits in the kernel.
-    struct wf_prober p = { .look = look_here, .limit_ms = 300, .end_signal = SIGCONT };
+    struct wf_prober p = { .look = look_here, .limit_ms = 1000, .end_signal = SIGCONT };
 
     share_counter();
     for (unsigned sample = 1; sample <= 3; sample++) {
