@@ -33,7 +33,7 @@ enum weft_err wf_grants_open(const char *path, struct wf_grants **ret, struct wf
         "CREATE INDEX IF NOT EXISTS access_grant_holder ON access_grant(holder, state);"
         "CREATE INDEX IF NOT EXISTS access_grant_hand ON access_grant(expires_ms) WHERE state=2 "
         "AND "
-        "how<>'policy';" // looked through every few seconds: never all that rules gave in a month
+        "how<>'policy';" // looked through every few seconds: not all that rules gave in a month
         "CREATE TABLE IF NOT EXISTS grant_warned(id INTEGER PRIMARY KEY, percent INTEGER NOT NULL);"
         "CREATE TABLE IF NOT EXISTS signed_list(one INTEGER PRIMARY KEY CHECK(one=1), raw BLOB NOT "
         "NULL);"
@@ -305,7 +305,8 @@ enum weft_err wf_grants_by_hand(struct wf_grants *g, int64_t now_ms, wf_grants_f
 {
     sqlite3_stmt *st = NULL;
     enum weft_err err = prepare(g,
-        "SELECT " COLUMNS " FROM access_grant WHERE state=2 AND how<>'policy' AND expires_ms>?1 "
+        "SELECT " COLUMNS " FROM access_grant INDEXED BY access_grant_hand WHERE state=2 AND "
+                          "how<>'policy' AND expires_ms>?1 "
         "ORDER BY id DESC",
         &st);
 
