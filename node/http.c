@@ -12,13 +12,24 @@
 #include "node/core.h"
 #include "sdk/loop/loop.h"
 
-#define HTTP_CONNECTIONS 32u
-#define HTTP_TIMEOUT_S   10u
-#define STALL_MS         5000 // the loop did not turn for so long: not healthy
+#define HTTP_CONNECTIONS 32u   // beyond them the oldest makes room
+#define HTTP_CLOSING     32u   // that were told to go and are not gone yet
+#define HTTP_TIMEOUT_S   10u   // without a byte
+#define HTTP_LIFE_MS     10000 // of a connection, which has one request
+#define HTTP_MEMORY      8192u // of a connection: request line and headers must fit
+#define STALL_MS         5000  // the loop did not turn for so long: not healthy
+
+struct open_connection {
+    int fd;
+    int64_t since_ms;
+    bool ended; // told to go
+};
 
 struct wf_http {
     struct MHD_Daemon *daemon;
     pthread_mutex_t mutex;
+    struct open_connection open[HTTP_CONNECTIONS + HTTP_CLOSING]; // oldest first
+    size_t open_count;
     struct wf_buf metrics; // under the mutex, as are the two below
     int64_t rendered_ms;   // CLOCK_BOOTTIME
     bool ready;
@@ -33,6 +44,50 @@ static int64_t boot_ms(void)
     return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
+// ---- connections -----------------------------------------------------------------------------------------------------
+
+// libmicrohttpd closes who is silent; who sends a byte now and then, or opens more than there is room for, is ours.
+static void end_old(struct wf_http *h, int64_t now_ms)
+{
+    size_t alive = 0;
+
+    for (size_t i = 0; i < h->open_count; i++)
+        alive += !h->open[i].ended;
+    for (size_t i = 0; i < h->open_count; i++) {
+        struct open_connection *o = &h->open[i];
+        if (o->ended || (alive <= HTTP_CONNECTIONS && now_ms - o->since_ms < HTTP_LIFE_MS))
+            continue;
+        shutdown(o->fd, SHUT_RDWR);
+        o->ended = true;
+        alive--;
+    }
+}
+
+static void on_connection(
+    void *arg, struct MHD_Connection *c, void **state, enum MHD_ConnectionNotificationCode what)
+{
+    struct wf_http *h = arg;
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD);
+    size_t i = 0;
+
+    (void)state;
+    if (!info)
+        return;
+    pthread_mutex_lock(&h->mutex);
+    if (what == MHD_CONNECTION_NOTIFY_STARTED && h->open_count < WF_COUNT(h->open)) {
+        h->open[h->open_count++] =
+            (struct open_connection){ .fd = info->connect_fd, .since_ms = boot_ms() };
+        end_old(h, boot_ms());
+    } else if (what == MHD_CONNECTION_NOTIFY_CLOSED) {
+        while (i < h->open_count && h->open[i].fd != info->connect_fd)
+            i++;
+        if (i < h->open_count)
+            memmove(&h->open[i], &h->open[i + 1], (--h->open_count - i) * sizeof *h->open);
+    }
+    pthread_mutex_unlock(&h->mutex);
+}
+
 // ---- answering, on libmicrohttpd's thread -----------------------------------------------------------------------------
 
 static enum MHD_Result reply(
@@ -44,6 +99,8 @@ static enum MHD_Result reply(
     if (!r)
         return MHD_NO;
     enum MHD_Result result = MHD_add_response_header(r, "Content-Type", type);
+    if (result == MHD_YES)
+        result = MHD_add_response_header(r, "Connection", "close");
     if (result == MHD_YES)
         result = MHD_queue_response(c, status, r);
     MHD_destroy_response(r);
@@ -124,6 +181,7 @@ static void http_tick(struct wf_node *n)
             err = rooms[i]->metrics(n, &text);
     pthread_mutex_lock(&h->mutex);
     h->rendered_ms = boot_ms();
+    end_old(h, h->rendered_ms);
     h->ready = n->has_certificate && !n->draining && !err;
     snprintf(h->not_ready, sizeof h->not_ready, "%s\n",
         n->draining           ? "stopping"
@@ -158,7 +216,8 @@ static enum weft_err http_start(struct wf_node *n, struct wf_diag *diag)
     const struct wf_address *a = &n->conf->http;
     struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = htons(a->port) };
     struct sockaddr_in6 v6 = { .sin6_family = AF_INET6, .sin6_port = htons(a->port) };
-    unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_ITC;
+    // Not select: its descriptors end at 1,024, and a node with that many agents has none below left.
+    unsigned flags = MHD_USE_POLL_INTERNAL_THREAD | MHD_USE_ITC;
     const struct sockaddr *addr = (const struct sockaddr *)&v4;
 
     if (!a->host[0])
@@ -173,8 +232,9 @@ static enum weft_err http_start(struct wf_node *n, struct wf_diag *diag)
         addr = (const struct sockaddr *)&v6;
     }
     h->daemon = MHD_start_daemon(flags, a->port, NULL, NULL, answer, h, MHD_OPTION_SOCK_ADDR, addr,
-        MHD_OPTION_CONNECTION_LIMIT, HTTP_CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT,
-        HTTP_TIMEOUT_S, MHD_OPTION_PER_IP_CONNECTION_LIMIT, HTTP_CONNECTIONS, MHD_OPTION_END);
+        MHD_OPTION_CONNECTION_LIMIT, HTTP_CONNECTIONS + HTTP_CLOSING, MHD_OPTION_CONNECTION_TIMEOUT,
+        HTTP_TIMEOUT_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HTTP_MEMORY,
+        MHD_OPTION_NOTIFY_CONNECTION, on_connection, h, MHD_OPTION_END);
     if (!h->daemon) {
         wf_diag_set(diag, 0, 0, "%s:%u: %s", a->host, a->port,
             errno == EADDRINUSE ? weft_err_text(WEFT_E_IN_USE) : strerror(errno));
