@@ -305,9 +305,9 @@ enum weft_err wf_grants_by_hand(struct wf_grants *g, int64_t now_ms, wf_grants_f
 {
     sqlite3_stmt *st = NULL;
     enum weft_err err = prepare(g,
-        "SELECT " COLUMNS " FROM access_grant INDEXED BY access_grant_hand WHERE state=2 AND "
-                          "how<>'policy' AND expires_ms>?1 "
-        "ORDER BY id DESC",
+        "SELECT " COLUMNS
+        " FROM access_grant INDEXED BY access_grant_hand WHERE state=2 AND how<>'policy' AND "
+        "expires_ms>?1 ORDER BY id DESC",
         &st);
 
     if (err)
