@@ -23,6 +23,8 @@ bench=(
     "${build[@]}"
     check python3 python3-protobuf openssl
     nats-server libnats-dev
+    mosquitto libmosquitto-dev
+    redis-server libhiredis-dev
 )
 
 case "${1:-}" in

@@ -10,7 +10,10 @@
 
 #define LATENCIES_MAX 4000000u
 #define PACK_MAX      4096u
+#define STREAMS_MAX   4096u
 #define WARM          10u // per cent of a paced run that its percentiles leave out
+#define POLL_MS       20
+#define IDLE_MS       10000
 
 _Noreturn void bench_fail(const char *what, const char *why)
 {
@@ -61,7 +64,7 @@ static void load_payload(struct bench *b)
         bench_fail(b->payload, strerror(errno));
     len = ftell(f);
     rewind(f);
-    if (b->record_len <= BENCH_HEAD || len < (long)b->record_len)
+    if (b->record_len < BENCH_SENT_AT || len < (long)b->record_len)
         bench_fail(b->payload, "holds no records");
     b->record_count = (size_t)len / b->record_len;
     b->records = malloc(b->record_count * b->record_len);
@@ -73,6 +76,17 @@ static void load_payload(struct bench *b)
     fclose(f);
 }
 
+static void expect(struct bench *b)
+{
+    b->next = malloc(b->streams * sizeof *b->next);
+    if (!b->next)
+        bench_fail("memory", NULL);
+    for (uint64_t i = 0; i < b->streams; i++)
+        b->next[i] = i;
+    if (b->count <= LATENCIES_MAX && b->record_len >= BENCH_HEAD)
+        b->latency_ns = calloc(b->count, sizeof *b->latency_ns);
+}
+
 static void set(struct bench *b, const char *name, size_t name_len, const char *value)
 {
     const struct {
@@ -82,7 +96,7 @@ static void set(struct bench *b, const char *name, size_t name_len, const char *
     } keys[] = { { "where", &b->where, NULL }, { "product", &b->product, NULL },
         { "extra", &b->extra, NULL }, { "payload", &b->payload, NULL },
         { "ready", &b->ready, NULL }, { "out", &b->out, NULL }, { "count", NULL, &b->count },
-        { "rate", NULL, &b->rate }, { "pack", NULL, &b->pack },
+        { "rate", NULL, &b->rate }, { "pack", NULL, &b->pack }, { "streams", NULL, &b->streams },
         { "length", NULL, &b->record_len } };
 
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
@@ -99,7 +113,7 @@ static void set(struct bench *b, const char *name, size_t name_len, const char *
 
 void bench_args(struct bench *b, int argc, char **argv)
 {
-    *b = (struct bench){ .pack = 1, .record_len = 102 };
+    *b = (struct bench){ .pack = 1, .streams = 1, .record_len = 102 };
     if (argc < 2)
         bench_fail("usage", "pub|sub|pace NAME=VALUE...");
     b->role = argv[1];
@@ -111,16 +125,19 @@ void bench_args(struct bench *b, int argc, char **argv)
     }
     if (b->count == 0 || b->pack == 0 || b->pack > PACK_MAX)
         bench_fail("count, pack", "out of range");
+    if (b->streams == 0 || b->streams > STREAMS_MAX)
+        bench_fail("streams", "out of range");
     if (strcmp(b->role, "sub") != 0)
         load_payload(b);
-    else if (b->count <= LATENCIES_MAX)
-        b->latency_ns = calloc(b->count, sizeof *b->latency_ns);
+    else
+        expect(b);
 }
 
 void bench_fini(struct bench *b)
 {
     free(b->records);
     free(b->message);
+    free(b->next);
     free(b->latency_ns);
 }
 
@@ -156,7 +173,8 @@ void bench_publish(struct bench *b, bench_send_fn send, void *arg)
             memcpy(record, b->records + at * b->record_len, b->record_len);
             at = at + 1 == b->record_count ? 0 : at + 1;
             store64(record + BENCH_NUMBER_AT, n);
-            store64(record + BENCH_SENT_AT, (uint64_t)now);
+            if (b->record_len >= BENCH_HEAD)
+                store64(record + BENCH_SENT_AT, (uint64_t)now);
         }
         if (send)
             send(arg, b->message, len);
@@ -238,23 +256,27 @@ static bool walk(const uint8_t *p, const uint8_t *end, bool nested, uint64_t *su
 static void take_one(struct bench *b, const uint8_t *p, int64_t now)
 {
     uint64_t number = load64(p + BENCH_NUMBER_AT);
-    int64_t took = now - (int64_t)load64(p + BENCH_SENT_AT);
+    uint64_t *next = &b->next[number % b->streams];
 
-    if (number < b->next || number >= b->count || !walk(p, p + b->record_len, false, &b->sum)) {
+    if (number < *next || number >= b->count || !walk(p, p + b->record_len, false, &b->sum)) {
         b->wrong++;
         return;
     }
-    b->lost += number - b->next;
-    b->next = number + 1;
-    b->seen++;
-    if (b->latency_ns && number >= b->count * WARM / 100)
+    b->lost += (number - *next) / b->streams;
+    *next = number + b->streams;
+    __atomic_add_fetch(&b->seen, 1, __ATOMIC_RELAXED);
+    if (b->latency_ns && number >= b->count * WARM / 100) {
+        int64_t took = now - (int64_t)load64(p + BENCH_SENT_AT);
         b->latency_ns[b->latency_count++] = took > UINT32_MAX ? UINT32_MAX : (uint32_t)took;
+    }
 }
 
 bool bench_take(struct bench *b, const uint8_t *ptr, size_t len)
 {
     int64_t now = bench_now_ns();
 
+    if (b->done)
+        return true;
     if (b->seen == 0) {
         b->first_ns = now;
         b->cpu_at = cpu_s();
@@ -263,7 +285,21 @@ bool bench_take(struct bench *b, const uint8_t *ptr, size_t len)
         take_one(b, ptr, now);
     b->wrong += len != 0;
     b->last_ns = now;
-    return b->next >= b->count;
+    bool done = b->seen + b->lost >= b->count;
+    __atomic_store_n(&b->done, done, __ATOMIC_RELEASE);
+    return done;
+}
+
+void bench_wait(struct bench *b)
+{
+    uint64_t before = 0;
+
+    for (int idle = 0; idle < IDLE_MS && !__atomic_load_n(&b->done, __ATOMIC_ACQUIRE);) {
+        uint64_t seen = __atomic_load_n(&b->seen, __ATOMIC_RELAXED);
+        idle = seen == before && seen > 0 ? idle + POLL_MS : 0;
+        before = seen;
+        wait_until(bench_now_ns() + POLL_MS * 1000000);
+    }
 }
 
 static int by_value(const void *a, const void *b)
@@ -287,7 +323,7 @@ void bench_taken(struct bench *b)
 
     if (b->latency_count)
         qsort(b->latency_ns, b->latency_count, sizeof *b->latency_ns, by_value);
-    b->lost += b->count - b->next;
+    b->lost = b->count - b->seen;
     snprintf(text, sizeof text,
         "{\"records\":%llu,\"lost\":%llu,\"wrong\":%llu,\"first_ns\":%lld,\"last_ns\":%lld,"
         "\"cpu_s\":%.6f,\"p50_us\":%.1f,\"p99_us\":%.1f,\"sum\":%llu}\n",

@@ -9,7 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// A record begins with its number and the time it was sent, both fixed64: they are written over a recorded one.
+// A record begins with its number and the time it was sent, both fixed64: they are written over a recorded one. A record shorter than
+// BENCH_HEAD has no time in it.
 #define BENCH_NUMBER_AT 1u
 #define BENCH_SENT_AT   10u
 #define BENCH_HEAD      18u
@@ -18,20 +19,22 @@ struct bench {
     const char *role;    // "pub", "sub" or "pace"
     const char *where;   // address, directory or what else the system's functions want
     const char *product; // subject or product
-    const char *extra;   // certificate authority; linger in microseconds
+    const char *extra;   // certificate authority; linger in microseconds; subscribers to wait for
     const char *payload; // recorded records, one after the other
     const char *ready;   // file a subscriber makes when it listens
     const char *out;     // the result, one JSON object
     uint64_t count;      // records to send or to wait for
     uint64_t rate;       // a second; 0 = as fast as the call takes them
     uint64_t pack;       // records the application puts into one message; 1 = each by itself
+    uint64_t streams;    // record n belongs to stream n % streams; each keeps its order
     size_t record_len;
 
     uint8_t *records; // loaded
     size_t record_count;
     uint8_t *message; // `pack` stamped records
-    uint64_t next;    // subscriber: the number that comes next
+    uint64_t *next;   // subscriber: the number that comes next in each stream
     uint64_t seen, lost, wrong;
+    bool done;    // the last record of the run came; atomic
     uint64_t sum; // of the fields walked, so that walking can't be left out
     int64_t first_ns, last_ns;
     double cpu_at; // when measuring began
@@ -53,8 +56,10 @@ void bench_publish(struct bench *b, bench_send_fn send, void *arg);
 void bench_published(struct bench *b);
 
 void bench_ready(const struct bench *b);
-// One message of records arrived. True when the last one of the run is there.
+// One message of records arrived. True when the last one of the run is there; what comes later is ignored.
 bool bench_take(struct bench *b, const uint8_t *ptr, size_t len);
+// For clients that bring records on a thread of their own: until the last one came, or none did for ten seconds after the first.
+void bench_wait(struct bench *b);
 // Nothing may come any more: what is missing is lost.
 void bench_taken(struct bench *b);
 

@@ -5,7 +5,7 @@
 #include <nng/protocol/pubsub0/pub.h>
 #include <nng/protocol/pubsub0/sub.h>
 #include <nng/supplemental/util/platform.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -38,7 +38,7 @@ static void on_pipe(nng_pipe p, nng_pipe_ev ev, void *arg)
 static void publish(struct bench *b)
 {
     nng_socket s;
-    int pipes = 0, wanted = b->extra && strcmp(b->extra, "4") == 0 ? 4 : 1;
+    int pipes = 0, wanted = b->extra ? (int)strtol(b->extra, NULL, 10) : 1;
 
     must(nng_pub0_open(&s));
     must(nng_socket_set_int(s, NNG_OPT_SENDBUF, BUFFERS));

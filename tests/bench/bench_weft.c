@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // weft: one weft_publish a record; weft_next hands over batches of verified records. Public headers only. where = socket (pub) or identity
-// directory (sub), product, extra = linger in microseconds.
+// directory (sub), product, extra = linger in microseconds. With several streams the products are product-0, product-1, ...: one publisher and
+// one subscription each, all of one client.
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,8 +10,9 @@
 
 #include "tests/bench/bench.h"
 
-#define FLUSH_MS 60000u
-#define IDLE_MS  10000
+#define FLUSH_MS     60000u
+#define IDLE_MS      10000
+#define NAME_MAX_LEN 128
 
 static void must(enum weft_err err, const struct weft_problem *problem)
 {
@@ -17,11 +20,36 @@ static void must(enum weft_err err, const struct weft_problem *problem)
         bench_fail("weft", problem->text);
 }
 
+// The product of a stream.
+static const char *name_of(const struct bench *b, uint64_t stream, char name[NAME_MAX_LEN])
+{
+    if (b->streams == 1)
+        return b->product;
+    snprintf(name, NAME_MAX_LEN, "%s-%llu", b->product, (unsigned long long)stream);
+    return name;
+}
+
+struct writer {
+    struct weft_publisher **of; // by stream
+    uint64_t streams, at;
+};
+
 static void send_one(void *arg, const uint8_t *ptr, size_t len)
 {
+    struct writer *w = arg;
     struct weft_problem problem;
 
-    must(weft_publish(arg, WEFT_PUT, ptr, len, 0, &problem), &problem);
+    must(weft_publish(w->of[w->at], WEFT_PUT, ptr, len, 0, &problem), &problem);
+    w->at = w->at + 1 == w->streams ? 0 : w->at + 1;
+}
+
+static void *array(uint64_t count, size_t size)
+{
+    void *p = calloc(count, size);
+
+    if (!p)
+        bench_fail("memory", NULL);
+    return p;
 }
 
 static void publish(struct bench *b)
@@ -29,25 +57,89 @@ static void publish(struct bench *b)
     struct weft_options o = { .socket = b->where, .flags = WEFT_LOCAL_ONLY };
     struct weft_publish_options how = { .linger_us = (unsigned)strtoul(b->extra, NULL, 10) };
     struct weft_client *c = NULL;
-    struct weft_publisher *p = NULL;
+    struct writer w = { .of = array(b->streams, sizeof(void *)), .streams = b->streams };
     struct weft_problem problem;
+    char name[NAME_MAX_LEN];
 
     must(weft_connect(&o, &c, &problem), &problem);
-    must(weft_publisher_open(c, b->product, &how, &p, &problem), &problem);
-    bench_publish(b, send_one, p);
-    must(weft_publisher_flush(p, FLUSH_MS, &problem), &problem);
+    for (uint64_t i = 0; i < b->streams; i++)
+        must(weft_publisher_open(c, name_of(b, i, name), &how, &w.of[i], &problem), &problem);
+    bench_publish(b, send_one, &w);
+    for (uint64_t i = 0; i < b->streams; i++)
+        must(weft_publisher_flush(w.of[i], FLUSH_MS, &problem), &problem);
     bench_published(b);
-    must(weft_publisher_close(p, FLUSH_MS, &problem), &problem);
+    for (uint64_t i = 0; i < b->streams; i++)
+        must(weft_publisher_close(w.of[i], FLUSH_MS, &problem), &problem);
     weft_close(c);
+    free(w.of);
 }
 
-static bool take_records(struct bench *b, const struct weft_event *e)
-{
-    bool done = false;
+struct reader {
+    struct bench *b;
+    struct weft_subscription **of; // by stream
+    struct pollfd *fds;
+    uint64_t live; // streams that deliver
+};
 
-    for (size_t i = 0; i < e->record_count; i++)
-        done = bench_take(b, e->records[i].data, e->records[i].len) || done;
-    return done;
+static void take_event(struct reader *r, const struct weft_event *e)
+{
+    if (e->kind == WEFT_EV_STATE && e->state == WEFT_STREAM_LIVE && r->b->seen == 0) {
+        r->live++;
+        if (r->live == r->b->streams)
+            bench_ready(r->b);
+    }
+    if (e->kind == WEFT_EV_STATE && e->state == WEFT_STREAM_REFUSED)
+        bench_fail("refused", e->problem.text);
+    if (e->kind == WEFT_EV_RECORDS)
+        for (size_t i = 0; i < e->record_count; i++)
+            bench_take(r->b, e->records[i].data, e->records[i].len);
+}
+
+// What waits in one subscription.
+static void take_some(struct reader *r, struct weft_subscription *s)
+{
+    struct weft_problem problem;
+    const struct weft_event *e = NULL;
+    enum weft_err err = WEFT_OK;
+
+    while (!r->b->done && err == WEFT_OK) {
+        err = weft_next(s, 0, &e, &problem);
+        if (err == WEFT_OK)
+            take_event(r, e);
+        else if (err != WEFT_E_TIMEOUT)
+            must(err, &problem);
+    }
+}
+
+static void take_all(struct reader *r)
+{
+    struct bench *b = r->b;
+    bool idle = false;
+
+    while (!b->done && !idle) {
+        int wait_ms = b->seen ? IDLE_MS : 3 * IDLE_MS;
+        idle = poll(r->fds, (nfds_t)b->streams, wait_ms) == 0;
+        for (uint64_t i = 0; i < b->streams; i++)
+            if (r->fds[i].revents)
+                take_some(r, r->of[i]);
+    }
+}
+
+static void close_all(struct reader *r)
+{
+    unsigned long long pulled = 0, records = 0;
+    struct weft_stats stats;
+
+    for (uint64_t i = 0; i < r->b->streams; i++) {
+        weft_subscription_stats(r->of[i], &stats);
+        pulled += stats.pulled_records;
+        records += stats.records;
+        weft_unsubscribe(r->of[i]);
+    }
+    if (pulled)
+        fprintf(stderr, "bench: %llu of %llu records came by pull\n", pulled, records);
+    free(r->of);
+    free(r->fds);
 }
 
 static void subscribe(struct bench *b)
@@ -55,28 +147,20 @@ static void subscribe(struct bench *b)
     struct weft_options o = { .dir = b->where, .flags = WEFT_REMOTE_ONLY };
     struct weft_subscribe_options how = { .from = WEFT_FROM_LATEST };
     struct weft_client *c = NULL;
-    struct weft_subscription *s = NULL;
+    struct reader r = { .b = b,
+        .of = array(b->streams, sizeof(void *)),
+        .fds = array(b->streams, sizeof(struct pollfd)) };
     struct weft_problem problem;
-    const struct weft_event *e = NULL;
-    struct weft_stats stats;
-    bool done = false;
+    char name[NAME_MAX_LEN];
 
     must(weft_connect(&o, &c, &problem), &problem);
-    must(weft_subscribe(c, b->product, &how, &s, &problem), &problem);
-    while (!done && weft_next(s, b->seen ? IDLE_MS : 3 * IDLE_MS, &e, &problem) == WEFT_OK) {
-        if (e->kind == WEFT_EV_STATE && e->state == WEFT_STREAM_LIVE && b->seen == 0)
-            bench_ready(b);
-        if (e->kind == WEFT_EV_STATE && e->state == WEFT_STREAM_REFUSED)
-            bench_fail("refused", e->problem.text);
-        if (e->kind == WEFT_EV_RECORDS)
-            done = take_records(b, e);
+    for (uint64_t i = 0; i < b->streams; i++) {
+        must(weft_subscribe(c, name_of(b, i, name), &how, &r.of[i], &problem), &problem);
+        r.fds[i] = (struct pollfd){ .fd = weft_subscription_fd(r.of[i]), .events = POLLIN };
     }
+    take_all(&r);
     bench_taken(b);
-    weft_subscription_stats(s, &stats);
-    if (stats.pulled_records)
-        fprintf(stderr, "bench: %llu of %llu records came by pull\n",
-            (unsigned long long)stats.pulled_records, (unsigned long long)stats.records);
-    weft_unsubscribe(s);
+    close_all(&r);
     weft_close(c);
 }
 

@@ -4,11 +4,15 @@
 # One run of one system: subscribers up, servers' processor time before and after, publisher, results of all in one line of $WORK/results.jsonl.
 # Every process is ended by its id, every wait has a bound.
 
-until_ok() { # COMMAND...: again until it succeeds, 30 s
-    local end=$((SECONDS + 30))
+# What is sent: a file of records of one length; over how many products.
+payload_file="" payload_length=102 streams=1
+
+within() { # SECONDS COMMAND...: again until it succeeds
+    local end=$((SECONDS + $1))
+    shift
     until "$@" >/dev/null 2>&1; do
-        [ "$SECONDS" -lt "$end" ] || die "not within 30 s: $*"
-        sleep 0.1
+        [ "$SECONDS" -lt "$end" ] || return 1
+        sleep 0.05
     done
 }
 
@@ -29,8 +33,32 @@ stop_pid() { # PID
     wait "$1" 2>/dev/null || true
 }
 
+# A port of 127.0.0.1 that nobody listens on, below those that the system gives to connections.
 free_port() {
-    "$PYTHON" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+    "$PYTHON" - <<'END'
+import random, socket
+while True:
+    s = socket.socket()
+    try:
+        s.bind(("127.0.0.1", random.randrange(20000, 32000)))
+    except OSError:
+        continue
+    print(s.getsockname()[1])
+    break
+END
+}
+
+certificate() { # one for all servers with TLS: $WORK/tls.crt, its own authority, and $WORK/tls.key
+    [ -e "$WORK/tls.crt" ] || openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost \
+        -addext subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout "$WORK/tls.key" -out "$WORK/tls.crt" 2>/dev/null
+}
+
+server() { # NAME TEXT COMMAND...: starts it with $WORK/NAME.log, in which TEXT says that it is ready; its id is in server_pid
+    local name=$1 text=$2
+    shift 2
+    "$@" >"$WORK/$name.log" 2>&1 &
+    server_pid=$!
+    within 30 grep -qF "$text" "$WORK/$name.log" || die "$name does not start"
 }
 
 # Processor time of processes and their children, in clock ticks.
@@ -44,54 +72,64 @@ ticks() { # PID...
     echo "$total"
 }
 
+ready_or_gone() { # FILE PID
+    [ -e "$1" ] || ! kill -0 "$2" 2>/dev/null
+}
+
 # measure SYSTEM VARIANT MODE SUBSCRIBERS COUNT RATE LINGER_US: MODE names what is measured (max, 20k-linger1, ...). 1 when a program failed.
 measure() {
     local system=$1 variant=$2 mode=$3 subscribers=$4 count=$5 rate=$6 linger=$7
-    local at="$WORK/run" i before after pids="" failed=0
+    local at="$WORK/run" i before after pids=() failed=0
+    local common="count=$count length=$payload_length streams=$streams"
     rm -rf "$at" && mkdir -p "$at"
     for i in $(seq 1 "$subscribers"); do
-        # shellcheck disable=SC2046 # words of a command
-        timeout -k 5 "$RUN_S" $("${system}_sub" "$variant" "$i") \
-            count="$count" ready="$at/ready.$i" out="$at/sub.$i" 2>>"$WORK/$system-sub.log" &
-        pids="$pids $!"
+        # shellcheck disable=SC2046,SC2086 # words of a command
+        timeout -k 5 "$RUN_S" $("${system}_sub" "$variant" "$i") $common ready="$at/ready.$i" out="$at/sub.$i" 2>>"$WORK/$system-sub.log" &
+        pids+=($!)
     done
-    for i in $(seq 1 "$subscribers"); do until_ok test -e "$at/ready.$i"; done
+    for i in $(seq 1 "$subscribers"); do
+        within $((30 + subscribers + streams / 4)) ready_or_gone "$at/ready.$i" "${pids[i - 1]}" || true
+        [ -e "$at/ready.$i" ] || failed=1
+    done
     # shellcheck disable=SC2046
     before=$(ticks $("${system}_pids"))
-    # shellcheck disable=SC2046
-    timeout -k 5 "$RUN_S" $("${system}_pub" "$variant" "$linger" "$subscribers") count="$count" rate="$rate" \
-        payload="$WORK/payload" out="$at/pub" 2>>"$WORK/$system-pub.log" || failed=1
-    for i in $pids; do
+    # shellcheck disable=SC2046,SC2086
+    [ "$failed" = 1 ] || timeout -k 5 "$RUN_S" $("${system}_pub" "$variant" "$linger" "$subscribers") $common rate="$rate" \
+        payload="$payload_file" out="$at/pub" 2>>"$WORK/$system-pub.log" || failed=1
+    for i in "${pids[@]}"; do
         [ "$failed" = 0 ] || kill "$i" 2>/dev/null || true
         wait "$i" || failed=1
     done
     # shellcheck disable=SC2046
     after=$(ticks $("${system}_pids"))
-    [ "$failed" = 0 ] || return 1
-    printf '{"system":"%s","variant":"%s","mode":"%s","subscribers":%d,"rate":%d,"servers_cpu_s":%s,"pub":%s,"subs":[%s]}\n' \
-        "$system" "$variant" "$mode" "$subscribers" "$rate" \
+    if [ "$failed" = 1 ]; then
+        echo "bench: $system $variant $mode with $subscribers failed" >&2
+        tail -n 3 "$WORK/$system"*.log >&2 2>/dev/null || true
+        return 1
+    fi
+    printf '{"system":"%s","variant":"%s","mode":"%s","subscribers":%d,"rate":%d,"length":%d,"streams":%d,"servers_cpu_s":%s,"pub":%s,"subs":[%s]}\n' \
+        "$system" "$variant" "$mode" "$subscribers" "$rate" "$payload_length" "$streams" \
         "$(awk "BEGIN { print ($after - $before) / $(getconf CLK_TCK) }")" \
         "$(cat "$at/pub")" "$(cat "$at"/sub.* | paste -sd,)" >>"$WORK/results.jsonl"
 }
 
-# The highest rate of SYSTEM_rates without a loss; the last line that stands in the results is that rate's.
+# The highest rate of SYSTEM_rates before the first that loses; nothing is noted when there is none.
 measure_lossless() { # SYSTEM VARIANT SUBSCRIBERS
-    local rates="${1}_rates" rate kept=""
+    local rates="${1}_rates" rate kept best=""
     for rate in ${!rates}; do
-        measure "$1" "$2" max "$3" $((rate * PROBE_MS / 1000)) "$rate" 0 || break
+        measure "$1" "$2" max "$3" $((rate * PROBE_MS / 1000)) "$rate" 0 || return 1
         kept=$(tail -n 1 "$WORK/results.jsonl")
         sed -i '$d' "$WORK/results.jsonl"
         ! grep -q '"lost":[1-9]' <<<"$kept" || break
         best=$kept
     done
-    [ -z "${best:-}" ] || echo "$best" >>"$WORK/results.jsonl"
-    best=""
+    [ -z "$best" ] || echo "$best" >>"$WORK/results.jsonl"
 }
 
 # What the publisher's loop costs by itself at a rate; subtracted from everybody.
 measure_pace() { # MODE COUNT RATE
     mkdir -p "$WORK/run"
-    timeout -k 5 "$RUN_S" "$PROGRAMS/bench_weft" pace count="$2" rate="$3" payload="$WORK/payload" out="$WORK/run/pace"
+    timeout -k 5 "$RUN_S" "$PROGRAMS/bench_weft" pace count="$2" rate="$3" payload="$payload_file" out="$WORK/run/pace"
     printf '{"system":"pace","variant":"-","mode":"%s","subscribers":0,"rate":%d,"servers_cpu_s":0,"pub":%s,"subs":[]}\n' \
         "$1" "$3" "$(cat "$WORK/run/pace")" >>"$WORK/results.jsonl"
 }

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""record.py DESCRIPTOR WEFT_HOST OUT [SAMPLES]: records of this machine, taken now with weft-host, each of exactly 102 bytes.
+"""record.py DESCRIPTOR WEFT_HOST OUT SAMPLES [LENGTH...]: records of this machine, taken now with weft-host, each of exactly 102 bytes.
 
 Every row that weft-host prints becomes one weft.bench.v1.Sample. Its host name is filled up so that all have one length, which
-is what the systems are compared with; a row that is longer by itself is left out. Prints what was taken.
+is what the systems are compared with; a row that is longer by itself is left out. For each LENGTH, OUT.LENGTH gets
+weft.bench.v1.Sized records of that many bytes, whose text is cut from the rows as JSON. Prints what was taken.
 """
 import collections
 import json
@@ -15,17 +16,20 @@ from google.protobuf import descriptor_pb2, descriptor_pool, json_format, messag
 
 LENGTH = 102
 COLLECTORS = {"cpu": "cpu", "load": "load", "filesystems": "filesystem", "interfaces": "interface"}
+STAMP_LEN = 9
+SIZED_MAX = 4 << 20
 STAMP = 1 << 63  # number and time at their full width: they are written over when a record is sent
 
 
-def message_class(path):
+def message_classes(path):
     files = descriptor_pb2.FileDescriptorSet()
     with open(path, "rb") as f:
         files.ParseFromString(f.read())
     pool = descriptor_pool.DescriptorPool()
     for one in files.file:
         pool.Add(one)
-    return message_factory.MessageFactory(pool).GetPrototype(pool.FindMessageTypeByName("weft.bench.v1.Sample"))
+    factory = message_factory.MessageFactory(pool)
+    return [factory.GetPrototype(pool.FindMessageTypeByName(f"weft.bench.v1.{name}")) for name in ("Sample", "Sized")]
 
 
 def rows(weft_host, collector):
@@ -46,26 +50,51 @@ def fill(sample, host):
     return sample.SerializeToString() if sample.ByteSize() == LENGTH else None
 
 
+def sized(cls, text, at, length):
+    """A record of `length` bytes; one that has no room for the time has none."""
+    record = cls(number=STAMP, sent_ns=STAMP if length > 2 * STAMP_LEN else 0)
+    room = length - record.ByteSize() - 2
+    while room > 0:  # the length of a text takes more bytes the longer it is
+        record.text = (text * 2)[at:at + room]
+        if record.ByteSize() <= length:
+            break
+        room -= record.ByteSize() - length
+    if record.ByteSize() != length:
+        sys.exit(f"record.py: no record has {length} bytes")
+    return record.SerializeToString()
+
+
+def write(path, records):
+    if not records or any(r[0] != 0x09 for r in records):
+        sys.exit("record.py: no record begins with its number")
+    with open(path, "wb") as f:
+        f.write(b"".join(records))
+
+
 def main():
-    descriptor, weft_host, out = sys.argv[1:4]
-    samples = int(sys.argv[4]) if len(sys.argv) > 4 else 60
-    cls = message_class(descriptor)
+    descriptor, weft_host, out, samples = sys.argv[1:5]
+    sample_cls, sized_cls = message_classes(descriptor)
     host = socket.gethostname()
-    taken, records = collections.Counter(), []
-    for _ in range(samples):
+    taken, records, texts, filler = collections.Counter(), [], [], 0
+    for _ in range(int(samples)):
         for collector, field in COLLECTORS.items():
             for row in rows(weft_host, collector):
-                sample = json_format.ParseDict({"number": STAMP, "sentNs": STAMP, field: row}, cls())
+                texts.append(json.dumps(row, separators=(",", ":")))
+                sample = json_format.ParseDict({"number": STAMP, "sentNs": STAMP, field: row}, sample_cls())
                 record = fill(sample, host)
                 if record:
                     taken[collector] += 1
+                    filler += len(sample.host) - len(host)
                     records.append(record)
-    if not records or any(r[0] != 0x09 or r[9] != 0x11 for r in records):
-        sys.exit("record.py: no record begins with number and time")
-    with open(out, "wb") as f:
-        f.write(b"".join(records))
-    print(f"{len(records)} records of {LENGTH} bytes from weft-host: " +
-          ", ".join(f"{n} {c}" for c, n in sorted(taken.items())))
+    write(out, records)
+    text = "".join(t for t in texts if t.isascii())
+    while len(text) < SIZED_MAX:
+        text += text
+    for length in map(int, sys.argv[5:]):
+        count = max(16, min(1000, SIZED_MAX // length))
+        write(f"{out}.{length}", [sized(sized_cls, text, i * 997 % (SIZED_MAX // 2), length) for i in range(count)])
+    print(f"{len(records)} records of {LENGTH} bytes from weft-host: " + ", ".join(f"{n} {c}" for c, n in sorted(taken.items())) +
+          f"; {filler / len(records):.0f} bytes of each fill up its host name")
 
 
 main()

@@ -4,7 +4,10 @@
 # shellcheck disable=SC2154,SC2034,SC2164 # sourced by run.sh under set -e
 
 nng_variants="tcp"
-nng_lacks_tcp="encryption, signature, log, flow control, batching"
+nng_main=tcp
+nng_needs="bench_nng"
+nng_may_lose=1
+nng_lacks_tcp="encryption, signature, log, flow control, batching, owner's control"
 nng_rates="10000 20000 40000 60000 80000 100000 130000 160000 200000 250000"
 
 nng_up() { nng_url="tcp://127.0.0.1:$(free_port)"; }

@@ -4,32 +4,47 @@
 # shellcheck disable=SC2154,SC2034,SC2164 # sourced by run.sh under set -e
 
 weft_variants="compressed uncompressed"
+weft_main=compressed
+weft_needs="bench_weft"
 weft_lacks_compressed="-"
 weft_lacks_uncompressed="-"
+weft_readers=0
+
+weft_start() {
+    (cd "$WORK/weft/node" && exec "$WEFTD" -c weftd.yaml >>"$WORK/weftd.log" 2>&1) &
+    weft_pid=$!
+    within 120 "$WEFT" node status --dir "$WORK/weft/node" || die "weftd does not start"
+}
 
 weft_up() {
-    local at="$WORK/weft" name port
+    local at="$WORK/weft"
     mkdir -p "$at"
     (
         cd "$at"
         "$WEFT" domain init bench --dir root --no-passphrase
-        "$WEFT" node init --domain root --dir node --name node-1 --listen 127.0.0.1:0
+        "$WEFT" node init --domain root --dir node --name node-1 --listen "127.0.0.1:$(free_port)"
         "$WEFT" mesh init bench --domain root --node node
     ) >/dev/null
-    (cd "$at/node" && exec "$WEFTD" -c weftd.yaml >>"$WORK/weftd.log" 2>&1) &
-    weft_pid=$!
-    until_ok "$WEFT" node status --dir "$at/node"
-    port=$("$WEFT" node status -o json --dir "$at/node" | sed 's/.*"listeners":\["[^"]*:\([0-9]*\)".*/\1/')
-    sed -i "s/127.0.0.1:0/127.0.0.1:$port/" "$at/node/weftd.yaml"
-    for name in compressed uncompressed; do
-        sed "s/@NAME@/$name/" "$BENCH/bench.yaml.in" >"$at/$name.yaml"
-        [ "$name" = compressed ] || echo "compression: none" >>"$at/$name.yaml"
-        cp "$WORK/bench.desc" "$at/bench.desc"
-        "$WEFT" product apply "$at/$name.yaml" --dir "$at/node" >/dev/null
-    done
-    for i in $(seq 1 "$SUBSCRIBERS"); do
-        "$WEFT" join "$("$WEFT" ticket create --kind user --name "reader-$i" --dir "$at/node")" \
-            --name "reader-$i" --dir "$at/reader-$i" >/dev/null
+    weft_start
+    weft_product compressed Sample 1GiB
+    weft_product uncompressed Sample 1GiB "compression: none"
+    weft_join "$SUBSCRIBERS"
+}
+
+weft_product() { # NAME MESSAGE KEEP [LINE]
+    local file="$WORK/weft/$1.yaml"
+    cp "$WORK/bench.desc" "$WORK/weft/bench.desc"
+    sed -e "s/@NAME@/$1/" -e "s/@MESSAGE@/$2/" -e "s/@KEEP@/$3/" "$BENCH/bench.yaml.in" >"$file"
+    [ -z "${4:-}" ] || echo "$4" >>"$file"
+    "$WEFT" product apply "$file" --dir "$WORK/weft/node" >/dev/null
+}
+
+weft_join() { # COUNT: so many readers there are at least
+    local at="$WORK/weft"
+    while [ "$weft_readers" -lt "$1" ]; do
+        weft_readers=$((weft_readers + 1))
+        "$WEFT" join "$("$WEFT" ticket create --kind user --name "reader-$weft_readers" --dir "$at/node")" \
+            --name "reader-$weft_readers" --dir "$at/reader-$weft_readers" >/dev/null
     done
 }
 

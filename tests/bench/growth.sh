@@ -1,0 +1,88 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck disable=SC2034,SC2154 # sourced by run.sh
+# How cost grows as work grows: one thing is varied, all else stays, as fast as possible. A point is measured once. The records of a point
+# shrink as its work grows, so that a curve takes minutes; growth.py makes the table and the plot.
+
+growth_points() { # CURVE
+    case "$1 $size" in
+    "subscribers smoke") echo 1 2 ;;
+    "products smoke") echo 1 4 ;;
+    "lengths smoke") echo 16 1024 ;;
+    subscribers*) echo 1 2 4 8 16 32 64 ;;
+    products*) echo 1 4 16 64 256 ;;
+    lengths*) echo 16 64 256 1024 4096 16384 65536 ;;
+    esac
+}
+
+growth_lengths() { case " $curves " in *" lengths "*) growth_points lengths ;; esac; }
+
+growth_count() { # SHARES AT_LEAST: 1,600,000 records divided
+    local count=$((1600000 / $1))
+    [ "$size" != smoke ] || count=$((2000 / $1))
+    [ "$count" -ge "$2" ] || count=$2
+    echo "$count"
+}
+
+grow_subscribers() {
+    local n count
+    for n in $(growth_points subscribers); do
+        count=$(growth_count "$n" 500)
+        weft_join "$n"
+        measure weft compressed subscribers "$n" "$count" 0 1000 || failed=1
+        case " $systems " in *" nats "*) measure nats tls subscribers "$n" "$count" 0 1000 || failed=1 ;; esac
+    done
+}
+
+grow_products() {
+    local n name made=0
+    for n in $(growth_points products); do
+        while [ "$made" -lt "$n" ]; do
+            weft_product "many-$made" Sample 64MiB
+            made=$((made + 1))
+        done
+        streams=$n
+        name=many # and -0, -1, ... where there are several
+        [ "$n" -gt 1 ] || name=many-0
+        measure weft "$name" products 1 "$(growth_count 2 500)" 0 1000 || failed=1
+    done
+    streams=1
+}
+
+grow_lengths() {
+    local n count
+    weft_product sized Sized 1GiB
+    weft_product sized-plain Sized 1GiB "compression: none"
+    for n in $(growth_points lengths); do
+        payload_file=$WORK/payload.$n payload_length=$n
+        count=$(growth_count $((1 + n / 128)) 200)
+        measure weft sized lengths 1 "$count" 0 1000 || failed=1
+        measure weft sized-plain lengths 1 "$count" 0 1000 || failed=1
+        case " $systems " in *" nats "*) measure nats tls lengths 1 "$count" 0 1000 || failed=1 ;; esac
+    done
+    payload_file=$WORK/payload payload_length=102
+}
+
+# A log of log_gb GB, written a GB at a time with a subscriber that keeps up; then the node is started again on it.
+grow_log() {
+    local gb count=9000000 from
+    [ "$size" != smoke ] || count=2000
+    weft_product long Sample 1000GiB "compression: none"
+    RUN_S=600
+    for gb in $(seq 1 "$log_gb"); do
+        measure weft long log 1 "$count" 0 1000 || failed=1
+    done
+    stop_pid "$weft_pid"
+    from=$(date +%s%N)
+    weft_start
+    echo "a log of $(du -sh --apparent-size "$WORK/weft/node" | cut -f1) was opened in $((($(date +%s%N) - from) / 1000000)) ms"
+}
+
+grow() {
+    local curve
+    for curve in $curves; do
+        echo "growth: $curve" >&2
+        "grow_$curve"
+    done
+    "$PYTHON" -B "$BENCH/growth.py" "$WORK/results.jsonl" ${plot:+--plot "$plot"} ${json:+--json "$json"} || failed=1
+}
