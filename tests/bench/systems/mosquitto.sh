@@ -18,7 +18,7 @@ user $(id -un)
 allow_anonymous true
 certfile $WORK/tls.crt
 keyfile $WORK/tls.key
-max_inflight_messages 1000
+max_inflight_messages 0
 max_queued_messages 0
 max_queued_bytes 0
 persistence false
