@@ -5,7 +5,7 @@
 usage: manual.py BUILD-DIR | manual.py --synopsis
 Commands and options of `weft --help` and each `weft COMMAND --help` against weft(1), those of weftd and weft-monitor against theirs; exit
 statuses against the table of errors; the keys of node/conf.c against weftd.yaml(5); the functions of <weft/*.h> against weft(3), with
-their types. Each example of a --help is read by the program's own parser. An option of a page is a .It line; a command one with .Ic,
+their types. Each example of a --help and of a page is read by the program's own parser. An option of a page is a .It line; a command one with .Ic,
 a key one with .Cm, a function one with .Fn.
 
 --synopsis prints the functions as weft(3) has to show them.
@@ -13,6 +13,7 @@ a key one with .Cm, a function one with .Fn.
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 
@@ -202,17 +203,37 @@ def is_understood(argv):
     return r.returncode == 64 and FIRST in r.stderr and SECOND not in r.stderr, r.stderr.strip()
 
 
-def check_examples(path, *command):
+def page_examples(path, program):
+    """The lines of a page's EXAMPLES as readers see them; a quotation may go over several."""
+    if not shutil.which("mandoc"):
+        return []
+    text = subprocess.run(["mandoc", "-Tascii", "-Owidth=300", path], capture_output=True, text=True, timeout=60, check=True).stdout
+    part = re.search(r"^EXAMPLES$(.*?)^\S", re.sub(r".\x08", "", text), re.M | re.S)
+    out, is_open = [], False
+    for line in part.group(1).split("\n") if part else []:
+        if is_open:
+            out[-1] += " " + line.strip()
+        elif line.strip().startswith(program + " "):
+            out.append(line.strip())
+        is_open = bool(out) and (out[-1].count("'") % 2 == 1 or out[-1].count('"') % 2 == 1)
+    return out
+
+
+def check_lines(where, path, lines):
     name, out = os.path.basename(path), []
-    lines = examples(helped(path, *command))
     for line in lines:
-        for args in calls(line, name):
+        for args in calls(line, name) if name in line.split() else []:
             if "COMMAND" in args:
                 continue  # stands for any
             good, said = is_understood([path, *args])
             if not good:
-                out.append(f"{name} {' '.join(command)} --help: the example \"{line}\" is not understood: {said}")
-    return out if lines else [f"{name} {' '.join(command)} --help has no examples"]
+                out.append(f"{where}: the example \"{line}\" is not understood: {said}")
+    return out
+
+
+def check_examples(path, *command):
+    where, lines = f"{os.path.basename(path)} {' '.join(command)} --help", examples(helped(path, *command))
+    return check_lines(where, path, lines) if lines else [f"{where} has no examples"]
 
 
 def self_test():
@@ -252,6 +273,7 @@ def main():
         text, name = tree.read(f"docs/man/{page}"), os.path.basename(path)
         found += check_statuses(name, text, tree.read("proto/base/err.h"), helped(path))
         found += check_examples(path)
+        found += check_lines(page, path, page_examples(os.path.join(tree.ROOT, "docs/man", page), name))
         if name != "weft":
             found += differences(name, options(helped(path)) - {"--help", "--version"}, options_of_page(text) - {"--help", "--version"})
     for command in commands(weft):
