@@ -156,17 +156,30 @@ def check_limits(path, text, known, codes):
     return out
 
 
-def check_fields(protos, text):
-    """Every field of the wire's messages is a word of some page of docs/protocol."""
-    words, out = set(re.findall(r"\w+", text)), []
+# Which pages tell of a file's messages; all of docs/protocol for another.
+CONTROL = ["control", "control-access", "control-agents", "control-stream", "identity", "registry", "session"]
+FIELD_PAGES = {"access_event": ["control-access"], "agent_record": ["control-agents"], "capability": ["capability"], "charter": ["identity"],
+               "control": CONTROL, "envelope": ["identity"], "identity": ["identity"], "product": ["registry-documents"],
+               "registry": ["registry", "registry-documents"], "stream": ["stream"]}
+
+
+def is_shown(field, text):
+    """As code, `name = 1`, in a table, or in {a, b}: a word of a sentence is no description."""
+    return re.search(rf"`[^`\n]*\b{field}\b[^`\n]*`|\b{field} = |^\|.*\b{field}\b|\{{[^}}]*\b{field}\b[^}}]*\}}", text, re.M)
+
+
+def check_fields(protos, pages):
+    """Every field of the wire's messages is shown on a page of its file."""
+    out = []
     for path, proto in protos:
-        message = ""
+        names = FIELD_PAGES.get(os.path.basename(path)[:-6], list(pages))
+        text, message = "\n".join(pages.get(n, "") for n in names), ""
         for number, line in enumerate(proto.splitlines(), 1):
             m = re.match(r"\s*message (\w+)", line)
             message = m.group(1) if m else message
             m = re.match(r"\s+(?:repeated |optional )?[\w.]+ (\w+) = \d+", line)
-            if m and message and m.group(1) not in words and m.group(1).replace("_", " ") not in text:
-                out.append(f"{path}:{number}: {message}.{m.group(1)} stands on no page of docs/protocol")
+            if m and message and not is_shown(m.group(1), text):
+                out.append(f"{path}:{number}: {message}.{m.group(1)} is shown on none of {', '.join(f'{n}.md' for n in names)}")
     return out
 
 
@@ -338,8 +351,11 @@ def main():
     tree.expect("a limit's other value", check_limits("a.md", "| `WF_K` | 1,024 | x |\n| `WF_A` | 7 | x |", known, codes), True)
     tree.expect("a code that is none", check_limits("a.md", "| `WF_K` | 1,024 | `BIG` |\n| `WF_A` | 2,048 | x |", known, codes), True)
     tree.expect("limits", check_limits("a.md", "| `WF_K` | 1,024 | `TOO_BIG` |\n| `WF_A` | 2,048 | x |", known, codes), False)
-    tree.expect("a field on no page", check_fields([("a.proto", "message A {\n  bytes some_field = 1;\n}")], "another field"), True)
-    tree.expect("a field on a page", check_fields([("a.proto", "message A {\n  bytes some_field = 1;\n}")], "| some_field |"), False)
+    field = [("a.proto", "message A {\n  bytes some_field = 1;\n}")]
+    tree.expect("a field on no page", check_fields(field, {"a": "another `field`"}), True)
+    tree.expect("a field that is only spoken of", check_fields(field, {"a": "that some_field is there"}), True)
+    for good in ("| some_field |", "the `some_field`", "some_field = 3", "{x, some_field; y}"):
+        tree.expect("a field on a page", check_fields(field, {"a": good}), False)
     self_test_requests()
     pages = tree.files(".md")
     names = test_names(sys.argv[1]) if len(sys.argv) > 1 else None
@@ -358,7 +374,7 @@ def main():
     breaches += check_refusals(sources, by_name)
     breaches += check_threats(THREATS, tree.read(THREATS))
     protos = [(p, tree.read(p)) for p in tree.files(".proto") if p.startswith("proto/weft/v1/") and not p.endswith("options.proto")]
-    breaches += check_fields(protos, "\n".join(tree.read(p) for p in pages if p.startswith("docs/protocol")))
+    breaches += check_fields(protos, by_name)
     for path in pages if names else []:
         breaches += check_test_names(path, tree.read(path), names)
     tree.report("docs", breaches, len(pages))
