@@ -73,6 +73,11 @@ static enum weft_err sign_advert(struct wf_node *n, struct wf_buf *out)
 
     wf_node_told_address(n, &at);
     const char *address = wf_address_text(&at, text);
+    wf_alarm(n, "advertise",
+        wf_address_is_wildcard(&at)
+            ? "others are told that it answers on every address, which leads them nowhere; "
+              "weftd.yaml: advertise: HOST:PORT says where"
+            : NULL);
     int64_t now = wf_node_now_unix_ms(n);
     const struct wf_known *before = wf_catalog_find(
         g->catalog, WF_ENTRY_NODE, n->identity.cert.domain.s, n->identity.cert.subject.s);

@@ -140,7 +140,10 @@ static enum weft_err write_config(const struct joining *j, struct wf_diag *diag)
             wf_identity_kind_name(j->ticket.kind), j->id->identity.cert.domain.s,
             j->id->identity.cert.subject.s);
     if (!err && j->ticket.kind == WF_ID_NODE)
-        err = wf_buf_append_str(&text, "products: products.d\nlisten: \"0.0.0.0:7400\"\n");
+        err = wf_buf_append_str(&text,
+            "products: products.d\nlisten: \"0.0.0.0:7400\"\n"
+            "# Where other nodes and agents reach it; status warns while it is missing.\n"
+            "# advertise: HOST:7400\n");
     if (!err)
         err = wf_disk_create(path, wf_buf_view(&text), diag);
     wf_buf_fini(&text);

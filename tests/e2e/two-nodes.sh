@@ -34,9 +34,16 @@ until_ok weft_at monitoring-node node status
 
 echo "a second node joins with a ticket and runs; the ticket's seed is all it knows"
 "$WEFT" join "$(weft_at servers-node ticket create --kind node --name node-2)" --dir "$WORK/servers-two" >/dev/null || fail "join"
-sed -i 's/^listen:.*/listen: "127.0.0.1:0"\nhttp: off/' "$WORK/servers-two/weftd.yaml"
+sed -i 's/^listen:.*/listen: "0.0.0.0:0"\nhttp: off/' "$WORK/servers-two/weftd.yaml"
+start servers-two
+says_nowhere() { weft_at servers-two node status | grep -q 'advertise: HOST:PORT'; }
+until_ok says_nowhere
+port=$(port_of servers-two)
+stop servers-two
+sed -i "s/^listen:.*/listen: \"0.0.0.0:$port\"/; s/^# advertise: HOST:7400/advertise: \"127.0.0.1:$port\"/" "$WORK/servers-two/weftd.yaml"
 start servers-two
 until_ok weft_at servers-two node status
+says_nowhere && fail "an advertised address is warned of"
 
 echo "a product applied there has its home there, and everybody lists it"
 (cd "$WORK" && "$WEFT" product new depth --kind event >/dev/null)
