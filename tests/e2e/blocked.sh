@@ -5,10 +5,11 @@
 # shellcheck disable=SC2034 # for lib.sh
 BUILD=$1
 OWN_NET=${OWN_NET:-yes}
+STREAMS=7401-7499
 # shellcheck disable=SC1091 source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-PORT=7401 # the first of a node's stream ports: this namespace has no other node
+PORT=7401 # the first of its stream ports: this namespace has no other node
 SAYS="stream port 127.0.0.1:$PORT unreachable"
 last_of() { tail -n 1 "$WORK/ledger" 2>/dev/null || true; }
 wrote() { [ "$(last_of)" -ge "$1" ]; }

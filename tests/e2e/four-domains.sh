@@ -13,7 +13,6 @@ key_of() { "$WEFT" key show --dir "$WORK/$1" -o json | grep -o 'weftdh1[a-z0-9]*
 adds=""
 for d in servers network security monitoring; do
     make_domain "$d"
-    printf 'streams: {ports: any}\n' >>"$WORK/$d-node/weftd.yaml"
     [ "$d" = servers ] || adds="$adds --add $WORK/$d-root/$d.weftdomain"
 done
 # shellcheck disable=SC2086 # an option and its value for each

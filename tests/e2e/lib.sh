@@ -113,10 +113,11 @@ weft_at() { # NAME COMMAND...: weft with that node's or agent's socket
     ${ON:-} "$WEFT" "$@" --dir "$WORK/$at"
 }
 
-# A domain with its issuer node NAME-node, running, on a port of the system's choice that it keeps over restarts.
+# A domain with its issuer node NAME-node, on a port of the system's choice that make_mesh keeps over restarts; STREAMS: its stream ports.
 make_domain() { # DOMAIN
     "$WEFT" domain init "$1" --dir "$WORK/$1-root" --no-passphrase >/dev/null
     "$WEFT" node init --domain "$WORK/$1-root" --dir "$WORK/$1-node" --name node-1 --listen "$LISTEN" >/dev/null
+    printf 'streams: {ports: %s}\n' "${STREAMS:-any}" >>"$WORK/$1-node/weftd.yaml"
 }
 
 make_mesh() { # DOMAIN: a mesh of one domain, its node up

@@ -34,7 +34,7 @@ until_ok weft_at monitoring-node node status
 
 echo "a second node joins with a ticket and runs; the ticket's seed is all it knows"
 "$WEFT" join "$(weft_at servers-node ticket create --kind node --name node-2)" --dir "$WORK/servers-two" >/dev/null || fail "join"
-sed -i 's/^listen:.*/listen: "0.0.0.0:0"\nhttp: off/' "$WORK/servers-two/weftd.yaml"
+sed -i 's/^listen:.*/listen: "0.0.0.0:0"\nstreams: {ports: any}\nhttp: off/' "$WORK/servers-two/weftd.yaml"
 start servers-two
 says_nowhere() { weft_at servers-two node status | grep -q 'advertise: HOST:PORT'; }
 until_ok says_nowhere
