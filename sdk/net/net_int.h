@@ -27,6 +27,11 @@ enum weft_err net_thread(pthread_t *ret, void *(*main)(void *), void *arg);
 enum weft_err net_socket_common(nng_socket s, size_t recv_max);
 // The message is NNG's with the send that follows, and ours again when that ends in an error.
 void net_aio_give(nng_aio *aio, nng_msg *m);
+// A connection that comes to stand while its socket is closed is leaked, with its endpoint (v1.5.2 tcp.c: negotiated, it waits for the socket on a
+// list that tcptran_ep_close closes and nobody reaps). So a dial under way is waited for, this long at most.
+#define NET_SETTLE_MS 1000
+// How a dialer's dialling failed; OK while nothing did.
+enum weft_err net_dial_failure(nng_dialer dialer);
 // REQ and REP: no forwarding devices between us.
 enum weft_err net_socket_one_hop(nng_socket s);
 // The beginning (ADD_PRE) and the end (REM_POST) of a pipe to one function. ADD_PRE alone may close the pipe.

@@ -15,9 +15,7 @@
 #define QUIET_MS     50      // without pipe events before the close
 #define PATIENCE_MS  2000    // for a connection that was shut down to end
 #define POLL_MS      5
-#define SETTLE_MS                                                                                  \
-    200 // for a dial under way: a connection that comes to stand during the close leaks
-#define MAX_ORPHANS 8u
+#define MAX_ORPHANS  8u
 
 enum slot_state { FREE, SENDING, WAITING };
 
@@ -267,7 +265,7 @@ static nng_stat *find_dialer(nng_stat *all, nng_dialer dialer)
 
 // NNG fails to dial in silence; only its statistics tell. The blocking dial would, but hangs for ever when the socket is
 // closed just before it begins (v1.5.2 dialer.c: the connect's aio is stopped by then, nothing wakes the caller).
-static enum weft_err dial_failure(nng_dialer dialer)
+enum weft_err net_dial_failure(nng_dialer dialer)
 {
     static const struct {
         const char *name;
@@ -294,7 +292,7 @@ static enum weft_err dial_failure(nng_dialer dialer)
 
 static int64_t watch_dialling(struct wf_net_peer *p, int64_t now_ms)
 {
-    enum weft_err err = dial_failure(p->dialer);
+    enum weft_err err = net_dial_failure(p->dialer);
 
     if (!err && p->connect_by_ms <= now_ms)
         err = WEFT_E_UNREACHABLE;
@@ -397,7 +395,7 @@ static int64_t fall_silent(struct wf_net_peer *p)
     net_tick_remove(p->net, &p->tick);
     (void)nng_dialer_set_size(p->dialer, NNG_OPT_RECVMAXSZ, 1);
     bool ends = p->pipe != 0 && net_pipe_shut_down((nng_pipe){ p->pipe });
-    int64_t wait_ms = ends ? PATIENCE_MS : p->settling ? SETTLE_MS : QUIET_MS;
+    int64_t wait_ms = ends ? PATIENCE_MS : p->settling ? NET_SETTLE_MS : QUIET_MS;
     p->close_by_ms = net_now_ms() + wait_ms;
     return 1;
 }

@@ -26,6 +26,8 @@ struct wf_net_sub {
     int64_t close_by_ms; // the closer's: 0 = its first half is not done
     uint32_t pipe;       // 0 = none
     int64_t event_ms;    // of a pipe
+    unsigned events, events_before;
+    bool settling; // freed while it dialled, perhaps: events_before were the events then
     struct wf_net_sub_stats stats;
     struct net_close close;
 };
@@ -61,6 +63,7 @@ static void on_pipe(nng_pipe pipe, nng_pipe_ev nng_ev, void *arg)
 
     pthread_mutex_lock(&s->mu);
     s->event_ms = net_now_ms();
+    s->events++;
     bool refuse = added && s->shut;
     bool tell = added ? !refuse : s->pipe == ev.pipe;
     if (tell)
@@ -91,13 +94,16 @@ static uint32_t pipe_of(struct wf_net_sub *s)
     return pipe;
 }
 
-// No pipe, and NNG has stopped dialling anew (see peer.c).
-static bool is_quiet(struct wf_net_sub *s)
+// No pipe, what was dialled came (and was refused), and NNG has stopped dialling anew (see peer.c). In the end, any way.
+static bool may_close(struct wf_net_sub *s)
 {
     pthread_mutex_lock(&s->mu);
-    bool quiet = s->pipe == 0 && net_now_ms() - s->event_ms >= QUIET_MS;
+    int64_t now_ms = net_now_ms();
+    bool ended = s->pipe == 0 && (!s->settling || s->events != s->events_before);
+    bool quiet = now_ms - s->event_ms >= QUIET_MS || now_ms >= s->close_by_ms + PATIENCE_MS;
+    bool late = now_ms >= s->close_by_ms;
     pthread_mutex_unlock(&s->mu);
-    return quiet;
+    return (ended || late) && quiet;
 }
 
 // First nothing more may arrive (hangup.c says why): no further connection, none of its messages fits, and it is shut down.
@@ -108,7 +114,13 @@ static int64_t fall_silent(struct wf_net_sub *s)
     (void)nng_dialer_set_ms(s->dialer, NNG_OPT_RECONNMINT, REDIAL_NEVER_MS);
     (void)nng_dialer_set_size(s->dialer, NNG_OPT_RECVMAXSZ, 1);
     bool ends = pipe && net_pipe_shut_down((nng_pipe){ pipe });
-    s->close_by_ms = net_now_ms() + (ends ? PATIENCE_MS : QUIET_MS);
+    bool failed = net_dial_failure(s->dialer) != WEFT_OK;
+    pthread_mutex_lock(&s->mu);
+    s->settling = !pipe && !failed;
+    s->events_before = s->events;
+    pthread_mutex_unlock(&s->mu);
+    int64_t wait_ms = ends ? PATIENCE_MS : s->settling ? NET_SETTLE_MS : QUIET_MS;
+    s->close_by_ms = net_now_ms() + wait_ms;
     return POLL_MS;
 }
 
@@ -118,7 +130,7 @@ static int64_t do_close(void *arg)
 
     if (s->close_by_ms == 0)
         return fall_silent(s);
-    if (!is_quiet(s) && net_now_ms() < s->close_by_ms)
+    if (!may_close(s))
         return POLL_MS;
     nng_close(s->sock);
     destroy(s);
