@@ -291,6 +291,9 @@ static enum weft_err load_last(struct wf_log *log, struct wf_segment *s)
         if (size < side.end)
             wf_log_note_at(log, WF_LOG_NOTE_TRUNCATED, s, size, side.end - size);
         s->end = size;
+    } else if (!err && closed && c.damaged) {
+        // What was damaged may have been the last of its product: its offsets are used all the same.
+        err = wf_sidecar_heads(&side, &log->index);
     }
     if (!err)
         err = settle(log, s, size);
