@@ -98,7 +98,20 @@ static bool from_note(const struct check *c, const struct wf_log_note *n, struct
     }
 }
 
-static enum weft_err tell_notes(struct check *c, uint64_t segment)
+static void tell_notes(struct check *c, uint64_t segment)
+{
+    struct wf_log_flaw flaw;
+    struct wf_log_note n;
+
+    for (size_t i = 0; i < c->look->notes.len / sizeof n; i++) {
+        memcpy(&n, c->look->notes.ptr + i * sizeof n, sizeof n);
+        if (n.segment == segment && n.kind != WF_LOG_NOTE_TRUNCATED && from_note(c, &n, &flaw))
+            tell(c, &flaw);
+    }
+}
+
+// After the segment's items: what is cut off comes behind them.
+static enum weft_err tell_truncated(struct check *c, uint64_t segment)
 {
     struct wf_log_flaw flaw;
     struct wf_log_note n;
@@ -106,12 +119,8 @@ static enum weft_err tell_notes(struct check *c, uint64_t segment)
 
     for (size_t i = 0; i < c->look->notes.len / sizeof n && !err; i++) {
         memcpy(&n, c->look->notes.ptr + i * sizeof n, sizeof n);
-        if (n.segment != segment || !from_note(c, &n, &flaw))
-            continue;
-        if (flaw.kind == WF_FLAW_TRUNCATED)
+        if (n.segment == segment && n.kind == WF_LOG_NOTE_TRUNCATED && from_note(c, &n, &flaw))
             err = tell_place(c, &flaw);
-        else
-            tell(c, &flaw);
     }
     return err;
 }
@@ -416,21 +425,15 @@ static enum weft_err check_open(struct check *c, int file)
     return err;
 }
 
-static enum weft_err check_segment(struct check *c)
+static enum weft_err check_file(struct check *c)
 {
     const struct wf_vfs *vfs = c->log->vfs;
     char path[WF_LOG_PATH];
     int file = -1;
 
-    c->damages_before = c->tally->damages;
-    enum weft_err err = tell_notes(c, c->s->head.number);
-    if (err)
-        return err;
-    if (!c->s->readable)
-        return unreadable(c, WEFT_E_DAMAGED, 0);
     wf_log_path(c->log, c->s->head.number, ".seg", path);
-    err = vfs->open(vfs->ctx, path, WF_VFS_READ, &file);
-    if (err == WEFT_E_NOT_FOUND && c->look->view.in_use) {
+    enum weft_err err = vfs->open(vfs->ctx, path, WF_VFS_READ, &file);
+    if (err == WEFT_E_NOT_FOUND && c->look->view.in_use) { // its owner dropped it
         c->gone = true;
         c->trail_count = 0;
         return WEFT_OK;
@@ -446,18 +449,24 @@ static enum weft_err check_segment(struct check *c)
     return err;
 }
 
-// Notes of segments that the open did not keep: the last one when it is blank.
-static enum weft_err tell_removed(struct check *c)
+static enum weft_err check_segment(struct check *c)
+{
+    c->damages_before = c->tally->damages;
+    tell_notes(c, c->s->head.number);
+    enum weft_err err = c->s->readable ? check_file(c) : unreadable(c, WEFT_E_DAMAGED, 0);
+    return err ? err : tell_truncated(c, c->s->head.number);
+}
+
+// The last segment when it was blank: the open left it out.
+static void tell_removed(struct check *c)
 {
     struct wf_log_note n;
-    enum weft_err err = WEFT_OK;
 
-    for (size_t i = 0; i < c->look->notes.len / sizeof n && !err; i++) {
+    for (size_t i = 0; i < c->look->notes.len / sizeof n; i++) {
         memcpy(&n, c->look->notes.ptr + i * sizeof n, sizeof n);
         if (n.segment > wf_log_last_number(c->log))
-            err = tell_notes(c, n.segment);
+            tell_notes(c, n.segment);
     }
-    return err;
 }
 
 enum weft_err wf_log_look_check(
@@ -467,13 +476,13 @@ enum weft_err wf_log_look_check(
 
     *ret = (struct wf_log_tally){ 0 };
     c.shadow_segment.file = -1;
-    enum weft_err err = tell_notes(&c, 0);
+    enum weft_err err = WEFT_OK;
+    tell_notes(&c, 0);
     for (size_t i = 0; i < l->log->segment_count && !err; i++) {
         c.s = l->log->segments[i];
         err = check_segment(&c);
     }
-    if (!err)
-        err = tell_removed(&c);
+    tell_removed(&c);
     if (!err)
         wf_log_products(l->log, tell_end, &c);
     wf_buf_fini(&c.places);

@@ -126,6 +126,7 @@ static void look_at(struct rig *r, struct looked *ret)
     wf_log_look_close(look);
     struct wf_hash after = disk_hash(r);
     ck_assert(wf_hash_eq(&before, &after));
+    ck_assert_ptr_null(wf_memdisk_name(r->disk, 0, ".tmp"));
 }
 
 // ---- readers ---------------------------------------------------------------------------------------------------------
