@@ -6,6 +6,7 @@
 
 #include "node/conf.h"
 #include "node/core.h"
+#include "node/inspect/inspect.h"
 
 static const char usage[] =
     "Examples:\n"
@@ -13,6 +14,7 @@ static const char usage[] =
     "  weftd -c weftd.yaml --check          say what is wrong with the configuration and exit\n"
     "\n"
     "Usage: weftd [-c FILE] [--check]\n"
+    "       weftd --log show|verify|stats …   what weft log asks; see weft(1)\n"
     "  -c, --config FILE   configuration (default /etc/weft/weftd.yaml)\n"
     "      --check         read the configuration, report every error, start nothing\n"
     "  -V, --version       print the version\n"
@@ -48,6 +50,8 @@ int main(int argc, char **argv)
     struct wf_conf *conf = NULL;
     bool check = false;
 
+    if (argc > 1 && strcmp(argv[1], "--log") == 0)
+        return wf_inspect_main(argc - 1, argv + 1);
     for (int c = getopt_long(argc, argv, "c:nVh", options, NULL); c != -1;
          c = getopt_long(argc, argv, "c:nVh", options, NULL)) {
         switch (c) {

@@ -206,3 +206,35 @@ uint64_t wf_log_look_newest(const struct wf_log_look *l)
 {
     return wf_log_last_number(l->log);
 }
+
+bool wf_log_look_find(struct wf_log_look *l, const struct wf_hash *product, uint64_t offset,
+    uint64_t *ret_segment, uint64_t *ret_at)
+{
+    const struct wf_product *p = wf_index_find(&l->log->index, product);
+    struct wf_seg_window w;
+    struct wf_seg_found f = { 0 };
+    struct wf_buf window = { 0 };
+    uint32_t part = 0, run = 0;
+    int file = -1;
+
+    if (!p || !wf_product_seek(p, offset, &part, &run))
+        return false;
+    struct wf_segment *s = p->parts[part]->segment;
+    const struct wf_run *r = &p->parts[part]->runs[run];
+    *ret_segment = s->head.number;
+    *ret_at = r->at;
+    s->readers++;
+    if (!wf_log_borrow(l->log, s, &file)) {
+        wf_seg_window_init(&w, l->log->vfs, file, r->at_end, &window);
+        for (uint64_t at = r->at; !wf_seg_scan(&w, s->head.salt, at, false, &f); at = f.next) {
+            bool mine = f.step == WF_SEG_ITEM && wf_hash_eq(&f.item.product, product);
+            if (mine && f.item.first + f.item.count > offset)
+                *ret_at = at;
+            if (f.step == WF_SEG_END || (mine && f.item.first + f.item.count > offset))
+                break;
+        }
+    }
+    wf_log_return(l->log, s);
+    wf_buf_fini(&window);
+    return true;
+}

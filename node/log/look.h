@@ -55,6 +55,10 @@ const char *wf_log_look_class(const struct wf_log_look *l);
 uint64_t wf_log_look_oldest(const struct wf_log_look *l); // numbers of segments; 0 = none
 uint64_t wf_log_look_newest(const struct wf_log_look *l);
 
+// Where the item with this offset begins, or, when it is damaged, the run of items that had it. False when no segment has it.
+bool wf_log_look_find(struct wf_log_look *l, const struct wf_hash *product, uint64_t offset,
+    uint64_t *ret_segment, uint64_t *ret_at);
+
 struct wf_log_tally {
     uint64_t segments, items, bytes; // read and found whole; bytes of all files read
     uint64_t damages, others;        // flaws told that are damage, and that are not

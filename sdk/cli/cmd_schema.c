@@ -8,21 +8,11 @@
 
 #include "proto/schema/record_json.h"
 #include "sdk/cli/protoc.h"
+#include "sdk/cli/weftd.h"
 #include "sdk/conf/file.h"
 #include "sdk/json.h"
 
 // ---- protoc ----------------------------------------------------------------------------------------------------------
-
-// The directory of this program, "" when it can't be told.
-static void own_dir(char *out, size_t len)
-{
-    ssize_t n = readlink("/proc/self/exe", out, len - 1);
-
-    out[n > 0 ? n : 0] = '\0';
-    char *slash = strrchr(out, '/');
-    if (slash)
-        *slash = '\0';
-}
 
 // Where weft's own .proto files lie: where $WEFT_PROTO says, or beside this program's installation or build.
 static void own_protos(char *out, size_t len)
@@ -32,7 +22,7 @@ static void own_protos(char *out, size_t len)
     struct stat st;
 
     snprintf(out, len, "%s", env ? env : "");
-    own_dir(dir, sizeof dir);
+    wf_own_dir(dir, sizeof dir);
     for (int up = 0; up < 3 && !env && dir[0]; up++) {
         if (snprintf(out, len, "%s/share/weft/proto", dir) < (int)len && stat(out, &st) == 0)
             return;
@@ -188,33 +178,21 @@ int wf_cmd_schema_encode(struct wf_cli *cli, int argc, char **argv)
 
 // ---- config check ----------------------------------------------------------------------------------------------------
 
-// weftd alone knows its configuration, so it is asked: the one beside this program, else on the path.
+// weftd alone knows its configuration, so it is asked.
 int wf_cmd_config_check(struct wf_cli *cli, int argc, char **argv)
 {
-    static const char *const places[] = { "%s/weftd", "%s/../sbin/weftd", "%s/../node/weftd" };
-    char *file = NULL, dir[4096], path[4200], in_dir[4200];
+    char *file = NULL, in_dir[4200];
     int count = 0, status = wf_cli_parse(cli, argc, argv, NULL, 0, 0, 1, &file, &count);
 
     if (status >= 0)
         return status;
     snprintf(in_dir, sizeof in_dir, "%s/weftd.yaml", cli->dir ? cli->dir : "/etc/weft");
-    const char *conf = count ? file : in_dir;
-    own_dir(dir, sizeof dir);
-    fflush(NULL);
-    pid_t pid = fork();
-    if (pid == 0) {
-        for (size_t i = 0; i < WF_COUNT(places); i++) {
-            snprintf(path, sizeof path, places[i], dir);
-            execl(path, "weftd", "--check", "-c", conf, (char *)NULL);
-        }
-        execlp("weftd", "weftd", "--check", "-c", conf, (char *)NULL);
-        fprintf(
-            stderr, "weft: weftd is not installed here, and it alone knows its configuration\n");
-        _exit(69);
-    }
-    if (pid < 0 || waitpid(pid, &status, 0) < 0)
+    char *conf = count ? file : in_dir;
+    char *args[] = { (char[]){ "weftd" }, (char[]){ "--check" }, (char[]){ "-c" }, conf, NULL };
+    pid_t pid = wf_weftd_start(args, NULL);
+    if (pid < 0)
         return wf_cli_fail(WEFT_E_NOMEM, "weftd can't be started");
-    status = WIFEXITED(status) ? WEXITSTATUS(status) : 70;
+    status = wf_weftd_wait(pid);
     if (status == 0)
         printf("%s is fine\n", conf);
     return status;
