@@ -87,7 +87,8 @@ static void print_product(
     wf_json_out_member_int(&o, "raw", (int64_t)s->raw);
     if (s->stored > 0 && s->raw > 0) {
         wf_json_out_key(&o, WF_STR("ratio"));
-        wf_json_out_double(&o, (double)(s->raw * 100 / s->stored) / 100);
+        uint64_t hundredths = s->raw * 100 / s->stored;
+        wf_json_out_double(&o, (double)hundredths / 100);
     }
     if (s->entries) {
         wf_inspect_time(&o, "oldest", s->oldest_ms);

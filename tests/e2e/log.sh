@@ -1,0 +1,147 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# weft log on a node's and an agent's own stores: beside a running weftd and without one, with and without the keys, whole and damaged.
+# What verify names is what readers then miss, and it changes nothing.
+# shellcheck disable=SC2034 # for lib.sh
+BUILD=$1
+# shellcheck disable=SC1091 source=tests/e2e/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+say() { # AT PRODUCT FROM TO: acknowledged there
+    seq "$3" "$4" | sed 's/.*/{"id":"a","value":&}/' | weft_at "$1" publish "$2" --wait -q
+}
+numbers() { grep -o '"value":[0-9]*' "$1" | cut -d: -f2 | tr '\n' ' '; }
+has_manifest() { weft_at web-1 publish "$1" --wait -q </dev/null; }
+is_up() { weft_at servers-node node status; }
+log_of() { # NODE VERB...: into $WORK/out and $WORK/err; $got is its status
+    got=0
+    weft_at "$1" log "${@:2}" >"$WORK/out" 2>"$WORK/err" || got=$?
+}
+expect() { # STATUS PATTERN...: of the last log_of
+    [ "$got" -eq "$1" ] || fail "status $got, not $1: $(cat "$WORK/out" "$WORK/err")"
+    for pattern in "${@:2}"; do
+        cat "$WORK/out" "$WORK/err" | grep -q "$pattern" || fail "no '$pattern' in: $(cat "$WORK/out" "$WORK/err")"
+    done
+}
+field() { sed -n "s/.*\"$1\":\"\{0,1\}\([^\",}]*\).*/\1/p"; }
+files_hash() { (cd "$WORK/$1/data" && find log -type f -exec sha256sum {} + | sort); }
+
+make_mesh servers
+make_event servers-node depth
+(cd "$WORK" && "$WEFT" product new secret --kind event >/dev/null)
+sed -i "s/domain: monitoring/domain: servers/; s/^classification:.*/classification: confidential/" "$WORK/secret.yaml"
+"$WEFT" product build "$WORK/secret.yaml" >/dev/null
+weft_at servers-node product apply "$WORK/secret.yaml" >/dev/null
+make_reader servers-node reader
+make_agent web-1 "$(weft_at servers-node ticket create --kind agent --name web-1)" 'sources: {enabled: off}'
+start web-1
+for p in depth secret; do until_ok has_manifest $p; done
+
+echo "beside a running node: entries, places, limits, statistics"
+for from in 1 21 41; do say servers-node depth $from $((from + 19)); done
+say web-1 depth 61 80
+say servers-node secret 1 5
+until_ok head_beyond servers-node depth 79
+log_of servers-node show depth -o jsonl
+expect 0 '"kind":"reset"' '"origin":"servers/node-1"' '"origin":"servers/web-1"'
+[ "$(grep -c '"kind":"data"' "$WORK/out")" -ge 4 ] || fail "too few entries: $(cat "$WORK/out")"
+log_of servers-node show servers/depth --from 25 --to 41 -o jsonl
+expect 0
+[ "$(field offset <"$WORK/out" | sort -n | head -n 1)" -le 25 ] || fail "not from 25: $(cat "$WORK/out")"
+[ "$(field offset <"$WORK/out" | sort -n | tail -n 1)" -lt 41 ] || fail "not up to 41: $(cat "$WORK/out")"
+log_of servers-node show depth --from 2100-01-01T00:00:00Z
+expect 0
+[ "$(wc -l <"$WORK/out")" -le 1 ] || fail "entries of the future: $(cat "$WORK/out")"
+log_of servers-node show depth --limit 2
+expect 0 '2 shown, more follow: --from'
+log_of servers-node show nothing
+expect 1 'nothing of it was ever appended here'
+log_of servers-node show depth --from soon
+expect 64 'expected an offset or a time'
+log_of servers-node verify
+expect 0 'whole' 'in use'
+log_of servers-node stats depth -o jsonl
+expect 0 '"records":80' '"head":80' '"missing":0' '"ratio":' '"keepSeconds":604800'
+
+echo "an agent's spool, while its node is away"
+stop servers-node
+say web-1 depth 81 90
+log_of web-1 show depth
+expect 0 'servers/web-1'
+log_of web-1 verify
+expect 0 'data/spool: whole' 'in use'
+log_of web-1 stats -o jsonl
+expect 0 '"spool":true' '"product":"servers/depth@1"' '"records":10'
+stop web-1
+log_of web-1 verify
+expect 0 'data/spool: whole'
+
+echo "sealed records open with the node's key alone"
+log_of servers-node show secret -o jsonl
+expect 0 '"sealed":true' '"kind":"data"'
+mv "$WORK/servers-node/data/identity/storage.key" "$WORK/storage.key"
+log_of servers-node show secret -o jsonl
+expect 0 '"kind":"sealed"'
+if grep -q '"kind":"data"' "$WORK/out"; then fail "a sealed entry opened without its key"; fi
+log_of servers-node verify
+expect 0 'whole' 'sealed ones not opened'
+mv "$WORK/storage.key" "$WORK/servers-node/data/identity/storage.key"
+
+echo "a damaged entry: named with segment, place and offsets; nothing is changed; readers miss exactly that"
+segment=$(find "$WORK/servers-node/data/log/default" -name '*.seg')
+batch=$(weft_at servers-node log show depth --from 20 --limit 1 -o jsonl 2>/dev/null | field records)
+[ "$batch" -eq 20 ] || fail "the entry at 20 has $batch records"
+cat >"$WORK/flip.py" <<'PY'
+import sys
+path, at = sys.argv[1], int(sys.argv[2])
+with open(path, "r+b") as f:
+    f.seek(at)
+    byte = f.read(1)[0]
+    f.seek(at)
+    f.write(bytes([byte ^ 4]))
+PY
+# The items of depth lie one after the other: its second batch is found by flipping what verify then names.
+place=$(python3 - "$segment" <<'PY'
+import struct, sys
+data = open(sys.argv[1], "rb").read()
+at, found = 4368, []
+while at + 112 <= len(data):
+    length, kind, count, first = struct.unpack_from(">I", data, at + 4)[0], data[at + 8], *struct.unpack_from(">IQ", data, at + 12)
+    if kind < 0xf0 and first == 20 and count == 20:
+        found.append(at)
+    at += 112 + length
+print(found[0])
+PY
+)
+python3 "$WORK/flip.py" "$segment" $((place + 300))
+before=$(files_hash servers-node)
+log_of servers-node verify -o jsonl
+expect 1 "\"problem\":\"item\",\"damage\":true,\"segment\":\"0000000000000001\",\"at\":$place," '"problem":"lost"' '"whole":false'
+grep '"problem":"lost"' "$WORK/out" | grep -q '"product":"servers/depth@1","first":20,"end":40' || fail "lost: $(cat "$WORK/out")"
+[ "$(grep -c '"damage":true' "$WORK/out")" -eq 2 ] || fail "more is named than there is: $(cat "$WORK/out")"
+log_of servers-node verify secret
+expect 0 whole # of that product nothing is lost
+log_of servers-node show depth -o jsonl
+expect 0 '"offset":20,"records":20,"sealed":false,"kind":"gap","why":"damaged"'
+log_of servers-node stats depth -o jsonl
+expect 0 '"missing":20'
+[ "$before" = "$(files_hash servers-node)" ] || fail "a look changed the files"
+start servers-node
+until_ok is_up
+got=0
+"$WEFT" subscribe servers/depth --dir "$WORK/reader" --from earliest -n 60 --for 20s --stats -o jsonl >"$WORK/read" 2>"$WORK/read.err" || got=$?
+[ "$(numbers "$WORK/read")" = "$(seq 1 20 | tr '\n' ' ')$(seq 41 80 | tr '\n' ' ')" ] || fail "read: $(numbers "$WORK/read")"
+grep -q '^lost: 20 records, offsets 20 to 39' "$WORK/read.err" || fail "the reader was not told: $(cat "$WORK/read.err")"
+stop servers-node
+
+echo "a torn tail is told and is no damage; a store alone can be looked at, too"
+cp -a "$WORK/servers-node/data/log/default" "$WORK/alone"
+rm -f "$WORK/alone"/*.idx
+python3 "$WORK/flip.py" "$WORK/alone/$(basename "$segment")" $((place + 300))
+printf 'wfI1 half an item' >>"$(find "$WORK/alone" -name '*.seg' | sort | tail -n 1)"
+got=0
+"$WEFT" log verify --dir "$WORK/alone" >"$WORK/out" 2>"$WORK/err" || got=$?
+expect 0 'torn-tail' 'whole' 'certificates not checked'
+got=0
+"$WEFT" log verify --dir "$WORK" >"$WORK/out" 2>"$WORK/err" || got=$?
+expect 1 'holds no log'
