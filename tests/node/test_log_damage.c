@@ -254,7 +254,7 @@ START_TEST(every_damage_is_named_and_nothing_wrong_is_delivered)
     printf("%s: %d, named by a look %d, cut between two items %d, %llu offsets of %d times %llu "
            "missing\n",
         d->name, count, named, clean_cuts, (unsigned long long)lost, count,
-        (unsigned long long)(heads[0] + heads[1] + heads[2]));
+        (unsigned long long)heads[0] + heads[1] + heads[2]);
     free_image(&image);
 }
 END_TEST
