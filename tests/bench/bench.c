@@ -97,7 +97,8 @@ static void set(struct bench *b, const char *name, size_t name_len, const char *
         { "extra", &b->extra, NULL }, { "payload", &b->payload, NULL },
         { "ready", &b->ready, NULL }, { "out", &b->out, NULL }, { "count", NULL, &b->count },
         { "rate", NULL, &b->rate }, { "pack", NULL, &b->pack }, { "streams", NULL, &b->streams },
-        { "length", NULL, &b->record_len } };
+        { "products", NULL, &b->products }, { "publishers", NULL, &b->publishers },
+        { "index", NULL, &b->index }, { "length", NULL, &b->record_len } };
 
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         if (strlen(keys[i].name) != name_len || memcmp(keys[i].name, name, name_len) != 0)
@@ -113,7 +114,9 @@ static void set(struct bench *b, const char *name, size_t name_len, const char *
 
 void bench_args(struct bench *b, int argc, char **argv)
 {
-    *b = (struct bench){ .pack = 1, .streams = 1, .record_len = 102 };
+    *b = (struct bench){
+        .pack = 1, .streams = 1, .products = 1, .publishers = 1, .record_len = 102
+    };
     if (argc < 2)
         bench_fail("usage", "pub|sub|pace NAME=VALUE...");
     b->role = argv[1];
@@ -125,8 +128,9 @@ void bench_args(struct bench *b, int argc, char **argv)
     }
     if (b->count == 0 || b->pack == 0 || b->pack > PACK_MAX)
         bench_fail("count, pack", "out of range");
-    if (b->streams == 0 || b->streams > STREAMS_MAX)
-        bench_fail("streams", "out of range");
+    if (b->streams == 0 || b->streams > STREAMS_MAX || b->products == 0 ||
+        b->products > STREAMS_MAX || b->index >= b->publishers)
+        bench_fail("streams, products, publishers", "out of range");
     if (strcmp(b->role, "sub") != 0)
         load_payload(b);
     else
@@ -159,7 +163,7 @@ void bench_publish(struct bench *b, bench_send_fn send, void *arg)
 
     b->cpu_at = cpu_s();
     b->first_ns = bench_now_ns();
-    for (uint64_t n = 0; n < b->count;) {
+    for (uint64_t n = b->index; n < b->count;) {
         int64_t now = bench_now_ns();
         if (b->rate) {
             int64_t due = b->first_ns + (int64_t)(n * 1000000000ull / b->rate);
@@ -168,13 +172,15 @@ void bench_publish(struct bench *b, bench_send_fn send, void *arg)
             now = bench_now_ns();
         }
         size_t len = 0;
-        for (uint64_t k = 0; k < b->pack && n < b->count; k++, n++, len += b->record_len) {
+        for (uint64_t k = 0; k < b->pack && n < b->count; k++, n += b->publishers) {
             uint8_t *record = b->message + len;
             memcpy(record, b->records + at * b->record_len, b->record_len);
             at = at + 1 == b->record_count ? 0 : at + 1;
             store64(record + BENCH_NUMBER_AT, n);
             if (b->record_len >= BENCH_HEAD)
                 store64(record + BENCH_SENT_AT, (uint64_t)now);
+            len += b->record_len;
+            b->sent++;
         }
         if (send)
             send(arg, b->message, len);
@@ -196,7 +202,7 @@ void bench_published(struct bench *b)
     b->last_ns = bench_now_ns();
     snprintf(text, sizeof text,
         "{\"records\":%llu,\"first_ns\":%lld,\"last_ns\":%lld,\"cpu_s\":%.6f}\n",
-        (unsigned long long)b->count, (long long)b->first_ns, (long long)b->last_ns,
+        (unsigned long long)b->sent, (long long)b->first_ns, (long long)b->last_ns,
         cpu_s() - b->cpu_at);
     print(b, text);
 }

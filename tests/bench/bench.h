@@ -27,6 +27,10 @@ struct bench {
     uint64_t rate;       // a second; 0 = as fast as the call takes them
     uint64_t pack;       // records the application puts into one message; 1 = each by itself
     uint64_t streams;    // record n belongs to stream n % streams; each keeps its order
+    uint64_t products;   // record n goes to product n % products
+    uint64_t
+        publishers; // of this run together; this one sends the records n with n % publishers == index
+    uint64_t index;
     size_t record_len;
 
     uint8_t *records; // loaded
@@ -34,8 +38,9 @@ struct bench {
     uint8_t *message; // `pack` stamped records
     uint64_t *next;   // subscriber: the number that comes next in each stream
     uint64_t seen, lost, wrong;
-    bool done;    // the last record of the run came; atomic
-    uint64_t sum; // of the fields walked, so that walking can't be left out
+    bool done;     // the last record of the run came; atomic
+    uint64_t sent; // by this publisher
+    uint64_t sum;  // of the fields walked, so that walking can't be left out
     int64_t first_ns, last_ns;
     double cpu_at; // when measuring began
     uint32_t *latency_ns;
@@ -50,7 +55,7 @@ int64_t bench_now_ns(void);
 
 // Sends one message of `pack` records; returns when the call took it.
 typedef void (*bench_send_fn)(void *arg, const uint8_t *ptr, size_t len);
-// Sends `count` records, at `rate`. Without a function the loop alone is measured: what pacing and stamping cost.
+// Sends its share of `count` records, at `rate`. Without a function the loop alone is measured: what pacing and stamping cost.
 void bench_publish(struct bench *b, bench_send_fn send, void *arg);
 // The time and processor time up to here are the publisher's.
 void bench_published(struct bench *b);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // weft: one weft_publish a record; weft_next hands over batches of verified records. Public headers only. where = socket (pub) or identity
-// directory (sub), product, extra = linger in microseconds. With several streams the products are product-0, product-1, ...: one publisher and
+// directory (sub), product, extra = linger in microseconds. Several products are called product-0, product-1, ...: one publisher and
 // one subscription each, all of one client.
 #include <poll.h>
 #include <stdio.h>
@@ -20,18 +20,17 @@ static void must(enum weft_err err, const struct weft_problem *problem)
         bench_fail("weft", problem->text);
 }
 
-// The product of a stream.
-static const char *name_of(const struct bench *b, uint64_t stream, char name[NAME_MAX_LEN])
+static const char *name_of(const struct bench *b, uint64_t product, char name[NAME_MAX_LEN])
 {
-    if (b->streams == 1)
+    if (b->products == 1)
         return b->product;
-    snprintf(name, NAME_MAX_LEN, "%s-%llu", b->product, (unsigned long long)stream);
+    snprintf(name, NAME_MAX_LEN, "%s-%llu", b->product, (unsigned long long)product);
     return name;
 }
 
 struct writer {
-    struct weft_publisher **of; // by stream
-    uint64_t streams, at;
+    struct weft_publisher **of; // by product
+    uint64_t products, at;
 };
 
 static void send_one(void *arg, const uint8_t *ptr, size_t len)
@@ -40,7 +39,7 @@ static void send_one(void *arg, const uint8_t *ptr, size_t len)
     struct weft_problem problem;
 
     must(weft_publish(w->of[w->at], WEFT_PUT, ptr, len, 0, &problem), &problem);
-    w->at = w->at + 1 == w->streams ? 0 : w->at + 1;
+    w->at = w->at + 1 == w->products ? 0 : w->at + 1;
 }
 
 static void *array(uint64_t count, size_t size)
@@ -57,18 +56,18 @@ static void publish(struct bench *b)
     struct weft_options o = { .socket = b->where, .flags = WEFT_LOCAL_ONLY };
     struct weft_publish_options how = { .linger_us = (unsigned)strtoul(b->extra, NULL, 10) };
     struct weft_client *c = NULL;
-    struct writer w = { .of = array(b->streams, sizeof(void *)), .streams = b->streams };
+    struct writer w = { .of = array(b->products, sizeof(void *)), .products = b->products };
     struct weft_problem problem;
     char name[NAME_MAX_LEN];
 
     must(weft_connect(&o, &c, &problem), &problem);
-    for (uint64_t i = 0; i < b->streams; i++)
+    for (uint64_t i = 0; i < b->products; i++)
         must(weft_publisher_open(c, name_of(b, i, name), &how, &w.of[i], &problem), &problem);
     bench_publish(b, send_one, &w);
-    for (uint64_t i = 0; i < b->streams; i++)
+    for (uint64_t i = 0; i < b->products; i++)
         must(weft_publisher_flush(w.of[i], FLUSH_MS, &problem), &problem);
     bench_published(b);
-    for (uint64_t i = 0; i < b->streams; i++)
+    for (uint64_t i = 0; i < b->products; i++)
         must(weft_publisher_close(w.of[i], FLUSH_MS, &problem), &problem);
     weft_close(c);
     free(w.of);
@@ -76,16 +75,16 @@ static void publish(struct bench *b)
 
 struct reader {
     struct bench *b;
-    struct weft_subscription **of; // by stream
+    struct weft_subscription **of; // by product
     struct pollfd *fds;
-    uint64_t live; // streams that deliver
+    uint64_t live; // products that deliver
 };
 
 static void take_event(struct reader *r, const struct weft_event *e)
 {
     if (e->kind == WEFT_EV_STATE && e->state == WEFT_STREAM_LIVE && r->b->seen == 0) {
         r->live++;
-        if (r->live == r->b->streams)
+        if (r->live == r->b->products)
             bench_ready(r->b);
     }
     if (e->kind == WEFT_EV_STATE && e->state == WEFT_STREAM_REFUSED)
@@ -118,8 +117,8 @@ static void take_all(struct reader *r)
 
     while (!b->done && !idle) {
         int wait_ms = b->seen ? IDLE_MS : 3 * IDLE_MS;
-        idle = poll(r->fds, (nfds_t)b->streams, wait_ms) == 0;
-        for (uint64_t i = 0; i < b->streams; i++)
+        idle = poll(r->fds, (nfds_t)b->products, wait_ms) == 0;
+        for (uint64_t i = 0; i < b->products; i++)
             if (r->fds[i].revents)
                 take_some(r, r->of[i]);
     }
@@ -130,7 +129,7 @@ static void close_all(struct reader *r)
     unsigned long long pulled = 0, records = 0;
     struct weft_stats stats;
 
-    for (uint64_t i = 0; i < r->b->streams; i++) {
+    for (uint64_t i = 0; i < r->b->products; i++) {
         weft_subscription_stats(r->of[i], &stats);
         pulled += stats.pulled_records;
         records += stats.records;
@@ -148,13 +147,13 @@ static void subscribe(struct bench *b)
     struct weft_subscribe_options how = { .from = WEFT_FROM_LATEST };
     struct weft_client *c = NULL;
     struct reader r = { .b = b,
-        .of = array(b->streams, sizeof(void *)),
-        .fds = array(b->streams, sizeof(struct pollfd)) };
+        .of = array(b->products, sizeof(void *)),
+        .fds = array(b->products, sizeof(struct pollfd)) };
     struct weft_problem problem;
     char name[NAME_MAX_LEN];
 
     must(weft_connect(&o, &c, &problem), &problem);
-    for (uint64_t i = 0; i < b->streams; i++) {
+    for (uint64_t i = 0; i < b->products; i++) {
         must(weft_subscribe(c, name_of(b, i, name), &how, &r.of[i], &problem), &problem);
         r.fds[i] = (struct pollfd){ .fd = weft_subscription_fd(r.of[i]), .events = POLLIN };
     }

@@ -10,36 +10,36 @@ import json
 import math
 import sys
 
+import runs
+
 CURVES = {
     "subscribers": ("subscribers", lambda r: r["subscribers"]),
-    "products": ("products on the node", lambda r: r["streams"]),
+    "products": ("products on the node", lambda r: r["products"]),
     "lengths": ("bytes of a record", lambda r: r["length"]),
+    "agents": ("agents", lambda r: r["publishers"]),
     "log": ("GB of log", None),
 }
 NAMES = {"weft sized": "weft compressed", "weft sized-plain": "weft uncompressed", "weft many": "weft compressed",
-         "weft many-0": "weft compressed", "weft long": "weft uncompressed"}
+         "weft many-0": "weft compressed", "weft agented": "weft compressed",
+         "weft long": "weft uncompressed"}
 COLOURS = {"weft compressed": "#0b6e4f", "weft uncompressed": "#c8791b", "nats tls": "#3a5a98"}
 WIDTH, HEIGHT, LEFT, BELOW, GAP = 300, 190, 62, 46, 34
 
 
 def point(r, x):
-    deliveries = sum(s["records"] for s in r["subs"])
-    took = max(s["last_ns"] for s in r["subs"]) - r["pub"]["first_ns"]
-    cpu = r["servers_cpu_s"] + r["pub"]["cpu_s"] + sum(s["cpu_s"] for s in r["subs"])
-    return {"x": x, "deliveries_per_s": round(deliveries / took * 1e9), "mb_per_s": round(deliveries * r["length"] / took * 1e3, 1),
-            "cpu_s_per_m": round(cpu / deliveries * 1e6, 3), "lost": sum(s["lost"] + s["wrong"] for s in r["subs"])}
+    deliveries, took = sum(s["records"] for s in r["subs"]), runs.took_s(r)
+    return {"x": x, "deliveries_per_s": round(deliveries / took), "mb_per_s": round(deliveries * r["length"] / took / 1e6, 1),
+            "cpu_s_per_m": round(runs.cpu_s(r) / deliveries * 1e6, 3), "lost": runs.missing(r)}
 
 
 def load(path):
     """curve -> system -> points in the order of x."""
     curves = {}
-    with open(path, encoding="utf-8") as f:
-        for line in f:
-            r = json.loads(line)
-            name = f"{r['system']} {r['variant']}"
-            points = curves.setdefault(r["mode"], {}).setdefault(NAMES.get(name, name), [])
-            value = CURVES[r["mode"]][1]
-            points.append(point(r, value(r) if value else len(points) + 1))
+    for r in runs.read(path):
+        name = f"{r['system']} {r['variant']}"
+        points = curves.setdefault(r["mode"], {}).setdefault(NAMES.get(name, name), [])
+        value = CURVES[r["mode"]][1]
+        points.append(point(r, value(r) if value else len(points) + 1))
     return curves
 
 
@@ -53,7 +53,7 @@ def table(curves):
                     if p["x"] == x:
                         lines.append(f"{x:>20,}  {name:<18} {p['deliveries_per_s']:>12,} {p['mb_per_s']:>8,.1f} "
                                      f"{p['cpu_s_per_m']:>19.2f} {p['lost']:>6}")
-    return "\n".join(lines[1:])
+    return "\n".join(lines).lstrip("\n")
 
 
 def short(v):

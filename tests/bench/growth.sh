@@ -9,16 +9,18 @@ growth_points() { # CURVE
     "subscribers smoke") echo 1 2 ;;
     "products smoke") echo 1 4 ;;
     "lengths smoke") echo 16 1024 ;;
+    "agents smoke") echo 2 ;;
     subscribers*) echo 1 2 4 8 16 32 64 ;;
     products*) echo 1 4 16 64 256 ;;
+    agents*) echo 1 2 4 8 16 32 ;;
     lengths*) echo 16 64 256 1024 4096 16384 65536 ;;
     esac
 }
 
 growth_lengths() { case " $curves " in *" lengths "*) growth_points lengths ;; esac; }
 
-growth_count() { # SHARES AT_LEAST: 1,600,000 records divided
-    local count=$((1600000 / $1))
+growth_count() { # SHARES AT_LEAST: 3,200,000 records divided
+    local count=$((3200000 / $1))
     [ "$size" != smoke ] || count=$((2000 / $1))
     [ "$count" -ge "$2" ] || count=$2
     echo "$count"
@@ -41,12 +43,12 @@ grow_products() {
             weft_product "many-$made" Sample 64MiB
             made=$((made + 1))
         done
-        streams=$n
+        products=$n
         name=many # and -0, -1, ... where there are several
         [ "$n" -gt 1 ] || name=many-0
         measure weft "$name" products 1 "$(growth_count 2 500)" 0 1000 || failed=1
     done
-    streams=1
+    products=1
 }
 
 grow_lengths() {
@@ -61,6 +63,18 @@ grow_lengths() {
         case " $systems " in *" nats "*) measure nats tls lengths 1 "$count" 0 1000 || failed=1 ;; esac
     done
     payload_file=$WORK/payload payload_length=102
+}
+
+# Real agents, each a weftd of its own that joins with a ticket and takes what a publisher of its own says: one product, so many origins.
+grow_agents() {
+    local n
+    weft_product agented Sample 1GiB
+    for n in $(growth_points agents); do
+        weft_agents "$n" agented
+        publishers=$n
+        measure weft agented agents 1 "$(growth_count 4 500)" 0 1000 || failed=1
+    done
+    publishers=1
 }
 
 # A log of log_gb GB, written a GB at a time with a subscriber that keeps up; then the node is started again on it.

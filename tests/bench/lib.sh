@@ -4,8 +4,8 @@
 # One run of one system: subscribers up, servers' processor time before and after, publisher, results of all in one line of $WORK/results.jsonl.
 # Every process is ended by its id, every wait has a bound.
 
-# What is sent: a file of records of one length; over how many products.
-payload_file="" payload_length=102 streams=1
+# What is sent: a file of records of one length; over how many products; by how many publishers.
+payload_file="" payload_length=102 products=1 publishers=1
 
 within() { # SECONDS COMMAND...: again until it succeeds
     local end=$((SECONDS + $1))
@@ -33,17 +33,19 @@ stop_pid() { # PID
     wait "$1" 2>/dev/null || true
 }
 
-# A port of 127.0.0.1 that nobody listens on, below those that the system gives to connections.
+# A port of 127.0.0.1 that nobody listens on, nor on the one a hundred above (a node's HTTP), below those that the system gives to connections.
 free_port() {
     "$PYTHON" - <<'END'
 import random, socket
 while True:
-    s = socket.socket()
+    port = random.randrange(20000, 32000)
     try:
-        s.bind(("127.0.0.1", random.randrange(20000, 32000)))
+        for p in (port, port + 100):
+            with socket.socket() as s:
+                s.bind(("127.0.0.1", p))
     except OSError:
         continue
-    print(s.getsockname()[1])
+    print(port)
     break
 END
 }
@@ -76,11 +78,23 @@ ready_or_gone() { # FILE PID
     [ -e "$1" ] || ! kill -0 "$2" 2>/dev/null
 }
 
+publish_all() { # within measure: all publishers at once; 1 when one failed
+    local i pubs=() status=0
+    for i in $(seq 0 $((publishers - 1))); do
+        # shellcheck disable=SC2046,SC2086 # words of a command
+        timeout -k 5 "$RUN_S" $("${system}_pub" "$variant" "$linger" "$subscribers" "$i") $common index="$i" rate="$rate" \
+            payload="$payload_file" out="$at/pub.$i" 2>>"$WORK/$system-pub.log" &
+        pubs+=($!)
+    done
+    for i in "${pubs[@]}"; do wait "$i" || status=1; done
+    return "$status"
+}
+
 # measure SYSTEM VARIANT MODE SUBSCRIBERS COUNT RATE LINGER_US: MODE names what is measured (max, 20k-linger1, ...). 1 when a program failed.
 measure() {
     local system=$1 variant=$2 mode=$3 subscribers=$4 count=$5 rate=$6 linger=$7
     local at="$WORK/run" i before after pids=() failed=0
-    local common="count=$count length=$payload_length streams=$streams"
+    local common="count=$count length=$payload_length products=$products publishers=$publishers streams=$((products * publishers))"
     rm -rf "$at" && mkdir -p "$at"
     for i in $(seq 1 "$subscribers"); do
         # shellcheck disable=SC2046,SC2086 # words of a command
@@ -88,14 +102,12 @@ measure() {
         pids+=($!)
     done
     for i in $(seq 1 "$subscribers"); do
-        within $((30 + subscribers + streams / 4)) ready_or_gone "$at/ready.$i" "${pids[i - 1]}" || true
+        within $((30 + subscribers + products / 4)) ready_or_gone "$at/ready.$i" "${pids[i - 1]}" || true
         [ -e "$at/ready.$i" ] || failed=1
     done
     # shellcheck disable=SC2046
     before=$(ticks $("${system}_pids"))
-    # shellcheck disable=SC2046,SC2086
-    [ "$failed" = 1 ] || timeout -k 5 "$RUN_S" $("${system}_pub" "$variant" "$linger" "$subscribers") $common rate="$rate" \
-        payload="$payload_file" out="$at/pub" 2>>"$WORK/$system-pub.log" || failed=1
+    [ "$failed" = 1 ] || publish_all || failed=1
     for i in "${pids[@]}"; do
         [ "$failed" = 0 ] || kill "$i" 2>/dev/null || true
         wait "$i" || failed=1
@@ -107,10 +119,10 @@ measure() {
         tail -n 3 "$WORK/$system"*.log >&2 2>/dev/null || true
         return 1
     fi
-    printf '{"system":"%s","variant":"%s","mode":"%s","subscribers":%d,"rate":%d,"length":%d,"streams":%d,"servers_cpu_s":%s,"pub":%s,"subs":[%s]}\n' \
-        "$system" "$variant" "$mode" "$subscribers" "$rate" "$payload_length" "$streams" \
+    printf '{"system":"%s","variant":"%s","mode":"%s","subscribers":%d,"rate":%d,"length":%d,"products":%d,"publishers":%d,"servers_cpu_s":%s,"pubs":[%s],"subs":[%s]}\n' \
+        "$system" "$variant" "$mode" "$subscribers" "$rate" "$payload_length" "$products" "$publishers" \
         "$(awk "BEGIN { print ($after - $before) / $(getconf CLK_TCK) }")" \
-        "$(cat "$at/pub")" "$(cat "$at"/sub.* | paste -sd,)" >>"$WORK/results.jsonl"
+        "$(cat "$at"/pub.* | paste -sd,)" "$(cat "$at"/sub.* | paste -sd,)" >>"$WORK/results.jsonl"
 }
 
 # The highest rate of SYSTEM_rates before the first that loses; nothing is noted when there is none.
@@ -130,6 +142,6 @@ measure_lossless() { # SYSTEM VARIANT SUBSCRIBERS
 measure_pace() { # MODE COUNT RATE
     mkdir -p "$WORK/run"
     timeout -k 5 "$RUN_S" "$PROGRAMS/bench_weft" pace count="$2" rate="$3" payload="$payload_file" out="$WORK/run/pace"
-    printf '{"system":"pace","variant":"-","mode":"%s","subscribers":0,"rate":%d,"servers_cpu_s":0,"pub":%s,"subs":[]}\n' \
+    printf '{"system":"pace","variant":"-","mode":"%s","subscribers":0,"rate":%d,"servers_cpu_s":0,"pubs":[%s],"subs":[]}\n' \
         "$1" "$3" "$(cat "$WORK/run/pace")" >>"$WORK/results.jsonl"
 }

@@ -14,37 +14,35 @@ import platform
 import statistics
 import sys
 
+import runs
+
 PACED = "20k-linger{}"
 
 
 def load(path):
-    runs = {}
-    with open(path, encoding="utf-8") as f:
-        for line in f:
-            r = json.loads(line)
-            runs.setdefault((r["system"], r["variant"], r["mode"], r["subscribers"]), []).append(r)
-    return runs
+    by_row = {}
+    for r in runs.read(path):
+        by_row.setdefault((r["system"], r["variant"], r["mode"], r["subscribers"]), []).append(r)
+    return by_row
 
 
 def cpu_per_m(r):
-    total = r["servers_cpu_s"] + r["pub"]["cpu_s"] + sum(s["cpu_s"] for s in r["subs"])
-    return total / r["pub"]["records"] * 1e6
+    return runs.cpu_s(r) / runs.published(r) * 1e6
 
 
 def records_per_s(r):
-    last = max(s["last_ns"] for s in r["subs"])
-    return min(s["records"] for s in r["subs"]) / (last - r["pub"]["first_ns"]) * 1e9
+    return min(s["records"] for s in r["subs"]) / runs.took_s(r)
 
 
-def median(runs, of):
-    return statistics.median(of(r) for r in runs) if runs else None
+def median(rs, of):
+    return statistics.median(of(r) for r in rs) if rs else None
 
 
-def figures(runs):
+def figures(by_row):
     """Rows as they are printed, by system, variant, mode and subscribers; and the bare pacer's CPU seconds per million records."""
-    pace = median(runs.get(("pace", "-", "20k", 0), []), cpu_per_m)
+    pace = median(by_row.get(("pace", "-", "20k", 0), []), cpu_per_m)
     rows = {}
-    for key, rs in runs.items():
+    for key, rs in by_row.items():
         system, variant, mode, subs = key
         if system == "pace":
             continue
@@ -56,7 +54,7 @@ def figures(runs):
             "cpu_whole": whole, "cpu_s_per_m": round(whole - (pace or 0) if paced else whole, 3),
             "p50_us": median(rs, lambda r: max(s["p50_us"] for s in r["subs"])) if paced else None,
             "p99_us": median(rs, lambda r: max(s["p99_us"] for s in r["subs"])) if paced else None,
-            "missing": sum(s["lost"] + s["wrong"] for r in rs for s in r["subs"]),
+            "missing": sum(map(runs.missing, rs)),
         }
     return rows, pace
 

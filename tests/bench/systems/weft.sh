@@ -9,6 +9,7 @@ weft_needs="bench_weft"
 weft_lacks_compressed="-"
 weft_lacks_uncompressed="-"
 weft_readers=0
+weft_agent_pids=()
 
 weft_start() {
     (cd "$WORK/weft/node" && exec "$WEFTD" -c weftd.yaml >>"$WORK/weftd.log" 2>&1) &
@@ -17,13 +18,16 @@ weft_start() {
 }
 
 weft_up() {
-    local at="$WORK/weft"
+    local at="$WORK/weft" port
     mkdir -p "$at"
     (
         cd "$at"
         "$WEFT" domain init bench --dir root --no-passphrase
         "$WEFT" node init --domain root --dir node --name node-1 --listen "127.0.0.1:$(free_port)"
         "$WEFT" mesh init bench --domain root --node node
+        # A product with readers has a port: the growth curve of products needs more than the default range has.
+        port=$((12000 + RANDOM % 7000))
+        printf 'streams: {ports: %d-%d}\n' "$port" "$((port + 599))" >>node/weftd.yaml
     ) >/dev/null
     weft_start
     weft_product compressed Sample 1GiB
@@ -48,11 +52,33 @@ weft_join() { # COUNT: so many readers there are at least
     done
 }
 
-weft_pids() { echo "$weft_pid"; }
+weft_agents() { # COUNT PRODUCT: so many agents there are at least; all of them know the product
+    local at i
+    while [ "${#weft_agent_pids[@]}" -lt "$1" ]; do
+        i=${#weft_agent_pids[@]}
+        at="$WORK/weft/agent-$i"
+        mkdir -m 700 "$at"
+        "$WEFT" ticket create --kind agent --name "agent-$i" --dir "$WORK/weft/node" >"$at/ticket"
+        chmod 600 "$at/ticket"
+        printf 'role: agent\ndata: data\nsocket: run/weftd.sock\nticket: ticket\n' >"$at/weftd.yaml"
+        (cd "$at" && exec "$WEFTD" -c weftd.yaml >>"$WORK/weft-agent.log" 2>&1) &
+        weft_agent_pids+=($!)
+    done
+    for i in $(seq 0 $(($1 - 1))); do
+        within 60 "$WEFT" publish "$2" --wait -q --dir "$WORK/weft/agent-$i" </dev/null || die "agent $i does not come up"
+    done
+}
+
+weft_pids() { echo "$weft_pid" "${weft_agent_pids[@]}"; }
 weft_sub() { # VARIANT INDEX
     echo "$PROGRAMS/bench_weft sub where=$WORK/weft/reader-$2 product=bench/$1"
 }
-weft_pub() { # VARIANT LINGER_US SUBSCRIBERS
-    echo "$PROGRAMS/bench_weft pub where=$WORK/weft/node/run/weftd.sock product=$1 extra=$2"
+weft_pub() { # VARIANT LINGER_US SUBSCRIBERS INDEX
+    local at="$WORK/weft/node"
+    [ "$1" != agented ] || at="$WORK/weft/agent-$4"
+    echo "$PROGRAMS/bench_weft pub where=$at/run/weftd.sock product=$1 extra=$2"
 }
-weft_down() { stop_pid "$weft_pid"; }
+weft_down() {
+    local pid
+    for pid in "${weft_agent_pids[@]}" "$weft_pid"; do stop_pid "$pid"; done
+}
