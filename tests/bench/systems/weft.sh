@@ -9,6 +9,7 @@ weft_needs="bench_weft"
 weft_lacks_compressed="-"
 weft_lacks_uncompressed="-"
 weft_readers=0
+weft_reader_from=0 # readers that are passed over
 weft_agent_pids=()
 
 weft_start() {
@@ -71,7 +72,7 @@ weft_agents() { # COUNT PRODUCT: so many agents there are at least; all of them 
 
 weft_pids() { echo "$weft_pid" "${weft_agent_pids[@]}"; }
 weft_sub() { # VARIANT INDEX
-    echo "$PROGRAMS/bench_weft sub where=$WORK/weft/reader-$2 product=bench/$1"
+    echo "$PROGRAMS/bench_weft sub where=$WORK/weft/reader-$((weft_reader_from + $2)) product=bench/$1"
 }
 weft_pub() { # VARIANT LINGER_US SUBSCRIBERS INDEX
     local at="$WORK/weft/node"
