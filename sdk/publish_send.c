@@ -186,7 +186,6 @@ static void send_batch(struct weft_publisher *p, const struct wf_pub_batch *b, s
 {
     Weft__V1__Request q = WEFT__V1__REQUEST__INIT;
     Weft__V1__PublishRequest publish = WEFT__V1__PUBLISH_REQUEST__INIT;
-    uint8_t key[16];
 
     publish.product = p->name.s;
     publish.publisher = wf_pb_bin(WF_BYTES(p->id));
@@ -195,8 +194,7 @@ static void send_batch(struct weft_publisher *p, const struct wf_pub_batch *b, s
     publish.base_us = b->base_us;
     publish.count = b->count;
     q.kind_case = WEFT__V1__REQUEST__KIND_PUBLISH;
-    q.publish = &publish;
-    wf_client_key(&q, key);
+    q.publish = &publish; // its sequence says whether it came before: no idempotency key
     p->in_flight++;
     wf_pub_ref(p);
     wf_client_send(p->c, wf_client_local(p->c), &q, 0, on_reply, o);

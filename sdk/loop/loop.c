@@ -27,7 +27,10 @@ struct wf_loop {
     int ready_count, ready_at;
     uint64_t turns;
     bool firing;
+    bool has_own; // letters of its own turns may wait: the descriptor tells of none
 };
+
+static _Thread_local const struct wf_loop *turning; // whose turn this thread is in
 
 static int64_t clock_ms(clockid_t id)
 {
@@ -206,7 +209,7 @@ void wf_loop_unwatch(struct wf_loop *l, struct wf_watch *w)
 
 static int wait_for(const struct wf_loop *l, int64_t timeout_ms)
 {
-    int64_t wait = timeout_ms;
+    int64_t wait = l->has_own ? 0 : timeout_ms;
 
     if (l->heap_count) {
         int64_t timer = l->heap[0]->due_ms - clock_ms(CLOCK_BOOTTIME);
@@ -222,18 +225,22 @@ static void open_mail(struct wf_loop *l)
 
     for (int i = 0; i < MAIL_A_TURN; i++) {
         struct wf_mail *m = wf_mailbox_take(&l->mail);
-        if (!m)
+        if (!m) {
+            l->has_own = false;
             return;
+        }
         m->open(m);
         if (clock_ms(CLOCK_BOOTTIME) >= until)
-            return; // the rest waits: its descriptor stays readable
+            return; // the rest waits: has_own, or its descriptor stays readable
     }
 }
 
 void wf_loop_turn(struct wf_loop *l, int64_t timeout_ms)
 {
     struct epoll_event events[EVENTS_A_TURN];
+    const struct wf_loop *outer = turning;
 
+    turning = l;
     l->thread = pthread_self();
     l->has_thread = true;
     int n = epoll_wait(l->epoll, events, EVENTS_A_TURN, wait_for(l, timeout_ms));
@@ -250,6 +257,7 @@ void wf_loop_turn(struct wf_loop *l, int64_t timeout_ms)
     l->ready_count = 0;
     open_mail(l);
     fire_timers(l);
+    turning = outer;
 }
 
 void wf_loop_run(struct wf_loop *l)
@@ -279,7 +287,10 @@ void wf_loop_stop(struct wf_loop *l)
 
 enum weft_err wf_loop_post(struct wf_loop *l, struct wf_mail *m)
 {
-    return wf_mailbox_post(&l->mail, m);
+    if (turning != l)
+        return wf_mailbox_post(&l->mail, m);
+    l->has_own = true;
+    return wf_mailbox_post_own(&l->mail, m);
 }
 
 int64_t wf_loop_now_ms(const struct wf_loop *l)

@@ -28,10 +28,9 @@ static void wake(int fd)
     while (n < 0 && errno == EINTR); // EAGAIN: the counter is full, hence readable
 }
 
-enum weft_err wf_mailbox_post(struct wf_mailbox *b, struct wf_mail *m)
+static enum weft_err post(struct wf_mailbox *b, struct wf_mail *m, bool signal)
 {
     enum weft_err err = WEFT_OK;
-    bool was_empty = false;
 
     m->next = NULL;
     pthread_mutex_lock(&b->mutex);
@@ -42,16 +41,27 @@ enum weft_err wf_mailbox_post(struct wf_mailbox *b, struct wf_mail *m)
         b->refused++;
         err = WEFT_E_FULL;
     } else {
-        was_empty = b->count == 0;
         *b->tail[m->class] = m;
         b->tail[m->class] = &m->next;
         b->count++;
         b->bytes += m->bytes;
     }
+    signal = signal && !err && !b->signalled;
+    b->signalled = b->signalled || signal;
     pthread_mutex_unlock(&b->mutex);
-    if (was_empty)
+    if (signal)
         wake(b->fd);
     return err;
+}
+
+enum weft_err wf_mailbox_post(struct wf_mailbox *b, struct wf_mail *m)
+{
+    return post(b, m, true);
+}
+
+enum weft_err wf_mailbox_post_own(struct wf_mailbox *b, struct wf_mail *m)
+{
+    return post(b, m, false);
 }
 
 struct wf_mail *wf_mailbox_take(struct wf_mailbox *b)
@@ -70,10 +80,9 @@ struct wf_mail *wf_mailbox_take(struct wf_mailbox *b)
         b->count--;
         b->bytes -= m->bytes;
     }
-    if (b->count == 0) {
-        ssize_t n = read(b->fd, &count, sizeof count); // a post under the same lock wakes again
-        (void)n;
-    }
+    // A post may have said it will signal and not have done so yet: then its signal is still to be taken.
+    if (b->count == 0 && b->signalled)
+        b->signalled = read(b->fd, &count, sizeof count) < 0;
     pthread_mutex_unlock(&b->mutex);
     return m;
 }

@@ -24,6 +24,7 @@ struct wf_mailbox {
     pthread_mutex_t mutex;
     int fd; // eventfd: readable while letters wait
     bool closed;
+    bool signalled;              // fd is readable or about to be
     size_t max_count, max_bytes; // of all classes together
     size_t count, bytes, refused;
     struct wf_mail *head[WF_MAIL_CLASSES], **tail[WF_MAIL_CLASSES];
@@ -35,6 +36,8 @@ void wf_mailbox_close(struct wf_mailbox *b);
 void wf_mailbox_fini(struct wf_mailbox *b);
 // FULL or CLOSED: the letter stays the caller's.
 WF_MUST_USE enum weft_err wf_mailbox_post(struct wf_mailbox *b, struct wf_mail *m);
+// The same from the owner's thread, which looks again before it waits: fd is left as it is.
+WF_MUST_USE enum weft_err wf_mailbox_post_own(struct wf_mailbox *b, struct wf_mail *m);
 // The oldest letter of the first class that has one; NULL when empty.
 struct wf_mail *wf_mailbox_take(struct wf_mailbox *b);
 void wf_mailbox_depth(

@@ -304,6 +304,70 @@ START_TEST(letters_from_another_thread_wake_the_loop)
 }
 END_TEST
 
+// Posts from within the loop's own turns wake nobody; the loop must see them all the same, and not sleep over them.
+struct own {
+    struct wf_timer t; // first
+    struct letter *l;
+};
+
+static void post_from_timer(struct wf_timer *t)
+{
+    ck_assert_int_eq(wf_loop_post(loop, &((struct own *)(void *)t)->l->m), WEFT_OK);
+}
+
+static struct letter from_letter;
+
+static void post_another(struct wf_mail *m)
+{
+    open_letter(m);
+    ck_assert_int_eq(wf_loop_post(loop, &from_letter.m), WEFT_OK);
+}
+
+START_TEST(the_loops_own_letters_are_opened_before_it_sleeps)
+{
+    struct letter l = letter(WF_MAIL_CONTROL, 0, false);
+    struct own own = { .t = { .fire = post_from_timer }, .l = &l };
+    struct tick sleeper = { 0 };
+
+    from_letter = letter(WF_MAIL_LIVE, 0, false);
+    l.m.open = post_another;
+    set(&sleeper, 20000);
+    ck_assert_int_eq(wf_timer_set(loop, &own.t, wf_loop_now_ms(loop)), WEFT_OK);
+    wf_loop_turn(loop, -1); // the timer fires after the letters of its turn
+    ck_assert_uint_eq(l.opened, 0);
+    wf_loop_turn(loop, -1);
+    ck_assert_uint_eq(l.opened, 1);
+    ck_assert_uint_eq(from_letter.opened, 1);
+    ck_assert_msg(sleeper.fired == 0, "it slept over its own letter");
+    wf_timer_cancel(loop, &sleeper.t);
+}
+END_TEST
+
+// More than a turn opens: the rest is opened by turns that do not sleep either.
+START_TEST(a_flood_of_own_letters_is_opened_without_sleep)
+{
+    enum { N = 600 };
+    struct letter *l = calloc(N, sizeof *l);
+    struct own *own = calloc(N, sizeof *own);
+    struct tick sleeper = { 0 };
+
+    order = 0;
+    set(&sleeper, 20000);
+    for (int i = 0; i < N; i++) {
+        l[i] = letter(WF_MAIL_CONTROL, 0, false);
+        own[i] = (struct own){ .t = { .fire = post_from_timer }, .l = &l[i] };
+        ck_assert_int_eq(wf_timer_set(loop, &own[i].t, wf_loop_now_ms(loop)), WEFT_OK);
+    }
+    for (int turn = 0; turn < 10 && order < N; turn++)
+        wf_loop_turn(loop, -1);
+    ck_assert_uint_eq(order, N);
+    ck_assert_uint_eq(sleeper.fired, 0);
+    wf_timer_cancel(loop, &sleeper.t);
+    free(own);
+    free(l);
+}
+END_TEST
+
 // ---- descriptors -------------------------------------------------------------------------------------------------------
 
 struct eye {
@@ -401,6 +465,8 @@ int main(void)
     tcase_add_test(tc, a_flood_of_letters_starves_no_timer);
     tcase_add_test(tc, dear_letters_leave_timers_their_turn);
     tcase_add_test(tc, letters_from_another_thread_wake_the_loop);
+    tcase_add_test(tc, the_loops_own_letters_are_opened_before_it_sleeps);
+    tcase_add_test(tc, a_flood_of_own_letters_is_opened_without_sleep);
     tcase_add_test(tc, a_descriptor_taken_away_in_the_same_turn_is_not_served);
     tcase_add_test(tc, time_stands_still_within_a_turn_and_goes_on_while_the_machine_sleeps);
     suite_add_tcase(s, tc);
