@@ -8,7 +8,7 @@ BUILD=$1
 . "$(dirname "$0")/lib.sh"
 
 say() { # AT PRODUCT FROM TO: acknowledged there
-    seq "$3" "$4" | sed 's/.*/{"id":"a","value":&}/' | weft_at "$1" publish "$2" --wait -q
+    seq "$3" "$4" | sed 's/.*/{"id":"a","value":&}/' | timeout 60 "$WEFT" publish "$2" --wait -q --dir "$WORK/$1" || fail "$2 $3 to $4 were not acknowledged"
 }
 numbers() { grep -o '"value":[0-9]*' "$1" | cut -d: -f2 | tr '\n' ' '; }
 has_manifest() { weft_at web-1 publish "$1" --wait -q </dev/null; }
