@@ -136,7 +136,9 @@ static bool on_view(void *arg, const struct wf_log_view *v)
         put_item(w, &o, v);
     } else {
         wf_json_out_member(&o, "kind", closed ? WF_STR("sealed") : WF_STR("gap"));
-        wf_json_out_member(&o, "why", wf_bytes_str(weft_err_text(v->status)));
+        bool keyless = v->status == WEFT_E_KEY && !w->x->key.ptr;
+        wf_json_out_member(&o, "why",
+            keyless ? WF_STR("no storage key here") : wf_bytes_str(weft_err_text(v->status)));
     }
     wf_inspect_print(w->x, &o);
     return !w->x->failed_output;

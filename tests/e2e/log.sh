@@ -81,7 +81,7 @@ log_of servers-node show secret -o jsonl
 expect 0 '"sealed":true' '"kind":"data"'
 mv "$WORK/servers-node/data/identity/storage.key" "$WORK/storage.key"
 log_of servers-node show secret -o jsonl
-expect 0 '"kind":"sealed"'
+expect 0 '"kind":"sealed","why":"no storage key here"'
 if grep -q '"kind":"data"' "$WORK/out"; then fail "a sealed entry opened without its key"; fi
 log_of servers-node verify
 expect 0 'whole' 'sealed ones not opened'
