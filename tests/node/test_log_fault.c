@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "node/log/look.h"
 #include "tests/support/logrig.h"
 #include "tests/support/support.h"
 
@@ -458,6 +459,51 @@ START_TEST(a_reader_without_memory_or_disk_is_told)
 }
 END_TEST
 
+static void count_flaw(void *arg, const struct wf_log_flaw *f)
+{
+    (void)f;
+    ++*(uint64_t *)arg;
+}
+
+// What a look without memory can't say it does not say wrongly: NOMEM, or all that a look with memory says.
+START_TEST(a_look_without_memory_says_so_and_leaks_nothing)
+{
+    struct rig r;
+    size_t len = 0;
+    long nth = 1;
+    bool reached = true;
+    unsigned whole = 0;
+
+    rig_init(&r, NULL);
+    r.conf.segment_bytes = 16384;
+    ck_assert_int_eq(rig_open(&r), WEFT_OK);
+    for (int i = 0; i < 20; i++)
+        for (unsigned p = 1; p < 3; p++)
+            rig_fill(&r, p, 5, 200);
+    rig_close(&r);
+    uint8_t *bytes = wf_memdisk_file(r.disk, wf_memdisk_name(r.disk, 0, ".seg"), &len);
+    bytes[len / 2] ^= 1;
+    for (; reached; nth++) {
+        struct wf_log_look *look = NULL;
+        struct wf_log_tally tally = { 0 };
+        uint64_t told = 0;
+        wf_test_fail_alloc(nth);
+        enum weft_err err = wf_log_look_open(&r.vfs, "/log", &r.key, r.now_ms, &look);
+        if (!err)
+            err = wf_log_look_check(look, count_flaw, &told, &tally);
+        reached = wf_test_alloc_count() >= nth;
+        wf_test_fail_alloc(-1);
+        wf_log_look_close(look);
+        ck_assert_msg(err == WEFT_E_NOMEM || !err, "allocation %ld: %s", nth, weft_err_name(err));
+        ck_assert(err || tally.damages == 2); // the item and its offset
+        whole += !err;
+    }
+    ck_assert_uint_gt(whole, 0);
+    printf("allocations of a look failed in turn: %ld\n", nth - 2);
+    rig_fini(&r);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("log_fault");
@@ -476,6 +522,7 @@ int main(void)
     tcase_add_test(t, a_full_disk_refuses_and_goes_on_when_there_is_room);
     tcase_add_test(t, without_memory_nothing_is_falsely_acknowledged_lost_or_leaked);
     tcase_add_test(t, a_reader_without_memory_or_disk_is_told);
+    tcase_add_test(t, a_look_without_memory_says_so_and_leaks_nothing);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);
