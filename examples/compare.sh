@@ -71,7 +71,7 @@ counters() {
     ip -j -s link | sed 's/{"ifindex"/\n&/g' | sed -n \
         's/.*"ifname":"\([^"]*\)".*"stats64":{"rx":{"bytes":\([0-9]*\),"packets":\([0-9]*\).*"tx":{"bytes":\([0-9]*\),"packets":\([0-9]*\).*/\1-rx_bytes \2\n\1-rx_packets \3\n\1-tx_bytes \4\n\1-tx_packets \5/p'
     awk '{ printf "%s-reads %s\n%s-read_bytes %.0f\n%s-writes %s\n%s-written_bytes %.0f\n", $3, $4, $3, $6 * 512, $3, $8, $3, $10 * 512 }' /proc/diskstats
-    awk -v hz="$(getconf CLK_TCK)" '$1 == "cpu" { print "cpu-user", $2 / hz; print "cpu-system", $4 / hz } $1 == "processes" { print "forks", $2 }' /proc/stat
+    awk -v hz="$(getconf CLK_TCK)" '$1 == "cpu" { printf "cpu-user %.3f\ncpu-system %.3f\n", $2 / hz, $4 / hz } $1 == "processes" { print "forks", $2 }' /proc/stat
     awk '{ print "uptime", $1 }' /proc/uptime
 }
 
