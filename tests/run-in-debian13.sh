@@ -71,7 +71,7 @@ cp -L /etc/resolv.conf "$dir/etc/resolv.conf"
 # A fresh copy of the sources; what an earlier run built stays, to build on.
 mkdir -p "$dir/weft"
 find "$dir/weft" -mindepth 1 -maxdepth 1 ! -name build -exec rm -rf {} +
-git archive HEAD | tar -x -C "$dir/weft"
+git archive HEAD | tar -xm -C "$dir/weft" # -m: with the commit's times, what was built since from an older commit would pass for newer
 dirty=$(git status --porcelain --untracked-files=no | wc -l)
 [ "$dirty" -eq 0 ] || echo "note: $dirty files with uncommitted changes are tested as of HEAD" >&2
 vectors=${WEFT_VECTORS:-$PWD/../shared/vectors}
