@@ -120,8 +120,11 @@ static enum weft_err take_header(struct scan *s, const struct wf_batch_header *h
     if (memcmp(h->publisher, none, WF_PUBLISHER_LEN) == 0)
         return WEFT_OK;
     err = wf_spool_publisher_need(s->node, &h->product_id, h->publisher, &u);
-    if (!err && h->publisher_seq >= u->durable)
+    if (!err && h->publisher_seq >= u->durable) {
         u->durable = u->ahead = h->publisher_seq + 1;
+        // Its batch alone tells of it so far: released as it is, the mark would go with it.
+        s->node->uplink->publishers_dirty = true;
+    }
     return err;
 }
 

@@ -41,13 +41,11 @@ static bool send_first(struct local_stream *s, enum weft_err *ret_err)
 {
     struct local_out *o = s->first;
     struct wf_bytes body = o->msg ? wf_net_msg_view(o->msg) : wf_bytes(NULL, 0);
-    size_t skip = s->sent > o->head_len ? s->sent - o->head_len : 0;
+    size_t of_head = s->sent < o->head_len ? s->sent : o->head_len, of_body = s->sent - of_head;
     struct iovec parts[2] = {
-        { o->head + s->sent, s->sent < o->head_len ? o->head_len - s->sent : 0 },
-        { (void *)(uintptr_t)(body.ptr ? body.ptr + skip : NULL), body.len - skip },
+        { o->head + of_head, o->head_len - of_head },
+        { (void *)(uintptr_t)(body.ptr ? body.ptr + of_body : NULL), body.len - of_body },
     };
-    if (s->sent >= o->head_len)
-        parts[0].iov_base = o->head;
     struct msghdr h = { .msg_iov = parts, .msg_iovlen = 2 };
     ssize_t n = sendmsg(s->fd, &h, MSG_NOSIGNAL | MSG_DONTWAIT);
 

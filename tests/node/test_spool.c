@@ -254,6 +254,46 @@ START_TEST(what_waits_too_long_is_given_up_by_whole_chains_and_told_in_the_newes
 }
 END_TEST
 
+static const uint8_t publisher[WF_PUBLISHER_LEN] = "an application";
+
+// As a kill would leave it: marks that were not kept yet are gone.
+static void kill_spool(void)
+{
+    uplink.publishers_dirty = false;
+    close_spool();
+}
+
+static uint64_t durable_mark(void)
+{
+    const struct wf_spool_publisher *u = wf_spool_publisher(&node, &collect.product.id, publisher);
+
+    return u ? u->durable : 0;
+}
+
+// Its batch is all that tells of a mark after the first kill; the batch is released, and the second kill comes before anything else is published.
+START_TEST(a_publishers_mark_outlives_its_batch_through_two_kills)
+{
+    struct wf_records r = { 0 };
+
+    ck_assert_int_eq(wf_records_put(&r, WF_OP_PUT, 1, WF_STR("a record")), WEFT_OK);
+    struct wf_spool_publisher *u = NULL;
+    ck_assert_int_eq(wf_spool_publisher_need(&node, &collect.product.id, publisher, &u), WEFT_OK);
+    ck_assert_int_eq(wf_spool_seal(&product, &r, publisher, 1, NULL), WEFT_OK);
+    wf_records_fini(&r);
+    UNTIL(product.pending == 0);
+    ck_assert_uint_eq(durable_mark(), 1);
+    kill_spool();
+    open_spool();
+    ck_assert_uint_eq(durable_mark(), 1);
+    conf.spool.age_ms = 1; // who waits too long is given up: released, as when a node took it
+    UNTIL(ticked_to(1));
+    kill_spool();
+    conf.spool.age_ms = 72 * WF_TEST_HOUR;
+    open_spool();
+    ck_assert_uint_eq(durable_mark(), 1);
+}
+END_TEST
+
 static struct wf_bytes wanted;
 static bool found;
 
@@ -305,6 +345,7 @@ int main(void)
     tcase_add_test(c, what_a_full_spool_drops_is_counted_and_told_in_the_chain);
     tcase_add_test(c, what_waits_is_the_same_bytes_after_a_restart);
     tcase_add_test(c, what_waits_too_long_is_given_up_by_whole_chains_and_told_in_the_newest);
+    tcase_add_test(c, a_publishers_mark_outlives_its_batch_through_two_kills);
     tcase_add_loop_test(c, records_lie_sealed_by_their_class, 0, (int)WF_COUNT(classes));
     suite_add_tcase(s, c);
     SRunner *r = srunner_create(s);
