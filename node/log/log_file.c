@@ -381,10 +381,11 @@ bool wf_log_drop_segment(struct wf_log *log, size_t i)
         (log->segment_count - i) * sizeof(struct wf_segment *));
     log->stats.dropped_segments++;
     s->dropped = true;
+    uint64_t bytes = s->end;
     int idle = take_idle_file(log, s);
     bool last = s->readers == 0;
-    pthread_mutex_unlock(&log->lock);
-    atomic_fetch_sub(&log->bytes, s->end);
+    pthread_mutex_unlock(&log->lock); // without `last`, its reader may free it from here on
+    atomic_fetch_sub(&log->bytes, bytes);
     if (idle >= 0)
         vfs->close(vfs->ctx, idle);
     if (last)
