@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "node/call.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -168,20 +167,6 @@ void wf_call_refuse_with(struct wf_call *pub, Weft__V1__Refusal *refusal)
             pub->node->control->replays, caller_key(c), wf_pb_view(pub->request->idempotency));
     c->remembers = false;
     answer(c, &reply);
-}
-
-void wf_call_refuse(struct wf_call *pub, enum weft_err err, const char *format, ...)
-{
-    Weft__V1__Refusal refusal = WEFT__V1__REFUSAL__INIT;
-    char text[512];
-    va_list args;
-
-    va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
-    va_end(args);
-    refusal.code = (uint32_t)err;
-    refusal.text = text;
-    wf_call_refuse_with(pub, &refusal);
 }
 
 void wf_calls_of_pipe_gone(struct wf_node *n, uint32_t pipe)

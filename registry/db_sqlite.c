@@ -28,11 +28,24 @@ enum weft_err wf_db_code(int rc)
     }
 }
 
+enum weft_err wf_db_prepare(struct sqlite3 *db, const char *sql, struct sqlite3_stmt **ret)
+{
+    return wf_db_code(sqlite3_prepare_v2(db, sql, -1, ret, NULL));
+}
+
+enum weft_err wf_db_run(struct sqlite3_stmt *st)
+{
+    enum weft_err err = wf_db_code(sqlite3_step(st));
+
+    sqlite3_finalize(st);
+    return err;
+}
+
 static enum weft_err check_version(sqlite3 *db, int want)
 {
     sqlite3_stmt *st = NULL;
     int version = -1;
-    enum weft_err err = wf_db_code(sqlite3_prepare_v2(db, "PRAGMA user_version", -1, &st, NULL));
+    enum weft_err err = wf_db_prepare(db, "PRAGMA user_version", &st);
 
     int rc = err ? SQLITE_DONE : sqlite3_step(st);
     if (rc == SQLITE_ROW)

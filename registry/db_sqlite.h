@@ -7,6 +7,7 @@
 #include "proto/base/bytes.h"
 
 struct sqlite3;
+struct sqlite3_stmt;
 
 // OK for SQLITE_OK, ROW and DONE; EXISTS for a constraint; IN_USE while another process has the file.
 enum weft_err wf_db_code(int rc);
@@ -14,5 +15,9 @@ enum weft_err wf_db_code(int rc);
 // nothing was changed in it. The reason is in diag.
 WF_MUST_USE enum weft_err wf_db_open(
     const char *path, const char *ddl, int version, struct sqlite3 **ret, struct wf_diag *diag);
+WF_MUST_USE enum weft_err wf_db_prepare(
+    struct sqlite3 *db, const char *sql, struct sqlite3_stmt **ret);
+// Runs a statement that gives no rows to its end, and ends it.
+WF_MUST_USE enum weft_err wf_db_run(struct sqlite3_stmt *st);
 
 #endif

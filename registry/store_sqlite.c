@@ -163,8 +163,8 @@ static enum weft_err prepare_all(struct sqlite_store *q)
     enum weft_err err = WEFT_OK;
 
     for (size_t i = 0; i < WF_COUNT(statements) && !err; i++)
-        err = wf_db_code(sqlite3_prepare_v2(q->db, statements[i].sql, -1,
-            (sqlite3_stmt **)(void *)((char *)q + statements[i].at), NULL));
+        err = wf_db_prepare(
+            q->db, statements[i].sql, (sqlite3_stmt **)(void *)((char *)q + statements[i].at));
     return err;
 }
 

@@ -11,9 +11,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#define KILL_WAITS 200 // of 5 ms, until a child that was killed is gone
+#define KILL_MS 1000 // until a child that was killed is gone
+#define STEP_MS 5
 
-static int64_t monotonic_ms(void)
+int64_t wf_monotonic_ms(void)
 {
     struct timespec ts;
 
@@ -86,7 +87,7 @@ static enum weft_err drain(int fd, size_t max, int64_t deadline_ms, struct wf_fi
         enum weft_err err = grow(f, &cap, max);
         if (err)
             return err;
-        int64_t left = deadline_ms - monotonic_ms();
+        int64_t left = deadline_ms - wf_monotonic_ms();
         struct pollfd p = { .fd = fd, .events = POLLIN };
         int ready = left > 0 ? poll(&p, 1, (int)left) : 0;
         if (ready == 0)
@@ -103,6 +104,20 @@ static enum weft_err drain(int fd, size_t max, int64_t deadline_ms, struct wf_fi
     }
 }
 
+bool wf_child_gone(pid_t pid, int wait_ms)
+{
+    int64_t deadline_ms = wf_monotonic_ms() + wait_ms;
+
+    for (;;) {
+        pid_t got = waitpid(pid, NULL, WNOHANG);
+        if (got == pid || (got < 0 && errno == ECHILD))
+            return true;
+        if (wf_monotonic_ms() >= deadline_ms)
+            return false;
+        poll(NULL, 0, STEP_MS);
+    }
+}
+
 // A program may close its output and live on, so waiting for its end has the same deadline.
 static bool ended_well(pid_t pid, int64_t deadline_ms)
 {
@@ -112,20 +127,19 @@ static bool ended_well(pid_t pid, int64_t deadline_ms)
         pid_t got = waitpid(pid, &status, WNOHANG);
         if (got == pid)
             return WIFEXITED(status) && WEXITSTATUS(status) == 0;
-        if ((got < 0 && errno != EINTR) || monotonic_ms() >= deadline_ms)
+        if ((got < 0 && errno != EINTR) || wf_monotonic_ms() >= deadline_ms)
             break;
-        poll(NULL, 0, 5);
+        poll(NULL, 0, STEP_MS);
     }
     kill(pid, SIGKILL);
     // One that waits in the kernel (a database on a file server that is gone) may not end for hours: it is left to itself.
-    for (int i = 0; i < KILL_WAITS && waitpid(pid, &status, WNOHANG) == 0; i++)
-        poll(NULL, 0, 5);
+    (void)wf_child_gone(pid, KILL_MS);
     return false;
 }
 
 enum weft_err wf_child_read(const char *const *argv, size_t max, int limit_ms, struct wf_file *ret)
 {
-    int64_t deadline_ms = monotonic_ms() + limit_ms;
+    int64_t deadline_ms = wf_monotonic_ms() + limit_ms;
     struct wf_file f = { NULL, 0 };
     int ends[2];
     pid_t pid = -1;

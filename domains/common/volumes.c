@@ -8,9 +8,9 @@
 #include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "domains/common/child.h"
 
 // ---- the look ----------------------------------------------------------------------------------------------------------
 
@@ -77,36 +77,20 @@ static _Noreturn void be_child(
     _exit(0);
 }
 
-#define END_STEP_MS 5
-#define END_STEPS   100 // at most, until a child that was killed is gone
+#define END_MS 500 // at most, until a child that was killed is gone
 
 static int limit_of(const struct wf_prober *p)
 {
     return p->limit_ms ? p->limit_ms : WF_HOST_LOOK_MS;
 }
 
-static int64_t monotonic_ms(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
-static bool has_ended(pid_t pid)
-{
-    pid_t got = waitpid(pid, NULL, WNOHANG);
-
-    return got == pid || (got < 0 && errno == ECHILD);
-}
-
 // The next answer within the limit; false when the child has ended or does not answer.
 static bool receive(int fd, int limit_ms, struct answer *ret)
 {
-    int64_t deadline_ms = monotonic_ms() + limit_ms;
+    int64_t deadline_ms = wf_monotonic_ms() + limit_ms;
 
     for (;;) {
-        int64_t left = deadline_ms - monotonic_ms();
+        int64_t left = deadline_ms - wf_monotonic_ms();
         struct pollfd p = { .fd = fd, .events = POLLIN };
         int ready = poll(&p, 1, left > 0 ? (int)left : 0);
         if (ready < 0 && errno == EINTR)
@@ -144,14 +128,9 @@ static void listen_to(
 // Ends the child: at once, or it is remembered with the mount it waits for.
 static void end_child(struct wf_prober *p, pid_t pid, const struct wf_mount *waits_for)
 {
-    int waits = limit_of(p) / END_STEP_MS < END_STEPS ? limit_of(p) / END_STEP_MS : END_STEPS;
-
     kill(pid, p->end_signal ? p->end_signal : SIGKILL);
-    for (int i = 0; i < waits; i++) {
-        if (has_ended(pid))
-            return;
-        poll(NULL, 0, END_STEP_MS);
-    }
+    if (wf_child_gone(pid, limit_of(p) < END_MS ? limit_of(p) : END_MS))
+        return;
     p->stuck[p->stuck_count++] =
         (struct wf_stuck){ .pid = pid, .mount = waits_for ? waits_for->id : 0 };
 }
@@ -185,7 +164,7 @@ static void forget_ended(struct wf_prober *p)
     size_t kept = 0;
 
     for (size_t i = 0; i < p->stuck_count; i++)
-        if (!has_ended(p->stuck[i].pid))
+        if (!wf_child_gone(p->stuck[i].pid, 0))
             p->stuck[kept++] = p->stuck[i];
     p->stuck_count = kept;
 }

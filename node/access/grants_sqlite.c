@@ -59,19 +59,6 @@ void wf_grants_close(struct wf_grants *g)
     free(g);
 }
 
-static enum weft_err prepare(struct wf_grants *g, const char *sql, sqlite3_stmt **ret)
-{
-    return wf_db_code(sqlite3_prepare_v2(g->db, sql, -1, ret, NULL));
-}
-
-static enum weft_err run(sqlite3_stmt *st)
-{
-    enum weft_err err = wf_db_code(sqlite3_step(st));
-
-    sqlite3_finalize(st);
-    return err;
-}
-
 static void bind_blob(sqlite3_stmt *st, int at, struct wf_bytes b)
 {
     // An empty value is a value; a NULL pointer would make it an absent one.
@@ -88,7 +75,7 @@ static void bind_text(sqlite3_stmt *st, int at, const char *s)
 enum weft_err wf_grants_put(struct wf_grants *g, struct wf_grant *row)
 {
     sqlite3_stmt *st = NULL;
-    enum weft_err err = prepare(g,
+    enum weft_err err = wf_db_prepare(g->db,
         row->id ? "UPDATE access_grant SET request_id=?2,token_id=?3,holder=?4,label=?5,"
                   "products=?6,verbs=?7,columns=?8,rows=?9,purpose=?10,how=?11,reason=?12,"
                   "rate=?13,duration_ms=?14,made_ms=?15,issued_ms=?16,expires_ms=?17,state=?18,"
@@ -116,7 +103,7 @@ enum weft_err wf_grants_put(struct wf_grants *g, struct wf_grant *row)
     for (int i = 0; i < (int)WF_COUNT(numbers); i++)
         sqlite3_bind_int64(st, 14 + i, numbers[i]);
     bind_blob(st, 19, row->token);
-    err = run(st);
+    err = wf_db_run(st);
     if (!err && !row->id)
         row->id = sqlite3_last_insert_rowid(g->db);
     return err;
@@ -126,18 +113,18 @@ enum weft_err wf_grants_revoke_holder(struct wf_grants *g, const struct wf_sign_
 {
     sqlite3_stmt *st = NULL;
     enum weft_err err =
-        prepare(g, "UPDATE access_grant SET state=4 WHERE holder=?1 AND state=2", &st);
+        wf_db_prepare(g->db, "UPDATE access_grant SET state=4 WHERE holder=?1 AND state=2", &st);
 
     if (err)
         return err;
     bind_blob(st, 1, WF_BYTES(holder->b));
-    return run(st);
+    return wf_db_run(st);
 }
 
 enum weft_err wf_grants_set_warned(struct wf_grants *g, int64_t id, unsigned percent)
 {
     sqlite3_stmt *st = NULL;
-    enum weft_err err = prepare(g,
+    enum weft_err err = wf_db_prepare(g->db,
         "INSERT INTO grant_warned VALUES(?1,?2) ON CONFLICT(id) DO UPDATE SET "
         "percent=excluded.percent",
         &st);
@@ -146,14 +133,14 @@ enum weft_err wf_grants_set_warned(struct wf_grants *g, int64_t id, unsigned per
         return err;
     sqlite3_bind_int64(st, 1, id);
     sqlite3_bind_int(st, 2, (int)percent);
-    return run(st);
+    return wf_db_run(st);
 }
 
 void wf_grants_prune(struct wf_grants *g, int64_t expired_before_ms, int64_t made_before_ms)
 {
     sqlite3_stmt *st = NULL;
 
-    if (prepare(g,
+    if (wf_db_prepare(g->db,
             "DELETE FROM access_grant WHERE (state IN (2,4) AND expires_ms<?1) OR (state IN (1,3) "
             "AND made_ms<?2)",
             &st))
@@ -225,7 +212,7 @@ static enum weft_err by_blob(struct wf_grants *g, const char *sql, struct wf_byt
     struct wf_arena *arena, struct wf_grant *ret)
 {
     sqlite3_stmt *st = NULL;
-    enum weft_err err = prepare(g, sql, &st);
+    enum weft_err err = wf_db_prepare(g->db, sql, &st);
 
     if (err)
         return err;
@@ -251,7 +238,7 @@ enum weft_err wf_grants_like(struct wf_grants *g, const struct wf_grant *like,
     enum wf_grant_state state, struct wf_arena *arena, struct wf_grant *ret)
 {
     sqlite3_stmt *st = NULL;
-    enum weft_err err = prepare(g,
+    enum weft_err err = wf_db_prepare(g->db,
         "SELECT " COLUMNS " FROM access_grant WHERE holder=?1 AND state=?2 AND products=?3 AND "
         "verbs=?4 AND columns=?5 AND (?6 IS NULL OR purpose=?6) ORDER BY id DESC LIMIT 1",
         &st);
@@ -292,8 +279,8 @@ enum weft_err wf_grants_each(
     struct wf_grants *g, enum wf_grant_state state, wf_grants_fn fn, void *arg)
 {
     sqlite3_stmt *st = NULL;
-    enum weft_err err = prepare(
-        g, "SELECT " COLUMNS " FROM access_grant WHERE ?1=0 OR state=?1 ORDER BY id DESC", &st);
+    enum weft_err err = wf_db_prepare(
+        g->db, "SELECT " COLUMNS " FROM access_grant WHERE ?1=0 OR state=?1 ORDER BY id DESC", &st);
 
     if (err)
         return err;
@@ -304,7 +291,7 @@ enum weft_err wf_grants_each(
 enum weft_err wf_grants_by_hand(struct wf_grants *g, int64_t now_ms, wf_grants_fn fn, void *arg)
 {
     sqlite3_stmt *st = NULL;
-    enum weft_err err = prepare(g,
+    enum weft_err err = wf_db_prepare(g->db,
         "SELECT " COLUMNS
         " FROM access_grant INDEXED BY access_grant_hand WHERE state=2 AND how<>'policy' AND "
         "expires_ms>?1 ORDER BY id DESC",
@@ -319,7 +306,7 @@ enum weft_err wf_grants_by_hand(struct wf_grants *g, int64_t now_ms, wf_grants_f
 enum weft_err wf_grants_warned(struct wf_grants *g, int64_t id, unsigned *ret)
 {
     sqlite3_stmt *st = NULL;
-    enum weft_err err = prepare(g, "SELECT percent FROM grant_warned WHERE id=?1", &st);
+    enum weft_err err = wf_db_prepare(g->db, "SELECT percent FROM grant_warned WHERE id=?1", &st);
 
     if (err)
         return err;
@@ -336,8 +323,8 @@ enum weft_err wf_grants_warned(struct wf_grants *g, int64_t id, unsigned *ret)
 enum weft_err wf_grants_pending(struct wf_grants *g, const struct wf_sign_pub *holder, size_t *ret)
 {
     sqlite3_stmt *st = NULL;
-    enum weft_err err = prepare(
-        g, "SELECT count(*) FROM access_grant WHERE state=1 AND (?1 IS NULL OR holder=?1)", &st);
+    enum weft_err err = wf_db_prepare(g->db,
+        "SELECT count(*) FROM access_grant WHERE state=1 AND (?1 IS NULL OR holder=?1)", &st);
 
     if (err)
         return err;
@@ -355,7 +342,7 @@ enum weft_err wf_grants_was_revoked(
 {
     sqlite3_stmt *st = NULL;
     // A list of products has blanks between; one with a pattern counts for all.
-    enum weft_err err = prepare(g,
+    enum weft_err err = wf_db_prepare(g->db,
         "SELECT 1 FROM access_grant WHERE holder=?1 AND state=4 AND (instr(products,'*')>0 OR "
         "instr(' '||products||' ',' '||?2||' ')>0) LIMIT 1",
         &st);
@@ -377,20 +364,20 @@ enum weft_err wf_grants_was_revoked(
 enum weft_err wf_grants_put_list(struct wf_grants *g, struct wf_bytes raw)
 {
     sqlite3_stmt *st = NULL;
-    enum weft_err err = prepare(g,
+    enum weft_err err = wf_db_prepare(g->db,
         "INSERT INTO signed_list VALUES(1,?1) ON CONFLICT(one) DO UPDATE SET raw=excluded.raw",
         &st);
 
     if (err)
         return err;
     bind_blob(st, 1, raw);
-    return run(st);
+    return wf_db_run(st);
 }
 
 enum weft_err wf_grants_get_list(struct wf_grants *g, struct wf_buf *ret)
 {
     sqlite3_stmt *st = NULL;
-    enum weft_err err = prepare(g, "SELECT raw FROM signed_list", &st);
+    enum weft_err err = wf_db_prepare(g->db, "SELECT raw FROM signed_list", &st);
 
     if (err)
         return err;

@@ -11,11 +11,6 @@ struct wf_refused_db {
     sqlite3_stmt *clear, *put;
 };
 
-static enum weft_err prepare(struct wf_refused_db *db, const char *sql, sqlite3_stmt **ret)
-{
-    return wf_db_code(sqlite3_prepare_v2(db->db, sql, -1, ret, NULL));
-}
-
 enum weft_err wf_refused_db_open(const char *path, struct wf_refused_db **ret, struct wf_diag *diag)
 {
     // What a crash takes of it is still in the trail.
@@ -32,9 +27,10 @@ enum weft_err wf_refused_db_open(const char *path, struct wf_refused_db **ret, s
         return WEFT_E_NOMEM;
     enum weft_err err = wf_db_open(path, ddl, 1, &db->db, diag);
     if (!err)
-        err = prepare(db, "DELETE FROM refused WHERE domain=?1", &db->clear);
+        err = wf_db_prepare(db->db, "DELETE FROM refused WHERE domain=?1", &db->clear);
     if (!err)
-        err = prepare(db, "INSERT INTO refused VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9)", &db->put);
+        err = wf_db_prepare(
+            db->db, "INSERT INTO refused VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9)", &db->put);
     if (err) {
         wf_refused_db_close(db);
         return err;
@@ -64,7 +60,7 @@ enum weft_err wf_refused_db_load(struct wf_refused_db *db, wf_refused_fn fn, voi
 {
     sqlite3_stmt *st = NULL;
     int rc;
-    enum weft_err err = prepare(db,
+    enum weft_err err = wf_db_prepare(db->db,
         "SELECT who,what,sender,audit_id,code,count,first_ms,last_ms FROM refused ORDER BY last_ms",
         &st);
 

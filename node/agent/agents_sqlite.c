@@ -27,7 +27,7 @@ enum weft_err wf_agents_db_open(const char *path, struct wf_agents_db **ret, str
         return WEFT_E_NOMEM;
     enum weft_err err = wf_db_open(path, ddl, 1, &db->db, diag);
     if (!err) {
-        err = wf_db_code(sqlite3_prepare_v2(db->db, put, -1, &db->put, NULL));
+        err = wf_db_prepare(db->db, put, &db->put);
         if (err)
             wf_diag_set(diag, 0, 0, "%s: %s", path, sqlite3_errmsg(db->db));
     }
@@ -84,8 +84,7 @@ enum weft_err wf_agents_db_load(struct wf_agents_db *db, wf_agents_row_fn fn, vo
 {
     sqlite3_stmt *st = NULL;
     int rc = SQLITE_DONE;
-    enum weft_err err = wf_db_code(
-        sqlite3_prepare_v2(db->db, "SELECT * FROM agent ORDER BY subject", -1, &st, NULL));
+    enum weft_err err = wf_db_prepare(db->db, "SELECT * FROM agent ORDER BY subject", &st);
 
     while (!err) {
         struct wf_agent_row row = { 0 };

@@ -46,19 +46,6 @@ void wf_tickets_close(struct wf_tickets *t)
     free(t);
 }
 
-static enum weft_err prepare(struct wf_tickets *t, const char *sql, sqlite3_stmt **ret)
-{
-    return wf_db_code(sqlite3_prepare_v2(t->db, sql, -1, ret, NULL));
-}
-
-static enum weft_err run(sqlite3_stmt *st)
-{
-    enum weft_err err = wf_db_code(sqlite3_step(st));
-
-    sqlite3_finalize(st);
-    return err;
-}
-
 enum weft_err wf_tickets_add(struct wf_tickets *t, const struct wf_ticket_row *row)
 {
     sqlite3_stmt *st = NULL;
@@ -68,7 +55,8 @@ enum weft_err wf_tickets_add(struct wf_tickets *t, const struct wf_ticket_row *r
     for (size_t i = 0; i < row->pattern_count; i++)
         len += (size_t)snprintf(
             patterns + len, sizeof patterns - len, "%s%s", i ? " " : "", row->patterns[i].s);
-    enum weft_err err = prepare(t, "INSERT INTO ticket VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9)", &st);
+    enum weft_err err =
+        wf_db_prepare(t->db, "INSERT INTO ticket VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9)", &st);
     if (err)
         return err;
     sqlite3_bind_blob(st, 1, row->id, sizeof row->id, SQLITE_STATIC);
@@ -80,7 +68,7 @@ enum weft_err wf_tickets_add(struct wf_tickets *t, const struct wf_ticket_row *r
     sqlite3_bind_int64(st, 7, row->uses);
     sqlite3_bind_int64(st, 8, row->expires_ms);
     sqlite3_bind_text(st, 9, patterns, -1, SQLITE_STATIC);
-    return run(st);
+    return wf_db_run(st);
 }
 
 static enum weft_err take_patterns(const char *text, struct wf_ticket_row *row)
@@ -132,7 +120,7 @@ enum weft_err wf_tickets_get(
 {
     sqlite3_stmt *st = NULL;
     struct wf_ticket_row row = { 0 };
-    enum weft_err err = prepare(t,
+    enum weft_err err = wf_db_prepare(t->db,
         "SELECT secret,kind,name,prefix,cidr,uses,expires_ms,patterns,(SELECT count(*) FROM member "
         "WHERE ticket=?1) FROM ticket WHERE id=?1",
         &st);
@@ -156,7 +144,7 @@ enum weft_err wf_tickets_subject(
     struct wf_tickets *t, const struct wf_sign_pub *key, struct wf_name *ret)
 {
     sqlite3_stmt *st = NULL;
-    enum weft_err err = prepare(t, "SELECT subject FROM member WHERE key=?1", &st);
+    enum weft_err err = wf_db_prepare(t->db, "SELECT subject FROM member WHERE key=?1", &st);
 
     if (err)
         return err;
@@ -174,7 +162,7 @@ enum weft_err wf_tickets_holder(
 {
     sqlite3_stmt *st = NULL;
     enum weft_err err =
-        prepare(t, "SELECT key FROM member WHERE subject=?1 AND released_ms=0", &st);
+        wf_db_prepare(t->db, "SELECT key FROM member WHERE subject=?1 AND released_ms=0", &st);
 
     if (err)
         return err;
@@ -193,14 +181,14 @@ enum weft_err wf_tickets_release(
     struct wf_tickets *t, const struct wf_sign_pub *key, int64_t now_unix_ms)
 {
     sqlite3_stmt *st = NULL;
-    enum weft_err err =
-        prepare(t, "UPDATE member SET released_ms=?2 WHERE key=?1 AND released_ms=0", &st);
+    enum weft_err err = wf_db_prepare(
+        t->db, "UPDATE member SET released_ms=?2 WHERE key=?1 AND released_ms=0", &st);
 
     if (err)
         return err;
     sqlite3_bind_blob(st, 1, key->b, WF_KEY_LEN, SQLITE_STATIC);
     sqlite3_bind_int64(st, 2, now_unix_ms);
-    return run(st);
+    return wf_db_run(st);
 }
 
 static enum weft_err use_in_transaction(struct wf_tickets *t, const uint8_t id[WF_TICKET_ID_LEN],
@@ -221,14 +209,14 @@ static enum weft_err use_in_transaction(struct wf_tickets *t, const uint8_t id[W
     wf_wipe(row.secret, sizeof row.secret);
     if (row.used >= row.uses)
         return WEFT_E_TICKET_USED;
-    err = prepare(t, "INSERT INTO member VALUES(?1,?2,?3,?4,0)", &st);
+    err = wf_db_prepare(t->db, "INSERT INTO member VALUES(?1,?2,?3,?4,0)", &st);
     if (err)
         return err;
     sqlite3_bind_blob(st, 1, key->b, WF_KEY_LEN, SQLITE_STATIC);
     sqlite3_bind_text(st, 2, subject->s, -1, SQLITE_STATIC);
     sqlite3_bind_blob(st, 3, id, WF_TICKET_ID_LEN, SQLITE_STATIC);
     sqlite3_bind_int64(st, 4, now);
-    return run(st);
+    return wf_db_run(st);
 }
 
 enum weft_err wf_tickets_use(struct wf_tickets *t, const uint8_t id[WF_TICKET_ID_LEN],
@@ -249,10 +237,10 @@ void wf_tickets_prune(struct wf_tickets *t, int64_t now_unix_ms)
     sqlite3_stmt *st = NULL;
 
     // Members stay: a subject is another key's only after a release.
-    if (prepare(t, "DELETE FROM ticket WHERE expires_ms < ?1", &st))
+    if (wf_db_prepare(t->db, "DELETE FROM ticket WHERE expires_ms < ?1", &st))
         return;
     sqlite3_bind_int64(st, 1, now_unix_ms - 86400000);
-    if (run(st))
+    if (wf_db_run(st))
         return; // the next prune tries again
 }
 

@@ -57,7 +57,7 @@ static enum weft_err write_record(
     struct wf_calls *c, const char *sql, const struct wf_call_record *r)
 {
     sqlite3_stmt *st = NULL;
-    enum weft_err err = wf_db_code(sqlite3_prepare_v2(c->db, sql, -1, &st, NULL));
+    enum weft_err err = wf_db_prepare(c->db, sql, &st);
 
     if (err)
         return err;
@@ -71,9 +71,7 @@ static enum weft_err write_record(
     sqlite3_bind_text(st, 8, r->provider, -1, SQLITE_STATIC);
     sqlite3_bind_text(st, 9, r->error, -1, SQLITE_STATIC);
     sqlite3_bind_blob64(st, 10, r->result.ptr, r->result.len, SQLITE_STATIC);
-    err = wf_db_code(sqlite3_step(st));
-    sqlite3_finalize(st);
-    return err;
+    return wf_db_run(st);
 }
 
 enum weft_err wf_calls_begin(struct wf_calls *c, const struct wf_call_record *r)
@@ -109,10 +107,10 @@ enum weft_err wf_calls_get(struct wf_calls *c, const uint8_t caller[WF_KEY_LEN],
 {
     sqlite3_stmt *st = NULL;
     struct wf_call_record r = { 0 };
-    enum weft_err err = wf_db_code(sqlite3_prepare_v2(c->db,
+    enum weft_err err = wf_db_prepare(c->db,
         "SELECT request,state,code,started_ms,ended_ms,provider,error,result FROM call WHERE "
         "caller=?1 AND key=?2",
-        -1, &st, NULL));
+        &st);
 
     if (err)
         return err;
@@ -136,10 +134,8 @@ void wf_calls_prune(struct wf_calls *c, int64_t now_unix_ms)
 {
     sqlite3_stmt *st = NULL;
 
-    if (sqlite3_prepare_v2(c->db, "DELETE FROM call WHERE started_ms < ?1 AND state <> 1", -1, &st,
-            NULL) != SQLITE_OK)
+    if (wf_db_prepare(c->db, "DELETE FROM call WHERE started_ms < ?1 AND state <> 1", &st))
         return;
     sqlite3_bind_int64(st, 1, now_unix_ms - WF_CALLS_KEEP_MS);
-    sqlite3_step(st); // a failure is tried again at the next prune
-    sqlite3_finalize(st);
+    (void)!wf_db_run(st); // a failure is tried again at the next prune
 }

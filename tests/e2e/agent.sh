@@ -30,22 +30,19 @@ sed -i 's/domain: monitoring/domain: servers/' "$WORK/depth.yaml"
 "$WEFT" product build "$WORK/depth.yaml" >/dev/null
 weft_at servers-node product apply "$WORK/depth.yaml" >/dev/null
 "$WEFT" join "$(weft_at servers-node ticket create --kind user --name reader)" --dir "$WORK/reader" >/dev/null
-say() { # FROM TO: acknowledged by the agent
-    seq "$1" "$2" | sed 's/.*/{"id":"a","value":&}/' | weft_at web-1 publish depth --wait -q
-}
-until_ok weft_at web-1 publish depth --wait -q </dev/null # the manifest is there
-say 1 20 || fail "publish while all are up"
+until_ok has_manifest web-1 depth
+say web-1 depth 1 20
 until_ok head_beyond servers-node depth 19
 before=$(head_of servers-node memory)
 stop servers-node
-say 21 40 || fail "publish while the node is down"
+say web-1 depth 21 40
 stop web-1 KILL
 start web-1
-until_ok weft_at web-1 publish depth --wait -q </dev/null
-say 41 60 || fail "publish after the restart"
+until_ok has_manifest web-1 depth
+say web-1 depth 41 60
 start servers-node
 until_ok weft_at servers-node node status
-say 61 80 || fail "publish after the node returned"
+say web-1 depth 61 80
 until_ok head_beyond servers-node depth 79
 until_ok head_beyond servers-node memory "$before"
 until_ok agent_is web-1 up

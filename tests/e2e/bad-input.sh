@@ -9,7 +9,6 @@ BUILD=$1
 
 id_of() { "$WEFT" key show "$1" -o json | sed -n 's/.*"identity":"\([^"]*\)".*/\1/p'; }
 bad_token() { "$BUILD/tests/e2e/bad_token" "$1" "$2/data" reader other >"$1.cap"; }
-port_of() { weft_at "$1" node status -o json | sed 's/.*"listeners":\["[^"]*:\([0-9]*\)".*/\1/'; }
 
 # What must not change. Adverts grow older and refusals are recorded: neither is state that a refused command may touch.
 state() { # FILE

@@ -125,7 +125,7 @@ make_mesh() { # DOMAIN: a mesh of one domain, its node up
     (cd "$WORK" && "$WEFT" mesh init acme --domain "$1-root" --node "$1-node" >/dev/null)
     start "$1-node"
     until_ok weft_at "$1-node" node status
-    port=$(weft_at "$1-node" node status -o json | sed 's/.*"listeners":\["[^"]*:\([0-9]*\)".*/\1/')
+    port=$(port_of "$1-node")
     sed -i "s/127.0.0.1:0/127.0.0.1:$port/" "$WORK/$1-node/weftd.yaml"
 }
 
@@ -176,6 +176,19 @@ make_event() { # NODE NAME: an event product {id, value} that everybody of the n
     sed -i "s/domain: monitoring/domain: ${1%-node}/" "$WORK/$2.yaml"
     "$WEFT" product build "$WORK/$2.yaml" >/dev/null
     weft_at "$1" product apply "$WORK/$2.yaml" >/dev/null
+}
+
+has_manifest() { # AT PRODUCT: an agent (or node) that takes records of it
+    weft_at "$1" publish "$2" --wait -q </dev/null 2>/dev/null
+}
+
+say() { # AT PRODUCT FROM TO: a record for each number, acknowledged there
+    # shellcheck disable=SC2086 # ON is a command and its arguments, or nothing
+    seq "$3" "$4" | sed 's/.*/{"id":"a","value":&}/' | ${ON:-} timeout 60 "$WEFT" publish "$2" --wait -q --dir "$WORK/$1" || fail "$2 $3 to $4 were not acknowledged at $1"
+}
+
+numbers() { # FILE: of its records, as say gave them
+    grep -o '"value":[0-9.]*' "$1" | cut -d: -f2 | cut -d. -f1 | tr '\n' ' '
 }
 
 allow() { # PRODUCT DOMAIN VERBS: one more rule in its manifest, not yet applied

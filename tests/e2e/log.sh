@@ -7,12 +7,6 @@ BUILD=$1
 # shellcheck disable=SC1091 source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-say() { # AT PRODUCT FROM TO: acknowledged there
-    seq "$3" "$4" | sed 's/.*/{"id":"a","value":&}/' | timeout 60 "$WEFT" publish "$2" --wait -q --dir "$WORK/$1" || fail "$2 $3 to $4 were not acknowledged"
-}
-numbers() { grep -o '"value":[0-9]*' "$1" | cut -d: -f2 | tr '\n' ' '; }
-has_manifest() { weft_at web-1 publish "$1" --wait -q </dev/null; }
-is_up() { weft_at servers-node node status; }
 log_of() { # NODE VERB...: into $WORK/out and $WORK/err; $got is its status
     got=0
     weft_at "$1" log "${@:2}" >"$WORK/out" 2>"$WORK/err" || got=$?
@@ -35,7 +29,7 @@ weft_at servers-node product apply "$WORK/secret.yaml" >/dev/null
 make_reader servers-node reader
 make_agent web-1 "$(weft_at servers-node ticket create --kind agent --name web-1)" 'sources: {enabled: off}'
 start web-1
-for p in depth secret; do until_ok has_manifest $p; done
+for p in depth secret; do until_ok has_manifest web-1 $p; done
 
 echo "beside a running node: entries, places, limits, statistics"
 for from in 1 21 41; do say servers-node depth $from $((from + 19)); done
@@ -127,7 +121,7 @@ log_of servers-node stats depth -o jsonl
 expect 0 '"missing":20'
 [ "$before" = "$(files_hash servers-node)" ] || fail "a look changed the files"
 start servers-node
-until_ok is_up
+until_ok weft_at servers-node node status
 got=0
 "$WEFT" subscribe servers/depth --dir "$WORK/reader" --from earliest -n 60 --for 20s --stats -o jsonl >"$WORK/read" 2>"$WORK/read.err" || got=$?
 [ "$(numbers "$WORK/read")" = "$(seq 1 20 | tr '\n' ' ')$(seq 41 80 | tr '\n' ' ')" ] || fail "read: $(numbers "$WORK/read")"

@@ -10,7 +10,6 @@ LISTEN=${2:-127.0.0.1:0}
 
 case $LISTEN in "["*) grep -q ' lo$' /proc/net/if_inet6 2>/dev/null || skip "no IPv6 here" ;; esac
 
-numbers() { grep -o '"value":[0-9.]*' "$1" | cut -d: -f2 | cut -d. -f1 | tr '\n' ' '; }
 expect() { # WHAT GOT WANTED
     [ "$2" = "$3" ] || fail "$1: got \"$2\", wanted \"$3\""
 }

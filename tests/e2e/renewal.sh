@@ -18,7 +18,7 @@ days_left() { # rounded; -1 without a valid certificate
 }
 has_days() { [ "$(days_left)" -eq "$1" ]; }
 agent_is() { weft_at servers-node agent list | grep -q "^web-1 *$1 "; }
-say() { echo "{\"id\":\"a\",\"value\":$1}" | timeout 60 "$WEFT" publish depth --wait -q --dir "$WORK/web-1"; }
+say_one() { echo "{\"id\":\"a\",\"value\":$1}" | timeout 60 "$WEFT" publish depth --wait -q --dir "$WORK/web-1"; }
 alarm() { weft_at web-1 node status | grep -q "$1"; }
 
 make_mesh servers
@@ -35,7 +35,7 @@ echo "in the first third of its life it is left alone"
 dated -1 6
 start web-1
 until_ok agent_is up
-say 1 || fail "publish"
+say_one 1 || fail "publish"
 until_ok head_beyond servers-node depth 0
 has_days 6 || fail "$(days_left) days left"
 if grep -q 'certificate renewed' "$WORK/web-1.log"; then fail "renewed too early"; fi
@@ -46,7 +46,7 @@ dated -3 4
 start web-1
 until_ok has_days 7
 grep -q 'certificate renewed' "$WORK/web-1.log" || fail "not renewed"
-say 2 || fail "publish"
+say_one 2 || fail "publish"
 until_ok head_beyond servers-node depth 1
 stop web-1
 
@@ -55,7 +55,7 @@ dated -10 -1
 stop servers-node
 start web-1
 until_ok alarm "certificate: this agent's certificate has expired; only renewal is possible"
-say 3 2>"$WORK/waiting.log" &
+say_one 3 2>"$WORK/waiting.log" &
 waiting=$!
 start servers-node
 until_ok has_days 7

@@ -7,12 +7,6 @@ BUILD=$1
 # shellcheck disable=SC1091 source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-say() { # AT PRODUCT FROM TO: acknowledged there
-    seq "$3" "$4" | sed 's/.*/{"id":"a","value":&}/' | timeout 60 "$WEFT" publish "$2" --wait -q --dir "$WORK/$1" || fail "$2 $3 to $4 were not acknowledged"
-}
-numbers() { grep -o '"value":[0-9]*' "$1" | cut -d: -f2 | tr '\n' ' '; }
-has_manifest() { weft_at web-1 publish "$1" --wait -q </dev/null; }
-is_up() { weft_at servers-node node status; }
 read_on() { # READER PRODUCT COUNT [OPTION...]: into $WORK/read and $WORK/read.err; $got is its status
     got=0
     "$WEFT" subscribe "servers/$2" --dir "$WORK/$1" --cursor "$WORK/$1-$2.cursor" -n "$3" --for 20s --stats -o jsonl "${@:4}" \
@@ -27,7 +21,7 @@ for p in own hosted; do make_event servers-node $p; done
 for who in anew late; do make_reader servers-node $who; done
 make_agent web-1 "$(weft_at servers-node ticket create --kind agent --name web-1)" 'sources: {enabled: off}'
 start web-1
-until_ok has_manifest hosted
+until_ok has_manifest web-1 hosted
 
 echo "a copy of the log at 40, then 20 more that everybody acknowledged"
 say servers-node own 1 40
@@ -37,7 +31,7 @@ stop servers-node
 cp -a "$WORK/servers-node/data/log" "$WORK/copy"
 weft_at servers-node log verify >"$WORK/verified" || fail "a store in order is not whole: $(cat "$WORK/verified")"
 start servers-node
-until_ok is_up
+until_ok weft_at servers-node node status
 say servers-node own 41 60
 say web-1 hosted 41 60
 until_ok head_beyond servers-node hosted 59
@@ -58,7 +52,7 @@ for p in own hosted; do
     grep '"problem":"head"' "$WORK/verified" | grep "\"product\":\"servers/$p@1\"" | grep -q '"first":40,"end":60' || fail "not named: $(cat "$WORK/verified")"
 done
 start servers-node
-until_ok is_up
+until_ok weft_at servers-node node status
 say servers-node own 101 120
 say web-1 hosted 101 120
 until_ok head_beyond servers-node hosted 59

@@ -16,11 +16,6 @@ make_product() { # NAME CLASSIFICATION [LINE...]
     "$WEFT" product build "$WORK/$1.yaml" >/dev/null 2>&1
     weft_at servers-node product apply "$WORK/$1.yaml" >/dev/null
 }
-say() { # AGENT PRODUCT FROM TO: acknowledged by the agent
-    seq "$3" "$4" | sed 's/.*/{"id":"a","value":&}/' | weft_at "$1" publish "$2" --wait -q
-}
-numbers() { grep -o '"value":[0-9]*' "$1" | cut -d: -f2 | tr '\n' ' '; }
-has_manifest() { weft_at "$1" publish "$2" --wait -q </dev/null; }
 spool_files() { find "$WORK/web-1/data/spool" -type f -name '*[0-9]*'; }
 read_all() { # PRODUCT COUNT: into $WORK/read, losses into $WORK/read.log; 2 says that something was lost
     got=0

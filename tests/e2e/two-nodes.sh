@@ -7,8 +7,6 @@ BUILD=$1
 # shellcheck disable=SC1091 source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-numbers() { grep -o '"value":[0-9.]*' "$1" | cut -d: -f2 | cut -d. -f1 | tr '\n' ' '; }
-port_of() { weft_at "$1" node status -o json | sed 's/.*"listeners":\["[^"]*:\([0-9]*\)".*/\1/'; }
 key_of() { "$WEFT" key show --dir "$WORK/$1" -o json | grep -o 'weftdh1[a-z0-9]*' | head -n 1; }
 listed() { # AT PRODUCT
     weft_at "$1" products | awk -v p="$2" '$1 == p' | grep -q .
@@ -88,19 +86,17 @@ make_event servers-node gauge
 make_agent web-1 "$(weft_at servers-node ticket create --kind agent --name web-1)" "uplinks:" \
     "  - {address: '127.0.0.1:$(port_of servers-node)', key: $(key_of servers-node)}" "  - {address: '127.0.0.1:$(port_of servers-two)', key: $(key_of servers-two)}"
 sed -i "s/^listen:.*/listen: \"127.0.0.1:$(port_of servers-node)\"/" "$WORK/servers-node/weftd.yaml"
-has_manifest() { weft_at web-1 publish "$1" --wait -q </dev/null 2>/dev/null; }
-say() { seq "$2" "$3" | sed 's/.*/{"id":"a","value":&}/' | weft_at web-1 publish "$1" --wait -q || fail "publish $1"; }
 start web-1
-until_ok has_manifest gauge
-if has_manifest depth; then fail "a manifest of a node that is not its uplink"; fi
-say gauge 1 5
+until_ok has_manifest web-1 gauge
+if has_manifest web-1 depth; then fail "a manifest of a node that is not its uplink"; fi
+say web-1 gauge 1 5
 until_ok head_beyond servers-node gauge 4
 stop servers-node
-until_ok has_manifest depth
+until_ok has_manifest web-1 depth
 before=$(head_of servers-two depth)
-say depth 6 8
+say web-1 depth 6 8
 until_ok head_beyond servers-two depth $((before + 2))
-say gauge 6 10 # its node is away: the spool has it
+say web-1 gauge 6 10 # its node is away: the spool has it
 start servers-node
 until_ok head_beyond servers-node gauge 9
 [ "$(head_of servers-node gauge)" = 10 ] || fail "$(head_of servers-node gauge) records of gauge"

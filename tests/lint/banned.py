@@ -30,7 +30,7 @@ NAMES = [
     (re.compile(r"\bnng_\w+"), "NNG is spoken in sdk/net only", ["sdk/net/*"]),
     (re.compile(r"\byaml_\w+_(t|e|initialize|parse|delete)\b"), "libyaml is spoken in sdk/conf/yaml.c only", ["sdk/conf/yaml.c"]),
     (re.compile(r"\bsqlite3_\w+"), "SQLite is spoken in its door files only",
-     ["registry/*_sqlite.c", "node/*/*_sqlite.c", "sdk/cli/join_sqlite.c", "domains/*", "examples/archive.*"]),
+     ["registry/*_sqlite.[ch]", "node/*/*_sqlite.c", "sdk/cli/join_sqlite.c", "domains/*", "examples/archive.*"]),
     (re.compile(r"\bcrypto_(sign|aead|box|secretbox|generichash|scalarmult|pwhash|hash)\w*\s*\("),
      "libsodium is spoken in proto/base/crypto.c only", ["proto/base/crypto.c"]),
 ]
