@@ -297,10 +297,10 @@ static void round_end(struct wf_node *n, enum weft_err err)
 
     round_free(u->round);
     u->round = NULL;
-    if (err)
-        wf_uplink_failed(n, err, NULL);
-    else
+    if (!err)
         wf_uplink_wake(n);
+    else if (u->link) // else it was left, not lost
+        wf_uplink_failed(n, err, NULL);
 }
 
 // Who the node in session is, by the charter: KEY when it is not the one that was dialled.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// From the spool to the node: one request in flight a chain, a few in all, products in turn; the chains of one product in the order of their
+// From the spool to the node: one request in flight a chain, a few in all, products in turn and by equal bytes; the chains of one product in the order of their
 // incarnations, since the node takes nothing of an older one once it knows a newer. What the node keeps is released here. Batches are sent
 // as they lie in the spool, bit for bit.
 #include <stdio.h>
@@ -59,6 +59,8 @@ static void release(struct wf_node *n, struct wf_spool_chain *c, uint64_t up_to)
     if (err)
         wf_say(n, WF_LOG_WARN, "spool", "what was delivered could not be released", "why",
             weft_err_text(err), NULL);
+    c->bytes -= (uint64_t)((double)c->bytes * (double)(up_to - c->released) /
+                           (double)(c->head - c->released));
     c->released = up_to;
     c->waits_since_ms = c->released < c->head ? wf_node_now_unix_ms(n) : 0;
     c->not_before_ms = 0;
@@ -319,17 +321,20 @@ static void push_chain(struct wf_node *n, struct wf_spool_chain *c)
         c->not_before_ms = wf_node_now_ms(n) + RETRY_MS;
     else if (send_batches(n, c, &r))
         c->not_before_ms = wf_node_now_ms(n) + RETRY_MS;
+    else
+        c->spent += r.bytes.len;
     wf_buf_fini(&r.bytes);
 }
 
-// The oldest chain of each product that has something to give, beginning after the product served last.
-static struct wf_spool_chain *choose(struct wf_node *n)
+// Of the products that have something to give, the next in turn that has not had its part of this round yet. What goes is the oldest chain.
+static struct wf_spool_chain *next_in_turn(struct wf_node *n, bool *ret_any)
 {
     struct wf_uplink_room *u = n->uplink;
     struct wf_spool_chain *first = NULL, *after = NULL;
     const struct wf_hash *seen = NULL;
     int64_t now = wf_node_now_ms(n);
 
+    *ret_any = false;
     for (struct wf_spool_chain *c = u->chains; c; c = c->next) {
         if (c->head <= c->released)
             continue;
@@ -338,12 +343,30 @@ static struct wf_spool_chain *choose(struct wf_node *n)
         seen = &c->product_id;
         if (c->in_flight || now < c->not_before_ms)
             continue;
+        *ret_any = true;
+        if (c->spent >= WF_UPLINK_PUSH_BYTES)
+            continue;
         if (!first)
             first = c;
         if (!after && wf_hash_cmp(&c->product_id, &u->pushed_last) > 0)
             after = c;
     }
     return after ? after : first;
+}
+
+// Deficit round robin (Shreedhar, Varghese 1995), by bytes: requests differ in length by a hundred times, so taking turns alone would give
+// the line to the products with the longest batches. Nobody who is ready waits for a part that another one does not take.
+static struct wf_spool_chain *choose(struct wf_node *n)
+{
+    bool any = false;
+    struct wf_spool_chain *c = next_in_turn(n, &any);
+
+    while (!c && any) {
+        for (struct wf_spool_chain *each = n->uplink->chains; each; each = each->next)
+            each->spent -= each->spent < WF_UPLINK_PUSH_BYTES ? each->spent : WF_UPLINK_PUSH_BYTES;
+        c = next_in_turn(n, &any);
+    }
+    return c;
 }
 
 // ---- marks -----------------------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ struct pending {
     struct wf_incarnation incarnation;
     uint64_t first_seq;
     uint32_t count;
+    size_t bytes;
     bool is_loss;
     struct wf_hash id;
     uint8_t publisher[WF_PUBLISHER_LEN];
@@ -81,6 +82,7 @@ static void settle(struct wf_node *n, struct pending *q)
     settle_publisher(n, q);
     if (!q->err && !wf_spool_chain_need(n, &p->collect->product.id, &q->incarnation, &c)) {
         c->head = q->first_seq + q->count;
+        c->bytes += q->bytes;
         if (!c->waits_since_ms)
             c->waits_since_ms = wf_node_now_unix_ms(n);
     }
@@ -208,6 +210,7 @@ static enum weft_err append(struct wf_agent_product *p, struct wf_batch_header *
             .durability = p->collect->product.durability == WF_DURABILITY_PROCESS ? WF_LOG_PROCESS
                                                                                   : WF_LOG_DISK,
             .body = wf_buf_view(&batch) };
+        q->bytes = batch.len;
         err = wf_log_append(n->log, &item, (uint64_t)(uintptr_t)q);
     }
     wf_buf_fini(&envelope);
@@ -242,11 +245,20 @@ bool wf_spool_is_full(struct wf_node *n)
     return stats.bytes + stats.queue_bytes > limit - limit / 16;
 }
 
-static const char *why_lost(const struct wf_uplink_room *u)
+// Nothing of the product goes into the spool now.
+static bool is_shut(struct wf_agent_product *p)
 {
-    return u->told == WEFT_E_FULL ? "spool full"
-           : u->told              ? "disk full"
-                                  : "batch could not be made";
+    return wf_spool_is_full(p->node) || wf_spool_is_held(p);
+}
+
+static const char *why_lost(const struct wf_agent_product *p)
+{
+    const struct wf_uplink_room *u = p->node->uplink;
+
+    return p->held                  ? "spool share full"
+           : u->told == WEFT_E_FULL ? "spool full"
+           : u->told                ? "disk full"
+                                    : "batch could not be made";
 }
 
 // Everything but kind, count and payload, which the caller has filled in. q is taken on success.
@@ -355,14 +367,14 @@ void wf_spool_flush(struct wf_agent_product *p)
         return;
     }
     if (!p->open.count) {
-        enum weft_err said = wf_spool_is_full(n) ? WEFT_E_FULL : say_loss(p);
+        enum weft_err said = is_shut(p) ? WEFT_E_FULL : say_loss(p);
         (void)said; // full still: the alarm says so, and the next flush tries again
         return;
     }
     p->waiters = NULL;
-    enum weft_err err = wf_spool_is_full(n) ? WEFT_E_FULL : wf_spool_seal(p, &p->open, NULL, 0, w);
+    enum weft_err err = is_shut(p) ? WEFT_E_FULL : wf_spool_seal(p, &p->open, NULL, 0, w);
     if (err) {
-        wf_spool_lose(p, p->open.count, why_lost(n->uplink));
+        wf_spool_lose(p, p->open.count, why_lost(p));
         wf_spool_tell(n, w, err);
     }
     wf_records_reset(&p->open);
@@ -472,6 +484,9 @@ void wf_spool_tick(struct wf_node *n)
     for (struct wf_agent_product *p = u->products; p; p = p->next)
         if (p->lost && !p->open.count && can_seal(p))
             wf_spool_flush(p);
+    for (struct wf_agent_product *p = u->products; p; p = p->next)
+        if (p->held)
+            (void)wf_spool_is_held(p); // the alarm ends with what it is about
     if (u->publishers_dirty && wf_spool_save_publishers(n))
         wf_say(n, WF_LOG_WARN, "spool", "the marks of publishers could not be kept", NULL);
 }

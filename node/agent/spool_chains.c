@@ -60,6 +60,8 @@ void wf_spool_chain_drop(struct wf_node *n, struct wf_spool_chain *c)
         at = &(*at)->next;
     if (*at)
         *at = c->next;
+    if (c->next && wf_hash_eq(&c->next->product_id, &c->product_id))
+        c->next->spent += c->spent; // turns are a product's
     free(c);
 }
 
@@ -143,6 +145,8 @@ static bool on_item(void *arg, const struct wf_log_view *v)
         err = wf_batch_open_header(header, &h);
     if (!err)
         err = take_header(s, &h);
+    if (!err)
+        s->chain->bytes += v->body.len;
     s->err = err == WEFT_E_NOMEM ? err : WEFT_OK;
     return s->err == WEFT_OK;
 }

@@ -42,7 +42,7 @@ static enum weft_err check_records(
     return err;
 }
 
-static enum weft_err may_take(struct wf_node *n, const struct wf_agent_product *p,
+static enum weft_err may_take(struct wf_node *n, struct wf_agent_product *p,
     const struct wf_origin_records *r, struct wf_diag *diag)
 {
     if (!p || !p->message) {
@@ -61,7 +61,7 @@ static enum weft_err may_take(struct wf_node *n, const struct wf_agent_product *
         return WEFT_E_TOO_BIG;
     if (n->uplink->full && r->publisher)
         return n->uplink->full; // a publisher keeps its records and tries again
-    if (r->publisher && wf_spool_is_full(n))
+    if (r->publisher && (wf_spool_is_full(n) || wf_spool_is_held(p)))
         return WEFT_E_FULL;
     return p->failing || p->pending >= WF_SPOOL_PENDING ? WEFT_E_BUSY : WEFT_OK;
 }

@@ -75,7 +75,7 @@ void wf_uplink_failed(struct wf_node *n, enum weft_err err, const Weft__V1__Repl
         if (u->turned) // in vain: not so soon again
             u->turn_ms =
                 u->turn_ms < WF_UPLINK_TURN_MAX_MS / 2 ? 2 * u->turn_ms : WF_UPLINK_TURN_MAX_MS;
-        u->turned = false;
+        u->turned = u->touring = false;
         drop_link(n);
     }
 }
@@ -88,7 +88,7 @@ static void take_turns(struct wf_node *n)
     if (!u->link || !u->stranded || uplink_count(n) < 2 || wf_node_now_ms(n) < u->turn_at_ms)
         return;
     u->at++;
-    u->turned = true;
+    u->turned = u->touring = true;
     u->failures = 0;
     drop_link(n);
 }
@@ -106,6 +106,32 @@ static void heard(struct wf_node *n)
     wf_alarm(n, "uplink", NULL);
 }
 
+static enum weft_err new_link(
+    struct wf_node *n, const char *address, const struct wf_dh_pub *peer, struct wf_link **ret)
+{
+    struct wf_link_conf conf = { .loop = n->loop,
+        .net = n->control->net,
+        .mesh_id = n->mesh_id,
+        .keys = &n->keys,
+        .chain = wf_buf_view(&n->chain),
+        .charter_version = n->charter->version,
+        .address = address,
+        .peer = *peer,
+        .version = WEFT_VERSION };
+
+    return wf_link_new(&conf, ret);
+}
+
+static void begin_session(struct wf_node *n)
+{
+    struct wf_uplink_room *u = n->uplink;
+
+    u->chain_shown = n->identity.cert.id;
+    u->turn_ms = u->turn_ms ? u->turn_ms : WF_UPLINK_TURN_MS;
+    u->turn_at_ms = wf_node_now_ms(n) + u->turn_ms;
+    u->probe_at_ms = wf_node_now_ms(n) + WF_UPLINK_BACK_MS;
+}
+
 static enum weft_err dial(struct wf_node *n)
 {
     struct wf_uplink_room *u = n->uplink;
@@ -114,20 +140,68 @@ static enum weft_err dial(struct wf_node *n)
     if (count == 0)
         return WEFT_E_UNREACHABLE;
     uplink_at(n, u->at % count, u->address, &u->peer);
-    struct wf_link_conf conf = { .loop = n->loop,
-        .net = n->control->net,
-        .mesh_id = n->mesh_id,
-        .keys = &n->keys,
-        .chain = wf_buf_view(&n->chain),
-        .charter_version = n->charter->version,
-        .address = u->address,
-        .peer = u->peer,
-        .version = WEFT_VERSION };
-    enum weft_err err = wf_link_new(&conf, &u->link);
-    u->chain_shown = n->identity.cert.id;
-    u->turn_ms = u->turn_ms ? u->turn_ms : WF_UPLINK_TURN_MS;
-    u->turn_at_ms = wf_node_now_ms(n) + u->turn_ms;
+    enum weft_err err = new_link(n, u->address, &u->peer, &u->link);
+    begin_session(n);
     return err;
+}
+
+// ---- back to an uplink that stands before ----------------------------------------------------------------------------
+
+static void end_probe(struct wf_node *n)
+{
+    struct wf_link *l = n->uplink->probe;
+
+    n->uplink->probe = NULL;
+    wf_link_free(l);
+}
+
+// It answers: the line goes over to it, and what was on its way on the other one is asked for and pushed again there.
+static void on_probed(void *arg, enum weft_err err, const Weft__V1__Reply *reply)
+{
+    struct wf_node *n = arg;
+    struct wf_uplink_room *u = n->uplink;
+    struct wf_link *l = u->probe;
+
+    (void)reply;
+    if (!l || u->closed)
+        return; // it is being ended
+    if (err) {
+        u->probed++;
+        end_probe(n);
+        return;
+    }
+    u->probe = NULL;
+    drop_link(n);
+    u->link = l;
+    u->at = u->probed;
+    u->failures = 0;
+    uplink_at(n, u->at, u->address, &u->peer);
+    begin_session(n);
+    wf_say(n, WF_LOG_INFO, "uplink", "back to an uplink that stands before", "address", u->address,
+        NULL);
+    wf_uplink_wake(n);
+}
+
+// The order of the uplinks is their owner's: who was driven from one by failures goes back when it answers, and keeps its line until then.
+static void look_back(struct wf_node *n)
+{
+    struct wf_uplink_room *u = n->uplink;
+    size_t count = uplink_count(n), here = count ? u->at % count : 0;
+    char address[WF_MAX_ADDR + 8];
+    struct wf_dh_pub peer;
+
+    if (!u->link || !here || u->touring || !n->has_certificate || n->draining ||
+        wf_node_now_ms(n) < u->probe_at_ms)
+        return;
+    end_probe(n);
+    u->probe_at_ms = wf_node_now_ms(n) + WF_UPLINK_BACK_MS;
+    u->probed %= here;
+    uplink_at(n, u->probed, address, &peer);
+    enum weft_err err = new_link(n, address, &peer, &u->probe);
+    if (!err)
+        err = wf_link_open(u->probe, on_probed, n);
+    if (err)
+        end_probe(n);
 }
 
 // ---- charters --------------------------------------------------------------------------------------------------------
@@ -255,8 +329,8 @@ static void on_polled(void *arg, enum weft_err err, const Weft__V1__Reply *reply
     struct wf_uplink_room *u = n->uplink;
 
     u->polling = false;
-    if (u->closed)
-        return;
+    if (u->closed || !u->link)
+        return; // the link was left, not lost
     if (!err && reply->kind_case != WEFT__V1__REPLY__KIND_POLL)
         err = WEFT_E_PROTOCOL;
     if (err) {
@@ -370,6 +444,7 @@ static void uplink_tick(struct wf_node *n)
             : NULL);
     wf_spool_tick(n);
     take_turns(n);
+    look_back(n);
     wf_uplink_wake(n);
 }
 
@@ -398,6 +473,7 @@ static void uplink_close(struct wf_node *n)
     if (u->has_ticket)
         wf_ticket_fini(&u->ticket);
     wf_host_tasks_end(n);
+    end_probe(n);
     drop_link(n);
     wf_answers_close(n);
     wf_spool_close(n);

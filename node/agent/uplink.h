@@ -19,11 +19,12 @@
 #define WF_UPLINK_RETRY_MAX_MS 60000
 #define WF_UPLINK_TURN_MS      15000  // with a node that is not home of all that waits
 #define WF_UPLINK_TURN_MAX_MS  300000 // after turns in vain
+#define WF_UPLINK_BACK_MS      60000  // between two looks whether an uplink of before answers again
 #define WF_UPLINK_FAILURES     2u     // in a row: the next uplink is tried
 #define WF_UPLINK_PUSHES       4u     // requests in flight
-#define WF_UPLINK_PUSH_BYTES   (512u * WF_KIB)
-#define WF_UPLINK_TASKS        256u           // that wait for local handlers or are with them
-#define WF_UPLINK_ANSWER_BYTES (16u * WF_MIB) // of answers that their nodes do not have yet
+#define WF_UPLINK_PUSH_BYTES   (512u * WF_KIB) // of one request, and a product's part of a round
+#define WF_UPLINK_TASKS        256u            // that wait for local handlers or are with them
+#define WF_UPLINK_ANSWER_BYTES (16u * WF_MIB)  // of answers that their nodes do not have yet
 #define WF_UPLINK_PRODUCTS     1024u
 #define WF_UPLINK_PUBLISHERS   1024u
 #define WF_SPOOL_TARGET        (64u * WF_KIB) // raw bytes at which a batch leaves before its linger ends
@@ -43,6 +44,9 @@ struct wf_spool_chain {
     struct wf_incarnation incarnation;
     uint64_t head, released; // durable here; kept by the node
     int64_t waits_since_ms;  // unix: something of it has waited since then; 0: nothing does
+    uint64_t
+        bytes; // that wait in the spool, about: what is released goes by its part of the records
+    uint64_t spent; // pushed in this round of turns; the product's next chain takes it over
     bool in_flight;
     int64_t not_before_ms;
 };
@@ -64,6 +68,7 @@ struct wf_agent_product {
     struct wf_hash last, durable_last; // header ids
     size_t pending;                    // batches on their way to the disk
     bool failing;                      // one of them failed: none follows until all are settled
+    bool held;                         // has its share of a spool that is nearly full
     uint64_t lost;                     // records to be told of in a loss batch
     char lost_why[WF_MAX_LOSS_REASON + 1];
 
@@ -126,7 +131,11 @@ struct wf_uplink_room {
     char last_error[200];
     bool stranded; // the node is not home of something that waits: another uplink has its turn
     bool turned;   // and this one was dialled for that
+    bool touring;  // turns brought us here, not a failure
     int64_t turn_at_ms, turn_ms;
+    struct wf_link *probe; // to an uplink that stands before the one in use
+    size_t probed;         // which
+    int64_t probe_at_ms;
 
     // manifests
     struct wf_hash root; // of the set of the node in session, as it gave it
@@ -142,6 +151,7 @@ struct wf_uplink_room {
     struct wf_spool_chain *chains;
     unsigned pushes;
     struct wf_hash pushed_last; // product that was served last: the others first
+    unsigned held;              // products that are held back for their share
     uint64_t lost_records;
     enum weft_err full; // FULL or NOSPACE: what the last append said
     enum weft_err told; // by an alarm: the same, until an append passes
@@ -193,6 +203,9 @@ WF_MUST_USE enum weft_err wf_spool_begin_chain(struct wf_agent_product *p);
 void wf_spool_lose(struct wf_agent_product *p, uint64_t records, const char *why);
 // Full, and not yet a sixteenth below its limit again: nothing is tried, so that one hole is one loss.
 bool wf_spool_is_full(struct wf_node *n);
+// The last quarter of the spool is for products that hold less than an equal part of it, so that what says much leaves room for what says
+// little. Until a sixteenth of the spool is free again (or an eighth of its part) nothing of the product is tried: one hole, one loss.
+bool wf_spool_is_held(struct wf_agent_product *p);
 void wf_spool_sizes(struct wf_node *n, uint64_t *ret_bytes, uint64_t *ret_records);
 
 // spool_chains.c

@@ -1,0 +1,586 @@
+// SPDX-License-Identifier: Apache-2.0
+// The uplink room of an agent, whole, on a real disk, against nodes that the test plays: requests wait until the test serves them, clocks are
+// pushed forward (clock.h), no program is run and no disk waited for. Static, for one binary; link with support/clock.c and the wraps named in
+// CMakeLists.txt. Fails through ck_assert.
+#ifndef WF_TESTS_UPLINK_RIG_H
+#define WF_TESTS_UPLINK_RIG_H
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "node/agent/uplink.h"
+#include "node/call.h"
+#include "node/core.h"
+#include "node/source/room.h"
+#include "proto/stream/batch.h"
+#include "sdk/disk.h"
+#include "tests/support/clock.h"
+#include "tests/support/trust_mesh.h"
+
+#define RIG_PRODUCTS 12
+#define RIG_NODES    3
+#define RIG_CHAINS   256
+
+static struct wf_test_mesh mesh;
+static struct wf_node node;
+static struct wf_core core;
+static struct wf_control control;
+static struct wf_buf rig_schema, rig_manifests[RIG_PRODUCTS];
+static struct wf_hash rig_schema_hash, rig_ids[RIG_PRODUCTS], rig_root;
+static size_t rig_product_count;
+
+// ---- the home of all products, behind each of the nodes --------------------------------------------------------------------------------
+
+struct rig_chain {
+    struct wf_hash product;
+    struct wf_incarnation incarnation;
+    uint64_t next_seq, lost;
+    struct wf_hash last;
+};
+static struct {
+    struct rig_chain chains[RIG_CHAINS];
+    size_t chain_count;
+    uint64_t repeated; // batches that it had already
+    uint64_t bytes[RIG_PRODUCTS], records[RIG_PRODUCTS], lost[RIG_PRODUCTS];
+    unsigned pushes; // requests with batches
+} home;
+static bool lost_answers; // of pushes: taken, and the line breaks
+static struct {
+    bool down;
+    unsigned dialled, asked;
+} at[RIG_NODES]; // by its place in the list of uplinks
+
+// ---- links ----------------------------------------------------------------------------------------------------------------------------
+
+struct rig_link {
+    size_t node;
+    struct wf_link_state state;
+    char address[32];
+};
+struct rig_request {
+    struct rig_request *next;
+    struct rig_link *link;
+    struct wf_buf packed; // empty: open the session
+    wf_link_fn done;
+    void *arg;
+};
+static struct rig_request *rig_requests, **rig_requests_end = &rig_requests;
+
+enum weft_err __wrap_wf_link_new(const struct wf_link_conf *conf, struct wf_link **ret);
+void __wrap_wf_link_free(struct wf_link *l);
+enum weft_err __wrap_wf_link_request(
+    struct wf_link *l, const Weft__V1__Request *q, int64_t deadline_ms, wf_link_fn done, void *arg);
+enum weft_err __wrap_wf_link_open(struct wf_link *l, wf_link_fn done, void *arg);
+enum weft_err __wrap_wf_link_set_chain(
+    struct wf_link *l, struct wf_bytes chain, uint64_t charter_version);
+const struct wf_link_state *__wrap_wf_link_state(const struct wf_link *l);
+const char *__wrap_wf_link_address(const struct wf_link *l);
+
+static struct rig_link *rig_link(const struct wf_link *l)
+{
+    return (struct rig_link *)(uintptr_t)l;
+}
+
+enum weft_err __wrap_wf_link_new(const struct wf_link_conf *conf, struct wf_link **ret)
+{
+    struct rig_link *l = calloc(1, sizeof *l);
+
+    ck_assert_ptr_nonnull(l);
+    snprintf(l->address, sizeof l->address, "%s", conf->address);
+    l->node = (size_t)(strchr(conf->address, ':')[1] - '1'); // 127.0.0.1:1 and on
+    ck_assert_uint_lt(l->node, RIG_NODES);
+    at[l->node].dialled++;
+    l->state = (struct wf_link_state){ .heard_ms = -1,
+        .peer_charter_version = 1,
+        .peer_version = "0",
+        .peer_chain = wf_buf_view(&mesh.d[WF_TEST_SERVERS].node_chain) };
+    *ret = (struct wf_link *)(void *)l;
+    return WEFT_OK;
+}
+
+static void rig_end(struct rig_request *r, enum weft_err err, const Weft__V1__Reply *reply)
+{
+    r->done(r->arg, err, reply);
+    wf_buf_fini(&r->packed);
+    free(r);
+}
+
+static struct rig_request *rig_take(struct rig_request **at_)
+{
+    struct rig_request *r = *at_;
+
+    *at_ = r->next;
+    if (!r->next)
+        rig_requests_end = at_;
+    return r;
+}
+
+void __wrap_wf_link_free(struct wf_link *pub)
+{
+    struct rig_link *l = rig_link(pub);
+
+    for (struct rig_request **r = &rig_requests; l && *r;) {
+        if ((*r)->link != l) {
+            r = &(*r)->next;
+            continue;
+        }
+        rig_end(rig_take(r), WEFT_E_CLOSED, NULL);
+        r = &rig_requests; // more may have been asked
+    }
+    free(l);
+}
+
+static enum weft_err rig_ask(
+    struct wf_link *l, const Weft__V1__Request *q, wf_link_fn done, void *arg)
+{
+    struct rig_request *r = calloc(1, sizeof *r);
+
+    ck_assert_ptr_nonnull(r);
+    *r = (struct rig_request){ .link = rig_link(l), .done = done, .arg = arg };
+    if (q)
+        ck_assert_int_eq(wf_pb_pack(q, &r->packed), WEFT_OK);
+    *rig_requests_end = r;
+    rig_requests_end = &r->next;
+    return WEFT_OK;
+}
+
+enum weft_err __wrap_wf_link_request(
+    struct wf_link *l, const Weft__V1__Request *q, int64_t deadline_ms, wf_link_fn done, void *arg)
+{
+    (void)deadline_ms;
+    return rig_ask(l, q, done, arg);
+}
+
+enum weft_err __wrap_wf_link_open(struct wf_link *l, wf_link_fn done, void *arg)
+{
+    return rig_ask(l, NULL, done, arg);
+}
+
+enum weft_err __wrap_wf_link_set_chain(
+    struct wf_link *l, struct wf_bytes chain, uint64_t charter_version)
+{
+    (void)l, (void)chain, (void)charter_version;
+    return WEFT_OK;
+}
+
+const struct wf_link_state *__wrap_wf_link_state(const struct wf_link *l)
+{
+    return &rig_link(l)->state;
+}
+
+const char *__wrap_wf_link_address(const struct wf_link *l)
+{
+    return rig_link(l)->address;
+}
+
+// ---- programs are not run, the disk is not waited for ----------------------------------------------------------------------------------
+
+enum weft_err __wrap_wf_source_set(struct wf_node *n, const struct wf_source_spec *spec);
+size_t __wrap_wf_source_states(
+    struct wf_node *n, struct wf_arena *arena, Weft__V1__SourceState ***ret);
+int __wrap_fsync(int fd);
+int __wrap_fdatasync(int fd);
+
+enum weft_err __wrap_wf_source_set(struct wf_node *n, const struct wf_source_spec *spec)
+{
+    (void)n, (void)spec;
+    return WEFT_OK;
+}
+
+size_t __wrap_wf_source_states(
+    struct wf_node *n, struct wf_arena *arena, Weft__V1__SourceState ***ret)
+{
+    (void)n, (void)arena;
+    *ret = NULL;
+    return 0;
+}
+
+int __wrap_fsync(int fd)
+{
+    (void)fd;
+    return 0;
+}
+
+int __wrap_fdatasync(int fd)
+{
+    (void)fd;
+    return 0;
+}
+
+// ---- the honest node -------------------------------------------------------------------------------------------------------------------
+
+static size_t rig_place(const struct wf_hash *product)
+{
+    struct wf_hash id;
+
+    for (size_t i = 0; i < rig_product_count; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "p%zu", i);
+        wf_product_id(&mesh.charter->mesh_id, "servers", name, 1, &id);
+        if (wf_hash_eq(&id, product))
+            return i;
+    }
+    ck_abort_msg("a push of an unknown product");
+}
+
+static struct rig_chain *rig_chain_of(
+    const struct wf_hash *product, const struct wf_incarnation *incarnation)
+{
+    for (size_t i = 0; i < home.chain_count; i++)
+        if (wf_hash_eq(&home.chains[i].product, product) &&
+            wf_incarnation_eq(&home.chains[i].incarnation, incarnation))
+            return &home.chains[i];
+    ck_assert_uint_lt(home.chain_count, RIG_CHAINS);
+    home.chains[home.chain_count] =
+        (struct rig_chain){ .product = *product, .incarnation = *incarnation };
+    return &home.chains[home.chain_count++];
+}
+
+// As the home does: what it has is passed over, what follows is taken, anything else is an error of the agent's.
+static void rig_keep(struct rig_chain *c, struct wf_bytes batch)
+{
+    struct wf_bytes envelope, payload;
+    struct wf_batch_header h;
+    size_t i = rig_place(&c->product);
+
+    ck_assert_int_eq(wf_batch_split(batch, &envelope, &payload), WEFT_OK);
+    ck_assert_int_eq(wf_batch_open_header(envelope, &h), WEFT_OK);
+    if (h.first_seq < c->next_seq) {
+        home.repeated++;
+        return;
+    }
+    ck_assert_uint_eq(h.first_seq, c->next_seq);
+    ck_assert(c->next_seq == 0 || wf_hash_eq(&h.previous, &c->last));
+    c->next_seq += h.count;
+    c->last = h.id;
+    home.bytes[i] += batch.len;
+    *(h.kind == WF_BATCH_LOSS ? &home.lost[i] : &home.records[i]) += h.count;
+}
+
+static void rig_push(const Weft__V1__PushRequest *q, struct wf_arena *arena, Weft__V1__PushReply *r)
+{
+    r->marks = wf_arena_calloc(arena, q->n_items + 1, sizeof *r->marks);
+    for (size_t i = 0; i < q->n_items; i++) {
+        const Weft__V1__PushItem *item = q->items[i];
+        Weft__V1__PushMark *m = wf_arena_alloc(arena, sizeof *m);
+        struct wf_incarnation inc = { item->incarnation->counter, item->incarnation->random };
+        struct wf_hash id;
+        ck_assert_int_eq(wf_hash_from(wf_pb_view(item->product_id), &id), WEFT_OK);
+        struct rig_chain *c = rig_chain_of(&id, &inc);
+        for (size_t b = 0; b < item->n_batches; b++)
+            rig_keep(c, wf_pb_view(item->batches[b]));
+        home.pushes += item->n_batches > 0;
+        weft__v1__push_mark__init(m);
+        m->product_id = item->product_id;
+        m->incarnation = item->incarnation;
+        m->durable = m->release = c->next_seq;
+        r->marks[r->n_marks++] = m;
+    }
+}
+
+static void rig_get(const Weft__V1__GetRequest *q, struct wf_arena *arena, Weft__V1__GetReply *r)
+{
+    r->documents = wf_arena_calloc(arena, q->n_hashes + 1, sizeof *r->documents);
+    for (size_t i = 0; i < q->n_hashes; i++) {
+        Weft__V1__Document *d = wf_arena_alloc(arena, sizeof *d);
+        struct wf_bytes content = wf_buf_view(&rig_schema);
+        for (size_t k = 0; k < rig_product_count; k++)
+            if (wf_bytes_eq(wf_pb_view(q->hashes[i]), wf_hash_view(&rig_ids[k])))
+                content = wf_buf_view(&rig_manifests[k]);
+        weft__v1__document__init(d);
+        d->hash = q->hashes[i];
+        d->content = wf_pb_bin(content);
+        r->documents[r->n_documents++] = d;
+    }
+}
+
+static void rig_poll(struct wf_arena *arena, Weft__V1__PollReply *r)
+{
+    r->manifests = wf_pb_bin(wf_hash_view(&rig_root));
+    r->manifest_ids = wf_arena_calloc(arena, rig_product_count + 1, sizeof *r->manifest_ids);
+    for (size_t i = 0; i < rig_product_count; i++)
+        r->manifest_ids[r->n_manifest_ids++] = wf_pb_bin(wf_hash_view(&rig_ids[i]));
+}
+
+// Does the poll wait, as the agent's manifests are those of the node?
+static bool rig_waits(const struct rig_request *r)
+{
+    struct wf_arena arena;
+    Weft__V1__Request *q = NULL;
+
+    if (at[r->link->node].down || !r->packed.len)
+        return false;
+    wf_arena_init(&arena, 4u * WF_MIB);
+    ck_assert_int_eq(wf_pb_unpack(&weft__v1__request__descriptor, wf_buf_view(&r->packed),
+                         WF_PB_STRICT, &arena, &q),
+        WEFT_OK);
+    bool waits = q->kind_case == WEFT__V1__REQUEST__KIND_POLL &&
+                 wf_bytes_eq(wf_pb_view(q->poll->manifests), wf_hash_view(&rig_root));
+    wf_arena_fini(&arena);
+    return waits;
+}
+
+static void rig_answer(struct rig_request *r)
+{
+    struct wf_arena arena;
+    Weft__V1__Request *q = NULL;
+    Weft__V1__Reply reply = WEFT__V1__REPLY__INIT;
+    Weft__V1__PushReply push = WEFT__V1__PUSH_REPLY__INIT;
+    Weft__V1__GetReply get = WEFT__V1__GET_REPLY__INIT;
+    Weft__V1__PollReply poll = WEFT__V1__POLL_REPLY__INIT;
+
+    unsigned pushes = home.pushes;
+
+    at[r->link->node].asked++;
+    if (at[r->link->node].down || !r->packed.len) {
+        rig_end(r, at[r->link->node].down ? WEFT_E_UNREACHABLE : WEFT_OK, NULL);
+        return;
+    }
+    r->link->state.up = true;
+    r->link->state.heard_ms = wf_node_now_ms(&node);
+    wf_arena_init(&arena, 16u * WF_MIB);
+    ck_assert_int_eq(wf_pb_unpack(&weft__v1__request__descriptor, wf_buf_view(&r->packed),
+                         WF_PB_STRICT, &arena, &q),
+        WEFT_OK);
+    switch (q->kind_case) {
+    case WEFT__V1__REQUEST__KIND_PUSH:
+        rig_push(q->push, &arena, &push);
+        reply.kind_case = WEFT__V1__REPLY__KIND_PUSH;
+        reply.push = &push;
+        break;
+    case WEFT__V1__REQUEST__KIND_GET:
+        rig_get(q->get, &arena, &get);
+        reply.kind_case = WEFT__V1__REPLY__KIND_GET;
+        reply.get = &get;
+        break;
+    default:
+        ck_assert_int_eq(q->kind_case, WEFT__V1__REQUEST__KIND_POLL);
+        rig_poll(&arena, &poll);
+        reply.kind_case = WEFT__V1__REPLY__KIND_POLL;
+        reply.poll = &poll;
+    }
+    bool lost = lost_answers && home.pushes > pushes;
+    rig_end(r, lost ? WEFT_E_CLOSED : WEFT_OK, lost ? NULL : &reply);
+    wf_arena_fini(&arena);
+}
+
+// The next request that does not wait; false: there is none.
+static bool rig_serve(void)
+{
+    struct rig_request **r = &rig_requests;
+
+    while (*r && rig_waits(*r))
+        r = &(*r)->next;
+    if (!*r)
+        return false;
+    rig_answer(rig_take(r));
+    return true;
+}
+
+// ---- the agent -------------------------------------------------------------------------------------------------------------------------
+
+static int rig_by_bytes(const void *a, const void *b)
+{
+    return memcmp(a, b, sizeof(struct wf_hash));
+}
+
+static void rig_products(size_t count)
+{
+    struct wf_hash sorted[RIG_PRODUCTS];
+
+    rig_product_count = count;
+    for (size_t i = 0; i < count; i++) {
+        char name[16];
+        struct wf_collect *opened = NULL;
+        snprintf(name, sizeof name, "p%zu", i);
+        struct wf_collect c = { .product = { .domain = "servers",
+                                    .name = name,
+                                    .version = "1.0.0",
+                                    .major = 1,
+                                    .title = "Rows",
+                                    .owner_name = "Tests",
+                                    .owner_contact = "tests@example.org",
+                                    .kind = WF_PRODUCT_METRIC,
+                                    .message = "weft.sample.Row",
+                                    .service = "",
+                                    .schema_hash = rig_schema_hash,
+                                    .classification = WF_CLASS_INTERNAL,
+                                    .durability = WF_DURABILITY_PROCESS },
+            .mesh_id = mesh.charter->mesh_id,
+            .sequence = 1 };
+        wf_product_id(&c.mesh_id, "servers", name, 1, &c.product.id);
+        ck_assert_int_eq(
+            wf_collect_sign(&c, &mesh.d[WF_TEST_SERVERS].node, &rig_manifests[i]), WEFT_OK);
+        ck_assert_int_eq(wf_collect_open(wf_buf_view(&rig_manifests[i]), &opened), WEFT_OK);
+        rig_ids[i] = opened->id;
+        wf_collect_free(opened);
+    }
+    memcpy(sorted, rig_ids, sizeof sorted);
+    qsort(sorted, count, sizeof *sorted, rig_by_bytes);
+    wf_blake2b(wf_bytes(sorted, count * sizeof *sorted), &rig_root);
+}
+
+static void rig_identity(const char *dir)
+{
+    struct wf_test_domain *own = &mesh.d[WF_TEST_SERVERS];
+    struct wf_cert fields = wf_test_cert("servers", WF_ID_AGENT, "host-1");
+    struct wf_seed seeds[RIG_NODES];
+    struct wf_diag diag = { 0 };
+    int64_t now = wf_test_clock_unix_ms();
+    struct wf_keys keys = { 0 };
+
+    for (size_t i = 0; i < RIG_NODES; i++) {
+        snprintf(seeds[i].address, sizeof seeds[i].address, "127.0.0.1:%zu", i + 1);
+        seeds[i].dh_key = own->node_dh_pub;
+    }
+    keys.sign = wf_test_sign_key("servers/host-1", &keys.sign_pub);
+    keys.dh = wf_test_dh_key("servers/host-1", &keys.dh_pub);
+    struct wf_buf cert = wf_test_cert_issue(&fields, &own->issuer);
+    struct wf_buf chain = wf_test_chain(wf_buf_view(&cert), wf_buf_view(&own->issuer_cert));
+    ck_assert_int_eq(wf_identity_create(dir, &keys, &diag), WEFT_OK);
+    ck_assert_int_eq(wf_identity_load(dir, now, &core.dir, &diag), WEFT_OK);
+    ck_assert_int_eq(wf_identity_set_mesh(core.dir, &mesh.charter->mesh_id, &diag), WEFT_OK);
+    ck_assert_int_eq(
+        wf_identity_add_charter(core.dir, wf_buf_view(&mesh.charter->raw), &diag), WEFT_OK);
+    ck_assert_int_eq(wf_identity_set_chain(core.dir, wf_buf_view(&chain), now, &diag), WEFT_OK);
+    ck_assert_int_eq(wf_identity_set_seeds(core.dir, seeds, RIG_NODES, &diag), WEFT_OK);
+    wf_buf_fini(&cert);
+    wf_buf_fini(&chain);
+    wf_secret_fini(&keys.sign);
+    wf_secret_fini(&keys.dh);
+}
+
+static void rig_start_room(void)
+{
+    struct wf_diag diag = { 0 };
+
+    ck_assert_int_eq(wf_loop_new(NULL, &node.loop), WEFT_OK);
+    ck_assert_msg(wf_uplink_room.open(&node, &diag) == WEFT_OK, "%s", diag.text);
+    ck_assert_int_eq(wf_uplink_room.start(&node, &diag), WEFT_OK);
+}
+
+static void rig_stop_room(void)
+{
+    wf_uplink_room.close(&node);
+    wf_loop_free(node.loop);
+    ck_assert_msg(!rig_requests, "a request without an end");
+}
+
+static void rig_open(void)
+{
+    static const char text[] = "role: agent\ndata: data\n";
+    struct wf_diags diags;
+    struct wf_diag diag = { 0 };
+    char path[512];
+
+    ck_assert_int_eq(wf_crypto_init(), WEFT_OK);
+    wf_test_mesh_init(&mesh);
+    wf_diags_init(&diags, "weftd.yaml");
+    ck_assert_int_eq(
+        wf_conf_parse(wf_bytes_str(text), wf_test_tmpdir(), &diags, &node.conf), WEFT_OK);
+    wf_diags_fini(&diags);
+    node.conf->log.level = WF_LOG_ERROR + 1;
+    node.conf->linger_ms = 0; // what is said is a batch
+    node.conf->min_free_percent = 1;
+    node.is_agent = true;
+    node.core = &core;
+    node.control = &control;
+    rig_identity(node.conf->data);
+    ck_assert_int_eq(wf_node_adopt(&node, core.dir, &diag), WEFT_OK);
+    snprintf(path, sizeof path, "%s/tests/schema/sample.set", getenv("WEFT_BUILD_DIR"));
+    rig_schema = wf_test_file(path);
+    wf_blake2b(wf_buf_view(&rig_schema), &rig_schema_hash);
+    rig_start_room();
+}
+
+static void rig_settle(void)
+{
+    bool waits = true;
+
+    for (int i = 0; waits; i++) {
+        ck_assert_int_lt(i, 20000);
+        wf_loop_turn(node.loop, i ? 1 : 0);
+        waits = false;
+        for (const struct wf_agent_product *p = node.uplink->products; p; p = p->next)
+            waits = waits || p->pending;
+    }
+}
+
+// All that the agent wants now and the nodes give.
+static void rig_run(void)
+{
+    wf_uplink_room.tick(&node);
+    do
+        rig_settle();
+    while (rig_serve());
+}
+
+static void rig_pass(int64_t ms)
+{
+    wf_test_clock_skip(ms);
+    wf_loop_turn(node.loop, 0);
+    rig_run();
+}
+
+// One batch with one record of about so many bytes that do not compress; what became of it at once. next: of a publisher, whose sequence it
+// ends; 0: of a source.
+static enum weft_err rig_publish(size_t product, size_t len, uint64_t next)
+{
+    static const uint8_t publisher[WF_PUBLISHER_LEN] = "an application";
+    static uint64_t seed = 7;
+    uint8_t noise[WF_SPOOL_TARGET], row[WF_SPOOL_TARGET + 16] = { 0x0a };
+    char name[16];
+    struct wf_records r = { 0 };
+    struct wf_diag diag = { 0 };
+
+    ck_assert_uint_le(len, sizeof noise);
+    wf_test_rand_bytes(&seed, noise, len);
+    for (size_t i = 0; i < len; i++)
+        noise[i] = 'a' + noise[i] % 16; // half of it does
+    size_t at_ = 1;
+    size_t left = len;
+    do
+        row[at_++] = (uint8_t)(left & 0x7f) | (left > 0x7f ? 0x80 : 0);
+    while (left >>= 7);
+    memcpy(row + at_, noise, len);
+    snprintf(name, sizeof name, "p%zu", product);
+    ck_assert_int_eq(
+        wf_records_put(&r, WF_OP_PUT, wf_test_clock_unix_ms() * 1000, wf_bytes(row, at_ + len)),
+        WEFT_OK);
+    struct wf_origin_records o = {
+        .raw = wf_buf_view(&r.raw), .base_us = r.base_us, .count = r.count
+    };
+    if (next) {
+        o.publisher = publisher;
+        o.publisher_seq = next - 1;
+    }
+    enum weft_err err = wf_uplink_originate(&node, name, &o, NULL, NULL, &diag);
+    wf_records_fini(&r);
+    return err;
+}
+
+static enum weft_err rig_say(size_t product, size_t len)
+{
+    return rig_publish(product, len, 0);
+}
+
+static const char *rig_alarm(const char *name)
+{
+    for (const struct wf_alarm *a = core.alarms; a; a = a->next)
+        if (strcmp(a->name, name) == 0)
+            return a->text;
+    return NULL;
+}
+
+static void rig_close(void)
+{
+    rig_stop_room();
+    while (core.alarms) {
+        struct wf_alarm *a = core.alarms;
+        core.alarms = a->next;
+        free(a);
+    }
+}
+
+#endif
