@@ -13,7 +13,7 @@
 #include "proto/stream/entry.h"
 #include "proto/stream/frame.h"
 #include "sdk/client_int.h"
-#include "sdk/net/net.h"
+#include "sdk/net/sub.h"
 #include "sdk/repair.h"
 
 #define WF_SUB_QUEUE     (16u * WF_MIB) // default of queue_bytes
@@ -102,12 +102,8 @@ struct wf_sub_ask { // what a step of the machine wants asked
     uint32_t request;
 };
 
-struct wf_sub_letter { // from NNG's thread
-    struct wf_mail mail;
-    struct weft_subscription *s;
-    struct wf_sub_letter *next;
-    enum wf_net_what what;
-    unsigned generation; // of the socket
+struct wf_sub_unknown { // a frame whose key is not here yet
+    struct wf_sub_unknown *next;
     struct wf_net_msg *msg;
 };
 
@@ -138,9 +134,7 @@ struct weft_subscription {
     // ---- stream
     struct wf_net_sub *sub;
     char endpoint[WF_MAX_ADDR + 16];
-    unsigned generation;
-    bool sub_up;
-    struct wf_sub_letter *unknown; // frames whose key is not here yet
+    struct wf_sub_unknown *unknown;
     size_t unknown_bytes, unknown_count;
     struct wf_buf plain;
 

@@ -9,13 +9,6 @@
 #define UNKNOWN_SPREAD_MS 500  // readers renew at a random moment within
 #define UNKNOWN_PAUSE_MS  5000 // and not again before this, whatever arrives
 
-static void letter_free(struct wf_sub_letter *l)
-{
-    wf_net_msg_free(l->msg);
-    wf_sub_unref(l->s);
-    free(l);
-}
-
 bool wf_sub_heartbeat(
     struct weft_subscription *s, struct wf_bytes envelope, struct wf_heartbeat *ret)
 {
@@ -40,9 +33,15 @@ static const struct wf_sub_key *find_key(
     return NULL;
 }
 
-static void keep_unknown(struct weft_subscription *s, struct wf_sub_letter *l)
+static void unknown_free(struct wf_sub_unknown *u)
 {
-    size_t len = wf_net_msg_len(l->msg);
+    wf_net_msg_free(u->msg);
+    free(u);
+}
+
+static void keep_unknown(struct weft_subscription *s, struct wf_net_msg *msg)
+{
+    size_t len = wf_net_msg_len(msg);
     int64_t now = wf_sub_now(s);
 
     if (now >= s->unknown_after_ms && s->leased) {
@@ -53,15 +52,17 @@ static void keep_unknown(struct weft_subscription *s, struct wf_sub_letter *l)
             wf_timer_set(wf_client_loop(s->c), &s->lease_timer, now + spread % UNKNOWN_SPREAD_MS);
         (void)err; // it was set before: a lease always has its renewal
     }
-    if (s->unknown_bytes + len > WF_SUB_UNKNOWN || s->unknown_count == WF_SUB_UNKNOWNS) {
-        letter_free(l);
+    bool room = s->unknown_bytes + len <= WF_SUB_UNKNOWN && s->unknown_count < WF_SUB_UNKNOWNS;
+    struct wf_sub_unknown *u = room ? calloc(1, sizeof *u) : NULL;
+    if (!u) {
+        wf_net_msg_free(msg);
         return;
     }
-    struct wf_sub_letter **at = &s->unknown;
+    struct wf_sub_unknown **at = &s->unknown;
     while (*at)
         at = &(*at)->next;
-    l->next = NULL;
-    *at = l;
+    u->msg = msg;
+    *at = u;
     s->unknown_bytes += len;
     s->unknown_count++;
 }
@@ -80,117 +81,87 @@ static void take_frame(struct weft_subscription *s, const struct wf_frame *f)
     wf_sub_unit_go(s, u);
 }
 
-static void open_frame(struct weft_subscription *s, struct wf_sub_letter *l)
+static void open_known(
+    struct weft_subscription *s, const struct wf_sub_key *key, struct wf_bytes bytes)
 {
-    struct wf_bytes bytes = wf_net_msg_view(l->msg);
-    uint8_t tag[WF_FRAME_TAG_LEN];
-    struct wf_frame *f = NULL;
+    struct wf_frame *f = malloc(sizeof *f);
 
-    if (wf_frame_peek(bytes, tag)) {
-        wf_sub_count(s, &s->stats.verify_failures, 1);
-        letter_free(l);
-        return;
-    }
-    const struct wf_sub_key *key = find_key(s, tag);
-    if (!key) {
-        keep_unknown(s, l);
-        return;
-    }
-    if (wf_sub_is_full(s)) { // the machine pulls once there is room
-        struct wf_repair_event behind = { .kind = WF_REP_BEHIND };
-        letter_free(l);
-        wf_sub_step(s, &behind);
-        return;
-    }
-    f = malloc(sizeof *f);
     s->plain.len = 0;
     if (f && wf_frame_open(bytes, &key->key, &s->plain, f) == WEFT_OK)
         take_frame(s, f);
     else
         wf_sub_count(s, &s->stats.verify_failures, 1);
     free(f);
-    letter_free(l);
+}
+
+// Takes msg.
+static void open_frame(struct weft_subscription *s, struct wf_net_msg *msg)
+{
+    struct wf_bytes bytes = wf_net_msg_view(msg);
+    uint8_t tag[WF_FRAME_TAG_LEN];
+
+    if (wf_frame_peek(bytes, tag)) {
+        wf_sub_count(s, &s->stats.verify_failures, 1);
+        wf_net_msg_free(msg);
+        return;
+    }
+    const struct wf_sub_key *key = find_key(s, tag);
+    if (!key) {
+        keep_unknown(s, msg);
+        return;
+    }
+    if (wf_sub_is_full(s)) { // the machine pulls once there is room
+        struct wf_repair_event behind = { .kind = WF_REP_BEHIND };
+        wf_sub_step(s, &behind);
+    } else {
+        open_known(s, key, bytes);
+    }
+    wf_net_msg_free(msg);
 }
 
 void wf_sub_try_unknown(struct weft_subscription *s, bool drop)
 {
-    struct wf_sub_letter *l = s->unknown;
+    struct wf_sub_unknown *u = s->unknown;
 
     s->unknown = NULL;
     s->unknown_bytes = s->unknown_count = 0;
-    while (l) {
-        struct wf_sub_letter *next = l->next;
+    while (u) {
+        struct wf_sub_unknown *next = u->next;
         uint8_t tag[WF_FRAME_TAG_LEN];
-        if (drop || wf_frame_peek(wf_net_msg_view(l->msg), tag) || !find_key(s, tag))
-            letter_free(l);
-        else
-            open_frame(s, l);
-        l = next;
+        if (!drop && !wf_frame_peek(wf_net_msg_view(u->msg), tag) && find_key(s, tag)) {
+            open_frame(s, u->msg);
+            u->msg = NULL;
+        }
+        unknown_free(u);
+        u = next;
     }
 }
 
 // ---- the socket --------------------------------------------------------------------------------------------------------
 
-static void open_letter(struct wf_mail *m)
-{
-    struct wf_sub_letter *l = (struct wf_sub_letter *)(void *)m;
-    struct weft_subscription *s = l->s;
-
-    if (s->closed || l->generation != s->generation) {
-        letter_free(l);
-        return;
-    }
-    if (l->what == WF_NET_FRAME) {
-        wf_sub_count(s, &s->stats.bytes, wf_net_msg_len(l->msg));
-        open_frame(s, l);
-        return;
-    }
-    s->sub_up = l->what == WF_NET_UP;
-    letter_free(l);
-}
-
-static void drop_letter(struct wf_mail *m)
-{
-    letter_free((struct wf_sub_letter *)(void *)m);
-}
-
-// On a thread of NNG. The generation only changes while no socket is open.
+// Hanging up posts nothing more, so what comes is of the lease in force.
 static bool post(void *arg, const struct wf_net_event *ev)
 {
     struct weft_subscription *s = arg;
-    struct wf_sub_letter *l = calloc(1, sizeof *l);
 
-    if (!l)
-        return false;
-    l->mail = (struct wf_mail){ .open = open_letter,
-        .drop = drop_letter,
-        .class = WF_MAIL_LIVE,
-        .must = ev->what != WF_NET_FRAME,
-        .bytes = ev->what == WF_NET_FRAME ? wf_net_msg_len(ev->msg) : 0 };
-    l->s = s;
-    l->what = ev->what;
-    l->generation = s->generation;
-    wf_sub_ref(s);
-    if (ev->what == WF_NET_FRAME)
-        l->msg = ev->msg;
-    if (wf_loop_post(wf_client_loop(s->c), &l->mail) == WEFT_OK)
-        return true;
-    l->msg = NULL; // stays the caller's
-    letter_free(l);
-    return false;
+    if (ev->what != WF_NET_FRAME)
+        return true; // heartbeats tell whether the stream is heard
+    wf_sub_count(s, &s->stats.bytes, wf_net_msg_len(ev->msg));
+    open_frame(s, ev->msg);
+    return true;
 }
 
 void wf_sub_hang_up(struct weft_subscription *s)
 {
-    wf_net_sub_free(s->sub); // posts nothing more from here on
+    wf_net_sub_free(s->sub);
     s->sub = NULL;
-    s->sub_up = false;
-    s->generation++;
 }
 
 enum weft_err wf_sub_dial(struct weft_subscription *s, const char *endpoint)
 {
-    struct wf_net_sub_conf conf = { .post = post, .arg = s, .where = s->endpoint };
+    struct wf_net_sub_conf conf = {
+        .loop = wf_client_loop(s->c), .post = post, .arg = s, .where = s->endpoint
+    };
 
     if (s->sub && strcmp(s->endpoint, endpoint) == 0)
         return WEFT_OK;
@@ -198,5 +169,5 @@ enum weft_err wf_sub_dial(struct weft_subscription *s, const char *endpoint)
     snprintf(s->endpoint, sizeof s->endpoint, "%s", endpoint);
     if (!endpoint[0])
         return WEFT_OK; // a lease without a stream: everything comes by pull
-    return wf_net_sub_new(wf_client_net(s->c), &conf, &s->sub);
+    return wf_net_sub_new(&conf, &s->sub);
 }

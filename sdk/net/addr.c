@@ -54,7 +54,11 @@ static enum weft_err parse_tcp(struct wf_bytes text, struct net_where *ret)
     } else if (!host_is_plausible(host)) {
         return WEFT_E_SYNTAX;
     }
+    bool bracketed = host.ptr[0] == '[';
     ret->local = false;
+    ret->port = port;
+    snprintf(ret->host, sizeof ret->host, "%.*s", (int)(host.len - (bracketed ? 2 : 0)),
+        (const char *)host.ptr + bracketed);
     snprintf(ret->url, sizeof ret->url, "tcp://%.*s:%u", (int)host.len, (const char *)host.ptr,
         (unsigned)port);
     return WEFT_OK;

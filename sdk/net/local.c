@@ -12,8 +12,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "sdk/net/local_stream.h"
 #include "sdk/net/net_int.h"
+#include "sdk/net/sp.h"
 
 #define BACKLOG  128
 #define ACCEPTS  16 // a turn
@@ -23,7 +23,7 @@
 struct conn {
     struct wf_watch watch; // first
     struct wf_local *server;
-    struct local_stream stream;
+    struct net_sp stream;
     uint32_t id, uid;
     uint32_t events; // that are watched
     unsigned busy;   // requests in work or parked
@@ -96,7 +96,7 @@ static void conn_end(struct conn *c)
         return;
     }
     wf_loop_unwatch(s->conf.loop, &c->watch);
-    local_stream_fini(&c->stream);
+    net_sp_fini(&c->stream);
     if (c->prev)
         c->prev->next = c->next;
     else
@@ -115,7 +115,7 @@ static void watch_again(struct conn *c)
     struct wf_local *s = c->server;
     bool full = s->stats.working >= s->conf.working;
     uint32_t events =
-        (full ? 0 : (uint32_t)EPOLLIN) | (local_stream_waits(&c->stream) ? (uint32_t)EPOLLOUT : 0);
+        (full ? 0 : (uint32_t)EPOLLIN) | (net_sp_waits(&c->stream) ? (uint32_t)EPOLLOUT : 0);
 
     s->paused = s->paused || full;
     if (events == c->events || c->inside)
@@ -156,9 +156,9 @@ static enum weft_err hold(struct wf_net_request *pub)
 
 static void reply(struct conn *c, uint32_t id, struct wf_net_msg *m)
 {
-    bool waited = local_stream_waits(&c->stream);
+    bool waited = net_sp_waits(&c->stream);
 
-    if (local_stream_send(&c->stream, id, m)) {
+    if (net_sp_send(&c->stream, id, m)) {
         conn_end(c);
         return;
     }
@@ -231,7 +231,7 @@ static bool on_message(void *arg, uint32_t id, struct wf_net_msg *msg)
 static void read_requests(struct conn *c)
 {
     c->inside = true;
-    enum weft_err err = local_stream_read(&c->stream, on_message, c);
+    enum weft_err err = net_sp_read(&c->stream, on_message, c);
     c->inside = false;
     if (err || c->doomed)
         conn_end(c);
@@ -245,7 +245,7 @@ static void on_ready(struct wf_watch *w, uint32_t events)
 
     c->refs++;
     if ((events & EPOLLOUT) && !is_gone(c)) {
-        if (local_stream_flush(&c->stream))
+        if (net_sp_flush(&c->stream))
             conn_end(c);
         else
             watch_again(c);
@@ -272,7 +272,7 @@ static void admit(struct wf_local *s, int fd)
     socklen_t len = sizeof peer;
 
     if (!c || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) != 0 ||
-        local_stream_init(&c->stream, fd, LOCAL_REPLIER, s->conf.recv_max)) {
+        net_sp_init(&c->stream, fd, &net_sp_replier, s->conf.recv_max)) {
         close(fd);
         free(c);
         s->stats.refused++;
@@ -280,8 +280,8 @@ static void admit(struct wf_local *s, int fd)
     }
     c->watch = (struct wf_watch){ .ready = on_ready, .fd = fd };
     c->events = EPOLLIN;
-    if (local_stream_flush(&c->stream) || wf_loop_watch(s->conf.loop, &c->watch, c->events)) {
-        local_stream_fini(&c->stream);
+    if (net_sp_flush(&c->stream) || wf_loop_watch(s->conf.loop, &c->watch, c->events)) {
+        net_sp_fini(&c->stream);
         free(c);
         s->stats.refused++;
         return;
@@ -328,7 +328,7 @@ static void sweep_one(struct conn *c, int64_t now)
     struct wf_local *s = c->server;
     int64_t limit_ms = c->spoke ? s->conf.idle_ms : s->conf.first_ms;
 
-    if (local_stream_waits(&c->stream)) {
+    if (net_sp_waits(&c->stream)) {
         if (now - c->stuck_ms < s->conf.send_ms)
             return;
         s->stats.closed_stuck++;

@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 #include "sdk/net/local.h"
-#include "sdk/net/local_stream.h"
 #include "sdk/net/net_int.h"
+#include "sdk/net/sp.h"
 
 #define CONNECT_MS 5000
 #define AGAIN_MS   5 // the server has not accepted those before
@@ -26,7 +26,7 @@ struct wf_local_peer {
     struct wf_watch watch; // first
     struct wf_local_peer_conf conf;
     struct sockaddr_un at;
-    struct local_stream stream;
+    struct net_sp stream;
     bool connected, dead;
     enum weft_err why;
     uint32_t events;
@@ -68,7 +68,7 @@ static void disconnect(struct wf_local_peer *p)
     if (p->connected)
         wf_loop_unwatch(p->conf.loop, &p->watch);
     p->connected = false;
-    local_stream_fini(&p->stream);
+    net_sp_fini(&p->stream);
 }
 
 // Every request ends with err, then DOWN.
@@ -99,7 +99,7 @@ static void die_soon(struct wf_local_peer *p, enum weft_err err)
 
 static void watch_again(struct wf_local_peer *p)
 {
-    uint32_t events = (uint32_t)EPOLLIN | (local_stream_waits(&p->stream) ? (uint32_t)EPOLLOUT : 0);
+    uint32_t events = (uint32_t)EPOLLIN | (net_sp_waits(&p->stream) ? (uint32_t)EPOLLOUT : 0);
 
     if (!p->connected || events == p->events)
         return;
@@ -130,9 +130,9 @@ static void on_ready(struct wf_watch *w, uint32_t events)
     enum weft_err err = WEFT_OK;
 
     if (events & EPOLLOUT)
-        err = local_stream_flush(&p->stream);
+        err = net_sp_flush(&p->stream);
     if (!err && (events & ~(uint32_t)EPOLLOUT))
-        err = local_stream_read(&p->stream, on_message, p);
+        err = net_sp_read(&p->stream, on_message, p);
     if (err)
         die(p, err == WEFT_E_CANCELLED ? WEFT_E_PROTOCOL : err);
     else
@@ -165,7 +165,7 @@ static void try_connect(struct wf_local_peer *p)
     enum weft_err err = wf_loop_watch(p->conf.loop, &p->watch, p->events);
     p->connected = !err;
     if (!err)
-        err = local_stream_flush(&p->stream);
+        err = net_sp_flush(&p->stream);
     if (err)
         die_soon(p, err);
     else
@@ -232,7 +232,7 @@ enum weft_err wf_local_peer_new(const struct wf_local_peer_conf *conf, struct wf
     p->timer.fire = on_time;
     p->connect_by_ms = now_ms(p) + (conf->connect_ms > 0 ? conf->connect_ms : CONNECT_MS);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    err = fd < 0 ? WEFT_E_IO : local_stream_init(&p->stream, fd, LOCAL_REQUESTER, recv_max);
+    err = fd < 0 ? WEFT_E_IO : net_sp_init(&p->stream, fd, &net_sp_requester, recv_max);
     // One that can't be reached is told by the timer: if there is no memory for it, here.
     if (!err)
         err = wf_timer_set(conf->loop, &p->timer, now_ms(p) + CONNECT_MS);
@@ -263,13 +263,13 @@ enum weft_err wf_local_peer_send(
     }
     struct slot *s = &p->slots[at];
     *s = (struct slot){ .taken = true,
-        .id = LOCAL_REQUEST | (++p->uses << SLOT_BITS & 0x7fffffffu) | at,
+        .id = NET_SP_REQUEST | (++p->uses << SLOT_BITS & 0x7fffffffu) | at,
         .tag = tag,
         .begun_ms = now_ms(p),
         .due_ms = now_ms(p) + timeout_ms };
     look_at(p, s->due_ms);
     // A failure is that of the connection, told to every request on it.
-    err = local_stream_send(&p->stream, s->id, msg);
+    err = net_sp_send(&p->stream, s->id, msg);
     if (err)
         die_soon(p, err);
     else

@@ -93,7 +93,7 @@ struct wf_net_request;
 enum wf_net_what {
     WF_NET_REQUEST = 1, // REP: request is the receiver's, to be answered or dropped exactly once
     WF_NET_REPLY, // peer: the end of the request `tag`: msg (err = OK) or err; exactly one for each accepted send
-    WF_NET_FRAME, // SUB: msg is the receiver's
+    WF_NET_FRAME, // SUB (sub.h): msg is the receiver's
     WF_NET_UP,    // peer, SUB: connected as `pipe`
     WF_NET_DOWN, // REP: `pipe` is gone, no request of it follows; peer: dead for good with err; SUB: lost, dialling again
 };
@@ -237,28 +237,5 @@ WF_MUST_USE enum weft_err wf_net_pub_send(struct wf_net_pub *p, struct wf_net_ms
 void wf_net_pub_get_stats(struct wf_net_pub *p, struct wf_net_pub_stats *ret);
 // Returns at once; the socket is closed behind, after what is queued had a moment to leave.
 void wf_net_pub_free(struct wf_net_pub *p); // NULL is permitted
-
-// ---- SUB ----
-
-struct wf_net_sub;
-
-struct wf_net_sub_conf { // zero = the default in brackets
-    wf_net_post_fn post;
-    void *arg;
-    const char *where;
-    size_t recv_max; // [WF_MAX_FRAME]
-    unsigned
-        recv_buf; // messages NNG keeps while post is under way [256], at most 8192; the oldest are dropped in silence
-};
-
-struct wf_net_sub_stats {
-    uint64_t frames, no_room;
-};
-
-// Dials in the background, again and again until freed; UP and DOWN tell.
-WF_MUST_USE enum weft_err wf_net_sub_new(
-    struct wf_net *net, const struct wf_net_sub_conf *conf, struct wf_net_sub **ret);
-void wf_net_sub_get_stats(struct wf_net_sub *s, struct wf_net_sub_stats *ret);
-void wf_net_sub_free(struct wf_net_sub *s); // NULL is permitted
 
 #endif

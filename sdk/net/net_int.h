@@ -68,6 +68,8 @@ enum weft_err net_local_address(const char *where, struct sockaddr_un *ret);
 struct net_where {
     char url[NET_URL];
     bool local;
+    char host[WF_MAX_ADDR + 1]; // tcp: a name or a numeric address, without brackets
+    uint16_t port;
 };
 enum weft_err net_where_parse(const char *where, struct net_where *ret);
 // Whose connection this is; false when the connection is gone already.

@@ -1,219 +1,294 @@
 // SPDX-License-Identifier: Apache-2.0
-// SUB: one receive at a time, without timeout, never cancelled: NNG 1.5 crashes in that race after hours (nanomsg/nng issues
-// 1523, 1682). The receive is woken by closing the socket. Reconnecting is left to NNG: frames are sealed and numbered, so
-// nothing here depends on the connection being the same.
-#include "sdk/net/net_int.h"
+// One timer is the next try while nothing is connected, and the end of one that is under way; it is never cancelled before the end, so that
+// setting it needs no memory. Reconnecting needs no more care: frames are sealed and numbered, nothing depends on the connection being the same.
+#include "sdk/net/sub.h"
 
-#include <nng/protocol/pubsub0/sub.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
+#include <unistd.h>
 
-#define REDIAL_MS       100
-#define REDIAL_MAX_MS   5000
-#define REDIAL_NEVER_MS 3600000
-#define QUIET_MS        50   // a pipe that can't be shut down
-#define PATIENCE_MS     2000 // one that was
-#define POLL_MS         5
+#include "proto/base/crypto.h"
+#include "sdk/net/net_int.h"
+#include "sdk/net/resolve.h"
+#include "sdk/net/sp.h"
+
+#define REDIAL_MS     100
+#define REDIAL_MAX_MS 5000
+#define TRY_MS        10000 // to connect and to greet
+#define NEVER_MS      (INT64_MAX / 2)
+#define ALIVE_S       15 // a silent host is asked for a sign of life after so long,
+#define ALIVE_EACH_S  5  // then so often,
+#define ALIVE_TIMES   3  // and given up after so many
 
 struct wf_net_sub {
-    struct wf_net *net;
-    nng_socket sock;
-    nng_dialer dialer;
-    nng_aio *aio;
-    pthread_mutex_t mu;
-    wf_net_post_fn post;
-    void *arg;
-    bool shut;
-    int64_t close_by_ms; // the closer's: 0 = its first half is not done
-    uint32_t pipe;       // 0 = none
-    int64_t event_ms;    // of a pipe
-    unsigned events, events_before;
-    bool settling; // freed while it dialled, perhaps: events_before were the events then
+    struct wf_watch watch; // first
+    struct wf_net_sub_conf conf;
+    struct net_where where;
+    struct net_resolve *resolve; // under way
+    struct net_resolved found;
+    size_t next; // of found, to be tried
+    struct net_sp stream;
+    bool open;      // a descriptor is watched
+    bool connected; // and its connection stands
+    bool up;        // told
+    bool inside;    // post is called: whoever frees us there leaves the rest to us
+    bool freed;
+    uint32_t pipe; // counts connections
+    int64_t redial_ms;
+    struct wf_timer timer;
     struct wf_net_sub_stats stats;
-    struct net_close close;
 };
 
-static void on_aio(void *arg)
+static bool post(struct wf_net_sub *s, const struct wf_net_event *ev)
 {
-    struct wf_net_sub *s = arg;
-    struct wf_net_event ev = { .what = WF_NET_FRAME };
-
-    if (nng_aio_result(s->aio) != 0)
-        return; // closed
-    ev.msg = net_msg_in(nng_aio_get_msg(s->aio));
-    ev.pipe = nng_msg_get_pipe(net_msg_out(ev.msg)).id;
-    nng_aio_set_msg(s->aio, NULL);
-    pthread_mutex_lock(&s->mu);
-    bool shut = s->shut;
-    bool taken = !shut && s->post(s->arg, &ev);
-    s->stats.frames += taken;
-    s->stats.no_room += !taken && !shut;
-    pthread_mutex_unlock(&s->mu);
-    if (!taken)
-        wf_net_msg_free(ev.msg);
-    if (!shut)
-        nng_recv_aio(s->sock, s->aio);
+    s->inside = true;
+    bool taken = s->conf.post(s->conf.arg, ev);
+    s->inside = false;
+    return taken;
 }
 
-// UP is told before NNG uses the pipe, so that it comes before the first frame.
-static void on_pipe(nng_pipe pipe, nng_pipe_ev nng_ev, void *arg)
+static void hang_up(struct wf_net_sub *s)
 {
-    struct wf_net_sub *s = arg;
-    struct wf_net_event ev = { .what = WF_NET_UP, .pipe = (uint32_t)nng_pipe_id(pipe) };
-    bool added = nng_ev == NNG_PIPE_EV_ADD_PRE;
-
-    pthread_mutex_lock(&s->mu);
-    s->event_ms = net_now_ms();
-    s->events++;
-    bool refuse = added && s->shut;
-    bool tell = added ? !refuse : s->pipe == ev.pipe;
-    if (tell)
-        s->pipe = added ? ev.pipe : 0;
-    if (!added) {
-        ev.what = WF_NET_DOWN;
-        ev.err = WEFT_E_CLOSED;
-    }
-    if (tell && !s->shut)
-        (void)s->post(s->arg, &ev);
-    pthread_mutex_unlock(&s->mu);
-    if (refuse)
-        nng_pipe_close(pipe);
+    if (!s->open)
+        return;
+    wf_loop_unwatch(s->conf.loop, &s->watch);
+    net_sp_fini(&s->stream);
+    s->open = s->connected = s->up = false;
 }
 
 static void destroy(struct wf_net_sub *s)
 {
-    nng_aio_free(s->aio);
-    net_lock_fini(&s->mu, NULL);
+    wf_timer_cancel(s->conf.loop, &s->timer);
+    net_resolve_free(s->resolve);
+    hang_up(s);
     free(s);
 }
 
-static uint32_t pipe_of(struct wf_net_sub *s)
+static void set_timer(struct wf_net_sub *s, int64_t in_ms)
 {
-    pthread_mutex_lock(&s->mu);
-    uint32_t pipe = s->pipe;
-    pthread_mutex_unlock(&s->mu);
-    return pipe;
+    enum weft_err err = wf_timer_set(s->conf.loop, &s->timer, wf_loop_now_ms(s->conf.loop) + in_ms);
+    (void)err; // it is set, or has just fired: its place is there
 }
 
-// No pipe, what was dialled came (and was refused), and NNG has stopped dialling anew (see peer.c). In the end, any way.
-static bool may_close(struct wf_net_sub *s)
+// Readers of a node that comes back do not all come at once.
+static void try_later(struct wf_net_sub *s)
 {
-    pthread_mutex_lock(&s->mu);
-    int64_t now_ms = net_now_ms();
-    bool ended = s->pipe == 0 && (!s->settling || s->events != s->events_before);
-    bool quiet = now_ms - s->event_ms >= QUIET_MS || now_ms >= s->close_by_ms + PATIENCE_MS;
-    bool late = now_ms >= s->close_by_ms;
-    pthread_mutex_unlock(&s->mu);
-    return (ended || late) && quiet;
+    uint16_t random = 0;
+
+    wf_random(&random, sizeof random);
+    set_timer(s, s->redial_ms / 2 + random % (s->redial_ms / 2 + 1));
+    s->redial_ms = s->redial_ms * 2 > REDIAL_MAX_MS ? REDIAL_MAX_MS : s->redial_ms * 2;
 }
 
-// First nothing more may arrive (hangup.c says why): no further connection, none of its messages fits, and it is shut down.
-static int64_t fall_silent(struct wf_net_sub *s)
+// The connection, or the try, is over.
+static void lose(struct wf_net_sub *s)
 {
-    uint32_t pipe = pipe_of(s);
+    struct wf_net_event down = { .what = WF_NET_DOWN, .pipe = s->pipe, .err = WEFT_E_CLOSED };
+    bool told = s->up;
 
-    (void)nng_dialer_set_ms(s->dialer, NNG_OPT_RECONNMINT, REDIAL_NEVER_MS);
-    (void)nng_dialer_set_size(s->dialer, NNG_OPT_RECVMAXSZ, 1);
-    bool ends = pipe && net_pipe_shut_down((nng_pipe){ pipe });
-    bool failed = net_dial_failure(s->dialer) != WEFT_OK;
-    pthread_mutex_lock(&s->mu);
-    s->settling = !pipe && !failed;
-    s->events_before = s->events;
-    pthread_mutex_unlock(&s->mu);
-    int64_t wait_ms = ends ? PATIENCE_MS : s->settling ? NET_SETTLE_MS : QUIET_MS;
-    s->close_by_ms = net_now_ms() + wait_ms;
-    return POLL_MS;
+    hang_up(s);
+    try_later(s);
+    if (told)
+        (void)post(s, &down);
 }
 
-static int64_t do_close(void *arg)
+// ---- reading -----------------------------------------------------------------------------------------------------------
+
+static bool tell_up(struct wf_net_sub *s)
+{
+    struct wf_net_event up = { .what = WF_NET_UP, .pipe = s->pipe };
+
+    if (s->up)
+        return !s->freed;
+    s->up = true;
+    s->redial_ms = REDIAL_MS;
+    set_timer(s, NEVER_MS);
+    (void)post(s, &up);
+    return !s->freed;
+}
+
+static bool on_message(void *arg, uint32_t id, struct wf_net_msg *msg)
+{
+    struct wf_net_sub *s = arg;
+    struct wf_net_event frame = { .what = WF_NET_FRAME, .pipe = s->pipe, .msg = msg };
+
+    (void)id;
+    bool taken = tell_up(s) && post(s, &frame);
+    s->stats.frames += taken;
+    s->stats.no_room += !taken;
+    if (!taken)
+        wf_net_msg_free(msg);
+    return !s->freed;
+}
+
+static enum weft_err finish_connect(struct wf_net_sub *s)
+{
+    int error = 0;
+    socklen_t len = sizeof error;
+
+    if (s->connected)
+        return WEFT_OK;
+    if (getsockopt(s->watch.fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0 || error != 0)
+        return WEFT_E_UNREACHABLE;
+    s->connected = true;
+    enum weft_err err = net_sp_flush(&s->stream);
+    if (!err && net_sp_waits(&s->stream)) // eight bytes into an empty socket
+        err = WEFT_E_IO;
+    return err ? err : wf_loop_rewatch(s->conf.loop, &s->watch, EPOLLIN);
+}
+
+static void on_ready(struct wf_watch *w, uint32_t events)
+{
+    struct wf_net_sub *s = (struct wf_net_sub *)(void *)w;
+    enum weft_err err = finish_connect(s);
+
+    if (!err && (events & ~(uint32_t)EPOLLOUT))
+        err = net_sp_read(&s->stream, on_message, s);
+    if (!err && s->stream.greeted && !s->freed)
+        (void)tell_up(s);
+    if (!s->freed && err)
+        lose(s);
+    if (s->freed)
+        destroy(s);
+}
+
+// ---- dialling ----------------------------------------------------------------------------------------------------------
+
+static void set_options(int fd)
+{
+    static const struct {
+        int level, name, value;
+    } options[] = {
+        { SOL_SOCKET, SO_KEEPALIVE, 1 },
+        { IPPROTO_TCP, TCP_NODELAY, 1 },
+        { IPPROTO_TCP, TCP_KEEPIDLE, ALIVE_S },
+        { IPPROTO_TCP, TCP_KEEPINTVL, ALIVE_EACH_S },
+        { IPPROTO_TCP, TCP_KEEPCNT, ALIVE_TIMES },
+    };
+
+    // Without them a lost host is noticed later, nothing worse.
+    for (size_t i = 0; i < WF_COUNT(options); i++)
+        (void)setsockopt(
+            fd, options[i].level, options[i].name, &options[i].value, sizeof options[i].value);
+}
+
+static enum weft_err connect_to(
+    struct wf_net_sub *s, const struct sockaddr_storage *at, socklen_t len)
+{
+    int fd = socket(at->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+    if (fd < 0)
+        return WEFT_E_IO;
+    set_options(fd);
+    s->watch = (struct wf_watch){ .ready = on_ready, .fd = fd };
+    enum weft_err err = WEFT_E_UNREACHABLE;
+    if (connect(fd, (const struct sockaddr *)at, len) == 0 || errno == EINPROGRESS)
+        err = net_sp_init(&s->stream, fd, &net_sp_subscriber, s->conf.recv_max);
+    if (err) {
+        close(fd);
+        return err;
+    }
+    err = wf_loop_watch(s->conf.loop, &s->watch, EPOLLIN | EPOLLOUT);
+    if (err)
+        net_sp_fini(&s->stream);
+    s->open = !err;
+    return err;
+}
+
+static void try_next(struct wf_net_sub *s)
+{
+    size_t i = s->next++;
+
+    s->pipe++;
+    s->stats.dials++;
+    if (connect_to(s, &s->found.at[i], s->found.len[i]))
+        try_later(s);
+    else
+        set_timer(s, TRY_MS);
+}
+
+static void on_resolved(void *arg, const struct net_resolved *found)
 {
     struct wf_net_sub *s = arg;
 
-    if (s->close_by_ms == 0)
-        return fall_silent(s);
-    if (!may_close(s))
-        return POLL_MS;
-    nng_close(s->sock);
-    destroy(s);
-    return 0;
+    s->resolve = NULL;
+    s->found = *found;
+    s->next = 0;
+    if (found->count)
+        try_next(s);
+    else
+        try_later(s);
+}
+
+static void dial(struct wf_net_sub *s)
+{
+    if (s->next == s->found.count) {
+        s->next = 0;
+        if (!net_resolve_numeric(s->where.host, s->where.port, &s->found)) {
+            s->found.count = 0;
+            if (net_resolve_new(
+                    s->conf.loop, s->where.host, s->where.port, on_resolved, s, &s->resolve))
+                try_later(s);
+            return;
+        }
+    }
+    try_next(s);
+}
+
+static void on_time(struct wf_timer *t)
+{
+    struct wf_net_sub *s =
+        (struct wf_net_sub *)(void *)((char *)t - offsetof(struct wf_net_sub, timer));
+
+    set_timer(s, NEVER_MS);
+    if (s->open)
+        lose(s); // neither refused nor greeted in time; it was not up, so nobody is told
+    else
+        dial(s);
+}
+
+// ---- life --------------------------------------------------------------------------------------------------------------
+
+enum weft_err wf_net_sub_new(const struct wf_net_sub_conf *conf, struct wf_net_sub **ret)
+{
+    struct wf_net_sub *s = calloc(1, sizeof *s);
+    enum weft_err err = s ? net_where_parse(conf->where, &s->where) : WEFT_E_NOMEM;
+
+    // What a peer names as its stream is never a socket of this machine.
+    if (!err && (s->where.local || s->where.port == 0))
+        err = WEFT_E_SYNTAX;
+    if (err) {
+        free(s);
+        return err;
+    }
+    s->conf = *conf;
+    s->conf.where = NULL;
+    s->conf.recv_max = conf->recv_max ? conf->recv_max : WF_MAX_FRAME;
+    s->redial_ms = REDIAL_MS;
+    s->timer.fire = on_time;
+    err = wf_timer_set(conf->loop, &s->timer, wf_loop_now_ms(conf->loop));
+    if (err) {
+        free(s);
+        return err;
+    }
+    *ret = s;
+    return WEFT_OK;
+}
+
+void wf_net_sub_get_stats(const struct wf_net_sub *s, struct wf_net_sub_stats *ret)
+{
+    *ret = s->stats;
 }
 
 void wf_net_sub_free(struct wf_net_sub *s)
 {
     if (!s)
         return;
-    pthread_mutex_lock(&s->mu);
-    s->shut = true;
-    pthread_mutex_unlock(&s->mu);
-    net_close_later(s->net, &s->close);
-}
-
-static enum weft_err set_options(struct wf_net_sub *s, const struct wf_net_sub_conf *conf)
-{
-    int buf = conf->recv_buf ? (int)conf->recv_buf : 256;
-    enum weft_err err = net_socket_common(s->sock, conf->recv_max ? conf->recv_max : WF_MAX_FRAME);
-
-    if (!err)
-        err = net_err(nng_socket_set_int(s->sock, NNG_OPT_RECVBUF, buf));
-    if (!err)
-        err = net_err(nng_socket_set_ms(s->sock, NNG_OPT_RECONNMINT, REDIAL_MS));
-    if (!err)
-        err = net_err(nng_socket_set_ms(s->sock, NNG_OPT_RECONNMAXT, REDIAL_MAX_MS));
-    if (!err) // one socket a product: everything on it is for us
-        err = net_err(nng_socket_set(s->sock, NNG_OPT_SUB_SUBSCRIBE, "", 0));
-    if (!err)
-        err = net_pipe_events(s->sock, on_pipe, s);
-    return err;
-}
-
-static enum weft_err open_socket(struct wf_net_sub *s, const struct wf_net_sub_conf *conf)
-{
-    struct net_where where;
-    enum weft_err err = net_where_parse(conf->where, &where);
-
-    if (err)
-        return err;
-    int rv = nng_sub0_open(&s->sock);
-    if (rv != 0)
-        return net_err(rv);
-    err = set_options(s, conf);
-    if (!err)
-        err = net_err(nng_dial(s->sock, where.url, &s->dialer, NNG_FLAG_NONBLOCK));
-    if (err)
-        nng_close(s->sock);
-    return err;
-}
-
-enum weft_err wf_net_sub_new(
-    struct wf_net *net, const struct wf_net_sub_conf *conf, struct wf_net_sub **ret)
-{
-    struct wf_net_sub *s = calloc(1, sizeof *s);
-    enum weft_err err = WEFT_OK;
-
-    if (!s)
-        return WEFT_E_NOMEM;
-    net_lock_init(&s->mu, NULL);
-    s->net = net;
-    s->post = conf->post;
-    s->arg = conf->arg;
-    s->close = (struct net_close){ .fn = do_close, .arg = s, .what = "sub" };
-    err = net_err(nng_aio_alloc(&s->aio, on_aio, s));
-    if (err)
-        goto out;
-    err = open_socket(s, conf);
-    if (err)
-        goto out;
-    nng_recv_aio(s->sock, s->aio);
-    *ret = s;
-    s = NULL;
-out:
-    if (s)
+    if (s->inside)
+        s->freed = true;
+    else
         destroy(s);
-    return err;
-}
-
-void wf_net_sub_get_stats(struct wf_net_sub *s, struct wf_net_sub_stats *ret)
-{
-    pthread_mutex_lock(&s->mu);
-    *ret = s->stats;
-    pthread_mutex_unlock(&s->mu);
 }

@@ -8,7 +8,7 @@
 #include <weft/weft.h>
 
 #include "sdk/client_int.h"
-#include "sdk/net/net.h"
+#include "sdk/net/sub.h"
 #include "tests/fuzz/played.h"
 #include "tests/support/fakehome.h"
 
@@ -52,14 +52,11 @@ const char *__wrap_wf_fakenode_address(const struct wf_fakenode *f)
 
 // ---- no stream ---------------------------------------------------------------------------------------------------------
 
-enum weft_err __wrap_wf_net_sub_new(
-    struct wf_net *net, const struct wf_net_sub_conf *conf, struct wf_net_sub **ret);
+enum weft_err __wrap_wf_net_sub_new(const struct wf_net_sub_conf *conf, struct wf_net_sub **ret);
 
 // The endpoint is the fuzzer's, and nobody shall dial it.
-enum weft_err __wrap_wf_net_sub_new(
-    struct wf_net *net, const struct wf_net_sub_conf *conf, struct wf_net_sub **ret)
+enum weft_err __wrap_wf_net_sub_new(const struct wf_net_sub_conf *conf, struct wf_net_sub **ret)
 {
-    (void)net;
     (void)conf;
     (void)ret;
     return WEFT_E_IO;

@@ -3,6 +3,7 @@
 // one key, and all together, may have.
 #include <stdio.h>
 
+#include "sdk/net/sub.h"
 #include "tests/node/stream_reader.h"
 
 static const struct wf_net_addr here = { .family = WF_NET_IP4, .ip = { 127, 0, 0, 1 } };
@@ -30,8 +31,8 @@ static struct wf_net_sub *dial(const struct streamrig_call *l)
     char where[64];
 
     snprintf(where, sizeof where, "127.0.0.1%s", l->reply->lease->endpoint);
-    struct wf_net_sub_conf conf = { .post = ignore, .where = where };
-    ck_assert_int_eq(wf_net_sub_new(rig.control.net, &conf, &sub), WEFT_OK);
+    struct wf_net_sub_conf conf = { .post = ignore, .where = where, .loop = rig.node.loop };
+    ck_assert_int_eq(wf_net_sub_new(&conf, &sub), WEFT_OK);
     return sub;
 }
 

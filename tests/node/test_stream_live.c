@@ -2,6 +2,7 @@
 // Frames over a real socket, heartbeats, rotation, the window; taps and replays.
 #include <stdio.h>
 
+#include "sdk/net/sub.h"
 #include "tests/node/stream_reader.h"
 
 // ---- frames ----------------------------------------------------------------------------------------------------------
@@ -53,8 +54,8 @@ static struct wf_net_sub *dial(const struct streamrig_call *l)
     char where[64];
 
     snprintf(where, sizeof where, "127.0.0.1%s", l->reply->lease->endpoint);
-    struct wf_net_sub_conf conf = { .post = hear, .where = where };
-    ck_assert_int_eq(wf_net_sub_new(rig.control.net, &conf, &sub), WEFT_OK);
+    struct wf_net_sub_conf conf = { .post = hear, .where = where, .loop = rig.node.loop };
+    ck_assert_int_eq(wf_net_sub_new(&conf, &sub), WEFT_OK);
     STREAMRIG_UNTIL(&rig, heard_up());
     return sub;
 }

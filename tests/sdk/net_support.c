@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "sdk/net/sub.h"
 #include "tests/support/support.h"
 
 #define WAIT_MS 10000
@@ -125,6 +126,40 @@ bool inbox_is_empty(struct inbox *in)
     bool empty = in->count == 0;
     pthread_mutex_unlock(&in->mu);
     return empty;
+}
+
+struct hearer {
+    struct wf_loop *loop;
+    struct wf_net_sub *sub;
+    pthread_t thread;
+};
+
+static void *turn(void *arg)
+{
+    wf_loop_run(arg);
+    return NULL;
+}
+
+struct hearer *hearer_start(struct inbox *in, const char *where)
+{
+    struct hearer *h = calloc(1, sizeof *h);
+    struct wf_net_sub_conf conf = { .post = inbox_post, .arg = in, .where = where };
+
+    ck_assert_ptr_nonnull(h);
+    ck_assert_int_eq(wf_loop_new(NULL, &h->loop), WEFT_OK);
+    conf.loop = h->loop;
+    ck_assert_int_eq(wf_net_sub_new(&conf, &h->sub), WEFT_OK);
+    ck_assert_int_eq(pthread_create(&h->thread, NULL, turn, h->loop), 0);
+    return h;
+}
+
+void hearer_stop(struct hearer *h)
+{
+    wf_loop_stop(h->loop);
+    pthread_join(h->thread, NULL);
+    wf_net_sub_free(h->sub);
+    wf_loop_free(h->loop);
+    free(h);
 }
 
 struct wf_net *net_start(const struct wf_net_conf *conf)
@@ -267,6 +302,20 @@ void server_stop(struct server *s)
     wf_net_rep_free(s->rep);
     ck_assert_int_eq(wf_net_settle(s->net, WAIT_MS), WEFT_OK);
     inbox_fini(&s->in);
+}
+
+int raw_listen(char where[64])
+{
+    struct sockaddr_storage sa;
+    socklen_t len = sizeof sa;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(listen(fd, 8), 0); // any port
+    ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&sa, &len), 0);
+    const uint8_t *port = (const uint8_t *)&sa + 2;
+    snprintf(where, 64, "127.0.0.1:%u", (unsigned)port[0] << 8 | port[1]);
+    return fd;
 }
 
 int raw_connect(const char *where)

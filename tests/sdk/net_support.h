@@ -67,6 +67,13 @@ void nap(int ms);
 // Polls until cond(arg) or the deadline.
 bool eventually(bool (*cond)(void *arg), void *arg, int64_t timeout_ms);
 
+// A reader of frames with a loop and a thread of its own.
+struct hearer;
+struct hearer *hearer_start(struct inbox *in, const char *where);
+void hearer_stop(struct hearer *h);
+
+// A TCP listener of the test's own, and where it listens.
+int raw_listen(char where[64]);
 // Raw connections: fd or -1.
 int raw_connect(const char *where);
 void raw_greet(int fd, uint16_t proto);

@@ -112,7 +112,7 @@ START_TEST(frames_reach_every_subscriber)
 {
     struct wf_net *net = net_start(NULL);
     struct wf_net_pub *pub = NULL;
-    struct wf_net_sub *subs[3];
+    struct hearer *subs[3];
     struct inbox in[3];
     uint16_t port = 0;
     char where[64];
@@ -122,9 +122,8 @@ START_TEST(frames_reach_every_subscriber)
     ck_assert_int_eq(wf_net_pub_listen(pub, "127.0.0.1:0", &port), WEFT_OK);
     snprintf(where, sizeof where, "127.0.0.1:%u", (unsigned)port);
     for (size_t i = 0; i < 3; i++) {
-        struct wf_net_sub_conf conf = { .post = inbox_post, .arg = &in[i], .where = where };
         inbox_init(&in[i]);
-        ck_assert_int_eq(wf_net_sub_new(net, &conf, &subs[i]), WEFT_OK);
+        subs[i] = hearer_start(&in[i], where);
         ck_assert_uint_ne(inbox_take_kind(&in[i], WF_NET_UP).pipe, 0);
     }
     // The subscriber is up when its side is; the publisher admits it a moment later.
@@ -149,7 +148,7 @@ START_TEST(frames_reach_every_subscriber)
     wf_net_pub_free(pub);
     for (size_t i = 0; i < 3; i++) {
         ck_assert_int_eq(inbox_take_kind(&in[i], WF_NET_DOWN).err, WEFT_E_CLOSED);
-        wf_net_sub_free(subs[i]);
+        hearer_stop(subs[i]);
     }
     net_finish(net);
     for (size_t i = 0; i < 3; i++)

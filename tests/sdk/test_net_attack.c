@@ -185,21 +185,6 @@ START_TEST(an_announced_size_beyond_the_limit_ends_the_connection_and_takes_no_m
 }
 END_TEST
 
-// A listener of the attacker's that greets as `proto` and announces a bomb.
-static int raw_listen(char where[64])
-{
-    struct sockaddr_storage sa;
-    socklen_t len = sizeof sa;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    ck_assert_int_ge(fd, 0);
-    ck_assert_int_eq(listen(fd, 8), 0); // any port
-    ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&sa, &len), 0);
-    const uint8_t *port = (const uint8_t *)&sa + 2;
-    snprintf(where, 64, "127.0.0.1:%u", (unsigned)port[0] << 8 | port[1]);
-    return fd;
-}
-
 START_TEST(a_hostile_publisher_and_a_hostile_server_can_not_make_a_client_reserve_memory)
 {
     struct wf_net *net = net_start(NULL);
@@ -209,9 +194,7 @@ START_TEST(a_hostile_publisher_and_a_hostile_server_can_not_make_a_client_reserv
     int listener = raw_listen(where);
 
     inbox_init(&in);
-    struct wf_net_sub_conf conf = { .post = inbox_post, .arg = &in, .where = where };
-    struct wf_net_sub *sub = NULL;
-    ck_assert_int_eq(wf_net_sub_new(net, &conf, &sub), WEFT_OK);
+    struct hearer *sub = hearer_start(&in, where);
     int fd = accept(listener, NULL, NULL);
     raw_greet(fd, PROTO_PUB);
     ck_assert_int_eq(inbox_take(&in).what, WF_NET_UP);
@@ -221,7 +204,7 @@ START_TEST(a_hostile_publisher_and_a_hostile_server_can_not_make_a_client_reserv
     ck_assert_int_eq(inbox_take(&in).what, WF_NET_DOWN);
     ck_assert_int_lt(vm_peak_kib() - before_kib, 600 * 1024);
     close(fd);
-    wf_net_sub_free(sub);
+    hearer_stop(sub);
 
     struct wf_net_peer *p = peer_to(net, &in, where);
     ck_assert_int_eq(wf_net_peer_send(p, 1, msg_of("x"), 10000), WEFT_OK);

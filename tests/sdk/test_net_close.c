@@ -203,11 +203,9 @@ static void *blast_main(void *arg)
 static const struct stream {
     const char *why;
     size_t len;
-    bool local;
 } streams[] = {
-    { "small frames over tcp", 100, false },
-    { "frames in several reads over tcp", 65536, false },
-    { "small frames over ipc", 100, true },
+    { "small frames", 100 },
+    { "frames in several reads", 65536 },
 };
 
 START_TEST(subscribers_that_close_in_full_stream_close_in_time)
@@ -216,25 +214,21 @@ START_TEST(subscribers_that_close_in_full_stream_close_in_time)
     struct wf_net *net = net_start(NULL);
     struct blast b = { .len = st->len };
     uint16_t port = 0;
-    char where[300];
+    char where[64];
 
     ck_assert_int_eq(wf_net_pub_new(net, &(struct wf_net_pub_conf){ 0 }, &b.pub), WEFT_OK);
-    snprintf(where, sizeof where, "%s", st->local ? ipc_where() : "127.0.0.1:0");
-    ck_assert_int_eq(wf_net_pub_listen(b.pub, where, &port), WEFT_OK);
-    if (port)
-        snprintf(where, sizeof where, "127.0.0.1:%u", (unsigned)port);
+    ck_assert_int_eq(wf_net_pub_listen(b.pub, "127.0.0.1:0", &port), WEFT_OK);
+    snprintf(where, sizeof where, "127.0.0.1:%u", (unsigned)port);
     ck_assert_int_eq(pthread_create(&b.thread, NULL, blast_main, &b), 0);
     for (int i = 0; i < 25; i++) {
         struct inbox in;
         inbox_init(&in);
         in.drop = i % 2; // with and without a receiver that keeps up
-        struct wf_net_sub_conf conf = { .post = inbox_post, .arg = &in, .where = where };
-        struct wf_net_sub *sub = NULL;
-        ck_assert_int_eq(wf_net_sub_new(net, &conf, &sub), WEFT_OK);
+        struct hearer *sub = hearer_start(&in, where);
         ck_assert_int_eq(inbox_take(&in).what, WF_NET_UP);
         while (inbox_is_empty(&in) && in.dropped == 0)
             nap(1);
-        wf_net_sub_free(sub);
+        hearer_stop(sub);
         ck_assert_msg(wf_net_settle(net, 10000) == WEFT_OK, "%s", st->why);
         inbox_fini(&in);
     }
@@ -314,7 +308,7 @@ START_TEST(the_gate_lets_in_who_was_admitted_and_shows_out_who_no_longer_is)
     struct wf_net_addr other = { .family = WF_NET_IP4, .ip = { 127, 0, 0, 2 } };
     struct wf_net_gate *gate = NULL;
     struct wf_net_pub *pub = NULL;
-    struct wf_net_sub *sub = NULL;
+    struct hearer *sub = NULL;
     struct wf_net_pub_stats st;
     struct inbox in;
     uint16_t port = 0;
@@ -336,8 +330,7 @@ START_TEST(the_gate_lets_in_who_was_admitted_and_shows_out_who_no_longer_is)
 
     ck_assert_int_eq(wf_net_gate_admit(gate, &host), WEFT_OK);
     ck_assert_int_eq(wf_net_gate_admit(gate, &host), WEFT_OK);
-    struct wf_net_sub_conf sub_conf = { .post = inbox_post, .arg = &in, .where = where };
-    ck_assert_int_eq(wf_net_sub_new(net, &sub_conf, &sub), WEFT_OK);
+    sub = hearer_start(&in, where);
     ck_assert_int_eq(inbox_take(&in).what, WF_NET_UP);
     wf_net_gate_withdraw(gate, &host); // one of two: stays
     wf_net_gate_withdraw(gate, &other);
@@ -348,7 +341,7 @@ START_TEST(the_gate_lets_in_who_was_admitted_and_shows_out_who_no_longer_is)
     wf_net_gate_withdraw(gate, &host);
     ck_assert_int_eq(inbox_take(&in).what, WF_NET_DOWN);
     ck_assert(eventually(pub_is_empty, pub, 5000));
-    wf_net_sub_free(sub);
+    hearer_stop(sub);
     wf_net_pub_free(pub);
     net_finish(net);
     wf_net_gate_free(gate);
@@ -363,7 +356,7 @@ START_TEST(a_gate_outlives_its_owner_in_a_socket_that_lingers)
     struct wf_net_addr host = { .family = WF_NET_IP4, .ip = { 127, 0, 0, 1 }, .port = 9 };
     struct wf_net_gate *gate = NULL;
     struct wf_net_pub *pub = NULL;
-    struct wf_net_sub *sub = NULL;
+    struct hearer *sub = NULL;
     struct wf_net_msg *msg = NULL;
     struct inbox in;
     uint16_t port = 0;
@@ -376,8 +369,7 @@ START_TEST(a_gate_outlives_its_owner_in_a_socket_that_lingers)
     ck_assert_int_eq(wf_net_pub_listen(pub, "127.0.0.1:0", &port), WEFT_OK);
     snprintf(where, sizeof where, "127.0.0.1:%u", (unsigned)port);
     ck_assert_int_eq(wf_net_gate_admit(gate, &host), WEFT_OK);
-    struct wf_net_sub_conf sub_conf = { .post = inbox_post, .arg = &in, .where = where };
-    ck_assert_int_eq(wf_net_sub_new(net, &sub_conf, &sub), WEFT_OK);
+    sub = hearer_start(&in, where);
     ck_assert_int_eq(inbox_take(&in).what, WF_NET_UP);
     ck_assert_int_eq(wf_net_msg_from(WF_STR("a frame"), &msg), WEFT_OK);
     ck_assert_int_eq(wf_net_pub_send(pub, msg), WEFT_OK);
@@ -387,7 +379,7 @@ START_TEST(a_gate_outlives_its_owner_in_a_socket_that_lingers)
     raw_greet(fd, PROTO_SUB);
     ck_assert(raw_closed(fd));
     close(fd);
-    wf_net_sub_free(sub);
+    hearer_stop(sub);
     net_finish(net);
     inbox_fini(&in);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "sdk/net/local_stream.h"
+#include "sdk/net/sp.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -9,14 +9,14 @@
 
 #define READ_BYTES (64u * WF_KIB)
 
-struct local_out {
-    struct local_out *next;
+struct net_sp_out {
+    struct net_sp_out *next;
     struct wf_net_msg *msg; // NULL: head alone, the greeting
     size_t head_len;
-    uint8_t head[LOCAL_HEAD];
+    uint8_t head[NET_SP_HEAD_MAX];
 };
 
-static void out_free(struct local_out *o)
+static void out_free(struct net_sp_out *o)
 {
     wf_net_msg_free(o->msg);
     free(o);
@@ -24,7 +24,7 @@ static void out_free(struct local_out *o)
 
 // ---- sending ---------------------------------------------------------------------------------------------------------------
 
-static size_t out_len(const struct local_out *o)
+static size_t out_len(const struct net_sp_out *o)
 {
     return o->head_len + (o->msg ? wf_net_msg_len(o->msg) : 0);
 }
@@ -37,9 +37,9 @@ static enum weft_err write_error(void)
 }
 
 // Sends of the first what the socket takes; true when all of it went.
-static bool send_first(struct local_stream *s, enum weft_err *ret_err)
+static bool send_first(struct net_sp *s, enum weft_err *ret_err)
 {
-    struct local_out *o = s->first;
+    struct net_sp_out *o = s->first;
     struct wf_bytes body = o->msg ? wf_net_msg_view(o->msg) : wf_bytes(NULL, 0);
     size_t of_head = s->sent < o->head_len ? s->sent : o->head_len, of_body = s->sent - of_head;
     struct iovec parts[2] = {
@@ -57,12 +57,12 @@ static bool send_first(struct local_stream *s, enum weft_err *ret_err)
     return s->sent == out_len(o);
 }
 
-enum weft_err local_stream_flush(struct local_stream *s)
+enum weft_err net_sp_flush(struct net_sp *s)
 {
     enum weft_err err = WEFT_OK;
 
     while (s->first && send_first(s, &err)) {
-        struct local_out *o = s->first;
+        struct net_sp_out *o = s->first;
         s->first = o->next;
         if (!s->first)
             s->last = &s->first;
@@ -72,15 +72,24 @@ enum weft_err local_stream_flush(struct local_stream *s)
     return err;
 }
 
-static void queue(struct local_stream *s, struct local_out *o)
+static void queue(struct net_sp *s, struct net_sp_out *o)
 {
     *s->last = o;
     s->last = &o->next;
 }
 
-enum weft_err local_stream_send(struct local_stream *s, uint32_t id, struct wf_net_msg *msg)
+static void put_head(const struct net_sp_wire *w, uint8_t *to, uint32_t id, size_t len)
 {
-    struct local_out *o = calloc(1, sizeof *o);
+    if (w->is_marked)
+        *to++ = 1;
+    wf_store_be64(to, len + (w->has_id ? 4u : 0u));
+    if (w->has_id)
+        wf_store_be32(to + 8, id);
+}
+
+enum weft_err net_sp_send(struct net_sp *s, uint32_t id, struct wf_net_msg *msg)
+{
+    struct net_sp_out *o = calloc(1, sizeof *o);
     bool waited = s->first != NULL;
 
     if (!o) {
@@ -88,37 +97,39 @@ enum weft_err local_stream_send(struct local_stream *s, uint32_t id, struct wf_n
         return WEFT_E_NOMEM;
     }
     o->msg = msg;
-    o->head_len = LOCAL_HEAD;
-    o->head[0] = 1;
-    wf_store_be64(o->head + 1, wf_net_msg_len(msg) + 4);
-    wf_store_be32(o->head + 9, id);
+    o->head_len = net_sp_head(s->wire);
+    put_head(s->wire, o->head, id, wf_net_msg_len(msg));
     queue(s, o);
-    return waited ? WEFT_OK : local_stream_flush(s);
+    return waited ? WEFT_OK : net_sp_flush(s);
 }
 
-bool local_stream_waits(const struct local_stream *s)
+bool net_sp_waits(const struct net_sp *s)
 {
     return s->first != NULL;
 }
 
 // ---- reading ---------------------------------------------------------------------------------------------------------------
 
-static enum weft_err take_head(struct local_stream *s)
+static enum weft_err take_head(struct net_sp *s)
 {
-    uint64_t len = wf_load_be64(s->head + 1);
+    const uint8_t *at = s->head;
+    uint32_t id_len = s->wire->has_id ? 4 : 0;
 
-    s->id = wf_load_be32(s->head + 9);
-    if (s->head[0] != 1 || len < 4 || !(s->id & LOCAL_REQUEST))
+    if (s->wire->is_marked && *at++ != 1)
         return WEFT_E_PROTOCOL;
-    if (len - 4 > s->recv_max)
+    uint64_t len = wf_load_be64(at);
+    s->id = id_len ? wf_load_be32(at + 8) : 0;
+    if (len < id_len || (id_len && !(s->id & NET_SP_REQUEST)))
+        return WEFT_E_PROTOCOL;
+    if (len - id_len > s->recv_max)
         return WEFT_E_TOO_BIG;
     s->filled = 0;
-    return wf_net_msg_new((size_t)len - 4, &s->msg);
+    return wf_net_msg_new((size_t)len - id_len, &s->msg);
 }
 
-static enum weft_err take_greeting(struct local_stream *s)
+static enum weft_err take_greeting(struct net_sp *s)
 {
-    const uint8_t want[LOCAL_GREETING] = { 0, 'S', 'P', 0, 0, s->peer, 0, 0 };
+    const uint8_t want[NET_SP_GREETING] = { 0, 'S', 'P', 0, 0, s->wire->peer, 0, 0 };
 
     s->greeted = true;
     s->head_len = 0;
@@ -126,7 +137,7 @@ static enum weft_err take_greeting(struct local_stream *s)
 }
 
 // The message is whole.
-static enum weft_err hand_over(struct local_stream *s, local_message_fn fn, void *arg)
+static enum weft_err hand_over(struct net_sp *s, net_sp_message_fn fn, void *arg)
 {
     struct wf_net_msg *msg = s->msg;
 
@@ -135,9 +146,9 @@ static enum weft_err hand_over(struct local_stream *s, local_message_fn fn, void
     return fn(arg, s->id, msg) ? WEFT_OK : WEFT_E_CANCELLED;
 }
 
-static enum weft_err take_head_bytes(struct local_stream *s, struct wf_bytes *in)
+static enum weft_err take_head_bytes(struct net_sp *s, struct wf_bytes *in)
 {
-    size_t want = (s->greeted ? LOCAL_HEAD : LOCAL_GREETING) - s->head_len;
+    size_t want = (s->greeted ? net_sp_head(s->wire) : NET_SP_GREETING) - s->head_len;
     size_t n = in->len < want ? in->len : want;
 
     memcpy(s->head + s->head_len, in->ptr, n);
@@ -148,8 +159,7 @@ static enum weft_err take_head_bytes(struct local_stream *s, struct wf_bytes *in
     return s->greeted ? take_head(s) : take_greeting(s);
 }
 
-static enum weft_err take(
-    struct local_stream *s, struct wf_bytes in, local_message_fn fn, void *arg)
+static enum weft_err take(struct net_sp *s, struct wf_bytes in, net_sp_message_fn fn, void *arg)
 {
     enum weft_err err = WEFT_OK;
 
@@ -169,7 +179,7 @@ static enum weft_err take(
     return err;
 }
 
-enum weft_err local_stream_read(struct local_stream *s, local_message_fn fn, void *arg)
+enum weft_err net_sp_read(struct net_sp *s, net_sp_message_fn fn, void *arg)
 {
     uint8_t more[READ_BYTES];
     size_t left = s->msg ? wf_net_msg_len(s->msg) - s->filled : 0;
@@ -192,26 +202,30 @@ enum weft_err local_stream_read(struct local_stream *s, local_message_fn fn, voi
 
 // ---- life ------------------------------------------------------------------------------------------------------------------
 
-enum weft_err local_stream_init(struct local_stream *s, int fd, uint8_t me, size_t recv_max)
-{
-    struct local_out *o = calloc(1, sizeof *o);
+const struct net_sp_wire net_sp_requester = { 0x30, 0x31, .is_marked = true, .has_id = true };
+const struct net_sp_wire net_sp_replier = { 0x31, 0x30, .is_marked = true, .has_id = true };
+const struct net_sp_wire net_sp_subscriber = { 0x21, 0x20, .is_marked = false, .has_id = false };
 
-    *s = (struct local_stream){ .fd = fd,
-        .recv_max = recv_max,
-        .peer = me == LOCAL_REPLIER ? LOCAL_REQUESTER : LOCAL_REPLIER };
+enum weft_err net_sp_init(struct net_sp *s, int fd, const struct net_sp_wire *wire, size_t recv_max)
+{
+    struct net_sp_out *o = calloc(1, sizeof *o);
+
+    *s = (struct net_sp){ .fd = fd, .recv_max = recv_max, .wire = wire };
     s->last = &s->first;
-    if (!o)
+    if (!o) {
+        s->fd = -1;
         return WEFT_E_NOMEM;
-    o->head_len = LOCAL_GREETING;
-    memcpy(o->head, (const uint8_t[]){ 0, 'S', 'P', 0, 0, me, 0, 0 }, LOCAL_GREETING);
+    }
+    o->head_len = NET_SP_GREETING;
+    memcpy(o->head, (const uint8_t[]){ 0, 'S', 'P', 0, 0, wire->me, 0, 0 }, NET_SP_GREETING);
     queue(s, o);
     return WEFT_OK;
 }
 
-void local_stream_fini(struct local_stream *s)
+void net_sp_fini(struct net_sp *s)
 {
     while (s->first) {
-        struct local_out *o = s->first;
+        struct net_sp_out *o = s->first;
         s->first = o->next;
         out_free(o);
     }
