@@ -57,6 +57,7 @@ void wf_repair_free(struct wf_repair *r)
 void wf_repair_forget_head(struct wf_repair *r, uint64_t head)
 {
     r->head = head;
+    r->told = 0;
     r->rumour = 0;
     r->rumour_at_ms = INT64_MAX;
 }
@@ -71,6 +72,13 @@ void wf_repair_start(struct wf_repair *r, const struct wf_incarnation *log_id, u
     r->next = next;
     r->mode = WF_REP_PULLING;
     r->retry_at_ms = 0;
+}
+
+void wf_repair_older(struct wf_repair *r, const struct wf_repair_place *places, size_t count)
+{
+    r->older_count = 0;
+    for (size_t i = 0; i < count; i++)
+        wf_repair_leave_log(r, &places[i]);
 }
 
 void wf_repair_pause(struct wf_repair *r, bool paused)
@@ -275,6 +283,8 @@ static void on_heartbeat(struct wf_repair_step_now *s, const struct wf_repair_ev
     }
     if (e->kind == WF_REP_ENTRIES)
         r->other_log = false;
+    if (h->head_offset > r->told)
+        r->told = h->head_offset;
     on_head(s, h->head_offset, e->by_stream);
 }
 
@@ -398,20 +408,13 @@ static void on_failed(struct wf_repair_step_now *s, const struct wf_repair_event
 {
     struct wf_repair *r = s->r;
     struct wf_repair_pending *p = find_pending(r, e->request);
-    static const struct wf_incarnation none;
 
     if (!p)
         return;
     p->id = 0;
     put_off(s);
-    // The home never had our log (it was rebuilt): everything it has, from the start; marks drop what was delivered.
-    if (e->err == WEFT_E_LOG_ID && p->is_pull) {
-        uint64_t floor = r->floor;
-        wf_repair_drop_held(r);
-        wf_repair_forget_head(r, 0);
-        r->log_id = none;
-        r->next = floor;
-    }
+    if (e->err == WEFT_E_LOG_ID && p->is_pull && wf_repair_same_log(r, &p->log_id))
+        wf_repair_unknown_log(s);
     // A range that fails for good (another log, dropped meanwhile) is answered by a pull with its losses.
     if (e->err == WEFT_E_LOG_ID || e->err == WEFT_E_RETENTION || e->err == WEFT_E_RANGE)
         wf_repair_fall_back(s);

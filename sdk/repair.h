@@ -74,7 +74,7 @@ enum wf_repair_action_kind {
     WF_REP_PULL,    // ask from `from` on, waiting, as `request`
     WF_REP_POSITION, // tell the home where we are
     WF_REP_MODE,     // live or pull changed
-    WF_REP_LOG,      // the home's log changed: from now on offsets belong to log_id
+    WF_REP_LOG, // from now on offsets belong to log_id: the home's log changed, or ours is unknown there and an older one is tried
 };
 enum wf_repair_mode { WF_REP_PULLING = 0, WF_REP_LIVE };
 struct wf_repair_action {
@@ -96,6 +96,12 @@ void wf_repair_free(struct wf_repair *r);
 // Where reading begins. log_id none: by offset alone (after the first reply the log is known).
 // Replies to what was asked before are ignored.
 void wf_repair_start(struct wf_repair *r, const struct wf_incarnation *log_id, uint64_t next);
+// Logs read before that one, newest last, and how far: where reading goes when the home never had ours. Before the first step.
+struct wf_repair_place {
+    struct wf_incarnation log_id;
+    uint64_t next;
+};
+void wf_repair_older(struct wf_repair *r, const struct wf_repair_place *places, size_t count);
 // While the application's queue is full nothing is asked for. A TICK after false asks.
 void wf_repair_pause(struct wf_repair *r, bool paused);
 void wf_repair_position(

@@ -24,6 +24,9 @@ struct wf_repair {
     struct wf_repair_pending pending[WF_REPAIR_RANGES];
     uint32_t last_id;
     uint64_t head, floor; // of log_id, as far as known
+    uint64_t told; // the head of log_id that the home itself signed: so far records were there
+    struct wf_repair_place older[WF_MAX_CURSOR_LOGS]; // read before log_id, newest last
+    size_t older_count;
     uint64_t rumour;      // a higher head than the stream told, believed from rumour_at_ms on
     int64_t rumour_at_ms; // INT64_MAX = none
     bool heard;           // the stream, since the lease began or it fell silent
@@ -63,6 +66,9 @@ void wf_repair_report_loss(
 void wf_repair_deliver_held(struct wf_repair_step_now *s);
 void wf_repair_enter_log(
     struct wf_repair_step_now *s, const struct wf_incarnation *log_id, uint64_t next);
+// The home never had the log we read: it was rebuilt, or put back from a copy.
+void wf_repair_unknown_log(struct wf_repair_step_now *s);
+void wf_repair_leave_log(struct wf_repair *r, const struct wf_repair_place *place);
 void wf_repair_meet_other_log(struct wf_repair_step_now *s);
 void wf_repair_take_frame_entry(struct wf_repair_step_now *s, struct wf_repair_entry *e);
 void wf_repair_take_asked_entry(

@@ -89,7 +89,21 @@ static void hold(struct wf_repair_step_now *s, struct wf_repair_entry *e)
 
 // ---- logs ------------------------------------------------------------------------------------------------------------
 
-void wf_repair_enter_log(
+void wf_repair_leave_log(struct wf_repair *r, const struct wf_repair_place *place)
+{
+    const size_t size = sizeof r->older[0];
+    size_t i = 0;
+
+    while (i < r->older_count && !wf_incarnation_eq(&r->older[i].log_id, &place->log_id))
+        i++;
+    if (i == r->older_count && r->older_count == WF_COUNT(r->older))
+        i = 0;
+    if (i < r->older_count)
+        memmove(&r->older[i], &r->older[i + 1], (--r->older_count - i) * size);
+    r->older[r->older_count++] = *place;
+}
+
+static void take_log(
     struct wf_repair_step_now *s, const struct wf_incarnation *log_id, uint64_t next)
 {
     struct wf_repair *r = s->r;
@@ -103,8 +117,41 @@ void wf_repair_enter_log(
     s->act(s->arg, &a);
 }
 
+void wf_repair_enter_log(
+    struct wf_repair_step_now *s, const struct wf_incarnation *log_id, uint64_t next)
+{
+    struct wf_repair *r = s->r;
+
+    if (!wf_incarnation_is_none(&r->log_id)) {
+        struct wf_repair_place left = { r->log_id, r->next };
+        wf_repair_leave_log(r, &left);
+    }
+    take_log(s, log_id, next);
+}
+
+// What the home signed as its head was there, and nobody has it any more: but for what we read, it is lost. Reading goes on in the newest of
+// the older logs that the home knows, for it shares that one's past with us; knowing none, from its floor, with marks against doubles.
+void wf_repair_unknown_log(struct wf_repair_step_now *s)
+{
+    static const struct wf_incarnation none;
+    struct wf_repair *r = s->r;
+
+    wf_repair_report_loss(s, r->next, r->told, WEFT_E_LOST);
+    if (r->older_count) {
+        struct wf_repair_place to = r->older[--r->older_count];
+        take_log(s, &to.log_id, to.next);
+    } else {
+        wf_repair_drop_held(r);
+        wf_repair_forget_head(r, 0);
+        r->log_id = none;
+        r->next = r->floor;
+    }
+    r->retry_at_ms = 0; // at once: each log is asked about only once
+}
+
 // A reset begins a log where the previous one ended for good. If we had read beyond that, those offsets are used again: the home lost
-// what it had not yet acknowledged, and origins send it anew; marks keep doubles from the application.
+// what it had not yet acknowledged, and origins send it anew; marks keep doubles from the application. What it had signed as its head, and we
+// had not read, is gone with the log: a disk that lied, or a log put back from a copy.
 static void on_reset(struct wf_repair_step_now *s, struct wf_repair_entry *e)
 {
     struct wf_repair *r = s->r;
@@ -115,8 +162,9 @@ static void on_reset(struct wf_repair_step_now *s, struct wf_repair_entry *e)
         wf_repair_drop_item(r, e);
         return;
     }
-    if (!begins && r->next < e->end_offset)
-        wf_repair_report_loss(s, r->next, e->end_offset, WEFT_E_LOST);
+    if (!begins)
+        wf_repair_report_loss(
+            s, r->next, r->told > e->end_offset ? r->told : e->end_offset, WEFT_E_LOST);
     wf_repair_enter_log(s, &e->log_id, e->end_offset);
     struct wf_repair_action a = {
         .kind = WF_REP_DELIVER, .entry = *e, .log_id = e->log_id, .from = e->end_offset

@@ -354,6 +354,10 @@ static void show_loss(struct weft_event *e, const struct wf_sub_item *i)
     e->loss_to = i->loss_to;
     e->loss_code = i->code;
     e->by_origin = i->by_origin;
+    if (i->by_origin) {
+        e->origin = i->origin->cert.subject.s;
+        e->loss_incarnation = i->incarnation;
+    }
 }
 
 static void show_batch(struct weft_subscription *s, struct weft_event *e, struct wf_sub_item *i)
@@ -403,7 +407,7 @@ static const struct weft_event *show(struct weft_subscription *s, struct wf_sub_
     wf_sub_item_free(s->shown);
     s->shown = i;
     *e = (struct weft_event){ .kind = i->kind, .product = s->name, .state = i->state };
-    if (i->origin)
+    if (i->origin && i->bytes.len)
         show_batch(s, e, i);
     if (i->kind == WEFT_EV_LOSS)
         show_loss(e, i);

@@ -68,6 +68,7 @@ struct wf_sub_item { // an event on its way to the application
     uint64_t loss_from, loss_to;
     enum weft_err code;
     bool by_origin;
+    char incarnation[WF_INCARNATION_TEXT]; // of loss_from and loss_to when by_origin
     // STATE
     enum weft_stream_state state;
     struct weft_problem problem;
@@ -234,6 +235,12 @@ void wf_sub_timer(struct wf_timer *t);
 void wf_sub_room(struct wf_mail *m);
 void wf_sub_room_dropped(struct wf_mail *m);
 void wf_sub_repair_free(void *arg, void *item);
+
+// subscribe_deliver.c
+void wf_sub_deliver(struct weft_subscription *s, const struct wf_repair_action *a);
+void wf_sub_lose(struct weft_subscription *s, const struct wf_repair_action *a);
+// The stream was heard, or is known as silent: what is pulled from now on is no history.
+void wf_sub_end_history(struct weft_subscription *s, const struct wf_repair_event *e);
 
 // subscribe_ask.c
 void wf_sub_ask_all(struct weft_subscription *s);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Verified entries into events: the repair machine's actions, the order of entries (hashes, heartbeats), marks against doubles, cursor
-// rows. A frame's order is only as good as the key that many hold; what the home says within its session, or signs, is sure. When the two
-// differ, reading goes back to the last sure place and marks keep what was delivered from coming twice.
+// The repair machine's actions, and what is told of the connection's condition. A frame's order is only as good as the key that many hold;
+// what the home says within its session, or signs, is sure. When the two differ, reading goes back to the last sure place and marks keep
+// what was delivered from coming twice. What is delivered and lost: subscribe_deliver.c.
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -37,6 +37,18 @@ static bool load_cursor(struct weft_subscription *s)
             any = true;
     }
     return any;
+}
+
+// The logs that were read before the one to begin with.
+static void tell_older(struct weft_subscription *s)
+{
+    struct wf_repair_place places[WF_MAX_CURSOR_LOGS];
+    size_t count = s->cursor.log_count ? s->cursor.log_count - 1 : 0;
+
+    for (size_t i = 0; i < count; i++)
+        places[i] =
+            (struct wf_repair_place){ s->cursor.logs[i].log_id, s->cursor.logs[i].end_offset };
+    wf_repair_older(s->repair, places, count);
 }
 
 void wf_sub_start(struct weft_subscription *s, const struct wf_heartbeat *beat)
@@ -75,178 +87,8 @@ void wf_sub_start(struct weft_subscription *s, const struct wf_heartbeat *beat)
     }
     s->sure_log = log_id;
     s->sure_next = next;
+    tell_older(s);
     wf_repair_start(s->repair, &log_id, next);
-}
-
-// ---- delivering ------------------------------------------------------------------------------------------------------------
-
-static void add_logs_row(struct weft_subscription *s, struct wf_sub_item *i)
-{
-    wf_cursor_logs_row(&s->cursor, &i->rows[i->row_count++]);
-}
-
-static void push_loss(struct weft_subscription *s, const struct wf_sub_item *loss)
-{
-    struct wf_sub_item *i = calloc(1, sizeof *i);
-
-    wf_sub_count(s, &s->stats.lost_records, loss->loss_to - loss->loss_from);
-    if (!i)
-        return;
-    *i = *loss;
-    i->kind = WEFT_EV_LOSS;
-    i->size = sizeof *i;
-    add_logs_row(s, i);
-    wf_sub_push(s, i);
-}
-
-static void on_loss(struct weft_subscription *s, const struct wf_repair_action *a)
-{
-    struct wf_sub_item loss = { .loss_from = a->from, .loss_to = a->to, .code = a->code };
-
-    s->head_known = false;
-    if (!wf_incarnation_is_none(&a->log_id))
-        wf_cursor_advance(&s->cursor, &a->log_id, a->to);
-    s->sure_log = a->log_id;
-    s->sure_next = a->to;
-    push_loss(s, &loss);
-}
-
-// Does the entry continue the chain of hashes? Moves the head. False: not what the home appended here, or before.
-static bool follows(struct weft_subscription *s, const struct wf_sub_item *i, bool live)
-{
-    const struct wf_entry *e = &i->entry;
-    bool adjoins = s->head_known && wf_incarnation_eq(&s->head.log_id, &e->log_id) &&
-                   s->head.next_offset == e->offset;
-    bool right = !adjoins || wf_entry_follows(&s->head, e) == WEFT_OK;
-
-    if (!right) {
-        wf_sub_count(s, &s->stats.verify_failures, 1);
-        if (live || s->head_live)
-            return false;
-        // Both came from the home itself: it contradicts itself, and going back would not help.
-        struct weft_problem p;
-        wf_problem_set(&p, WEFT_E_ORDER,
-            "%s: the entry at offset %llu does not follow the one before; its home rewrote its log",
-            s->name, (unsigned long long)e->offset);
-        wf_sub_state(s, s->state, &p);
-    }
-    wf_entry_hash(e, &s->product_id, e->is_reset ? NULL : &i->header.id, &s->head.hash);
-    s->head.log_id = e->log_id;
-    s->head.next_offset = e->offset + (e->is_reset ? 0 : i->header.count);
-    s->head_known = true;
-    s->head_live = live;
-    if (!live) {
-        s->sure_log = s->head.log_id;
-        s->sure_next = s->head.next_offset;
-    }
-    return true;
-}
-
-// No stream could have brought what was appended before it was heard, nor what lay there at the first lease.
-static enum weft_way way_of(const struct weft_subscription *s, const struct wf_repair_action *a)
-{
-    bool early = s->history_open || a->entry.offset < s->history_end;
-
-    return a->entry.way == WEFT_WAY_PULL && early ? WEFT_WAY_HISTORY : a->entry.way;
-}
-
-static void end_history(struct weft_subscription *s, const struct wf_repair_event *e)
-{
-    uint64_t end = s->history_end;
-
-    if (!s->history_open)
-        return;
-    if (e->kind == WF_REP_FRAME && e->entry_count)
-        end = e->entries[0].offset;
-    else if (e->kind == WF_REP_HEARTBEAT && e->by_stream && e->heartbeat)
-        end = e->heartbeat->head_offset;
-    else if (!s->silent) // a stream that never speaks gets no more time
-        return;
-    s->history_open = false;
-    if (end > s->history_end)
-        s->history_end = end;
-}
-
-static void count_batch(struct weft_subscription *s, const struct wf_sub_item *i)
-{
-    uint64_t *const ways[] = { &s->stats.live_records, &s->stats.range_records,
-        &s->stats.pulled_records, &s->stats.history_records };
-    uint32_t n = i->header.count - i->skip;
-
-    pthread_mutex_lock(&s->mutex);
-    s->stats.batches++;
-    s->stats.records += n;
-    *ways[i->way] += n;
-    if (i->way != WEFT_WAY_LIVE && s->mode == WF_REP_LIVE)
-        s->stats.gaps_repaired++;
-    s->stats.duplicates += i->skip;
-    s->stats.last_append_ms = i->entry.append_ms;
-    pthread_mutex_unlock(&s->mutex);
-}
-
-// A batch of the origin that says what is lost: an event of its own kind, in its own numbers.
-static void push_origin_loss(struct weft_subscription *s, struct wf_sub_item *i)
-{
-    i->kind = WEFT_EV_LOSS;
-    i->by_origin = true;
-    i->code = WEFT_E_LOST;
-    i->loss_from = i->header.first_seq + i->skip;
-    i->loss_to = wf_batch_next_seq(&i->header);
-    wf_sub_count(s, &s->stats.lost_records, i->loss_to - i->loss_from);
-    wf_sub_push(s, i);
-}
-
-static void push_batch(struct weft_subscription *s, struct wf_sub_item *i)
-{
-    s->news_ms = wf_sub_now(s);
-    const struct wf_mark *mark = wf_cursor_find(&s->cursor, &i->header.signer);
-
-    add_logs_row(s, i);
-    if (mark)
-        wf_cursor_mark_row(&s->cursor, mark, &i->rows[i->row_count++]);
-    i->kind = WEFT_EV_RECORDS;
-    if (i->header.kind == WF_BATCH_LOSS) {
-        push_origin_loss(s, i);
-        return;
-    }
-    count_batch(s, i);
-    wf_sub_push(s, i);
-}
-
-static void on_deliver(struct weft_subscription *s, const struct wf_repair_action *a)
-{
-    struct wf_sub_item *i = a->entry.item;
-
-    if (s->rewind || !follows(s, i, a->entry.way == WEFT_WAY_LIVE)) {
-        s->rewind = true;
-        wf_sub_item_free(i);
-        return;
-    }
-    uint64_t end = i->entry.offset + (i->entry.is_reset ? 0 : i->header.count);
-    wf_cursor_advance(&s->cursor, &i->entry.log_id, end);
-    if (i->entry.is_reset) {
-        wf_sub_item_free(i);
-        return;
-    }
-    uint64_t overlap = a->from > i->entry.offset ? a->from - i->entry.offset : 0;
-    i->skip = wf_cursor_skip(&s->cursor, &i->header);
-    if (overlap > i->skip)
-        i->skip = (uint32_t)overlap;
-    enum weft_err err = wf_cursor_mark(&s->cursor, &i->header);
-    if (err) { // more origins than a cursor holds: their doubles can't be told any more
-        struct weft_problem p;
-        wf_problem_set(&p, err, "%s: no mark for origin %s: %s", s->name, i->origin->cert.subject.s,
-            weft_err_text(err));
-        wf_sub_state(s, s->state, &p);
-    }
-    if (i->header.kind == WF_BATCH_RESET || i->skip >= i->header.count) {
-        if (i->header.kind == WF_BATCH_DATA)
-            wf_sub_count(s, &s->stats.duplicates, i->header.count);
-        wf_sub_item_free(i);
-        return;
-    }
-    i->way = way_of(s, a);
-    push_batch(s, i);
 }
 
 // ---- actions ---------------------------------------------------------------------------------------------------------------
@@ -265,17 +107,30 @@ static void keep_ask(struct weft_subscription *s, const struct wf_repair_action 
         .request = a->request };
 }
 
+static void enter_log(struct weft_subscription *s, const struct wf_repair_action *a)
+{
+    s->head_known = s->head_known && wf_incarnation_eq(&s->head.log_id, &a->log_id);
+    pthread_mutex_lock(&s->mutex);
+    s->stats.head_offset = a->from; // of another log: what was told of the last one says nothing
+    pthread_mutex_unlock(&s->mutex);
+    if (s->rewind)
+        return;
+    wf_cursor_advance(&s->cursor, &a->log_id, a->from);
+    s->sure_log = a->log_id; // only the home's own word leads here
+    s->sure_next = a->from;
+}
+
 static void act(void *arg, const struct wf_repair_action *a)
 {
     struct weft_subscription *s = arg;
 
     switch (a->kind) {
     case WF_REP_DELIVER:
-        on_deliver(s, a);
+        wf_sub_deliver(s, a);
         break;
     case WF_REP_LOSS:
         if (!s->rewind)
-            on_loss(s, a);
+            wf_sub_lose(s, a);
         break;
     case WF_REP_RANGE:
     case WF_REP_PULL:
@@ -293,9 +148,7 @@ static void act(void *arg, const struct wf_repair_action *a)
         s->silent = a->silent;
         break;
     case WF_REP_LOG:
-        if (!s->rewind)
-            wf_cursor_advance(&s->cursor, &a->log_id, a->from);
-        s->head_known = s->head_known && wf_incarnation_eq(&s->head.log_id, &a->log_id);
+        enter_log(s, a);
         break;
     }
 }
@@ -395,7 +248,7 @@ void wf_sub_step(struct weft_subscription *s, struct wf_repair_event *e)
             wf_sub_item_free(e->entries[i].item);
         return;
     }
-    end_history(s, e);
+    wf_sub_end_history(s, e);
     wf_repair_pause(s->repair, wf_sub_is_full(s));
     wf_repair_step(s->repair, wf_sub_now(s), e, act, s);
     if (s->rewind)

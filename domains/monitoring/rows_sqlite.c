@@ -210,8 +210,10 @@ enum weft_err wf_mon_store_loss(
     sqlite3_bind_int64(st, 3, (sqlite3_int64)e->loss_to);
     wf_mon_bind_text(st, 4, weft_err_name(e->loss_code));
     sqlite3_bind_int64(st, 5, at_ms);
-    if (e->by_origin)
+    if (e->by_origin) {
         wf_mon_bind_text(st, 6, e->origin ? e->origin : "");
+        wf_mon_bind_text(st, 7, e->loss_incarnation ? e->loss_incarnation : "");
+    }
     err = wf_mon_sqlite_run(s, st, "loss");
     if (err)
         return err;

@@ -9,7 +9,7 @@
 #include "domains/monitoring/store.h"
 
 #define WF_MON_APPLICATION 0x77656674 // "weft", in the file's header
-#define WF_MON_VERSION     2
+#define WF_MON_VERSION     3
 #define WF_MON_FIXED       7 // _time _received _domain _origin _offset _batch _op
 
 // How records of one schema go into the table: made when the schema changes.

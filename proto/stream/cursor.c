@@ -4,22 +4,23 @@
 #include "proto/base/sorted.h"
 #include "proto/stream/wire.h"
 
-enum { F_PRODUCT_ID = 1, F_LOG = 2, F_MARK = 3 };                // Cursor
-enum { F_LOG_ID = 1, F_END_OFFSET = 2 };                         // LogEnd
-enum { F_ORIGIN = 1, F_INCARNATION = 2, F_NEXT_SEQ = 3 };        // Mark
-enum { ROW_LOGS = 1, ROW_MARK = 2, ROW_KEY = 1u + WF_HASH_LEN }; // rows
+enum { F_PRODUCT_ID = 1, F_LOG = 2, F_MARK = 3, F_LOST = 4 };              // Cursor
+enum { F_LOG_ID = 1, F_END_OFFSET = 2 };                                   // LogEnd
+enum { F_ORIGIN = 1, F_INCARNATION = 2, F_NEXT_SEQ = 3, F_LOST_THEN = 4 }; // Mark
+enum { ROW_LOGS = 1, ROW_MARK = 2, ROW_KEY = 1u + WF_HASH_LEN };           // rows
 
 #define LOG_MAX  (WF_WIRE_INCARNATION + WF_WIRE_VARINT)
-#define MARK_MAX (WF_WIRE_HASH + WF_WIRE_INCARNATION + WF_WIRE_VARINT)
+#define MARK_MAX (WF_WIRE_HASH + WF_WIRE_INCARNATION + 2u * WF_WIRE_VARINT)
+#define HEAD_MAX (WF_WIRE_HASH + WF_WIRE_VARINT) // product_id and lost
 // With their own tag and length, which is below 128.
 #define LOG_ITEM  (2u + LOG_MAX)
 #define MARK_ITEM (2u + MARK_MAX)
 
 _Static_assert(WF_KEY_LEN == WF_HASH_LEN, "an origin takes as much room as a hash");
-_Static_assert(WF_WIRE_HASH + WF_MAX_CURSOR_LOGS * LOG_ITEM <= WF_CURSOR_VALUE_MAX, "logs row");
+_Static_assert(HEAD_MAX + WF_MAX_CURSOR_LOGS * LOG_ITEM <= WF_CURSOR_VALUE_MAX, "logs row");
 _Static_assert(WF_WIRE_HASH + MARK_ITEM <= WF_CURSOR_VALUE_MAX, "mark row");
 _Static_assert(
-    WF_WIRE_HASH + WF_MAX_CURSOR_LOGS * LOG_ITEM + WF_MAX_CURSOR_MARKS * MARK_ITEM <= WF_MAX_CURSOR,
+    HEAD_MAX + WF_MAX_CURSOR_LOGS * LOG_ITEM + WF_MAX_CURSOR_MARKS * MARK_ITEM <= WF_MAX_CURSOR,
     "the largest cursor is within its limit");
 
 void wf_cursor_init(struct wf_cursor *c, const struct wf_hash *product_id)
@@ -140,9 +141,33 @@ enum weft_err wf_cursor_mark(struct wf_cursor *c, const struct wf_batch_header *
         .origin = h->signer,
         .incarnation = h->incarnation,
         .next_seq = wf_batch_next_seq(h),
+        .lost = c->lost,
     };
 
     return raise_mark(c, &mark);
+}
+
+void wf_cursor_lose(struct wf_cursor *c, uint64_t count)
+{
+    c->lost = count > UINT64_MAX - c->lost ? UINT64_MAX : c->lost + count;
+}
+
+bool wf_cursor_hole(struct wf_cursor *c, const struct wf_batch_header *h, uint64_t *ret_from)
+{
+    const struct wf_sorted s = marks(c);
+    bool found = false;
+    size_t at = wf_sorted_place(&s, &h->signer, &found);
+
+    if (!found)
+        return false;
+    struct wf_mark *m = &c->marks[at];
+    int age = wf_incarnation_cmp(&h->incarnation, &m->incarnation);
+    uint64_t from = age > 0 ? 0 : m->next_seq, told = c->lost > m->lost ? c->lost - m->lost : 0;
+    if (age < 0 || h->first_seq <= from || h->first_seq - from <= told)
+        return false;
+    *m = (struct wf_mark){ h->signer, h->incarnation, h->first_seq, c->lost };
+    *ret_from = from;
+    return true;
 }
 
 // ---- writing -----------------------------------------------------------------------------------------------------------
@@ -163,6 +188,7 @@ static uint8_t *put_mark(uint8_t *p, const struct wf_mark *m)
 
     end = wf_wire_put_incarnation(end, WF_TAG_BYTES(F_INCARNATION), &m->incarnation);
     end = wf_wire_put_varint(end, WF_TAG_VARINT(F_NEXT_SEQ), m->next_seq);
+    end = wf_wire_put_varint(end, WF_TAG_VARINT(F_LOST_THEN), m->lost);
     return wf_wire_put_bytes(p, WF_TAG_BYTES(F_MARK), wf_bytes(content, (size_t)(end - content)));
 }
 
@@ -179,12 +205,13 @@ enum weft_err wf_cursor_pack(const struct wf_cursor *c, struct wf_buf *out)
     if (wf_hash_is_zero(&c->product_id))
         return WEFT_E_MISSING_FIELD;
     enum weft_err err =
-        wf_buf_reserve(out, WF_WIRE_HASH + c->log_count * LOG_ITEM + c->mark_count * MARK_ITEM);
+        wf_buf_reserve(out, HEAD_MAX + c->log_count * LOG_ITEM + c->mark_count * MARK_ITEM);
     if (err)
         return err;
     uint8_t *p = put_logs(out->ptr + out->len, c);
     for (size_t i = 0; i < c->mark_count; i++)
         p = put_mark(p, &c->marks[i]);
+    p = wf_wire_put_varint(p, WF_TAG_VARINT(F_LOST), c->lost);
     out->len = (size_t)(p - out->ptr);
     return WEFT_OK;
 }
@@ -199,7 +226,8 @@ static void put_key(struct wf_cursor_row *row, uint8_t kind, const struct wf_cur
 void wf_cursor_logs_row(const struct wf_cursor *c, struct wf_cursor_row *ret)
 {
     put_key(ret, ROW_LOGS, c);
-    ret->value_len = (size_t)(put_logs(ret->value, c) - ret->value);
+    uint8_t *p = put_logs(ret->value, c);
+    ret->value_len = (size_t)(wf_wire_put_varint(p, WF_TAG_VARINT(F_LOST), c->lost) - ret->value);
 }
 
 void wf_cursor_mark_row(
@@ -251,7 +279,9 @@ static enum weft_err take_mark(struct wf_bytes *in, struct wf_cursor *c)
     if (!err)
         err = wf_wire_varint(&body, WF_TAG_VARINT(F_NEXT_SEQ), &mark.next_seq);
     if (!err)
-        err = wf_wire_end(body, F_NEXT_SEQ);
+        err = wf_wire_varint(&body, WF_TAG_VARINT(F_LOST_THEN), &mark.lost);
+    if (!err)
+        err = wf_wire_end(body, F_LOST_THEN);
     if (err)
         return err;
     if (!origin.len || wf_incarnation_is_none(&mark.incarnation))
@@ -279,7 +309,9 @@ enum weft_err wf_cursor_parse(struct wf_bytes in, struct wf_cursor *ret)
     while (!err && wf_wire_at(in, WF_TAG_BYTES(F_MARK)))
         err = take_mark(&in, &c);
     if (!err)
-        err = wf_wire_end(in, F_MARK);
+        err = wf_wire_varint(&in, WF_TAG_VARINT(F_LOST), &c.lost);
+    if (!err)
+        err = wf_wire_end(in, F_LOST);
     if (err) {
         wf_cursor_fini(&c);
         return err;
@@ -294,7 +326,7 @@ static bool key_fits(struct wf_bytes key, const struct wf_cursor *part)
     if (key.ptr[0] == ROW_LOGS)
         return key.len == ROW_KEY && part->mark_count == 0;
     return key.ptr[0] == ROW_MARK && key.len == WF_CURSOR_KEY_MAX && part->log_count == 0 &&
-           part->mark_count == 1 &&
+           part->lost == 0 && part->mark_count == 1 &&
            memcmp(key.ptr + ROW_KEY, part->marks[0].origin.b, WF_KEY_LEN) == 0;
 }
 
@@ -319,6 +351,8 @@ enum weft_err wf_cursor_load_row(struct wf_cursor *c, struct wf_bytes key, struc
         err = raise_mark(c, &part.marks[0]);
     for (size_t i = 0; i < part.log_count; i++)
         wf_cursor_advance(c, &part.logs[i].log_id, part.logs[i].end_offset);
+    if (part.lost > c->lost)
+        c->lost = part.lost;
 out:
     wf_cursor_fini(&part);
     return err;

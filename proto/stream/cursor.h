@@ -12,9 +12,11 @@ struct wf_mark {
     struct wf_sign_pub origin;
     struct wf_incarnation incarnation;
     uint64_t next_seq;
+    uint64_t lost; // the cursor's, when the mark was moved last
 };
 struct wf_cursor {
     struct wf_hash product_id;
+    uint64_t lost; // records told as lost by offset, so of whatever origin
     size_t log_count;
     struct wf_log_end {
         struct wf_incarnation log_id;
@@ -42,6 +44,11 @@ const struct wf_mark *wf_cursor_find(const struct wf_cursor *c, const struct wf_
 uint32_t wf_cursor_skip(const struct wf_cursor *c, const struct wf_batch_header *h);
 // Moves the origin's mark past this batch, never back. TOO_BIG beyond WF_MAX_CURSOR_MARKS, NOMEM.
 WF_MUST_USE enum weft_err wf_cursor_mark(struct wf_cursor *c, const struct wf_batch_header *h);
+// So many records were told as lost by their offsets; whose they were nobody knows.
+void wf_cursor_lose(struct wf_cursor *c, uint64_t count);
+// Are seqs of the batch's chain, [*ret_from, first_seq), missing before it, and nothing was told of them? Only of an origin with a mark. As
+// many records told as lost by offset since then account for the hole. Moves the mark up to the batch.
+bool wf_cursor_hole(struct wf_cursor *c, const struct wf_batch_header *h, uint64_t *ret_from);
 
 // ---- as one message, and as rows ---------------------------------------------------------------------------------------
 
@@ -50,7 +57,7 @@ WF_MUST_USE enum weft_err wf_cursor_pack(const struct wf_cursor *c, struct wf_bu
 // NOMEM. *ret needs no init before and wf_cursor_fini after success.
 WF_MUST_USE enum weft_err wf_cursor_parse(struct wf_bytes in, struct wf_cursor *ret);
 
-// A cursor as rows that an application replaces by key in its own transaction: one row for the logs, key 1 || product id,
+// A cursor as rows that an application replaces by key in its own transaction: one row for the logs and lost, key 1 || product id,
 // and one for each origin, key 2 || product id || origin. A value is a Cursor message with that part alone.
 #define WF_CURSOR_KEY_MAX   (1u + WF_HASH_LEN + WF_KEY_LEN)
 #define WF_CURSOR_VALUE_MAX 352u

@@ -259,14 +259,44 @@ static bool on_records(struct reader *r, const struct weft_event *e)
     return i == e->record_count;
 }
 
+// In place of the records, for programs that read them; in words for people.
+static enum weft_err print_loss(struct reader *r, const struct weft_event *e)
+{
+    struct wf_json_out o;
+
+    r->line.len = 0;
+    wf_json_out_init(&o, &r->line, WF_MAX_JSON, 0);
+    wf_json_out_object(&o);
+    wf_json_out_member(&o, "schema", WF_STR("weft.loss/v1"));
+    wf_json_out_member(&o, "product", wf_bytes_str(e->product));
+    if (e->by_origin) {
+        wf_json_out_member(&o, "origin", wf_bytes_str(e->origin));
+        wf_json_out_member(&o, "incarnation", wf_bytes_str(e->loss_incarnation));
+    }
+    wf_json_out_member_int(&o, e->by_origin ? "from_seq" : "from", (int64_t)e->loss_from);
+    wf_json_out_member_int(&o, e->by_origin ? "to_seq" : "to", (int64_t)e->loss_to);
+    wf_json_out_member(&o, "code", wf_bytes_str(weft_err_name(e->loss_code)));
+    wf_json_out_end(&o);
+    enum weft_err err = wf_json_out_done(&o);
+    err = err ? err : wf_buf_append_byte(&r->line, '\n');
+    if (!err && fwrite(r->line.ptr, 1, r->line.len, stdout) != r->line.len)
+        err = WEFT_E_IO;
+    return err;
+}
+
 static void on_loss(struct reader *r, const struct weft_event *e)
 {
+    const char *where = e->by_origin ? "numbers" : "offsets";
+    char of[160] = "";
+
     r->lost = true;
-    fprintf(stderr, "lost: %llu records, %s %llu to %llu%s%s: %s\n",
-        (unsigned long long)(e->loss_to - e->loss_from), e->by_origin ? "numbers" : "offsets",
-        (unsigned long long)e->loss_from, (unsigned long long)(e->loss_to - 1),
-        e->by_origin ? " of " : "", e->by_origin && e->origin ? e->origin : "",
-        weft_err_text(e->loss_code));
+    if (e->by_origin)
+        snprintf(of, sizeof of, " of %.63s (%s)", e->origin, e->loss_incarnation);
+    fprintf(stderr, "lost: %llu records, %s %llu to %llu%s: %s\n",
+        (unsigned long long)(e->loss_to - e->loss_from), where, (unsigned long long)e->loss_from,
+        (unsigned long long)(e->loss_to - 1), of, weft_err_text(e->loss_code));
+    if (r->cli->format != WF_OUT_TABLE && print_loss(r, e))
+        r->status = wf_cli_fail(WEFT_E_IO, "standard output is gone");
 }
 
 static void on_state(struct reader *r, const struct weft_event *e)

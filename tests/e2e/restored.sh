@@ -27,6 +27,10 @@ echo "a copy of the log at 40, then 20 more that everybody acknowledged"
 say servers-node own 1 40
 say web-1 hosted 1 40
 until_ok head_beyond servers-node hosted 39
+for p in own hosted; do
+    read_on late $p 40 --from earliest
+    cp "$WORK/late-$p.cursor" "$WORK/early-$p"
+done
 stop servers-node
 cp -a "$WORK/servers-node/data/log" "$WORK/copy"
 weft_at servers-node log verify >"$WORK/verified" || fail "a store in order is not whole: $(cat "$WORK/verified")"
@@ -36,8 +40,8 @@ say servers-node own 41 60
 say web-1 hosted 41 60
 until_ok head_beyond servers-node hosted 59
 for p in own hosted; do
-    read_on late $p 60 --from earliest
-    [ "$(numbers "$WORK/read")" = "$(seq 60 | tr '\n' ' ')" ] || fail "$p before: $(numbers "$WORK/read")"
+    read_on late $p 20
+    [ "$(numbers "$WORK/read")" = "$(seq 41 60 | tr '\n' ' ')" ] || fail "$p before: $(numbers "$WORK/read")"
     batches $p >"$WORK/before-$p"
 done
 stop servers-node
@@ -73,9 +77,22 @@ for p in own hosted; do
     [ "$(stat_of lost_records)" -eq 0 ] || fail "$p late: it had them all: $(cat "$WORK/read.err")"
 done
 
+echo "a reader that had come to 40 is told what it never gets, by the numbers of who sent it"
+for p in own hosted; do
+    cp "$WORK/early-$p" "$WORK/late-$p.cursor"
+    read_on late $p 20
+    [ "$(numbers "$WORK/read")" = "$(seq 101 120 | tr '\n' ' ')" ] || fail "$p early: $(numbers "$WORK/read") $(cat "$WORK/read.err")"
+done
+named='^lost: 20 records, numbers 40 to 59 of web-1 ('
+line='{"schema":"weft.loss/v1","product":"servers/hosted","origin":"web-1","incarnation":"[0-9a-f]*","from_seq":40,"to_seq":60,"code":"LOST"}'
+is_named() { [ "$got" -eq 2 ] && [ "$(stat_of lost_records)" -eq 20 ] && grep -q "$named" "$WORK/read.err" && grep -qx "$line" "$WORK/read"; }
+is_named || fail "not told ($got): $(cat "$WORK/read.err")"
+read_on late hosted 1 --for 2s
+if grep -q '^lost:' "$WORK/read.err"; then fail "told twice: $(cat "$WORK/read.err")"; fi
 
-echo "who reads anew gets all that the home has, in order"
+echo "who reads anew gets all that the home has, in order, and is told, too"
 for p in own hosted; do
     read_on anew $p 60 --from earliest
     [ "$(numbers "$WORK/read")" = "$(seq 1 40 | tr '\n' ' ')$(seq 101 120 | tr '\n' ' ')" ] || fail "$p anew: $(numbers "$WORK/read") $(cat "$WORK/read.err")"
 done
+is_named || fail "not told ($got): $(cat "$WORK/read.err")"

@@ -52,7 +52,9 @@ static struct wf_cursor sample(void)
     wf_cursor_advance(&c, &old, 13);
     wf_cursor_advance(&c, &now, 200);
     mark(&c, 2, 7, 40);
+    wf_cursor_lose(&c, 70);
     mark(&c, 1, 7, 300);
+    wf_cursor_lose(&c, 230);
     mark(&c, 3, 4, 1);
     return c;
 }
@@ -60,6 +62,7 @@ static struct wf_cursor sample(void)
 static void compare(const struct wf_cursor *a, const struct wf_cursor *b)
 {
     ck_assert(wf_hash_eq(&a->product_id, &b->product_id));
+    ck_assert_uint_eq(a->lost, b->lost);
     ck_assert_uint_eq(a->log_count, b->log_count);
     for (size_t i = 0; i < a->log_count; i++)
         ck_assert(wf_incarnation_eq(&a->logs[i].log_id, &b->logs[i].log_id) &&
@@ -68,7 +71,8 @@ static void compare(const struct wf_cursor *a, const struct wf_cursor *b)
     for (size_t i = 0; i < a->mark_count; i++)
         ck_assert(memcmp(a->marks[i].origin.b, b->marks[i].origin.b, WF_KEY_LEN) == 0 &&
                   wf_incarnation_eq(&a->marks[i].incarnation, &b->marks[i].incarnation) &&
-                  a->marks[i].next_seq == b->marks[i].next_seq);
+                  a->marks[i].next_seq == b->marks[i].next_seq &&
+                  a->marks[i].lost == b->marks[i].lost);
 }
 
 // ---- marks ---------------------------------------------------------------------------------------------------------------
@@ -108,6 +112,50 @@ START_TEST(records_below_the_mark_are_skipped)
     ck_assert_uint_eq(wf_cursor_skip(&c, &h), 10);
     h.incarnation.random += 2;
     ck_assert_uint_eq(wf_cursor_skip(&c, &h), 0);
+    wf_cursor_fini(&c);
+}
+END_TEST
+
+START_TEST(a_hole_is_what_no_loss_accounts_for)
+{
+    // The sample: marks of 1 (7, 300; 230 were lost since), 2 (7, 40; 300 since) and 3 (4, 1; none since).
+    static const struct {
+        const char *why;
+        unsigned who;
+        uint64_t incarnation, first_seq;
+        bool hole;
+        uint64_t from;
+    } rows[] = {
+        { "an origin never heard of", 9, 7, 50, false, 0 },
+        { "the next batch", 3, 4, 1, false, 0 },
+        { "one that came before", 3, 4, 0, false, 0 },
+        { "an older incarnation", 3, 3, 9, false, 0 },
+        { "one number left out", 3, 4, 2, true, 1 },
+        { "a newer incarnation from its start", 3, 5, 0, false, 0 },
+        { "a newer incarnation in the middle", 3, 5, 3, true, 0 },
+        { "as many as were told as lost since", 1, 7, 530, false, 0 },
+        { "one more than were told", 1, 7, 531, true, 300 },
+        { "told since an older mark", 2, 7, 340, false, 0 },
+        { "the largest hole", 3, 4, UINT64_MAX, true, 1 },
+    };
+
+    for (size_t i = 0; i < WF_COUNT(rows); i++) {
+        struct wf_cursor c = sample();
+        struct wf_batch_header h = batch(rows[i].who, rows[i].incarnation, rows[i].first_seq, 1);
+        uint64_t from = 77;
+        ck_assert_msg(wf_cursor_hole(&c, &h, &from) == rows[i].hole, "%s", rows[i].why);
+        ck_assert_msg(from == (rows[i].hole ? rows[i].from : 77), "%s: from %llu", rows[i].why,
+            (unsigned long long)from);
+        ck_assert_msg(!wf_cursor_hole(&c, &h, &from), "%s: told twice", rows[i].why);
+        if (rows[i].hole) {
+            ck_assert_uint_eq(wf_cursor_skip(&c, &h), 0); // the batch itself is still to come
+            ck_assert_uint_eq(wf_cursor_find(&c, &h.signer)->next_seq, rows[i].first_seq);
+        }
+        wf_cursor_fini(&c);
+    }
+    struct wf_cursor c = sample();
+    wf_cursor_lose(&c, UINT64_MAX);
+    ck_assert_uint_eq(c.lost, UINT64_MAX);
     wf_cursor_fini(&c);
 }
 END_TEST
@@ -209,7 +257,8 @@ START_TEST(what_is_packed_parses_to_the_same)
     struct wf_buf out = { 0 }, third = { 0 };
 
     ck_assert_int_eq(wf_cursor_pack(&c, &out), WEFT_OK);
-    wf_test_same_vector("stream/601-cursor", "accepted: two logs, three marks", wf_buf_view(&out));
+    wf_test_same_vector("stream/601-cursor", "accepted: two logs, three marks, 300 records lost",
+        wf_buf_view(&out));
     ck_assert_int_eq(wf_cursor_parse(wf_buf_view(&out), &again), WEFT_OK);
     compare(&c, &again);
     Weft__V1__Cursor *m = weft__v1__cursor__unpack(NULL, out.len, out.ptr);
@@ -235,7 +284,7 @@ START_TEST(a_cut_or_flipped_cursor_is_refused_or_says_something_else)
     ck_assert_int_eq(wf_cursor_pack(&c, &out), WEFT_OK);
     for (size_t len = 0; len < out.len; len++)
         if (wf_cursor_parse(wf_bytes(out.ptr, len), &again) == WEFT_OK) {
-            ck_assert_uint_lt(again.log_count + again.mark_count, 5);
+            ck_assert_uint_lt(again.log_count + again.mark_count + (again.lost > 0), 6);
             wf_cursor_fini(&again);
         }
     for (size_t bit = 0; bit < out.len * 8; bit++) {
@@ -283,8 +332,8 @@ static const struct refusal {
     { "622-cursor", "an origin twice", P "1a2d" K1 I "1a2d" K1 I, WEFT_E_ORDER },
     { "623-cursor", "a log after a mark", P "1a2d" K1 I "120b 0a09090700000000000000",
         WEFT_E_NOT_CANONICAL },
-    { "624-cursor", "a field 4", P "2001", WEFT_E_UNKNOWN_FIELD },
-    { "625-cursor", "a field 4 in a mark", P "1a2f" K1 I "2001", WEFT_E_UNKNOWN_FIELD },
+    { "624-cursor", "a field 5", P "2801", WEFT_E_UNKNOWN_FIELD },
+    { "625-cursor", "a field 5 in a mark", P "1a2f" K1 I "2801", WEFT_E_UNKNOWN_FIELD },
     { "626-cursor", "a field 3 in a log", P "120d 0a09090700000000000000 1801",
         WEFT_E_UNKNOWN_FIELD },
     { "627-cursor", "a mark that is not all there", P "1a2d" K1, WEFT_E_TRUNCATED },
@@ -293,6 +342,8 @@ static const struct refusal {
           "120b 0a09090400000000000000 120b 0a09090500000000000000 120b 0a09090600000000000000"
           "120b 0a09090700000000000000 120b 0a09090800000000000000 120b 0a09090900000000000000",
         WEFT_E_TOO_BIG },
+    { "629-cursor", "nothing lost written out", P "2000", WEFT_E_NOT_CANONICAL },
+    { "630-cursor", "a mark after the lost", P "2001 1a2d" K1 I, WEFT_E_NOT_CANONICAL },
 };
 
 START_TEST(each_malformed_cursor_has_its_code)
@@ -459,6 +510,7 @@ int main(void)
 
     tcase_add_checked_fixture(t, setup, NULL);
     tcase_add_test(t, records_below_the_mark_are_skipped);
+    tcase_add_test(t, a_hole_is_what_no_loss_accounts_for);
     tcase_add_test(t, marks_stay_sorted_and_never_move_back);
     tcase_add_test(t, marks_are_bounded_and_pack_whole);
     tcase_add_test(t, position_is_the_end_of_the_newest_log);

@@ -9,6 +9,7 @@
 #include "proto/trust/product.h"
 
 #define MUST(call) ck_assert_int_eq(call, WEFT_OK)
+#define NEVER_WAS  UINT64_MAX // the end of a log that the home does not know
 
 static struct wf_test_domain *servers(struct wf_fakehome *h)
 {
@@ -244,6 +245,27 @@ void wf_fakehome_restart(struct wf_fakehome *h, size_t lost)
     pthread_mutex_unlock(&h->mutex);
 }
 
+void wf_fakehome_put_back(struct wf_fakehome *h, size_t keep)
+{
+    pthread_mutex_lock(&h->mutex);
+    h->old_ends[h->logs] = h->head;
+    while (h->count > keep) {
+        struct wf_home_entry *last = &h->log[--h->count];
+        struct wf_entry e;
+        MUST(wf_entry_parse(wf_buf_view(&last->packed), &e));
+        h->head = e.offset;
+        h->head_hash = e.is_reset ? e.head_hash : e.previous;
+        if (e.is_reset)
+            h->old_ends[e.log_id.random] = NEVER_WAS;
+        wf_buf_fini(&last->packed);
+    }
+    for (unsigned i = 1; i <= h->logs; i++)
+        if (h->old_ends[i] != NEVER_WAS && h->old_ends[i] > h->head)
+            h->old_ends[i] = h->head;
+    put_reset(h, &h->log[h->count - 1].log_id);
+    pthread_mutex_unlock(&h->mutex);
+}
+
 static void new_epoch(struct wf_fakehome *h)
 {
     uint8_t boot[WF_FRAME_BOOT];
@@ -353,6 +375,10 @@ static void on_range(struct wf_fakehome *h, const struct wf_fake_call *c,
         return;
     if (q->log_id)
         log = (struct wf_incarnation){ q->log_id->counter, q->log_id->random };
+    if (log.random && log.random < h->logs && h->old_ends[log.random] == NEVER_WAS) {
+        wf_fake_refuse(c, reply, WEFT_E_LOG_ID, "a log that never was");
+        return;
+    }
     if (log.random && log.random < h->logs && from > h->old_ends[log.random])
         from = h->old_ends[log.random];
     if (q->start == WEFT__V1__RANGE_REQUEST__START__START_TIME)
@@ -474,7 +500,10 @@ static void answer(void *arg, const struct wf_fake_call *c, Weft__V1__Reply *rep
         break;
     case WEFT__V1__REQUEST__KIND_RANGE:
         atomic_fetch_add(&h->ranges, 1);
-        on_range(h, c, c->request->range, reply);
+        if (atomic_load(&h->busy_ranges))
+            wf_fake_refuse(c, reply, WEFT_E_BUSY, "not now");
+        else
+            on_range(h, c, c->request->range, reply);
         break;
     case WEFT__V1__REQUEST__KIND_PULL:
         atomic_fetch_add(&h->pulls, 1);

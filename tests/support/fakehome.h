@@ -57,6 +57,7 @@ struct wf_fakehome {
     atomic_int refuse_lease;                     // code
     atomic_int lease_ms;                         // 0: ten minutes
     atomic_bool forget;                          // every lease id is unknown, once
+    atomic_bool busy_ranges;                     // every RANGE is refused
     atomic_bool no_stream;                       // leases without an endpoint
     atomic_bool stopped;                         // heartbeats say so
     atomic_bool wrong_commitment;                // leases carry one of another key
@@ -87,6 +88,9 @@ void wf_fakehome_append_loss(struct wf_fakehome *h, unsigned origin, uint32_t co
 // The home starts anew; its last `lost` entries were not on disk, and their origins send them again (to be appended by the caller:
 // their chains go back).
 void wf_fakehome_restart(struct wf_fakehome *h, size_t lost);
+// The home's log is put back from a copy of its first `keep` entries: what came later is gone, and so are the logs that began later. Origins
+// go on where they were.
+void wf_fakehome_put_back(struct wf_fakehome *h, size_t keep);
 // A new epoch key at once. told: leases learn it; the old one is gone.
 void wf_fakehome_rotate(struct wf_fakehome *h);
 void wf_fakehome_drop_below(struct wf_fakehome *h, uint64_t floor);

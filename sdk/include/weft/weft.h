@@ -357,8 +357,9 @@ struct weft_event {
     const void *header, *payload, *chain;
     size_t header_len, payload_len, chain_len;
     // LOSS
-    uint64_t loss_from, loss_to; // offsets, or seqs of `origin` when by_origin
+    uint64_t loss_from, loss_to; // offsets, or seqs of `origin` in loss_incarnation when by_origin
     bool by_origin;
+    const char *loss_incarnation; // printed; NULL unless by_origin
     enum weft_err loss_code;
     // STATE
     enum weft_stream_state state;
