@@ -21,6 +21,7 @@ struct wf_control {
     struct call *calls;     // all that are not answered yet
     struct wf_early *early; // of them: PUBLISH requests that overtook others
     unsigned early_count;
+    uint64_t early_full;
     uint64_t last_call;
     struct {
         uint64_t handshakes, handshakes_refused, mac1_wrong, requests, refused, busy, replays;

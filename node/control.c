@@ -9,6 +9,8 @@
 
 #include "node/call.h"
 #include "node/conf.h"
+#include "node/early.h"
+#include "node/queues.h"
 #include "sdk/disk.h"
 #include "sdk/loop/loop.h"
 
@@ -371,6 +373,41 @@ void wf_control_drop(struct wf_node *n, const struct wf_sign_pub *key)
     }
 }
 
+static void control_queues(const struct wf_node *n, struct wf_queues *out)
+{
+    const struct wf_control *c = n->control;
+    struct wf_local_stats local;
+    size_t count = 0, bytes = 0;
+
+    wf_queues_add(out, &(struct wf_queue){ .name = "sessions",
+                           .items = wf_sessions_count(c->sessions),
+                           .max_items = WF_SESSIONS_MAX,
+                           .dropped = wf_sessions_refused(c->sessions) });
+    wf_replays_size(c->replays, &count, &bytes);
+    wf_queues_add(out, &(struct wf_queue){ .name = "replays",
+                           .items = count,
+                           .bytes = bytes,
+                           .max_items = WF_REPLAYS_MAX,
+                           .max_bytes = WF_REPLAYS_BYTES });
+    wf_queues_add(out, &(struct wf_queue){ .name = "early",
+                           .items = c->early_count,
+                           .max_items = WF_EARLY_MAX,
+                           .dropped = c->early_full });
+    wf_local_get_stats(c->ipc, &local);
+    wf_queues_add(out, &(struct wf_queue){ .name = "local",
+                           .items = local.working + local.held,
+                           .max_items = local.max_working + local.max_held,
+                           .dropped = local.refused });
+    if (!c->tcp)
+        return;
+    struct wf_net_rep_stats tcp;
+    wf_net_rep_get_stats(c->tcp, &tcp);
+    wf_queues_add(out, &(struct wf_queue){ .name = "requests",
+                           .items = tcp.working + tcp.held,
+                           .max_items = tcp.max_working + tcp.max_held,
+                           .dropped = tcp.no_room });
+}
+
 static enum weft_err control_metrics(const struct wf_node *n, struct wf_buf *out)
 {
     const struct wf_control *c = n->control;
@@ -403,4 +440,5 @@ const struct wf_room wf_control_room = {
     .drained = control_drained,
     .close = control_close,
     .metrics = control_metrics,
+    .queues = control_queues,
 };

@@ -48,8 +48,10 @@ bool wf_early_hold(struct wf_node *n, struct wf_call *c, wf_handler_fn again)
 {
     struct wf_early *e = n->control->early_count < WF_EARLY_MAX ? calloc(1, sizeof *e) : NULL;
 
-    if (!e)
+    if (!e) {
+        n->control->early_full++;
         return false;
+    }
     e->call = c;
     e->again = again;
     e->timer.fire = on_time;

@@ -13,6 +13,7 @@ struct wf_log;
 struct wf_control;
 struct wf_core;
 struct wf_node;
+struct wf_queues;
 
 // A room: one subject of the node. All functions run on the loop thread; NULL where there is nothing to do.
 struct wf_room {
@@ -25,6 +26,8 @@ struct wf_room {
     bool (*drained)(const struct wf_node *n);
     void (*close)(struct wf_node *n); // called in reverse order, also after a failed open
     enum weft_err (*metrics)(const struct wf_node *n, struct wf_buf *out); // Prometheus text
+    void (*queues)(
+        const struct wf_node *n, struct wf_queues *out); // what waits in it (node/queues.h)
 };
 // In start order; which rooms a role has is in the table (node/rooms.c).
 extern const struct wf_room *const wf_rooms_node[], *const wf_rooms_agent[]; // NULL-ended

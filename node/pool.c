@@ -7,6 +7,8 @@
 #include <signal.h>
 #include <stdlib.h>
 
+#include "node/queues.h"
+
 #define COUNT_MAX 1024u
 #define BYTES_MAX ((size_t)64 * WF_MIB)
 
@@ -182,6 +184,8 @@ void wf_pool_get_stats(struct wf_pool *p, struct wf_pool_stats *ret)
 {
     *ret = p->stats;
     ret->workers = p->workers;
+    ret->max_count = p->conf.max_count;
+    ret->max_bytes = p->conf.max_bytes;
     pthread_mutex_lock(&p->mutex);
     ret->busy = p->busy;
     pthread_mutex_unlock(&p->mutex);
@@ -313,6 +317,22 @@ static void pool_close(struct wf_node *n)
     n->pool = NULL;
 }
 
+static void pool_queues(const struct wf_node *n, struct wf_queues *out)
+{
+    static const char *const names[WF_MAIL_CLASSES] = { "workers-live", "workers-control",
+        "workers-repair" };
+    struct wf_pool_stats s;
+
+    wf_pool_get_stats(n->pool, &s);
+    for (int c = 0; c < WF_MAIL_CLASSES; c++)
+        wf_queues_add(out, &(struct wf_queue){ .name = names[c],
+                               .items = s.of[c].count,
+                               .bytes = s.of[c].bytes,
+                               .max_items = s.max_count,
+                               .max_bytes = s.max_bytes,
+                               .dropped = s.of[c].refused });
+}
+
 static enum weft_err pool_metrics(const struct wf_node *n, struct wf_buf *out)
 {
     static const char *const names[WF_MAIL_CLASSES] = { "live", "control", "repair" };
@@ -334,6 +354,8 @@ static enum weft_err pool_metrics(const struct wf_node *n, struct wf_buf *out)
     return err;
 }
 
-const struct wf_room wf_pool_room = {
-    .name = "pool", .open = pool_open, .close = pool_close, .metrics = pool_metrics
-};
+const struct wf_room wf_pool_room = { .name = "pool",
+    .open = pool_open,
+    .close = pool_close,
+    .metrics = pool_metrics,
+    .queues = pool_queues };

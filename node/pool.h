@@ -34,6 +34,8 @@ struct wf_pool_conf {   // zero = the default in brackets
 
 struct wf_pool_stats {
     unsigned workers, busy;
+    unsigned max_count; // of a class
+    size_t max_bytes;
     struct {
         size_t count, bytes; // between submit and done
         uint64_t accepted, refused;

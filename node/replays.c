@@ -135,3 +135,9 @@ void wf_replays_forget(struct wf_replays *r, struct wf_bytes caller, struct wf_b
     if (*at)
         remove_at(r, at);
 }
+
+void wf_replays_size(const struct wf_replays *r, size_t *ret_count, size_t *ret_bytes)
+{
+    *ret_count = r->count;
+    *ret_bytes = r->bytes;
+}

@@ -22,6 +22,7 @@ WF_MUST_USE enum weft_err wf_replays_get(struct wf_replays *r, struct wf_bytes c
 // Begins (reply.len == 0) or completes an entry. Without memory nothing is remembered: NOMEM, and the request must not be begun.
 WF_MUST_USE enum weft_err wf_replays_put(struct wf_replays *r, struct wf_bytes caller,
     struct wf_bytes key, const struct wf_hash *request, struct wf_bytes reply, int64_t now_ms);
+void wf_replays_size(const struct wf_replays *r, size_t *ret_count, size_t *ret_bytes);
 void wf_replays_forget(struct wf_replays *r, struct wf_bytes caller, struct wf_bytes key);
 
 #endif

@@ -9,6 +9,7 @@ struct wf_sessions {
     struct wf_live_session *by_id[ID_SLOTS], *by_pipe[ID_SLOTS];
     struct wf_live_session *first;
     size_t count, half_open;
+    uint64_t refused; // for want of room
 };
 
 enum weft_err wf_sessions_new(struct wf_sessions **ret)
@@ -90,12 +91,16 @@ enum weft_err wf_sessions_add(struct wf_sessions *t, const struct wf_session *se
 
     while ((same = wf_sessions_of_pipe(t, pipe, same)) != NULL)
         of_pipe++;
-    if (of_pipe >= WF_SESSIONS_PER_PIPE)
+    if (of_pipe >= WF_SESSIONS_PER_PIPE) {
+        t->refused++;
         return WEFT_E_BUSY;
+    }
     if (t->half_open >= WF_SESSIONS_HALF_OPEN)
         make_room(t);
-    if (t->count >= WF_SESSIONS_MAX || t->half_open >= WF_SESSIONS_HALF_OPEN)
+    if (t->count >= WF_SESSIONS_MAX || t->half_open >= WF_SESSIONS_HALF_OPEN) {
+        t->refused++;
         return WEFT_E_BUSY;
+    }
     struct wf_live_session *s = calloc(1, sizeof *s);
     if (!s)
         return WEFT_E_NOMEM;
@@ -168,6 +173,11 @@ void wf_sessions_remove(struct wf_sessions *t, struct wf_live_session *s)
 struct wf_live_session *wf_sessions_next(struct wf_sessions *t, struct wf_live_session *after)
 {
     return after ? after->next : t->first;
+}
+
+uint64_t wf_sessions_refused(const struct wf_sessions *t)
+{
+    return t->refused;
 }
 
 size_t wf_sessions_count(const struct wf_sessions *t)

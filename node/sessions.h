@@ -48,6 +48,7 @@ WF_MUST_USE enum weft_err wf_sessions_greet(
     struct wf_sessions *t, struct wf_live_session *s, const char *domain, bool is_own);
 size_t wf_sessions_count(const struct wf_sessions *t);
 size_t wf_sessions_half_open(const struct wf_sessions *t);
+uint64_t wf_sessions_refused(const struct wf_sessions *t); // by wf_sessions_add, since the start
 
 // Tokens of a session: takes ownership; find by the id of block 0 or of the last block.
 void wf_session_remember(struct wf_live_session *s, struct wf_token *t);

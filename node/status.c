@@ -12,6 +12,7 @@
 #include "node/conf.h"
 #include "node/core.h"
 #include "node/gossip/room.h"
+#include "node/queues.h"
 #include "node/source/room.h"
 #include "node/stream/room.h"
 #include "proto/base/print.h"
@@ -131,6 +132,36 @@ static void add_firewall(struct wf_node *n, struct wf_arena *a, Weft__V1__Status
                 n->is_agent ? "the uplink to this domain's node" : "a node of the mesh");
 }
 
+// ---- what is looked at from second to second --------------------------------------------------------------------------
+
+static void add_queues(const struct wf_node *n, struct wf_arena *a, Weft__V1__StatusReply *r)
+{
+    struct wf_queues all;
+
+    wf_queues_of(n, n->is_agent ? wf_rooms_agent : wf_rooms_node, &all);
+    r->queues = wf_arena_calloc(a, all.count, sizeof *r->queues);
+    for (size_t i = 0; r->queues && i < all.count; i++) {
+        Weft__V1__QueueState *q = wf_arena_alloc(a, sizeof *q);
+        if (!q)
+            return;
+        weft__v1__queue_state__init(q);
+        q->name = wf_pb_str(all.of[i].name);
+        q->items = all.of[i].items;
+        q->bytes = all.of[i].bytes;
+        q->max_items = all.of[i].max_items;
+        q->max_bytes = all.of[i].max_bytes;
+        q->dropped = all.of[i].dropped;
+        r->queues[r->n_queues++] = q;
+    }
+}
+
+static void add_detail(struct wf_node *n, struct wf_arena *a, Weft__V1__StatusReply *r)
+{
+    add_queues(n, a, r);
+    wf_stream_readers(n, a, r);
+    wf_agents_status(n, a, r);
+}
+
 void wf_status_handle(struct wf_node *n, struct wf_call *c)
 {
     Weft__V1__Reply reply = WEFT__V1__REPLY__INIT;
@@ -167,6 +198,8 @@ void wf_status_handle(struct wf_node *n, struct wf_call *c)
     for (size_t i = 0; i < WF_COUNT(sections); i++)
         if (sections[i])
             sections[i](n, c->arena, &r);
+    if (c->caller->local && c->request->status->detail)
+        add_detail(n, c->arena, &r);
     if (!c->caller->local)
         r.n_warnings = 0; // who may read what is no matter of the domain's other hosts
     if (n->source)

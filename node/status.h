@@ -5,6 +5,8 @@
 
 #include "node/control.h"
 
+#define WF_STATUS_ROWS 1000u // readers, and agents, of one answer: it has to fit one message
+
 void wf_status_handle(struct wf_node *n, struct wf_call *c);
 
 // Rooms add what they know to the reply (arena-allocated). NULL-ended table in status.c.

@@ -8,6 +8,7 @@
 
 #include "node/access/room.h"
 #include "node/conf.h"
+#include "node/queues.h"
 #include "proto/base/sorted.h"
 #include "sdk/disk.h"
 
@@ -294,6 +295,19 @@ static void agents_close(struct wf_node *n)
     n->agents = NULL;
 }
 
+static void agents_queues(const struct wf_node *n, struct wf_queues *out)
+{
+    struct wf_queue q = { .name = "tasks", .dropped = n->agents->counted.tasks_full };
+
+    for (size_t i = 0; i < n->agents->count; i++)
+        for (const struct wf_agent_task *t = n->agents->by_name[i]->tasks; t; t = t->next) {
+            q.items++;
+            q.bytes += t->arena.used;
+        }
+    q.max_items = (uint64_t)n->agents->count * WF_AGENT_TASKS;
+    wf_queues_add(out, &q);
+}
+
 static enum weft_err agents_metrics(const struct wf_node *n, struct wf_buf *out)
 {
     const struct wf_agents_room *r = n->agents;
@@ -319,4 +333,5 @@ const struct wf_room wf_agents_room = { .name = "agents",
     .tick = agents_tick,
     .drain = agents_drain,
     .close = agents_close,
-    .metrics = agents_metrics };
+    .metrics = agents_metrics,
+    .queues = agents_queues };

@@ -61,7 +61,7 @@ struct wf_agents_room {
     bool has_inventory;             // the built-in product stands
     const struct wf_conf *rules_of; // the configuration whose rules it has
     struct {
-        uint64_t polls, batches, refused, tasks, clones;
+        uint64_t polls, batches, refused, tasks, tasks_full, clones;
     } counted;
 };
 

@@ -106,8 +106,10 @@ enum weft_err wf_uplink_answer(struct wf_node *n, const struct wf_answer *what)
     struct wf_agent_answer *a = NULL, **end = &u->answers;
     enum weft_err err = WEFT_OK;
 
-    if (u->answer_count >= WF_UPLINK_TASKS || u->answer_bytes >= WF_UPLINK_ANSWER_BYTES)
+    if (u->answer_count >= WF_UPLINK_TASKS || u->answer_bytes >= WF_UPLINK_ANSWER_BYTES) {
+        u->answers_full++;
         return WEFT_E_FULL;
+    }
     a = calloc(1, sizeof *a);
     if (!a)
         return WEFT_E_NOMEM;

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // AGENTS on the local socket: list, show one, revoke one.
+#include <stdlib.h>
+
 #include "node/access/room.h"
 #include "node/agent/agents.h"
+#include "node/status.h"
 #include "proto/base/print.h"
 
 static enum weft_err put_agent(
@@ -53,6 +56,73 @@ static void reply_agents(
     reply.kind_case = WEFT__V1__REPLY__KIND_AGENTS;
     reply.agents = &r;
     wf_call_reply(c, &reply);
+}
+
+// ---- for status ------------------------------------------------------------------------------------------------------
+
+static int unheard_first(const void *a, const void *b)
+{
+    const struct wf_agent *x = *(const struct wf_agent *const *)a,
+                          *y = *(const struct wf_agent *const *)b;
+
+    return (x->row.heard_unix_ms > y->row.heard_unix_ms) -
+           (x->row.heard_unix_ms < y->row.heard_unix_ms);
+}
+
+// The numbers of its last state alone: a list of sources is up to 64 KiB.
+static Weft__V1__AgentState *numbers_of(
+    const struct wf_agent *a, struct wf_arena *scratch, struct wf_arena *arena)
+{
+    Weft__V1__AgentState *last = NULL, *s = NULL;
+
+    wf_arena_reset(scratch);
+    if (a->row.state.len == 0 || wf_pb_unpack(&weft__v1__agent_state__descriptor,
+                                     wf_buf_view(&a->row.state), WF_PB_LENIENT, scratch, &last))
+        return NULL;
+    s = wf_arena_alloc(arena, sizeof *s);
+    if (!s)
+        return NULL;
+    weft__v1__agent_state__init(s);
+    s->spool_bytes = last->spool_bytes;
+    s->spool_records = last->spool_records;
+    s->lost_records = last->lost_records;
+    s->time_ms = last->time_ms;
+    s->started_ms = last->started_ms;
+    return s;
+}
+
+void wf_agents_status(struct wf_node *n, struct wf_arena *arena, Weft__V1__StatusReply *reply)
+{
+    struct wf_agents_room *r = n->agents;
+    struct wf_arena scratch;
+    size_t shown = r && r->count < WF_STATUS_ROWS ? r->count : WF_STATUS_ROWS;
+
+    if (!r)
+        return;
+    struct wf_agent **by_age = wf_arena_calloc(arena, r->count + 1, sizeof *by_age);
+    reply->agents = wf_arena_calloc(arena, shown + 1, sizeof *reply->agents);
+    if (!by_age || !reply->agents)
+        return;
+    for (size_t i = 0; i < r->count; i++)
+        by_age[i] = r->by_name[i];
+    qsort(by_age, r->count, sizeof *by_age, unheard_first);
+    reply->agent_count = r->count;
+    wf_arena_init(&scratch, wf_pb_budget(WF_AGENT_STATE_MAX));
+    for (size_t i = 0; i < shown; i++) {
+        Weft__V1__AgentInfo *m = wf_arena_alloc(arena, sizeof *m);
+        if (!m)
+            break;
+        weft__v1__agent_info__init(m);
+        m->subject = wf_pb_str(by_age[i]->row.subject.s);
+        m->state = wf_pb_str(wf_agent_state_name(wf_agent_state_of(n, by_age[i])));
+        m->heard_ms = by_age[i]->row.heard_unix_ms
+                          ? wf_node_now_unix_ms(n) - by_age[i]->row.heard_unix_ms
+                          : -1;
+        m->skew_ms = by_age[i]->row.skew_ms;
+        m->last = numbers_of(by_age[i], &scratch, arena);
+        reply->agents[reply->n_agents++] = m;
+    }
+    wf_arena_fini(&scratch);
 }
 
 static enum weft_err revoke(struct wf_node *n, struct wf_call *c, struct wf_agent *a)

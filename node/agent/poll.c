@@ -106,8 +106,10 @@ enum weft_err wf_agents_task(struct wf_node *n, const char *subject, const Weft_
         return WEFT_E_NO_HOST;
     for (const struct wf_agent_task *t = a->tasks; t; t = t->next)
         waiting++;
-    if (waiting >= WF_AGENT_TASKS)
+    if (waiting >= WF_AGENT_TASKS) {
+        n->agents->counted.tasks_full++;
         return WEFT_E_BUSY;
+    }
     if (task->request.len > WF_MAX_CALL)
         return WEFT_E_TOO_BIG;
     struct wf_agent_task *t = calloc(1, sizeof *t);

@@ -34,6 +34,8 @@ void wf_push_handle(struct wf_node *n, struct wf_call *c);
 void wf_poll_handle(struct wf_node *n, struct wf_call *c);
 void wf_answer_handle(struct wf_node *n, struct wf_call *c);
 void wf_agents_handle(struct wf_node *n, struct wf_call *c);
+// Those longest unheard first, without their sources.
+void wf_agents_status(struct wf_node *n, struct wf_arena *arena, Weft__V1__StatusReply *reply);
 // The manifests changed: parked polls are answered.
 void wf_agents_manifests_changed(struct wf_node *n);
 

@@ -68,8 +68,10 @@ enum weft_err wf_host_task_begin(struct wf_node *n, const Weft__V1__Task *task)
                         **end = &u->tasks;
     int64_t left = wf_uplink_task_left(task);
 
-    if (!t)
+    if (!t) {
+        u->tasks_full += u->task_count >= WF_UPLINK_TASKS;
         return u->task_count < WF_UPLINK_TASKS ? WEFT_E_NOMEM : WEFT_E_FULL;
+    }
     t->node = n;
     t->peer = u->peer;
     t->timer.fire = on_time;

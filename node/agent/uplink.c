@@ -9,6 +9,7 @@
 
 #include "node/call.h"
 #include "node/core.h"
+#include "node/queues.h"
 #include "node/source/room.h"
 #include "sdk/disk.h"
 
@@ -510,6 +511,30 @@ void wf_uplink_status(struct wf_node *n, struct wf_arena *arena, Weft__V1__Statu
     reply->n_peers = 1;
 }
 
+static void uplink_queues(const struct wf_node *n, struct wf_queues *out)
+{
+    const struct wf_uplink_room *u = n->uplink;
+    uint64_t bytes = 0, records = 0;
+
+    wf_spool_sizes((struct wf_node *)(uintptr_t)n, &bytes, &records);
+    wf_queues_add(out, &(struct wf_queue){ .name = "spool",
+                           .items = records,
+                           .bytes = bytes,
+                           .max_bytes = n->conf->spool.bytes,
+                           .dropped = u->lost_records });
+    wf_queues_add_log(out, n->log);
+    wf_queues_add(out, &(struct wf_queue){ .name = "tasks",
+                           .items = u->task_count,
+                           .max_items = WF_UPLINK_TASKS,
+                           .dropped = u->tasks_full });
+    wf_queues_add(out, &(struct wf_queue){ .name = "answers",
+                           .items = u->answer_count,
+                           .bytes = u->answer_bytes,
+                           .max_items = WF_UPLINK_TASKS,
+                           .max_bytes = WF_UPLINK_ANSWER_BYTES,
+                           .dropped = u->answers_full });
+}
+
 static enum weft_err uplink_metrics(const struct wf_node *n, struct wf_buf *out)
 {
     uint64_t bytes = 0, records = 0;
@@ -530,4 +555,5 @@ const struct wf_room wf_uplink_room = { .name = "uplink",
     .drain = uplink_drain,
     .drained = uplink_drained,
     .close = uplink_close,
-    .metrics = uplink_metrics };
+    .metrics = uplink_metrics,
+    .queues = uplink_queues };

@@ -164,6 +164,7 @@ struct wf_uplink_room {
     size_t task_count;
     struct wf_agent_answer *answers; // not yet taken by their nodes
     size_t answer_count, answer_bytes;
+    uint64_t tasks_full, answers_full; // since the start: refused for want of room
     bool publishers_dirty;
     bool closed;
 };

@@ -9,6 +9,7 @@
 #include "node/call.h"
 #include "node/conf.h"
 #include "node/gossip/priv.h"
+#include "node/queues.h"
 #include "sdk/conf/values.h"
 #include "sdk/disk.h"
 
@@ -253,6 +254,14 @@ static void gossip_close(struct wf_node *n)
     n->gossip = NULL;
 }
 
+static void gossip_queues(const struct wf_node *n, struct wf_queues *out)
+{
+    wf_queues_add(out, &(struct wf_queue){ .name = "gossip",
+                           .items = n->gossip->delayed_count,
+                           .max_items = WF_GOSSIP_DELAYED,
+                           .dropped = n->gossip->count.busy });
+}
+
 static enum weft_err gossip_metrics(const struct wf_node *n, struct wf_buf *out)
 {
     const struct wf_gossip_room *g = n->gossip;
@@ -279,4 +288,5 @@ const struct wf_room wf_gossip_room = {
     .tick = gossip_tick,
     .close = gossip_close,
     .metrics = gossip_metrics,
+    .queues = gossip_queues,
 };

@@ -382,6 +382,7 @@ enum weft_err wf_log_append(struct wf_log *log, const struct wf_log_item *item, 
         err = WEFT_E_FULL;
     else if (conf->keep_unreleased && conf->retain_bytes && all > conf->retain_bytes)
         err = WEFT_E_FULL;
+    log->refused += err == WEFT_E_FULL;
     if (!err) {
         *log->queue_tail = n;
         log->queue_tail = &n->next;
@@ -506,6 +507,8 @@ void wf_log_stats(struct wf_log *log, struct wf_log_stats *ret)
     pthread_mutex_lock(&log->worker->lock);
     s.queue_items = log->queue_items;
     s.queue_bytes = log->queue_bytes;
+    s.queue_max = log->conf.queue_bytes;
+    s.refused_items = log->refused;
     pthread_mutex_unlock(&log->worker->lock);
     *ret = s;
 }

@@ -114,8 +114,9 @@ struct wf_log_range {
 };
 struct wf_log_stats {
     uint64_t segments, bytes, items; // now in the log
-    uint64_t queue_items, queue_bytes;
+    uint64_t queue_items, queue_bytes, queue_max;
     uint64_t appended_items, appended_bytes, failed_items; // since open
+    uint64_t refused_items;                                // FULL, since open
     uint64_t syncs, worst_sync_us, damaged_reads, dropped_segments;
     bool stopped;
 };

@@ -53,7 +53,7 @@ struct wf_log {
 
     // Under the worker's lock.
     struct wf_log_node *queue, **queue_tail;
-    uint64_t queue_items, queue_bytes, appended,
+    uint64_t queue_items, queue_bytes, refused, appended,
         finished; // finished is changed by the worker's thread only
     bool closing, closed, busy, gc_due, retain_due, flush_due;
     uint64_t flush_target; // of `finished`

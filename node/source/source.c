@@ -15,6 +15,7 @@
 #include "node/agent/room.h"
 #include "node/conf.h"
 #include "node/core.h"
+#include "node/queues.h"
 #include "node/source/lines.h"
 #include "node/source/run.h"
 #include "node/source/spawner.h"
@@ -529,6 +530,19 @@ static bool source_drained(const struct wf_node *n)
     return n->source->first == NULL;
 }
 
+// What the pipes gave and the log or spool did not take yet. Nothing is dropped for want of room: the program waits in its write.
+static void source_queues(const struct wf_node *n, struct wf_queues *out)
+{
+    struct wf_queue q = { .name = "sources" };
+
+    for (const struct source *s = n->source->first; s; s = s->next) {
+        q.items += s->lines.count;
+        q.bytes += s->chunk.len - s->chunk_at + s->lines.raw.len + s->lines.partial.len;
+        q.max_bytes += CHUNK + ENOUGH + 2 * (uint64_t)WF_SOURCE_LINE_MAX;
+    }
+    wf_queues_add(out, &q);
+}
+
 static void source_close(struct wf_node *n)
 {
     struct wf_source_room *r = n->source;
@@ -554,4 +568,5 @@ const struct wf_room wf_source_room = { .name = "source",
     .start = source_start,
     .drain = source_drain,
     .drained = source_drained,
-    .close = source_close };
+    .close = source_close,
+    .queues = source_queues };

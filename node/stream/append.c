@@ -82,8 +82,10 @@ static enum weft_err hand_over(struct wf_pending *e, uint32_t count)
         err = wf_entry_parse(
             wf_buf_view(&e->packed), &e->entry); // views into our own copy from here on
     item.body = wf_buf_view(&e->packed);
-    if (!err && r->pending_bytes + e->packed.len > WF_PENDING_MAX)
+    if (!err && r->pending_bytes + e->packed.len > WF_PENDING_MAX) {
+        r->pending_full++;
         err = WEFT_E_FULL;
+    }
     // The loop thread alone links entries, and the letter about this one can only be opened after we return to it.
     if (!err)
         err = wf_log_append(r->node->log, &item, (uint64_t)(uintptr_t)e);

@@ -82,8 +82,10 @@ static enum weft_err may_take(
         return WEFT_E_CLOSED;
     if (p->failing || wf_incarnation_is_none(&p->log_id))
         return WEFT_E_BUSY;
-    if (p->room->pending_bytes + r->raw.len > WF_PENDING_MAX)
+    if (p->room->pending_bytes + r->raw.len > WF_PENDING_MAX) {
+        p->room->pending_full++;
         return WEFT_E_FULL;
+    }
     if (r->raw.len > WF_MAX_BATCH_RAW)
         return WEFT_E_TOO_BIG;
     return r->count && r->raw.len ? WEFT_OK : WEFT_E_MISSING_FIELD;

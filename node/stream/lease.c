@@ -208,6 +208,7 @@ static enum weft_err lease_new(struct wf_stream_room *r, struct wf_home_product 
     l->uid = who->uid;
     l->holder = who->identity.cert.sign_key;
     l->verb = verb;
+    snprintf(l->label, sizeof l->label, "%s", who->label);
     struct wf_lease **at = bucket(r, l->id);
     l->next_in_bucket = *at;
     *at = l;
@@ -377,6 +378,14 @@ static struct wf_incarnation incarnation_of(const Weft__V1__Incarnation *i)
     return i ? (struct wf_incarnation){ i->counter, i->random } : (struct wf_incarnation){ 0 };
 }
 
+void wf_lease_position(struct wf_lease *l, uint64_t offset)
+{
+    l->position = offset;
+    l->positioned = true;
+    l->heard_ms = wf_node_now_ms(l->product->room->node);
+    wf_publish_position(l->product, offset);
+}
+
 static void take_position(struct wf_lease *l, const Weft__V1__Position *at)
 {
     struct wf_home_product *p = l->product;
@@ -385,9 +394,7 @@ static void take_position(struct wf_lease *l, const Weft__V1__Position *at)
     // A reader that claims to be beyond the head only opens the window for itself; one in an older log says nothing of this one.
     if (!wf_incarnation_eq(&log_id, &p->log_id) || at->offset > p->head)
         return;
-    l->position = at->offset;
-    l->positioned = true;
-    wf_publish_position(p, at->offset);
+    wf_lease_position(l, at->offset);
 }
 
 void wf_position_handle(struct wf_node *n, struct wf_call *c)

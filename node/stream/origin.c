@@ -178,10 +178,10 @@ enum weft_err wf_marks_entry(struct wf_home_product *p, const struct wf_entry *e
 {
     struct wf_origin *o = NULL;
 
-    p->last_append_ms = e->append_ms;
     p->dirty = true;
     if (e->is_reset)
         return wf_logs_add(p, &e->previous_log, e->end_offset);
+    p->last_append_ms = e->append_ms;
     enum weft_err err = wf_origin_need(p, &h->signer, &o);
     if (err)
         return err;

@@ -29,6 +29,7 @@
 #define WF_LEASES_MAX       4096u // of this node
 #define WF_LEASES_PER_KEY   256u
 #define WF_LEASE_ID_LEN     16u
+#define WF_LEASE_LABEL_LEN  140u
 #define WF_LEASE_BUCKETS    1024u
 #define WF_PULLS_MAX        2048u
 #define WF_AHEAD_BATCHES    128u // live before the fastest reader
@@ -132,9 +133,11 @@ struct wf_lease {
     struct wf_buf token; // exact bytes, to judge again; empty for a local one
     struct wf_hash token_id;
     bool gated;
-    struct wf_net_addr addr; // admitted at the gate
-    uint64_t position;       // next offset wanted of the current log
+    struct wf_net_addr addr;        // admitted at the gate
+    char label[WF_LEASE_LABEL_LEN]; // who holds it, for people
+    uint64_t position;              // next offset wanted of the current log
     bool positioned;
+    int64_t heard_ms; // when it told that
     struct wf_lease *next, *next_in_bucket;
 };
 
@@ -159,7 +162,7 @@ struct wf_home_product {
     uint64_t head, tail;          // durable; with what is pending
     struct wf_hash head_hash, tail_hash;
     struct wf_incarnation last_log; // before this start: of the last entry
-    int64_t last_append_ms;
+    int64_t last_append_ms;         // of a batch: a start is no news of the product
     struct wf_pending *pending, **pending_end;
     size_t pending_count;
     struct wf_pending *ready, **ready_end; // acknowledged, not yet told
@@ -203,6 +206,9 @@ struct wf_home_product {
     struct {
         uint64_t records, batches, bytes, refused, frames, frame_bytes, paused, pulls, served;
     } count;
+    struct {
+        uint64_t readers, lag_min, lag_max;
+    } seen; // of its leases, when somebody last looked
 };
 
 struct wf_tap {
@@ -236,6 +242,8 @@ struct wf_stream_room {
     struct wf_tap taps[WF_TAPS_MAX];
     size_t tap_count;
     size_t pending_bytes;
+    uint64_t pending_full,
+        pulls_full;            // since the start: refused, or answered at once, for want of room
     struct wf_hash chain_kept; // certificate whose chain is among the documents
     struct wf_timer beat;
     struct wf_buf scratch, packed; // of reading; of building
@@ -395,6 +403,11 @@ WF_MUST_USE enum weft_err wf_sender_new(struct wf_sender **ret);
 void wf_sender_free(struct wf_sender *s); // waits for what is queued
 // False when the queue is full: the frame is dropped, readers repair. msg is taken in any case.
 bool wf_sender_send(struct wf_sender *s, struct wf_net_pub *pub, struct wf_net_msg *msg);
+struct wf_sender_stats {
+    size_t items, bytes, max_bytes;
+    uint64_t dropped; // frames, since the start
+};
+void wf_sender_get_stats(struct wf_sender *s, struct wf_sender_stats *ret);
 void wf_sender_close(struct wf_sender *s, struct wf_net_pub *pub); // after what was sent before
 
 // ---- lease.c -------------------------------------------------------------------------------------------------------------
@@ -403,6 +416,8 @@ struct wf_lease *wf_lease_find(struct wf_stream_room *r, struct wf_bytes id);
 // Finds the caller's live lease, or answers the call.
 struct wf_lease *wf_lease_of_call(
     struct wf_stream_room *r, struct wf_call *c, ProtobufCBinaryData id);
+// Its reader wants `offset` of the current log next, and has what lies before.
+void wf_lease_position(struct wf_lease *l, uint64_t offset);
 void wf_lease_end(struct wf_stream_room *r, struct wf_lease *l);
 void wf_leases_tick(struct wf_stream_room *r);
 void wf_leases_recheck(struct wf_stream_room *r, struct wf_home_product *p); // NULL = all
@@ -419,6 +434,7 @@ void wf_taps_end(struct wf_stream_room *r);
 // did not say so.
 WF_MUST_USE enum weft_err wf_home_claim(struct wf_home_product *p); // home.c
 void wf_advert_tick(struct wf_home_product *p, int64_t now_ms);
+void wf_stream_queues(const struct wf_node *n, struct wf_queues *out);
 WF_MUST_USE enum weft_err wf_stream_metrics(const struct wf_node *n, struct wf_buf *out);
 
 #endif

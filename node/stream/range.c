@@ -380,8 +380,10 @@ static bool park(
     struct wf_pull *w = r->pull_count < WF_PULLS_MAX ? calloc(1, sizeof *w) : NULL;
     int64_t now = wf_node_now_ms(r->node), wait_ms = c->request->pull->wait_ms;
 
-    if (!w)
+    if (!w) {
+        r->pulls_full++;
         return false;
+    }
     *w = (struct wf_pull){ .call = c, .product = l->product, .from = b->from, .after = b->after };
     memcpy(w->lease_id, l->id, WF_LEASE_ID_LEN);
     w->due_ms = now + (wait_ms < WF_LONG_POLL_MS ? wait_ms : WF_LONG_POLL_MS);
@@ -430,7 +432,7 @@ void wf_pull_handle(struct wf_node *n, struct wf_call *c)
         return;
     }
     if (wf_incarnation_eq(&s.after, &s.p->log_id))
-        wf_publish_position(s.p, s.from); // it has what lies before
+        wf_lease_position(l, s.from);
     struct begin b = { s.from, s.after };
     if (!try_pull(c, l, &b, !waits) && !park(n->stream, c, l, &b))
         (void)try_pull(c, l, &b, true);

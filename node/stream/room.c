@@ -289,4 +289,5 @@ const struct wf_room wf_stream_room = {
     .drained = stream_drained,
     .close = stream_close,
     .metrics = wf_stream_metrics,
+    .queues = wf_stream_queues,
 };

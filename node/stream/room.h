@@ -104,5 +104,6 @@ void wf_pull_handle(struct wf_node *n, struct wf_call *c);
 void wf_publish_handle(struct wf_node *n, struct wf_call *c);
 void wf_apply_handle(struct wf_node *n, struct wf_call *c);
 void wf_stream_status(struct wf_node *n, struct wf_arena *arena, Weft__V1__StatusReply *reply);
+void wf_stream_readers(struct wf_node *n, struct wf_arena *arena, Weft__V1__StatusReply *reply);
 
 #endif

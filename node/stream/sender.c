@@ -17,7 +17,8 @@ struct wf_sender {
     pthread_mutex_t lock;
     pthread_cond_t wake;
     struct job *first, **end;
-    size_t bytes;
+    size_t items, bytes;
+    uint64_t dropped;
     bool busy; // the thread has a job that it took
     bool stop;
 };
@@ -37,8 +38,10 @@ static struct job *take(struct wf_sender *s)
         s->first = j->next;
         if (!s->first)
             s->end = &s->first;
-        if (j->msg)
+        if (j->msg) {
+            s->items--;
             s->bytes -= wf_net_msg_len(j->msg);
+        }
         s->busy = true;
     }
     pthread_mutex_unlock(&s->lock);
@@ -140,16 +143,29 @@ bool wf_sender_send(struct wf_sender *s, struct wf_net_pub *pub, struct wf_net_m
         pthread_mutex_lock(&s->lock);
         taken = s->bytes + len <= QUEUE_BYTES;
         if (taken) {
+            s->items++;
             s->bytes += len;
             queue(s, j);
         }
         pthread_mutex_unlock(&s->lock);
     }
     if (!taken) {
+        pthread_mutex_lock(&s->lock);
+        s->dropped++;
+        pthread_mutex_unlock(&s->lock);
         wf_net_msg_free(msg);
         free(j);
     }
     return taken;
+}
+
+void wf_sender_get_stats(struct wf_sender *s, struct wf_sender_stats *ret)
+{
+    pthread_mutex_lock(&s->lock);
+    *ret = (struct wf_sender_stats){
+        .items = s->items, .bytes = s->bytes, .max_bytes = QUEUE_BYTES, .dropped = s->dropped
+    };
+    pthread_mutex_unlock(&s->lock);
 }
 
 void wf_sender_close(struct wf_sender *s, struct wf_net_pub *pub)

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the stream room tells people and metrics. Loop thread only.
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "node/address.h"
+#include "node/queues.h"
 #include "node/status.h"
 #include "node/stream/priv.h"
 
@@ -29,6 +31,146 @@ static char *endpoint_of(const struct wf_home_product *p, struct wf_arena *a)
                                                                             : wf_pb_str(copy);
 }
 
+// ---- who reads, and how far ------------------------------------------------------------------------------------------
+
+static uint64_t lag_of(const struct wf_lease *l)
+{
+    return l->positioned && l->product->head > l->position ? l->product->head - l->position : 0;
+}
+
+// One pass over the leases for all products.
+static void survey(struct wf_stream_room *r)
+{
+    for (struct wf_home_product *p = r->products; p; p = p->next)
+        p->seen.readers = p->seen.lag_min = p->seen.lag_max = 0;
+    for (const struct wf_lease *l = r->leases; l; l = l->next) {
+        struct wf_home_product *p = l->product;
+        uint64_t lag = lag_of(l);
+        if (!l->positioned)
+            continue;
+        if (p->seen.readers++ == 0 || lag < p->seen.lag_min)
+            p->seen.lag_min = lag;
+        if (lag > p->seen.lag_max)
+            p->seen.lag_max = lag;
+    }
+}
+
+static int furthest_first(const void *a, const void *b)
+{
+    const struct wf_lease *x = *(const struct wf_lease *const *)a,
+                          *y = *(const struct wf_lease *const *)b;
+    uint64_t lx = lag_of(x), ly = lag_of(y);
+
+    return (ly > lx) - (ly < lx);
+}
+
+static Weft__V1__ReaderState *reader_in(struct wf_arena *a, const struct wf_lease *l)
+{
+    const struct wf_node *n = l->product->room->node;
+    Weft__V1__ReaderState *s = wf_arena_alloc(a, sizeof *s);
+
+    if (!s)
+        return NULL;
+    weft__v1__reader_state__init(s);
+    s->product = wf_pb_str(l->product->collect->product.name);
+    s->reader = wf_pb_str(l->label);
+    s->verb = wf_pb_str(l->verb == WF_VERB_SUBSCRIBE ? "subscribe" : "replay");
+    s->position = l->position;
+    s->lag = lag_of(l);
+    s->heard_ms = l->positioned ? wf_node_now_ms(n) - l->heard_ms : -1;
+    s->ends_ms = l->expires_unix_ms - wf_node_now_unix_ms(n);
+    return s;
+}
+
+void wf_stream_readers(struct wf_node *n, struct wf_arena *a, Weft__V1__StatusReply *reply)
+{
+    struct wf_stream_room *r = n->stream;
+    size_t count = 0;
+
+    if (!r)
+        return;
+    const struct wf_lease **by_lag = wf_arena_calloc(a, r->lease_count + 1, sizeof *by_lag);
+    reply->readers = wf_arena_calloc(a, WF_STATUS_ROWS, sizeof *reply->readers);
+    if (!by_lag || !reply->readers)
+        return;
+    for (const struct wf_lease *l = r->leases; l && count < r->lease_count; l = l->next)
+        by_lag[count++] = l;
+    qsort(by_lag, count, sizeof *by_lag, furthest_first);
+    reply->reader_count = count;
+    for (size_t i = 0; i < count && i < WF_STATUS_ROWS; i++) {
+        Weft__V1__ReaderState *s = reader_in(a, by_lag[i]);
+        if (s)
+            reply->readers[reply->n_readers++] = s;
+    }
+}
+
+void wf_stream_queues(const struct wf_node *n, struct wf_queues *out)
+{
+    const struct wf_stream_room *r = n->stream;
+    struct wf_queue pending = { .name = "pending",
+        .bytes = r->pending_bytes,
+        .max_bytes = WF_PENDING_MAX,
+        .dropped = r->pending_full };
+    struct wf_queue ahead = { .name = "ahead" };
+    struct wf_sender_stats s = { 0 };
+
+    for (const struct wf_home_product *p = r->products; p; p = p->next) {
+        pending.items += p->pending_count;
+        ahead.items += p->sent_count;
+        ahead.bytes += p->sent_bytes;
+        ahead.dropped += p->count.paused;
+        ahead.max_items += p->live_count ? WF_AHEAD_BATCHES : 0;
+        ahead.max_bytes += p->live_count ? WF_AHEAD_BYTES : 0;
+    }
+    wf_queues_add(out, &pending);
+    wf_queues_add_log(out, n->log);
+    wf_queues_add(out, &ahead);
+    if (r->sender)
+        wf_sender_get_stats(r->sender, &s);
+    wf_queues_add(out, &(struct wf_queue){ .name = "sender",
+                           .items = s.items,
+                           .bytes = s.bytes,
+                           .max_bytes = s.max_bytes,
+                           .dropped = s.dropped });
+    wf_queues_add(out, &(struct wf_queue){ .name = "pulls",
+                           .items = r->pull_count,
+                           .max_items = WF_PULLS_MAX,
+                           .dropped = r->pulls_full });
+}
+
+// ---- products --------------------------------------------------------------------------------------------------------
+
+static Weft__V1__ProductState *product_in(struct wf_arena *a, const struct wf_home_product *p)
+{
+    Weft__V1__ProductState *s = wf_arena_alloc(a, sizeof *s);
+    Weft__V1__Incarnation *log_id = wf_arena_alloc(a, sizeof *log_id);
+
+    if (!s || !log_id)
+        return NULL;
+    weft__v1__product_state__init(s);
+    weft__v1__incarnation__init(log_id);
+    log_id->counter = p->log_id.counter;
+    log_id->random = p->log_id.random;
+    s->name = wf_pb_str(p->collect->product.name);
+    s->log_id = log_id;
+    s->head = p->head;
+    s->floor = wf_home_floor(p);
+    s->epoch = p->epoch.number;
+    s->leases = (uint32_t)p->lease_count;
+    s->records = p->count.records;
+    s->batches = p->count.batches;
+    s->stored_bytes = p->count.bytes;
+    s->refused = p->count.refused;
+    s->readers = (uint32_t)p->seen.readers;
+    s->lag_min = p->seen.lag_min;
+    s->lag_max = p->seen.lag_max;
+    s->freshness_ms = p->collect->product.freshness_ms;
+    s->endpoint = endpoint_of(p, a);
+    s->last_append_ms = p->last_append_ms;
+    s->state = wf_pb_str(state_of(p));
+    return s;
+}
+
 void wf_stream_status(struct wf_node *n, struct wf_arena *a, Weft__V1__StatusReply *reply)
 {
     size_t count = 0;
@@ -39,26 +181,11 @@ void wf_stream_status(struct wf_node *n, struct wf_arena *a, Weft__V1__StatusRep
     if (!list)
         return;
     count = 0;
+    survey(n->stream);
     for (struct wf_home_product *p = wf_stream_next(n, NULL); p; p = wf_stream_next(n, p)) {
-        Weft__V1__ProductState *s = wf_arena_alloc(a, sizeof *s);
-        Weft__V1__Incarnation *log_id = wf_arena_alloc(a, sizeof *log_id);
-        if (!s || !log_id)
+        Weft__V1__ProductState *s = product_in(a, p);
+        if (!s)
             break;
-        weft__v1__product_state__init(s);
-        weft__v1__incarnation__init(log_id);
-        log_id->counter = p->log_id.counter;
-        log_id->random = p->log_id.random;
-        s->name = wf_pb_str(p->collect->product.name);
-        s->log_id = log_id;
-        s->head = p->head;
-        s->floor = wf_home_floor(p);
-        s->epoch = p->epoch.number;
-        s->leases = p->lease_count;
-        s->records = p->count.records;
-        s->stored_bytes = p->count.bytes;
-        s->endpoint = endpoint_of(p, a);
-        s->last_append_ms = p->last_append_ms;
-        s->state = wf_pb_str(state_of(p));
         list[count++] = s;
     }
     reply->products = list;

@@ -13,16 +13,31 @@
 
 // ---- errors ----------------------------------------------------------------------------------------------------------
 
+static void complain(const char *format, va_list args)
+{
+    fputs("weft: ", stderr);
+    vfprintf(stderr, format, args);
+    fputc('\n', stderr);
+}
+
 int wf_cli_fail(enum weft_err err, const char *format, ...)
 {
     va_list args;
 
-    fputs("weft: ", stderr);
     va_start(args, format);
-    vfprintf(stderr, format, args);
+    complain(format, args);
     va_end(args);
-    fputc('\n', stderr);
     return weft_err_exit(err);
+}
+
+int wf_cli_fail_as(int status, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    complain(format, args);
+    va_end(args);
+    return status;
 }
 
 int wf_cli_diag(enum weft_err err, const struct wf_diag *diag, const char *what)

@@ -2,6 +2,7 @@
 #include "sdk/cli/local.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -50,24 +51,41 @@ bool wf_local_is_up(const struct wf_cli *cli, const char *node)
     return up;
 }
 
+// Why an exchange failed: words for people, and the exit status.
+struct trouble {
+    char *text;
+    size_t len;
+};
+
+__attribute__((format(printf, 3, 4))) static int say(
+    const struct trouble *t, enum weft_err err, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(t->text, t->len, format, args);
+    va_end(args);
+    return weft_err_exit(err);
+}
+
 // NNG says "unreachable" for every reason; the file tells which.
-static int no_answer(const char *path, enum weft_err err)
+static int no_answer(const char *path, enum weft_err err, const struct trouble *t)
 {
     int why = access(path, R_OK | W_OK) == 0 ? 0 : errno;
 
     if (why == EACCES || why == EPERM)
-        return wf_cli_fail(WEFT_E_PERMISSION,
+        return say(t, WEFT_E_PERMISSION,
             "%s belongs to another user: user %u may not open it; run weft as the user of that "
             "weftd, or let its administrator open the directory and name you under local: in "
             "weftd.yaml",
             path, (unsigned)geteuid());
-    return wf_cli_fail(err,
+    return say(t, err,
         "no weftd answers at %s (%s); is it running, and is --dir or --socket right?", path,
         why == ENOENT ? "there is no such socket" : weft_err_text(err));
 }
 
-static int exchange(
-    const char *path, struct wf_bytes packed, unsigned timeout_ms, struct wf_net_msg **ret)
+static int exchange(const char *path, struct wf_bytes packed, unsigned timeout_ms,
+    struct wf_net_msg **ret, const struct trouble *t)
 {
     struct wf_net *net = NULL;
     struct wf_net_peer *peer = NULL;
@@ -76,7 +94,7 @@ static int exchange(
     struct wf_net_conf net_conf = { .watch_ms = -1 };
 
     if (snprintf(where, sizeof where, "ipc:%s", path) >= (int)sizeof where)
-        return wf_cli_fail(WEFT_E_TOO_BIG, "%s: the socket's path is too long", path);
+        return say(t, WEFT_E_TOO_BIG, "%s: the socket's path is too long", path);
     struct wf_net_peer_conf conf = { .where = where, .connect_ms = 3000 };
     enum weft_err err = wf_net_new(&net_conf, &net);
     if (!err)
@@ -87,14 +105,14 @@ static int exchange(
         wf_net_peer_free(peer);
         if (net)
             wf_net_free(net);
-        return no_answer(path, err);
+        return no_answer(path, err, t);
     }
     err = wf_net_msg_from(packed, &msg);
     if (!err)
         err = wf_net_request(peer, msg, timeout_ms, ret, NULL);
     wf_net_peer_free(peer);
     wf_net_free(net);
-    return err ? wf_cli_fail(err, "weftd at %s: %s", path, weft_err_text(err)) : 0;
+    return err ? say(t, err, "weftd at %s: %s", path, weft_err_text(err)) : 0;
 }
 
 int wf_cli_refused(const Weft__V1__Refusal *r, const char *what)
@@ -110,39 +128,73 @@ int wf_cli_refused(const Weft__V1__Refusal *r, const char *what)
     return weft_err_exit(err);
 }
 
-int wf_local_ask(const struct wf_cli *cli, const char *node, Weft__V1__Request *request,
-    unsigned timeout_ms, struct wf_arena *arena, Weft__V1__Reply **ret)
+// The reply may be a refusal. On failure nothing is in the arena.
+static int ask(const char *path, Weft__V1__Request *request, unsigned timeout_ms,
+    struct wf_arena *arena, Weft__V1__Reply **ret, const struct trouble *t)
 {
     uint8_t key[16];
     struct wf_buf packed = { 0 };
     struct wf_net_msg *reply = NULL;
-    char *path = wf_local_socket(cli, node);
 
-    if (!path)
-        return wf_cli_fail(WEFT_E_NOMEM, "out of memory");
     wf_random(key, sizeof key);
     request->idempotency = wf_pb_bin(WF_BYTES(key));
     enum weft_err err = wf_pb_pack(request, &packed);
-    int status = err ? wf_cli_fail(err, "%s", weft_err_text(err))
+    int status = err ? say(t, err, "%s", weft_err_text(err))
                      : exchange(path, wf_buf_view(&packed),
-                           timeout_ms ? timeout_ms : WF_REQUEST_DEADLINE_MS, &reply);
+                           timeout_ms ? timeout_ms : WF_REQUEST_DEADLINE_MS, &reply, t);
     if (!status) {
         wf_arena_init(arena, wf_pb_budget(wf_net_msg_len(reply)));
         err = wf_pb_unpack(
             &weft__v1__reply__descriptor, wf_net_msg_view(reply), WF_PB_STRICT, arena, ret);
-        if (err)
-            status =
-                wf_cli_fail(err, "weftd's answer does not parse: %s (is it of another version?)",
-                    weft_err_text(err));
-        else if ((*ret)->refusal)
-            status = wf_cli_refused((*ret)->refusal, cli->command->name);
-        if (status)
+        if (err) {
+            status = say(t, err, "weftd's answer does not parse: %s (is it of another version?)",
+                weft_err_text(err));
             wf_arena_fini(arena);
+        }
     }
     wf_net_msg_free(reply);
     wf_wipe(packed.ptr, packed.len);
     wf_buf_fini(&packed);
+    return status;
+}
+
+// Its options are what wf_local_ask has and the words. NOLINTNEXTLINE(readability-function-size)
+int wf_local_try(const struct wf_cli *cli, const char *node, Weft__V1__Request *request,
+    unsigned timeout_ms, struct wf_arena *arena, Weft__V1__Reply **ret, char *why, size_t why_len)
+{
+    const struct trouble t = { why, why_len };
+    char *path = wf_local_socket(cli, node);
+
+    if (!path)
+        return say(&t, WEFT_E_NOMEM, "out of memory");
+    int status = ask(path, request, timeout_ms, arena, ret, &t);
+    if (!status && (*ret)->refusal) {
+        const Weft__V1__Refusal *r = (*ret)->refusal;
+        status = say(&t, (enum weft_err)r->code, "refused: %s",
+            r->text[0] ? r->text : weft_err_text((enum weft_err)r->code));
+        wf_arena_fini(arena);
+    }
     free(path);
+    return status;
+}
+
+int wf_local_ask(const struct wf_cli *cli, const char *node, Weft__V1__Request *request,
+    unsigned timeout_ms, struct wf_arena *arena, Weft__V1__Reply **ret)
+{
+    char why[512] = "";
+    const struct trouble t = { why, sizeof why };
+    char *path = wf_local_socket(cli, node);
+
+    if (!path)
+        return wf_cli_fail(WEFT_E_NOMEM, "out of memory");
+    int status = ask(path, request, timeout_ms, arena, ret, &t);
+    free(path);
+    if (status)
+        return wf_cli_fail_as(status, "%s", why);
+    if ((*ret)->refusal) {
+        status = wf_cli_refused((*ret)->refusal, cli->command->name);
+        wf_arena_fini(arena);
+    }
     return status;
 }
 

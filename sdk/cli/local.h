@@ -15,6 +15,9 @@ bool wf_local_is_up(const struct wf_cli *cli, const char *node);
 // failure, printed with its hint. On success 0: *ret lives in the arena.
 int wf_local_ask(const struct wf_cli *cli, const char *node, Weft__V1__Request *request,
     unsigned timeout_ms, struct wf_arena *arena, Weft__V1__Reply **ret);
+// The same, but says nothing: why it failed goes to `why`. For who asks again and again.
+int wf_local_try(const struct wf_cli *cli, const char *node, Weft__V1__Request *request,
+    unsigned timeout_ms, struct wf_arena *arena, Weft__V1__Reply **ret, char *why, size_t why_len);
 int wf_local_commit(const struct wf_cli *cli, const char *node, struct wf_bytes charter);
 // Prints a refusal on stderr; its exit status.
 int wf_cli_refused(const Weft__V1__Refusal *r, const char *what);

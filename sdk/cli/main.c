@@ -7,6 +7,7 @@
 #include "sdk/cli/protoc.h"
 #include "sdk/cli/setup.h"
 #include "sdk/cli/stream.h"
+#include "sdk/cli/top.h"
 #include "sdk/cli/weftd.h"
 
 const struct wf_command wf_commands[] = {
@@ -29,6 +30,16 @@ const struct wf_command wf_commands[] = {
         "--firewall",
         "Options:\n      --firewall      what a packet filter must let through, in and out",
         wf_cmd_node_status },
+    { "top", "[NODE] [--every DURATION] [--count N]",
+        "What flows through the local weftd, live: rates, lag, queues, silence with its cause",
+        "  weft top --dir servers-node\n  weft top --once --json | jq .products\n  weft top "
+        "--count 60 --every 10s --sort lag > hour.txt",
+        "Options:\n      --every DURATION  between samples (1s)\n  -n, --count N         print so "
+        "many samples and end; without a terminal none is the last\n      --once            the "
+        "same as --count 1\n      --json            the same as -o jsonl: one object a sample\n    "
+        "  --sort KEY        products by name (the default), records, bytes, lag or age; on a "
+        "terminal s takes the next, q ends",
+        wf_cmd_top },
     { "mesh init", "NAME --domain ROOT [--add FILE …]",
         "Write and sign the first charter of a mesh",
         "  weft mesh init acme --domain servers-root --node servers-node\n  weft mesh init acme "

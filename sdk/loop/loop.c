@@ -310,6 +310,9 @@ bool wf_loop_is_mine(const struct wf_loop *l)
 
 void wf_loop_get_stats(struct wf_loop *l, struct wf_loop_stats *ret)
 {
-    *ret = (struct wf_loop_stats){ .timers = l->heap_count, .turns = l->turns };
+    *ret = (struct wf_loop_stats){ .mail_max_count = l->mail.max_count,
+        .mail_max_bytes = l->mail.max_bytes,
+        .timers = l->heap_count,
+        .turns = l->turns };
     wf_mailbox_depth(&l->mail, &ret->mail_count, &ret->mail_bytes, &ret->mail_refused);
 }

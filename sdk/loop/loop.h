@@ -54,7 +54,7 @@ WF_MUST_USE enum weft_err wf_loop_rewatch(struct wf_loop *l, struct wf_watch *w,
 void wf_loop_unwatch(struct wf_loop *l, struct wf_watch *w);
 
 struct wf_loop_stats {
-    size_t mail_count, mail_bytes, mail_refused, timers;
+    size_t mail_count, mail_bytes, mail_max_count, mail_max_bytes, mail_refused, timers;
     uint64_t turns;
 };
 void wf_loop_get_stats(struct wf_loop *l, struct wf_loop_stats *ret);

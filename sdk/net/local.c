@@ -493,4 +493,6 @@ void wf_local_free(struct wf_local *s)
 void wf_local_get_stats(const struct wf_local *s, struct wf_local_stats *ret)
 {
     *ret = s->stats;
+    ret->max_working = s->conf.working;
+    ret->max_held = s->conf.held;
 }

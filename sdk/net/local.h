@@ -38,7 +38,7 @@ WF_MUST_USE enum weft_err wf_local_listen(struct wf_local *s, const char *where,
 void wf_local_free(struct wf_local *s);
 
 struct wf_local_stats {
-    unsigned pipes, working, held;
+    unsigned pipes, working, held, max_working, max_held;
     uint64_t admitted, refused, requests, closed_idle, closed_stuck;
 };
 void wf_local_get_stats(const struct wf_local *s, struct wf_local_stats *ret);

@@ -137,7 +137,7 @@ struct wf_net_rep_conf { // zero = the default in brackets
 #define WF_NET_RESERVE 64u
 
 struct wf_net_rep_stats {
-    unsigned pipes, armed, working, held;
+    unsigned pipes, armed, working, held, max_working, max_held;
     uint64_t admitted, refused, requests, no_room, closed_idle, closed_stuck;
 };
 

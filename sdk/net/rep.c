@@ -445,6 +445,8 @@ void wf_net_rep_get_stats(struct wf_net_rep *r, struct wf_net_rep_stats *ret)
     ret->armed = r->armed;
     ret->working = r->working;
     ret->held = r->held;
+    ret->max_working = r->conf.contexts;
+    ret->max_held = r->conf.held;
     pthread_mutex_unlock(&r->mu);
 }
 
