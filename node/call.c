@@ -198,6 +198,11 @@ enum weft_err wf_call_park(
     return WEFT_OK;
 }
 
+uint32_t wf_call_pipe(const struct wf_call *c)
+{
+    return ((const struct call *)(const void *)c)->pipe;
+}
+
 const struct wf_net_addr *wf_call_addr(const struct wf_call *pub)
 {
     return wf_net_request_addr(((const struct call *)(const void *)pub)->net);

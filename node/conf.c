@@ -45,7 +45,7 @@ static enum weft_err read_dh_key(struct wf_reader *r, const struct wf_yaml_node 
     return WEFT_OK;
 }
 
-// "7401-7499", "7401" or "any".
+// "17400-17999", "17400" or "any".
 static enum weft_err read_ports(struct wf_reader *r, const struct wf_yaml_node *node, void *member)
 {
     struct wf_conf *c = member;
@@ -213,7 +213,7 @@ static const struct wf_conf defaults = {
     .role = WF_ROLE_NODE,
     .listen = { "0.0.0.0", 7400, .is_ipv4 = true },
     .http = { "127.0.0.1", 7500, .is_ipv4 = true },
-    .streams = { 7401, 7499, true },
+    .streams = { 17400, 17999, true }, // a port a product that is read, and two nodes on a host
     .log = { WF_LOG_LOGFMT, WF_LOG_INFO },
     .spool = { 72u * HOUR, 256u * WF_MIB },
     .epoch_ms = 10u * MINUTE,

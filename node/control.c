@@ -11,6 +11,7 @@
 #include "node/conf.h"
 #include "node/early.h"
 #include "node/queues.h"
+#include "node/stream/room.h"
 #include "sdk/disk.h"
 #include "sdk/loop/loop.h"
 
@@ -174,6 +175,7 @@ static void on_pipe_down(struct wf_node *n, uint32_t pipe)
     struct wf_sessions *t = n->control->sessions;
 
     wf_calls_of_pipe_gone(n, pipe);
+    wf_stream_pipe_gone(n, pipe);
     for (struct wf_live_session *s = wf_sessions_of_pipe(t, pipe, NULL), *next; s; s = next) {
         next = wf_sessions_of_pipe(t, pipe, s);
         wf_sessions_remove(t, s);

@@ -61,6 +61,8 @@ WF_MUST_USE enum weft_err wf_call_park(
     struct wf_call *c, void (*on_gone)(struct wf_call *c, void *arg), void *arg);
 // Where the caller connects from; family LOCAL on the local socket.
 const struct wf_net_addr *wf_call_addr(const struct wf_call *c);
+// The connection that it came over; wf_stream_pipe_gone tells its end.
+uint32_t wf_call_pipe(const struct wf_call *c);
 // The certificate chain that the caller showed in its hello; empty on the local socket and after the session went.
 struct wf_bytes wf_call_chain(const struct wf_call *c);
 // The call's own session only: tokens shown before, by id. wf_call_token opens and remembers, or finds by id.

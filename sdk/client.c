@@ -11,6 +11,7 @@
 #include "sdk/net/net.h"
 
 #define CLOSE_MS 1000  // how long weft_close waits for sockets
+#define PART_MS  300   // and for answers to last words
 #define TICK_MS  60000 // certificates and cached things are looked after
 
 // ---- commands --------------------------------------------------------------------------------------------------------
@@ -385,9 +386,34 @@ static void close_links(struct weft_client *c)
     }
 }
 
+static void on_parted(void *arg, enum weft_err err, const Weft__V1__Reply *reply)
+{
+    struct weft_client *c = arg;
+    struct wf_client_wait *w = c->close_waits;
+
+    (void)err, (void)reply;
+    if (--c->farewells || !w)
+        return;
+    c->close_waits = NULL;
+    close_links(c);
+    wf_client_done(w, WEFT_OK, NULL);
+}
+
+void wf_client_part(struct weft_client *c, struct wf_link *l, Weft__V1__Request *q)
+{
+    if (c->closing || !wf_link_state(l)->up)
+        return;
+    c->farewells++;
+    wf_client_send(c, l, q, PART_MS, on_parted, c);
+}
+
 static void close_command(struct weft_client *c, struct wf_client_wait *w, void *arg)
 {
     (void)arg;
+    if (c->farewells) { // each is answered, or ends by its deadline
+        c->close_waits = w;
+        return;
+    }
     close_links(c);
     wf_client_done(w, WEFT_OK, NULL);
 }

@@ -59,6 +59,8 @@ struct weft_client {
     struct wf_net *net;
     pthread_t thread;
     bool has_thread, closing;
+    unsigned farewells; // requests that weft_close waits for
+    struct wf_client_wait *close_waits;
     struct wf_identity_dir *identity; // NULL: local only
     struct wf_charter *charter;       // without identity: as the local node tells it
     struct wf_link *local;
@@ -103,6 +105,8 @@ struct wf_link *wf_client_source(struct weft_client *c, size_t index);
 // Ends in exactly one call of done, possibly before it returns. deadline_ms 0: the client's.
 void wf_client_send(struct weft_client *c, struct wf_link *l, Weft__V1__Request *q,
     int64_t deadline_ms, wf_link_fn done, void *arg);
+// A last word over a link that is up: nobody waits for the answer, but weft_close for its leaving.
+void wf_client_part(struct weft_client *c, struct wf_link *l, Weft__V1__Request *q);
 // A fresh idempotency key into q, kept in room (16 bytes).
 void wf_client_key(Weft__V1__Request *q, uint8_t room[16]);
 

@@ -177,6 +177,7 @@ static void end(struct weft_client *c, struct wf_client_wait *w, void *arg)
     wf_timer_cancel(wf_client_loop(c), &s->lease_timer);
     wf_sub_hang_up(s);
     wf_sub_try_unknown(s, true);
+    wf_sub_give_back(s);
     wf_client_done(w, WEFT_OK, NULL);
 }
 

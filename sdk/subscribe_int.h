@@ -126,7 +126,8 @@ struct weft_subscription {
     int64_t lease_until_ms; // monotonic
     struct wf_hash product_id;
     struct wf_sign_pub owner_key; // of the advert: who signs heartbeats
-    uint8_t lease_id[16];
+    uint8_t lease_id[16];         // while holds_lease: the last one granted, in force or not
+    bool holds_lease;
     struct wf_sub_key keys[WF_SUB_KEYS];
     size_t next_key;
     struct wf_buf token;
@@ -205,6 +206,7 @@ void wf_sub_renew(struct weft_subscription *s);
 // The lease is gone: nothing can be asked until the next.
 void wf_sub_lease_lost(struct weft_subscription *s, bool again);
 void wf_sub_lease_timer(struct wf_timer *t);
+void wf_sub_give_back(struct weft_subscription *s); // nobody reads by it any more
 void wf_sub_keys_fini(struct weft_subscription *s);
 
 // subscribe_stream.c

@@ -140,6 +140,8 @@ static enum weft_err take_lease(
 
     if (err || r->lease_id.len != sizeof s->lease_id)
         return WEFT_E_PROTOCOL;
+    memcpy(s->lease_id, r->lease_id.data, sizeof s->lease_id);
+    s->holds_lease = true;
     if (!wf_hash_eq(&id, &s->product_id))
         return WEFT_E_NOT_FOUND;
     if (!wf_bytes_eq(wf_pb_view(r->home_key), WF_BYTES(s->owner_key.b)))
@@ -150,7 +152,6 @@ static enum weft_err take_lease(
         err = take_key(s, r->keys[i]);
     if (err)
         return err;
-    memcpy(s->lease_id, r->lease_id.data, sizeof s->lease_id);
     endpoint_of(s, s->options.history ? "" : r->endpoint, endpoint);
     return wf_sub_dial(s, endpoint);
 }
@@ -203,6 +204,29 @@ static void begin_lease(
     wf_sub_try_unknown(s, false);
 }
 
+static void give_back(struct weft_subscription *s, struct wf_bytes id)
+{
+    Weft__V1__Request q = WEFT__V1__REQUEST__INIT;
+    Weft__V1__LeaseRequest lease = WEFT__V1__LEASE_REQUEST__INIT;
+    uint8_t key[16];
+
+    lease.domain = s->target.domain.s;
+    lease.product = s->target.product.s;
+    lease.lease_id = wf_pb_bin(id);
+    lease.end = true;
+    q.kind_case = WEFT__V1__REQUEST__KIND_LEASE;
+    q.lease = &lease;
+    wf_client_key(&q, key);
+    wf_client_part(s->c, s->link, &q);
+}
+
+void wf_sub_give_back(struct weft_subscription *s)
+{
+    if (s->holds_lease && s->link)
+        give_back(s, WF_BYTES(s->lease_id));
+    s->holds_lease = false;
+}
+
 static void on_lease(void *arg, enum weft_err err, const Weft__V1__Reply *reply)
 {
     struct weft_subscription *s = arg;
@@ -210,12 +234,14 @@ static void on_lease(void *arg, enum weft_err err, const Weft__V1__Reply *reply)
     struct weft_problem p;
     bool renewal = s->leased;
 
+    if (!err && reply->kind_case != WEFT__V1__REPLY__KIND_LEASE)
+        err = WEFT_E_PROTOCOL;
     if (s->closed) {
+        if (!err)
+            give_back(s, wf_pb_view(reply->lease->lease_id));
         wf_sub_unref(s);
         return;
     }
-    if (!err && reply->kind_case != WEFT__V1__REPLY__KIND_LEASE)
-        err = WEFT_E_PROTOCOL;
     wf_problem_from_reply(&p, err, reply, s->name);
     if (!err) {
         err = take_lease(s, reply->lease, &beat);
@@ -245,6 +271,8 @@ static void ask_lease(struct weft_subscription *s)
     lease.token = wf_pb_bin(wf_buf_view(&s->token));
     if (s->leased)
         lease.lease_id = wf_pb_bin(WF_BYTES(s->lease_id));
+    else if (s->holds_lease) // its home may still have it
+        lease.replaces = wf_pb_bin(WF_BYTES(s->lease_id));
     q.kind_case = WEFT__V1__REQUEST__KIND_LEASE;
     q.lease = &lease;
     wf_client_key(&q, key);

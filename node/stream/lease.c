@@ -37,8 +37,11 @@ struct wf_lease *wf_lease_of_call(
 {
     struct wf_lease *l = wf_lease_find(r, wf_pb_view(id));
 
-    if (l && is_holder(l, c->caller))
+    if (l && is_holder(l, c->caller)) {
+        l->pipe = wf_call_pipe(c);
+        l->orphaned_ms = 0;
         return l;
+    }
     wf_call_refuse(c, WEFT_E_LEASE, "the lease is unknown here or has ended; ask for a new one");
     return NULL;
 }
@@ -81,6 +84,16 @@ void wf_leases_tick(struct wf_stream_room *r)
         if (l->expires_unix_ms <= now)
             wf_lease_end(r, l);
     }
+}
+
+// Its readers may come back by another connection: until then their leases only make room for others.
+void wf_stream_pipe_gone(struct wf_node *n, uint32_t pipe)
+{
+    struct wf_stream_room *r = n->stream;
+
+    for (struct wf_lease *l = r ? r->leases : NULL; l; l = l->next)
+        if (l->pipe == pipe && !l->orphaned_ms)
+            l->orphaned_ms = wf_node_now_ms(n);
 }
 
 void wf_leases_end_of(struct wf_stream_room *r, struct wf_home_product *p)
@@ -189,16 +202,49 @@ static enum weft_err gate_for(struct wf_stream_room *r, struct wf_lease *l, stru
     return WEFT_OK;
 }
 
+// The lease that a fresh one of `who` is to replace.
+static struct wf_lease *replaced_by(struct wf_stream_room *r, const struct wf_call *c)
+{
+    struct wf_lease *l = wf_lease_find(r, wf_pb_view(c->request->lease->replaces));
+
+    return l && is_holder(l, c->caller) ? l : NULL;
+}
+
+// Room for one more of `who`. A reader that died gave nothing back: of those whose connection ended the longest gone makes room.
+static enum weft_err make_room(
+    struct wf_stream_room *r, const struct wf_caller *who, const struct wf_lease *replaced)
+{
+    struct wf_lease *gone = NULL, *own_gone = NULL;
+    size_t of_key = 0, all = r->lease_count - (replaced != NULL);
+
+    for (struct wf_lease *l = r->leases; l; l = l->next) {
+        bool is_own = is_holder(l, who);
+        of_key += is_own && l != replaced;
+        if (!l->orphaned_ms || l == replaced)
+            continue;
+        if (!gone || l->orphaned_ms < gone->orphaned_ms)
+            gone = l;
+        if (is_own && (!own_gone || l->orphaned_ms < own_gone->orphaned_ms))
+            own_gone = l;
+    }
+    if (of_key >= WF_LEASES_PER_KEY)
+        gone = own_gone;
+    else if (all < WF_LEASES_MAX)
+        return WEFT_OK;
+    if (!gone)
+        return WEFT_E_BUSY;
+    wf_lease_end(r, gone);
+    return WEFT_OK;
+}
+
 static enum weft_err lease_new(struct wf_stream_room *r, struct wf_home_product *p,
     struct wf_call *c, enum wf_verb verb, struct wf_lease **ret)
 {
     const struct wf_caller *who = c->caller;
-    size_t of_key = 0;
+    enum weft_err err = make_room(r, who, replaced_by(r, c));
 
-    for (const struct wf_lease *l = r->leases; l; l = l->next)
-        of_key += is_holder(l, who);
-    if (r->lease_count >= WF_LEASES_MAX || of_key >= WF_LEASES_PER_KEY)
-        return WEFT_E_BUSY;
+    if (err)
+        return err;
     struct wf_lease *l = calloc(1, sizeof *l);
     if (!l)
         return WEFT_E_NOMEM;
@@ -209,6 +255,7 @@ static enum weft_err lease_new(struct wf_stream_room *r, struct wf_home_product 
     l->holder = who->identity.cert.sign_key;
     l->verb = verb;
     snprintf(l->label, sizeof l->label, "%s", who->label);
+    l->pipe = wf_call_pipe(c);
     struct wf_lease **at = bucket(r, l->id);
     l->next_in_bucket = *at;
     *at = l;
@@ -316,7 +363,7 @@ static enum weft_err open_stream(struct wf_home_product *p, struct wf_diag *diag
     return err ? err : wf_epoch_need(p);
 }
 
-void wf_lease_handle(struct wf_node *n, struct wf_call *c)
+static void grant(struct wf_node *n, struct wf_call *c)
 {
     const Weft__V1__LeaseRequest *q = c->request->lease;
     struct wf_stream_room *r = n->stream;
@@ -348,6 +395,7 @@ void wf_lease_handle(struct wf_node *n, struct wf_call *c)
         return;
     }
     bool fresh = !l;
+    struct wf_lease *replaced = fresh ? replaced_by(r, c) : NULL;
     enum weft_err err = fresh ? lease_new(r, p, c, verb, &l) : WEFT_OK;
     if (!err)
         err = grant_until(r, l, &granted);
@@ -361,6 +409,8 @@ void wf_lease_handle(struct wf_node *n, struct wf_call *c)
         wf_call_refuse(c, err, "no lease: %s", diag.text[0] ? diag.text : weft_err_text(err));
         return;
     }
+    if (replaced)
+        wf_lease_end(r, replaced); // after the new one stands: the epoch goes on
     wf_beat_soon(p);
     if (fresh) {
         char on[2 * WF_MAX_NAME + 2];
@@ -369,6 +419,29 @@ void wf_lease_handle(struct wf_node *n, struct wf_call *c)
             n, c->caller, "lease", on, WEFT_OK, granted.token ? &granted.token_id : NULL);
     }
     answer(n, c, l, &granted);
+}
+
+static void give_back(struct wf_node *n, struct wf_call *c)
+{
+    struct wf_lease *l = wf_lease_of_call(n->stream, c, c->request->lease->lease_id);
+    Weft__V1__Reply reply = WEFT__V1__REPLY__INIT;
+    Weft__V1__LeaseReply r = WEFT__V1__LEASE_REPLY__INIT;
+
+    if (!l)
+        return;
+    wf_lease_end(n->stream, l);
+    r.lease_id = c->request->lease->lease_id;
+    reply.kind_case = WEFT__V1__REPLY__KIND_LEASE;
+    reply.lease = &r;
+    wf_call_reply(c, &reply);
+}
+
+void wf_lease_handle(struct wf_node *n, struct wf_call *c)
+{
+    if (c->request->lease->end)
+        give_back(n, c);
+    else
+        grant(n, c);
 }
 
 // ---- position --------------------------------------------------------------------------------------------------------

@@ -137,7 +137,9 @@ struct wf_lease {
     char label[WF_LEASE_LABEL_LEN]; // who holds it, for people
     uint64_t position;              // next offset wanted of the current log
     bool positioned;
-    int64_t heard_ms; // when it told that
+    int64_t heard_ms;    // when it told that
+    uint32_t pipe;       // of its holder's last request
+    int64_t orphaned_ms; // monotonic: when that connection ended; 0 = it stands
     struct wf_lease *next, *next_in_bucket;
 };
 

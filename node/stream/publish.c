@@ -37,8 +37,14 @@ enum weft_err wf_publish_open(struct wf_home_product *p, struct wf_diag *diag)
             err = listen_on(p, (uint16_t)port);
     }
     if (err) {
-        wf_diag_set(diag, 0, 0, "no stream port could be opened on %s (%u-%u): %s",
-            n->conf->listen.host, first, last, weft_err_text(err));
+        if (err == WEFT_E_IN_USE)
+            wf_diag_set(diag, 0, 0,
+                "all stream ports %u-%u of the node are taken; its streams.ports in weftd.yaml "
+                "takes a wider range",
+                first, last);
+        else
+            wf_diag_set(diag, 0, 0, "no stream port could be opened on %s (%u-%u): %s",
+                n->conf->listen.host, first, last, weft_err_text(err));
         wf_net_pub_free(p->pub);
         p->pub = NULL;
     }

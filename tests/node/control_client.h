@@ -14,6 +14,7 @@
 #include "node/call.h"
 #include "node/conf.h"
 #include "node/core.h"
+#include "node/stream/room.h"
 #include "sdk/loop/loop.h"
 #include "tests/support/clock.h"
 #include "tests/support/session.h"
@@ -28,6 +29,14 @@ static char where[64];
 static bool revoked;
 
 // ---- the rest of the node --------------------------------------------------------------------------------------------
+
+static unsigned pipes_gone;
+
+void wf_stream_pipe_gone(struct wf_node *n, uint32_t pipe)
+{
+    (void)n, (void)pipe;
+    pipes_gone++;
+}
 
 bool wf_access_key_revoked(
     const struct wf_node *n, const char *domain, const struct wf_sign_pub *key, int64_t at_ms)

@@ -34,21 +34,27 @@ static void publish(int64_t n, uint32_t count)
 
 // ---- requests --------------------------------------------------------------------------------------------------------
 
-static struct streamrig_call *lease_renewed(const ProtobufCBinaryData *id)
+static struct streamrig_call *lease_asked(Weft__V1__LeaseRequest q)
 {
     struct streamrig_call *c = streamrig_call(&rig);
-    static Weft__V1__LeaseRequest q;
 
-    weft__v1__lease_request__init(&q);
     q.domain = wf_pb_str("servers");
     q.product = wf_pb_str("rows");
-    if (id)
-        q.lease_id = *id;
     c->request.kind_case = WEFT__V1__REQUEST__KIND_LEASE;
     c->request.lease = &q;
     streamrig_send(&rig, c, wf_lease_handle);
     ck_assert(c->answered);
+    c->request.lease = NULL;
     return c;
+}
+
+static inline struct streamrig_call *lease_renewed(const ProtobufCBinaryData *id)
+{
+    Weft__V1__LeaseRequest q = WEFT__V1__LEASE_REQUEST__INIT;
+
+    if (id)
+        q.lease_id = *id;
+    return lease_asked(q);
 }
 
 static struct streamrig_call *lease(void)

@@ -76,8 +76,8 @@ START_TEST(an_empty_file_gives_a_node_with_the_defaults)
     ck_assert_str_eq(c->advertise.host, "");
     ck_assert_str_eq(c->http.host, "127.0.0.1");
     ck_assert_uint_eq(c->http.port, 7500);
-    ck_assert_uint_eq(c->streams.first, 7401);
-    ck_assert_uint_eq(c->streams.last, 7499);
+    ck_assert_uint_eq(c->streams.first, 17400);
+    ck_assert_uint_eq(c->streams.last, 17999);
     ck_assert(c->streams.gate);
     ck_assert(!c->issuer);
     ck_assert_int_eq(c->log.format, WF_LOG_LOGFMT);

@@ -331,6 +331,7 @@ START_TEST(a_large_answer_to_who_went_away_ends_without_one)
     hang_up(&reader);
     UNTIL(wf_sessions_count(node.control->sessions) == 0);
     ck_assert_ptr_nonnull(node.control->calls); // a worker still has it
+    ck_assert_uint_ge(pipes_gone, 1);           // who holds leases was told
     atomic_store(&gate, true);
     UNTIL(!node.control->calls);
     come_in(&other, &mesh.d[WF_TEST_SECURITY]);

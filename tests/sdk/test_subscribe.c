@@ -139,6 +139,33 @@ START_TEST(a_forgotten_lease_is_taken_anew)
 }
 END_TEST
 
+START_TEST(a_reader_that_ends_gives_its_lease_back)
+{
+    struct weft_options o = { .dir = m.dir, .flags = WEFT_REMOTE_ONLY, .deadline_ms = 5000 };
+
+    subscribe(WEFT_FROM_EARLIEST, 0);
+    take_until_state(WEFT_STREAM_LIVE);
+    weft_unsubscribe(s);
+    s = NULL;
+    weft_close(c); // it does not cut off the last word
+    ck_assert_int_eq(atomic_load(&h.given_back), 1);
+    ck_assert_msg(weft_connect(&o, &c, &problem) == WEFT_OK, "%s", problem.text);
+}
+END_TEST
+
+START_TEST(a_lease_that_was_lost_is_replaced_not_added)
+{
+    subscribe(WEFT_FROM_EARLIEST, 0);
+    take_until_state(WEFT_STREAM_LIVE);
+    ck_assert_int_eq(atomic_load(&h.replaced), 0);
+    atomic_store(&h.mute, true);
+    atomic_store(&h.forget, true);
+    for (int left = PATIENCE_MS; atomic_load(&h.leases) < 2 && left > 0; left -= 100)
+        take(100);
+    ck_assert_int_eq(atomic_load(&h.replaced), 1);
+}
+END_TEST
+
 START_TEST(leases_are_renewed_before_they_end)
 {
     atomic_store(&h.lease_ms, 2000);
@@ -413,6 +440,8 @@ int main(void)
     tcase_add_test(t, a_silent_stream_is_told_and_everything_comes_by_pull);
     tcase_add_test(t, a_rotation_loses_nothing);
     tcase_add_test(t, a_forgotten_lease_is_taken_anew);
+    tcase_add_test(t, a_reader_that_ends_gives_its_lease_back);
+    tcase_add_test(t, a_lease_that_was_lost_is_replaced_not_added);
     tcase_add_test(t, leases_are_renewed_before_they_end);
     tcase_add_test(t, a_refused_lease_tells_why_and_is_tried_again);
     tcase_add_test(t, records_dropped_by_retention_are_a_loss_with_its_range);

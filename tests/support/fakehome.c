@@ -318,7 +318,16 @@ static void on_lease(struct wf_fakehome *h, const struct wf_fake_call *c, Weft__
     int life = atomic_load(&h->lease_ms);
     char endpoint[32];
 
+    set_bin(c, &r->lease_id, WF_STR("0123456789abcdef"));
+    if (c->request->lease->end) {
+        atomic_fetch_add(&h->given_back, 1);
+        reply->kind_case = WEFT__V1__REPLY__KIND_LEASE;
+        reply->lease = r;
+        return;
+    }
     atomic_fetch_add(&h->leases, 1);
+    if (c->request->lease->replaces.len)
+        atomic_fetch_add(&h->replaced, 1);
     made.b[0] ^= atomic_load(&h->wrong_commitment);
     if (atomic_load(&h->refuse_lease)) {
         wf_fake_refuse(c, reply, atomic_load(&h->refuse_lease), "no lease for you");
@@ -327,7 +336,6 @@ static void on_lease(struct wf_fakehome *h, const struct wf_fake_call *c, Weft__
     }
     snprintf(endpoint, sizeof endpoint, ":%u", h->port);
     r->endpoint = wf_fake_str(c, atomic_load(&h->no_stream) ? "" : endpoint);
-    set_bin(c, &r->lease_id, WF_STR("0123456789abcdef"));
     k->epoch = h->epoch;
     set_bin(c, &k->key, wf_secret_view(&h->key));
     set_bin(c, &k->commitment, wf_hash_view(&made));

@@ -62,6 +62,7 @@ struct wf_fakehome {
     atomic_bool stopped;                         // heartbeats say so
     atomic_bool wrong_commitment;                // leases carry one of another key
     atomic_int leases, ranges, pulls, positions; // counted
+    atomic_int given_back, replaced;             // leases
     // PUBLISH
     uint64_t mark;
     uint8_t publisher[16];

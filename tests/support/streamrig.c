@@ -143,6 +143,12 @@ enum weft_err wf_call_park(
     return WEFT_OK;
 }
 
+uint32_t wf_call_pipe(const struct wf_call *c)
+{
+    (void)c;
+    return the_rig->pipe;
+}
+
 const struct wf_net_addr *wf_call_addr(const struct wf_call *c)
 {
     (void)c;

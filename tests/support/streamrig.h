@@ -42,6 +42,7 @@ struct streamrig {
     struct wf_test_mesh mesh;
     struct wf_identity_dir none;
     struct wf_net_addr addr; // where callers come from
+    uint32_t pipe;           // and by which connection
     struct wf_caller reader;
     // what the rig's access room answers
     enum weft_err access;
