@@ -98,7 +98,8 @@ void wf_stream_rotate(struct wf_node *n, const char *product); // NULL = all
 
 // Request handlers (node/handlers.c) and the status section (node/status.c).
 void wf_lease_handle(struct wf_node *n, struct wf_call *c);
-void wf_stream_pipe_gone(struct wf_node *n, uint32_t pipe); // a connection of the control plane ended
+void wf_stream_pipe_gone(
+    struct wf_node *n, uint32_t pipe); // a connection of the control plane ended
 void wf_position_handle(struct wf_node *n, struct wf_call *c);
 void wf_range_handle(struct wf_node *n, struct wf_call *c);
 void wf_pull_handle(struct wf_node *n, struct wf_call *c);
