@@ -10,7 +10,7 @@
 
 #include "node/log/log_priv.h"
 
-#define SEGMENT_BYTES (16u * 1024u * 1024u)
+#define SEGMENT_BYTES (64u * 1024u * 1024u)
 #define SEGMENT_MIN   (4u * WF_SEG_COPY_AT)
 #define QUEUE_BYTES   (64u * 1024u * 1024u)
 #define STOP_PERMILLE 50u

@@ -70,7 +70,7 @@ struct wf_log_conf {
     void *done_arg;      // of both
     wf_log_note_fn note; // may be NULL
     void *note_arg;
-    uint64_t segment_bytes; // 0 = 16 MiB; a segment is closed before it grows past this
+    uint64_t segment_bytes; // 0 = 64 MiB; a segment is closed before it grows past this
     uint64_t queue_bytes;   // 0 = 64 MiB; appended but not yet written
     int64_t retain_ms;      // 0 = for ever; older segments go at wf_log_retain
     uint64_t retain_bytes;  // 0 = no limit; the oldest segments go first

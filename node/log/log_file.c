@@ -7,6 +7,8 @@
 #include "node/log/log_priv.h"
 
 #define CREATE_TRIES 16 // files left by failed creations that could not be removed either
+#define CACHED_MAX                                                                                 \
+    2u // newest segments that stay in the page cache: the active one and the one before
 
 void wf_log_path(
     const struct wf_log *log, uint64_t number, const char *suffix, char out[WF_LOG_PATH])
@@ -99,7 +101,8 @@ static enum weft_err build_start(
     pthread_mutex_unlock(&log->lock);
     out->len = (size_t)(row - out->ptr);
     item.body_len = (uint32_t)(out->len - body_at);
-    wf_blake2b(wf_bytes(out->ptr + body_at, item.body_len), &item.body_hash);
+    wf_seg_body_check(
+        head->salt, WF_SEG_DATA, wf_bytes(out->ptr + body_at, item.body_len), item.body_check);
     wf_seg_head_put(head, out->ptr);
     wf_seg_head_put(head, out->ptr + WF_SEG_COPY_AT);
     wf_seg_item_put(&item, head->salt, WF_SEG_DATA, out->ptr + WF_SEG_DATA);
@@ -137,6 +140,26 @@ static enum weft_err write_start(struct wf_log *log, struct wf_segment *s)
         err = vfs->sync_dir(vfs->ctx, log->dir);
     s->end = start->len;
     return err;
+}
+
+// What is read again soon is new. Pages that are given back are written to next: on a virtual machine, whose host takes memory that lies
+// idle, a fresh page costs many times what it takes to fill it (docs/internals/performance.md).
+static void uncache_older(struct wf_log *log)
+{
+    struct wf_segment *s = NULL;
+    int file = -1;
+
+    pthread_mutex_lock(&log->lock);
+    if (log->vfs->uncache && log->segment_count > CACHED_MAX)
+        s = log->segments[log->segment_count - 1 - CACHED_MAX];
+    if (s)
+        s->readers++;
+    pthread_mutex_unlock(&log->lock);
+    if (!s)
+        return;
+    if (!wf_log_borrow(log, s, &file))
+        log->vfs->uncache(log->vfs->ctx, file);
+    wf_log_return(log, s);
 }
 
 enum weft_err wf_log_roll(struct wf_log *log, int64_t created_ms)
@@ -177,6 +200,7 @@ enum weft_err wf_log_roll(struct wf_log *log, int64_t created_ms)
     log->unsynced = false;
     atomic_fetch_add(&log->bytes, s->end);
     s = NULL;
+    uncache_older(log);
 out:
     free(s);
     return err;

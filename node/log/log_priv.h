@@ -75,6 +75,8 @@ struct wf_log {
     uint64_t end;              // where the next item goes
     bool unsynced;
     int64_t unsynced_us;  // since when
+    int64_t space_us;     // when free space was looked at
+    uint64_t space_bytes; // written since
     struct wf_secret key; // the active segment's data key
     struct iovec parts[WF_LOG_GROUP];
     struct wf_log_ack acks[WF_LOG_GROUP];

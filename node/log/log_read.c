@@ -137,7 +137,8 @@ static enum weft_err take_item(struct reader *r, const struct run_ref *ref, stru
 
     if (err && err != WEFT_E_TRUNCATED)
         return err;
-    if (err || !wf_seg_body_is_intact(item, wf_bytes(body, item->body_len))) {
+    if (err ||
+        !wf_seg_body_is_intact(item, ref->segment->head.salt, at, wf_bytes(body, item->body_len))) {
         count_damage(r->log);
         return WEFT_OK;
     }

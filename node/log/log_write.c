@@ -9,6 +9,8 @@
 
 #define GROUP_BYTES (8u * 1024u * 1024u)
 #define FLOORS_MAX  256u // marks in one write
+#define SPACE_US    100000
+#define SPACE_BYTES (1u * 1024u * 1024u)
 
 static uint64_t item_len(const struct wf_log_node *n)
 {
@@ -72,7 +74,7 @@ static void encode(struct wf_log *log, struct wf_log_node *n, uint64_t at)
     n->at = at;
     if (n->item.flags & WF_ITEM_SEALED)
         wf_seg_body_seal(log->key.ptr, &n->item, salt, body, n->plain_len);
-    wf_blake2b(wf_bytes(body, n->item.body_len), &n->item.body_hash);
+    wf_seg_body_check(salt, at, wf_bytes(body, n->item.body_len), n->item.body_check);
     wf_seg_item_put(&n->item, salt, at, n->bytes);
 }
 
@@ -133,6 +135,7 @@ static void commit(struct wf_log *log, const struct group *g, bool disk)
     s->end = end;
     pthread_mutex_unlock(&log->lock);
     atomic_fetch_add(&log->bytes, end - before);
+    log->space_bytes += end - before;
     for (struct wf_log_node *n = g->first; n != g->end; n = n->next)
         if (!n->err && n->waits_disk == disk)
             ack(log, n, WEFT_OK);
@@ -242,12 +245,17 @@ static void write_nodes(struct wf_log *log, struct wf_log_node *list)
     }
 }
 
-// Keeps the stop flag up to date; a disk that can't be asked keeps its last answer.
+// Keeps the stop flag up to date; a disk that can't be asked keeps its last answer. A moment's small writes share one.
 static bool has_space(struct wf_log *log)
 {
     uint64_t free_bytes = 0, total = 0;
     bool was = atomic_load(&log->stopped);
+    int64_t now = log->vfs->mono_us(log->vfs->ctx);
 
+    if (!was && log->space_us && log->space_bytes < SPACE_BYTES && now - log->space_us < SPACE_US)
+        return true;
+    log->space_us = now;
+    log->space_bytes = 0;
     if (log->conf.stop_free_permille >= 1000 ||
         log->vfs->space(log->vfs->ctx, log->dir, &free_bytes, &total))
         return !was;
@@ -279,7 +287,7 @@ void wf_log_write_floors(struct wf_log *log)
         struct wf_seg_item item = {
             .kind = WF_ITEM_FLOOR, .product = p->id, .first = p->floor, .time_ms = s->time_ms
         };
-        wf_blake2b(wf_bytes(NULL, 0), &item.body_hash);
+        wf_seg_body_check(s->head.salt, log->end + len, wf_bytes(NULL, 0), item.body_check);
         wf_seg_item_put(&item, s->head.salt, log->end + len, marks + len);
         len += WF_ITEM_HEAD_LEN;
         p->floor_dirty = false;

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Encoding is big-endian and fixed. A header's check is BLAKE2b-128 over salt, position and header, so bytes of another
 // file, another position or an earlier life of the disk block are no item here; 128 bits suffice against chance, and
-// a writer of bodies can't know the salt. Bodies carry a full BLAKE2b-256 (RFC 7693).
+// a writer of bodies can't know the salt. Bodies have a Poly1305 (RFC 8439) under a key of their own (ADR 30).
 #include "node/log/segment.h"
 
 #include <assert.h>
 
 #define SEG_MAGIC   "WEFTSEG1"
 #define ITEM_MAGIC  "wfI1"
-#define ITEM_HASHED 96u // bytes of an item header before its check
-#define CHECK_LEN   16u
+#define ITEM_HASHED 80u // bytes of an item header before its check
+#define BODY_DOMAIN "weft/log-body/v1"
 #define WINDOW_MIN  (256u * 1024u) // read ahead of a scan
 #define HEADS_MAX   (16u * 1024u * 1024u)
 
@@ -121,14 +121,14 @@ enum weft_err wf_seg_key(
 }
 
 static void item_check(
-    const uint8_t *head, const uint8_t *salt, uint64_t at, uint8_t out[CHECK_LEN])
+    const uint8_t *head, const uint8_t *salt, uint64_t at, uint8_t out[WF_ITEM_CHECK])
 {
     uint8_t in[WF_SEG_SALT_LEN + 8 + ITEM_HASHED];
 
     memcpy(in, salt, WF_SEG_SALT_LEN);
     wf_store_be64(in + WF_SEG_SALT_LEN, at);
     memcpy(in + WF_SEG_SALT_LEN + 8, head, ITEM_HASHED);
-    wf_blake2b_keyed(wf_bytes(NULL, 0), WF_BYTES(in), out, CHECK_LEN);
+    wf_blake2b_keyed(wf_bytes(NULL, 0), WF_BYTES(in), out, WF_ITEM_CHECK);
 }
 
 void wf_seg_item_put(const struct wf_seg_item *item, const uint8_t salt[WF_SEG_SALT_LEN],
@@ -143,19 +143,19 @@ void wf_seg_item_put(const struct wf_seg_item *item, const uint8_t salt[WF_SEG_S
     wf_store_be64(out + 16, item->first);
     wf_store_be64(out + 24, (uint64_t)item->time_ms);
     memcpy(out + 32, item->product.b, WF_HASH_LEN);
-    memcpy(out + 64, item->body_hash.b, WF_HASH_LEN);
+    memcpy(out + 64, item->body_check, WF_ITEM_CHECK);
     item_check(out, salt, at, out + ITEM_HASHED);
 }
 
 bool wf_seg_item_take(const uint8_t in[WF_ITEM_HEAD_LEN], const uint8_t salt[WF_SEG_SALT_LEN],
     uint64_t at, struct wf_seg_item *ret)
 {
-    uint8_t check[CHECK_LEN];
+    uint8_t check[WF_ITEM_CHECK];
 
     if (memcmp(in, ITEM_MAGIC, 4) != 0)
         return false;
     item_check(in, salt, at, check);
-    if (memcmp(check, in + ITEM_HASHED, CHECK_LEN) != 0)
+    if (memcmp(check, in + ITEM_HASHED, WF_ITEM_CHECK) != 0)
         return false;
     struct wf_seg_item item = {
         .body_len = wf_load_be32(in + 4),
@@ -169,19 +169,33 @@ bool wf_seg_item_take(const uint8_t in[WF_ITEM_HEAD_LEN], const uint8_t salt[WF_
     if (item.body_len > most || item.first > UINT64_MAX - item.count)
         return false;
     memcpy(item.product.b, in + 32, WF_HASH_LEN);
-    memcpy(item.body_hash.b, in + 64, WF_HASH_LEN);
+    memcpy(item.body_check, in + 64, WF_ITEM_CHECK);
     *ret = item;
     return true;
 }
 
-bool wf_seg_body_is_intact(const struct wf_seg_item *item, struct wf_bytes body)
+void wf_seg_body_check(const uint8_t salt[WF_SEG_SALT_LEN], uint64_t at, struct wf_bytes body,
+    uint8_t ret[WF_ITEM_CHECK])
 {
-    struct wf_hash hash;
+    uint8_t in[sizeof BODY_DOMAIN - 1 + WF_SEG_SALT_LEN + 8];
+    struct wf_hash key;
+
+    memcpy(in, BODY_DOMAIN, sizeof BODY_DOMAIN - 1);
+    memcpy(in + sizeof BODY_DOMAIN - 1, salt, WF_SEG_SALT_LEN);
+    wf_store_be64(in + sizeof BODY_DOMAIN - 1 + WF_SEG_SALT_LEN, at);
+    wf_blake2b(WF_BYTES(in), &key);
+    wf_poly1305(key.b, body, ret);
+}
+
+bool wf_seg_body_is_intact(const struct wf_seg_item *item, const uint8_t salt[WF_SEG_SALT_LEN],
+    uint64_t at, struct wf_bytes body)
+{
+    uint8_t check[WF_ITEM_CHECK];
 
     if (body.len != item->body_len)
         return false;
-    wf_blake2b(body, &hash);
-    return wf_hash_eq(&hash, &item->body_hash);
+    wf_seg_body_check(salt, at, body, check);
+    return memcmp(check, item->body_check, sizeof check) == 0;
 }
 
 #define SEAL_AD_LEN (WF_SEG_SALT_LEN + WF_HASH_LEN + 8u + 4u + 8u + 1u)
@@ -312,7 +326,7 @@ enum weft_err wf_seg_scan(struct wf_seg_window *w, const uint8_t salt[WF_SEG_SAL
     err = wf_seg_window_get(w, body_at, len, &ret->body);
     if (err && err != WEFT_E_TRUNCATED)
         return err;
-    if (err || !wf_seg_body_is_intact(&ret->item, wf_bytes(ret->body, len)))
+    if (err || !wf_seg_body_is_intact(&ret->item, salt, at, wf_bytes(ret->body, len)))
         ret->step = WF_SEG_ROTTEN;
     return WEFT_OK;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The store format of one segment file: headers, items, and a scanner that survives damage (docs/protocol/log.md).
-// Owns no files; a window borrows one. Nothing is believed before its hash: each byte of a segment is covered by one.
+// Owns no files; a window borrows one. Nothing is believed before its check: each byte of a segment is covered by one.
 // Thread rule: values and windows belong to one thread at a time.
 #ifndef WF_NODE_LOG_SEGMENT_H
 #define WF_NODE_LOG_SEGMENT_H
@@ -16,7 +16,8 @@
 #define WF_SEG_CLASS     64u         // room for the class name with NUL
 #define WF_SEG_MAX       0x7fffffffu // bytes of one file
 
-#define WF_ITEM_HEAD_LEN 112u
+#define WF_ITEM_HEAD_LEN 96u
+#define WF_ITEM_CHECK    16u
 #define WF_ITEM_MAX      (5u * 1024u * 1024u)         // stored body bytes of an owner's item
 #define WF_ITEM_SEAL_LEN (WF_XNONCE_LEN + WF_TAG_LEN) // what sealing adds to a body
 
@@ -49,7 +50,7 @@ struct wf_seg_item {
     uint32_t body_len; // as stored
     int64_t time_ms;
     uint8_t kind, flags;
-    struct wf_hash body_hash; // BLAKE2b-256 of the stored body
+    uint8_t body_check[WF_ITEM_CHECK]; // of the stored body at its place: wf_seg_body_check
 };
 
 void wf_seg_head_put(const struct wf_seg_head *h, uint8_t out[WF_SEG_HEAD_LEN]);
@@ -69,7 +70,12 @@ void wf_seg_item_put(const struct wf_seg_item *item, const uint8_t salt[WF_SEG_S
 // False unless this is an item header written at this position of this segment, with lengths in their limits.
 bool wf_seg_item_take(const uint8_t in[WF_ITEM_HEAD_LEN], const uint8_t salt[WF_SEG_SALT_LEN],
     uint64_t at, struct wf_seg_item *ret);
-bool wf_seg_body_is_intact(const struct wf_seg_item *item, struct wf_bytes body);
+// What a stored body of the item at this position of the segment is checked by. Whatever a disk does to it is noticed but for a
+// chance below 2^-82; it is no proof against somebody who can write the file.
+void wf_seg_body_check(const uint8_t salt[WF_SEG_SALT_LEN], uint64_t at, struct wf_bytes body,
+    uint8_t ret[WF_ITEM_CHECK]);
+bool wf_seg_body_is_intact(const struct wf_seg_item *item, const uint8_t salt[WF_SEG_SALT_LEN],
+    uint64_t at, struct wf_bytes body);
 
 // Seals plain_len bytes at body + WF_XNONCE_LEN in place; body has room for plain_len + WF_ITEM_SEAL_LEN. The item's
 // product, first, count, time and kind, and the segment, are bound to it.

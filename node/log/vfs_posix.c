@@ -235,6 +235,12 @@ static enum weft_err posix_lock(void *ctx, const char *path, int *ret_file)
     return WEFT_OK;
 }
 
+static void posix_uncache(void *ctx, int file)
+{
+    (void)ctx;
+    (void)posix_fadvise(file, 0, 0, POSIX_FADV_DONTNEED);
+}
+
 static int64_t posix_mono_us(void *ctx)
 {
     struct timespec t;
@@ -259,5 +265,6 @@ const struct wf_vfs wf_vfs_posix = {
     .sync_dir = posix_sync_dir,
     .space = posix_space,
     .lock = posix_lock,
+    .uncache = posix_uncache,
     .mono_us = posix_mono_us,
 };

@@ -7,6 +7,7 @@
 _Static_assert(sizeof(crypto_generichash_state) <= sizeof(((struct wf_hasher *)0)->state),
     "wf_hasher holds libsodium's state");
 _Static_assert(crypto_sign_SECRETKEYBYTES == 64, "a signing secret is seed and public key");
+_Static_assert(crypto_onetimeauth_poly1305_BYTES == WF_TAG_LEN, "poly1305");
 _Static_assert(crypto_pwhash_SALTBYTES == WF_SALT_LEN, "argon2id salt");
 
 #define SECRET_MAX 65536u
@@ -118,6 +119,11 @@ void wf_hasher_done(struct wf_hasher *h, uint8_t *out, size_t out_len)
 void wf_sha256(struct wf_bytes in, struct wf_hash *ret)
 {
     crypto_hash_sha256(ret->b, in.ptr, in.len);
+}
+
+void wf_poly1305(const uint8_t key[WF_KEY_LEN], struct wf_bytes in, uint8_t ret[WF_TAG_LEN])
+{
+    crypto_onetimeauth_poly1305(ret, in.ptr, in.len, key);
 }
 
 enum weft_err wf_sign_keygen(struct wf_secret *ret_secret, struct wf_sign_pub *ret_pub)

@@ -60,6 +60,8 @@ void wf_hasher_init(struct wf_hasher *h, struct wf_bytes key, size_t out_len);
 void wf_hasher_add(struct wf_hasher *h, struct wf_bytes in);
 void wf_hasher_done(struct wf_hasher *h, uint8_t *out, size_t out_len);
 void wf_sha256(struct wf_bytes in, struct wf_hash *ret);
+// Poly1305 (RFC 8439), four times as fast as BLAKE2b. For checks against chance; a key is for one text.
+void wf_poly1305(const uint8_t key[WF_KEY_LEN], struct wf_bytes in, uint8_t ret[WF_TAG_LEN]);
 
 // Ed25519 (RFC 8032), libsodium's strict single verify. A signing secret is the 32-byte seed and public key (64 bytes).
 WF_MUST_USE enum weft_err wf_sign_keygen(struct wf_secret *ret_secret, struct wf_sign_pub *ret_pub);

@@ -99,11 +99,11 @@ place=$(python3 - "$segment" <<'PY'
 import struct, sys
 data = open(sys.argv[1], "rb").read()
 at, found = 4368, []
-while at + 112 <= len(data):
+while at + 96 <= len(data):
     length, kind, count, first = struct.unpack_from(">I", data, at + 4)[0], data[at + 8], *struct.unpack_from(">IQ", data, at + 12)
     if kind < 0xf0 and first == 20 and count == 20:
         found.append(at)
-    at += 112 + length
+    at += 96 + length
 print(found[0])
 PY
 )

@@ -79,7 +79,7 @@ static void put_item(struct wf_bytes *in, struct wf_buf *out)
         return;
     }
     item.body_len = how % 8 == 6 ? (uint32_t)word(in) : (uint32_t)body.len;
-    wf_blake2b(body, &item.body_hash);
+    wf_seg_body_check(salt, out->len, body, item.body_check);
     wf_seg_item_put(&item, salt, out->len + (how % 8 == 5), head);
     if (how % 8 == 4)
         head[byte(in) % WF_ITEM_HEAD_LEN] ^= 1;

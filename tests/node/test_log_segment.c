@@ -33,7 +33,7 @@ static void setup(void)
         .kind = 3,
         .flags = WF_ITEM_JUMP };
     wf_test_rand_bytes(&seed, item.product.b, WF_HASH_LEN);
-    wf_blake2b(WF_STR("hello"), &item.body_hash);
+    wf_seg_body_check(head.salt, 5000, WF_STR("hello"), item.body_check);
 }
 
 static void teardown(void)
@@ -108,6 +108,27 @@ START_TEST(an_item_header_round_trips_only_at_its_place_in_its_segment)
     }
     head.salt[3] ^= 1;
     ck_assert(!wf_seg_item_take(bytes, head.salt, 5000, &got));
+}
+END_TEST
+
+START_TEST(a_changed_moved_or_cut_body_fails_its_check)
+{
+    uint8_t body[] = "hello", other[WF_SEG_SALT_LEN];
+    struct wf_bytes all = wf_bytes(body, 5);
+
+    ck_assert(wf_seg_body_is_intact(&item, head.salt, 5000, all));
+    for (size_t bit = 0; bit < 5 * 8; bit++) {
+        body[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        ck_assert(!wf_seg_body_is_intact(&item, head.salt, 5000, all));
+        body[bit / 8] ^= (uint8_t)(1u << bit % 8);
+    }
+    ck_assert(!wf_seg_body_is_intact(&item, head.salt, 5001, all)); // of another place
+    memcpy(other, head.salt, sizeof other);
+    other[15] ^= 1;
+    ck_assert(!wf_seg_body_is_intact(&item, other, 5000, all)); // of another segment
+    ck_assert(!wf_seg_body_is_intact(&item, head.salt, 5000, wf_bytes(body, 4)));
+    item.body_len = 6;
+    ck_assert(!wf_seg_body_is_intact(&item, head.salt, 5000, wf_bytes(body, 6))); // a zero more
 }
 END_TEST
 
@@ -288,6 +309,7 @@ int main(void)
     tcase_add_test(t, an_intact_header_of_another_version_is_not_supported);
     tcase_add_test(t, the_data_key_opens_under_its_storage_key_and_segment_only);
     tcase_add_test(t, an_item_header_round_trips_only_at_its_place_in_its_segment);
+    tcase_add_test(t, a_changed_moved_or_cut_body_fails_its_check);
     tcase_add_loop_test(
         t, an_item_beyond_a_limit_is_refused_whatever_its_hash, 0, WF_COUNT(limits));
     tcase_add_test(t, a_sealed_body_is_bound_to_its_item);

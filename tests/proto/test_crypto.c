@@ -67,6 +67,18 @@ START_TEST(sha256_is_fips_180_4)
 }
 END_TEST
 
+START_TEST(poly1305_is_rfc_8439)
+{
+    struct wf_buf key =
+        wf_test_hex("85d6be7857556d337f4452fe42d506a80103808afb0db2fd4abff6af4149f51b");
+    uint8_t tag[WF_TAG_LEN];
+
+    wf_poly1305(key.ptr, WF_STR("Cryptographic Forum Research Group"), tag);
+    check_hex(tag, sizeof tag, "a8061dc1305136c6c22b8baf0c0127a9");
+    wf_buf_fini(&key);
+}
+END_TEST
+
 START_TEST(signatures_are_rfc_8032)
 {
     struct wf_buf seed =
@@ -272,6 +284,7 @@ int main(void)
     tcase_add_test(t, blake2b_lengths_are_part_of_the_hash);
     tcase_add_test(t, hashing_in_pieces_gives_the_same_hash);
     tcase_add_test(t, sha256_is_fips_180_4);
+    tcase_add_test(t, poly1305_is_rfc_8439);
     tcase_add_test(t, signatures_are_rfc_8032);
     tcase_add_test(t, a_seed_of_another_length_is_no_key);
     tcase_add_test(t, new_keys_differ_and_work);

@@ -468,6 +468,7 @@ void wf_memdisk_room(struct wf_memdisk *d, uint64_t capacity, unsigned free_perm
 {
     d->capacity = capacity;
     d->permille = free_permille;
+    d->clock_us += 1000000;
 }
 
 void wf_memdisk_crash(struct wf_memdisk *d, long after)

@@ -37,7 +37,7 @@ void wf_memdisk_fail(
 // Calls of an operation since the disk was made.
 long wf_memdisk_calls(struct wf_memdisk *d, enum wf_memdisk_op op);
 // Bytes that all files may have together (more is NOSPACE; default UINT64_MAX), and the thousandths free that `space`
-// answers (default 900).
+// answers (default 900). Meanwhile a second passes.
 void wf_memdisk_room(struct wf_memdisk *d, uint64_t capacity, unsigned free_permille);
 
 // With the after-th operation from now (0 = now) everything fails (IO) and changes nothing more: the moment of the crash.
