@@ -106,18 +106,66 @@ enum wf_agent_state wf_agents_state(struct wf_node *n, const char *subject, int6
     return a ? wf_agent_state_of(n, a) : WF_AGENT_GONE;
 }
 
-void wf_agent_quarantine(struct wf_node *n, struct wf_agent *a, const char *why)
+Weft__V1__AgentState *wf_agent_last_state(const struct wf_agent *a, struct wf_arena *arena)
+{
+    Weft__V1__AgentState *s = NULL;
+
+    if (!a->row.state.len || wf_pb_unpack(&weft__v1__agent_state__descriptor,
+                                 wf_buf_view(&a->row.state), WF_PB_LENIENT, arena, &s))
+        return NULL;
+    return s;
+}
+
+// ---- shut out --------------------------------------------------------------------------------------------------------
+
+// Signed batches come from that key alone, so what it had not delivered can be told here and nowhere else.
+static void note_left(struct wf_node *n, struct wf_agent *a)
+{
+    struct wf_arena arena;
+    char count[24];
+
+    wf_arena_init(&arena, wf_pb_budget(a->row.state.len));
+    const Weft__V1__AgentState *s = wf_agent_last_state(a, &arena);
+    a->row.left_records = s ? s->spool_records : 0;
+    a->row.replaced_unix_ms = wf_node_now_unix_ms(n);
+    wf_arena_fini(&arena);
+    snprintf(count, sizeof count, "%llu", (unsigned long long)a->row.left_records);
+    wf_say(n, WF_LOG_WARN, "agents", "a host's key is shut out; what waits there never comes",
+        "agent", a->row.subject.s, "records", count, NULL);
+}
+
+void wf_agent_shut_out(struct wf_node *n, struct wf_agent *a)
+{
+    if (!a->row.revoked)
+        note_left(n, a);
+    a->row.revoked = true;
+    a->dirty = true;
+    wf_agent_poll_end(n, a);
+    wf_agent_tasks_end(n, a, WEFT_E_REVOKED);
+    wf_control_drop(n, &a->row.key);
+    wf_agents_tell(n, a);
+}
+
+void wf_agents_shut_out(struct wf_node *n, const char *subject, const struct wf_sign_pub *key)
+{
+    struct wf_agent *a = wf_agents_find(n, subject);
+
+    if (a && memcmp(a->row.key.b, key->b, WF_KEY_LEN) == 0)
+        wf_agent_shut_out(n, a);
+}
+
+void wf_agent_quarantine(struct wf_node *n, struct wf_agent *a, const char *seen)
 {
     char name[96], text[256];
 
     a->row.cloned = true;
+    snprintf(a->row.why, sizeof a->row.why, "%s", seen);
     a->dirty = true;
     n->agents->counted.clones++;
     snprintf(name, sizeof name, "cloned-%s", a->row.subject.s);
     snprintf(text, sizeof text,
-        "two machines use the key of %s (%s); both are shut out: weft agent revoke %s, then a new "
-        "ticket for each",
-        a->row.subject.s, why, a->row.subject.s);
+        "%.120s; both are shut out: weft agent replace %.64s for the one that keeps the name", seen,
+        a->row.subject.s);
     wf_alarm(n, name, text);
     wf_agent_tasks_end(n, a, WEFT_E_CLONED);
     wf_agents_tell(n, a);
@@ -132,7 +180,8 @@ static enum weft_err make(struct wf_node *n, const struct wf_cert *cert, struct 
     return add(n->agents, &row, ret);
 }
 
-// Another key under the name: a ticket bound it after the key before was revoked, so the old machine was replaced.
+// Another key under the name: a ticket bound it after the key before was revoked, so the old machine was replaced. When that was and what was
+// left there stays with the name.
 static void replace_key(struct wf_node *n, struct wf_agent *a, const struct wf_cert *cert)
 {
     char name[96];
@@ -168,7 +217,8 @@ static bool may_speak(struct wf_call *c, const struct wf_agent *a)
     }
     if (a->row.cloned) {
         wf_call_refuse(c, WEFT_E_CLONED,
-            "two machines use the key of %s: it is shut out; revoke it and join anew with tickets",
+            "two machines use the key of %s: both are shut out until the domain's owner says which "
+            "keeps the name (weft agent replace)",
             a->row.subject.s);
         return false;
     }

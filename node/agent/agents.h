@@ -37,13 +37,18 @@ struct wf_agent_row {
     int64_t heard_unix_ms, certificate_expires_ms, skew_ms, started_ms, last_batch_unix_ms;
     char address[64];
     bool revoked, cloned;
-    struct wf_buf state; // AgentState as it was heard last, packed
+    char why[160]; // cloned: what was seen
+    // of the key before
+    int64_t replaced_unix_ms; // 0: there was none
+    uint64_t left_records;    // waited there when it was heard last
+    struct wf_buf state;      // AgentState as it was heard last, packed
 };
 
 struct wf_agent {
     struct wf_agent_row row;
     int64_t heard_ms; // monotonic; -1 = not since this start
     uint64_t session, left[WF_AGENT_SESSIONS];
+    char session_from[64]; // address
     size_t left_next;
     enum wf_agent_state told;
     bool dirty;
@@ -82,7 +87,12 @@ struct wf_agent *wf_agents_find(struct wf_node *n, const char *subject);
 // The agent behind a call, made when it is new; NULL after the call was refused (no agent, revoked, cloned, table full).
 struct wf_agent *wf_agents_caller(struct wf_node *n, struct wf_call *c);
 enum wf_agent_state wf_agent_state_of(const struct wf_node *n, const struct wf_agent *a);
-void wf_agent_quarantine(struct wf_node *n, struct wf_agent *a, const char *why);
+// seen: what tells that two machines have its key.
+void wf_agent_quarantine(struct wf_node *n, struct wf_agent *a, const char *seen);
+// It is revoked: all that it has here ends.
+void wf_agent_shut_out(struct wf_node *n, struct wf_agent *a);
+// What it said last; NULL when it said nothing, or damage on the disk took it.
+Weft__V1__AgentState *wf_agent_last_state(const struct wf_agent *a, struct wf_arena *arena);
 
 // poll.c
 void wf_agent_polls_tick(struct wf_node *n);

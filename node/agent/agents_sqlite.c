@@ -17,15 +17,17 @@ enum weft_err wf_agents_db_open(const char *path, struct wf_agents_db **ret, str
         "CREATE TABLE IF NOT EXISTS agent(subject TEXT PRIMARY KEY, key BLOB NOT NULL, heard_ms "
         "INTEGER NOT NULL, expires_ms INTEGER NOT NULL, skew_ms INTEGER NOT NULL, started_ms "
         "INTEGER NOT NULL, batch_ms INTEGER NOT NULL, address TEXT NOT NULL, revoked INTEGER NOT "
-        "NULL, cloned INTEGER NOT NULL, state BLOB NOT NULL);"
-        "PRAGMA user_version=1;";
+        "NULL, cloned INTEGER NOT NULL, state BLOB NOT NULL, why TEXT NOT NULL, replaced_ms "
+        "INTEGER "
+        "NOT NULL, left_records INTEGER NOT NULL);"
+        "PRAGMA user_version=2;";
     static const char put[] =
-        "INSERT OR REPLACE INTO agent VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11)";
+        "INSERT OR REPLACE INTO agent VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14)";
     struct wf_agents_db *db = calloc(1, sizeof *db);
 
     if (!db)
         return WEFT_E_NOMEM;
-    enum weft_err err = wf_db_open(path, ddl, 1, &db->db, diag);
+    enum weft_err err = wf_db_open(path, ddl, 2, &db->db, diag);
     if (!err) {
         err = wf_db_prepare(db->db, put, &db->put);
         if (err)
@@ -59,11 +61,12 @@ static struct wf_bytes blob(sqlite3_stmt *st, int column)
 
 static enum weft_err take_row(sqlite3_stmt *st, struct wf_agent_row *row)
 {
-    struct wf_bytes key = blob(st, 1), state = blob(st, 10), address = blob(st, 7);
+    struct wf_bytes key = blob(st, 1), state = blob(st, 10), address = blob(st, 7),
+                    why = blob(st, 11);
     enum weft_err err = wf_name_from(blob(st, 0), &row->subject);
 
     if (!err && (key.len != WF_KEY_LEN || address.len >= sizeof row->address ||
-                    state.len > WF_AGENT_STATE_MAX))
+                    why.len >= sizeof row->why || state.len > WF_AGENT_STATE_MAX))
         err = WEFT_E_DAMAGED;
     if (err)
         return err;
@@ -77,6 +80,10 @@ static enum weft_err take_row(sqlite3_stmt *st, struct wf_agent_row *row)
     row->last_batch_unix_ms = sqlite3_column_int64(st, 6);
     row->revoked = sqlite3_column_int(st, 8) != 0;
     row->cloned = sqlite3_column_int(st, 9) != 0;
+    if (why.len)
+        memcpy(row->why, why.ptr, why.len);
+    row->replaced_unix_ms = sqlite3_column_int64(st, 12);
+    row->left_records = (uint64_t)sqlite3_column_int64(st, 13);
     return wf_bytes_dup(state, &row->state);
 }
 
@@ -133,6 +140,9 @@ enum weft_err wf_agents_db_put(struct wf_agents_db *db, const struct wf_agent_ro
     sqlite3_bind_int(st, 10, row->cloned);
     sqlite3_bind_blob(st, 11, row->state.ptr ? row->state.ptr : (const void *)"",
         (int)row->state.len, SQLITE_STATIC);
+    sqlite3_bind_text(st, 12, row->why, -1, SQLITE_STATIC);
+    sqlite3_bind_int64(st, 13, row->replaced_unix_ms);
+    sqlite3_bind_int64(st, 14, (sqlite3_int64)row->left_records);
     enum weft_err err = wf_db_code(sqlite3_step(st));
     sqlite3_reset(st);
     sqlite3_clear_bindings(st);

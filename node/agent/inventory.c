@@ -82,7 +82,6 @@ static enum weft_err row_json(struct wf_node *n, const struct wf_agent *a, struc
 {
     struct wf_json_out o;
     struct wf_arena arena;
-    Weft__V1__AgentState *s = NULL;
 
     wf_arena_init(&arena, wf_pb_budget(a->row.state.len));
     wf_json_out_init(&o, out, WF_MAX_RECORD, 0);
@@ -95,8 +94,11 @@ static enum weft_err row_json(struct wf_node *n, const struct wf_agent *a, struc
     wf_json_out_member_int(&o, "certificateExpiresMs", a->row.certificate_expires_ms);
     wf_json_out_member_int(&o, "startedMs", a->row.started_ms);
     wf_json_out_member(&o, "address", wf_bytes_str(a->row.address));
-    if (a->row.state.len && !wf_pb_unpack(&weft__v1__agent_state__descriptor,
-                                wf_buf_view(&a->row.state), WF_PB_LENIENT, &arena, &s))
+    wf_json_out_member_int(&o, "replacedMs", a->row.replaced_unix_ms);
+    wf_json_out_key(&o, WF_STR("leftRecords"));
+    wf_json_out_uint(&o, a->row.left_records);
+    const Weft__V1__AgentState *s = wf_agent_last_state(a, &arena);
+    if (s)
         put_state(&o, s);
     wf_json_out_end(&o);
     wf_arena_fini(&arena);

@@ -19,11 +19,8 @@ static enum weft_err put_agent(
     weft__v1__agent_info__init(m);
     wf_fingerprint(WF_BYTES(a->row.key.b), print);
     enum weft_err err = wf_arena_str(arena, wf_bytes_str(print), &fingerprint);
-    // Kept as this node packed it; damage on the disk costs the details, not the list.
-    if (!err && a->row.state.len &&
-        wf_pb_unpack(&weft__v1__agent_state__descriptor, wf_buf_view(&a->row.state), WF_PB_LENIENT,
-            arena, &m->last))
-        m->last = NULL;
+    if (!err)
+        m->last = wf_agent_last_state(a, arena);
     m->subject = wf_pb_str(a->row.subject.s);
     m->state = wf_pb_str(wf_agent_state_name(wf_agent_state_of(n, a)));
     m->heard_ms = a->row.heard_unix_ms ? wf_node_now_unix_ms(n) - a->row.heard_unix_ms : -1;
@@ -33,6 +30,9 @@ static enum weft_err put_agent(
     m->fingerprint = wf_pb_str(fingerprint);
     if (!wf_access_origin_revoked_from(n, &a->row.key, &m->revoked_ms))
         m->revoked_ms = 0;
+    m->why = wf_pb_str(a->row.cloned ? a->row.why : "");
+    m->replaced_ms = a->row.replaced_unix_ms;
+    m->left_records = a->row.left_records;
     *ret = m;
     return err;
 }
@@ -132,12 +132,7 @@ static enum weft_err revoke(struct wf_node *n, struct wf_call *c, struct wf_agen
     (void)wf_access_audit(n, c->caller, "agent-revoke", a->row.subject.s, err, NULL);
     if (err)
         return err;
-    a->row.revoked = true;
-    a->dirty = true;
-    wf_agent_poll_end(n, a);
-    wf_agent_tasks_end(n, a, WEFT_E_REVOKED);
-    wf_control_drop(n, &a->row.key);
-    wf_agents_tell(n, a);
+    wf_agent_shut_out(n, a);
     return WEFT_OK;
 }
 

@@ -269,10 +269,13 @@ static bool is_clone(const struct wf_agent *a, uint64_t session)
     return false;
 }
 
-static void note_session(struct wf_agent *a, uint64_t session)
+static void note_session(struct wf_agent *a, const struct wf_caller *from)
 {
+    uint64_t session = from->session;
+
     if (a->session == session)
         return;
+    snprintf(a->session_from, sizeof a->session_from, "%s", from->address);
     if (a->session)
         a->left[a->left_next++ % WF_AGENT_SESSIONS] = a->session;
     a->session = session;
@@ -325,15 +328,16 @@ void wf_poll_handle(struct wf_node *n, struct wf_call *c)
     if (!a)
         return;
     if (is_clone(a, c->caller->session)) {
-        char why[160];
-        snprintf(why, sizeof why, "the last one at %s", c->caller->address);
-        wf_agent_quarantine(n, a, why);
+        char seen[160];
+        snprintf(seen, sizeof seen, "two machines use the key of %.30s, at %.50s and at %.50s",
+            a->row.subject.s, a->session_from, c->caller->address);
+        wf_agent_quarantine(n, a, seen);
         wf_agent_poll_end(n, a);
         wf_call_refuse(c, WEFT_E_CLONED, "two machines use the key of %s", a->row.subject.s);
         return;
     }
     n->agents->counted.polls++;
-    note_session(a, c->caller->session);
+    note_session(a, c->caller);
     enum weft_err err = keep_state(n, a, q->state);
     if (err) {
         wf_call_refuse(c, err, "the state of %s: %s", a->row.subject.s, weft_err_text(err));

@@ -23,6 +23,9 @@ enum wf_agent_state {
 const char *wf_agent_state_name(enum wf_agent_state s);
 // What is known of an origin that publishes through this node; GONE when it was never heard.
 enum wf_agent_state wf_agents_state(struct wf_node *n, const char *subject, int64_t *ret_heard_ms);
+// Its key was revoked just now: its session, polls and tasks end, and what waits there is noted as left behind. Nothing when the name is not that
+// key's (any more) or was never heard.
+void wf_agents_shut_out(struct wf_node *n, const char *subject, const struct wf_sign_pub *key);
 // A task for an agent: handed over with its next poll. fn is called once: the answer, or NOT_DELIVERED (it ended before it was handed over), or
 // TIMEOUT (handed over, outcome unknown). NO_HOST when no such agent is up.
 typedef void (*wf_task_fn)(struct wf_node *n, void *arg, enum weft_err err, struct wf_bytes result,

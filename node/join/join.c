@@ -4,6 +4,7 @@
 
 #include "node/access/room.h"
 #include "node/address.h"
+#include "node/agent/room.h"
 #include "node/call.h"
 #include "node/conf.h"
 #include "node/core.h"
@@ -118,7 +119,16 @@ static enum weft_err choose_name(struct joining *j)
     return wf_name_from(wf_bytes_str(want), &j->cert.subject);
 }
 
-// A revoked key gives its name up: the machine that takes its place joins under it with a new ticket.
+// Of `weft agent replace`, not yet used, and the name is still that machine's.
+static bool replaces(const struct joining *j, const struct wf_sign_pub *holder)
+{
+    return j->ticket.replaces && j->ticket.used < j->ticket.uses &&
+           memcmp(holder->b, j->ticket.old.b, WF_KEY_LEN) == 0 &&
+           memcmp(holder->b, j->cert.sign_key.b, WF_KEY_LEN) != 0;
+}
+
+// A revoked key gives its name up: the machine that takes its place joins under it with a new ticket. Whom the ticket replaces is revoked
+// here, with the newcomer at the door, so that the old machine delivers until then.
 static enum weft_err take_name_over(struct wf_node *n, const struct joining *j, int64_t now)
 {
     struct wf_tickets *t = state_of(n)->tickets;
@@ -127,8 +137,14 @@ static enum weft_err take_name_over(struct wf_node *n, const struct joining *j, 
 
     if (err)
         return err == WEFT_E_NOT_FOUND ? WEFT_OK : err;
-    if (!wf_access_origin_revoked(n, &holder, now))
-        return WEFT_OK; // whose it is, wf_tickets_use says
+    if (!wf_access_origin_revoked(n, &holder, now)) {
+        if (!replaces(j, &holder))
+            return WEFT_OK; // whose it is, wf_tickets_use says
+        err = wf_access_revoke_origin(n, &holder, now);
+        if (err)
+            return err;
+        wf_agents_shut_out(n, j->cert.subject.s, &holder);
+    }
     return wf_tickets_release(t, &holder, now);
 }
 
@@ -208,6 +224,9 @@ static enum weft_err fill_row(
         err = WEFT_E_SYNTAX;
     if (err)
         return err;
+    if (q->replace && (row->kind != WF_ID_AGENT || !q->name[0] || row->uses != 1))
+        return WEFT_E_KIND;
+    row->replaces = q->replace;
     memcpy(row->prefix.s, q->name_prefix, strlen(q->name_prefix) + 1);
     memcpy(row->from, q->from, strlen(q->from) + 1);
     // A named ticket is for one machine; what may be published defaults to everything its kind can publish.
@@ -279,6 +298,8 @@ void wf_ticket_handle(struct wf_node *n, struct wf_call *c)
         err = WEFT_E_RANGE;
     if (!err)
         err = fill_row(q, wf_node_now_unix_ms(n), &row);
+    if (!err && row.replaces)
+        err = wf_tickets_holder(state_of(n)->tickets, &row.name, &row.old);
     r.tickets = err ? NULL : wf_arena_calloc(c->arena, count, sizeof *r.tickets);
     if (!err && !r.tickets)
         err = wf_arena_err(c->arena);
@@ -287,7 +308,9 @@ void wf_ticket_handle(struct wf_node *n, struct wf_call *c)
     if (err) {
         wf_call_refuse(c, err, "ticket: %s",
             err == WEFT_E_STATE ? "this node is not the domain's issuer (weftd.yaml: issuer: true)"
-                                : weft_err_text(err));
+            : err == WEFT_E_NOT_FOUND
+                ? "no machine has that name, so there is none to replace; see: weft agent list"
+                : weft_err_text(err));
         return;
     }
     reply.kind_case = WEFT__V1__REPLY__KIND_TICKET;

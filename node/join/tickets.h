@@ -15,6 +15,8 @@ struct wf_ticket_row {
     char from[64];               // CIDR, empty: anywhere
     uint32_t uses, used;
     int64_t expires_ms;
+    bool replaces; // the name is old's until this ticket is redeemed
+    struct wf_sign_pub old;
     size_t pattern_count;
     struct wf_pattern patterns[WF_MAX_CERT_PATTERNS];
 };

@@ -13,23 +13,24 @@ struct wf_tickets {
 
 enum weft_err wf_tickets_open(const char *path, struct wf_tickets **ret, struct wf_diag *diag)
 {
-    static const char ddl[] = "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA "
-                              "trusted_schema=OFF; PRAGMA foreign_keys=ON;"
-                              "CREATE TABLE IF NOT EXISTS ticket(id BLOB PRIMARY KEY, secret BLOB "
-                              "NOT NULL, kind INTEGER NOT NULL, name TEXT NOT NULL,"
-                              " prefix TEXT NOT NULL, cidr TEXT NOT NULL, uses INTEGER NOT NULL, "
-                              "expires_ms INTEGER NOT NULL, patterns TEXT NOT NULL);"
-                              "CREATE TABLE IF NOT EXISTS member(key BLOB PRIMARY KEY, subject "
-                              "TEXT NOT NULL, ticket BLOB NOT NULL, at_ms INTEGER NOT NULL, "
-                              "released_ms INTEGER NOT NULL DEFAULT 0);"
-                              "CREATE UNIQUE INDEX IF NOT EXISTS member_subject ON "
-                              "member(subject) WHERE released_ms=0;"
-                              "PRAGMA user_version=2;";
+    static const char ddl[] =
+        "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA "
+        "trusted_schema=OFF; PRAGMA foreign_keys=ON;"
+        "CREATE TABLE IF NOT EXISTS ticket(id BLOB PRIMARY KEY, secret BLOB "
+        "NOT NULL, kind INTEGER NOT NULL, name TEXT NOT NULL,"
+        " prefix TEXT NOT NULL, cidr TEXT NOT NULL, uses INTEGER NOT NULL, "
+        "expires_ms INTEGER NOT NULL, patterns TEXT NOT NULL, old BLOB NOT NULL);"
+        "CREATE TABLE IF NOT EXISTS member(key BLOB PRIMARY KEY, subject "
+        "TEXT NOT NULL, ticket BLOB NOT NULL, at_ms INTEGER NOT NULL, "
+        "released_ms INTEGER NOT NULL DEFAULT 0);"
+        "CREATE UNIQUE INDEX IF NOT EXISTS member_subject ON "
+        "member(subject) WHERE released_ms=0;"
+        "PRAGMA user_version=3;";
     struct wf_tickets *t = calloc(1, sizeof *t);
 
     if (!t)
         return WEFT_E_NOMEM;
-    enum weft_err err = wf_db_open(path, ddl, 2, &t->db, diag);
+    enum weft_err err = wf_db_open(path, ddl, 3, &t->db, diag);
     if (err) {
         wf_tickets_close(t);
         return err;
@@ -56,7 +57,7 @@ enum weft_err wf_tickets_add(struct wf_tickets *t, const struct wf_ticket_row *r
         len += (size_t)snprintf(
             patterns + len, sizeof patterns - len, "%s%s", i ? " " : "", row->patterns[i].s);
     enum weft_err err =
-        wf_db_prepare(t->db, "INSERT INTO ticket VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9)", &st);
+        wf_db_prepare(t->db, "INSERT INTO ticket VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)", &st);
     if (err)
         return err;
     sqlite3_bind_blob(st, 1, row->id, sizeof row->id, SQLITE_STATIC);
@@ -68,6 +69,7 @@ enum weft_err wf_tickets_add(struct wf_tickets *t, const struct wf_ticket_row *r
     sqlite3_bind_int64(st, 7, row->uses);
     sqlite3_bind_int64(st, 8, row->expires_ms);
     sqlite3_bind_text(st, 9, patterns, -1, SQLITE_STATIC);
+    sqlite3_bind_blob(st, 10, row->old.b, row->replaces ? WF_KEY_LEN : 0, SQLITE_STATIC);
     return wf_db_run(st);
 }
 
@@ -112,6 +114,9 @@ static enum weft_err take_row(sqlite3_stmt *st, struct wf_ticket_row *row)
     row->uses = (uint32_t)sqlite3_column_int64(st, 5);
     row->expires_ms = sqlite3_column_int64(st, 6);
     row->used = (uint32_t)sqlite3_column_int64(st, 8);
+    row->replaces = sqlite3_column_bytes(st, 9) == WF_KEY_LEN;
+    if (row->replaces)
+        memcpy(row->old.b, sqlite3_column_blob(st, 9), WF_KEY_LEN);
     return take_patterns(patterns, row);
 }
 
@@ -122,7 +127,7 @@ enum weft_err wf_tickets_get(
     struct wf_ticket_row row = { 0 };
     enum weft_err err = wf_db_prepare(t->db,
         "SELECT secret,kind,name,prefix,cidr,uses,expires_ms,patterns,(SELECT count(*) FROM member "
-        "WHERE ticket=?1) FROM ticket WHERE id=?1",
+        "WHERE ticket=?1),old FROM ticket WHERE id=?1",
         &st);
 
     if (err)

@@ -3,6 +3,7 @@
 #ifndef WF_CLI_AGENTS_H
 #define WF_CLI_AGENTS_H
 
+#include "proto/base/pb_v1.h"
 #include "sdk/cli/cli.h"
 
 int wf_cmd_ticket_create(struct wf_cli *cli, int argc, char **argv);
@@ -10,5 +11,8 @@ int wf_cmd_join(struct wf_cli *cli, int argc, char **argv);
 int wf_cmd_agent_list(struct wf_cli *cli, int argc, char **argv);
 int wf_cmd_agent_show(struct wf_cli *cli, int argc, char **argv);
 int wf_cmd_agent_revoke(struct wf_cli *cli, int argc, char **argv);
+int wf_cmd_agent_replace(struct wf_cli *cli, int argc, char **argv);
+// cmd_ticket.c: a ticket a line, or the format that was asked for.
+int wf_cli_tickets(const struct wf_cli *cli, const Weft__V1__TicketReply *r);
 
 #endif

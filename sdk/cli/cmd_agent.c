@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// weft agent list, show, revoke.
+// weft agent list, show, revoke, replace.
 #include <inttypes.h>
+#include <stdlib.h>
 
 #include "sdk/cli/agents.h"
 #include "sdk/cli/local.h"
@@ -41,7 +42,7 @@ static unsigned failing(const Weft__V1__AgentState *s)
 static enum weft_err rows(const struct wf_cli *cli, const Weft__V1__AgentsReply *r)
 {
     static const char *const columns[] = { "agent", "state", "heard", "spool", "lost", "skew_ms",
-        "sources", "failing", "version", "certificate", "address", "revoked" };
+        "sources", "failing", "version", "certificate", "address", "revoked", "why" };
     struct wf_table *t = NULL;
     enum weft_err err = wf_table_new(cli, "weft.agents/v1", columns, WF_COUNT(columns), &t);
 
@@ -64,6 +65,7 @@ static enum weft_err rows(const struct wf_cli *cli, const Weft__V1__AgentsReply 
         wf_table_text(t, cert);
         wf_table_text(t, a->address);
         wf_table_text(t, revoked);
+        wf_table_text(t, a->why);
     }
     return err ? err : wf_table_done(t);
 }
@@ -97,6 +99,14 @@ static void print_one(const Weft__V1__AgentInfo *a)
         char revoked[48];
         wf_cli_when(a->revoked_ms, revoked);
         printf("%-13s from %s\n", "revoked", revoked);
+    }
+    if (a->why[0])
+        printf("%-13s %s; weft agent replace %s\n", "shut out", a->why, a->subject);
+    if (a->replaced_ms) {
+        char replaced[48];
+        wf_cli_when(a->replaced_ms, replaced);
+        printf("%-13s %s: the key before went; %" PRIu64 " records waited there and never came\n",
+            "replaced", replaced, a->left_records);
     }
     printf("%-13s %s\n%-13s %s\n%-13s %s\n", "address", a->address[0] ? a->address : "-",
         "fingerprint", a->fingerprint, "certificate", cert);
@@ -171,4 +181,78 @@ int wf_cmd_agent_revoke(struct wf_cli *cli, int argc, char **argv)
     enum weft_err err = rows(cli, r);
     wf_arena_fini(&arena);
     return err ? wf_cli_fail(err, "%s", weft_err_text(err)) : 0;
+}
+
+// ---- another machine under the name ----------------------------------------------------------------------------------
+
+static int revoke_now(struct wf_cli *cli, const char *name)
+{
+    const Weft__V1__AgentsReply *r = NULL;
+    struct wf_arena arena;
+    int status = ask(cli, "", name, &arena, &r);
+
+    if (!status)
+        wf_arena_fini(&arena);
+    return status;
+}
+
+static void say_replace(const struct wf_cli *cli, const char *name, bool now)
+{
+    if (cli->quiet)
+        return;
+    if (now)
+        fprintf(stderr,
+            "the key of %s is refused from now on; what that machine has not delivered is lost "
+            "(see: weft agent show %s)\n",
+            name, name);
+    else
+        fprintf(stderr,
+            "%s goes on until the new machine joins with this ticket; then its key is refused, and "
+            "what it has not delivered by then is lost\n",
+            name);
+}
+
+int wf_cmd_agent_replace(struct wf_cli *cli, int argc, char **argv)
+{
+    const char *duration = NULL, **products = NULL;
+    bool now = false;
+    const struct wf_opt opts[] = { { "now", 0, .flag = &now }, { "for", 0, .value = &duration },
+        { "product", 0, .list = &products } };
+    Weft__V1__Request q = WEFT__V1__REQUEST__INIT;
+    Weft__V1__TicketRequest t = WEFT__V1__TICKET_REQUEST__INIT;
+    Weft__V1__Reply *reply = NULL;
+    struct wf_arena arena;
+    char *name = NULL;
+    int count = 0,
+        status = wf_cli_parse(cli, argc, argv, opts, WF_COUNT(opts), 1, 1, &name, &count);
+
+    if (status >= 0)
+        goto out;
+    status = duration && wf_cli_duration(duration, &t.duration_ms)
+                 ? wf_cli_fail(WEFT_E_USAGE, "--for %s: a duration, such as 2h or 30min", duration)
+                 : 0;
+    if (!status && now)
+        status = revoke_now(cli, name);
+    if (status)
+        goto out;
+    t.kind = WEFT__V1__IDENTITY_KIND__IDENTITY_KIND_AGENT;
+    t.name = wf_pb_str(name);
+    t.replace = !now;
+    while (products && products[t.n_products])
+        t.n_products++;
+    t.products = (char **)(uintptr_t)products;
+    q.kind_case = WEFT__V1__REQUEST__KIND_TICKET;
+    q.ticket = &t;
+    status = wf_local_ask(cli, NULL, &q, 0, &arena, &reply);
+    if (status)
+        goto out;
+    status = reply->kind_case == WEFT__V1__REPLY__KIND_TICKET
+                 ? wf_cli_tickets(cli, reply->ticket)
+                 : wf_cli_fail(WEFT_E_PROTOCOL, "weftd answered something else");
+    wf_arena_fini(&arena);
+    if (!status)
+        say_replace(cli, name, now);
+out:
+    free(products);
+    return status;
 }

@@ -52,7 +52,7 @@ static int fill(const struct ticket_args *a, Weft__V1__TicketRequest *t)
     return status;
 }
 
-static int print_tickets(const struct wf_cli *cli, const Weft__V1__TicketReply *r)
+int wf_cli_tickets(const struct wf_cli *cli, const Weft__V1__TicketReply *r)
 {
     static const char *const columns[] = { "ticket" };
     struct wf_table *t = NULL;
@@ -97,7 +97,7 @@ int wf_cmd_ticket_create(struct wf_cli *cli, int argc, char **argv)
     if (status)
         goto out;
     status = reply->kind_case == WEFT__V1__REPLY__KIND_TICKET
-                 ? print_tickets(cli, reply->ticket)
+                 ? wf_cli_tickets(cli, reply->ticket)
                  : wf_cli_fail(WEFT_E_PROTOCOL, "weftd answered something else");
     wf_arena_fini(&arena);
 out:

@@ -225,6 +225,14 @@ const struct wf_command wf_commands[] = {
         "  weft agent show web-7 --dir servers-node", NULL, wf_cmd_agent_show },
     { "agent revoke", "NAME", "Refuse a host's key from now on",
         "  weft agent revoke web-7 --dir servers-node", NULL, wf_cmd_agent_revoke },
+    { "agent replace", "NAME", "A ticket for the machine that takes a host's place",
+        "  weft agent replace web-7 --dir servers-node\n"
+        "  weft agent replace web-7 --now --for 4h --dir servers-node",
+        "Options:\n      --now               the old machine is lost or stolen: its key is refused "
+        "at once\n      --for DURATION      until the ticket expires (1h)\n      --product PATTERN "
+        " "
+        " what the new one may publish, repeatable (all)",
+        wf_cmd_agent_replace },
     { 0 },
 };
 

@@ -83,9 +83,19 @@ sed -i 's/^ticket:.*//' "$WORK/twin/weftd.yaml" "$WORK/copy/weftd.yaml"
 start twin
 start copy
 until_ok agent_is twin cloned
-weft_at servers-node node status | grep -q cloned-twin || fail "no alarm"
+weft_at servers-node node status | grep -q 'cloned-twin: .*weft agent replace twin' || fail "no alarm that says what to do"
+weft_at servers-node agent list -o json | grep -q '"agent":"twin".*"why":"two machines use the key of twin, at 127.0.0.1:[0-9]* and at 127.0.0.1:[0-9]*"' ||
+    fail "no reason: $(weft_at servers-node agent list -o json)"
+make_agent twin-3 "$(weft_at servers-node agent replace twin 2>/dev/null)"
+start twin-3
+until_ok agent_is twin up
+weft_at servers-node node status | grep -q cloned-twin && fail "the alarm stays"
+until_ok grep -q revoked "$WORK/twin.log"
+until_ok grep -q revoked "$WORK/copy.log"
+agent_is twin up || fail "a clone took the row back"
 stop twin
 stop copy
+stop twin-3
 
 echo "revoked: the session ends, later batches are refused and reported, earlier records still prove"
 auditor=$(weft_at servers-node ticket create --kind user --name auditor)
@@ -113,4 +123,21 @@ until_ok agent_is web-1 up
 until_ok head_beyond servers-node memory "$((head + 1))"
 weft_at servers-node agent list -o json | grep -q '"agent":"web-1".*"revoked":""' || fail "the new key is shown as revoked"
 agent_is web-1 up || fail "the old key took the row back"
+
+echo "replaced: the old machine delivers until the new one joins, under one name"
+ticket=$(weft_at servers-node agent replace web-1 2>"$WORK/told")
+grep -q "goes on until the new machine joins" "$WORK/told" || fail "not told: $(cat "$WORK/told")"
+until_ok has_manifest web-1b depth
+say web-1b depth 81 90
+until_ok head_beyond servers-node depth 89
+make_agent web-1c "$ticket"
+start web-1c
+until_ok grep -q "revoked" "$WORK/web-1b.log"
+until_ok has_manifest web-1c depth
+say web-1c depth 91 100
+until_ok head_beyond servers-node depth 99
+weft_at servers-node agent show web-1 | grep -q '^replaced .* 0 records waited there' || fail "not shown: $(weft_at servers-node agent show web-1)"
+"$WEFT" subscribe servers/depth --dir "$WORK/reader" --from earliest -n 100 --for 20s -o jsonl >"$WORK/read" 2>"$WORK/read.log" || fail "subscribe"
+[ "$(grep -o '"value":[0-9]*' "$WORK/read" | cut -d: -f2 | tr '\n' ' ')" = "$(seq 100 | tr '\n' ' ')" ] || fail "not 1 to 100 in order"
+grep -q '"origin":"web-1".*"value":100' "$WORK/read" || fail "not web-1's: $(tail -n 1 "$WORK/read")"
 echo ok

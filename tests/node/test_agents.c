@@ -345,6 +345,33 @@ START_TEST(the_name_of_a_revoked_key_is_free_for_a_new_one)
 }
 END_TEST
 
+START_TEST(what_waited_on_a_machine_that_was_replaced_is_told_under_its_name)
+{
+    pass(0);
+    first_poll(&web, 7);
+    ck_assert_int_eq(info()->replaced_ms, 0);
+    wf_agents_shut_out(&node, "web-1", &again.sign_key);
+    ck_assert_str_eq(info()->state, "up"); // it is not that key's
+    struct rig_call *c = rig_call(&web, 7);
+    c->state.spool_records = 43;
+    wf_poll_handle(&node, &c->pub);
+    ck_assert_int_eq(wf_access_revoke_origin(&node, &web.sign_key, unix_ms), WEFT_OK);
+    wf_agents_shut_out(&node, "web-1", &web.sign_key);
+    ck_assert_uint_eq(dropped, 1);
+    ck_assert_uint_eq(info()->left_records, 43);
+    ck_assert_int_eq(info()->replaced_ms, unix_ms);
+    int64_t when = unix_ms;
+    pass(60000);
+    first_poll(&again, 20);
+    ck_assert_str_eq(info()->state, "up");
+    ck_assert_uint_eq(info()->left_records, 43);
+    ck_assert_int_eq(info()->replaced_ms, when);
+    restart();
+    ck_assert_uint_eq(info()->left_records, 43);
+    ck_assert_int_eq(info()->replaced_ms, when);
+}
+END_TEST
+
 START_TEST(two_machines_with_one_key_are_both_shut_out)
 {
     pass(0);
@@ -357,14 +384,17 @@ START_TEST(two_machines_with_one_key_are_both_shut_out)
     struct rig_call *back = poll_as(&web, 1, WF_LONG_POLL_MS);
     ck_assert_int_eq(back->err, WEFT_E_CLONED);
     ck_assert_str_eq(alarm_name, "cloned-web-1");
-    ck_assert_ptr_nonnull(strstr(alarm_text, "weft agent revoke web-1"));
+    ck_assert_ptr_nonnull(strstr(alarm_text, "weft agent replace web-1"));
     ck_assert_str_eq(info()->state, "cloned");
+    ck_assert_str_eq(
+        info()->why, "two machines use the key of web-1, at 192.0.2.7:2 and at 192.0.2.7:1");
     ck_assert_uint_eq(ended, 1);
     ck_assert_str_eq(rows[row_count - 1], "web-1 cloned");
     ck_assert_int_eq(poll_as(&web, 2, 0)->err, WEFT_E_CLONED);
     ck_assert_int_eq(poll_as(&web, 3, 0)->err, WEFT_E_CLONED);
     restart();
     ck_assert_msg(poll_as(&web, 4, 0)->err == WEFT_E_CLONED, "also after a restart");
+    ck_assert_ptr_nonnull(strstr(info()->why, "at 192.0.2.7:2 and at 192.0.2.7:1"));
     // The way out: revoke, and a new ticket.
     ck_assert_int_eq(ask_table(NULL, "web-1")->err, WEFT_OK);
     first_poll(&again, 20);
@@ -505,6 +535,7 @@ int main(void)
     tcase_add_test(t, who_is_not_the_issuer_revokes_nothing);
     tcase_add_test(t, what_another_node_of_the_domain_revoked_counts_here);
     tcase_add_test(t, the_name_of_a_revoked_key_is_free_for_a_new_one);
+    tcase_add_test(t, what_waited_on_a_machine_that_was_replaced_is_told_under_its_name);
     tcase_add_test(t, two_machines_with_one_key_are_both_shut_out);
     tcase_add_test(t, one_machine_that_goes_from_session_to_session_is_no_clone);
     tcase_add_test(

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tickets and who redeems them, names that revoked keys give up, renewal, and the homes of products.
+#include "node/agent/room.h"
 #include "node/sessions.h"
 #include "tests/node/access_rig.h"
 
@@ -28,6 +29,17 @@ enum weft_err wf_node_add_charter(struct wf_node *n, struct wf_bytes raw, struct
 {
     (void)n, (void)raw, (void)diag;
     return WEFT_OK;
+}
+
+static unsigned shut_out;
+static struct wf_sign_pub last_out;
+
+void wf_agents_shut_out(struct wf_node *n, const char *subject, const struct wf_sign_pub *key)
+{
+    (void)n;
+    ck_assert_str_eq(subject, "web-1");
+    shut_out++;
+    last_out = *key;
 }
 
 static void setup(void)
@@ -209,6 +221,80 @@ START_TEST(a_revoked_key_gives_its_name_up_and_its_ticket_stays_spent)
 }
 END_TEST
 
+static struct wf_sign_pub key_of(const char *machine)
+{
+    struct wf_sign_pub key;
+    struct wf_secret secret = wf_test_sign_key(machine, &key);
+
+    wf_secret_fini(&secret);
+    return key;
+}
+
+static bool is_revoked(const char *machine)
+{
+    struct wf_sign_pub key = key_of(machine);
+
+    return wf_access_origin_revoked(&node, &key, unix_ms);
+}
+
+START_TEST(a_machine_is_replaced_when_the_other_one_joins_and_not_before)
+{
+    Weft__V1__TicketRequest q = agent_ticket("web-1");
+    struct wf_ticket first = make_ticket(&q), fresh, late;
+
+    ck_assert_int_eq(redeem(&first, "one", "", HONEST), WEFT_OK);
+    q.replace = true;
+    fresh = make_ticket(&q);
+    late = make_ticket(&q);
+    shut_out = 0;
+    ck_assert_msg(!is_revoked("one"), "a ticket alone changes nothing");
+    ck_assert_int_eq(redeem(&fresh, "two", "", WRONG_SECRET), WEFT_E_TICKET);
+    ck_assert_msg(redeem(&fresh, "one", "", HONEST) == WEFT_OK, "it may come again itself");
+    ck_assert_msg(!is_revoked("one") && shut_out == 0, "and is not its own successor");
+    ck_assert_int_eq(redeem(&fresh, "two", "", HONEST), WEFT_OK);
+    struct wf_sign_pub one = key_of("one");
+    ck_assert(is_revoked("one") && shut_out == 1);
+    ck_assert_mem_eq(last_out.b, one.b, WF_KEY_LEN);
+    ck_assert_msg(redeem(&fresh, "one", "", HONEST) == WEFT_E_REVOKED, "for good");
+    ck_assert_msg(redeem(&fresh, "two", "", HONEST) == WEFT_OK, "its own answer was lost");
+    ck_assert_msg(redeem(&fresh, "three", "", HONEST) == WEFT_E_TICKET_USED, "for one machine");
+    ck_assert_msg(redeem(&late, "three", "", HONEST) == WEFT_E_EXISTS,
+        "made to replace one, not who came after it");
+    ck_assert(!is_revoked("two") && shut_out == 1);
+    wf_ticket_fini(&first);
+    wf_ticket_fini(&fresh);
+    wf_ticket_fini(&late);
+}
+END_TEST
+
+static const struct {
+    const char *why, *name;
+    uint32_t uses;
+    Weft__V1__IdentityKind kind;
+    enum weft_err want;
+} not_replaced[] = {
+    { "nobody has that name", "web-9", 1, WEFT__V1__IDENTITY_KIND__IDENTITY_KIND_AGENT,
+        WEFT_E_NOT_FOUND },
+    { "no name", "", 1, WEFT__V1__IDENTITY_KIND__IDENTITY_KIND_AGENT, WEFT_E_KIND },
+    { "for several", "web-1", 2, WEFT__V1__IDENTITY_KIND__IDENTITY_KIND_AGENT, WEFT_E_KIND },
+    { "a user", "web-1", 1, WEFT__V1__IDENTITY_KIND__IDENTITY_KIND_USER, WEFT_E_KIND },
+};
+
+START_TEST(a_ticket_that_would_replace_nobody_is_not_made)
+{
+    Weft__V1__TicketRequest q = agent_ticket(not_replaced[_i].name);
+
+    q.replace = true;
+    q.uses = not_replaced[_i].uses;
+    q.kind = not_replaced[_i].kind;
+    call_local();
+    call.request.ticket = &q;
+    wf_ticket_handle(&node, &call.pub);
+    ck_assert_msg(
+        call.err == not_replaced[_i].want, "%s: %s", not_replaced[_i].why, weft_err_name(call.err));
+}
+END_TEST
+
 // ---- renewal ---------------------------------------------------------------------------------------------------------
 
 static enum weft_err renew(const struct wf_identity *who)
@@ -311,6 +397,9 @@ int main(void)
         t, a_ticket_that_does_not_fit_is_refused_and_stays_unused, 0, (int)WF_COUNT(misfits));
     tcase_add_test(t, so_many_uses_and_so_many_tickets_as_were_asked_for);
     tcase_add_test(t, a_revoked_key_gives_its_name_up_and_its_ticket_stays_spent);
+    tcase_add_test(t, a_machine_is_replaced_when_the_other_one_joins_and_not_before);
+    tcase_add_loop_test(
+        t, a_ticket_that_would_replace_nobody_is_not_made, 0, (int)WF_COUNT(not_replaced));
     tcase_add_test(t, a_certificate_is_renewed_for_the_same_keys_unless_it_is_revoked);
     tcase_add_test(t, a_product_has_the_home_that_asked_first);
     tcase_add_test(t, only_nodes_whose_certificate_covers_a_product_get_it);
