@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "node/backup/backup.h"
 #include "node/conf.h"
 #include "node/core.h"
 #include "node/inspect/inspect.h"
@@ -15,6 +16,8 @@ static const char usage[] =
     "\n"
     "Usage: weftd [-c FILE] [--check]\n"
     "       weftd --log show|verify|stats …   what weft log asks; see weft(1)\n"
+    "       weftd --backup …                  what weft node backup asks\n"
+    "       weftd --restore …                 what weft node restore asks\n"
     "  -c, --config FILE   configuration (default /etc/weft/weftd.yaml)\n"
     "      --check         read the configuration, report every error, start nothing\n"
     "  -V, --version       print the version\n"
@@ -52,6 +55,8 @@ int main(int argc, char **argv)
 
     if (argc > 1 && strcmp(argv[1], "--log") == 0)
         return wf_inspect_main(argc - 1, argv + 1);
+    if (argc > 1 && (strcmp(argv[1], "--backup") == 0 || strcmp(argv[1], "--restore") == 0))
+        return wf_backup_main(argc - 1, argv + 1);
     for (int c = getopt_long(argc, argv, "c:nVh", options, NULL); c != -1;
          c = getopt_long(argc, argv, "c:nVh", options, NULL)) {
         switch (c) {

@@ -12,6 +12,7 @@ struct wf_pool;
 struct wf_log;
 struct wf_control;
 struct wf_core;
+struct wf_restored_room;
 struct wf_node;
 struct wf_queues;
 
@@ -62,6 +63,7 @@ struct wf_node {
     struct wf_join_room_state *join;
     struct wf_signer *signer; // NULL unless issuer
     struct wf_http *http;
+    struct wf_restored_room *restored;
 };
 
 int64_t wf_node_now_ms(const struct wf_node *n); // monotonic, once a loop turn

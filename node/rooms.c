@@ -9,6 +9,7 @@
 #include "node/join/room.h"
 #include "node/pool.h"
 #include "node/provider/room.h"
+#include "node/restored.h"
 #include "node/signer/signer.h"
 #include "node/source/room.h"
 #include "node/stream/room.h"
@@ -18,7 +19,8 @@ const struct wf_room *const wf_rooms_node[] = {
     &wf_source_room,
     &wf_pool_room,
     &wf_control_room,
-    &wf_gossip_room, // the registry stands before those who advertise
+    &wf_gossip_room,   // the registry stands before those who advertise
+    &wf_restored_room, // before those that wait for it
     &wf_access_room,
     &wf_stream_room,
     &wf_inventory_room,

@@ -5,6 +5,7 @@
 
 #include "node/access/priv.h"
 #include "node/gossip/room.h"
+#include "node/restored.h"
 #include "node/signer/signer.h"
 #include "node/stream/room.h"
 
@@ -133,6 +134,8 @@ enum weft_err wf_access_sign_list(struct wf_node *n, const struct wf_access_addi
         return WEFT_E_NOT_OWNER;
     if (!n->charter)
         return WEFT_E_STATE;
+    if (wf_restored_waits(n)) // signed now, it would take back what others know to be revoked
+        return WEFT_E_BUSY;
     wf_arena_init(&arena, WF_MAX_UNPACK);
     enum weft_err err = merge(n, add, &arena, &fields);
     if (!err)
@@ -229,6 +232,8 @@ void wf_access_list_tick(struct wf_node *n)
         return;
     if (a->resign_at_ms == 0)
         restore(n);
+    if (wf_restored_waits(n))
+        return;
     enum weft_err err = wf_access_sign_list(n, &none);
     a->resign_at_ms = now + (err ? 10000 : WF_ACCESS_RESIGN_MS);
     wf_alarm(n, "revocations",

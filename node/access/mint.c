@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "node/access/priv.h"
+#include "node/restored.h"
 #include "node/signer/signer.h"
 
 struct block_room {
@@ -124,6 +125,11 @@ enum weft_err wf_access_grant(
     if (!n->charter || wf_charter_is_expired(n->charter, now)) {
         wf_diag_set(diag, 0, 0, "no charter is in force: no new grants");
         return n->charter ? WEFT_E_CHARTER_EXPIRED : WEFT_E_STATE;
+    }
+    if (wf_restored_waits(n)) {
+        wf_diag_set(
+            diag, 0, 0, "restored from a backup: it asks other nodes first what was revoked since");
+        return WEFT_E_BUSY;
     }
     wanted.issued_ms = now;
     wanted.expires_ms = now + (life_ms < WF_MAX_TOKEN_LIFE_MS ? life_ms : WF_MAX_TOKEN_LIFE_MS);

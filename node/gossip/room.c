@@ -26,6 +26,11 @@ const struct wf_revocations *wf_gossip_revocations(const struct wf_node *n, cons
     return k ? k->revocations : NULL;
 }
 
+size_t wf_gossip_peer_count(const struct wf_node *n)
+{
+    return n->gossip ? n->gossip->peer_count : 0;
+}
+
 // The key of a document just learned, by its id: the catalog read it, so nobody reads it twice.
 static const struct wf_known *newest(
     struct wf_catalog *c, enum wf_entry_kind kind, struct wf_bytes raw)

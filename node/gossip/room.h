@@ -21,6 +21,9 @@ const struct wf_revocations *wf_gossip_revocations(const struct wf_node *n, cons
 int64_t wf_gossip_heard_ms(
     const struct wf_node *n, const char *domain, const char *subject, bool *ret_gone);
 
+// How many other nodes are known, by seed or advert.
+size_t wf_gossip_peer_count(const struct wf_node *n);
+
 // A link to another node of the mesh by its advert (made when needed, kept). NOT_FOUND when no advert is known. Use it at once and do
 // not keep it: a link that fails is replaced.
 struct wf_link;

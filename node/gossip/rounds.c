@@ -6,11 +6,13 @@
 
 #include "node/access/room.h"
 #include "node/gossip/priv.h"
+#include "node/restored.h"
 
 struct exchange {
     struct wf_node *node;
     uint32_t peer;
-    bool got; // a GET came of the page just read
+    bool got;   // a GET came of the page just read
+    bool newer; // something of our domain is newer there
     struct wf_buf continuation;
     size_t digest_count;
     struct wf_digest digests[]; // GET: what was asked
@@ -110,6 +112,23 @@ static void take_page(struct exchange *x, const Weft__V1__DigestReply *m, bool m
     free(page);
 }
 
+// Whether the page has a revocation list of our domain, or a home, that we do not know yet.
+static bool has_newer(struct wf_node *n, const Weft__V1__DigestReply *m)
+{
+    for (size_t i = 0; i < m->n_digests; i++) {
+        struct wf_digest d;
+        const struct wf_known *k = NULL;
+        if (!m->digests[i]->digest || wf_gossip_take_digest(m->digests[i]->digest, &d) ||
+            !wf_name_eq(&d.domain, &n->identity.cert.domain) ||
+            (d.kind != WF_ENTRY_REVOCATIONS && d.kind != WF_ENTRY_HOME))
+            continue;
+        k = wf_catalog_find(n->gossip->catalog, d.kind, d.domain.s, d.name.s);
+        if (!k || k->term < d.term || (k->term == d.term && k->sequence < d.sequence))
+            return true;
+    }
+    return false;
+}
+
 static void on_sync(void *arg, enum weft_err err, const Weft__V1__Reply *reply)
 {
     struct exchange *x = arg;
@@ -126,13 +145,18 @@ static void on_sync(void *arg, enum weft_err err, const Weft__V1__Reply *reply)
     if (more && wf_buf_append(&x->continuation, wf_pb_view(reply->continuation)))
         more = false;
     x->node->gossip->count.rounds++;
+    x->newer = x->newer || has_newer(x->node, reply->digest);
     x->node->gossip->page = x; // act marks it when it fetches
     take_page(x, reply->digest, more);
     x->node->gossip->page = NULL;
-    if (more && !x->got)
+    if (more && !x->got) {
         send_sync(x);
-    else
-        exchange_free(x);
+        return;
+    }
+    if (!x->got && !x->newer && x->node->charter &&
+        reply->digest->charter_version <= x->node->charter->version)
+        wf_restored_agrees(x->node, &p->key);
+    exchange_free(x);
 }
 
 static void send_sync(struct exchange *x)

@@ -4,6 +4,7 @@
 #include "node/access/room.h"
 #include "node/gossip/room.h"
 #include "node/join/room.h"
+#include "node/restored.h"
 #include "node/signer/signer.h"
 
 enum weft_err wf_join_sign_home(
@@ -45,6 +46,8 @@ static enum weft_err may_ask(struct wf_node *n, const struct wf_call *c)
 
     if (!wf_signer_here(n))
         return WEFT_E_NOT_OWNER;
+    if (wf_restored_waits(n))
+        return WEFT_E_BUSY;
     if (cert->kind != WF_ID_NODE)
         return WEFT_E_KIND;
     if (!wf_name_is_valid(wf_bytes_str(product)))

@@ -9,6 +9,7 @@
 #include "node/conf.h"
 #include "node/core.h"
 #include "node/join/priv.h"
+#include "node/restored.h"
 #include "node/signer/signer.h"
 #include "sdk/disk.h"
 
@@ -151,7 +152,7 @@ static enum weft_err take_name_over(struct wf_node *n, const struct joining *j, 
 static enum weft_err admit(struct wf_node *n, struct wf_call *c, struct joining *j)
 {
     int64_t now = wf_node_now_unix_ms(n);
-    enum weft_err err = check_proof(n, c, j);
+    enum weft_err err = wf_restored_waits(n) ? WEFT_E_BUSY : check_proof(n, c, j);
 
     if (err)
         return err;

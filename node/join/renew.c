@@ -7,6 +7,7 @@
 #include "node/core.h"
 #include "node/gossip/room.h"
 #include "node/join/priv.h"
+#include "node/restored.h"
 #include "node/signer/signer.h"
 
 #define RETRY_MS 60000
@@ -21,6 +22,8 @@ static enum weft_err take_asker(struct wf_node *n, const struct wf_call *c, stru
     struct wf_identity id = c->caller->identity;
     enum weft_err err = WEFT_OK;
 
+    if (wf_restored_waits(n))
+        return WEFT_E_BUSY;
     if (chain.len) {
         if (from->kind != WF_ID_NODE || c->caller->identity.expired)
             return WEFT_E_KIND;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "node/access/room.h"
+#include "node/restored.h"
 #include "node/stream/priv.h"
 
 static enum weft_err refuse(struct wf_diag *diag, enum weft_err err, const char *text)
@@ -28,6 +29,8 @@ enum weft_err wf_accept_may(struct wf_node *n, const struct wf_home_product *p,
         return refuse(diag, WEFT_E_POLICY, "built in: only the node itself writes it");
     if (n->draining || p->room->closed)
         return WEFT_E_CLOSED;
+    if (wf_restored_waits(n))
+        return refuse(diag, WEFT_E_BUSY, "restored: newer revocations are being asked for");
     return wf_access_origin_revoked(n, &origin->cert.sign_key, wf_node_now_unix_ms(n))
                ? refuse(diag, WEFT_E_REVOKED, "the origin is revoked")
                : WEFT_OK;
@@ -132,6 +135,14 @@ enum weft_err wf_accept_run(struct wf_accept_set *s, struct wf_accept *a, bool *
 
 // ---- on the loop -----------------------------------------------------------------------------------------------------
 
+// A home that knows nothing of an origin (moved, or its log damaged), or not what it said between a backup and its restoring, can't ask for
+// what was acknowledged elsewhere.
+static bool may_begin_in_its_middle(
+    const struct wf_node *n, const struct wf_home_product *p, const struct wf_origin *o)
+{
+    return !o || (p->damaged && !o->seen) || (!o->seen && o->last_ms < wf_restored_ms(n));
+}
+
 void wf_accept_begin(struct wf_accept_set *s, struct wf_node *n, const struct wf_home_product *p)
 {
     const struct wf_origin *o = wf_origin_find(p, &s->origin.cert.sign_key);
@@ -140,8 +151,7 @@ void wf_accept_begin(struct wf_accept_set *s, struct wf_node *n, const struct wf
     s->message = p->message;
     s->now_unix_ms = wf_node_now_unix_ms(n);
     s->ahead = o ? o->ahead : (struct wf_chain){ 0 };
-    // A home that knows nothing of an origin (moved, or its log damaged) can't ask for what was acknowledged elsewhere.
-    s->lenient = !o || (p->damaged && !o->seen);
+    s->lenient = may_begin_in_its_middle(n, p, o);
 }
 
 // A batch signed before its certificate was renewed cites the older one: same key, and we kept its chain.
@@ -190,12 +200,13 @@ static bool is_late(int64_t now, const struct wf_accept *a)
 
 // What came meanwhile over another connection of the origin may have taken the place.
 static enum weft_err check_again(
-    struct wf_home_product *p, struct wf_accept *a, struct wf_diag *diag)
+    struct wf_node *n, struct wf_home_product *p, struct wf_accept *a, struct wf_diag *diag)
 {
     static const struct wf_chain none;
     const struct wf_origin *o = wf_origin_find(p, &a->h.signer);
     bool was_known = a->known;
-    enum weft_err err = check_chain(o ? &o->ahead : &none, !o || (p->damaged && !o->seen), a, diag);
+    enum weft_err err =
+        check_chain(o ? &o->ahead : &none, may_begin_in_its_middle(n, p, o), a, diag);
 
     // The payload of what was known was not looked at; when its append failed meanwhile, it has to come again.
     return !err && was_known && !a->known ? WEFT_E_BUSY : err;
@@ -209,7 +220,7 @@ enum weft_err wf_accept_end(struct wf_node *n, struct wf_home_product *p, struct
         .stored = a->payload,
         .raw = &a->raw,
         .late = is_late(wf_node_now_unix_ms(n), a) };
-    enum weft_err err = check_again(p, a, diag);
+    enum weft_err err = check_again(n, p, a, diag);
 
     if (err)
         return err;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "node/gossip/room.h"
+#include "node/restored.h"
 #include "node/stream/priv.h"
 
 #define RETRY_MS 5000
@@ -59,7 +60,8 @@ void wf_advert_tick(struct wf_home_product *p, int64_t now_ms)
     struct wf_catalog *catalog = n->gossip ? wf_gossip_catalog(n) : NULL;
     char alarm[16 + WF_MAX_NAME], text[256];
 
-    if (now_ms < p->advert_due_ms || !catalog || !n->has_certificate || !speaks_for_its_name(p))
+    if (now_ms < p->advert_due_ms || !catalog || !n->has_certificate || wf_restored_waits(n) ||
+        !speaks_for_its_name(p))
         return;
     if (p->removed && wf_node_now_unix_ms(n) - p->removed_ms > WF_TOMBSTONE_MS)
         return;

@@ -294,9 +294,10 @@ static enum weft_err from_publisher(struct wf_home_product *p, const struct wf_o
         return err;
     if (r->publisher_seq > UINT64_MAX - 1 - r->count)
         return WEFT_E_RANGE;
-    if (!u->ahead && !u->strict)
+    if ((!u->ahead && !u->strict) || (u->unsure && r->publisher_seq > u->ahead))
         u->ahead = u->durable = r->publisher_seq; // it numbers from here on
     u->strict = true;
+    u->unsure = false;
     if (r->publisher_seq > u->ahead) {
         wf_diag_set(diag, 0, 0, "records %llu to %llu are missing before these",
             (unsigned long long)u->ahead, (unsigned long long)r->publisher_seq);
@@ -319,7 +320,7 @@ static bool is_early(const struct wf_home_product *p, const struct wf_origin_rec
 {
     const struct wf_publisher *u = r->publisher ? wf_publisher_find(p, r->publisher) : NULL;
 
-    return u && (u->strict || u->ahead) && r->publisher_seq > u->ahead;
+    return u && !u->unsure && (u->strict || u->ahead) && r->publisher_seq > u->ahead;
 }
 
 enum weft_err wf_stream_originate(struct wf_node *n, struct wf_home_product *p,

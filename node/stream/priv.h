@@ -64,6 +64,7 @@ struct wf_publisher {
     uint64_t durable, ahead; // next sequence wanted
     int64_t used_ms;
     bool strict; // it asked for its mark: from there on nothing may be left out
+    bool unsure; // put back from a backup: it may have said more since, which nobody can ask for
 };
 
 struct wf_old_log {

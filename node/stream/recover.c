@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "node/restored.h"
 #include "node/stream/priv.h"
 
 #define CHECKPOINT_VERSION 1u
@@ -326,11 +327,17 @@ enum weft_err wf_home_recover(struct wf_home_product *p, struct wf_diag *diag)
     char text[160];
     enum weft_err err = wf_log_range(r->node->log, id, &range);
 
-    if (err == WEFT_E_NOT_FOUND)
+    bool nothing = err == WEFT_E_NOT_FOUND;
+    if (nothing && !wf_restored_ms(r->node))
         return recall_epochs(p); // nothing was ever appended
-    if (!err)
+    // Put back without its logs: they go on where the checkpoint knew them to be, so that no offset of theirs stands for two entries.
+    if (nothing)
+        range.head = UINT64_MAX;
+    if (!err || nothing)
         err = load_checkpoint(p, &range, &at);
-    for (bool first = true; !err && (first || at < range.head); first = false) {
+    if (nothing && !err)
+        range.head = at;
+    for (bool first = true; !err && !nothing && (first || at < range.head); first = false) {
         uint64_t next = at;
         reader.from = at;
         err = wf_log_read(r->node->log, &reader, &next);
@@ -346,6 +353,8 @@ enum weft_err wf_home_recover(struct wf_home_product *p, struct wf_diag *diag)
     }
     p->head = range.head;
     p->dirty = true;
+    for (size_t i = 0; i < p->publisher_count; i++)
+        p->publishers[i].unsure = p->publishers[i].used_ms < wf_restored_ms(r->node);
     wf_marks_roll_back(p);
     if (p->damaged) {
         snprintf(text, sizeof text,

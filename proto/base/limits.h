@@ -57,6 +57,12 @@
 #define WF_REQUEST_DEADLINE_MS 10000
 #define WF_MAX_DEADLINE_MS     3600000
 
+// Backups of a node
+#define WF_MAX_BACKUP_PATH  255u
+#define WF_MAX_BACKUP_FILES 1000000u
+#define WF_MAX_BACKUP_FILE  17592186044416ll // bytes of one file
+#define WF_MAX_PASSPHRASE   1024u
+
 // Streams (DESIGN 8)
 #define WF_MAX_RECORD        (256u * WF_KIB)
 #define WF_MAX_BATCH_RAW     (4u * WF_MIB)

@@ -40,6 +40,22 @@ const struct wf_command wf_commands[] = {
         "  --sort KEY        products by name (the default), records, bytes, lag or age; on a "
         "terminal s takes the next, q ends",
         wf_cmd_top },
+    { "node backup", "FILE|DIR [--dir NODE]",
+        "Keep what of a node cannot be made again, sealed, in one file; weftd may run",
+        "  weft node backup servers.weftbackup --dir servers-node\n  weft node backup /mnt/backups "
+        "--dir /etc/weft --passphrase-file pass.txt\n  weft node backup servers.weftbackup --dir "
+        "servers-node --logs",
+        "Options:\n      --logs                  the records, too\n      --passphrase-file FILE  "
+        "its first line, instead of asking\n      --no-passphrase         not sealed: the file "
+        "opens every door that the node does",
+        wf_cmd_node_backup },
+    { "node restore", "FILE --dir DIR", "Put a node back from its backup, into an empty directory",
+        "  weft node restore servers.weftbackup --dir servers-node\n  weft node restore "
+        "servers.weftbackup --dir servers-node --alone",
+        "Options:\n      --passphrase-file FILE  its first line, instead of asking\n      --alone  "
+        "  "
+        "             no other node is left that could know what was revoked since",
+        wf_cmd_node_restore },
     { "mesh init", "NAME --domain ROOT [--add FILE …]",
         "Write and sign the first charter of a mesh",
         "  weft mesh init acme --domain servers-root --node servers-node\n  weft mesh init acme "

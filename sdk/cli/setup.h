@@ -28,6 +28,8 @@ int wf_cli_identity(const struct wf_cli *cli, const char *given, struct wf_ident
 
 int wf_cmd_domain_init(struct wf_cli *cli, int argc, char **argv);
 int wf_cmd_node_init(struct wf_cli *cli, int argc, char **argv);
+int wf_cmd_node_backup(struct wf_cli *cli, int argc, char **argv);
+int wf_cmd_node_restore(struct wf_cli *cli, int argc, char **argv);
 int wf_cmd_mesh_init(struct wf_cli *cli, int argc, char **argv);
 int wf_cmd_mesh_join(struct wf_cli *cli, int argc, char **argv);
 int wf_cmd_mesh_show(struct wf_cli *cli, int argc, char **argv);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The access room's trail, its revocation list, and what a revocation ends.
+#include "node/restored.h"
 #include "tests/node/access_ask.h"
 
 // ---- the trail -------------------------------------------------------------------------------------------------------
@@ -211,6 +212,28 @@ START_TEST(a_list_is_signed_hourly_and_keeps_what_was_revoked)
 }
 END_TEST
 
+// An old backup would take back what was revoked since, under a version that beats the one others hold.
+START_TEST(a_restored_issuer_signs_nothing_before_it_asked)
+{
+    struct wf_restored_room restored = { .mark = { .waits = true } };
+    struct wf_sign_pub key = other.cert.sign_key;
+
+    ck_assert_int_eq(wf_access_revoke_origin(&node, &key, unix_ms), WEFT_OK);
+    uint64_t version = wf_access_revocations(&node)->version;
+    node.restored = &restored;
+    now_ms += WF_ACCESS_RESIGN_MS + 1;
+    unix_ms += WF_ACCESS_RESIGN_MS + 1;
+    wf_access_list_tick(&node);
+    ck_assert_uint_eq(wf_access_revocations(&node)->version, version);
+    ck_assert_int_eq(wf_access_revoke_origin(&node, &key, unix_ms), WEFT_E_BUSY);
+    restored.mark.waits = false;
+    wf_access_list_tick(&node);
+    ck_assert_uint_gt(wf_access_revocations(&node)->version, version);
+    ck_assert(wf_access_origin_revoked(&node, &key, unix_ms));
+    node.restored = NULL;
+}
+END_TEST
+
 // A list of another domain, as it comes by gossip.
 static void learn_foreign_list(const struct wf_sign_pub *key, int64_t from_ms)
 {
@@ -305,6 +328,7 @@ int main(void)
     tcase_add_test(t, refused_attempts_outlive_a_restart_and_a_month_forgets_them);
     tcase_add_test(t, every_grant_and_revocation_is_told);
     tcase_add_test(t, a_list_is_signed_hourly_and_keeps_what_was_revoked);
+    tcase_add_test(t, a_restored_issuer_signs_nothing_before_it_asked);
     tcase_add_loop_test(
         t, a_revocation_ends_the_sessions_of_its_key_at_once, 0, (int)WF_COUNT(ends));
     tcase_add_test(t, a_time_that_lay_ahead_ends_sessions_once_the_list_is_signed_anew);

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+// A backup into an empty directory. It is read twice: to see that all of it is whole and what it is, then to make the files. The key of the node
+// comes last, so that a directory that is not whole starts nothing. What the first start has to know stands in meta "restored".
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "node/backup/backup.h"
+#include "node/log/meta.h"
+#include "node/restored.h"
+#include "sdk/disk.h"
+
+#define NODE_KEY "data/identity/node.key"
+
+struct restoring {
+    const struct wf_backup_to *to;
+    struct wf_diag *diag;
+    bool making; // the second time
+    struct wf_backup_about about;
+    char *path; // of the file being made
+    int file;
+    uint64_t at;
+    bool is_key, has_key;
+    struct wf_buf key;      // the node's, kept until the end
+    struct wf_secret opens; // the backup
+};
+
+static const struct wf_vfs *const disk = &wf_vfs_posix;
+
+// ---- the sink --------------------------------------------------------------------------------------------------------
+
+static enum weft_err on_about(void *arg, const struct wf_backup_about *a)
+{
+    ((struct restoring *)arg)->about = *a;
+    return WEFT_OK;
+}
+
+static enum weft_err on_begin(void *arg, const struct wf_backup_file *f)
+{
+    struct restoring *r = arg;
+
+    r->is_key = strcmp(f->path, NODE_KEY) == 0;
+    if (r->is_key && (r->key.len || f->size > WF_MAX_KEY_FILE))
+        return WEFT_E_TOO_BIG;
+    r->has_key = r->has_key || r->is_key;
+    if (!r->making || r->is_key)
+        return WEFT_OK;
+    enum weft_err err = wf_disk_join(r->to->dir, f->path, &r->path);
+    if (err)
+        return err;
+    char *slash = strrchr(r->path, '/');
+    *slash = '\0';
+    err = wf_disk_mkdir(r->path, r->diag);
+    *slash = '/';
+    if (!err) // CREATE: a path that comes twice is refused
+        err = disk->open(disk->ctx, r->path, WF_VFS_CREATE, &r->file);
+    r->at = 0;
+    if (err) {
+        free(r->path);
+        r->path = NULL;
+    }
+    return err;
+}
+
+static enum weft_err on_bytes(void *arg, struct wf_bytes piece)
+{
+    struct restoring *r = arg;
+    const struct iovec part = { .iov_base = (void *)(uintptr_t)piece.ptr, .iov_len = piece.len };
+
+    if (!r->making)
+        return WEFT_OK;
+    if (r->is_key)
+        return wf_buf_append(&r->key, piece);
+    enum weft_err err = disk->write(disk->ctx, r->file, r->at, &part, 1);
+    r->at += piece.len;
+    return err;
+}
+
+static void close_file(struct restoring *r)
+{
+    if (!r->path)
+        return;
+    disk->close(disk->ctx, r->file);
+    free(r->path);
+    r->path = NULL;
+}
+
+static enum weft_err on_end(void *arg)
+{
+    struct restoring *r = arg;
+    enum weft_err err = r->path ? disk->sync(disk->ctx, r->file) : WEFT_OK;
+
+    close_file(r);
+    return err;
+}
+
+static enum weft_err read_it(struct restoring *r, struct wf_backup_totals *ret)
+{
+    const struct wf_backup_sink sink = { r, on_about, on_begin, on_bytes, on_end };
+    struct wf_backup_reader reader = { .vfs = disk,
+        .path = r->to->file,
+        .passphrase = r->to->passphrase,
+        .sink = &sink,
+        .key = r->opens };
+    enum weft_err err = wf_backup_read(&reader);
+
+    r->opens = reader.key;
+
+    close_file(r);
+    *ret = reader.totals;
+    if (err && !r->diag->text[0])
+        wf_diag_set(r->diag, 0, 0, "%s: %s", r->to->file,
+            err == WEFT_E_PASSPHRASE ? "wrong passphrase, or its beginning was changed"
+            : err == WEFT_E_SYNTAX   ? "not a backup of weft"
+            : err == WEFT_E_VERSION  ? "made by a newer weft"
+                                     : weft_err_text(err));
+    return err;
+}
+
+// ---- the directory ---------------------------------------------------------------------------------------------------
+
+static enum weft_err refuse_used(const char *dir, struct wf_diag *diag)
+{
+    DIR *d = opendir(dir);
+    bool used = false;
+
+    if (!d && errno == ENOENT)
+        return WEFT_OK;
+    for (const struct dirent *e = d ? readdir(d) : NULL; e; e = readdir(d))
+        used = used || (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0);
+    if (d)
+        closedir(d);
+    if (!used && d)
+        return WEFT_OK;
+    wf_diag_set(diag, 0, 0, "%s: %s", dir,
+        d ? "not empty; a backup is restored into an empty directory" : strerror(errno));
+    return d ? WEFT_E_EXISTS : WEFT_E_IO;
+}
+
+static enum weft_err say_restored(struct restoring *r)
+{
+    struct wf_restored mark = { .backup_ms = r->about.created_ms, .waits = !r->to->alone };
+    uint8_t bytes[WF_RESTORED_LEN];
+    struct timespec now;
+    char *dir = NULL;
+    enum weft_err err = wf_disk_join(r->to->dir, "data/meta", &dir);
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    mark.restored_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    wf_restored_put(&mark, bytes);
+    if (!err)
+        err = wf_disk_mkdir(dir, r->diag);
+    if (!err)
+        err = wf_meta_put(disk, dir, WF_RESTORED_META, WF_BYTES(bytes));
+    free(dir);
+    return err;
+}
+
+static enum weft_err finish(struct restoring *r)
+{
+    char *tickets = NULL, *key = NULL;
+    enum weft_err err = wf_disk_join(r->to->dir, "data/tickets.db", &tickets);
+
+    if (!err && access(tickets, F_OK) == 0)
+        err = wf_backup_forget_tickets(tickets, r->diag);
+    if (!err)
+        err = say_restored(r);
+    if (!err)
+        err = wf_disk_join(r->to->dir, NODE_KEY, &key);
+    if (!err)
+        err = wf_disk_create(key, wf_buf_view(&r->key), r->diag);
+    free(tickets);
+    free(key);
+    return err;
+}
+
+enum weft_err wf_backup_restore(const struct wf_backup_to *to, struct wf_backup_about *ret_about,
+    struct wf_backup_totals *ret, struct wf_diag *diag)
+{
+    struct restoring r = { .to = to, .diag = diag };
+    struct wf_backup_totals totals;
+    enum weft_err err = refuse_used(to->dir, diag);
+
+    if (!err)
+        err = read_it(&r, &totals);
+    if (!err && !r.has_key) {
+        wf_diag_set(diag, 0, 0, "%s: there is no node's key in it", to->file);
+        err = WEFT_E_IDENTITY;
+    }
+    r.making = true;
+    if (!err)
+        err = wf_disk_mkdir(to->dir, diag);
+    if (!err)
+        err = read_it(&r, &totals);
+    if (!err)
+        err = finish(&r);
+    wf_wipe(r.key.ptr, r.key.len);
+    wf_buf_fini(&r.key);
+    wf_secret_fini(&r.opens);
+    if (err)
+        return err;
+    *ret_about = r.about;
+    *ret = totals;
+    return WEFT_OK;
+}
