@@ -52,9 +52,8 @@ const struct wf_command wf_commands[] = {
     { "node restore", "FILE --dir DIR", "Put a node back from its backup, into an empty directory",
         "  weft node restore servers.weftbackup --dir servers-node\n  weft node restore "
         "servers.weftbackup --dir servers-node --alone",
-        "Options:\n      --passphrase-file FILE  its first line, instead of asking\n      --alone  "
-        "  "
-        "             no other node is left that could know what was revoked since",
+        "Options:\n      --passphrase-file FILE  its first line, instead of asking\n      "
+        "--alone                 no other node is left that could know what was revoked since",
         wf_cmd_node_restore },
     { "mesh init", "NAME --domain ROOT [--add FILE …]",
         "Write and sign the first charter of a mesh",
