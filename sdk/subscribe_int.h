@@ -131,6 +131,8 @@ struct weft_subscription {
     struct wf_sub_key keys[WF_SUB_KEYS];
     size_t next_key;
     struct wf_buf token;
+    int64_t token_until_unix_ms; // 0 = none was shown
+    char token_note[160];        // its end is near and no later one was granted: told while all is well
     int64_t unknown_after_ms; // no renewal for an unknown tag before
 
     // ---- stream

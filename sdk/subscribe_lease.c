@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "proto/schema/known.h"
+#include "proto/trust/capability.h"
 #include "sdk/subscribe_int.h"
 
 #define RETRY_MS 500
@@ -53,6 +55,42 @@ static enum weft_stream_state state_of(enum weft_err err)
     }
 }
 
+static void print_time(int64_t unix_ms, char out[WF_MOMENT_TEXT])
+{
+    struct wf_moment at = { unix_ms / 1000, 0 };
+
+    wf_timestamp_print(at, out);
+}
+
+// Why what was granted is refused now.
+static void tell_ended(const struct weft_subscription *s, struct weft_problem *p)
+{
+    char at[WF_MOMENT_TEXT], text[sizeof p->text];
+
+    if (!s->token_until_unix_ms ||
+        wf_loop_now_unix_ms(wf_client_loop(s->c)) < s->token_until_unix_ms)
+        return;
+    print_time(s->token_until_unix_ms, at);
+    snprintf(text, sizeof text, "its token ended at %s; %.400s", at, p->text);
+    memcpy(p->text, text, sizeof text);
+}
+
+// A token that is used to its end is told of in time; what a rule grants was granted anew before.
+static void note_token(struct weft_subscription *s, const struct wf_token *t)
+{
+    int64_t now = wf_loop_now_unix_ms(wf_client_loop(s->c)), until = wf_token_expires_ms(t);
+    unsigned over = wf_life_warning(wf_token_last(t)->issued_ms, until, now);
+    char at[WF_MOMENT_TEXT];
+
+    s->token_until_unix_ms = until;
+    s->token_note[0] = '\0';
+    if (!over)
+        return;
+    print_time(until, at);
+    snprintf(s->token_note, sizeof s->token_note,
+        "%u %% of the token's life is over and no later one was granted; it ends at %s", over, at);
+}
+
 static void fail(struct weft_subscription *s, enum weft_err err, const struct weft_problem *problem)
 {
     struct weft_problem p;
@@ -62,6 +100,8 @@ static void fail(struct weft_subscription *s, enum weft_err err, const struct we
         p = *problem;
     p.err = err;
     enum weft_stream_state state = state_of(err);
+    if (state == WEFT_STREAM_REFUSED)
+        tell_ended(s, &p);
     if (s->stopped && err == WEFT_E_NOT_FOUND) // the owner said it, and took the advert away
         state = WEFT_STREAM_STOPPED;
     wf_sub_state(s, state, &p);
@@ -317,8 +357,10 @@ static void on_token(
         ask_token(s, false); // the one at hand will do while it lasts
     } else {
         s->token.len = 0;
-        if (!err && token)
+        if (!err && token) {
+            note_token(s, token);
             err = wf_buf_append(&s->token, wf_buf_view(&token->raw));
+        }
         if (err)
             fail(s, err, problem);
         else

@@ -181,7 +181,9 @@ static void tell_state(struct weft_subscription *s)
             s->name, (long long)(s->freshness_ms / 1000));
         wf_sub_state(s, WEFT_STREAM_SILENT, &p);
     } else if (s->mode == WF_REP_LIVE) {
-        wf_sub_state(s, WEFT_STREAM_LIVE, NULL);
+        if (s->token_note[0])
+            wf_problem_set(&p, WEFT_OK, "%s", s->token_note);
+        wf_sub_state(s, WEFT_STREAM_LIVE, s->token_note[0] ? &p : NULL);
     } else if (s->silent && !s->met_since_silent) {
         return; // perhaps it is the node, not its stream
     } else if (s->silent && !s->endpoint[0]) {

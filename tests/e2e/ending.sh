@@ -45,3 +45,17 @@ grant 1h
 for age in 75 90; do
     [ "$(grep -c "a grant made by hand ends soon.*$age %" "$WORK/servers-node.log")" -le 1 ] || fail "logged more than once"
 done
+
+echo "a running reader is told before its token ends and when it did, and exits as one without a grant"
+(cd "$WORK" && "$WEFT" product new depth --kind event >/dev/null)
+sed -i 's/domain: monitoring/domain: servers/; /^access:/,$d' "$WORK/depth.yaml" # no rule: a person grants
+"$WEFT" product build "$WORK/depth.yaml" >/dev/null
+weft_at servers-node product apply "$WORK/depth.yaml" >/dev/null
+weft_at servers-node access grant depth --to "$holder" --verb subscribe --for 8s --out "$WORK/depth.cap" >/dev/null 2>&1 || fail "grant depth"
+"$WEFT" access import "$WORK/depth.cap" --dir "$WORK/reader" >/dev/null || fail "import depth"
+ended=0
+timeout 30 "$WEFT" subscribe servers/depth --dir "$WORK/reader" >/dev/null 2>"$WORK/read.err" || ended=$?
+[ "$ended" -eq 77 ] || fail "status $ended: $(cat "$WORK/read.err")"
+ends='[0-9T:-]*Z'
+grep -q "^servers/depth: live: [79][50] % of the token's life is over and no later one was granted; it ends at $ends" "$WORK/read.err" || fail "not told before: $(cat "$WORK/read.err")"
+grep -q "its token ended at $ends; " "$WORK/read.err" || fail "not told why: $(cat "$WORK/read.err")"
