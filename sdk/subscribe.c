@@ -33,6 +33,13 @@ static void given_free(struct weft_subscription *s)
     free(s->given);
 }
 
+static void filter_free(struct weft_subscription *s)
+{
+    for (size_t i = 0; s->wanted && i < s->options.origin_count; i++)
+        free(s->wanted[i]);
+    free(s->wanted);
+}
+
 static void destroy(struct weft_subscription *s)
 {
     while (s->first) {
@@ -51,6 +58,7 @@ static void destroy(struct weft_subscription *s)
     wf_buf_fini(&s->token);
     wf_buf_fini(&s->plain);
     given_free(s);
+    filter_free(s);
     free(s->records);
     if (s->fd >= 0)
         close(s->fd);
@@ -75,7 +83,7 @@ static enum weft_err keep_given(struct weft_subscription *s, const struct weft_s
 
     if (count == 0)
         return WEFT_OK;
-    if (count > WF_MAX_CURSOR_MARKS + 1)
+    if (count > WF_SUB_GIVEN_MAX)
         return WEFT_E_TOO_BIG;
     s->given = calloc(count, sizeof *s->given);
     if (!s->given)
@@ -90,6 +98,24 @@ static enum weft_err keep_given(struct weft_subscription *s, const struct weft_s
             return err;
     }
     return WEFT_OK;
+}
+
+static enum weft_err keep_filter(
+    struct weft_subscription *s, const struct weft_subscribe_options *o)
+{
+    size_t count = s->options.origin_count;
+
+    if (count == 0)
+        return WEFT_OK;
+    if (count > WF_SUB_ORIGINS_MAX)
+        return WEFT_E_TOO_BIG;
+    s->wanted = calloc(count, sizeof *s->wanted);
+    for (size_t i = 0; s->wanted && i < count; i++) {
+        s->wanted[i] = strdup(o->origins[i]);
+        if (!s->wanted[i])
+            return WEFT_E_NOMEM;
+    }
+    return s->wanted ? WEFT_OK : WEFT_E_NOMEM;
 }
 
 static enum weft_err make(struct weft_client *c, const struct wf_target *t,
@@ -107,6 +133,7 @@ static enum weft_err make(struct weft_client *c, const struct wf_target *t,
     if (o)
         s->options = *o;
     s->options.cursor = NULL;
+    s->options.origins = NULL;
     if (s->options.queue_bytes == 0)
         s->options.queue_bytes = WF_SUB_QUEUE;
     s->last = &s->first;
@@ -123,6 +150,8 @@ static enum weft_err make(struct weft_client *c, const struct wf_target *t,
     enum weft_err err = s->fd < 0 ? WEFT_E_NOMEM : wf_repair_new(&conf, &s->repair);
     if (!err)
         err = keep_given(s, o);
+    if (!err)
+        err = keep_filter(s, o);
     if (err) {
         wf_sub_unref(s);
         return err;
@@ -319,8 +348,24 @@ static int64_t now_ms(void)
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
+static bool wants_origin(const struct weft_subscription *s, const char *origin)
+{
+    for (size_t i = 0; i < s->options.origin_count; i++)
+        if (strcmp(s->wanted[i], origin) == 0)
+            return true;
+    return s->options.origin_count == 0;
+}
+
+static bool wants_time(const struct weft_subscription *s, int64_t us)
+{
+    const struct weft_subscribe_options *o = &s->options;
+
+    return (!o->since_us || us >= o->since_us) && (!o->until_us || us < o->until_us);
+}
+
 // Decodes what was left out until somebody wants it. An error means that the origin signed records that it did not describe.
-static enum weft_err decode(struct weft_subscription *s, const struct wf_sub_item *i)
+static enum weft_err decode(
+    struct weft_subscription *s, const struct wf_sub_item *i, size_t *ret_count)
 {
     struct wf_bytes in = wf_buf_view(&i->raw);
     size_t count = i->header.count - i->skip, n = 0;
@@ -337,7 +382,7 @@ static enum weft_err decode(struct weft_subscription *s, const struct wf_sub_ite
     for (uint32_t at = 0; at < i->header.count && !err; at++) {
         struct wf_record_view v;
         err = wf_records_next(&in, i->header.base_us, &v);
-        if (err || at < i->skip)
+        if (err || at < i->skip || !wants_time(s, v.time_us))
             continue;
         s->records[n++] = (struct weft_record){ .op = (enum weft_op)v.op,
             .time_us = v.time_us,
@@ -346,11 +391,19 @@ static enum weft_err decode(struct weft_subscription *s, const struct wf_sub_ite
             .data = v.data.ptr,
             .len = v.data.len };
     }
+    if (!err)
+        *ret_count = n;
     return err;
 }
 
-static void show_loss(struct weft_event *e, const struct wf_sub_item *i)
+static void show_loss(
+    struct weft_subscription *s, struct weft_event *e, const struct wf_sub_item *i)
 {
+    if (i->by_origin && !wants_origin(s, i->origin->cert.subject.s)) {
+        e->kind = WEFT_EV_RECORDS; // none: what others lost is left out with what they say
+        e->origin = i->origin->cert.subject.s;
+        return;
+    }
     e->loss_from = i->loss_from;
     e->loss_to = i->loss_to;
     e->loss_code = i->code;
@@ -386,7 +439,9 @@ static void show_batch(struct weft_subscription *s, struct weft_event *e, struct
 
 static void show_records(struct weft_subscription *s, struct weft_event *e, struct wf_sub_item *i)
 {
-    enum weft_err err = decode(s, i);
+    size_t count = i->header.count - i->skip, wanted = 0;
+    enum weft_err err =
+        wants_origin(s, i->origin->cert.subject.s) ? decode(s, i, &wanted) : WEFT_OK;
 
     if (err) {
         e->kind = WEFT_EV_LOSS;
@@ -394,11 +449,15 @@ static void show_records(struct weft_subscription *s, struct weft_event *e, stru
         e->loss_to = i->entry.offset + i->header.count;
         e->loss_code = err;
         wf_sub_count(s, &s->stats.verify_failures, 1);
-        wf_sub_count(s, &s->stats.lost_records, i->header.count - i->skip);
+        wf_sub_count(s, &s->stats.lost_records, count);
         return;
     }
+    if (wanted < count)
+        wf_sub_count(s, &s->stats.filtered_records, count - wanted);
     e->records = s->records;
-    e->record_count = i->header.count - i->skip;
+    e->record_count = wanted;
+    if (wanted)
+        e->offset = s->records[0].offset;
 }
 
 static const struct weft_event *show(struct weft_subscription *s, struct wf_sub_item *i)
@@ -411,7 +470,7 @@ static const struct weft_event *show(struct weft_subscription *s, struct wf_sub_
     if (i->origin && i->bytes.len)
         show_batch(s, e, i);
     if (i->kind == WEFT_EV_LOSS)
-        show_loss(e, i);
+        show_loss(s, e, i);
     else if (i->kind == WEFT_EV_RECORDS)
         show_records(s, e, i);
     else

@@ -64,8 +64,10 @@ static enum weft_err take_reply(
             u->losses[u->loss_count++] =
                 (struct wf_repair_loss){ l->from, l->to, (enum weft_err)l->code };
     }
-    for (size_t i = 0; i < r->n_entries && !err; i++)
+    for (size_t i = 0; i < r->n_entries && !err; i++) {
+        wf_sub_count(s, &s->stats.bytes, r->entries[i].len);
         err = wf_sub_take_entry(s, u, wf_pb_view(r->entries[i]));
+    }
     u->has_beat = wf_sub_heartbeat(s, wf_pb_view(r->heartbeat), &u->beat);
     return err;
 }

@@ -16,19 +16,22 @@
 #include "sdk/net/sub.h"
 #include "sdk/repair.h"
 
-#define WF_SUB_QUEUE     (16u * WF_MIB) // default of queue_bytes
-#define WF_SUB_UNKNOWN   WF_MIB         // bytes of frames kept while their key is asked for
-#define WF_SUB_UNKNOWNS  512u           // and how many
-#define WF_SUB_UNITS     64u            // frames and replies that wait for documents
-#define WF_SUB_ORIGINS   16384u         // certificates seen
-#define WF_SUB_BUCKETS   256u
-#define WF_SUB_SCHEMAS   64u
-#define WF_SUB_KEYS      4u
-#define WF_SUB_PULL_MS   3000  // how long a pull waits while the stream may come any moment
-#define WF_SUB_SILENT_MS 20000 // and while it is known to be silent
-#define WF_SUB_CATCH_MS  1000  // catching up for longer than this is told
-#define WF_SUB_RETRY_MAX 30000
-#define WF_SUB_FAILURES  3u // requests in a row that met no node: look for the owner anew
+#define WF_SUB_QUEUE       (16u * WF_MIB) // default of queue_bytes
+#define WF_SUB_UNKNOWN     WF_MIB         // bytes of frames kept while their key is asked for
+#define WF_SUB_UNKNOWNS    512u           // and how many
+#define WF_SUB_UNITS       64u            // frames and replies that wait for documents
+#define WF_SUB_ORIGINS     16384u         // certificates seen
+#define WF_SUB_BUCKETS     256u
+#define WF_SUB_SCHEMAS     64u
+#define WF_SUB_KEYS        4u
+#define WF_SUB_PULL_MS     3000  // how long a pull waits while the stream may come any moment
+#define WF_SUB_SILENT_MS   20000 // and while it is known to be silent
+#define WF_SUB_CATCH_MS    1000  // catching up for longer than this is told
+#define WF_SUB_RETRY_MAX   30000
+#define WF_SUB_ORIGINS_MAX 1024u // of a filter
+#define WF_SUB_GIVEN_MAX                                                                           \
+    (16u * (WF_MAX_CURSOR_MARKS + 1)) // rows of a cursor, perhaps of several products
+#define WF_SUB_FAILURES 3u            // requests in a row that met no node: look for the owner anew
 
 struct wf_sub_origin { // one certificate, judged once; lives as long as the subscription
     struct wf_sub_origin *next;
@@ -116,6 +119,7 @@ struct weft_subscription {
     char name[2 * WF_MAX_NAME + 2];
     struct weft_subscribe_options options; // its cursor is `given`
     struct weft_cursor_row *given;
+    char **wanted; // origins of the filter; options.origins is NULL
 
     // ---- lease
     struct wf_timer lease_timer;
@@ -132,7 +136,7 @@ struct weft_subscription {
     size_t next_key;
     struct wf_buf token;
     int64_t token_until_unix_ms; // 0 = none was shown
-    char token_note[160];        // its end is near and no later one was granted: told while all is well
+    char token_note[160]; // its end is near and no later one was granted: told while all is well
     int64_t unknown_after_ms; // no renewal for an unknown tag before
 
     // ---- stream

@@ -204,12 +204,17 @@ const struct wf_command wf_commands[] = {
         "Options:\n  -w, --wait  wait until the node has acknowledged everything, however long it "
         "takes",
         wf_cmd_publish },
-    { "subscribe", "DOMAIN/PRODUCT", "The records of a product as JSON lines, in order, each once",
+    { "subscribe", "DOMAIN/PRODUCT...",
+        "The records of products as JSON lines, in order, each once",
         "  weft subscribe servers/cpu\n  weft subscribe servers/cpu --from earliest -n 100 -o "
-        "jsonl\n  weft subscribe servers/cpu --cursor cpu.cursor >> cpu.jsonl",
+        "jsonl\n  weft subscribe servers/cpu --cursor cpu.cursor >> cpu.jsonl\n  weft subscribe "
+        "servers/cpu servers/memory --origin web-1 --history",
         "Options:\n      --from PLACE    earliest, latest (the default), an offset, a time, "
         "cursor:FILE\n      --cursor FILE   go on where the last run ended, and keep the place "
-        "there\n  -n, --count N       end after so many records\n      --for DURATION  end after "
+        "there\n      --origin NAME   only what this host or service says, repeatable\n      "
+        "--since TIME    "
+        "only records of that time and later\n      --until TIME    only records of before "
+        "then\n  -n, --count N       end after so many records\n      --for DURATION  end after "
         "so long\n      --history       what is kept up to now, by pull, then end: a token with "
         "replay "
         "will do\n      --stats         counts at the end, on standard error\n      "

@@ -96,3 +96,12 @@ for p in own hosted; do
     [ "$(numbers "$WORK/read")" = "$(seq 1 40 | tr '\n' ' ')$(seq 101 120 | tr '\n' ' ')" ] || fail "$p anew: $(numbers "$WORK/read") $(cat "$WORK/read.err")"
 done
 is_named || fail "not told ($got): $(cat "$WORK/read.err")"
+
+echo "both in one: what one of them says, from one cursor file"
+both() { "$WEFT" subscribe servers/own servers/hosted --dir "$WORK/anew" --cursor "$WORK/both" --origin "$1" --history --stats -o jsonl >"$WORK/read" 2>"$WORK/read.err" || :; }
+both web-1
+[ "$(numbers "$WORK/read")" = "$(seq 1 40 | tr '\n' ' ')$(seq 101 120 | tr '\n' ' ')" ] || fail "of web-1: $(numbers "$WORK/read") $(cat "$WORK/read.err")"
+grep -q '"product":"servers/own","records":60,.*"filtered_records":60,.*"lag":0,"lag_s":0.000,' "$WORK/read.err" || fail "not counted: $(cat "$WORK/read.err")"
+both nobody
+[ ! -s "$WORK/read" ] || fail "read again: $(cat "$WORK/read")"
+grep -q '"product":"servers/hosted","records":0,' "$WORK/read.err" || fail "its cursor did not move: $(cat "$WORK/read.err")"

@@ -399,6 +399,65 @@ START_TEST(a_product_older_than_its_promise_is_told_as_silent_until_something_co
 }
 END_TEST
 
+static void subscribe_filtered(struct weft_subscribe_options o)
+{
+    struct weft_cursor_row given[WF_COUNT(rows)];
+
+    for (size_t i = 0; i < row_count; i++)
+        given[i] = (struct weft_cursor_row){ rows[i].key, rows[i].key_len, rows[i].value,
+            rows[i].value_len };
+    o.cursor = given;
+    o.cursor_count = row_count;
+    ck_assert_msg(
+        weft_subscribe(c, "servers/readings", &o, &s, &problem) == WEFT_OK, "%s", problem.text);
+}
+
+static void take_until_read(uint64_t offset)
+{
+    for (int left = PATIENCE_MS; left > 0 && (stats().next_offset < offset || take(0)); left -= 10)
+        take(10);
+    ck_assert_uint_eq(stats().next_offset, offset);
+}
+
+START_TEST(what_others_say_is_left_out_and_moves_the_cursor)
+{
+    const char *const origins[] = { "web-7", "web-1" };
+    struct weft_subscribe_options o = { .origins = origins, .origin_count = 2 };
+
+    append(6, 5);
+    wf_fakehome_append_loss(&h, 0, 4);
+    subscribe_filtered(o);
+    take_until_read(34);
+    ck_assert(got == 15 && next_seq[1] == 15 && next_seq[0] == 0);
+    ck_assert_uint_eq(losses, 0); // of the other one
+    ck_assert_uint_eq(stats().filtered_records, 15);
+    ck_assert_uint_eq(stats().records, 30);
+    weft_unsubscribe(s);
+    append(2, 5);
+    subscribe_filtered(o); // goes on behind what was left out
+    take_until_read(44);
+    ck_assert(got == 20 && stats().records == 10 && stats().duplicates == 0);
+}
+END_TEST
+
+START_TEST(records_outside_of_the_time_asked_for_are_left_out)
+{
+    append(2, 5);
+    poll(NULL, 0, 5);
+    int64_t from = wf_test_clock_unix_ms() * 1000;
+    append(2, 5);
+    poll(NULL, 0, 5);
+    int64_t to = wf_test_clock_unix_ms() * 1000;
+    append(2, 5);
+    next_seq[0] = next_seq[1] = 5;
+    subscribe_filtered((struct weft_subscribe_options){ .since_us = from, .until_us = to });
+    take_until_read(30);
+    ck_assert(got == 10 && next_seq[0] == 10 && next_seq[1] == 10);
+    ck_assert_uint_eq(stats().filtered_records, 20);
+    ck_assert_uint_gt(stats().bytes, 0); // of what was pulled, too
+}
+END_TEST
+
 START_TEST(bad_arguments_fail_at_once)
 {
     struct weft_subscribe_options o = { .from = (enum weft_from)9 };
@@ -456,6 +515,8 @@ int main(void)
     tcase_add_test(t, a_node_that_does_not_answer_is_told);
     tcase_add_test(t, weft_next_waits_wakes_and_times_out);
     tcase_add_test(t, a_product_older_than_its_promise_is_told_as_silent_until_something_comes);
+    tcase_add_test(t, what_others_say_is_left_out_and_moves_the_cursor);
+    tcase_add_test(t, records_outside_of_the_time_asked_for_are_left_out);
     tcase_add_test(t, bad_arguments_fail_at_once);
     tcase_add_test(t, unsubscribing_at_any_moment_is_clean);
     suite_add_tcase(suite, t);

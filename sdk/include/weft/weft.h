@@ -316,10 +316,14 @@ struct weft_subscribe_options {
     size_t queue_bytes; // most held ahead of the application; 0 = 16 MiB
     bool proofs;        // hand over what verifies a batch later (header, stored bytes, chain)
     bool history;       // no live stream, all by pull: `replay` alone will do, and is asked for
+    // What is handed over; the rest is read, verified and counted all the same, and moves the cursor.
+    const char *const *origins; // subjects; origin_count 0: all
+    size_t origin_count;        // at most 1,024
+    int64_t since_us, until_us; // records of a time in [since, until); 0: without bound
 };
 
 enum weft_event_kind {
-    WEFT_EV_RECORDS = 1, // one batch
+    WEFT_EV_RECORDS = 1, // one batch; with a filter perhaps nothing of it, and the cursor moves
     WEFT_EV_LOSS,        // records that will never come: [from, to) with a code
     WEFT_EV_STATE,       // the connection's condition changed: see `state`
 };
@@ -372,6 +376,7 @@ struct weft_event {
 struct weft_stats {
     // records = live + range + pulled + history: one counter for each way
     uint64_t records, live_records, range_records, pulled_records, history_records;
+    uint64_t filtered_records; // of these, left out by origins, since_us and until_us
     uint64_t batches, bytes, gaps_repaired, lost_records, verify_failures, duplicates;
     uint64_t head_offset, next_offset; // lag = head - next
     int64_t last_append_ms, last_heard_ms;
