@@ -202,6 +202,18 @@ static void greet(struct wf_node *n)
 }
 
 // *ret_room: the one that could not.
+// Each agent and reader is a connection, and the customary 1,024 descriptors would be too few for those that a node admits. Signer and sources
+// are forked by then and keep the limit they were started with.
+static void raise_descriptors(void)
+{
+    struct rlimit files;
+
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
+        files.rlim_cur = files.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
+}
+
 static enum weft_err open_rooms(struct life *l, struct wf_diag *diag, const char **ret_room)
 {
     enum weft_err err = WEFT_OK;
@@ -211,6 +223,7 @@ static enum weft_err open_rooms(struct life *l, struct wf_diag *diag, const char
         if (l->rooms[l->opened]->open)
             err = l->rooms[l->opened]->open(l->node, diag);
     }
+    raise_descriptors();
     for (; l->rooms[l->started] && !err; l->started++) {
         *ret_room = l->rooms[l->started]->name;
         if (l->rooms[l->started]->start)

@@ -85,7 +85,39 @@ struct joining {
     const Weft__V1__JoinRequest *q;
     struct wf_ticket_row ticket;
     struct wf_cert cert;
+    bool proven;     // its holder may be told, and the owner asks why
+    char about[128]; // for both: what was asked, and what is wrong with it
 };
+
+static const char *asked_name(const struct joining *j)
+{
+    if (j->ticket.name.s[0] && !j->q->name[0])
+        return j->ticket.name.s;
+    return wf_name_is_valid(wf_bytes_str(j->q->name)) ? j->q->name : "(no name)";
+}
+
+static void explain(struct joining *j, enum weft_err err)
+{
+    const char *name = asked_name(j);
+
+    if (!j->proven)
+        return;
+    if (err == WEFT_E_TICKET && j->ticket.name.s[0])
+        snprintf(
+            j->about, sizeof j->about, "join as %s: the ticket is for %s", name, j->ticket.name.s);
+    else if (err == WEFT_E_TICKET &&
+             strncmp(name, j->ticket.prefix.s, strlen(j->ticket.prefix.s)) != 0)
+        snprintf(j->about, sizeof j->about, "join as %s: names of the ticket begin with %s", name,
+            j->ticket.prefix.s);
+    else if (err == WEFT_E_TICKET)
+        snprintf(j->about, sizeof j->about, "join as %s: the ticket is for addresses in %s", name,
+            j->ticket.from);
+    else if (err == WEFT_E_TICKET_USED)
+        snprintf(j->about, sizeof j->about, "join as %s: the ticket's %u uses are spent", name,
+            j->ticket.uses);
+    else
+        snprintf(j->about, sizeof j->about, "join as %s", name);
+}
 
 static enum weft_err check_proof(struct wf_node *n, struct wf_call *c, struct joining *j)
 {
@@ -105,7 +137,8 @@ static enum weft_err check_proof(struct wf_node *n, struct wf_call *c, struct jo
         return err == WEFT_E_NOT_FOUND ? WEFT_E_TICKET : err;
     wf_ticket_proof(WF_BYTES(j->ticket.secret), j->ticket.id, wf_session_handshake_hash(&s->s),
         &j->cert.sign_key, &j->cert.dh_key, proof);
-    return wf_equal_ct(WF_BYTES(proof), wf_pb_view(j->q->proof)) ? WEFT_OK : WEFT_E_TICKET;
+    j->proven = wf_equal_ct(WF_BYTES(proof), wf_pb_view(j->q->proof));
+    return j->proven ? WEFT_OK : WEFT_E_TICKET;
 }
 
 // The subject: what the ticket fixes, else what the newcomer asks for within the prefix.
@@ -176,6 +209,19 @@ static enum weft_err admit(struct wf_node *n, struct wf_call *c, struct joining 
                      state_of(n)->tickets, j->ticket.id, &j->cert.sign_key, &j->cert.subject, now);
 }
 
+// about: also what the owner's list of refusals shows.
+static void refuse(struct wf_call *c, enum weft_err err, const char *about)
+{
+    Weft__V1__Refusal r = WEFT__V1__REFUSAL__INIT;
+    char text[256];
+
+    snprintf(text, sizeof text, "%s: %s", about[0] ? about : "join", weft_err_text(err));
+    r.code = (uint32_t)err;
+    r.text = text;
+    r.asked = wf_pb_str(about);
+    wf_call_refuse_with(c, &r);
+}
+
 void wf_join_handle(struct wf_node *n, struct wf_call *c)
 {
     Weft__V1__Reply reply = WEFT__V1__REPLY__INIT;
@@ -190,9 +236,10 @@ void wf_join_handle(struct wf_node *n, struct wf_call *c)
     if (!err)
         err = all_charters(n, c->arena, &r.charters, &r.n_charters);
     if (err) {
+        explain(&j, err);
         wf_say(n, WF_LOG_WARN, "join", "join refused", "from", c->caller->address, "name",
-            j.q->name, "why", weft_err_name(err), NULL);
-        wf_call_refuse(c, err, "join: %s", weft_err_text(err));
+            j.q->name, "why", weft_err_name(err), "what", j.about, NULL);
+        refuse(c, err, j.about);
         return;
     }
     wf_say(n, WF_LOG_INFO, "join", "joined", "from", c->caller->address, "subject",

@@ -61,7 +61,7 @@ refused() { # REASON COMMAND...
 used=$(weft_at servers-node ticket create --kind agent --uses 1)
 "$WEFT" join "$used" --name first --dir "$WORK/first" >/dev/null || fail "the first use"
 refused "used up" "$WEFT" join "$used" --name second --dir "$WORK/second"
-weft_at servers-node access list --refused -o jsonl | grep '"refused":"newcomer","what":"join","code":"TICKET_USED"' | grep -q '"from":"127.0.0.1' ||
+weft_at servers-node access list --refused -o jsonl | grep '"refused":"newcomer","what":"join as second: the ticket.s 1 uses are spent","code":"TICKET_USED"' | grep -q '"from":"127.0.0.1' ||
     fail "the owner does not see who came with a used ticket: $(weft_at servers-node access list --refused)"
 prefix=$(weft_at servers-node ticket create --kind agent --uses 2 --name-prefix web-)
 refused "begin with" "$WEFT" join "$prefix" --name db-1 --dir "$WORK/db-1"
