@@ -35,6 +35,7 @@ function(weft_test layer unit)
     set(exe test_${layer}_${unit})
     add_executable(${exe} "${PROJECT_SOURCE_DIR}/tests/${layer}/test_${unit}.c" ${T_SOURCES})
     target_link_libraries(${exe} PRIVATE weft_flags weft_test_support ${T_LINK} PkgConfig::CHECK)
+    target_link_options(${exe} PRIVATE -Wl,--wrap=_mark_point) # tests/support/mark.c
     add_test(NAME ${layer}.${unit} COMMAND ${exe})
     set_tests_properties(${layer}.${unit} PROPERTIES LABELS "${T_LABELS}" TIMEOUT ${T_TIMEOUT}
         ENVIRONMENT "${WEFT_TEST_ENV}" SKIP_RETURN_CODE 77)
@@ -47,7 +48,8 @@ function(weft_script_test name)
         set(T_TIMEOUT 300)
     endif()
     add_test(NAME ${name} COMMAND ${T_COMMAND} WORKING_DIRECTORY "${PROJECT_SOURCE_DIR}")
-    set_tests_properties(${name} PROPERTIES LABELS "${T_LABELS}" TIMEOUT ${T_TIMEOUT}
+    # What may take longest begins first, so that nothing long is left alone at the end.
+    set_tests_properties(${name} PROPERTIES LABELS "${T_LABELS}" TIMEOUT ${T_TIMEOUT} COST ${T_TIMEOUT}
         ENVIRONMENT "${WEFT_TEST_ENV}" SKIP_RETURN_CODE 77)
     if(T_SERIAL)
         set_tests_properties(${name} PROPERTIES RUN_SERIAL TRUE)

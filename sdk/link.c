@@ -8,7 +8,8 @@
 
 #define BACKOFF_MIN_MS 200
 #define BACKOFF_MAX_MS 5000
-// A local weftd that does not answer costs nobody else anything, and is back within a second of its restart.
+// A local weftd that does not answer costs nobody else anything, and its publishers wait for its restart.
+#define BACKOFF_LOCAL_MIN_MS 20
 #define BACKOFF_LOCAL_MAX_MS 1000
 // The connection outlives a request's deadline, so that a late answer is not a lost connection.
 #define GRACE_MS 2000
@@ -171,8 +172,9 @@ static void back_off(struct wf_link *l, bool idle)
         l->not_before_ms = now;
         return;
     }
+    int64_t least = l->is_local ? BACKOFF_LOCAL_MIN_MS : BACKOFF_MIN_MS;
     int64_t most = l->is_local ? BACKOFF_LOCAL_MAX_MS : BACKOFF_MAX_MS;
-    l->backoff_ms = l->backoff_ms ? l->backoff_ms * 2 : BACKOFF_MIN_MS;
+    l->backoff_ms = l->backoff_ms ? l->backoff_ms * 2 : least;
     if (l->backoff_ms > most)
         l->backoff_ms = most;
     l->not_before_ms = now + l->backoff_ms;

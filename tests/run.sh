@@ -31,7 +31,7 @@ while [ $# -gt 0 ]; do
 done
 case "$labels" in *fuzz-long*) ;; *) filters+=(-LE '^fuzz-long$') ;; esac
 
-jobs=$(nproc)
+jobs=$(nproc) at_once=$jobs
 passed=0 failed=0 skipped=0
 table=()
 results=$(mktemp -d)
@@ -80,7 +80,7 @@ run() { # NAME PRESET CTEST-ARGS...
     local name=$1 preset=$2 xml="$results/$1.xml" start=$SECONDS all bad skip good
     shift 2
     echo "== $name: tests"
-    "${launcher[@]}" ctest --test-dir "build/$preset" --output-on-failure -j "$jobs" --output-junit "$xml" "$@"
+    "${launcher[@]}" ctest --test-dir "build/$preset" --output-on-failure -j "$at_once" --output-junit "$xml" "$@"
     if [ ! -s "$xml" ]; then
         failed=$((failed + 1))
         note "$name" 'CTEST FAILED' $((SECONDS - start))
@@ -100,7 +100,9 @@ release() {
 
 dev() {
     [ "$(count dev "${filters[@]}")" != 0 ] || return
+    at_once=$((jobs + (jobs + 1) / 2)) # end-to-end tests mostly wait
     build dev && run dev dev "${filters[@]}" "${verbose[@]}"
+    at_once=$jobs
 }
 
 fuzz() {

@@ -175,6 +175,8 @@ void wf_stream_status(struct wf_node *n, struct wf_arena *a, Weft__V1__StatusRep
 {
     size_t count = 0;
 
+    if (!n->stream) // an agent's
+        return;
     for (struct wf_home_product *p = wf_stream_next(n, NULL); p; p = wf_stream_next(n, p))
         count++;
     Weft__V1__ProductState **list = wf_arena_calloc(a, count + 1, sizeof *list);

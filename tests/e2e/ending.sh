@@ -7,7 +7,7 @@ BUILD=$1
 # shellcheck disable=SC1091 source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-LIFE=32 # seconds: a quarter of it is time enough to look
+LIFE=20 # seconds: a quarter of it is time enough to look
 warnings() { weft_at servers-node node status -o json | grep -o '"warnings":\[[^]]*\]'; }
 warned() { # PERCENT: in the list and in the status
     weft_at servers-node access list -o json | grep -q "\"warning\":\"$1 % of its life is over\"" && warnings | grep -q "$1 % of its life is over"

@@ -44,8 +44,8 @@ stop() { # NAME [SIGNAL]: ends that weftd and waits for it
     n=0
     while kill -0 "$pid" 2>/dev/null; do
         n=$((n + 1))
-        [ "$n" -gt 150 ] && kill -KILL "$pid" 2>/dev/null
-        sleep 0.1
+        [ "$n" -gt 750 ] && kill -KILL "$pid" 2>/dev/null
+        sleep 0.02
     done
     rm -f "$WORK/$1.pid"
     # A sanitizer's finding or an end in disorder is the test's failure, whatever it was about.
@@ -81,12 +81,14 @@ finish() {
 trap finish EXIT
 trap 'exit 130' INT TERM
 
-# Runs a command again until it succeeds; the test fails after DEADLINE seconds.
+# Runs a command again until it succeeds, at first after short pauses; the test fails after DEADLINE seconds.
 until_ok() {
     end=$(($(date +%s) + DEADLINE))
+    pause=0.05
     until "$@" >/dev/null 2>&1; do
         [ "$(date +%s)" -lt "$end" ] || fail "not within $DEADLINE s: $*"
-        sleep 0.2
+        sleep $pause
+        case $pause in 0.05) pause=0.10 ;; 0.10) pause=0.15 ;; *) pause=0.2 ;; esac
     done
 }
 

@@ -10,7 +10,7 @@ OWN_NET=${OWN_NET:-yes}
 . "$(dirname "$0")/lib.sh"
 
 DEADLINE=45
-KILLS=5
+KILLS=2 # many more in kill.sh
 last_of() { tail -n 1 "$WORK/ledger" 2>/dev/null || true; }
 wrote() { [ "$(last_of)" -ge "$1" ]; }
 stored() { monitor_value watch "SELECT count(*) AS v FROM servers_depth"; }
