@@ -10,10 +10,13 @@
 #include "node/call.h"
 #include "node/conf.h"
 #include "node/early.h"
+#include "node/files.h"
 #include "node/queues.h"
 #include "node/stream/room.h"
 #include "sdk/disk.h"
 #include "sdk/loop/loop.h"
+
+#define CONNECTIONS 4096u // of the control plane
 
 struct letter {
     struct wf_mail mail;
@@ -304,7 +307,10 @@ static enum weft_err listen_tcp(struct wf_node *n, struct wf_diag *diag)
     char where[WF_ADDRESS_TEXT];
 
     wf_session_refuse(WEFT_E_BUSY, busy);
-    struct wf_net_rep_conf conf = { .post = post_remote, .arg = n, .busy = WF_BYTES(busy) };
+    struct wf_net_rep_conf conf = { .post = post_remote,
+        .arg = n,
+        .busy = WF_BYTES(busy),
+        .pipes = wf_files_for_connections(CONNECTIONS) };
     wf_address_text(&n->conf->listen, where);
     enum weft_err err = wf_net_rep_new(n->control->net, &conf, &n->control->tcp);
     if (!err)

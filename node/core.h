@@ -3,6 +3,9 @@
 #ifndef WF_NODE_CORE_H
 #define WF_NODE_CORE_H
 
+#include <dirent.h>
+
+#include "node/files.h"
 #include "node/node.h"
 #include "sdk/identity.h"
 
@@ -12,11 +15,23 @@ struct wf_alarm {
     struct wf_alarm *next;
 };
 
+// What the wall clock did beside the monotonic one; wall.c.
+struct wf_clock {
+    int64_t mono_ms, unix_ms; // as looked at last; 0 = never
+    int64_t trusted_ms;       // where it would be without the step
+    int64_t
+        until_ms; // monotonic: the step is told, and a floor does not follow it; 0 = there was none
+    int64_t stepped_ms; // by so much, forward or back
+};
+
 struct wf_core {
     struct wf_identity_dir *dir;
     struct wf_alarm *alarms;
     int64_t wall_floor_ms; // never below the build's time or what was persisted
     const char *conf_path;
+    struct wf_files files;
+    DIR *files_dir; // of this process's descriptors; files.c
+    struct wf_clock clock;
 };
 
 // Takes identity, chain and charter from a loaded directory (borrowed from now on, freed at the end). STATE_DIR when the configuration names

@@ -140,6 +140,7 @@ static void on_tick(struct wf_timer *t)
             l->rooms[i]->tick(n);
     wf_wall_check(n);
     wf_space_check(n);
+    wf_files_check(n);
     if (now >= l->wall_at_ms) {
         wf_wall_save(n);
         l->wall_at_ms = now + WALL_EVERY_MS;
@@ -308,6 +309,7 @@ int wf_node_main(struct wf_conf *conf, const char *conf_path)
 
     prctl(PR_SET_DUMPABLE, 0); // a core would hold every key
     setrlimit(RLIMIT_CORE, &no_core);
+    wf_files_raise();
     enum weft_err err = wf_crypto_init();
     if (!err)
         err = wf_loop_new(NULL, &node.loop);
@@ -318,6 +320,7 @@ int wf_node_main(struct wf_conf *conf, const char *conf_path)
     wf_wall_load(&node);
     node.started_unix_ms = wf_node_now_unix_ms(&node);
     int status = run(&life, &diag);
+    wf_files_close(&node);
     wf_identity_free(core.dir); // keys and charter of the node were borrowed from it
     wf_buf_fini(&node.chain);
     while (core.alarms) {

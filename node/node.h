@@ -48,7 +48,9 @@ struct wf_node {
     struct wf_charter *charter; // newest accepted; replaced as a whole
 
     int64_t started_unix_ms;
-    struct wf_log *log; // product log, or the agent's spool
+    unsigned
+        clock_back_steps; // of the wall clock, since the start: what was signed may lie in the future
+    struct wf_log *log;   // product log, or the agent's spool
 
     // rooms' state
     struct wf_control *control;

@@ -36,9 +36,11 @@ enum weft_err wf_start_lock(const char *data, struct wf_diag *diag)
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0 && errno != ENOENT) {
         wf_diag_set(diag, 0, 0, "%s: %s", path, strerror(errno));
-        err = errno == EACCES || errno == EPERM || errno == EROFS ? WEFT_E_PERMISSION
-              : errno == ENOSPC || errno == EDQUOT                ? WEFT_E_NOSPACE
-                                                                  : WEFT_E_IO;
+        err = errno == EACCES || errno == EPERM    ? WEFT_E_PERMISSION
+              : errno == EROFS                     ? WEFT_E_READ_ONLY
+              : errno == EMFILE                    ? WEFT_E_NO_FILES
+              : errno == ENOSPC || errno == EDQUOT ? WEFT_E_NOSPACE
+                                                   : WEFT_E_IO;
     } else if (fd >= 0) {
         err = lock(fd, data, diag);
         if (err)
@@ -59,6 +61,11 @@ static const char *advice(enum weft_err err)
         return "it can be renewed for 30 days: remove this file and join again with a new ticket";
     case WEFT_E_NOSPACE:
         return "make room on that disk and start again; what was acknowledged is kept";
+    case WEFT_E_READ_ONLY:
+        return "look for that disk's errors (dmesg), make it writable (mount -o remount,rw) and "
+               "start again";
+    case WEFT_E_NO_FILES:
+        return "raise its limit of file descriptors (LimitNOFILE=, ulimit -n) and start again";
     case WEFT_E_PERMISSION:
         return "weftd needs its own user's access to data:, socket: and products:";
     default:

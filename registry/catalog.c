@@ -446,14 +446,22 @@ void wf_catalog_free(struct wf_catalog *c)
     free(c);
 }
 
+// Nobody who learned it now would take it: it came while our clock was ahead, and would keep out what is signed at the right time.
+static bool is_from_the_future(const struct wf_entry *e, int64_t now_unix_ms)
+{
+    return e->doc && (int64_t)e->doc->sequence > now_unix_ms + WF_CLOCK_TOLERANCE_MS;
+}
+
 size_t wf_catalog_expire(struct wf_catalog *c, int64_t now_unix_ms)
 {
     size_t gone = 0;
 
-    for (size_t i = c->by_key.count; i-- > 0;)
-        if (is_expired(c->by_key.v[i]->known.expires_ms, now_unix_ms) &&
-            !forget_stored(c, c->by_key.v[i]))
+    for (size_t i = c->by_key.count; i-- > 0;) {
+        struct wf_entry *e = c->by_key.v[i];
+        if ((is_expired(e->known.expires_ms, now_unix_ms) || is_from_the_future(e, now_unix_ms)) &&
+            !forget_stored(c, e))
             gone++;
+    }
     return gone;
 }
 

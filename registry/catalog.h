@@ -54,7 +54,8 @@ size_t wf_catalog_count(const struct wf_catalog *c);
 WF_MUST_USE enum weft_err wf_catalog_home_node(const struct wf_catalog *c, const char *domain,
     const char *product, const struct wf_known **ret);
 
-// Drops what expired, evaluated at whole 10 s so that nodes agree. Returns how many.
+// Drops what expired, evaluated at whole 10 s so that nodes agree, and documents that would be refused as from the future: they came while our clock
+// was ahead. Returns how many.
 size_t wf_catalog_expire(struct wf_catalog *c, int64_t now_unix_ms);
 // A new charter: entries of domains that left, or whose chains no longer verify, go. Returns how many.
 size_t wf_catalog_recheck(

@@ -19,8 +19,12 @@ static enum weft_err code_of(int e)
         return WEFT_E_NOT_FOUND;
     case EACCES:
     case EPERM:
-    case EROFS:
         return WEFT_E_PERMISSION;
+    case EROFS:
+        return WEFT_E_READ_ONLY;
+    case EMFILE:
+    case ENFILE:
+        return WEFT_E_NO_FILES;
     case ENOSPC:
     case EDQUOT:
         return WEFT_E_NOSPACE;

@@ -108,6 +108,8 @@ static bool may_pass(enum weft_err err)
     case WEFT_E_BUSY:
     case WEFT_E_FULL:
     case WEFT_E_NOSPACE:
+    case WEFT_E_READ_ONLY:
+    case WEFT_E_NO_FILES:
     case WEFT_E_IO:
     case WEFT_E_NOMEM:
     case WEFT_E_CANCELLED:

@@ -222,7 +222,10 @@ static void note_full(struct wf_node *n, enum weft_err err)
 {
     struct wf_uplink_room *u = n->uplink;
 
-    u->full = err == WEFT_E_FULL || err == WEFT_E_NOSPACE ? err : WEFT_OK;
+    bool passes = err == WEFT_E_FULL || err == WEFT_E_NOSPACE || err == WEFT_E_READ_ONLY ||
+                  err == WEFT_E_NO_FILES;
+
+    u->full = passes ? err : WEFT_OK;
     if (!u->full && !u->told)
         return;
     u->told = u->full;
@@ -230,6 +233,13 @@ static void note_full(struct wf_node *n, enum weft_err err)
         u->full == WEFT_E_FULL
             ? "the spool is full: records of sources are dropped and counted until its node takes "
               "what waits"
+        : u->full == WEFT_E_READ_ONLY
+            ? "the disk can only be read: records of sources are dropped and counted until it can "
+              "be "
+              "written again; look for its errors (dmesg), then mount -o remount,rw"
+        : u->full == WEFT_E_NO_FILES ? "no file descriptor is left: records of sources are dropped "
+                                       "and counted until one is; "
+                                       "raise LimitNOFILE= of the service"
         : u->full ? "no room on the disk: records of sources are dropped and counted until there is"
                   : NULL);
 }
@@ -255,10 +265,12 @@ static const char *why_lost(const struct wf_agent_product *p)
 {
     const struct wf_uplink_room *u = p->node->uplink;
 
-    return p->held                  ? "spool share full"
-           : u->told == WEFT_E_FULL ? "spool full"
-           : u->told                ? "disk full"
-                                    : "batch could not be made";
+    return p->held                       ? "spool share full"
+           : u->told == WEFT_E_FULL      ? "spool full"
+           : u->told == WEFT_E_READ_ONLY ? "disk read-only"
+           : u->told == WEFT_E_NO_FILES  ? "no file descriptor left"
+           : u->told                     ? "disk full"
+                                         : "batch could not be made";
 }
 
 // Everything but kind, count and payload, which the caller has filled in. q is taken on success.

@@ -433,12 +433,22 @@ static enum weft_err uplink_start(struct wf_node *n, struct wf_diag *diag)
     return WEFT_OK;
 }
 
+// The certificate's life goes on without renewals that could tell: what has run out signs nothing more. A clock that is set back where it was
+// gives it back.
+static void judge_certificate(struct wf_node *n)
+{
+    int64_t now = wf_node_now_unix_ms(n), end = n->identity.cert.not_after_ms;
+
+    if (n->has_certificate && now >= end + WF_CLOCK_TOLERANCE_MS)
+        n->has_certificate = false;
+    else if (!n->has_certificate && now < end && n->charter && n->identity.cert.domain.s[0] &&
+             n->core->dir->has_chain)
+        n->has_certificate = true;
+}
+
 static void uplink_tick(struct wf_node *n)
 {
-    // The certificate's life goes on without renewals that could tell: what has run out signs nothing more.
-    if (n->has_certificate &&
-        wf_node_now_unix_ms(n) >= n->identity.cert.not_after_ms + WF_CLOCK_TOLERANCE_MS)
-        n->has_certificate = false;
+    judge_certificate(n);
     wf_alarm(n, "certificate",
         n->identity.cert.domain.s[0] && !n->has_certificate
             ? "this agent's certificate has expired; only renewal is possible"

@@ -55,10 +55,11 @@ struct wf_gossip_room {
     struct wf_buf advert; // own, newest
     uint64_t advert_sequence;
     int64_t sign_at_ms;
-    struct wf_hash chain_id; // of the chain last announced
-    int64_t stale_due_ms;    // 0 = not asked yet
-    struct wf_timer soon;    // news leave a moment after they came, together
-    struct wf_timer served;  // the next delayed request
+    unsigned clock_back_steps; // of the node, as seen last
+    struct wf_hash chain_id;   // of the chain last announced
+    int64_t stale_due_ms;      // 0 = not asked yet
+    struct wf_timer soon;      // news leave a moment after they came, together
+    struct wf_timer served;    // the next delayed request
     struct wf_gossip_delayed delayed[WF_GOSSIP_DELAYED];
     size_t delayed_count;
     struct wf_gossip_rate *rates;

@@ -87,6 +87,8 @@ static enum weft_err sign_advert(struct wf_node *n, struct wf_buf *out)
     int64_t now = wf_node_now_unix_ms(n);
     const struct wf_known *before = wf_catalog_find(
         g->catalog, WF_ENTRY_NODE, n->identity.cert.domain.s, n->identity.cert.subject.s);
+    if ((int64_t)g->advert_sequence > now + WF_CLOCK_TOLERANCE_MS)
+        g->advert_sequence = 0; // signed while the clock was ahead: nobody took it
     if (before && before->sequence > g->advert_sequence)
         g->advert_sequence = before->sequence;
     g->advert_sequence =
@@ -233,9 +235,13 @@ static void gossip_tick(struct wf_node *n)
     wf_gossip_stale_tick(n);
     if (n->has_certificate)
         announce_chain(n);
-    renew_advert(n);
+    // Before signing: what was signed while the clock was ahead is no predecessor.
     if (wf_catalog_expire(g->catalog, wf_node_now_unix_ms(n)))
         g->peers_changed = true;
+    if (g->clock_back_steps != n->clock_back_steps)
+        g->sign_at_ms = 0;
+    g->clock_back_steps = n->clock_back_steps;
+    renew_advert(n);
     turn(n);
     wf_gossip_peers_probe(n);
     wf_gossip_serve_tick(n);

@@ -331,7 +331,7 @@ static enum weft_err check_item(const struct wf_log *log, const struct wf_log_it
         return WEFT_E_TOO_BIG;
     if (item->sealed && !log->conf.storage_key)
         return WEFT_E_KEY;
-    return atomic_load(&log->stopped) ? WEFT_E_NOSPACE : WEFT_OK;
+    return (enum weft_err)atomic_load(&log->stopped);
 }
 
 static struct wf_log_node *make_node(const struct wf_log_item *item, uint64_t token)
@@ -503,7 +503,7 @@ void wf_log_stats(struct wf_log *log, struct wf_log_stats *ret)
         s.items += log->segments[i]->items;
     pthread_mutex_unlock(&log->lock);
     s.bytes = atomic_load(&log->bytes);
-    s.stopped = atomic_load(&log->stopped);
+    s.stopped = (enum weft_err)atomic_load(&log->stopped);
     pthread_mutex_lock(&log->worker->lock);
     s.queue_items = log->queue_items;
     s.queue_bytes = log->queue_bytes;
@@ -524,8 +524,8 @@ void wf_log_note_text(const struct wf_log_note *n, char *out, size_t len)
         [WF_LOG_NOTE_WRITE] = "write failed, segment closed",
         [WF_LOG_NOTE_SYNC] = "sync failed, segment closed",
         [WF_LOG_NOTE_DROPPED] = "dropped by retention",
-        [WF_LOG_NOTE_STOPPED] = "disk nearly full, appends refused",
-        [WF_LOG_NOTE_RESUMED] = "disk has room again",
+        [WF_LOG_NOTE_STOPPED] = "appends refused",
+        [WF_LOG_NOTE_RESUMED] = "appends taken again",
     };
     char product[2 * WF_HASH_LEN + 1];
 

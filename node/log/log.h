@@ -32,8 +32,8 @@ enum wf_log_note_kind {
     WF_LOG_NOTE_WRITE,     // a write failed (err); the segment ends at `at` and a fresh one follows
     WF_LOG_NOTE_SYNC,      // a sync failed (err); likewise
     WF_LOG_NOTE_DROPPED,   // retention dropped first..end of a product that was not released
-    WF_LOG_NOTE_STOPPED,   // the disk is nearly full: appends are refused
-    WF_LOG_NOTE_RESUMED,   // space is back
+    WF_LOG_NOTE_STOPPED, // the disk is nearly full or read-only, or no file can be opened (err): appends are refused
+    WF_LOG_NOTE_RESUMED, // that is over
     WF_LOG_NOTE_COUNT
 };
 struct wf_log_note {
@@ -118,7 +118,8 @@ struct wf_log_stats {
     uint64_t appended_items, appended_bytes, failed_items; // since open
     uint64_t refused_items;                                // FULL, since open
     uint64_t syncs, worst_sync_us, damaged_reads, dropped_segments;
-    bool stopped;
+    enum weft_err
+        stopped; // why appends are refused: NOSPACE, READ_ONLY, NO_FILES; OK = they are not
 };
 
 // ---- worker ----------------------------------------------------------------------------------------------------------
@@ -144,7 +145,7 @@ void wf_log_close(struct wf_log *log);
 void wf_log_flush(struct wf_log *log);
 
 // Takes a copy and returns; done is called once for every append that returned OK, and for no other. At once: FULL (queue,
-// or a spool's limit), NOSPACE (disk nearly full), CLOSED, TOO_BIG, RANGE, KEY (sealed without a storage key), NOMEM. Through
+// or a spool's limit), NOSPACE (disk nearly full), READ_ONLY, NO_FILES, CLOSED, TOO_BIG, RANGE, KEY (sealed without a storage key), NOMEM. Through
 // done also: ORDER (first does not follow: an earlier append failed), IO, NOSPACE, NOMEM.
 WF_MUST_USE enum weft_err wf_log_append(
     struct wf_log *log, const struct wf_log_item *item, uint64_t token);

@@ -58,7 +58,7 @@ struct wf_log {
     bool closing, closed, busy, gc_due, retain_due, flush_due;
     uint64_t flush_target; // of `finished`
     int64_t retain_now;
-    atomic_bool stopped;        // disk nearly full
+    atomic_int stopped;         // enum weft_err: why appends are refused; 0 = they are not
     atomic_uint_fast64_t bytes; // of all segments
 
     // Under the log's lock.

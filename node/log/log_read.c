@@ -193,8 +193,8 @@ static enum weft_err read_run(struct reader *r, const struct run_ref *ref)
     enum weft_err err = walk(r, ref);
 
     wf_log_return(r->log, ref->segment);
-    if (err == WEFT_E_NOMEM)
-        return err;
+    if (err == WEFT_E_NOMEM || err == WEFT_E_NO_FILES)
+        return err; // nothing is lost: it can be read when there is room again
     if (!err || !is_below_floor(r))
         gap(r, end, err ? WEFT_E_IO : WEFT_E_DAMAGED);
     return WEFT_OK;

@@ -227,12 +227,68 @@ static enum weft_err ensure_active(struct wf_log *log, const struct wf_log_node 
     return log->active ? WEFT_OK : wf_log_roll(log, n->item.time_ms);
 }
 
+// ---- may anything be written? ------------------------------------------------------------------------------------------
+
+static bool is_passing(enum weft_err err)
+{
+    return err == WEFT_E_READ_ONLY || err == WEFT_E_NO_FILES;
+}
+
+static void set_stopped(struct wf_log *log, enum weft_err why, uint64_t free_bytes)
+{
+    enum weft_err was = (enum weft_err)atomic_exchange(&log->stopped, (int)why);
+
+    if (why != was)
+        wf_log_note(
+            log, &(struct wf_log_note){ .kind = why ? WF_LOG_NOTE_STOPPED : WF_LOG_NOTE_RESUMED,
+                     .err = why,
+                     .len = free_bytes });
+}
+
+// What the disk says of itself; one that can't be asked keeps its last answer.
+static enum weft_err ask_disk(struct wf_log *log, enum weft_err was, uint64_t *ret_free)
+{
+    uint64_t total = 0;
+    enum weft_err err = log->vfs->space(log->vfs->ctx, log->dir, ret_free, &total);
+
+    if (err == WEFT_E_READ_ONLY)
+        return err;
+    if (err || log->conf.stop_free_permille >= 1000)
+        return was == WEFT_E_NOSPACE ? was : WEFT_OK;
+    return *ret_free / 1000 < total / 1000 * log->conf.stop_free_permille / 1000 ? WEFT_E_NOSPACE
+                                                                                 : WEFT_OK;
+}
+
+// Keeps the reason to refuse appends up to date. What stopped for want of a file or of a disk that takes writes is tried with what the next
+// item needs: a fresh segment. One that fails for another reason is left to that item to tell. A moment's small writes share one look.
+static bool may_write(struct wf_log *log)
+{
+    uint64_t free_bytes = 0;
+    enum weft_err was = (enum weft_err)atomic_load(&log->stopped);
+    int64_t us = log->vfs->mono_us(log->vfs->ctx);
+
+    if (!was && log->space_us && log->space_bytes < SPACE_BYTES && us - log->space_us < SPACE_US)
+        return true;
+    log->space_us = us;
+    log->space_bytes = 0;
+    enum weft_err now = ask_disk(log, was, &free_bytes);
+    if (!now && is_passing(was) && !log->active) {
+        enum weft_err err = wf_log_roll(
+            log, log->segment_count ? log->segments[log->segment_count - 1]->time_ms : 0);
+        now = is_passing(err) ? err : WEFT_OK;
+    }
+    set_stopped(log, now, free_bytes);
+    return !now;
+}
+
 static void write_nodes(struct wf_log *log, struct wf_log_node *list)
 {
     while (list) {
         struct group g;
         enum weft_err err = ensure_active(log, list);
         if (err) {
+            if (is_passing(err))
+                set_stopped(log, err, 0);
             for (struct wf_log_node *n = list; n; n = n->next)
                 n->err = err;
             fail_rest(log, list, NULL);
@@ -243,30 +299,6 @@ static void write_nodes(struct wf_log *log, struct wf_log_node *list)
         fail_rest(log, g.first, g.end);
         list = g.end;
     }
-}
-
-// Keeps the stop flag up to date; a disk that can't be asked keeps its last answer. A moment's small writes share one.
-static bool has_space(struct wf_log *log)
-{
-    uint64_t free_bytes = 0, total = 0;
-    bool was = atomic_load(&log->stopped);
-    int64_t now = log->vfs->mono_us(log->vfs->ctx);
-
-    if (!was && log->space_us && log->space_bytes < SPACE_BYTES && now - log->space_us < SPACE_US)
-        return true;
-    log->space_us = now;
-    log->space_bytes = 0;
-    if (log->conf.stop_free_permille >= 1000 ||
-        log->vfs->space(log->vfs->ctx, log->dir, &free_bytes, &total))
-        return !was;
-    bool stop = free_bytes / 1000 < total / 1000 * log->conf.stop_free_permille / 1000;
-    if (stop != was) {
-        atomic_store(&log->stopped, stop);
-        wf_log_note(
-            log, &(struct wf_log_note){
-                     .kind = stop ? WF_LOG_NOTE_STOPPED : WF_LOG_NOTE_RESUMED, .len = free_bytes });
-    }
-    return !stop;
 }
 
 void wf_log_write_floors(struct wf_log *log)
@@ -378,15 +410,15 @@ bool wf_log_turn(struct wf_log *log)
 
     take_work(log, &w);
     bool any = w.list || w.gc || w.retain || w.flush || w.closing;
-    if (w.list && has_space(log)) {
+    if (w.list && may_write(log)) {
         wf_log_write_floors(log);
         write_nodes(log, w.list);
     } else if (w.list) {
         for (struct wf_log_node *n = w.list; n; n = n->next)
-            n->err = WEFT_E_NOSPACE;
+            n->err = (enum weft_err)atomic_load(&log->stopped);
         fail_rest(log, w.list, NULL);
     } else if (atomic_load(&log->stopped)) {
-        any = has_space(log) || any;
+        any = may_write(log) || any;
     }
     send_acks(log);
     while (w.list) {

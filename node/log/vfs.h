@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The disk as the log sees it: a struct of function pointers, so that tests can lose power, fill up or flip bits.
-// Owns nothing. Errors: NOSPACE, PERMISSION, NOT_FOUND, EXISTS, IN_USE, NOMEM, IO; nothing else.
+// Owns nothing. Errors: NOSPACE, READ_ONLY, NO_FILES, PERMISSION, NOT_FOUND, EXISTS, IN_USE, NOMEM, IO; nothing else.
 // Thread rule: every function may be called from several threads at once, also on one file.
 #ifndef WF_NODE_LOG_VFS_H
 #define WF_NODE_LOG_VFS_H

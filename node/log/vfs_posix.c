@@ -24,9 +24,13 @@ static enum weft_err from_errno(int e)
         return WEFT_E_NOSPACE;
     case EACCES:
     case EPERM:
-    case EROFS:
     case ELOOP:
         return WEFT_E_PERMISSION;
+    case EROFS:
+        return WEFT_E_READ_ONLY;
+    case EMFILE:
+    case ENFILE:
+        return WEFT_E_NO_FILES;
     case ENOENT:
     case ENOTDIR:
         return WEFT_E_NOT_FOUND;
@@ -213,6 +217,8 @@ static enum weft_err posix_space(
     (void)ctx;
     if (statvfs(dir, &st) != 0)
         return from_errno(errno);
+    if (st.f_flag & ST_RDONLY)
+        return WEFT_E_READ_ONLY;
     *ret_free = (uint64_t)st.f_bavail * st.f_frsize; // what an ordinary user may still take
     *ret_total = (uint64_t)st.f_blocks * st.f_frsize;
     return WEFT_OK;

@@ -117,7 +117,7 @@ static enum weft_err view_lock(void *ctx, const char *path, int *ret_file)
         u->close(u->ctx, probe);
         err = u->lock(u->ctx, path, ret_file);
     }
-    if (err == WEFT_E_IN_USE || err == WEFT_E_PERMISSION) {
+    if (err == WEFT_E_IN_USE || err == WEFT_E_PERMISSION || err == WEFT_E_READ_ONLY) {
         v->in_use = true;
         *ret_file = SINK;
         err = WEFT_OK;

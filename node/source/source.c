@@ -90,7 +90,8 @@ static enum weft_err hand_over(struct source *s, struct wf_diag *diag)
 
 static bool is_full(enum weft_err err)
 {
-    return err == WEFT_E_FULL || err == WEFT_E_NOSPACE || err == WEFT_E_BUSY || err == WEFT_E_NOMEM;
+    return err == WEFT_E_FULL || err == WEFT_E_NOSPACE || err == WEFT_E_READ_ONLY ||
+           err == WEFT_E_NO_FILES || err == WEFT_E_BUSY || err == WEFT_E_NOMEM;
 }
 
 static void pause_reading(struct source *s)

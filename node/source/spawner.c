@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "node/source/spawner.h"
+#include "node/files.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -260,6 +261,7 @@ enum weft_err wf_spawner_fork(struct wf_keys *forget, int *ret_fd, pid_t *ret_pi
         if (forget)
             wf_keys_fini(forget);
         close(pair[0]);
+        wf_files_restore();
         serve(pair[1]);
     }
     close(pair[1]);

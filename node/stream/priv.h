@@ -251,6 +251,7 @@ struct wf_stream_room {
     struct wf_timer beat;
     struct wf_buf scratch, packed; // of reading; of building
     int64_t retain_due_ms;
+    unsigned clock_back_steps; // of the node, as seen last
     bool closed, append_failed;
 };
 

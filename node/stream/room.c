@@ -207,8 +207,12 @@ static void stream_tick(struct wf_node *n)
     struct wf_stream_room *r = n->stream;
     int64_t now = wf_node_now_ms(n);
 
+    bool stepped = r->clock_back_steps != n->clock_back_steps;
+    r->clock_back_steps = n->clock_back_steps;
     for (struct wf_home_product *p = r->products; p; p = p->next) {
         begin_log(p);
+        if (stepped)
+            p->advert_due_ms = 0; // what was signed since may lie in the future
         wf_advert_tick(p, now);
     }
     wf_leases_tick(r);

@@ -37,6 +37,8 @@ extern "C" {
     X(IN_USE,        15, 69, "in use", "another process holds the port, file or directory") \
     X(PARTIAL,       16,  2, "partial answer", "part of what was asked for is missing; the answer names it") \
     X(STATE,         17, 64, "wrong state", "the operation does not fit the current state") \
+    X(READ_ONLY,     18, 69, "read-only disk", "the disk can only be read; it goes on by itself when it can be written again") \
+    X(NO_FILES,      19, 75, "no file descriptor left", "the process has used up its file descriptors; it goes on by itself when some are free") \
     /* 100-199 encoding and limits */ \
     X(SYNTAX,       100, 65, "bad syntax", "the text or bytes do not parse") \
     X(RANGE,        101, 65, "out of range", "a number is outside its permitted range") \

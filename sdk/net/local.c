@@ -4,6 +4,7 @@
 #include "sdk/net/local.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -19,6 +20,8 @@
 #define ACCEPTS  16 // a turn
 #define SWEEP_MS 500
 #define FIRST_ID 0x80000000u // NNG's ids of pipes lie below
+#define SPARES                                                                                     \
+    4 // descriptors kept for when none is left: whoever is to find out why has to be let in
 
 struct conn {
     struct wf_watch watch; // first
@@ -52,6 +55,7 @@ struct wf_local {
     char path[WF_MAX_ADDR];
     struct conn *conns;
     uint32_t last_id;
+    int spares[SPARES]; // -1: used
     struct wf_timer sweep;
     struct wf_local_stats stats;
 };
@@ -302,6 +306,25 @@ static void admit(struct wf_local *s, int fd)
     start_sweep(s);
 }
 
+static void fill_spares(struct wf_local *s)
+{
+    for (int i = 0; i < SPARES; i++)
+        if (s->spares[i] < 0)
+            s->spares[i] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+// Gives a descriptor back to the process, for the connection that waits. False: none is left.
+static bool spend_spare(struct wf_local *s)
+{
+    for (int i = 0; i < SPARES; i++)
+        if (s->spares[i] >= 0) {
+            close(s->spares[i]);
+            s->spares[i] = -1;
+            return true;
+        }
+    return false;
+}
+
 static void on_accept(struct wf_watch *w, uint32_t events)
 {
     struct wf_local *s =
@@ -312,6 +335,10 @@ static void on_accept(struct wf_watch *w, uint32_t events)
         int fd = accept4(w->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
             admit(s, fd);
+            continue;
+        }
+        if (errno == EMFILE && spend_spare(s)) {
+            start_sweep(s); // it is filled again there
             continue;
         }
         if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
@@ -349,6 +376,7 @@ static void on_sweep(struct wf_timer *t)
         next = c->next;
         sweep_one(c, now);
     }
+    fill_spares(s);
     if (s->deaf)
         s->deaf = wf_loop_rewatch(s->conf.loop, &s->listener, EPOLLIN) != WEFT_OK;
     if (s->conns || s->deaf)
@@ -470,6 +498,9 @@ enum weft_err wf_local_new(const struct wf_local_conf *conf, struct wf_local **r
     set_defaults(&s->conf);
     s->refs = 1;
     s->sweep.fire = on_sweep;
+    for (int i = 0; i < SPARES; i++)
+        s->spares[i] = -1;
+    fill_spares(s);
     *ret = s;
     return WEFT_OK;
 }
@@ -485,6 +516,8 @@ void wf_local_free(struct wf_local *s)
         unlink(s->path);
     }
     wf_timer_cancel(s->conf.loop, &s->sweep);
+    while (spend_spare(s))
+        ;
     while (s->conns)
         conn_end(s->conns);
     unref(s);

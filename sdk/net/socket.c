@@ -81,6 +81,7 @@ enum weft_err net_err(int nng_error)
         { NNG_EPROTO, WEFT_E_PROTOCOL },
         { NNG_ENOSPC, WEFT_E_NOSPACE },
         { NNG_ENOTSUP, WEFT_E_UNSUPPORTED },
+        { NNG_ENOFILES, WEFT_E_NO_FILES },
     };
 
     for (size_t i = 0; i < WF_COUNT(map); i++)

@@ -136,6 +136,93 @@ END_TEST
 static const char *const bad_walls[] = { "", "rubbish", "-5", "0", "99999999999999999999",
     "32503680000001" };
 
+// ---- steps -----------------------------------------------------------------------------------------------------------
+
+static const char *alarm_text(const char *name)
+{
+    for (const struct wf_alarm *a = core.alarms; a; a = a->next)
+        if (strcmp(a->name, name) == 0)
+            return a->text;
+    return "";
+}
+
+static void an_hour_of_ticks(void)
+{
+    for (int i = 0; i < 61; i++) {
+        wf_test_clock_skip(60000);
+        now_after(0);
+    }
+}
+
+static const struct jump {
+    const char *why;
+    int64_t ms;
+    const char *told; // NULL: no alarm
+} jumps[] = {
+    { "set right a little", 59000, NULL },
+    { "set right a little, back", -59000, NULL },
+    { "two minutes forward", 120000, "went forward by 0 h 2 min 0 s" },
+    { "an hour and a half back", -5400000, "went back by 1 h 30 min 0 s" },
+    { "a year forward", 365 * WF_TEST_DAY, "went forward by 8760 h 0 min 0 s" },
+};
+
+START_TEST(a_step_of_the_clock_is_told_for_an_hour)
+{
+    const struct jump *j = &jumps[_i];
+
+    now_after(AHEAD_MS);
+    now_after(j->ms);
+    ck_assert_msg(alarmed("clock-step") == (j->told != NULL), "%s", j->why);
+    if (j->told)
+        ck_assert_msg(strstr(alarm_text("clock-step"), j->told) != NULL, "%s: %s", j->why,
+            alarm_text("clock-step"));
+    ck_assert_uint_eq(node.clock_back_steps, j->told && j->ms < 0);
+    an_hour_of_ticks();
+    ck_assert_msg(!alarmed("clock-step"), "%s: %s", j->why, alarm_text("clock-step"));
+}
+END_TEST
+
+// A wrong minute must not cost a year: neither this process nor the next remembers a jump that was taken back.
+START_TEST(a_jump_forward_that_is_taken_back_leaves_no_floor)
+{
+    int64_t right = now_after(AHEAD_MS);
+
+    wf_wall_load(&node);
+    ck_assert_int_ge(now_after(365 * WF_TEST_DAY), right + 365 * WF_TEST_DAY); // believed meanwhile
+    wf_wall_save(&node); // every ten minutes, and at the end
+    wf_test_clock_skip(600000);
+    now_after(0);
+    wf_wall_save(&node);
+    int64_t back = now_after(-365 * WF_TEST_DAY);
+    ck_assert_int_ge(back, right + 600000);
+    ck_assert_int_lt(back, right + 600000 + WF_CLOCK_TOLERANCE_MS);
+    ck_assert(!alarmed("clock-step") && !alarmed("clock-behind"));
+    core.wall_floor_ms = 0;
+    wf_wall_load(&node);
+    ck_assert_int_lt(wf_node_now_unix_ms(&node), right + 600000 + WF_CLOCK_TOLERANCE_MS);
+    // The time that has passed is kept all the same: setting it back further does not set back time.
+    now_after(-WF_TEST_DAY);
+    ck_assert_int_ge(wf_node_now_unix_ms(&node), right);
+    ck_assert(alarmed("clock-behind"));
+}
+END_TEST
+
+START_TEST(a_jump_forward_that_stays_becomes_the_time)
+{
+    int64_t right = now_after(AHEAD_MS);
+
+    wf_wall_load(&node);
+    now_after(WF_TEST_DAY);
+    an_hour_of_ticks();
+    wf_wall_save(&node);
+    core.wall_floor_ms = 0;
+    wf_wall_load(&node);
+    now_after(-WF_TEST_DAY);
+    ck_assert_int_ge(wf_node_now_unix_ms(&node), right + WF_TEST_DAY);
+    ck_assert(alarmed("clock-behind"));
+}
+END_TEST
+
 START_TEST(a_floor_that_can_not_be_is_ignored)
 {
     int64_t seen = now_after(AHEAD_MS);
@@ -224,6 +311,9 @@ int main(void)
     tcase_add_test(c, time_is_never_before_the_build);
     tcase_add_loop_test(c, a_clock_set_back_does_not_set_back_time, 0, (int)WF_COUNT(steps));
     tcase_add_test(c, a_clock_set_forward_is_believed);
+    tcase_add_loop_test(c, a_step_of_the_clock_is_told_for_an_hour, 0, (int)WF_COUNT(jumps));
+    tcase_add_test(c, a_jump_forward_that_is_taken_back_leaves_no_floor);
+    tcase_add_test(c, a_jump_forward_that_stays_becomes_the_time);
     tcase_add_loop_test(c, a_floor_that_can_not_be_is_ignored, 0, (int)WF_COUNT(bad_walls));
     tcase_add_test(c, a_domain_of_which_nothing_new_is_heard_is_named);
     tcase_add_test(c, a_domain_never_heard_of_is_named);

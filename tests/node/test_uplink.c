@@ -298,6 +298,29 @@ START_TEST(a_batch_whose_answer_was_lost_is_not_pushed_again)
 }
 END_TEST
 
+// ---- the clock -------------------------------------------------------------------------------------------------------
+
+static void step_clock(int64_t ms)
+{
+    wf_test_clock_step(ms);
+    wf_loop_turn(node.loop, 0);
+    wf_uplink_room.tick(&node);
+}
+
+START_TEST(a_clock_that_is_set_back_where_it_was_gives_the_certificate_back)
+{
+    joined(1);
+    ck_assert(node.has_certificate);
+    step_clock(3650 * WF_TEST_DAY);
+    ck_assert(!node.has_certificate); // it signs nothing more
+    step_clock(-3650 * WF_TEST_DAY);
+    ck_assert(node.has_certificate); // without waiting for a renewal
+    ck_assert_int_eq(rig_say(0, 100), WEFT_OK);
+    rig_settle();
+    rig_close();
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("node.uplink");
@@ -306,6 +329,7 @@ int main(void)
     tcase_set_timeout(c, 60);
     tcase_add_test(c, a_backlog_is_pushed_in_equal_bytes_whatever_the_length_of_batches);
     tcase_add_test(c, one_record_of_a_small_product_does_not_wait_for_a_backlog);
+    tcase_add_test(c, a_clock_that_is_set_back_where_it_was_gives_the_certificate_back);
     tcase_add_loop_test(c, hours_without_a_node_are_delivered_or_named, 0, (int)WF_COUNT(outages));
     tcase_add_test(c, a_product_that_fills_the_spool_leaves_room_for_the_others);
     tcase_add_test(c, a_product_alone_may_fill_the_whole_spool);

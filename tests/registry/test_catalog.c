@@ -188,6 +188,25 @@ START_TEST(expiry_is_judged_at_whole_ten_seconds)
 }
 END_TEST
 
+// Learned while our clock was a day ahead; then it is set right.
+START_TEST(a_clock_that_comes_back_keeps_nothing_from_the_future)
+{
+    enum wf_learned l;
+
+    ck_assert_int_eq(
+        learn(WF_ENTRY_NODE, NODE(.sequence = WF_TEST_SEQ, .life_ms = WF_TEST_HOUR), &l), WEFT_OK);
+    ck_assert_uint_eq(wf_catalog_expire(catalog, (int64_t)WF_TEST_SEQ - WF_CLOCK_TOLERANCE_MS),
+        0); // as when it is learned
+    ck_assert_uint_eq(wf_catalog_expire(catalog, (int64_t)WF_TEST_SEQ - WF_TEST_DAY), 1);
+    ck_assert_ptr_null(wf_catalog_find(catalog, WF_ENTRY_NODE, "servers", "node-1"));
+    // So what is signed at the right time is taken, though it is older.
+    ck_assert_int_eq(
+        learn(WF_ENTRY_NODE,
+            NODE(.sequence = WF_TEST_SEQ - WF_TEST_HOUR, .life_ms = 2 * WF_TEST_HOUR), &l),
+        WEFT_OK);
+}
+END_TEST
+
 START_TEST(equivocation_is_the_same_proof_in_both_orders)
 {
     struct wf_store *other_store = NULL;
@@ -433,6 +452,7 @@ int main(void)
     tcase_add_test(t, the_home_of_a_product_is_a_node_that_answers);
     tcase_add_test(t, a_tombstone_is_an_answer_until_it_expires);
     tcase_add_test(t, expiry_is_judged_at_whole_ten_seconds);
+    tcase_add_test(t, a_clock_that_comes_back_keeps_nothing_from_the_future);
     tcase_add_test(t, equivocation_is_the_same_proof_in_both_orders);
     tcase_add_test(t, a_proof_bars_its_order_where_the_documents_never_came);
     tcase_add_test(t, two_lists_of_one_version_are_served_by_nobody);

@@ -399,11 +399,15 @@ START_TEST(who_does_not_take_its_answer_is_closed)
 }
 END_TEST
 
-START_TEST(without_descriptors_nobody_is_accepted_until_there_are_some)
+START_TEST(without_descriptors_a_few_are_let_in_and_the_others_when_there_are_some)
 {
     struct rlimit old, few;
 
+    int fds[5];
+
     serve((struct wf_local_conf){ 0 });
+    for (int i = 0; i < 5; i++)
+        fds[i] = raw_connect(where);
     dial((struct wf_local_peer_conf){ 0 });
     int spare = dup(0); // the number that accept would take
     close(spare);
@@ -412,11 +416,34 @@ START_TEST(without_descriptors_nobody_is_accepted_until_there_are_some)
     ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
     ask(1, "a");
     turn_a_while();
-    ck_assert_uint_eq(pipes(), 0);
+    ck_assert_uint_eq(pipes(), 4); // those kept for whoever comes to find out why
+    wf_test_clock_skip(600);
+    turn_a_while();
+    ck_assert_uint_eq(pipes(), 4);
     ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &old), 0);
     wf_test_clock_skip(600);
     wf_net_reply(request_next("a"), msg_of("b"));
     reply_is(1, WEFT_OK, "b");
+    ck_assert_uint_eq(pipes(), 6);
+    for (int i = 0; i < 5; i++)
+        close(fds[i]);
+    until_pipes(1);
+    // They are there again, for the next time, when every number is taken.
+    struct sockaddr_un at = { .sun_family = AF_UNIX };
+    int taken[256], count = 0, late = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    wf_test_clock_skip(600);
+    turn_a_while();
+    few.rlim_cur = WF_COUNT(taken);
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+    for (int fd = dup(0); fd >= 0; fd = dup(0))
+        taken[count++] = fd;
+    snprintf(at.sun_path, sizeof at.sun_path, "%s", where + strlen("ipc:"));
+    ck_assert_int_eq(connect(late, (const struct sockaddr *)&at, sizeof at), 0);
+    until_pipes(2);
+    while (count)
+        close(taken[--count]);
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &old), 0);
+    close(late);
 }
 END_TEST
 
@@ -444,7 +471,7 @@ static Suite *suite(void)
     tcase_add_test(t, connections_beyond_the_limit_are_closed);
     tcase_add_test(t, mute_and_idle_connections_are_closed_and_busy_ones_are_not);
     tcase_add_test(t, who_does_not_take_its_answer_is_closed);
-    tcase_add_test(t, without_descriptors_nobody_is_accepted_until_there_are_some);
+    tcase_add_test(t, without_descriptors_a_few_are_let_in_and_the_others_when_there_are_some);
     suite_add_tcase(s, t);
     return s;
 }
