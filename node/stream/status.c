@@ -41,6 +41,8 @@ static uint64_t lag_of(const struct wf_lease *l)
 // One pass over the leases for all products.
 static void survey(struct wf_stream_room *r)
 {
+    if (!r)
+        return; // of an agent
     for (struct wf_home_product *p = r->products; p; p = p->next)
         p->seen.readers = p->seen.lag_min = p->seen.lag_max = 0;
     for (const struct wf_lease *l = r->leases; l; l = l->next) {

@@ -48,6 +48,18 @@ top --once --every 100ms --sort age >"$WORK/lines"
 grep -qE '^quiet .*never +SILENT: nobody publishes' "$WORK/lines" || fail "lines: $(cat "$WORK/lines")"
 grep -q '^servers/reader ' "$WORK/lines" || fail "no reader: $(cat "$WORK/lines")"
 
+echo "an agent shows its uplink, its spool and its queues"
+make_agent web-1 "$(weft_at servers-node ticket create --kind agent --name web-1)"
+start web-1
+until_ok has_manifest web-1 depth
+say web-1 depth 301 310
+weft_at web-1 top --once --every 100ms --json >"$WORK/one" || fail "top of an agent"
+[ "$(json "$WORK/one" '(t[0]["kind"], len(t[0]["peers"]), one(t[0]["queues"], "queue", "spool")["max_bytes"], t[0]["lost_records"])')" = "('agent', 1, 268435456, 0)" ] ||
+    fail "agent: $(cat "$WORK/one")"
+weft_at web-1 node status >"$WORK/lines" && grep -q '^uplink ' "$WORK/lines" || fail "status of an agent: $(cat "$WORK/lines")"
+shows_agent() { top --once --every 100ms --json >"$WORK/one" && [ "$(json "$WORK/one" '[(a["agent"], a["state"]) for a in t[0]["agents"]]')" = "[('web-1', 'up')]" ]; }
+until_ok shows_agent
+
 echo "usage"
 for wrong in "--every 1ms" "--every x" "--count 0" "--count 1x" "--sort size"; do
     got=0
