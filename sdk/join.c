@@ -27,6 +27,12 @@ void wf_join_name_from(const char *text, char out[WF_MAX_NAME + 1])
 {
     size_t len = 0;
 
+    while (*text && *text != '.' && !isalnum((unsigned char)*text))
+        text++;
+    if (isdigit((unsigned char)*text)) {
+        out[len++] = 'n';
+        out[len++] = '-';
+    }
     for (const char *c = text; *c && *c != '.' && len < WF_MAX_NAME; c++)
         out[len++] = isalnum((unsigned char)*c) ? (char)tolower((unsigned char)*c) : '-';
     while (len > 0 && out[len - 1] == '-')

@@ -30,7 +30,8 @@ WF_MUST_USE enum weft_err wf_join_start(const struct wf_join_conf *conf, wf_join
 // Ends it without a call of done. NULL is permitted.
 void wf_join_free(struct wf_join *j);
 
-// What a host or person is called, as far as it makes a name: up to the first dot, in lower case, other characters as '-'.
+// What a host or person is called, as far as it makes a name: up to the first dot, in lower case, other characters as '-'; "n-"
+// goes before a digit, since names begin with a letter.
 void wf_join_name_from(const char *text, char out[WF_MAX_NAME + 1]);
 void wf_join_host_name(char out[WF_MAX_NAME + 1]); // of this host; "" where it has none
 

@@ -149,6 +149,53 @@ START_TEST(a_state_beyond_its_bounds_is_refused)
 }
 END_TEST
 
+START_TEST(a_state_of_few_sources_with_long_words_is_refused_and_the_last_one_stays)
+{
+    static char words[WF_AGENT_STATE_MAX + 1];
+
+    first_poll(&web, 7);
+    memset(words, 'w', sizeof words - 1);
+    for (int i = 0; i < 2; i++) {
+        struct rig_call *c = rig_call(&web, 7);
+        words[i ? WF_AGENT_STATE_MAX : WF_AGENT_STATE_MAX / 2] = '\0';
+        c->state.version = words;
+        wf_poll_handle(&node, &c->pub);
+        ck_assert_int_eq(c->err, i ? WEFT_E_TOO_BIG : WEFT_OK);
+        words[WF_AGENT_STATE_MAX / 2] = 'w';
+    }
+    ck_assert_uint_eq(strlen(info()->last->version), WF_AGENT_STATE_MAX / 2);
+}
+END_TEST
+
+// As many rows as there may be lie in the file; one more host is refused, those that are known go on.
+START_TEST(a_full_table_refuses_new_hosts_and_keeps_the_others)
+{
+    struct wf_agents_db *db = NULL;
+    struct wf_agent_row row = { .subject = web.subject, .key = web.sign_key };
+    struct wf_cert another = wf_test_cert("servers", WF_ID_AGENT, "x-one-more");
+    struct wf_diag diag = { 0 };
+    char *path = NULL;
+
+    wf_agents_room.close(&node);
+    ck_assert_int_eq(wf_disk_join(conf.data, "agents.db", &path), WEFT_OK);
+    ck_assert_int_eq(wf_agents_db_open(path, &db, &diag), WEFT_OK);
+    ck_assert_int_eq(wf_agents_db_begin(db), WEFT_OK);
+    for (unsigned i = 0; i < WF_AGENTS_MAX; i++) {
+        if (i)
+            snprintf(row.subject.s, sizeof row.subject.s, "h-%05u", i);
+        ck_assert_int_eq(wf_agents_db_put(db, &row), WEFT_OK);
+    }
+    ck_assert_int_eq(wf_agents_db_commit(db), WEFT_OK);
+    wf_agents_db_close(db);
+    free(path);
+    room_open();
+    ck_assert_uint_eq(node.agents->count, WF_AGENTS_MAX);
+    ck_assert_int_eq(poll_as(&another, 7, 0)->err, WEFT_E_FULL);
+    ck_assert_uint_eq(node.agents->count, WF_AGENTS_MAX);
+    first_poll(&web, 8);
+}
+END_TEST
+
 // ---- silence ---------------------------------------------------------------------------------------------------------
 
 static const struct {
@@ -526,6 +573,8 @@ int main(void)
     tcase_add_test(t, the_table_is_sorted_and_of_all);
     tcase_add_loop_test(t, only_agents_poll, 0, (int)WF_COUNT(others));
     tcase_add_test(t, a_state_beyond_its_bounds_is_refused);
+    tcase_add_test(t, a_state_of_few_sources_with_long_words_is_refused_and_the_last_one_stays);
+    tcase_add_test(t, a_full_table_refuses_new_hosts_and_keeps_the_others);
     tcase_add_loop_test(t, silence_makes_an_agent_late_then_gone, 0, (int)WF_COUNT(silences));
     tcase_add_test(t, each_change_is_told_once_and_a_return_too);
     tcase_add_test(t, a_parked_poll_is_no_silence);

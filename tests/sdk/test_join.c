@@ -193,6 +193,9 @@ static const struct {
     { "in lower case", "WEB7", "web7" },
     { "what no name has becomes a dash, but not at the end", "a_b c__", "a-b-c" },
     { "nothing of it makes a name", "...", "" },
+    { "a name begins with a letter", "7db.example.org", "n-7db" },
+    { "nor does it begin with a dash", "_web_1", "web-1" },
+    { "all digits", "10.0.0.7", "n-10" },
     { "cut at the longest name",
         "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
         "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" },
@@ -204,6 +207,7 @@ START_TEST(a_host_s_name_becomes_a_subject_s)
 
     wf_join_name_from(hosts[_i].text, name);
     ck_assert_msg(strcmp(name, hosts[_i].name) == 0, "%s: %s", hosts[_i].why, name);
+    ck_assert_msg(!name[0] || wf_name_is_valid(wf_bytes_str(name)), "%s: %s", hosts[_i].why, name);
 }
 END_TEST
 
