@@ -315,6 +315,24 @@ static enum weft_err node_in_session(struct wf_node *n, struct wf_identity *ret)
     return err || memcmp(ret->cert.dh_key.b, n->uplink->peer.b, WF_KEY_LEN) == 0 ? err : WEFT_E_KEY;
 }
 
+enum weft_err wf_manifests_signer(struct wf_node *n, struct wf_sign_pub *ret)
+{
+    struct wf_identity id;
+    enum weft_err err = node_in_session(n, &id);
+
+    if (err)
+        return WEFT_E_NOT_FOUND;
+    *ret = id.cert.sign_key;
+    return WEFT_OK;
+}
+
+void wf_manifests_drop(struct wf_node *n, struct wf_agent_product *p)
+{
+    wf_spool_flush(p);
+    unkeep(n, &p->collect->id);
+    p->removed = true;
+}
+
 // It must be one of our domain, and the manifest's signer.
 static enum weft_err check_signer(struct wf_node *n, const struct wf_collect *c)
 {
@@ -452,11 +470,8 @@ static void apply_round(struct wf_node *n)
     size_t bad = 0;
 
     for (struct wf_agent_product *p = u->products; p; p = p->next)
-        if (is_signed_by(p, &r->signer) && !wanted(r, &p->collect->id)) {
-            wf_spool_flush(p);
-            unkeep(n, &p->collect->id);
-            p->removed = true;
-        }
+        if (is_signed_by(p, &r->signer) && !wanted(r, &p->collect->id))
+            wf_manifests_drop(n, p);
     for (size_t i = 0; i < r->id_count; i++) {
         struct wf_collect *c = r->fetched[i];
         bad += r->bad[i];

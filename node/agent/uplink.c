@@ -342,6 +342,7 @@ static void on_polled(void *arg, enum weft_err err, const Weft__V1__Reply *reply
     wf_manifests_root(n);
     if (!wf_bytes_eq(wf_pb_view(reply->poll->manifests), wf_hash_view(&u->root)))
         wf_manifests_fetch(n, reply->poll);
+    wf_retired_heard(n);
     wf_answers_send(n);
     wf_uplink_tasks(n, reply->poll);
     fetch_charters(n);
@@ -423,6 +424,8 @@ static enum weft_err uplink_open(struct wf_node *n, struct wf_diag *diag)
         err = make_dir(n, "manifests", &u->manifest_dir, diag);
     if (!err)
         err = wf_manifests_load(n, diag);
+    if (!err)
+        err = wf_retired_load(n);
     return err ? err : wf_spool_open(n, diag);
 }
 

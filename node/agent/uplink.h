@@ -27,9 +27,13 @@
 #define WF_UPLINK_ANSWER_BYTES (16u * WF_MIB)  // of answers that their nodes do not have yet
 #define WF_UPLINK_PRODUCTS     1024u
 #define WF_UPLINK_PUBLISHERS   1024u
-#define WF_SPOOL_TARGET        (64u * WF_KIB) // raw bytes at which a batch leaves before its linger ends
-#define WF_SPOOL_RAW_MAX       (512u * WF_KIB) // of one batch: it must fit one push
-#define WF_SPOOL_PENDING       256u // batches of one product that the spool has not acknowledged
+#define WF_UPLINK_SIGNERS                                                                          \
+    64u // nodes of the domain; of more, the one that is silent longest is forgotten
+#define WF_MANIFEST_LIFE_MS                                                                        \
+    (30ll * 86400000)                    // of what a silent node signed, while another one is heard
+#define WF_SPOOL_TARGET  (64u * WF_KIB)  // raw bytes at which a batch leaves before its linger ends
+#define WF_SPOOL_RAW_MAX (512u * WF_KIB) // of one batch: it must fit one push
+#define WF_SPOOL_PENDING 256u // batches of one product that the spool has not acknowledged
 
 struct wf_spool_waiter {
     wf_spool_done_fn done;
@@ -107,6 +111,12 @@ struct wf_answer {
     const char *error; // NULL or "": what the code says
 };
 
+// A node whose manifests are in force here, and when the agent was last in session with it.
+struct wf_manifest_signer {
+    struct wf_sign_pub key;
+    int64_t seen_unix_ms, kept_unix_ms; // kept: as the disk has it
+};
+
 struct wf_manifest_round;
 struct wf_spool_box;
 struct wf_agent_answer;
@@ -142,6 +152,8 @@ struct wf_uplink_room {
     bool root_known;     // since the link is up
     struct wf_agent_product *products;
     struct wf_manifest_round *round; // being fetched
+    struct wf_manifest_signer signers[WF_UPLINK_SIGNERS];
+    size_t signer_count;
 
     // the spool
     struct wf_secret storage_key;
@@ -186,8 +198,17 @@ void wf_manifests_root(struct wf_node *n);
 // The poll's answer named another set: fetches what is missing, then puts it in force.
 void wf_manifests_fetch(struct wf_node *n, const Weft__V1__PollReply *reply);
 void wf_manifests_close(struct wf_node *n);
+// Whose manifests those of the node in session are: NOT_FOUND without one.
+WF_MUST_USE enum weft_err wf_manifests_signer(struct wf_node *n, struct wf_sign_pub *ret);
+// Out of force; what waits of it in the spool stays.
+void wf_manifests_drop(struct wf_node *n, struct wf_agent_product *p);
 // Runs, changes or ends the source of each product.
 void wf_manifests_sources(struct wf_node *n);
+
+// retired.c
+WF_MUST_USE enum weft_err wf_retired_load(struct wf_node *n);
+// The node in session was heard: what nodes signed that were not for WF_MANIFEST_LIFE_MS goes out of force.
+void wf_retired_heard(struct wf_node *n);
 
 // spool.c
 WF_MUST_USE enum weft_err wf_spool_open(struct wf_node *n, struct wf_diag *diag);

@@ -245,10 +245,10 @@ START_TEST(who_failed_over_goes_back_when_the_first_answers_and_keeps_the_line_u
     rig_pass(30000);
     rig_pass(30000);
     ck_assert_str_eq(node.uplink->address, "127.0.0.1:2");
-    const struct wf_link *second = node.uplink->link;
+    const struct wf_link *line = node.uplink->link;
     rig_pass(WF_UPLINK_BACK_MS);
     ck_assert_msg(at[0].dialled == 2, "it was looked for: %u", at[0].dialled);
-    ck_assert_msg(node.uplink->link == second, "and the line stayed");
+    ck_assert_msg(node.uplink->link == line, "and the line stayed");
     ck_assert_ptr_null(rig_alarm("uplink"));
     ck_assert_int_eq(rig_say(0, 100), WEFT_OK);
     rig_settle();
@@ -321,6 +321,63 @@ START_TEST(a_clock_that_is_set_back_where_it_was_gives_the_certificate_back)
 }
 END_TEST
 
+// ---- nodes that are no more -----------------------------------------------------------------------------------------
+
+// As if the node had been silent for so long already.
+static void age_first_node(int64_t ms)
+{
+    const struct wf_sign_pub *key = &mesh.d[WF_TEST_SERVERS].node_pub;
+
+    for (size_t i = 0; i < node.uplink->signer_count; i++)
+        if (memcmp(node.uplink->signers[i].key.b, key->b, WF_KEY_LEN) == 0) {
+            node.uplink->signers[i].seen_unix_ms -= ms;
+            node.uplink->signers[i].kept_unix_ms = 0;
+            return;
+        }
+    ck_abort_msg("no such signer");
+}
+
+START_TEST(what_a_node_signed_that_left_goes_out_of_force_once_another_one_is_heard)
+{
+    two_signers = true;
+    joined(1);
+    at[0].down = at[2].down = true; // they are one
+    rig_pass(30000);
+    rig_pass(30000);
+    rig_pass(30000);
+    ck_assert_str_eq(node.uplink->address, "127.0.0.1:2");
+    ck_assert_msg(wf_uplink_find(&node, "p0") != NULL, "it is away, perhaps for a while");
+    ck_assert_int_eq(rig_say(0, 100), WEFT_OK);
+    age_first_node(WF_MANIFEST_LIFE_MS - 86400000);
+    rig_pass(WF_LONG_POLL_MS);
+    rig_stop_room(); // what is known of it outlives a restart
+    rig_start_room();
+    ck_assert_ptr_nonnull(wf_uplink_find(&node, "p0"));
+    at[1].down = true;
+    age_first_node(86400000);
+    for (int i = 0; i < 3; i++)
+        rig_pass(30000);
+    ck_assert_msg(wf_uplink_find(&node, "p0") != NULL, "nobody is heard: the host goes on");
+    at[1].down = false;
+    for (int i = 0; i < 6; i++)
+        rig_pass(30000);
+    ck_assert_str_eq(node.uplink->address, "127.0.0.1:2");
+    ck_assert_ptr_null(wf_uplink_find(&node, "p0"));
+    ck_assert_msg(rig_say(0, 100) == WEFT_E_NOT_FOUND, "nothing more of it is taken");
+    ck_assert_msg(home.records[0] == 1, "what had been said was delivered");
+    rig_stop_room();
+    rig_start_room();
+    ck_assert_msg(!wf_uplink_find(&node, "p0"), "nor does it come back from the disk");
+    at[0].down = false; // it was no end
+    for (int i = 0; i < 6; i++)
+        rig_pass(30000);
+    ck_assert_str_eq(node.uplink->address, "127.0.0.1:1");
+    ck_assert_ptr_nonnull(wf_uplink_find(&node, "p0"));
+    wf_buf_fini(&second_chain);
+    rig_close();
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("node.uplink");
@@ -337,6 +394,7 @@ int main(void)
     tcase_add_test(
         c, who_failed_over_goes_back_when_the_first_answers_and_keeps_the_line_until_then);
     tcase_add_test(c, a_batch_whose_answer_was_lost_is_not_pushed_again);
+    tcase_add_test(c, what_a_node_signed_that_left_goes_out_of_force_once_another_one_is_heard);
     suite_add_tcase(s, c);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_ENV);

@@ -51,6 +51,17 @@ static struct {
     unsigned dialled, asked;
 } at[RIG_NODES]; // by its place in the list of uplinks
 
+// The second of them may be a node of its own, which has nothing for this host.
+static bool two_signers;
+static struct wf_cert second;
+static struct wf_buf second_chain;
+static struct wf_hash no_manifests;
+
+static bool is_second(size_t place)
+{
+    return two_signers && place == 1;
+}
+
 // ---- links ----------------------------------------------------------------------------------------------------------------------------
 
 struct rig_link {
@@ -64,6 +75,7 @@ struct rig_request {
     struct wf_buf packed; // empty: open the session
     wf_link_fn done;
     void *arg;
+    int64_t asked_ms;
 };
 static struct rig_request *rig_requests, **rig_requests_end = &rig_requests;
 
@@ -94,7 +106,8 @@ enum weft_err __wrap_wf_link_new(const struct wf_link_conf *conf, struct wf_link
     l->state = (struct wf_link_state){ .heard_ms = -1,
         .peer_charter_version = 1,
         .peer_version = "0",
-        .peer_chain = wf_buf_view(&mesh.d[WF_TEST_SERVERS].node_chain) };
+        .peer_chain =
+            wf_buf_view(is_second(l->node) ? &second_chain : &mesh.d[WF_TEST_SERVERS].node_chain) };
     *ret = (struct wf_link *)(void *)l;
     return WEFT_OK;
 }
@@ -137,7 +150,9 @@ static enum weft_err rig_ask(
     struct rig_request *r = calloc(1, sizeof *r);
 
     ck_assert_ptr_nonnull(r);
-    *r = (struct rig_request){ .link = rig_link(l), .done = done, .arg = arg };
+    *r = (struct rig_request){
+        .link = rig_link(l), .done = done, .arg = arg, .asked_ms = wf_node_now_ms(&node)
+    };
     if (q)
         ck_assert_int_eq(wf_pb_pack(q, &r->packed), WEFT_OK);
     *rig_requests_end = r;
@@ -295,9 +310,11 @@ static void rig_get(const Weft__V1__GetRequest *q, struct wf_arena *arena, Weft_
     }
 }
 
-static void rig_poll(struct wf_arena *arena, Weft__V1__PollReply *r)
+static void rig_poll(struct wf_arena *arena, Weft__V1__PollReply *r, size_t place)
 {
-    r->manifests = wf_pb_bin(wf_hash_view(&rig_root));
+    r->manifests = wf_pb_bin(wf_hash_view(is_second(place) ? &no_manifests : &rig_root));
+    if (is_second(place))
+        return;
     r->manifest_ids = wf_arena_calloc(arena, rig_product_count + 1, sizeof *r->manifest_ids);
     for (size_t i = 0; i < rig_product_count; i++)
         r->manifest_ids[r->n_manifest_ids++] = wf_pb_bin(wf_hash_view(&rig_ids[i]));
@@ -309,14 +326,16 @@ static bool rig_waits(const struct rig_request *r)
     struct wf_arena arena;
     Weft__V1__Request *q = NULL;
 
-    if (at[r->link->node].down || !r->packed.len)
+    if (at[r->link->node].down || !r->packed.len ||
+        wf_node_now_ms(&node) - r->asked_ms >= WF_LONG_POLL_MS)
         return false;
     wf_arena_init(&arena, 4u * WF_MIB);
     ck_assert_int_eq(wf_pb_unpack(&weft__v1__request__descriptor, wf_buf_view(&r->packed),
                          WF_PB_STRICT, &arena, &q),
         WEFT_OK);
     bool waits = q->kind_case == WEFT__V1__REQUEST__KIND_POLL &&
-                 wf_bytes_eq(wf_pb_view(q->poll->manifests), wf_hash_view(&rig_root));
+                 wf_bytes_eq(wf_pb_view(q->poll->manifests),
+                     wf_hash_view(is_second(r->link->node) ? &no_manifests : &rig_root));
     wf_arena_fini(&arena);
     return waits;
 }
@@ -356,7 +375,7 @@ static void rig_answer(struct rig_request *r)
         break;
     default:
         ck_assert_int_eq(q->kind_case, WEFT__V1__REQUEST__KIND_POLL);
-        rig_poll(&arena, &poll);
+        rig_poll(&arena, &poll, r->link->node);
         reply.kind_case = WEFT__V1__REPLY__KIND_POLL;
         reply.poll = &poll;
     }
@@ -432,7 +451,7 @@ static void rig_identity(const char *dir)
 
     for (size_t i = 0; i < RIG_NODES; i++) {
         snprintf(seeds[i].address, sizeof seeds[i].address, "127.0.0.1:%zu", i + 1);
-        seeds[i].dh_key = own->node_dh_pub;
+        seeds[i].dh_key = is_second(i) ? second.dh_key : own->node_dh_pub;
     }
     keys.sign = wf_test_sign_key("servers/host-1", &keys.sign_pub);
     keys.dh = wf_test_dh_key("servers/host-1", &keys.dh_pub);
@@ -486,6 +505,14 @@ static void rig_open(void)
     node.is_agent = true;
     node.core = &core;
     node.control = &control;
+    if (two_signers) {
+        struct wf_test_domain *own = &mesh.d[WF_TEST_SERVERS];
+        second = wf_test_cert("servers", WF_ID_NODE, "node-2");
+        struct wf_buf cert = wf_test_cert_issue(&second, &own->issuer);
+        second_chain = wf_test_chain(wf_buf_view(&cert), wf_buf_view(&own->issuer_cert));
+        wf_buf_fini(&cert);
+        wf_blake2b(wf_bytes(NULL, 0), &no_manifests);
+    }
     rig_identity(node.conf->data);
     ck_assert_int_eq(wf_node_adopt(&node, core.dir, &diag), WEFT_OK);
     snprintf(path, sizeof path, "%s/tests/schema/sample.set", getenv("WEFT_BUILD_DIR"));
