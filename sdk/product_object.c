@@ -201,7 +201,8 @@ enum weft_err wf_descriptor_borrow(const Weft__V1__ProductDescriptor *d, struct 
         .classification = (enum wf_classification)d->classification,
         .freshness_ms = d->freshness_ms,
         .retention_ms = d->retention_ms,
-        .linger_us = d->linger_us };
+        .linger_us = d->linger_us,
+        .drops = d->drops };
     enum weft_err err = wf_hash_from(wf_pb_view(d->schema_hash), &p.schema_hash);
 
     if (!err)

@@ -37,6 +37,7 @@ static enum weft_err take_open(
     if (err)
         return err;
     p->is_inventory = d.kind == WF_PRODUCT_INVENTORY;
+    p->drops = d.drops;
     if (p->linger_us == 0)
         p->linger_us = d.linger_us ? d.linger_us : WF_PUB_LINGER_US;
     if (p->linger_us > WF_MAX_LINGER_US)
@@ -160,6 +161,16 @@ enum weft_err weft_publisher_open(struct weft_client *c, const char *product,
 uint64_t weft_publisher_mark(const struct weft_publisher *p)
 {
     return p->mark;
+}
+
+uint64_t weft_publisher_dropped(const struct weft_publisher *p)
+{
+    pthread_mutex_t *mutex = (pthread_mutex_t *)(uintptr_t)&p->mutex;
+
+    pthread_mutex_lock(mutex);
+    uint64_t dropped = p->dropped;
+    pthread_mutex_unlock(mutex);
+    return dropped;
 }
 
 const struct weft_product *weft_publisher_product(const struct weft_publisher *p)
@@ -293,6 +304,34 @@ static enum weft_err put(struct weft_publisher *p, enum weft_op op, struct wf_by
     return WEFT_OK;
 }
 
+// Counts the record into the loss at the end of the line. One that is under way, or was, keeps its count; the node knows what it has of it.
+static enum weft_err drop(struct weft_publisher *p, bool *ret_kick)
+{
+    enum weft_err err = wf_pub_seal(p);
+    struct wf_pub_batch *tail =
+        p->first
+            ? (struct wf_pub_batch *)(void *)((char *)p->last - offsetof(struct wf_pub_batch, next))
+            : NULL;
+
+    if (err)
+        return err;
+    if (!tail || !tail->lost || tail->sent || tail->acked || tail->count == WF_MAX_LOSS_RECORDS) {
+        tail = calloc(1, sizeof *tail);
+        if (!tail)
+            return WEFT_E_NOMEM;
+        tail->lost = true;
+        tail->seq = p->next_seq;
+        p->unsent++;
+        *p->last = tail;
+        p->last = &tail->next;
+        *ret_kick = true;
+    }
+    tail->count++;
+    p->dropped++;
+    p->current_seq = ++p->next_seq;
+    return WEFT_OK;
+}
+
 enum weft_err weft_publish(struct weft_publisher *p, enum weft_op op, const void *data, size_t len,
     int64_t time_us, struct weft_problem *problem)
 {
@@ -308,9 +347,10 @@ enum weft_err weft_publish(struct weft_publisher *p, enum weft_op op, const void
     else if (time_us == 0)
         time_us = wall_us();
     pthread_mutex_lock(&p->mutex);
-    err = wait_for_room(p, len, problem);
+    bool drops = p->drops && !p->err && is_full(p, len);
+    err = drops ? WEFT_OK : wait_for_room(p, len, problem);
     if (!err) {
-        err = put(p, op, bytes, time_us, &kick);
+        err = drops ? drop(p, &kick) : put(p, op, bytes, time_us, &kick);
         if (err)
             wf_problem_set(problem, err, "%s: %s", p->name.s, weft_err_text(err));
     }

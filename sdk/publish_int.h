@@ -29,6 +29,7 @@ struct wf_pub_batch {
     uint64_t seq; // of its first record
     uint32_t count;
     bool sent, acked;
+    bool lost; // dropped: there are no records, but their numbers
 };
 
 struct weft_publisher {
@@ -41,7 +42,8 @@ struct weft_publisher {
     uint32_t linger_us;
     size_t queue_bytes;
     unsigned block_ms;
-    bool is_inventory;
+    bool is_inventory, drops;
+    uint64_t dropped;
 
     pthread_mutex_t mutex;
     pthread_cond_t cond;       // room, acknowledgements, errors

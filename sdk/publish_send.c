@@ -93,7 +93,8 @@ static void release(struct weft_publisher *p)
             p->last = &p->first;
         p->acked = b->seq + b->count;
         p->batch_bytes -= b->raw.len;
-        keep_spare(p, &b->raw);
+        if (!b->lost)
+            keep_spare(p, &b->raw);
         free(b);
     }
     pthread_cond_broadcast(&p->cond);
@@ -195,6 +196,7 @@ static void send_batch(struct weft_publisher *p, const struct wf_pub_batch *b, s
     publish.records = wf_pb_bin(wf_buf_view(&b->raw));
     publish.base_us = b->base_us;
     publish.count = b->count;
+    publish.lost = b->lost;
     q.kind_case = WEFT__V1__REQUEST__KIND_PUBLISH;
     q.publish = &publish; // its sequence says whether it came before: no idempotency key
     p->in_flight++;

@@ -63,7 +63,8 @@ static void take(struct wf_node *n, struct wf_call *c, struct wf_agent_product *
         .base_us = q->base_us,
         .count = q->count,
         .publisher = q->publisher.data,
-        .publisher_seq = q->seq };
+        .publisher_seq = q->seq,
+        .lost = q->lost };
 
     if (!w) {
         wf_call_refuse(c, WEFT_E_NOMEM, "%s", weft_err_text(WEFT_E_NOMEM));
@@ -99,7 +100,7 @@ void wf_uplink_publish_handle(struct wf_node *n, struct wf_call *c)
             q->product);
     else if (q->publisher.len != WF_PUBLISHER_LEN)
         wf_call_refuse(c, WEFT_E_MISSING_FIELD, "a publisher's id has %u bytes", WF_PUBLISHER_LEN);
-    else if (q->records.len == 0)
+    else if (q->records.len == 0 && !q->lost)
         answer_open(n, c, p);
     else
         take(n, c, p);

@@ -86,12 +86,14 @@ static void settle(struct wf_node *n, struct pending *q)
         if (!c->waits_since_ms)
             c->waits_since_ms = wf_node_now_unix_ms(n);
     }
+    if (!q->err && q->is_loss && q->publisher_next)
+        n->uplink->lost_records += q->count;
     if (!q->err && current) {
         p->durable_seq = q->first_seq + q->count;
         p->durable_last = q->id;
     } else if (q->err && current) {
         p->failing = true;
-        if (q->is_loss)
+        if (q->is_loss && !q->publisher_next)
             p->lost += q->count; // counted already
         else
             wf_spool_lose(p, q->publisher_next ? 0 : q->count, "spool write failed");
@@ -322,6 +324,32 @@ static enum weft_err say_loss(struct wf_agent_product *p)
         free(q);
     else
         p->lost -= h.count;
+    return err;
+}
+
+enum weft_err wf_spool_seal_dropped(struct wf_agent_product *p, uint32_t count,
+    const uint8_t *publisher, uint64_t publisher_next, struct wf_spool_waiter *waiters)
+{
+    int64_t now_us = wf_node_now_unix_ms(p->node) * 1000;
+    struct wf_batch_header h = { .kind = WF_BATCH_LOSS,
+        .count = count,
+        .base_us = now_us,
+        .min_us = now_us,
+        .max_us = now_us,
+        .publisher_seq = publisher_next - 1,
+        .loss_reason = "dropped: the publisher's queue was full" };
+    enum weft_err err = p->lost ? say_loss(p) : WEFT_OK;
+    struct pending *q = err ? NULL : calloc(1, sizeof *q);
+
+    if (!q)
+        return err ? err : WEFT_E_NOMEM;
+    memcpy(h.publisher, publisher, WF_PUBLISHER_LEN);
+    memcpy(q->publisher, publisher, WF_PUBLISHER_LEN);
+    q->publisher_next = publisher_next;
+    q->waiters = waiters;
+    err = seal(p, &h, wf_bytes(NULL, 0), q);
+    if (err)
+        free(q);
     return err;
 }
 

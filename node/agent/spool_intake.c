@@ -55,8 +55,11 @@ static enum weft_err may_take(struct wf_node *n, struct wf_agent_product *p,
     }
     if (n->uplink->closed)
         return WEFT_E_CLOSED;
-    if (!r->count || !r->raw.len)
+    if (!r->count || !(r->raw.len || r->lost))
         return WEFT_E_MISSING_FIELD;
+    if (r->lost && (r->raw.len || !r->publisher || r->count > WF_MAX_LOSS_RECORDS ||
+                       r->publisher_seq > UINT64_MAX - 1 - r->count))
+        return WEFT_E_RANGE;
     if (r->raw.len > (r->publisher ? WF_SPOOL_RAW_MAX : WF_MAX_BATCH_RAW))
         return WEFT_E_TOO_BIG;
     if (n->uplink->full && r->publisher)
@@ -99,6 +102,26 @@ static enum weft_err linger(struct wf_agent_product *p)
     return WEFT_OK;
 }
 
+// What it dropped takes its place in the chain as a loss.
+static enum weft_err take_dropped(struct wf_agent_product *p, const struct wf_origin_records *r,
+    struct wf_spool_publisher *u, struct wf_spool_waiter *waiter)
+{
+    uint64_t from = r->publisher_seq > u->ahead ? r->publisher_seq : u->ahead; // it begins here
+    uint64_t end = r->publisher_seq + r->count;
+
+    wf_spool_flush(p);
+    if (end <= from) {
+        if (end > u->durable)
+            return WEFT_E_BUSY;
+        wf_spool_tell(p->node, waiter, WEFT_OK);
+        return WEFT_OK;
+    }
+    enum weft_err err = wf_spool_seal_dropped(p, (uint32_t)(end - from), r->publisher, end, waiter);
+    if (!err)
+        u->ahead = end;
+    return err;
+}
+
 // A publisher has gathered already and counts by itself: its records are a batch of their own, and those below its mark are dropped.
 static enum weft_err take_published(struct wf_agent_product *p, const struct wf_origin_records *r,
     struct wf_spool_waiter *waiter, struct wf_diag *diag)
@@ -115,6 +138,8 @@ static enum weft_err take_published(struct wf_agent_product *p, const struct wf_
             diag, 0, 0, "records %llu and on are wanted first", (unsigned long long)u->ahead);
         err = WEFT_E_ORDER;
     }
+    if (!err && r->lost)
+        return take_dropped(p, r, u, waiter);
     for (; in.len && !err; seq++) {
         struct wf_record_view v;
         err = wf_records_next(&in, r->base_us, &v);
@@ -143,7 +168,7 @@ enum weft_err wf_uplink_originate(struct wf_node *n, const char *product,
     struct wf_spool_waiter *waiter = NULL;
     enum weft_err err = may_take(n, p, r, diag);
 
-    if (!err)
+    if (!err && !r->lost)
         err = check_records(p, r, diag);
     if (err)
         return err;

@@ -218,6 +218,9 @@ void wf_spool_flush(struct wf_agent_product *p); // signs what lingers
 // Signs these records into a batch on its way to the disk. publisher_next 0: no publisher. waiters are taken on success.
 WF_MUST_USE enum weft_err wf_spool_seal(struct wf_agent_product *p, struct wf_records *r,
     const uint8_t *publisher, uint64_t publisher_next, struct wf_spool_waiter *waiters);
+// So many that a publisher dropped: a loss with its mark.
+WF_MUST_USE enum weft_err wf_spool_seal_dropped(struct wf_agent_product *p, uint32_t count,
+    const uint8_t *publisher, uint64_t publisher_next, struct wf_spool_waiter *waiters);
 void wf_spool_tell(struct wf_node *n, struct wf_spool_waiter *w, enum weft_err err); // frees them
 void wf_spool_linger(struct wf_timer *t);
 // The product's chain can't go on: the next batch begins a new one.

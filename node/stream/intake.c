@@ -88,7 +88,9 @@ static enum weft_err may_take(
     }
     if (r->raw.len > WF_MAX_BATCH_RAW)
         return WEFT_E_TOO_BIG;
-    return r->count && r->raw.len ? WEFT_OK : WEFT_E_MISSING_FIELD;
+    if (r->lost && (r->raw.len || !r->publisher || r->count > WF_MAX_LOSS_RECORDS))
+        return WEFT_E_RANGE;
+    return r->count && (r->raw.len || r->lost) ? WEFT_OK : WEFT_E_MISSING_FIELD;
 }
 
 // ---- sealing ---------------------------------------------------------------------------------------------------------
@@ -283,9 +285,9 @@ static enum weft_err pass_on(struct wf_home_product *p, const struct wf_origin_r
     return err;
 }
 
-// all: the same records after their check, a view. The waiter is taken on success.
-static enum weft_err from_publisher(struct wf_home_product *p, const struct wf_origin_records *r,
-    struct wf_records *all, struct wf_waiter **waiter, struct wf_diag *diag)
+// The publisher's numbers go on where they should. ORDER otherwise.
+static enum weft_err place_publisher(struct wf_home_product *p, const struct wf_origin_records *r,
+    struct wf_publisher **ret, struct wf_diag *diag)
 {
     struct wf_publisher *u = NULL;
     enum weft_err err = wf_publisher_need(p, r->publisher, wf_node_now_unix_ms(p->room->node), &u);
@@ -303,6 +305,59 @@ static enum weft_err from_publisher(struct wf_home_product *p, const struct wf_o
             (unsigned long long)u->ahead, (unsigned long long)r->publisher_seq);
         return WEFT_E_ORDER;
     }
+    *ret = u;
+    return WEFT_OK;
+}
+
+// What the publisher dropped takes its place in the chain as a loss, with the mark that goes with it.
+static enum weft_err seal_loss(struct wf_home_product *p, const struct wf_origin_records *r,
+    struct wf_publisher *u, struct wf_waiter **waiter)
+{
+    struct wf_node *n = p->room->node;
+    const struct wf_product *d = &p->collect->product;
+    uint64_t end = r->publisher_seq + r->count;
+    int64_t now_us = wf_node_now_unix_ms(n) * 1000;
+    struct wf_buf envelope = { 0 }, none = { 0 };
+    struct wf_batch_header h = { .product_id = d->id,
+        .schema_hash = d->schema_hash,
+        .certificate = n->identity.cert.id,
+        .count = (uint32_t)(end - u->ahead),
+        .base_us = now_us,
+        .min_us = now_us,
+        .max_us = now_us,
+        .kind = WF_BATCH_LOSS,
+        .publisher_seq = end - 1,
+        .loss_reason = "dropped: the publisher's queue was full" };
+    struct wf_to_append a = { .header = &h, .raw = &none, .waiters = *waiter };
+    enum weft_err err = keep_own_chain(p->room);
+
+    memcpy(h.publisher, r->publisher, WF_PUBLISHER_LEN);
+    if (!err)
+        err = place_in_chain(p, &h);
+    if (!err)
+        err = wf_batch_seal(&h, wf_bytes(NULL, 0), &n->keys.sign, &envelope);
+    if (!err) {
+        a.envelope = wf_buf_view(&envelope);
+        err = wf_append_batch(p, &a);
+        *waiter = a.waiters;
+    }
+    if (!err) {
+        p->count.dropped += h.count;
+        u->ahead = end;
+    }
+    wf_buf_fini(&envelope);
+    return err;
+}
+
+// all: the same records after their check, a view. The waiter is taken on success.
+static enum weft_err from_publisher(struct wf_home_product *p, const struct wf_origin_records *r,
+    struct wf_records *all, struct wf_waiter **waiter, struct wf_diag *diag)
+{
+    struct wf_publisher *u = NULL;
+    enum weft_err err = place_publisher(p, r, &u, diag);
+
+    if (err)
+        return err;
     if (r->publisher_seq + r->count <= u->ahead) { // all of it came before
         struct wf_waiter *w = *waiter;
         err = wf_append_wait(p, w ? w->done : NULL, w ? w->arg : NULL);
@@ -310,6 +365,8 @@ static enum weft_err from_publisher(struct wf_home_product *p, const struct wf_o
             free(w);
         return err;
     }
+    if (r->lost)
+        return seal_loss(p, r, u, waiter);
     if (r->publisher_seq == u->ahead && !wf_home_folds(p) && all->raw.len <= WF_BATCH_WHOLE)
         return pass_whole(p, r, all, u, waiter);
     return pass_on(p, r, (uint32_t)(u->ahead - r->publisher_seq), u, waiter);
@@ -340,7 +397,7 @@ enum weft_err wf_stream_originate(struct wf_node *n, struct wf_home_product *p,
             (unsigned long long)r->publisher_seq);
         err = WEFT_E_ORDER;
     }
-    if (!err)
+    if (!err && !r->lost)
         err = wf_intake_check(p->collect->product.kind, p->message, &all, diag);
     if (!err)
         err = wf_waiter_new(done, arg, &waiter);

@@ -207,7 +207,8 @@ struct wf_home_product {
     bool beat_stale;
 
     struct {
-        uint64_t records, batches, bytes, refused, frames, frame_bytes, paused, pulls, served;
+        uint64_t records, batches, bytes, refused, dropped, frames, frame_bytes, paused, pulls,
+            served;
     } count;
     struct {
         uint64_t readers, lag_min, lag_max;

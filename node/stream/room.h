@@ -50,6 +50,7 @@ struct wf_origin_records {
     uint32_t count;
     const uint8_t *publisher; // 16 bytes or NULL
     uint64_t publisher_seq;   // of the first record
+    bool lost;                // by the publisher's word: there are none, but their numbers count
 };
 WF_MUST_USE enum weft_err wf_stream_originate(struct wf_node *n, struct wf_home_product *p,
     const struct wf_origin_records *r, wf_stream_done_fn done, void *arg, struct wf_diag *diag);

@@ -249,6 +249,7 @@ static enum weft_err take_promises(const Weft__V1__ProductDescriptor *m, struct 
     p->packing = (enum wf_packing)m->packing;
     p->linger_us = m->linger_us;
     p->rows_shared = m->rows_shared;
+    p->drops = m->drops;
     return WEFT_OK;
 }
 
@@ -400,6 +401,7 @@ static void put_promises(const struct wf_product *p, Weft__V1__ProductDescriptor
     m->packing = (Weft__V1__BatchPacking)p->packing;
     m->linger_us = p->linger_us;
     m->rows_shared = p->rows_shared;
+    m->drops = p->drops;
 }
 
 static enum weft_err put_words(

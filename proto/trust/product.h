@@ -51,7 +51,7 @@ struct wf_product {
     enum wf_durability durability;
     enum wf_packing packing;
     uint32_t linger_us;
-    bool rows_shared;
+    bool rows_shared, drops; // drops: publishers do, when their queue is full
 };
 
 // BLAKE2b-256(PAE("weft/product-id/v1", be32 length-prefixed mesh id, domain, name, be32 major)).

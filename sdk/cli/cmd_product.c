@@ -250,6 +250,7 @@ static void descriptor_message(
     d->packing = (Weft__V1__BatchPacking)p->packing;
     d->linger_us = p->linger_us;
     d->rows_shared = p->rows_shared;
+    d->drops = p->drops;
 }
 
 static int send_apply(const struct wf_cli *cli, Weft__V1__ApplyRequest *apply, const char *what)

@@ -26,7 +26,7 @@ struct rule {
 };
 
 struct raw {
-    int kind, classification, durability, packing, rows;
+    int kind, classification, durability, packing, rows, when_full;
     const char *name, *version, *title, *description, *owner_name, *owner_contact;
     const char *descriptor, *proto, *message, *service, *retention_class;
     uint32_t major;
@@ -93,6 +93,9 @@ static const struct wf_key_word classes[] = { { "public", WF_CLASS_PUBLIC },
     { "personal", WF_CLASS_PERSONAL }, { NULL, 0 } };
 static const struct wf_key_word durabilities[] = { { "disk", WF_DURABILITY_DISK },
     { "process", WF_DURABILITY_PROCESS }, { NULL, 0 } };
+enum { FULL_BLOCK = 0, FULL_DROP };
+static const struct wf_key_word full_words[] = { { "block", FULL_BLOCK }, { "drop", FULL_DROP },
+    { NULL, 0 } };
 static const struct wf_key_word packings[] = { { "none", WF_PACKING_NONE },
     { "lz4", WF_PACKING_LZ4 }, { "zstd", WF_PACKING_ZSTD }, { NULL, 0 } };
 static const struct wf_key_word row_rules[] = { { "own", ROWS_OWN }, { "shared", ROWS_SHARED },
@@ -189,6 +192,7 @@ static const struct wf_key manifest_keys[] = {
     { "rows", WF_KEY_ENUM, 0, AT(rows), .words = row_rules },
     { "durability", WF_KEY_ENUM, 0, AT(durability), .words = durabilities },
     { "compression", WF_KEY_ENUM, 0, AT(packing), .words = packings },
+    { "when_full", WF_KEY_ENUM, 0, AT(when_full), .words = full_words },
     { "linger", WF_KEY_DURATION, 0, AT(linger_ms), 1, WF_MAX_LINGER_US / 1000u },
     { "collect", WF_KEY_TABLE, 0, 0, .table = &collect_table },
     { "serve", WF_KEY_TABLE, 0, 0, .table = &serve_table },
@@ -244,6 +248,7 @@ static const struct kind_key {
     { "durability", STREAMS, "metric, event and inventory" },
     { "compression", STREAMS, "metric, event and inventory" },
     { "linger", STREAMS, "metric, event and inventory" },
+    { "when_full", BIT(WF_PRODUCT_METRIC) | BIT(WF_PRODUCT_EVENT), "metric and event" },
     { "collect", STREAMS, "metric, event and inventory" },
     { "rows", BIT(WF_PRODUCT_INVENTORY), "inventory" },
     { "serve", BIT(WF_PRODUCT_API), "api" },
@@ -411,6 +416,7 @@ static enum weft_err build(struct wf_manifest *m, const struct raw *raw)
         .packing = (enum wf_packing)raw->packing,
         .linger_us = (uint32_t)raw->linger_ms * 1000u,
         .rows_shared = raw->rows == ROWS_SHARED,
+        .drops = raw->when_full == FULL_DROP,
     };
     m->proto = raw->proto;
     m->retention_class = raw->retention_class;

@@ -294,6 +294,43 @@ START_TEST(a_publishers_mark_outlives_its_batch_through_two_kills)
 }
 END_TEST
 
+static void count_answer(struct wf_node *n, void *arg, enum weft_err err)
+{
+    unsigned *oks = arg;
+
+    (void)n;
+    *oks += err == WEFT_OK;
+}
+
+START_TEST(what_a_publisher_dropped_is_told_in_the_chain_once)
+{
+    struct wf_origin_records r = { .publisher = publisher, .count = 300, .lost = true };
+    struct wf_diag diag = { 0 };
+    unsigned oks = 0;
+
+    product.message = (const struct wf_schema_message *)(const void
+            *)&product; // there are no records to look at with it
+    ck_assert_int_eq(wf_uplink_originate(&node, "rows", &r, count_answer, &oks, &diag), WEFT_OK);
+    ck_assert_msg(wf_uplink_originate(&node, "rows", &r, count_answer, &oks, &diag) == WEFT_E_BUSY,
+        "nothing promises yet that it stays");
+    UNTIL(oks == 1);
+    ck_assert_int_eq(wf_uplink_originate(&node, "rows", &r, count_answer, &oks, &diag), WEFT_OK);
+    ck_assert_uint_eq(oks, 2);
+    r.count = 310; // more meanwhile
+    ck_assert_int_eq(wf_uplink_originate(&node, "rows", &r, count_answer, &oks, &diag), WEFT_OK);
+    UNTIL(oks == 3);
+    r.publisher_seq = 400;
+    ck_assert_int_eq(
+        wf_uplink_originate(&node, "rows", &r, count_answer, &oks, &diag), WEFT_E_ORDER);
+    struct seen s = read_chain(&product.incarnation);
+    ck_assert(s.lost == 310 && s.records == 0 && s.batches == 2);
+    ck_assert_uint_eq(uplink.lost_records, 310);
+    kill_spool();
+    open_spool();
+    ck_assert_uint_eq(durable_mark(), 310);
+}
+END_TEST
+
 static struct wf_bytes wanted;
 static bool found;
 
@@ -346,6 +383,7 @@ int main(void)
     tcase_add_test(c, what_waits_is_the_same_bytes_after_a_restart);
     tcase_add_test(c, what_waits_too_long_is_given_up_by_whole_chains_and_told_in_the_newest);
     tcase_add_test(c, a_publishers_mark_outlives_its_batch_through_two_kills);
+    tcase_add_test(c, what_a_publisher_dropped_is_told_in_the_chain_once);
     tcase_add_loop_test(c, records_lie_sealed_by_their_class, 0, (int)WF_COUNT(classes));
     suite_add_tcase(s, c);
     SRunner *r = srunner_create(s);

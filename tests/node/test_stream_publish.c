@@ -93,6 +93,97 @@ START_TEST(requests_in_any_order_are_taken_in_their_own)
 }
 END_TEST
 
+// The publisher's word that its records [from, end) are dropped.
+static enum weft_err say_dropped(uint64_t from, uint64_t end)
+{
+    struct streamrig_call *c = request(publisher, 0);
+    Weft__V1__PublishRequest *q = c->request.publish;
+
+    q->records.len = 0;
+    q->seq = from;
+    q->count = (uint32_t)(end - from);
+    q->lost = true;
+    send(c);
+    STREAMRIG_UNTIL(&rig, c->answered);
+    enum weft_err err = c->err;
+    streamrig_call_free(c);
+    return err;
+}
+
+static bool add_loss(void *arg, const struct wf_log_view *v)
+{
+    uint64_t *sums = arg; // records, lost
+    struct wf_entry e;
+    struct wf_batch_header h;
+
+    ck_assert_int_eq(wf_entry_parse(v->body, &e), WEFT_OK);
+    if (e.is_reset)
+        return true;
+    ck_assert_int_eq(wf_batch_open_header(e.header, &h), WEFT_OK);
+    sums[h.kind == WF_BATCH_LOSS] += h.count;
+    if (h.kind == WF_BATCH_LOSS)
+        ck_assert_mem_eq(h.publisher, publisher, sizeof publisher);
+    return true;
+}
+
+static void check_log(uint64_t records, uint64_t lost)
+{
+    uint64_t sums[2] = { 0, 0 }, next = 0;
+    struct wf_log_reader r = { .product = product->collect->product.id,
+        .max_bytes = 1u << 20,
+        .visit = add_loss,
+        .arg = sums,
+        .scratch = &rig.node.stream->scratch };
+
+    ck_assert_int_eq(wf_log_read(rig.node.log, &r, &next), WEFT_OK);
+    ck_assert_msg(sums[0] == records && sums[1] == lost, "%llu records, %llu lost",
+        (unsigned long long)sums[0], (unsigned long long)sums[1]);
+    ck_assert_uint_eq(wf_stream_publisher_mark(&rig.node, product, publisher), records + lost);
+}
+
+START_TEST(what_a_publisher_dropped_is_a_signed_loss_counted_once)
+{
+    open_publisher(publisher);
+    struct streamrig_call *c = request(publisher, 0);
+    send(c);
+    STREAMRIG_UNTIL(&rig, c->answered);
+    streamrig_call_free(c);
+    ck_assert_int_eq(say_dropped(EACH, 500), WEFT_OK);
+    check_log(EACH, 500 - EACH);
+    ck_assert_int_eq(say_dropped(EACH, 500), WEFT_OK); // it did not hear the answer
+    check_log(EACH, 500 - EACH);
+    ck_assert_int_eq(say_dropped(EACH, 520), WEFT_OK); // and has dropped more meanwhile
+    check_log(EACH, 520 - EACH);
+    ck_assert_int_eq(say_dropped(530, 540), WEFT_E_ORDER);
+    c = request(publisher, 52); // goes on behind it
+    send(c);
+    STREAMRIG_UNTIL(&rig, c->answered);
+    ck_assert_int_eq(c->err, WEFT_OK);
+    streamrig_call_free(c);
+    check_log(2 * EACH, 520 - EACH);
+    // The mark lies in the log with it.
+    streamrig_close(&rig);
+    streamrig_open(&rig);
+    product = wf_stream_find(&rig.node, "rows", 0);
+    STREAMRIG_UNTIL(&rig, !wf_incarnation_is_none(&product->log_id));
+    check_log(2 * EACH, 520 - EACH);
+}
+END_TEST
+
+START_TEST(a_loss_with_records_or_without_a_number_is_refused)
+{
+    open_publisher(publisher);
+    struct streamrig_call *c = request(publisher, 0);
+    c->request.publish->lost = true;
+    send(c);
+    ck_assert_int_eq(c->err, WEFT_E_RANGE);
+    streamrig_call_free(c);
+    ck_assert_int_eq(say_dropped(0, 0), WEFT_E_MISSING_FIELD);
+    ck_assert_int_eq(say_dropped(0, WF_MAX_LOSS_RECORDS + 1ull), WEFT_E_RANGE);
+    check_log(0, 0);
+}
+END_TEST
+
 START_TEST(one_whose_predecessor_never_comes_is_refused_in_time)
 {
     open_publisher(publisher);
@@ -178,6 +269,8 @@ int main(void)
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_set_timeout(t, 60);
     tcase_add_loop_test(t, requests_in_any_order_are_taken_in_their_own, 0, (int)WF_COUNT(orders));
+    tcase_add_test(t, what_a_publisher_dropped_is_a_signed_loss_counted_once);
+    tcase_add_test(t, a_loss_with_records_or_without_a_number_is_refused);
     tcase_add_test(t, one_whose_predecessor_never_comes_is_refused_in_time);
     tcase_add_test(t, another_publisher_does_not_free_it);
     tcase_add_test(t, one_whose_caller_went_away_is_forgotten);

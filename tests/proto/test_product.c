@@ -93,6 +93,7 @@ static void expect_product(const struct wf_product *want, const struct wf_produc
     ck_assert_uint_eq(want->linger_us, got->linger_us);
     ck_assert_int_eq((int)want->packing, (int)got->packing);
     ck_assert(got->rows_shared);
+    ck_assert_int_eq(want->drops, got->drops);
     ck_assert_uint_eq(got->rule_count, 1);
     ck_assert_str_eq(want->rules[0].domain, got->rules[0].domain);
     ck_assert_str_eq(want->rules[0].subject, got->rules[0].subject);
@@ -413,12 +414,15 @@ START_TEST(what_origins_do_to_batches_reaches_them)
     for (int how = WF_PACKING_ANY; how <= WF_PACKING_ZSTD; how++) {
         struct wf_buf raw = { 0 };
         fields.product.packing = (enum wf_packing)how;
+        fields.product.drops = how == WF_PACKING_ZSTD;
         ck_assert_int_eq(wf_collect_sign(&fields, &node, &raw), WEFT_OK);
         ck_assert_int_eq(wf_collect_open(wf_buf_view(&raw), &got), WEFT_OK);
         ck_assert_int_eq((int)got->product.packing, how);
+        ck_assert_int_eq(got->product.drops, how == WF_PACKING_ZSTD);
         if (how == WF_PACKING_ZSTD)
             wf_test_trust_vector("502-manifest-packing",
-                "accepted: as 500, and origins store batches with zstd", wf_buf_view(&raw));
+                "accepted: as 500, and origins store batches with zstd and drop when full",
+                wf_buf_view(&raw));
         wf_collect_free(got);
         wf_buf_fini(&raw);
     }

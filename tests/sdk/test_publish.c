@@ -232,6 +232,52 @@ START_TEST(a_full_queue_waits_then_says_so)
 }
 END_TEST
 
+// What was dropped has its numbers, between those that came.
+static void check_dropped(uint64_t count)
+{
+    char name[40];
+    uint64_t missing = 0;
+
+    pthread_mutex_lock(&h.mutex);
+    ck_assert_uint_eq(h.mark, count);
+    for (uint64_t i = 0; i < count; i++) {
+        int len = snprintf(name, sizeof name, "s%llu", (unsigned long long)i);
+        bool same = h.seen[i].len > (size_t)len + 2 &&
+                    memcmp(h.seen[i].ptr + 2, name, (size_t)len) == 0 && h.seen[i].ptr[1] == len;
+        ck_assert_msg(same || h.seen[i].len == 0, "another record in the place of %s", name);
+        missing += !same;
+    }
+    ck_assert_uint_eq(missing, h.dropped);
+    ck_assert_uint_eq(weft_publisher_dropped(p), h.dropped);
+    pthread_mutex_unlock(&h.mutex);
+}
+
+START_TEST(a_full_queue_of_a_product_that_drops_never_waits_and_counts)
+{
+    struct weft_publish_options o = { .queue_bytes = 4000, .block_ms = 60000 };
+
+    atomic_store(&h.drops, true);
+    publisher(&o);
+    publish(0, 10);
+    flush();
+    ck_assert_uint_eq(weft_publisher_dropped(p), 0);
+    atomic_store(&h.publish_code, WEFT_E_NOSPACE);
+    atomic_store(&h.refuse_publish, 1000000);
+    publish(10, 3000);
+    uint64_t dropped = weft_publisher_dropped(p);
+    ck_assert(dropped > 1000 && dropped < 2990);
+    ck_assert_int_eq(weft_publisher_flush(p, 50, &problem), WEFT_E_TIMEOUT);
+    atomic_store(&h.lose_reply, true); // what comes twice counts once
+    atomic_store(&h.refuse_publish, 2);
+    flush();
+    check_dropped(3000);
+    publish(3000, 3010); // and there is room again
+    flush();
+    check_dropped(3010);
+    ck_assert_uint_eq(weft_publisher_dropped(p), dropped);
+}
+END_TEST
+
 static const struct {
     const char *product;
     enum weft_op op;
@@ -373,6 +419,7 @@ int main(void)
     tcase_add_test(t, a_final_refusal_sticks_and_names_its_reason);
     tcase_add_test(t, a_node_without_our_earlier_records_is_an_error_not_a_loop);
     tcase_add_test(t, a_full_queue_waits_then_says_so);
+    tcase_add_test(t, a_full_queue_of_a_product_that_drops_never_waits_and_counts);
     tcase_add_loop_test(
         t, what_does_not_fit_is_refused_at_once_with_its_place, 0, (int)WF_COUNT(bad));
     tcase_add_test(t, bytes_that_are_no_record_are_refused);

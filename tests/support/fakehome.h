@@ -70,6 +70,8 @@ struct wf_fakehome {
     atomic_int take_first;               // so many are taken before refusals begin
     atomic_int refuse_publish;           // so many next ones, with publish_code
     atomic_int publish_code;
+    atomic_bool drops;      // the product says so
+    uint64_t dropped;       // as publishers said
     atomic_bool lose_reply; // takes the next records and answers as if it were full
     atomic_int published;   // requests
     // POLL: tasks to hand out, answers received
@@ -103,6 +105,8 @@ void wf_fakehome_forge(struct wf_fakehome *h, size_t batch_of);
 // fakehome_serve.c, and what it needs of fakehome.c.
 Weft__V1__ProductDescriptor *wf_fakehome_descriptor(
     struct wf_fakehome *h, const struct wf_fake_call *c, const char *product);
+void wf_fakehome_publish(
+    struct wf_fakehome *h, const struct wf_fake_call *c, Weft__V1__Reply *reply);
 void wf_fakehome_poll(struct wf_fakehome *h, const struct wf_fake_call *c, Weft__V1__Reply *reply);
 void wf_fakehome_answer(
     struct wf_fakehome *h, const struct wf_fake_call *c, Weft__V1__Reply *reply);

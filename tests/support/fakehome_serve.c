@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The fake home's side of weft_serve: what it says of a product, the tasks it hands out, the answers it takes.
+// The fake home's side of publishers and of weft_serve: records it takes, what it says of a product, tasks it hands out, answers it takes.
 #include "tests/support/fakehome.h"
 
 #include <check.h>
@@ -13,6 +13,71 @@ static void set_bin(const struct wf_fake_call *c, ProtobufCBinaryData *to, struc
 
     MUST(wf_arena_dup(c->arena, from, &copy));
     *to = wf_pb_bin(copy);
+}
+
+// Keeps records by sequence; those below the mark came before. A gap is ORDER, as a node has it.
+static enum weft_err take_records(struct wf_fakehome *h, const Weft__V1__PublishRequest *q)
+{
+    struct wf_bytes in = wf_pb_view(q->records);
+    uint64_t seq = q->seq;
+
+    if (q->seq > h->mark)
+        return WEFT_E_ORDER;
+    if (q->lost) {
+        uint64_t end = q->seq + q->count;
+        ck_assert_uint_eq(in.len, 0);
+        h->dropped += end > h->mark ? end - h->mark : 0;
+        h->mark = end > h->mark ? end : h->mark;
+        return WEFT_OK;
+    }
+    while (in.len) {
+        struct wf_record_view v;
+        MUST(wf_records_next(&in, q->base_us, &v));
+        if (seq++ < h->mark)
+            continue;
+        ck_assert_uint_lt(h->mark, WF_HOME_RECORDS);
+        MUST(wf_buf_append(&h->seen[h->mark++], v.data));
+    }
+    return seq == q->seq + q->count ? WEFT_OK : WEFT_E_RECORD;
+}
+
+void wf_fakehome_publish(
+    struct wf_fakehome *h, const struct wf_fake_call *c, Weft__V1__Reply *reply)
+{
+    const Weft__V1__PublishRequest *q = c->request->publish;
+    Weft__V1__PublishReply *r = wf_fake_new(c, &weft__v1__publish_reply__descriptor);
+    enum weft_err err = WEFT_OK;
+
+    if (strcmp(q->product, "readings") != 0 && strcmp(q->product, "hosts") != 0) {
+        wf_fake_refuse(c, reply, WEFT_E_NOT_FOUND, "no such product");
+        return;
+    }
+    if (q->records.len == 0 && !q->lost) {
+        memcpy(h->publisher, q->publisher.data, sizeof h->publisher);
+        r->product = wf_fakehome_descriptor(h, c, q->product);
+        set_bin(c, &r->schema, wf_buf_view(&h->m->schema));
+    } else {
+        atomic_fetch_add(&h->published, 1);
+        if (atomic_load(&h->take_first) > 0) {
+            atomic_fetch_sub(&h->take_first, 1);
+            err = take_records(h, q);
+        } else if (atomic_load(&h->refuse_publish) > 0) {
+            atomic_fetch_sub(&h->refuse_publish, 1);
+            err = (enum weft_err)atomic_load(&h->publish_code);
+        } else {
+            err = take_records(h, q);
+            if (!err && atomic_exchange(&h->lose_reply, false))
+                err = WEFT_E_FULL;
+        }
+    }
+    if (err) {
+        wf_fake_refuse(c, reply, (int)err, "not now");
+        return;
+    }
+    r->mark = r->durable_mark = h->mark;
+    r->durable = true;
+    reply->kind_case = WEFT__V1__REPLY__KIND_PUBLISH;
+    reply->publish = r;
 }
 
 // What a node says to a handler's first poll.

@@ -243,7 +243,8 @@ struct weft_publish_options {
         id; // 16 bytes kept by the application: nothing is doubled after a crash; NULL: a fresh one
     unsigned linger_us; // 0 = what the product or node says
     size_t queue_bytes; // most held unacknowledged; 0 = 8 MiB
-    unsigned block_ms;  // how long a publish waits when the queue is full before FULL; 0 = 10 s
+    unsigned
+        block_ms; // how long a publish waits when the queue is full before FULL; 0 = 10 s; of a product that drops it never does
 };
 // Through the local socket; `product` is a name of the node's domain. NOT_FOUND, PERMISSION.
 //     if (weft_publisher_open(c, "queue-depth", NULL, &publisher, &problem) != WEFT_OK ||
@@ -281,6 +282,9 @@ WEFT_API WEFT_MUST_USE enum weft_err weft_publish_json_op(struct weft_publisher 
 //         fprintf(stderr, "%s\n", problem.text);
 WEFT_API WEFT_MUST_USE enum weft_err weft_publisher_flush(
     struct weft_publisher *p, unsigned timeout_ms, struct weft_problem *problem);
+// How many records were dropped because the queue was full, where the product's manifest says `when_full: drop`; readers are told of as many.
+//     printf("%llu dropped\n", (unsigned long long)weft_publisher_dropped(publisher));
+WEFT_API uint64_t weft_publisher_dropped(const struct weft_publisher *p);
 // The product with the schema that records are checked against, as long as the publisher lives.
 //     puts(weft_product_info(weft_publisher_product(publisher))->message);
 WEFT_API const struct weft_product *weft_publisher_product(const struct weft_publisher *p);
