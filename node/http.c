@@ -10,6 +10,7 @@
 
 #include "node/conf.h"
 #include "node/core.h"
+#include "node/log_metrics.h"
 #include "sdk/loop/loop.h"
 
 #define HTTP_CONNECTIONS 32u   // beyond them the oldest makes room
@@ -176,6 +177,8 @@ static void http_tick(struct wf_node *n)
     if (!h->daemon)
         return;
     enum weft_err err = own_metrics(n, &text);
+    if (!err)
+        err = wf_log_metrics(n->log, &text);
     for (size_t i = 0; rooms[i] && !err; i++)
         if (rooms[i]->metrics)
             err = rooms[i]->metrics(n, &text);

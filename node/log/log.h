@@ -112,11 +112,20 @@ struct wf_log_range {
     int64_t last_ms;      // append time of the newest item kept; 0 = none
     uint64_t pin;
 };
+// How long syncs took and how many items each covered: one class for each bound, and one for what is above them all.
+#define WF_LOG_SYNC_BOUNDS  13u
+#define WF_LOG_GROUP_BOUNDS 9u
+extern const uint32_t wf_log_sync_bounds_us[WF_LOG_SYNC_BOUNDS];
+extern const uint32_t wf_log_group_bounds[WF_LOG_GROUP_BOUNDS];
+
 struct wf_log_stats {
     uint64_t segments, bytes, items; // now in the log
     uint64_t queue_items, queue_bytes, queue_max;
     uint64_t appended_items, appended_bytes, failed_items; // since open
     uint64_t refused_items;                                // FULL, since open
+    uint64_t sync_us;                                      // of all syncs
+    uint64_t sync_classes[WF_LOG_SYNC_BOUNDS + 1], group_classes[WF_LOG_GROUP_BOUNDS + 1];
+    uint64_t group_items; // of all groups that were synced
     uint64_t syncs, worst_sync_us, damaged_reads, dropped_segments;
     enum weft_err
         stopped; // why appends are refused: NOSPACE, READ_ONLY, NO_FILES; OK = they are not

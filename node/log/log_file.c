@@ -206,17 +206,43 @@ out:
     return err;
 }
 
+const uint32_t wf_log_sync_bounds_us[WF_LOG_SYNC_BOUNDS] = { 50, 100, 200, 500, 1000, 2000, 5000,
+    10000, 20000, 50000, 100000, 500000, 2000000 };
+const uint32_t wf_log_group_bounds[WF_LOG_GROUP_BOUNDS] = { 1, 2, 4, 8, 16, 32, 64, 128, 256 };
+
+static size_t class_of(const uint32_t *bounds, size_t count, uint64_t value)
+{
+    size_t i = 0;
+
+    while (i < count && value > bounds[i])
+        i++;
+    return i;
+}
+
+void wf_log_count_group(struct wf_log *log, size_t items)
+{
+    size_t i = class_of(wf_log_group_bounds, WF_LOG_GROUP_BOUNDS, items);
+
+    pthread_mutex_lock(&log->lock);
+    log->stats.group_classes[i]++;
+    log->stats.group_items += items;
+    pthread_mutex_unlock(&log->lock);
+}
+
 static enum weft_err sync_file(struct wf_log *log)
 {
     const struct wf_vfs *vfs = log->vfs;
     int64_t before = vfs->mono_us(vfs->ctx);
     enum weft_err err = vfs->sync(vfs->ctx, log->active->file);
-    int64_t took = vfs->mono_us(vfs->ctx) - before;
+    int64_t passed = vfs->mono_us(vfs->ctx) - before;
+    uint64_t took = passed > 0 ? (uint64_t)passed : 0;
 
     pthread_mutex_lock(&log->lock);
     log->stats.syncs++;
-    if (took > 0 && (uint64_t)took > log->stats.worst_sync_us)
-        log->stats.worst_sync_us = (uint64_t)took;
+    log->stats.sync_us += took;
+    log->stats.sync_classes[class_of(wf_log_sync_bounds_us, WF_LOG_SYNC_BOUNDS, took)]++;
+    if (took > log->stats.worst_sync_us)
+        log->stats.worst_sync_us = took;
     pthread_mutex_unlock(&log->lock);
     if (!err)
         log->unsynced = false;

@@ -99,6 +99,8 @@ WF_MUST_USE enum weft_err wf_log_roll(struct wf_log *log, int64_t created_ms);
 void wf_log_seal(struct wf_log *log, bool failed);
 // Syncs the active segment. After a failure it is closed as failed: the kernel may have dropped what it could not write.
 enum weft_err wf_log_sync(struct wf_log *log);
+// A sync is to cover so many items.
+void wf_log_count_group(struct wf_log *log, size_t items);
 // Only a cache: failures are left to the next open.
 void wf_log_write_sidecar(struct wf_log *log, const struct wf_segment *s);
 // Unlinks it and forgets it; floors move past its offsets. False when the file could not be removed.

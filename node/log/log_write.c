@@ -196,6 +196,7 @@ static void write_group(struct wf_log *log, struct group *g)
         return;
     send_acks(log);
     tell_written(log, g);
+    wf_log_count_group(log, g->part_count);
     err = wf_log_sync(log);
     if (err)
         abandon(log, g, true, err);

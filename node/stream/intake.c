@@ -125,11 +125,24 @@ static enum weft_err place_in_chain(struct wf_home_product *p, struct wf_batch_h
 }
 
 // Measured with host records (docs/internals/performance.md): zstd pays for itself in what is hashed, sealed, written and sent once a batch
-// is large; below that its set-up costs more than it saves.
-static enum wf_compression choose_compression(const struct wf_product *d, size_t raw_len)
+// is large; below that its set-up costs more than it saves. A product that asks for zstd wants few bytes, one that asks for nothing little work.
+static enum weft_err compress(struct wf_stream_room *r, const struct wf_product *d,
+    struct wf_bytes raw, struct wf_bytes *ret_stored, enum wf_compression *ret_used)
 {
-    return wf_compression_of(
-        d->packing, raw_len >= WF_BATCH_TARGET / 2 ? WF_COMPRESS_ZSTD : WF_COMPRESS_LZ4);
+    enum wf_compression how = wf_compression_of(
+        d->packing, raw.len >= WF_BATCH_TARGET / 2 ? WF_COMPRESS_ZSTD : WF_COMPRESS_LZ4);
+
+    if (how == WF_COMPRESS_NONE) { // stored from where it lies
+        *ret_stored = raw;
+        *ret_used = how;
+        return WEFT_OK;
+    }
+    r->stored.len = 0;
+    r->compressor.fast = d->packing == WF_PACKING_ANY;
+    enum weft_err err = wf_compress_with(&r->compressor, how, raw, &r->stored, ret_used);
+    if (!err)
+        *ret_stored = wf_buf_view(&r->stored);
+    return err;
 }
 
 // Signs what was gathered and appends it; the records are empty afterwards, also on failure. waiters are taken on success.
@@ -138,7 +151,7 @@ static enum weft_err seal(struct wf_home_product *p, struct wf_records *records,
 {
     struct wf_node *n = p->room->node;
     const struct wf_product *d = &p->collect->product;
-    struct wf_buf stored = { 0 }, envelope = { 0 };
+    struct wf_buf envelope = { 0 };
     struct wf_batch_header h = { .product_id = d->id,
         .schema_hash = d->schema_hash,
         .certificate = n->identity.cert.id,
@@ -158,18 +171,15 @@ static enum weft_err seal(struct wf_home_product *p, struct wf_records *records,
     if (!err)
         err = place_in_chain(p, &h);
     if (!err)
-        err = wf_compress(choose_compression(d, records->raw.len), wf_buf_view(&records->raw),
-            &stored, &h.compression);
+        err = compress(p->room, d, wf_buf_view(&records->raw), &a.stored, &h.compression);
     if (!err)
-        err = wf_batch_seal(&h, wf_buf_view(&stored), &n->keys.sign, &envelope);
+        err = wf_batch_seal(&h, a.stored, &n->keys.sign, &envelope);
     if (!err) {
         a.envelope = wf_buf_view(&envelope);
-        a.stored = wf_buf_view(&stored);
         err = wf_append_batch(p, &a);
         *waiters = a.waiters;
     }
     wf_records_reset(records);
-    wf_buf_fini(&stored);
     wf_buf_fini(&envelope);
     return err;
 }

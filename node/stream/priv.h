@@ -44,6 +44,9 @@
 #define WF_ADVERT_LIFE_MS   3600000
 #define WF_TOMBSTONE_MS     (7ll * 86400000) // a removed product is told to be so
 #define WF_CHECKPOINT_MS    60000
+#define WF_CHECKPOINT_BYTES                                                                        \
+    (256u * WF_MIB) // or so much, or so many batches: a start reads no more than that again
+#define WF_CHECKPOINT_COUNT 16384u
 #define WF_NONE             UINT64_MAX
 
 // ---- state -----------------------------------------------------------------------------------------------------------
@@ -177,6 +180,7 @@ struct wf_home_product {
     struct wf_old_log *logs; // oldest first
     size_t log_count;
     int64_t checkpoint_ms;
+    uint64_t checkpoint_bytes, checkpoint_batches; // `count` at the last one
 
     // a batch in the making, of records without a publisher
     struct wf_records open;
@@ -251,6 +255,8 @@ struct wf_stream_room {
     struct wf_hash chain_kept; // certificate whose chain is among the documents
     struct wf_timer beat;
     struct wf_buf scratch, packed; // of reading; of building
+    struct wf_buf stored;          // a batch of ours in the making
+    struct wf_compressor compressor;
     int64_t retain_due_ms;
     unsigned clock_back_steps; // of the node, as seen last
     bool closed, append_failed;

@@ -189,12 +189,21 @@ static void retain(struct wf_stream_room *r, int64_t now)
     wf_log_retain(n->log, wf_node_now_unix_ms(n));
 }
 
+static bool needs_checkpoint(const struct wf_home_product *p, int64_t now)
+{
+    return now - p->checkpoint_ms >= WF_CHECKPOINT_MS ||
+           p->count.bytes - p->checkpoint_bytes >= WF_CHECKPOINT_BYTES ||
+           p->count.batches - p->checkpoint_batches >= WF_CHECKPOINT_COUNT;
+}
+
 // One product a second at most: a checkpoint waits for the disk.
 static void checkpoint_one(struct wf_stream_room *r, int64_t now)
 {
     for (struct wf_home_product *p = r->products; p; p = p->next)
-        if (p->dirty && now - p->checkpoint_ms >= WF_CHECKPOINT_MS) {
+        if (p->dirty && needs_checkpoint(p, now)) {
             p->checkpoint_ms = now;
+            p->checkpoint_bytes = p->count.bytes;
+            p->checkpoint_batches = p->count.batches;
             if (wf_home_checkpoint(p))
                 wf_say(r->node, WF_LOG_WARN, "stream", "a checkpoint could not be written",
                     "product", p->collect->product.name, NULL);
@@ -278,6 +287,8 @@ static void stream_close(struct wf_node *n)
     wf_secret_fini(&r->storage_key);
     wf_buf_fini(&r->scratch);
     wf_buf_fini(&r->packed);
+    wf_buf_fini(&r->stored);
+    wf_compressor_fini(&r->compressor);
     free(r->meta_dir);
     free(r->product_dir);
     free(r);

@@ -9,6 +9,7 @@
 
 #define LZ4_ACCELERATION 8
 #define ZSTD_LEVEL       1
+#define ZSTD_LEVEL_FAST  (-1)
 
 _Static_assert(WF_MAX_BATCH_RAW < LZ4_MAX_INPUT_SIZE, "a payload fits one LZ4 block");
 
@@ -37,9 +38,15 @@ static enum weft_err lz4_into(struct wf_bytes raw, struct wf_buf *out, size_t *r
     return WEFT_OK;
 }
 
-static enum weft_err zstd_into(struct wf_bytes raw, struct wf_buf *out, size_t *ret_len)
+static enum weft_err zstd_into(
+    struct wf_compressor *c, struct wf_bytes raw, struct wf_buf *out, size_t *ret_len)
 {
-    size_t n = ZSTD_compress(out->ptr + out->len, raw.len - 1, raw.ptr, raw.len, ZSTD_LEVEL);
+    if (!c->zstd)
+        c->zstd = ZSTD_createCCtx();
+    if (!c->zstd)
+        return WEFT_E_NOMEM;
+    size_t n = ZSTD_compressCCtx(c->zstd, out->ptr + out->len, raw.len - 1, raw.ptr, raw.len,
+        c->fast ? ZSTD_LEVEL_FAST : ZSTD_LEVEL);
 
     if (ZSTD_isError(n) && ZSTD_getErrorCode(n) == ZSTD_error_memory_allocation)
         return WEFT_E_NOMEM;
@@ -47,8 +54,8 @@ static enum weft_err zstd_into(struct wf_bytes raw, struct wf_buf *out, size_t *
     return WEFT_OK;
 }
 
-enum weft_err wf_compress(
-    enum wf_compression how, struct wf_bytes raw, struct wf_buf *out, enum wf_compression *ret_used)
+enum weft_err wf_compress_with(struct wf_compressor *c, enum wf_compression how,
+    struct wf_bytes raw, struct wf_buf *out, enum wf_compression *ret_used)
 {
     size_t len = 0;
 
@@ -62,7 +69,7 @@ enum weft_err wf_compress(
     if (how == WF_COMPRESS_LZ4 && raw.len > 1)
         err = lz4_into(raw, out, &len);
     if (how == WF_COMPRESS_ZSTD && raw.len > 1)
-        err = zstd_into(raw, out, &len);
+        err = zstd_into(c, raw, out, &len);
     if (err)
         return err;
     if (len == 0 || raw.len > len * WF_MAX_RATIO) {
@@ -72,6 +79,22 @@ enum weft_err wf_compress(
     out->len += len;
     *ret_used = how;
     return WEFT_OK;
+}
+
+void wf_compressor_fini(struct wf_compressor *c)
+{
+    ZSTD_freeCCtx(c->zstd);
+    c->zstd = NULL;
+}
+
+enum weft_err wf_compress(
+    enum wf_compression how, struct wf_bytes raw, struct wf_buf *out, enum wf_compression *ret_used)
+{
+    struct wf_compressor once = { 0 };
+    enum weft_err err = wf_compress_with(&once, how, raw, out, ret_used);
+
+    wf_compressor_fini(&once);
+    return err;
 }
 
 enum weft_err wf_compression_check(uint64_t how, uint64_t stored_len, uint64_t raw_len)

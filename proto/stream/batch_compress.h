@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Stored bytes from raw ones and back: the only door to lz4 and zstd. Lengths are known and checked before memory is taken,
-// so a bomb is refused by arithmetic. Appends to the caller's buffers and keeps nothing between calls.
-// Thread rule: functions of their arguments.
+// so a bomb is refused by arithmetic. Appends to the caller's buffers.
+// Thread rule: functions of their arguments; a compressor belongs to one thread at a time.
 #ifndef WF_STREAM_BATCH_COMPRESS_H
 #define WF_STREAM_BATCH_COMPRESS_H
 
@@ -16,6 +16,14 @@ enum wf_compression wf_compression_of(enum wf_packing wanted, enum wf_compressio
 // be smaller, or smaller than WF_MAX_RATIO permits. ret_used says which. TOO_BIG, COMPRESSION (unknown kind), NOMEM.
 WF_MUST_USE enum weft_err wf_compress(enum wf_compression how, struct wf_bytes raw,
     struct wf_buf *out, enum wf_compression *ret_used);
+// The same with zstd's memory kept from call to call (about 600 KiB once it was needed), and its speed for the caller to choose. Begins zeroed.
+struct wf_compressor {
+    void *zstd;
+    bool fast; // of zstd: level -1 instead of 1, a third less time and about a tenth more bytes
+};
+WF_MUST_USE enum weft_err wf_compress_with(struct wf_compressor *c, enum wf_compression how,
+    struct wf_bytes raw, struct wf_buf *out, enum wf_compression *ret_used);
+void wf_compressor_fini(struct wf_compressor *c);
 // May lengths and kind stand together? TOO_BIG: over WF_MAX_BATCH_RAW or WF_MAX_BATCH_STORED. COMPRESSION: an unknown kind,
 // a ratio over WF_MAX_RATIO, NONE with different lengths, compressed bytes that are more than raw.
 WF_MUST_USE enum weft_err wf_compression_check(uint64_t how, uint64_t stored_len, uint64_t raw_len);

@@ -2,6 +2,7 @@
 // The log as its users see it: append, read, reopen, time, sealing, lock, limits.
 #include <check.h>
 
+#include "node/log_metrics.h"
 #include "tests/support/logrig.h"
 #include "tests/support/support.h"
 
@@ -112,6 +113,35 @@ START_TEST(one_sync_covers_a_group)
     long syncs = wf_memdisk_calls(rig.disk, WF_MEM_SYNC);
     rig_fill(&rig, 1, 200, 100);
     ck_assert_int_eq(wf_memdisk_calls(rig.disk, WF_MEM_SYNC), syncs + 1);
+}
+END_TEST
+
+START_TEST(metrics_show_how_long_syncs_take_and_how_much_each_covers)
+{
+    static const char *const lines[] = {
+        "weft_log_appended_items_total 204\n",
+        "weft_log_synced_items_bucket{le=\"1\"} 1\n", // of 1, 3 and 200 items
+        "weft_log_synced_items_bucket{le=\"4\"} 2\n",
+        "weft_log_synced_items_bucket{le=\"128\"} 2\n",
+        "weft_log_synced_items_bucket{le=\"+Inf\"} 3\n",
+        "weft_log_synced_items_sum 204.000000\n",
+        "weft_log_sync_seconds_bucket{le=\"5e-05\"} 3\n", // the memory disk takes 1 us
+        "weft_log_sync_seconds_bucket{le=\"2\"} 3\n",
+        "weft_log_sync_seconds_sum 0.000003\n",
+        "weft_log_sync_seconds_count 3\n",
+    };
+    struct wf_buf text = { 0 };
+
+    open_ok();
+    rig_fill(&rig, 1, 1, 100);
+    rig_fill(&rig, 1, 3, 100);
+    rig_fill(&rig, 1, 200, 100);
+    ck_assert_int_eq(wf_log_metrics(rig.log, &text), WEFT_OK);
+    ck_assert_int_eq(wf_buf_append(&text, wf_bytes("", 1)), WEFT_OK);
+    for (size_t i = 0; i < WF_COUNT(lines); i++)
+        ck_assert_msg(
+            strstr((const char *)text.ptr, lines[i]) != NULL, "no %s in %s", lines[i], text.ptr);
+    wf_buf_fini(&text);
 }
 END_TEST
 
@@ -479,6 +509,7 @@ int main(void)
     tcase_add_test(t, nothing_is_acknowledged_or_readable_before_its_durability_is_met);
     tcase_add_test(t, a_written_item_is_told_of_before_its_sync);
     tcase_add_test(t, one_sync_covers_a_group);
+    tcase_add_test(t, metrics_show_how_long_syncs_take_and_how_much_each_covers);
     tcase_add_test(t, a_reopened_log_has_the_same_content_and_goes_on);
     tcase_add_test(t, a_process_that_ends_without_closing_loses_nothing_acknowledged);
     tcase_add_test(t, an_offset_that_does_not_follow_is_refused_in_order);

@@ -168,6 +168,45 @@ START_TEST(offsets_go_on_over_a_restart_and_logs_are_linked)
 }
 END_TEST
 
+static bool has_checkpoint(void)
+{
+    char path[512];
+    bool found = false;
+
+    snprintf(path, sizeof path, "%s/meta", rig.conf.data);
+    DIR *d = opendir(path);
+    ck_assert_ptr_nonnull(d);
+    for (const struct dirent *e = readdir(d); e; e = readdir(d))
+        found = found || strncmp(e->d_name, "p-", 2) == 0;
+    closedir(d);
+    return found;
+}
+
+// A start after a kill reads at most so much of the log again.
+START_TEST(a_checkpoint_is_written_after_a_minute_so_many_bytes_or_batches)
+{
+    struct wf_home_product *p = streamrig_product(&rig, "rows", WF_PRODUCT_METRIC);
+
+    ck_assert_int_eq(streamrig_publish(&rig, p, 0, 7, NULL, 0), WEFT_OK);
+    STREAMRIG_UNTIL(&rig, rig.done_count == 1);
+    for (int i = 0; i < 3; i++) {
+        p->dirty = true;
+        p->checkpoint_ms = wf_node_now_ms(&rig.node);
+        p->checkpoint_bytes = p->count.bytes;
+        p->checkpoint_batches = p->count.batches;
+        if (has_checkpoint())
+            forget_checkpoints();
+        wf_stream_room.tick(&rig.node);
+        ck_assert(!has_checkpoint());
+        p->checkpoint_ms -= i == 0 ? WF_CHECKPOINT_MS : 0;
+        p->count.bytes += i == 1 ? WF_CHECKPOINT_BYTES : 0;
+        p->count.batches += i == 2 ? WF_CHECKPOINT_COUNT : 0;
+        wf_stream_room.tick(&rig.node);
+        ck_assert(has_checkpoint() && !p->dirty);
+    }
+}
+END_TEST
+
 // The checkpoint only saves work: without it the log says the same.
 START_TEST(a_lost_checkpoint_changes_nothing)
 {
@@ -375,6 +414,7 @@ int main(void)
     tcase_add_test(t, records_are_told_of_when_durable_and_are_linked);
     tcase_add_test(t, what_is_small_is_gathered_into_one_batch);
     tcase_add_test(t, offsets_go_on_over_a_restart_and_logs_are_linked);
+    tcase_add_test(t, a_checkpoint_is_written_after_a_minute_so_many_bytes_or_batches);
     tcase_add_test(t, a_lost_checkpoint_changes_nothing);
     tcase_add_test(t, what_a_publisher_repeats_is_acknowledged_and_not_doubled);
     tcase_add_test(t, records_that_a_publisher_left_out_are_asked_for);

@@ -69,6 +69,33 @@ START_TEST(what_goes_in_comes_out)
 }
 END_TEST
 
+START_TEST(a_compressor_keeps_no_content_from_call_to_call)
+{
+    struct wf_compressor c = { .fast = _i != 0 };
+    struct wf_buf big = make(TEXT, 300000), small = make(TEXT, 4096), first = { 0 };
+    enum wf_compression used = WF_COMPRESS_NONE;
+
+    for (unsigned n = 0; n < 6; n++) {
+        struct wf_buf *raw = n % 2 ? &big : &small, stored = { 0 }, again = { 0 };
+        ck_assert_int_eq(
+            wf_compress_with(&c, WF_COMPRESS_ZSTD, wf_buf_view(raw), &stored, &used), WEFT_OK);
+        ck_assert_int_eq(used, WF_COMPRESS_ZSTD);
+        ck_assert_int_eq(wf_decompress(used, wf_buf_view(&stored), raw->len, &again), WEFT_OK);
+        ck_assert(wf_bytes_eq(wf_buf_view(&again), wf_buf_view(raw)));
+        if (n == 0) // whatever came between, the same bytes give the same bytes
+            ck_assert_int_eq(wf_bytes_dup(wf_buf_view(&stored), &first), WEFT_OK);
+        else if (n % 2 == 0)
+            ck_assert(wf_bytes_eq(wf_buf_view(&stored), wf_buf_view(&first)));
+        wf_buf_fini(&stored);
+        wf_buf_fini(&again);
+    }
+    wf_compressor_fini(&c);
+    wf_buf_fini(&big);
+    wf_buf_fini(&small);
+    wf_buf_fini(&first);
+}
+END_TEST
+
 START_TEST(what_can_not_be_compressed_is_refused)
 {
     struct wf_buf raw = make(ZEROS, WF_MAX_BATCH_RAW + 1), out = { 0 };
@@ -268,6 +295,7 @@ int main(void)
     TCase *t = tcase_create("compress");
 
     tcase_add_loop_test(t, what_goes_in_comes_out, 0, WF_COUNT(trips));
+    tcase_add_loop_test(t, a_compressor_keeps_no_content_from_call_to_call, 0, 2);
     tcase_add_test(t, what_can_not_be_compressed_is_refused);
     tcase_add_loop_test(t, each_form_of_stored_bytes_has_its_verdict, 0, WF_COUNT(forms));
     tcase_add_test(t, a_bomb_is_refused_before_memory_is_taken);
