@@ -40,6 +40,9 @@ long wf_memdisk_calls(struct wf_memdisk *d, enum wf_memdisk_op op);
 // answers (default 900). Meanwhile a second passes.
 void wf_memdisk_room(struct wf_memdisk *d, uint64_t capacity, unsigned free_permille);
 
+// The disk's clock goes on by so much; else by a microsecond each time it is asked.
+void wf_memdisk_skip(struct wf_memdisk *d, int64_t us);
+
 // With the after-th operation from now (0 = now) everything fails (IO) and changes nothing more: the moment of the crash.
 // Then close what is open.
 void wf_memdisk_crash(struct wf_memdisk *d, long after);

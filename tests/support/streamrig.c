@@ -240,7 +240,7 @@ void streamrig_init(struct streamrig *r, const char *dir)
     free(identity);
 }
 
-void streamrig_open(struct streamrig *r)
+enum weft_err streamrig_try_open(struct streamrig *r)
 {
     struct wf_diag diag = { 0 };
 
@@ -249,8 +249,22 @@ void streamrig_open(struct streamrig *r)
     ck_assert_int_eq(wf_pool_new(r->node.loop, NULL, &r->node.pool), WEFT_OK);
     r->node.control = &r->control;
     ck_assert_int_eq(wf_net_new(&(struct wf_net_conf){ 0 }, &r->control.net), WEFT_OK);
-    ck_assert_msg(wf_stream_room.open(&r->node, &diag) == WEFT_OK, "%s", diag.text);
-    ck_assert_msg(wf_stream_room.start(&r->node, &diag) == WEFT_OK, "%s", diag.text);
+    enum weft_err err = wf_stream_room.open(&r->node, &diag);
+    return err ? err : wf_stream_room.start(&r->node, &diag);
+}
+
+void streamrig_open(struct streamrig *r)
+{
+    ck_assert_int_eq(streamrig_try_open(r), WEFT_OK);
+}
+
+void streamrig_turn(struct streamrig *r)
+{
+    bool moved = false;
+
+    while (r->by_hand && wf_log_worker_turn(r->node.stream->worker))
+        moved = true;
+    wf_loop_turn(r->node.loop, moved ? 0 : r->by_hand ? 1 : 20);
 }
 
 void streamrig_close(struct streamrig *r)

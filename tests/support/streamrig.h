@@ -50,6 +50,7 @@ struct streamrig {
     struct wf_sign_pub revoked;
     bool has_revoked;
     size_t audited;
+    bool by_hand; // the log's worker has no thread: the rig turns it (memroom.h)
     // done callbacks
     size_t done_count;
     enum weft_err done_err;
@@ -57,14 +58,16 @@ struct streamrig {
 
 void streamrig_init(struct streamrig *r, const char *dir); // a fresh or an earlier state directory
 void streamrig_open(struct streamrig *r);
+enum weft_err streamrig_try_open(struct streamrig *r); // close in any case
 void streamrig_close(struct streamrig *r);
 void streamrig_fini(struct streamrig *r);
+void streamrig_turn(struct streamrig *r);
 // Turns the loop until the condition holds or the test fails.
 #define STREAMRIG_UNTIL(r, condition)                                                              \
     do {                                                                                           \
         int64_t until_ = wf_node_now_ms(&(r)->node) + RIG_WAIT_MS;                                 \
         while (!(condition)) {                                                                     \
-            wf_loop_turn((r)->node.loop, 20);                                                      \
+            streamrig_turn(r);                                                                     \
             ck_assert_msg(                                                                         \
                 wf_node_now_ms(&(r)->node) < until_, "waited in vain for %s", #condition);         \
         }                                                                                          \
