@@ -56,6 +56,7 @@ static void conn_unref(struct wf_link_conn *c)
 static void ask_free(struct wf_link_ask *a)
 {
     wf_net_msg_free(a->reply);
+    wf_net_msg_free(a->message);
     wf_wipe(a->plain.ptr, a->plain.len);
     wf_buf_fini(&a->plain);
     free(a);
@@ -293,18 +294,22 @@ static enum weft_err connect_now(struct wf_link *l)
 enum weft_err wf_link_put(struct wf_link *l, struct wf_link_ask *a, struct wf_bytes message)
 {
     struct wf_net_msg *msg = NULL;
-    int64_t left = a->deadline_ms - wf_loop_now_ms(l->conf.loop);
     enum weft_err err = wf_net_msg_from(message, &msg);
 
-    if (err)
-        return err;
+    return err ? err : wf_link_put_msg(l, a, msg);
+}
+
+enum weft_err wf_link_put_msg(struct wf_link *l, struct wf_link_ask *a, struct wf_net_msg *msg)
+{
+    int64_t left = a->deadline_ms - wf_loop_now_ms(l->conf.loop);
+
     a->conn = l->conn;
     atomic_fetch_add(&a->conn->refs, 1);
     a->on_wire = true;
     int64_t timeout_ms = (left > 0 ? left : 0) + GRACE_MS;
     uint64_t tag = (uint64_t)(uintptr_t)a;
-    err = l->is_local ? wf_local_peer_send(l->conn->local, tag, msg, timeout_ms)
-                      : wf_net_peer_send(l->conn->net, tag, msg, timeout_ms);
+    enum weft_err err = l->is_local ? wf_local_peer_send(l->conn->local, tag, msg, timeout_ms)
+                                    : wf_net_peer_send(l->conn->net, tag, msg, timeout_ms);
     if (err) {
         a->on_wire = false;
         conn_unref(a->conn);
@@ -406,6 +411,22 @@ enum weft_err wf_link_set_chain(struct wf_link *l, struct wf_bytes chain, uint64
     return WEFT_OK;
 }
 
+static enum weft_err pack(
+    const struct wf_link *l, const Weft__V1__Request *request, struct wf_link_ask *a)
+{
+    size_t len = 0;
+    enum weft_err err = wf_pb_measure(request, &len);
+
+    if (!err && len > WF_SESSION_MAX_PLAIN)
+        err = WEFT_E_TOO_BIG;
+    if (err || !l->is_local)
+        return err ? err : wf_pb_pack(request, &a->plain);
+    err = wf_net_msg_new(len, &a->message);
+    if (!err)
+        wf_pb_write(request, wf_net_msg_ptr(a->message));
+    return err;
+}
+
 enum weft_err wf_link_request(struct wf_link *l, const Weft__V1__Request *request,
     int64_t deadline_ms, wf_link_fn done, void *arg)
 {
@@ -420,9 +441,7 @@ enum weft_err wf_link_request(struct wf_link *l, const Weft__V1__Request *reques
         return err;
     a->arg = arg;
     a->reply_kind = wf_link_reply_kind(request->kind_case);
-    err = wf_pb_pack(request, &a->plain);
-    if (!err && a->plain.len > WF_SESSION_MAX_PLAIN)
-        err = WEFT_E_TOO_BIG;
+    err = pack(l, request, a);
     if (err) {
         a->done = NULL;
         wf_link_finish(a, err, NULL);

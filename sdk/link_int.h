@@ -33,7 +33,8 @@ struct wf_link_ask {     // a request
     uint64_t serial;
     enum wf_link_kind kind;
     bool on_wire, retried;
-    struct wf_buf plain;                  // packed request
+    struct wf_buf plain;        // packed request, to be sealed
+    struct wf_net_msg *message; // of the local socket, where nothing is: packed for the wire
     Weft__V1__Reply__KindCase reply_kind; // that the request has, or none
     uint64_t nonce;
     unsigned session; // serial of the session it was sealed in
@@ -75,9 +76,11 @@ WF_MUST_USE enum weft_err wf_link_ask_new(struct wf_link *l, enum wf_link_kind k
     int64_t deadline_ms, wf_link_fn done, struct wf_link_ask **ret);
 // Tells the owner (done NULL: nobody) and releases; one on the wire stays allocated until its letter comes.
 void wf_link_finish(struct wf_link_ask *a, enum weft_err err, const Weft__V1__Reply *reply);
-// Puts bytes on the wire; the request is there from now on unless an error comes back.
+// Puts bytes on the wire; the request is there from now on unless an error comes back. The second takes msg, also on failure.
 WF_MUST_USE enum weft_err wf_link_put(
     struct wf_link *l, struct wf_link_ask *a, struct wf_bytes message);
+WF_MUST_USE enum weft_err wf_link_put_msg(
+    struct wf_link *l, struct wf_link_ask *a, struct wf_net_msg *msg);
 // The connection and every request end with err. what may be NULL.
 void wf_link_fail(struct wf_link *l, enum weft_err err, const char *what);
 // Brings up what waiting requests need: connection, session; then sends them.

@@ -264,8 +264,10 @@ void wf_link_flush(struct wf_link *l)
 
     renew_if_old(l);
     for (; a && may_send(l); a = oldest_waiting(l)) {
-        enum weft_err err = l->is_local ? wf_link_put(l, a, wf_buf_view(&a->plain))
-                                        : send_sealed(l, &l->current, a);
+        struct wf_net_msg *msg = a->message;
+        a->message = NULL;
+        enum weft_err err =
+            l->is_local ? wf_link_put_msg(l, a, msg) : send_sealed(l, &l->current, a);
         if (err == WEFT_E_SESSION_OLD) {
             drop_current(l);
             wf_link_start(l); // dials; this request is sent when the new session stands
@@ -285,13 +287,13 @@ static enum weft_err read_reply(
     enum weft_err err = WEFT_E_SESSION_OLD;
 
     if (l->is_local)
-        err = wf_buf_append(&plain, message);
+        err = WEFT_OK; // as it came
     else if (h)
         err = wf_session_open_reply(&h->s, a->nonce, message, wf_loop_now_ms(l->conf.loop), &plain);
     if (!err) {
-        wf_arena_init(arena, wf_pb_budget(plain.len));
-        err = wf_pb_unpack(
-            &weft__v1__reply__descriptor, wf_buf_view(&plain), WF_PB_STRICT, arena, ret);
+        struct wf_bytes bytes = l->is_local ? message : wf_buf_view(&plain);
+        wf_arena_init(arena, wf_pb_budget(bytes.len));
+        err = wf_pb_unpack(&weft__v1__reply__descriptor, bytes, WF_PB_STRICT, arena, ret);
     }
     wf_wipe(plain.ptr, plain.len);
     wf_buf_fini(&plain);

@@ -8,8 +8,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "proto/base/print.h"
 #include "sdk/subscribe_int.h"
+
+#define TELL_MS 10 // between counting a signal and writing it: a thread's turn
 
 // ---- life ------------------------------------------------------------------------------------------------------------
 
@@ -48,6 +49,8 @@ static void destroy(struct weft_subscription *s)
         s->first = next;
     }
     wf_sub_item_free(s->shown);
+    while (s->spare_count)
+        wf_buf_fini(&s->spares[--s->spare_count]);
     wf_repair_free(s->repair);
     wf_sub_proof_fini(s);
     wf_sub_keys_fini(s);
@@ -60,6 +63,7 @@ static void destroy(struct weft_subscription *s)
     given_free(s);
     filter_free(s);
     free(s->records);
+    wf_arena_fini(&s->structs);
     if (s->fd >= 0)
         close(s->fd);
     pthread_mutex_destroy(&s->mutex);
@@ -219,29 +223,48 @@ void weft_unsubscribe(struct weft_subscription *s)
     wf_sub_unref(s);
 }
 
+// ---- buffers that come round -----------------------------------------------------------------------------------------
+
+void wf_sub_spare_take(struct weft_subscription *s, struct wf_buf *ret)
+{
+    pthread_mutex_lock(&s->mutex);
+    if (s->spare_count)
+        *ret = s->spares[--s->spare_count];
+    pthread_mutex_unlock(&s->mutex);
+}
+
 // ---- the queue ---------------------------------------------------------------------------------------------------------
 
-// Readable exactly while something waits; call with the mutex held.
-static void signal_fd(struct weft_subscription *s)
+// The descriptor is readable while something waits. It is written without the mutex, because whoever it wakes takes that at once; `told` counts
+// what was written or is about to be, so that taking it back leaves nothing behind.
+static void signal_fd(const struct weft_subscription *s)
 {
     uint64_t one = 1;
     ssize_t n = write(s->fd, &one, sizeof one);
     (void)n; // full is as readable as can be
 }
 
+// Nothing waits any more.
 static void drain_fd(struct weft_subscription *s)
 {
-    uint64_t v;
-    ssize_t n = read(s->fd, &v, sizeof v);
-    (void)n;
+    struct pollfd p = { .fd = s->fd, .events = POLLIN };
+    uint64_t v = 0;
+
+    while (atomic_load(&s->told)) {
+        if (read(s->fd, &v, sizeof v) == (ssize_t)sizeof v)
+            atomic_fetch_sub(&s->told, (unsigned)v);
+        else if (poll(&p, 1, TELL_MS) != 1)
+            return; // whoever said that he writes has not done it yet: next time
+    }
 }
 
 void wf_sub_push(struct weft_subscription *s, struct wf_sub_item *i)
 {
     i->next = NULL;
     pthread_mutex_lock(&s->mutex);
-    if (!s->first)
-        signal_fd(s);
+    bool tell = !s->first && atomic_load(&s->told) == 0;
+    if (tell)
+        atomic_fetch_add(&s->told, 1);
     *s->last = i;
     s->last = &i->next;
     s->queued += i->size;
@@ -253,6 +276,8 @@ void wf_sub_push(struct weft_subscription *s, struct wf_sub_item *i)
     if (s->queued >= s->options.queue_bytes)
         s->full = true;
     pthread_mutex_unlock(&s->mutex);
+    if (tell)
+        signal_fd(s);
 }
 
 bool wf_sub_is_full(struct weft_subscription *s)
@@ -338,7 +363,7 @@ void wf_sub_state(
         wf_sub_push(s, i);
 }
 
-// ---- events ------------------------------------------------------------------------------------------------------------
+// ---- waiting -----------------------------------------------------------------------------------------------------------
 
 static int64_t now_ms(void)
 {
@@ -346,141 +371,6 @@ static int64_t now_ms(void)
 
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
-static bool wants_origin(const struct weft_subscription *s, const char *origin)
-{
-    for (size_t i = 0; i < s->options.origin_count; i++)
-        if (strcmp(s->wanted[i], origin) == 0)
-            return true;
-    return s->options.origin_count == 0;
-}
-
-static bool wants_time(const struct weft_subscription *s, int64_t us)
-{
-    const struct weft_subscribe_options *o = &s->options;
-
-    return (!o->since_us || us >= o->since_us) && (!o->until_us || us < o->until_us);
-}
-
-// Decodes what was left out until somebody wants it. An error means that the origin signed records that it did not describe.
-static enum weft_err decode(
-    struct weft_subscription *s, const struct wf_sub_item *i, size_t *ret_count)
-{
-    struct wf_bytes in = wf_buf_view(&i->raw);
-    size_t count = i->header.count - i->skip, n = 0;
-    enum weft_err err = wf_batch_check_records(&i->header, in);
-
-    if (!err && s->record_room < count) {
-        struct weft_record *more = realloc(s->records, count * sizeof *more);
-        err = more ? WEFT_OK : WEFT_E_NOMEM;
-        if (more) {
-            s->records = more;
-            s->record_room = count;
-        }
-    }
-    for (uint32_t at = 0; at < i->header.count && !err; at++) {
-        struct wf_record_view v;
-        err = wf_records_next(&in, i->header.base_us, &v);
-        if (err || at < i->skip || !wants_time(s, v.time_us))
-            continue;
-        s->records[n++] = (struct weft_record){ .op = (enum weft_op)v.op,
-            .time_us = v.time_us,
-            .offset = i->entry.offset + at,
-            .seq = i->header.first_seq + at,
-            .data = v.data.ptr,
-            .len = v.data.len };
-    }
-    if (!err)
-        *ret_count = n;
-    return err;
-}
-
-static void show_loss(
-    struct weft_subscription *s, struct weft_event *e, const struct wf_sub_item *i)
-{
-    if (i->by_origin && !wants_origin(s, i->origin->cert.subject.s)) {
-        e->kind = WEFT_EV_RECORDS; // none: what others lost is left out with what they say
-        e->origin = i->origin->cert.subject.s;
-        return;
-    }
-    e->loss_from = i->loss_from;
-    e->loss_to = i->loss_to;
-    e->loss_code = i->code;
-    e->by_origin = i->by_origin;
-    if (i->by_origin) {
-        e->origin = i->origin->cert.subject.s;
-        e->loss_incarnation = i->incarnation;
-    }
-}
-
-static void show_batch(struct weft_subscription *s, struct weft_event *e, struct wf_sub_item *i)
-{
-    struct wf_buf id = { 0 };
-
-    if (!wf_print(WF_PREFIX_HASH, wf_hash_view(&i->header.id), &id))
-        snprintf(i->batch, sizeof i->batch, "%.*s", (int)id.len, (const char *)id.ptr);
-    wf_buf_fini(&id);
-    e->origin = i->origin->cert.subject.s;
-    e->batch = i->batch;
-    e->offset = i->entry.offset + i->skip;
-    e->append_ms = i->entry.append_ms;
-    e->late = i->entry.late;
-    e->way = i->way;
-    if (!s->options.proofs)
-        return;
-    e->header = i->entry.header.ptr;
-    e->header_len = i->entry.header.len;
-    e->payload = i->entry.payload.ptr;
-    e->payload_len = i->entry.payload.len;
-    e->chain = i->origin->chain.ptr;
-    e->chain_len = i->origin->chain.len;
-}
-
-static void show_records(struct weft_subscription *s, struct weft_event *e, struct wf_sub_item *i)
-{
-    size_t count = i->header.count - i->skip, wanted = 0;
-    enum weft_err err =
-        wants_origin(s, i->origin->cert.subject.s) ? decode(s, i, &wanted) : WEFT_OK;
-
-    if (err) {
-        e->kind = WEFT_EV_LOSS;
-        e->loss_from = i->entry.offset + i->skip;
-        e->loss_to = i->entry.offset + i->header.count;
-        e->loss_code = err;
-        wf_sub_count(s, &s->stats.verify_failures, 1);
-        wf_sub_count(s, &s->stats.lost_records, count);
-        return;
-    }
-    if (wanted < count)
-        wf_sub_count(s, &s->stats.filtered_records, count - wanted);
-    e->records = s->records;
-    e->record_count = wanted;
-    if (wanted)
-        e->offset = s->records[0].offset;
-}
-
-static const struct weft_event *show(struct weft_subscription *s, struct wf_sub_item *i)
-{
-    struct weft_event *e = &s->event;
-
-    wf_sub_item_free(s->shown);
-    s->shown = i;
-    *e = (struct weft_event){ .kind = i->kind, .product = s->name, .state = i->state };
-    if (i->origin && i->bytes.len)
-        show_batch(s, e, i);
-    if (i->kind == WEFT_EV_LOSS)
-        show_loss(s, e, i);
-    else if (i->kind == WEFT_EV_RECORDS)
-        show_records(s, e, i);
-    else
-        e->problem = i->problem;
-    for (size_t r = 0; r < i->row_count; r++)
-        i->row_views[r] = (struct weft_cursor_row){ i->rows[r].key, i->rows[r].key_len,
-            i->rows[r].value, i->rows[r].value_len };
-    e->cursor = i->row_views;
-    e->cursor_count = i->row_count;
-    return e;
 }
 
 // Waits for the descriptor; false when the time is over.
@@ -507,7 +397,7 @@ enum weft_err weft_next(struct weft_subscription *s, int timeout_ms, const struc
         }
         struct wf_sub_item *i = take(s);
         if (i) {
-            *ret = show(s, i);
+            *ret = wf_sub_show(s, i);
             return WEFT_OK;
         }
         if (!atomic_load(&s->woken) && !wait_for(s, until)) {
@@ -523,6 +413,7 @@ void weft_wake(struct weft_subscription *s)
     int kept = errno;
 
     atomic_store(&s->woken, true);
+    atomic_fetch_add(&s->told, 1);
     signal_fd(s);
     errno = kept;
 }

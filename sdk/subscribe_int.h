@@ -24,6 +24,8 @@
 #define WF_SUB_BUCKETS     256u
 #define WF_SUB_SCHEMAS     64u
 #define WF_SUB_KEYS        4u
+#define WF_SUB_SPARES      4u
+#define WF_SUB_SPARE       (512u * WF_KIB) // bytes of a buffer that is kept
 #define WF_SUB_PULL_MS     3000  // how long a pull waits while the stream may come any moment
 #define WF_SUB_SILENT_MS   20000 // and while it is known to be silent
 #define WF_SUB_CATCH_MS    1000  // catching up for longer than this is told
@@ -179,6 +181,8 @@ struct weft_subscription {
     pthread_mutex_t mutex;
     struct wf_sub_item *first, **last;
     size_t queued;
+    struct wf_buf spares[WF_SUB_SPARES]; // of batches that were shown
+    size_t spare_count;
     bool full;        // the loop thread waits for room
     bool room_posted; // and was told of it
     struct wf_mail room;
@@ -186,6 +190,8 @@ struct weft_subscription {
     struct weft_product *product; // of the newest schema, before the first records
     int fd;
     atomic_bool woken;
+    atomic_uint
+        told; // writes to the descriptor, done or to be done in a moment, that were not taken back
     enum weft_stream_state state; // loop thread
     char state_text[160];
 
@@ -194,6 +200,7 @@ struct weft_subscription {
     struct weft_event event;
     struct weft_record *records;
     size_t record_room;
+    struct wf_arena structs; // weft_record_struct's
 };
 
 // subscribe.c
@@ -201,10 +208,16 @@ void wf_sub_ref(struct weft_subscription *s);
 void wf_sub_unref(struct weft_subscription *s);
 void wf_sub_item_free(struct wf_sub_item *i);
 void wf_sub_push(struct weft_subscription *s, struct wf_sub_item *i); // takes it
-bool wf_sub_is_full(struct weft_subscription *s); // then the application will post `room`
+void wf_sub_spare_take(
+    struct weft_subscription *s, struct wf_buf *ret); // empty, with room or without
+bool wf_sub_is_full(struct weft_subscription *s);     // then the application will post `room`
 void wf_sub_state(struct weft_subscription *s, enum weft_stream_state state,
     const struct weft_problem *problem); // told when it changed
 void wf_sub_count(struct weft_subscription *s, uint64_t *counter, uint64_t n);
+
+// subscribe_show.c
+const struct weft_event *wf_sub_show(
+    struct weft_subscription *s, struct wf_sub_item *i); // takes it
 
 // subscribe_lease.c
 void wf_sub_acquire(struct weft_subscription *s, bool again);

@@ -45,8 +45,10 @@ static enum weft_err open_batch(struct weft_subscription *s, struct wf_sub_item 
     if (err)
         return err;
     // From here on the place is known to be a batch's: what is wrong with it is a loss of just its records.
-    if (i->header.kind == WF_BATCH_DATA)
+    if (i->header.kind == WF_BATCH_DATA) {
+        wf_sub_spare_take(s, &i->raw);
         i->code = wf_batch_open_payload(&i->header, i->entry.payload, &i->raw);
+    }
     if (i->code)
         wf_sub_count(s, &s->stats.verify_failures, 1);
     return WEFT_OK;

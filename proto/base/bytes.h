@@ -150,7 +150,14 @@ static inline void wf_store_le32(uint8_t *p, uint32_t v)
 // Base-128 varints as protobuf has them. Encode returns the length (1-10); decode refuses a value over ten bytes or
 // beyond 64 bits (SYNTAX) and an end within (TRUNCATED), and advances *in past the value.
 #define WF_VARINT_MAX 10u
-size_t wf_varint_len(uint64_t v);
+static inline size_t wf_varint_len(uint64_t v)
+{
+    size_t n = 1;
+
+    for (; v >= 0x80; v >>= 7)
+        n++;
+    return n;
+}
 size_t wf_varint_put(uint8_t out[WF_VARINT_MAX], uint64_t v);
 WF_MUST_USE enum weft_err wf_varint_take(struct wf_bytes *in, uint64_t *ret);
 

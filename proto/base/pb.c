@@ -177,14 +177,30 @@ enum weft_err wf_pb_unpack(const ProtobufCMessageDescriptor *type, struct wf_byt
     return WEFT_OK;
 }
 
-enum weft_err wf_pb_pack(const void *message, struct wf_buf *out)
+enum weft_err wf_pb_measure(const void *message, size_t *ret_len)
 {
     if (!protobuf_c_message_check(message))
         return WEFT_E_INTERNAL;
-    enum weft_err err = wf_buf_reserve(out, protobuf_c_message_get_packed_size(message) + 1);
+    *ret_len = protobuf_c_message_get_packed_size(message);
+    return WEFT_OK;
+}
+
+void wf_pb_write(const void *message, uint8_t *to)
+{
+    (void)protobuf_c_message_pack(message, to);
+}
+
+enum weft_err wf_pb_pack(const void *message, struct wf_buf *out)
+{
+    size_t len = 0;
+    enum weft_err err = wf_pb_measure(message, &len);
+
+    if (!err)
+        err = wf_buf_reserve(out, len + 1);
     if (err)
         return err;
-    out->len += protobuf_c_message_pack(message, out->ptr + out->len);
+    wf_pb_write(message, out->ptr + out->len);
+    out->len += len;
     return WEFT_OK;
 }
 

@@ -25,6 +25,9 @@ WF_MUST_USE enum weft_err wf_pb_unpack(const ProtobufCMessageDescriptor *type, s
 
 // Checks the message (protobuf_c_message_check) and appends its encoding to out. INTERNAL when it is malformed.
 WF_MUST_USE enum weft_err wf_pb_pack(const void *message, struct wf_buf *out);
+// The same in two steps, for memory of another kind: how long it is, then exactly so many bytes of a message that was measured.
+WF_MUST_USE enum weft_err wf_pb_measure(const void *message, size_t *ret_len);
+void wf_pb_write(const void *message, uint8_t *to);
 // Packs into the arena.
 WF_MUST_USE enum weft_err wf_pb_pack_arena(
     const void *message, struct wf_arena *arena, struct wf_bytes *ret);

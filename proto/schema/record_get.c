@@ -144,7 +144,7 @@ static enum weft_err from_ms(const struct wf_value *v, int64_t *ret_unix_us)
     return WEFT_OK;
 }
 
-enum weft_err wf_record_time(
+static enum weft_err own_time(
     const struct wf_schema_message *m, struct wf_bytes record, int64_t *ret_unix_us)
 {
     struct wf_record_path path; // not zeroed: asked for every record that is published
@@ -153,8 +153,6 @@ enum weft_err wf_record_time(
     bool present = false;
     enum weft_err err = WEFT_OK;
 
-    if (!m->time_field)
-        return WEFT_E_NOT_FOUND;
     path.message = m;
     path.fields[0] = m->time_field;
     path.count = 1;
@@ -172,4 +170,10 @@ enum weft_err wf_record_time(
         return WEFT_E_RANGE;
     *ret_unix_us = t.seconds * 1000000 + t.nanos / 1000;
     return WEFT_OK;
+}
+
+enum weft_err wf_record_time(
+    const struct wf_schema_message *m, struct wf_bytes record, int64_t *ret_unix_us)
+{
+    return m->time_field ? own_time(m, record, ret_unix_us) : WEFT_E_NOT_FOUND;
 }

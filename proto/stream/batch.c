@@ -21,6 +21,14 @@ enum weft_err wf_batch_open_payload(
     return wf_decompress(h->compression, stored, h->raw_len, ret_raw);
 }
 
+enum weft_err wf_batch_judge_records(
+    const struct wf_batch_header *h, uint32_t count, int64_t min_us, int64_t max_us)
+{
+    if (count != h->count)
+        return WEFT_E_RECORD;
+    return min_us == h->min_us && max_us == h->max_us ? WEFT_OK : WEFT_E_RANGE;
+}
+
 enum weft_err wf_batch_check_records(const struct wf_batch_header *h, struct wf_bytes raw)
 {
     uint32_t count = 0;
@@ -29,11 +37,7 @@ enum weft_err wf_batch_check_records(const struct wf_batch_header *h, struct wf_
     if (h->kind != WF_BATCH_DATA)
         return raw.len ? WEFT_E_RECORD : WEFT_OK;
     enum weft_err err = wf_records_check(raw, h->base_us, &count, &min_us, &max_us);
-    if (err)
-        return err;
-    if (count != h->count)
-        return WEFT_E_RECORD;
-    return min_us == h->min_us && max_us == h->max_us ? WEFT_OK : WEFT_E_RANGE;
+    return err ? err : wf_batch_judge_records(h, count, min_us, max_us);
 }
 
 enum weft_err wf_batch_pack(struct wf_bytes header, struct wf_bytes payload, struct wf_buf *out)

@@ -57,6 +57,9 @@ WF_MUST_USE enum weft_err wf_batch_open_payload(
 // Do the records bear out the header? RECORD for another count, RANGE for another time range; else as wf_records_check.
 WF_MUST_USE enum weft_err wf_batch_check_records(
     const struct wf_batch_header *h, struct wf_bytes raw);
+// The same for who has walked all records of a data batch himself and counted.
+WF_MUST_USE enum weft_err wf_batch_judge_records(
+    const struct wf_batch_header *h, uint32_t count, int64_t min_us, int64_t max_us);
 
 // weft.v1.Batch: {header, payload}. Split gives views; the payload is empty for a loss or reset.
 WF_MUST_USE enum weft_err wf_batch_pack(

@@ -73,20 +73,6 @@ enum weft_err wf_wire_end(struct wf_bytes in, unsigned last)
     return WEFT_E_NOT_CANONICAL;
 }
 
-uint8_t *wf_wire_put_head(uint8_t *p, uint8_t tag, size_t len)
-{
-    *p++ = tag;
-    return p + wf_varint_put(p, len);
-}
-
-uint8_t *wf_wire_put_varint(uint8_t *p, uint8_t tag, uint64_t v)
-{
-    if (!v)
-        return p;
-    *p++ = tag;
-    return p + wf_varint_put(p, v);
-}
-
 uint8_t *wf_wire_put_fixed64(uint8_t *p, uint8_t tag, uint64_t v)
 {
     if (!v)
@@ -94,15 +80,6 @@ uint8_t *wf_wire_put_fixed64(uint8_t *p, uint8_t tag, uint64_t v)
     *p++ = tag;
     wf_store_le64(p, v);
     return p + 8;
-}
-
-uint8_t *wf_wire_put_bytes(uint8_t *p, uint8_t tag, struct wf_bytes b)
-{
-    if (!b.len)
-        return p;
-    p = wf_wire_put_head(p, tag, b.len);
-    memcpy(p, b.ptr, b.len);
-    return p + b.len;
 }
 
 uint8_t *wf_wire_put_hash(uint8_t *p, uint8_t tag, const struct wf_hash *h)

@@ -26,14 +26,24 @@ static inline void wf_wire_skip(struct wf_bytes *in, size_t len)
 
 enum weft_err wf_wire_number_slow(struct wf_bytes *in, uint64_t *ret);
 
-// A varint in its shortest form: TRUNCATED, SYNTAX, NOT_CANONICAL.
+// A varint in its shortest form: TRUNCATED, SYNTAX, NOT_CANONICAL. Read here are those of up to five bytes, which nearly all are.
 WF_MUST_USE static inline enum weft_err wf_wire_number(struct wf_bytes *in, uint64_t *ret)
 {
-    if (!in->len || in->ptr[0] >= 0x80)
-        return wf_wire_number_slow(in, ret);
-    *ret = in->ptr[0];
-    wf_wire_skip(in, 1);
-    return WEFT_OK;
+    size_t most = in->len < 5 ? in->len : 5;
+    uint64_t v = 0;
+
+    for (size_t i = 0; i < most; i++) {
+        uint8_t byte = in->ptr[i];
+        v |= (uint64_t)(byte & 0x7f) << (7 * i);
+        if (byte >= 0x80)
+            continue;
+        if (i && !byte)
+            break; // a shorter form was there
+        *ret = v;
+        wf_wire_skip(in, i + 1);
+        return WEFT_OK;
+    }
+    return wf_wire_number_slow(in, ret);
 }
 
 WF_MUST_USE static inline enum weft_err wf_wire_varint(
@@ -95,10 +105,38 @@ WF_MUST_USE enum weft_err wf_wire_end(struct wf_bytes in, unsigned last);
 
 // ---- writing: p points to enough room; defaults are left out; the end is returned --------------------------------------
 
-uint8_t *wf_wire_put_head(uint8_t *p, uint8_t tag, size_t len);
-uint8_t *wf_wire_put_varint(uint8_t *p, uint8_t tag, uint64_t v);
+static inline uint8_t *wf_wire_put_number(uint8_t *p, uint64_t v)
+{
+    for (; v >= 0x80; v >>= 7)
+        *p++ = (uint8_t)(v | 0x80);
+    *p++ = (uint8_t)v;
+    return p;
+}
+
+static inline uint8_t *wf_wire_put_head(uint8_t *p, uint8_t tag, size_t len)
+{
+    *p++ = tag;
+    return wf_wire_put_number(p, len);
+}
+
+static inline uint8_t *wf_wire_put_varint(uint8_t *p, uint8_t tag, uint64_t v)
+{
+    if (!v)
+        return p;
+    *p++ = tag;
+    return wf_wire_put_number(p, v);
+}
+
+static inline uint8_t *wf_wire_put_bytes(uint8_t *p, uint8_t tag, struct wf_bytes b)
+{
+    if (!b.len)
+        return p;
+    p = wf_wire_put_head(p, tag, b.len);
+    memcpy(p, b.ptr, b.len);
+    return p + b.len;
+}
+
 uint8_t *wf_wire_put_fixed64(uint8_t *p, uint8_t tag, uint64_t v);
-uint8_t *wf_wire_put_bytes(uint8_t *p, uint8_t tag, struct wf_bytes b);
 uint8_t *wf_wire_put_hash(uint8_t *p, uint8_t tag, const struct wf_hash *h);
 uint8_t *wf_wire_put_incarnation(uint8_t *p, uint8_t tag, const struct wf_incarnation *i);
 

@@ -234,6 +234,17 @@ WEFT_API WEFT_MUST_USE enum weft_err weft_record_value(const struct weft_product
 //     }
 WEFT_API WEFT_MUST_USE enum weft_err weft_record_json(
     const struct weft_product *p, const struct weft_record *r, char **ret_text);
+struct weft_subscription;
+struct ProtobufCMessageDescriptor; // of <protobuf-c/protobuf-c.h>
+// A record of the event at hand as the struct of protobuf-c's generated code, decoded when it is asked for. A peer's bytes choose neither its
+// depth nor how much memory it takes. It lives until the next call or weft_next on this subscription and is not freed. ret_struct: address
+// of a pointer. TYPE when the product's message is another one, RECORD when the bytes don't fit.
+//     extern const struct ProtobufCMessageDescriptor acme__v1__queue__descriptor; // queue.pb-c.h, by protoc-c
+//     const struct { void *base[3]; char *id; } *queue; // and there Acme__V1__Queue
+//     if (weft_record_struct(subscription, record, &acme__v1__queue__descriptor, &queue) == WEFT_OK)
+//         puts(queue->id);
+WEFT_API WEFT_MUST_USE enum weft_err weft_record_struct(struct weft_subscription *s,
+    const struct weft_record *r, const struct ProtobufCMessageDescriptor *type, void *ret_struct);
 
 // ---- publish -----------------------------------------------------------------------------------------------------------
 
