@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -108,23 +109,49 @@ enum weft_err wf_disk_create(const char *path, struct wf_bytes content, struct w
     return err ? err : sync_parent(path, diag);
 }
 
+// The file beside it, empty and ours alone until it is closed: programs of one user may replace the same file at once. One that another renamed
+// while we waited is not the one beside any more. What a crash left is taken over.
+static enum weft_err open_beside(const char *temp, int *ret_fd, struct wf_diag *diag)
+{
+    struct stat ours, there;
+
+    for (;;) {
+        int fd = open(temp, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+        if (fd < 0)
+            return fail(diag, temp, "create");
+        bool locked = flock(fd, LOCK_EX) == 0 && fstat(fd, &ours) == 0;
+        bool renamed = locked && (stat(temp, &there) != 0 || ours.st_ino != there.st_ino ||
+                                     ours.st_dev != there.st_dev);
+        if (locked && !renamed && ftruncate(fd, 0) == 0) {
+            *ret_fd = fd;
+            return WEFT_OK;
+        }
+        enum weft_err err = renamed ? WEFT_OK : fail(diag, temp, "lock");
+        close(fd);
+        if (err)
+            return err;
+    }
+}
+
 enum weft_err wf_disk_replace(const char *path, struct wf_bytes content, struct wf_diag *diag)
 {
     char temp[PATH_MAX];
-    int n = snprintf(temp, sizeof temp, "%s.new", path);
+    int n = snprintf(temp, sizeof temp, "%s.new", path), fd = -1;
 
     if (n < 0 || (size_t)n >= sizeof temp)
         return WEFT_E_TOO_BIG;
-    unlink(temp); // what a crash left
-    enum weft_err err = write_new(temp, content, diag);
+    enum weft_err err = open_beside(temp, &fd, diag);
     if (err)
         return err;
-    if (rename(temp, path) != 0) {
+    if (!write_all(fd, content))
+        err = fail(diag, temp, "write");
+    else if (rename(temp, path) != 0)
         err = fail(diag, path, "replace");
-        unlink(temp);
-        return err;
-    }
-    return sync_parent(path, diag);
+    if (err)
+        unlink(temp); // still locked: nobody else's
+    if (close(fd) != 0 && !err)
+        err = fail(diag, path, "close");
+    return err ? err : sync_parent(path, diag);
 }
 
 static enum weft_err make_one(const char *path, struct wf_diag *diag)

@@ -59,6 +59,7 @@ struct wf_link {
     struct wf_link_session current, old, fresh; // fresh: shaken hands, hello not yet answered
     struct wf_session_dialing dialing;
     bool is_dialing, freed;
+    bool redialled; // after a refusal, once
     unsigned depth; // callbacks under way
     unsigned last_session;
     int64_t last_stamp_unix_ms; // of a handshake: the peer wants them to rise

@@ -58,6 +58,7 @@ bool wf_link_may_dial(const struct wf_link *l)
 // The peer stays silent or refuses. A session that still works is not given up for one that did not come about.
 static void handshake_failed(struct wf_link *l, enum weft_err err, const char *what)
 {
+    l->redialled = false;
     if (!l->current.serial) {
         wf_link_fail(l, err, what);
         return;
@@ -150,6 +151,16 @@ static enum weft_err send_hello(struct wf_link *l)
     return err;
 }
 
+// Two programs with one key may shake hands in the same moment: the peer refuses the one whose stamp does not rise any more, and does not say why.
+static bool dials_again(struct wf_link *l, enum weft_err refused)
+{
+    if (refused != WEFT_E_REFUSED || l->redialled)
+        return false;
+    l->redialled = true;
+    stop_dialing(l);
+    return wf_link_dial(l) == WEFT_OK;
+}
+
 static void on_response(struct wf_link *l, struct wf_bytes message)
 {
     struct wf_session_conf conf = session_conf(l);
@@ -158,6 +169,8 @@ static void on_response(struct wf_link *l, struct wf_bytes message)
     if (!l->is_dialing)
         return;
     if (wf_session_refusal_read(message, &refusal) == WEFT_OK) {
+        if (dials_again(l, refusal.code))
+            return;
         handshake_failed(l, refusal.code, "handshake refused");
         return;
     }
@@ -201,6 +214,7 @@ static void on_hello(struct wf_link *l, const Weft__V1__Reply *reply)
     l->current = l->fresh;
     l->fresh = (struct wf_link_session){ 0 };
     l->backoff_ms = 0;
+    l->redialled = false;
     note_peer(l, h);
     // Without memory for the timer, the next request finds the session's age.
     enum weft_err err =

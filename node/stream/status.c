@@ -219,6 +219,7 @@ enum weft_err wf_stream_metrics(const struct wf_node *n, struct wf_buf *out)
         ROW("weft_stream_batches_total", "counter", count.batches),
         ROW("weft_stream_bytes_total", "counter", count.bytes),
         ROW("weft_stream_refused_total", "counter", count.refused),
+        ROW("weft_stream_dropped_total", "counter", count.dropped), // by publishers' own word
         ROW("weft_stream_frames_total", "counter", count.frames),
         ROW("weft_stream_frame_bytes_total", "counter", count.frame_bytes),
         ROW("weft_stream_paused_total", "counter", count.paused),

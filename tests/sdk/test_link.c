@@ -274,6 +274,18 @@ START_TEST(a_refused_handshake_ends_the_request_and_backs_off)
 }
 END_TEST
 
+START_TEST(a_handshake_that_was_overtaken_is_made_once_more)
+{
+    atomic_store(&r.knobs->replays, 1);
+    ask_ok();
+    wf_link_free(r.link);
+    r.link = new_link(wf_fakenode_address(r.node), &r.mesh.d[WF_TEST_SERVERS].node_dh_pub);
+    atomic_store(&r.knobs->replays, 3);
+    ask_refused(WEFT_E_REFUSED);
+    ck_assert_int_eq(atomic_load(&r.knobs->handshakes), 4); // and no more
+}
+END_TEST
+
 START_TEST(a_refused_hello_ends_the_request)
 {
     atomic_store(&r.knobs->refuse_hello, WEFT_E_REFUSED);
@@ -559,6 +571,7 @@ int main(void)
     tcase_add_test(t, opening_alone_gives_the_handshake_hash);
     tcase_add_test(t, a_refusal_comes_with_its_reply);
     tcase_add_test(t, a_refused_handshake_ends_the_request_and_backs_off);
+    tcase_add_test(t, a_handshake_that_was_overtaken_is_made_once_more);
     tcase_add_test(t, a_refused_hello_ends_the_request);
     tcase_add_test(t, a_forgotten_session_is_made_anew_and_the_request_repeated_once);
     tcase_add_test(t, a_session_forgotten_twice_is_an_error);

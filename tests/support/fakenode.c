@@ -134,6 +134,10 @@ static void on_init(struct wf_fakenode *f, struct wf_net_request *q, struct wf_b
     uint8_t response[WF_SESSION_RESPONSE_LEN];
     struct wf_net_msg *m = NULL;
     int refuse = atomic_load(&f->knobs.refuse_handshake);
+    if (!refuse && atomic_load(&f->knobs.replays) > 0) {
+        atomic_fetch_sub(&f->knobs.replays, 1);
+        refuse = WEFT_E_REFUSED;
+    }
 
     atomic_fetch_add(&f->knobs.handshakes, 1);
     enum weft_err err =

@@ -35,8 +35,9 @@ struct wf_fakenode_conf {
 
 struct wf_fake_knobs {
     atomic_int handshakes, hellos, requests, withheld; // counted
-    atomic_int refuse_handshake;                       // code, 0 = accept
-    atomic_int refuse_hello;                           // code inside the session
+    atomic_int replays;          // so many next handshakes are refused as ones that came before
+    atomic_int refuse_handshake; // code, 0 = accept
+    atomic_int refuse_hello;     // code inside the session
     atomic_int
         refuse_requests; // so many next ones are refused outside of any session with refuse_code
     atomic_int refuse_code;
