@@ -200,6 +200,7 @@ static const struct wf_key conf_keys[] = {
     { "epoch", WF_KEY_DURATION, 0, AT(epoch_ms), SECOND, DAY },
     { "lease", WF_KEY_DURATION, 0, AT(lease_ms), SECOND, DAY },
     { "linger", WF_KEY_DURATION, 0, AT(linger_ms), 0, MINUTE },
+    { "drain", WF_KEY_DURATION, 0, AT(drain_ms), 100, 5u * MINUTE },
     { "min_free_percent", WF_KEY_U32, 0, AT(min_free_percent), 0, 50 },
     { "access", WF_KEY_TABLE, 0, 0, .table = &access_table },
     { "sources", WF_KEY_TABLE, 0, 0, .table = &source_table },
@@ -219,6 +220,7 @@ static const struct wf_conf defaults = {
     .epoch_ms = 10u * MINUTE,
     .lease_ms = 10u * MINUTE,
     .linger_ms = LINGER_UNSET,
+    .drain_ms = 10u * SECOND,
     .min_free_percent = 5,
     .sources = { .enabled = true },
 };

@@ -67,6 +67,7 @@ struct wf_conf {
         uint64_t age_ms, bytes;
     } spool;
     uint64_t epoch_ms, lease_ms, linger_ms;
+    uint64_t drain_ms;         // at most from SIGTERM to the end
     uint32_t min_free_percent; // of the file system of data: below it nothing new is accepted
     WF_LIST(const char *)
     notify; // program and arguments, run for each access request; empty = none

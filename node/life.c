@@ -27,7 +27,6 @@
 #include "sdk/loop/loop.h"
 
 #define TICK_MS       1000
-#define DRAIN_MS      10000
 #define WALL_EVERY_MS 600000
 
 struct life {
@@ -37,6 +36,7 @@ struct life {
     struct wf_watch signals;
     struct wf_timer tick;
     int64_t drain_by_ms, wall_at_ms;
+    bool in_disorder; // something was owed still when it stopped
 };
 
 // ---- systemd ---------------------------------------------------------------------------------------------------------
@@ -121,12 +121,30 @@ static void begin_drain(struct life *l)
     if (n->draining)
         return;
     n->draining = true;
-    l->drain_by_ms = wf_node_now_ms(n) + DRAIN_MS;
+    l->drain_by_ms = wf_node_now_ms(n) + (int64_t)n->conf->drain_ms;
     notify("STOPPING=1");
     wf_say(n, WF_LOG_INFO, "life", "stopping: finishing what is owed", NULL);
     for (size_t i = 0; i < l->started; i++)
         if (l->rooms[i]->drain)
             l->rooms[i]->drain(n);
+}
+
+// Stops the loop; what was not finished is named, and is the exit status.
+static void stop(struct life *l, const char *why)
+{
+    char rooms[200] = "";
+
+    for (size_t i = 0; i < l->started; i++)
+        if (l->rooms[i]->drained && !l->rooms[i]->drained(l->node)) {
+            size_t len = strlen(rooms);
+            snprintf(rooms + len, sizeof rooms - len, "%s%s", len ? ", " : "", l->rooms[i]->name);
+        }
+    if (rooms[0]) {
+        l->in_disorder = true;
+        wf_say(l->node, WF_LOG_ERROR, "life", "stopped with work that was not finished", "why", why,
+            "rooms", rooms, NULL);
+    }
+    wf_loop_stop(l->node->loop);
 }
 
 static void on_tick(struct wf_timer *t)
@@ -146,7 +164,7 @@ static void on_tick(struct wf_timer *t)
         l->wall_at_ms = now + WALL_EVERY_MS;
     }
     if (n->draining && (all_drained(l) || now >= l->drain_by_ms))
-        wf_loop_stop(n->loop);
+        stop(l, "the time of drain: is over");
     // The timer was just taken from the heap, so there is room for it.
     if (wf_timer_set(n->loop, t, now + (n->draining ? 50 : TICK_MS)))
         wf_loop_stop(n->loop);
@@ -161,6 +179,8 @@ static void on_signal(struct wf_watch *w, uint32_t events)
     while (read(w->fd, &info, sizeof info) == (ssize_t)sizeof info) {
         if (info.ssi_signo == SIGHUP) {
             reload(l->node);
+        } else if (l->node->draining) {
+            stop(l, "a second signal"); // somebody is in a hurry
         } else {
             begin_drain(l);
             if (wf_timer_set(l->node->loop, &l->tick, wf_node_now_ms(l->node)))
@@ -294,6 +314,8 @@ static int run(struct life *l, struct wf_diag *diag)
         wf_start_explain(err, room, diag);
     }
     close_rooms(l);
+    if (!err && l->in_disorder)
+        err = WEFT_E_TIMEOUT;
     return weft_err_exit(err);
 }
 

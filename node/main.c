@@ -23,7 +23,8 @@ static const char usage[] =
     "  -V, --version       print the version\n"
     "  -h, --help          this text\n"
     "\n"
-    "SIGHUP reloads the configuration; SIGTERM finishes what is owed and stops within 10 s. See "
+    "SIGHUP reloads the configuration; SIGTERM finishes what is owed and stops within drain:, 10 "
+    "s. See "
     "weftd(8).\n";
 
 static int load(const char *path, struct wf_conf **ret)

@@ -31,8 +31,9 @@ void wf_sub_missed_node(struct weft_subscription *s, enum weft_err err)
         return; // a node that was started anew closes once
     s->net_down = true;
     wf_problem_set(&p, err, "%s: its node does not answer: %s", s->name,
-        wf_link_state(s->link)->last_text[0] ? wf_link_state(s->link)->last_text
-                                             : weft_err_text(err));
+        s->stopping                            ? "it said that the node is stopping"
+        : wf_link_state(s->link)->last_text[0] ? wf_link_state(s->link)->last_text
+                                               : weft_err_text(err));
     wf_sub_state(s, WEFT_STREAM_UNREACHABLE, &p);
     if (s->failures % WF_SUB_FAILURES == 0)
         wf_sub_lease_lost(s, true);

@@ -127,6 +127,7 @@ struct weft_subscription {
     struct wf_timer lease_timer;
     struct wf_link *link;
     bool acquiring, leased, started, asked_token, net_down, stopped;
+    bool stopping;     // the home said so, and nothing else since
     unsigned failures; // of requests in a row
     int64_t retry_ms;
     int64_t lease_until_ms; // monotonic

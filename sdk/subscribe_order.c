@@ -176,6 +176,10 @@ static void tell_state(struct weft_subscription *s)
     if (s->stopped) {
         wf_problem_set(&p, WEFT_E_STOPPED, "%s was stopped by its owner", s->name);
         wf_sub_state(s, WEFT_STREAM_STOPPED, &p);
+    } else if (s->stopping) {
+        wf_problem_set(
+            &p, WEFT_E_CLOSED, "%s: its node is stopping; it goes on when it is back", s->name);
+        wf_sub_state(s, WEFT_STREAM_UNREACHABLE, &p);
     } else if (is_stale(s)) {
         wf_problem_set(&p, WEFT_OK, "%s: nothing new for longer than the %lld s that it promises",
             s->name, (long long)(s->freshness_ms / 1000));
@@ -302,6 +306,7 @@ static void check_beat(struct weft_subscription *s, const struct wf_heartbeat *h
         s->stats.head_offset = h->head_offset;
     pthread_mutex_unlock(&s->mutex);
     s->stopped = h->stopped;
+    s->stopping = h->stopping;
     if (!s->head_known || !wf_incarnation_eq(&h->log_id, &s->head.log_id) ||
         h->head_offset != s->head.next_offset)
         return;

@@ -78,7 +78,8 @@ static enum weft_err may_take(
         wf_diag_set(diag, 0, 0, "this node has no valid certificate to sign with");
         return WEFT_E_NEED_JOIN;
     }
-    if (n->draining || p->room->closed)
+    // The trail of what is done while it stops is kept to the end.
+    if (p->room->closed || (n->draining && !wf_stream_is_built_in(p->collect->product.name)))
         return WEFT_E_CLOSED;
     if (p->failing || wf_incarnation_is_none(&p->log_id))
         return WEFT_E_BUSY;

@@ -374,6 +374,10 @@ static void grant(struct wf_node *n, struct wf_call *c)
 
     if (!p)
         return;
+    if (n->draining) {
+        wf_call_refuse(c, WEFT_E_CLOSED, "the node is stopping");
+        return;
+    }
     enum wf_verb verb = verb_of(c);
     struct wf_access asked = { .mesh_id = &n->mesh_id,
         .domain = q->domain,

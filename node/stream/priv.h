@@ -260,6 +260,7 @@ struct wf_stream_room {
     int64_t retain_due_ms;
     unsigned clock_back_steps; // of the node, as seen last
     bool closed, append_failed;
+    bool said_last; // draining: the last heartbeats are out
 };
 
 // ---- product.c ---------------------------------------------------------------------------------------------------------

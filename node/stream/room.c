@@ -211,6 +211,29 @@ static void checkpoint_one(struct wf_stream_room *r, int64_t now)
         }
 }
 
+// Readers learn it at once, and where the log ends when all is settled.
+static void tell_readers(struct wf_stream_room *r)
+{
+    for (struct wf_home_product *p = r->products; p; p = p->next)
+        wf_beat_now(p);
+}
+
+static bool is_settled(const struct wf_stream_room *r)
+{
+    for (const struct wf_home_product *p = r->products; p; p = p->next)
+        if (p->pending || p->open.count)
+            return false;
+    return true;
+}
+
+static void say_last(struct wf_stream_room *r)
+{
+    if (r->said_last || !is_settled(r))
+        return;
+    tell_readers(r);
+    r->said_last = true;
+}
+
 static void stream_tick(struct wf_node *n)
 {
     struct wf_stream_room *r = n->stream;
@@ -226,23 +249,30 @@ static void stream_tick(struct wf_node *n)
     }
     wf_leases_tick(r);
     wf_pulls_tick(r);
+    if (n->draining) {
+        say_last(r);
+        return;
+    }
     retain(r, now);
     checkpoint_one(r, now);
 }
 
 static void stream_drain(struct wf_node *n)
 {
-    for (struct wf_home_product *p = n->stream->products; p; p = p->next)
+    for (struct wf_home_product *p = n->stream->products; p; p = p->next) {
         wf_intake_flush(p);
+        p->beat_stale = true;
+    }
+    tell_readers(n->stream);
     wf_pulls_end(n->stream, NULL);
 }
 
 static bool stream_drained(const struct wf_node *n)
 {
-    for (const struct wf_home_product *p = n->stream->products; p; p = p->next)
-        if (p->pending || p->open.count)
-            return false;
-    return true;
+    struct wf_sender_stats s;
+
+    wf_sender_get_stats(n->stream->sender, &s);
+    return n->stream->said_last && is_settled(n->stream) && s.items == 0;
 }
 
 // ---- closing ---------------------------------------------------------------------------------------------------------

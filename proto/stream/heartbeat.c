@@ -45,6 +45,7 @@ enum weft_err wf_heartbeat_sign(
     m.next_epoch = fields->next_epoch;
     m.signer = wf_pb_bin(WF_BYTES(signer.b));
     m.stopped = fields->stopped;
+    m.stopping = fields->stopping;
     err = wf_pb_pack(&m, &body);
     if (!err)
         err = wf_envelope_seal(WF_DOC_HEARTBEAT, wf_buf_view(&body), home, out);
@@ -71,6 +72,7 @@ static enum weft_err take_message(const Weft__V1__Heartbeat *m, struct wf_heartb
     h->time_ms = m->time_ms;
     h->next_by_ms = m->next_by_ms;
     h->stopped = m->stopped;
+    h->stopping = m->stopping;
     return WEFT_OK;
 }
 

@@ -16,7 +16,8 @@ struct wf_heartbeat {
     struct wf_incarnation log_id;
     int64_t time_ms, next_by_ms; // unix; a later heartbeat comes before next_by
     struct wf_sign_pub signer;
-    bool stopped; // the owner stopped or removed the product
+    bool stopped;  // the owner stopped or removed the product
+    bool stopping; // the home is about to end
 };
 
 // Signs fields (id and signer are not read) and appends the envelope. Refuses what wf_heartbeat_open would refuse.

@@ -88,6 +88,7 @@ START_TEST(an_empty_file_gives_a_node_with_the_defaults)
     ck_assert_uint_eq(c->epoch_ms, 600000);
     ck_assert_uint_eq(c->lease_ms, 600000);
     ck_assert_uint_eq(c->linger_ms, 1);
+    ck_assert_uint_eq(c->drain_ms, 10000);
     ck_assert_uint_eq(c->min_free_percent, 5);
     ck_assert(c->sources.enabled);
     ck_assert_uint_eq(c->workers, 0);
@@ -128,6 +129,7 @@ START_TEST(every_key_of_a_node_reaches_the_struct)
     ck_assert_uint_eq(c->epoch_ms, 300000);
     ck_assert_uint_eq(c->lease_ms, 1200000);
     ck_assert_uint_eq(c->linger_ms, 2);
+    ck_assert_uint_eq(c->drain_ms, 30000);
     ck_assert_uint_eq(c->min_free_percent, 10);
     ck_assert_uint_eq(c->agents_for.count, 2);
     ck_assert_str_eq(c->agents_for.items[1], "security");

@@ -19,7 +19,7 @@ static void teardown(void)
     wf_secret_fini(&home);
 }
 
-enum sample { LIVE, EMPTY_LOG, BEFORE_ROTATION, WITHOUT_KEY, STOPPED, SAMPLE_COUNT };
+enum sample { LIVE, EMPTY_LOG, BEFORE_ROTATION, WITHOUT_KEY, STOPPED, STOPPING, SAMPLE_COUNT };
 
 static struct wf_heartbeat sample(enum sample which)
 {
@@ -34,6 +34,7 @@ static struct wf_heartbeat sample(enum sample which)
         h.commitment = (struct wf_hash){ { 0 } };
     }
     h.stopped = which == STOPPED;
+    h.stopping = which == STOPPING;
     return h;
 }
 
@@ -55,7 +56,8 @@ static enum weft_err open_heartbeat(struct wf_bytes in, void *context)
 
 static const char *const stems[SAMPLE_COUNT] = { "stream/501-heartbeat",
     "stream/502-heartbeat-empty-log", "stream/503-heartbeat-before-rotation",
-    "stream/504-heartbeat-without-key", "stream/505-heartbeat-stopped" };
+    "stream/504-heartbeat-without-key", "stream/505-heartbeat-stopped",
+    "stream/506-heartbeat-stopping" };
 
 START_TEST(what_is_signed_opens_to_the_same)
 {
@@ -70,7 +72,8 @@ START_TEST(what_is_signed_opens_to_the_same)
     ck_assert(wf_hash_eq(&h.commitment, &want.commitment));
     ck_assert(h.term == want.term && h.head_offset == want.head_offset);
     ck_assert(h.floor_offset == want.floor_offset && h.epoch == want.epoch);
-    ck_assert(h.next_epoch == want.next_epoch && h.stopped == want.stopped);
+    ck_assert(h.next_epoch == want.next_epoch && h.stopped == want.stopped &&
+              h.stopping == want.stopping);
     ck_assert(wf_incarnation_eq(&h.log_id, &want.log_id));
     ck_assert(h.time_ms == want.time_ms && h.next_by_ms == want.next_by_ms);
     ck_assert_mem_eq(h.signer.b, home_pub.b, WF_KEY_LEN);
@@ -204,7 +207,7 @@ START_TEST(a_body_in_another_form_is_refused)
         struct wf_bytes suffix;
         enum weft_err want;
     } rows[] = {
-        { "stream/540-heartbeat", "an unknown field 14", { (const uint8_t *)"\x70\x01", 2 },
+        { "stream/540-heartbeat", "an unknown field 15", { (const uint8_t *)"\x78\x01", 2 },
             WEFT_E_UNKNOWN_FIELD },
         { "stream/541-heartbeat", "the term again", { (const uint8_t *)"\x10\x01", 2 },
             WEFT_E_NOT_CANONICAL },

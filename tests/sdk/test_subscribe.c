@@ -341,6 +341,21 @@ START_TEST(a_stopped_product_is_told)
 }
 END_TEST
 
+START_TEST(a_home_that_ends_says_so_and_reading_goes_on_after_it)
+{
+    append(2, 5);
+    subscribe(WEFT_FROM_EARLIEST, 0);
+    take_until_state(WEFT_STREAM_LIVE);
+    atomic_store(&h.stopping, true);
+    take_until_state(WEFT_STREAM_UNREACHABLE);
+    ck_assert_ptr_nonnull(strstr(state_text, "node is stopping"));
+    atomic_store(&h.stopping, false);
+    take_until_state(WEFT_STREAM_LIVE);
+    append(2, 5);
+    take_until_got(20);
+}
+END_TEST
+
 // Pushes the clock on, and has the client's loop notice.
 static void skip(int64_t ms)
 {
@@ -537,6 +552,7 @@ int main(void)
     tcase_add_test(t, a_slow_application_gets_everything_at_its_own_speed);
     tcase_add_test(t, a_lease_without_a_stream_is_read_by_pull);
     tcase_add_test(t, a_stopped_product_is_told);
+    tcase_add_test(t, a_home_that_ends_says_so_and_reading_goes_on_after_it);
     tcase_add_test(t, a_node_that_does_not_answer_is_told);
     tcase_add_test(t, weft_next_waits_wakes_and_times_out);
     tcase_add_test(t, a_product_older_than_its_promise_is_told_as_silent_until_something_comes);

@@ -107,7 +107,8 @@ static void heartbeat(struct wf_fakehome *h, struct wf_buf *out)
         .log_id = h->log_id,
         .time_ms = now,
         .next_by_ms = now + 1000,
-        .stopped = atomic_load(&h->stopped) };
+        .stopped = atomic_load(&h->stopped),
+        .stopping = atomic_load(&h->stopping) };
 
     MUST(wf_heartbeat_sign(&b, &servers(h)->node, out));
 }

@@ -59,6 +59,7 @@ struct wf_fakehome {
     atomic_bool forget;                          // every lease id is unknown, once
     atomic_bool busy_ranges;                     // every RANGE is refused
     atomic_bool no_stream;                       // leases without an endpoint
+    atomic_bool stopping;                        // heartbeats say that the home ends
     atomic_bool stopped;                         // heartbeats say so
     atomic_bool wrong_commitment;                // leases carry one of another key
     atomic_int leases, ranges, pulls, positions; // counted
