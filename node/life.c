@@ -329,6 +329,8 @@ int wf_node_main(struct wf_conf *conf, const char *conf_path)
     struct wf_diag diag = { 0 };
     const struct rlimit no_core = { 0, 0 };
 
+    if (!node.is_agent)
+        wf_start_keep_heap();
     prctl(PR_SET_DUMPABLE, 0); // a core would hold every key
     setrlimit(RLIMIT_CORE, &no_core);
     wf_files_raise();

@@ -3,11 +3,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "proto/base/limits.h"
 #include "sdk/disk.h"
 
 // fcntl(2)'s lock and not flock(2)'s: it ends with this process even where a child lives on for a moment.
@@ -71,6 +73,14 @@ static const char *advice(enum weft_err err)
     default:
         return NULL;
     }
+}
+
+void wf_start_keep_heap(void)
+{
+    // Refused, they stay what they are.
+    (void)mallopt(M_MMAP_THRESHOLD, (int)(8u * WF_MIB));
+    (void)mallopt(M_TRIM_THRESHOLD, (int)(32u * WF_MIB));
+    (void)mallopt(M_TOP_PAD, (int)WF_MIB);
 }
 
 void wf_start_explain(enum weft_err err, const char *room, const struct wf_diag *diag)

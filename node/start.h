@@ -9,6 +9,9 @@
 // One weftd a state directory, held until the process ends. OK without a directory: nothing to share yet. IN_USE, with the holder's
 // process id; what else opening a file may refuse.
 WF_MUST_USE enum weft_err wf_start_lock(const char *data, struct wf_diag *diag);
+// A node's batches take and give back memory all day: pages that went to the system and come again cost more than what is done in them.
+// Keeps up to 32 MiB.
+void wf_start_keep_heap(void);
 // "weftd: ROOM: TEXT" and, where there is something to do, a second line that says what. room may be NULL.
 void wf_start_explain(enum weft_err err, const char *room, const struct wf_diag *diag);
 
