@@ -81,6 +81,9 @@ went_on() { [ "$(now_at)" -gt $((from + 100)) ]; }
 until_ok went_on
 say web-1 depth 41 50
 start servers-node
+until_ok weft_at servers-node node status
+told=$(head_of servers-node burst)
+until_ok head_beyond servers-node burst "$told" # the uplink is back, however long its pause was
 from=$(now_at)
 until_ok went_on
 stop web-1

@@ -29,6 +29,7 @@ weft_up() {
         # A product with readers has a port: the growth curve of products needs more than the default range has.
         port=$((12000 + RANDOM % 7000))
         printf 'streams: {ports: %d-%d}\n' "$port" "$((port + 599))" >>node/weftd.yaml
+        printf 'retention: {default: {age: 1d, bytes: 1000GiB}}\n' >>node/weftd.yaml # the curve of logs keeps all of it
     ) >/dev/null
     weft_start
     weft_product compressed Sample 1GiB
