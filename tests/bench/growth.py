@@ -20,9 +20,9 @@ CURVES = {
     "log": ("GB of log", None),
 }
 NAMES = {"weft sized": "weft compressed", "weft sized-plain": "weft uncompressed", "weft many": "weft compressed",
-         "weft many-0": "weft compressed", "weft agented": "weft compressed",
+         "weft many-0": "weft compressed", "weft agented": "weft compressed", "weft uplinked": "weft simulated",
          "weft long": "weft uncompressed"}
-COLOURS = {"weft compressed": "#0b6e4f", "weft uncompressed": "#c8791b", "nats tls": "#3a5a98"}
+COLOURS = {"weft compressed": "#0b6e4f", "weft uncompressed": "#c8791b", "weft simulated": "#7a5195", "nats tls": "#3a5a98"}
 WIDTH, HEIGHT, LEFT, BELOW, GAP = 300, 190, 62, 46, 34
 
 

@@ -10,9 +10,11 @@ growth_points() { # CURVE
     "products smoke") echo 1 4 ;;
     "lengths smoke") echo 16 1024 ;;
     "agents smoke") echo 2 ;;
+    "uplinks smoke") echo 4 ;;
     subscribers*) echo 1 2 4 8 16 32 64 ;;
     products*) echo 1 4 16 64 256 ;;
     agents*) echo 1 2 4 8 16 32 ;;
+    uplinks*) echo 1 10 100 1000 ;;
     lengths*) echo 16 64 256 1024 4096 16384 65536 ;;
     esac
 }
@@ -77,6 +79,50 @@ grow_agents() {
         measure weft agented agents 1 "$(growth_count 4 500)" 0 1000 || failed=1
     done
     publishers=1
+    weft_agents_down
+    grow_uplinks
+}
+
+# The same curve with agents that one process simulates (tests/e2e/uplinks.c): a key, a session, a parked poll and a chain each, batches of 256
+# records signed by it. What a real agent does besides, checking and spooling, is not in it.
+grow_uplinks() {
+    local n
+    weft_product uplinked Sample 1GiB
+    for n in $(growth_points uplinks); do measure_uplinks "$n" "$(growth_count 4 500)" || failed=1; done
+}
+
+measure_uplinks() { # AGENTS COUNT
+    local at="$WORK/run" n=$1 count=$2 sub sim before after ticket
+    rm -rf "$at" && mkdir -p "$at"
+    ticket=$("$WEFT" ticket create --kind agent --uses "$n" --name-prefix "u$n-" --dir "$WORK/weft/node")
+    before=$(pss_and_files)
+    "$build/tests/e2e/uplinks" "$ticket" "$WORK/bench.desc" bench uplinked "u$n-" "$n" 0 "$payload_file" "$payload_length" "$count" "$at/pub" \
+        >"$WORK/weft-uplinks.log" 2>&1 &
+    sim=$!
+    within 300 grep -q "^ready $n " "$WORK/weft-uplinks.log" || { stop_pid "$sim" && return 1; }
+    echo "$n uplinks: $(awk -v n="$n" -v a="$before" -v b="$(pss_and_files)" 'BEGIN { split(a, x); split(b, y)
+        printf "%.1f kB and %.2f descriptors of the node each", (y[1] - x[1]) * 1.024 / n, (y[2] - x[2]) / n }')" >&2
+    # shellcheck disable=SC2046 # words of a command
+    timeout -k 5 "$RUN_S" $(weft_sub uplinked 1) "count=$count" "length=$payload_length" products=1 "publishers=$n" "streams=$n" ready="$at/ready" \
+        out="$at/sub" 2>>"$WORK/weft-sub.log" &
+    sub=$!
+    within 60 ready_or_gone "$at/ready" "$sub" || true
+    before=$(ticks "$weft_pid")
+    kill -USR1 "$sim"
+    within "$RUN_S" test -s "$at/pub" || true
+    if ! wait "$sub" || ! [ -s "$at/pub" ]; then
+        cat "$WORK/weft-uplinks.log" >&2
+        stop_pid "$sim"
+        return 1
+    fi
+    after=$(ticks "$weft_pid")
+    stop_pid "$sim"
+    printf '{"system":"weft","variant":"uplinked","mode":"agents","subscribers":1,"rate":0,"length":%d,"products":1,"publishers":%d,"servers_cpu_s":%s,"pubs":[%s],"subs":[%s]}\n' \
+        "$payload_length" "$n" "$(awk "BEGIN { print ($after - $before) / $(getconf CLK_TCK) }")" "$(cat "$at/pub")" "$(cat "$at/sub")" >>"$WORK/results.jsonl"
+}
+
+pss_and_files() { # KiB and descriptors of the node
+    echo "$(awk '/^Pss:/ { print $2 }' "/proc/$weft_pid/smaps_rollup") $(find "/proc/$weft_pid/fd" -mindepth 1 | wc -l)"
 }
 
 # A log of log_gb GB, written a GB at a time with a subscriber that keeps up; then the node is started again on it.

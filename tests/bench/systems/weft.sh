@@ -71,6 +71,12 @@ weft_agents() { # COUNT PRODUCT: so many agents there are at least; all of them 
     done
 }
 
+weft_agents_down() {
+    local pid
+    for pid in "${weft_agent_pids[@]}"; do stop_pid "$pid"; done
+    weft_agent_pids=()
+}
+
 weft_pids() { echo "$weft_pid" "${weft_agent_pids[@]}"; }
 weft_sub() { # VARIANT INDEX
     echo "$PROGRAMS/bench_weft sub where=$WORK/weft/reader-$((weft_reader_from + $2)) product=bench/$1"
