@@ -12,7 +12,7 @@ int wf_cmd_agent_list(struct wf_cli *cli, int argc, char **argv);
 int wf_cmd_agent_show(struct wf_cli *cli, int argc, char **argv);
 int wf_cmd_agent_revoke(struct wf_cli *cli, int argc, char **argv);
 int wf_cmd_agent_replace(struct wf_cli *cli, int argc, char **argv);
-// cmd_ticket.c: a ticket a line, or the format that was asked for.
-int wf_cli_tickets(const struct wf_cli *cli, const Weft__V1__TicketReply *r);
+// cmd_ticket.c: asks for them and prints a ticket a line, or the format that was asked for. An exit status.
+int wf_cli_tickets(struct wf_cli *cli, Weft__V1__TicketRequest *t);
 
 #endif

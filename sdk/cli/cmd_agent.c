@@ -218,10 +218,7 @@ int wf_cmd_agent_replace(struct wf_cli *cli, int argc, char **argv)
     bool now = false;
     const struct wf_opt opts[] = { { "now", 0, .flag = &now }, { "for", 0, .value = &duration },
         { "product", 0, .list = &products } };
-    Weft__V1__Request q = WEFT__V1__REQUEST__INIT;
     Weft__V1__TicketRequest t = WEFT__V1__TICKET_REQUEST__INIT;
-    Weft__V1__Reply *reply = NULL;
-    struct wf_arena arena;
     char *name = NULL;
     int count = 0,
         status = wf_cli_parse(cli, argc, argv, opts, WF_COUNT(opts), 1, 1, &name, &count);
@@ -241,15 +238,7 @@ int wf_cmd_agent_replace(struct wf_cli *cli, int argc, char **argv)
     while (products && products[t.n_products])
         t.n_products++;
     t.products = (char **)(uintptr_t)products;
-    q.kind_case = WEFT__V1__REQUEST__KIND_TICKET;
-    q.ticket = &t;
-    status = wf_local_ask(cli, NULL, &q, 0, &arena, &reply);
-    if (status)
-        goto out;
-    status = reply->kind_case == WEFT__V1__REPLY__KIND_TICKET
-                 ? wf_cli_tickets(cli, reply->ticket)
-                 : wf_cli_fail(WEFT_E_PROTOCOL, "weftd answered something else");
-    wf_arena_fini(&arena);
+    status = wf_cli_tickets(cli, &t);
     if (!status)
         say_replace(cli, name, now);
 out:

@@ -52,7 +52,7 @@ static int fill(const struct ticket_args *a, Weft__V1__TicketRequest *t)
     return status;
 }
 
-int wf_cli_tickets(const struct wf_cli *cli, const Weft__V1__TicketReply *r)
+static int print(const struct wf_cli *cli, const Weft__V1__TicketReply *r)
 {
     static const char *const columns[] = { "ticket" };
     struct wf_table *t = NULL;
@@ -72,6 +72,24 @@ int wf_cli_tickets(const struct wf_cli *cli, const Weft__V1__TicketReply *r)
     return err ? wf_cli_fail(err, "%s", weft_err_text(err)) : 0;
 }
 
+int wf_cli_tickets(struct wf_cli *cli, Weft__V1__TicketRequest *t)
+{
+    Weft__V1__Request q = WEFT__V1__REQUEST__INIT;
+    Weft__V1__Reply *reply = NULL;
+    struct wf_arena arena;
+
+    q.kind_case = WEFT__V1__REQUEST__KIND_TICKET;
+    q.ticket = t;
+    int status = wf_local_ask(cli, NULL, &q, 0, &arena, &reply);
+    if (status)
+        return status;
+    status = reply->kind_case == WEFT__V1__REPLY__KIND_TICKET
+                 ? print(cli, reply->ticket)
+                 : wf_cli_fail(WEFT_E_PROTOCOL, "weftd answered something else");
+    wf_arena_fini(&arena);
+    return status;
+}
+
 int wf_cmd_ticket_create(struct wf_cli *cli, int argc, char **argv)
 {
     struct ticket_args a = { 0 };
@@ -79,27 +97,15 @@ int wf_cmd_ticket_create(struct wf_cli *cli, int argc, char **argv)
         { "count", 0, .value = &a.count }, { "uses", 0, .value = &a.uses },
         { "from", 0, .value = &a.from }, { "name-prefix", 0, .value = &a.prefix },
         { "for", 0, .value = &a.duration }, { "product", 0, .list = &a.products } };
-    Weft__V1__Request q = WEFT__V1__REQUEST__INIT;
     Weft__V1__TicketRequest t = WEFT__V1__TICKET_REQUEST__INIT;
-    Weft__V1__Reply *reply = NULL;
-    struct wf_arena arena;
     int count = 0, status = wf_cli_parse(cli, argc, argv, opts, WF_COUNT(opts), 0, 0, NULL, &count);
 
     if (status < 0)
         status = fill(&a, &t);
     else
         goto out;
-    if (status)
-        goto out;
-    q.kind_case = WEFT__V1__REQUEST__KIND_TICKET;
-    q.ticket = &t;
-    status = wf_local_ask(cli, NULL, &q, 0, &arena, &reply);
-    if (status)
-        goto out;
-    status = reply->kind_case == WEFT__V1__REPLY__KIND_TICKET
-                 ? wf_cli_tickets(cli, reply->ticket)
-                 : wf_cli_fail(WEFT_E_PROTOCOL, "weftd answered something else");
-    wf_arena_fini(&arena);
+    if (!status)
+        status = wf_cli_tickets(cli, &t);
 out:
     free(a.products);
     return status;
