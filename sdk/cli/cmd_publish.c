@@ -90,7 +90,7 @@ static enum weft_err encode(const struct weft_publisher *p, const struct line *l
 }
 
 struct count {
-    uint64_t lines, taken, refused;
+    uint64_t lines, taken, refused, dropped;
 };
 
 // A line that does not fit is refused singly; false when nothing more can be published.
@@ -156,12 +156,15 @@ static void print_count(
 {
     if (cli->format != WF_OUT_TABLE)
         printf("{\"schema\":\"weft.publish/v1\",\"published\":%llu,\"refused\":%llu,"
-               "\"acknowledged\":%s}\n",
-            (unsigned long long)n->taken, (unsigned long long)n->refused,
-            acknowledged ? "true" : "false");
+               "\"dropped\":%llu,\"acknowledged\":%s}\n",
+            (unsigned long long)(n->taken - n->dropped), (unsigned long long)n->refused,
+            (unsigned long long)n->dropped, acknowledged ? "true" : "false");
     else if (!cli->quiet && acknowledged)
         fprintf(stderr, "%llu records published to %s, %llu lines refused\n",
-            (unsigned long long)n->taken, product, (unsigned long long)n->refused);
+            (unsigned long long)(n->taken - n->dropped), product, (unsigned long long)n->refused);
+    if (n->dropped) // the product says so: readers are told of as many
+        fprintf(stderr, "%llu records dropped, because the queue was full\n",
+            (unsigned long long)n->dropped);
 }
 
 int wf_cmd_publish(struct wf_cli *cli, int argc, char **argv)
@@ -182,6 +185,7 @@ int wf_cmd_publish(struct wf_cli *cli, int argc, char **argv)
         status = wf_cli_problem(&p);
     if (!status)
         status = copy_lines(pub, &n);
+    n.dropped = pub ? weft_publisher_dropped(pub) : 0;
     enum weft_err err = weft_publisher_close(pub, wait ? WAIT_MS : CLOSE_MS, &p);
     if (err && !status)
         status = wf_cli_problem(&p);
