@@ -155,6 +155,8 @@ void wf_call_refuse_with(struct wf_call *pub, Weft__V1__Refusal *refusal)
     const char *what = c->handler ? c->handler->name : "request";
 
     pub->node->control->count.refused++;
+    if (refusal->code < WF_COUNT(pub->node->control->refused_by))
+        pub->node->control->refused_by[refusal->code]++;
     if (pub->node->access && !refusal->audit_id[0]) // a decision has its own record
         refusal->audit_id = wf_pb_str(wf_access_audit(
             pub->node, &c->caller, what, refusal->asked, (enum weft_err)refusal->code, NULL));

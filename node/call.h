@@ -22,6 +22,7 @@ struct wf_control {
     struct wf_early *early; // of them: PUBLISH requests that overtook others
     unsigned early_count;
     uint64_t early_full;
+    uint64_t refused_by[1000]; // by code
     uint64_t last_call;
     struct {
         uint64_t handshakes, handshakes_refused, mac1_wrong, requests, refused, busy, replays;

@@ -11,6 +11,7 @@
 #include "node/conf.h"
 #include "node/early.h"
 #include "node/files.h"
+#include "node/metrics.h"
 #include "node/queues.h"
 #include "node/stream/room.h"
 #include "sdk/disk.h"
@@ -416,28 +417,27 @@ static void control_queues(const struct wf_node *n, struct wf_queues *out)
                            .dropped = tcp.no_room });
 }
 
-static enum weft_err control_metrics(const struct wf_node *n, struct wf_buf *out)
+static void control_metrics(const struct wf_node *n, struct wf_metrics *m)
 {
     const struct wf_control *c = n->control;
     struct wf_net_stats net;
 
     wf_net_get_stats(c->net, &net);
-    return wf_buf_printf(out,
-        "# TYPE weft_sessions gauge\nweft_sessions %zu\n"
-        "# TYPE weft_sessions_half_open gauge\nweft_sessions_half_open %zu\n"
-        "# TYPE weft_handshakes_total counter\nweft_handshakes_total %llu\n"
-        "# TYPE weft_handshakes_refused_total "
-        "counter\nweft_handshakes_refused_total{cause=\"mac1\"} "
-        "%llu\nweft_handshakes_refused_total{cause=\"other\"} %llu\n"
-        "# TYPE weft_requests_total counter\nweft_requests_total %llu\n"
-        "# TYPE weft_refusals_total counter\nweft_refusals_total %llu\n"
-        "# TYPE weft_busy_total counter\nweft_busy_total %llu\n"
-        "# TYPE weft_listeners_revived_total counter\nweft_listeners_revived_total %llu\n",
-        wf_sessions_count(c->sessions), wf_sessions_half_open(c->sessions),
-        (unsigned long long)c->count.handshakes, (unsigned long long)c->count.mac1_wrong,
-        (unsigned long long)c->count.handshakes_refused, (unsigned long long)c->count.requests,
-        (unsigned long long)c->count.refused, (unsigned long long)c->count.busy,
-        (unsigned long long)net.revived);
+    wf_metric(m, WF_METRIC_SESSIONS, (double)wf_sessions_count(c->sessions));
+    wf_metric(m, WF_METRIC_SESSIONS_HALF, (double)wf_sessions_half_open(c->sessions));
+    wf_metric(m, WF_METRIC_HANDSHAKES, (double)c->count.handshakes);
+    wf_metric_head(m, WF_METRIC_HANDSHAKES_REFUSED);
+    wf_metric_of(m, WF_METRIC_HANDSHAKES_REFUSED, (double)c->count.mac1_wrong, "cause=\"mac1\"");
+    wf_metric_of(
+        m, WF_METRIC_HANDSHAKES_REFUSED, (double)c->count.handshakes_refused, "cause=\"other\"");
+    wf_metric(m, WF_METRIC_REQUESTS, (double)c->count.requests);
+    wf_metric_head(m, WF_METRIC_REFUSALS);
+    for (unsigned code = 0; code < WF_COUNT(c->refused_by); code++)
+        if (c->refused_by[code])
+            wf_metric_of(m, WF_METRIC_REFUSALS, (double)c->refused_by[code], "code=\"%s\"",
+                weft_err_name((enum weft_err)code));
+    wf_metric(m, WF_METRIC_BUSY, (double)c->count.busy);
+    wf_metric(m, WF_METRIC_REVIVED, (double)net.revived);
 }
 
 const struct wf_room wf_control_room = {

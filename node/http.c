@@ -11,6 +11,8 @@
 #include "node/conf.h"
 #include "node/core.h"
 #include "node/log_metrics.h"
+#include "node/metrics.h"
+#include "node/queues.h"
 #include "sdk/loop/loop.h"
 
 #define HTTP_CONNECTIONS 32u   // beyond them the oldest makes room
@@ -145,27 +147,51 @@ static enum MHD_Result answer(void *arg, struct MHD_Connection *c, const char *u
 
 // ---- rendering, on the loop thread -------------------------------------------------------------------------------------
 
-static enum weft_err own_metrics(const struct wf_node *n, struct wf_buf *out)
+static void put_queues(const struct wf_node *n, struct wf_metrics *m)
 {
-    struct wf_loop_stats s;
+    static const struct {
+        enum wf_metric which;
+        size_t at; // of a uint64_t
+    } rows[] = {
+        { WF_METRIC_QUEUE_ITEMS, offsetof(struct wf_queue, items) },
+        { WF_METRIC_QUEUE_BYTES, offsetof(struct wf_queue, bytes) },
+        { WF_METRIC_QUEUE_MAX_ITEMS, offsetof(struct wf_queue, max_items) },
+        { WF_METRIC_QUEUE_MAX_BYTES, offsetof(struct wf_queue, max_bytes) },
+        { WF_METRIC_QUEUE_DROPPED, offsetof(struct wf_queue, dropped) },
+    };
+    struct wf_queues all;
+
+    wf_queues_of(n, n->is_agent ? wf_rooms_agent : wf_rooms_node, &all);
+    for (size_t i = 0; i < WF_COUNT(rows); i++) {
+        wf_metric_head(m, rows[i].which);
+        for (size_t k = 0; k < all.count; k++) {
+            uint64_t v = 0;
+            memcpy(&v, (const uint8_t *)&all.of[k] + rows[i].at, sizeof v);
+            wf_metric_of(m, rows[i].which, (double)v, "queue=\"%s\"", all.of[k].name);
+        }
+    }
+}
+
+static void own_metrics(const struct wf_node *n, struct wf_metrics *m)
+{
+    int64_t behind = wf_node_now_unix_ms(n) - wf_loop_now_unix_ms(n->loop);
     size_t alarms = 0;
 
     for (const struct wf_alarm *a = n->core->alarms; a; a = a->next)
         alarms++;
-    wf_loop_get_stats(n->loop, &s);
-    return wf_buf_printf(out,
-        "# TYPE weft_info gauge\nweft_info{version=\"" WEFT_VERSION
-        "\",role=\"%s\",domain=\"%s\",subject=\"%s\"} 1\n"
-        "# TYPE weft_start_time_seconds gauge\nweft_start_time_seconds %.3f\n"
-        "# TYPE weft_alarms gauge\nweft_alarms %zu\n"
-        "# TYPE weft_certificate_expiry_seconds gauge\nweft_certificate_expiry_seconds %.3f\n"
-        "# TYPE weft_mailbox_letters gauge\nweft_mailbox_letters %zu\n"
-        "# TYPE weft_mailbox_bytes gauge\nweft_mailbox_bytes %zu\n"
-        "# TYPE weft_mailbox_refused_total counter\nweft_mailbox_refused_total %zu\n",
+    wf_metric_head(m, WF_METRIC_INFO);
+    wf_metric_of(m, WF_METRIC_INFO, 1,
+        "version=\"" WEFT_VERSION "\",role=\"%s\",domain=\"%s\",subject=\"%s\"",
         n->is_agent ? "agent" : "node", n->has_certificate ? n->identity.cert.domain.s : "",
-        n->has_certificate ? n->identity.cert.subject.s : "", (double)n->started_unix_ms / 1000,
-        alarms, n->has_certificate ? (double)n->identity.cert.not_after_ms / 1000 : 0.0,
-        s.mail_count, s.mail_bytes, s.mail_refused);
+        n->has_certificate ? n->identity.cert.subject.s : "");
+    wf_metric(m, WF_METRIC_START, (double)n->started_unix_ms / 1000);
+    wf_metric(m, WF_METRIC_ALARMS, (double)alarms);
+    wf_metric(m, WF_METRIC_CERTIFICATE,
+        n->has_certificate ? (double)n->identity.cert.not_after_ms / 1000 : 0);
+    wf_metric(m, WF_METRIC_CLOCK_BEHIND, (double)behind / 1000);
+    wf_metric(m, WF_METRIC_FDS, n->core->files.open);
+    wf_metric(m, WF_METRIC_MAX_FDS, n->core->files.max);
+    put_queues(n, m);
 }
 
 static void http_tick(struct wf_node *n)
@@ -176,12 +202,13 @@ static void http_tick(struct wf_node *n)
 
     if (!h->daemon)
         return;
-    enum weft_err err = own_metrics(n, &text);
-    if (!err)
-        err = wf_log_metrics(n->log, &text);
-    for (size_t i = 0; rooms[i] && !err; i++)
+    struct wf_metrics m = { .out = &text };
+    own_metrics(n, &m);
+    wf_log_metrics(n->log, &m);
+    for (size_t i = 0; rooms[i]; i++)
         if (rooms[i]->metrics)
-            err = rooms[i]->metrics(n, &text);
+            rooms[i]->metrics(n, &m);
+    enum weft_err err = m.err;
     pthread_mutex_lock(&h->mutex);
     h->rendered_ms = boot_ms();
     end_old(h, h->rendered_ms);

@@ -3,11 +3,11 @@
 #ifndef WF_NODE_LOG_METRICS_H
 #define WF_NODE_LOG_METRICS_H
 
-#include "proto/base/bytes.h"
+#include "node/metrics.h"
 
 struct wf_log;
 
-// log may be NULL: nothing is written. NOMEM.
-WF_MUST_USE enum weft_err wf_log_metrics(struct wf_log *log, struct wf_buf *out);
+// log may be NULL: nothing is written.
+void wf_log_metrics(struct wf_log *log, struct wf_metrics *m);
 
 #endif

@@ -15,6 +15,7 @@ struct wf_core;
 struct wf_restored_room;
 struct wf_node;
 struct wf_queues;
+struct wf_metrics;
 
 // A room: one subject of the node. All functions run on the loop thread; NULL where there is nothing to do.
 struct wf_room {
@@ -26,7 +27,7 @@ struct wf_room {
     void (*drain)(struct wf_node *n); // SIGTERM: stop accepting, finish what is owed
     bool (*drained)(const struct wf_node *n);
     void (*close)(struct wf_node *n); // called in reverse order, also after a failed open
-    enum weft_err (*metrics)(const struct wf_node *n, struct wf_buf *out); // Prometheus text
+    void (*metrics)(const struct wf_node *n, struct wf_metrics *m); // node/metrics.h
     void (*queues)(
         const struct wf_node *n, struct wf_queues *out); // what waits in it (node/queues.h)
 };

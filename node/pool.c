@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdlib.h>
 
+#include "node/metrics.h"
 #include "node/queues.h"
 
 #define COUNT_MAX 1024u
@@ -333,25 +334,17 @@ static void pool_queues(const struct wf_node *n, struct wf_queues *out)
                                .dropped = s.of[c].refused });
 }
 
-static enum weft_err pool_metrics(const struct wf_node *n, struct wf_buf *out)
+static void pool_metrics(const struct wf_node *n, struct wf_metrics *m)
 {
     static const char *const names[WF_MAIL_CLASSES] = { "live", "control", "repair" };
     struct wf_pool_stats s;
 
     wf_pool_get_stats(n->pool, &s);
-    enum weft_err err = wf_buf_printf(out,
-        "# TYPE weft_pool_workers gauge\nweft_pool_workers %u\n"
-        "# TYPE weft_pool_busy gauge\nweft_pool_busy %u\n"
-        "# TYPE weft_pool_jobs_total counter\n# TYPE weft_pool_refused_total counter\n"
-        "# TYPE weft_pool_bytes gauge\n",
-        s.workers, s.busy);
-    for (int c = 0; c < WF_MAIL_CLASSES && !err; c++)
-        err = wf_buf_printf(out,
-            "weft_pool_jobs_total{class=\"%s\"} %llu\nweft_pool_refused_total{class=\"%s\"} %llu\n"
-            "weft_pool_bytes{class=\"%s\"} %zu\n",
-            names[c], (unsigned long long)s.of[c].accepted, names[c],
-            (unsigned long long)s.of[c].refused, names[c], s.of[c].bytes);
-    return err;
+    wf_metric(m, WF_METRIC_WORKERS, s.workers);
+    wf_metric(m, WF_METRIC_WORKERS_BUSY, s.busy);
+    wf_metric_head(m, WF_METRIC_JOBS);
+    for (int c = 0; c < WF_MAIL_CLASSES; c++)
+        wf_metric_of(m, WF_METRIC_JOBS, (double)s.of[c].accepted, "class=\"%s\"", names[c]);
 }
 
 const struct wf_room wf_pool_room = { .name = "pool",

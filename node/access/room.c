@@ -6,6 +6,7 @@
 
 #include "node/access/priv.h"
 #include "node/conf.h"
+#include "node/metrics.h"
 #include "node/signer/signer.h"
 #include "sdk/disk.h"
 
@@ -78,24 +79,20 @@ static void access_close(struct wf_node *n)
     n->access = NULL;
 }
 
-static enum weft_err access_metrics(const struct wf_node *n, struct wf_buf *out)
+static void access_metrics(const struct wf_node *n, struct wf_metrics *m)
 {
     const struct wf_access_room *a = n->access;
     const struct wf_revocations *list = wf_access_revocations(n);
     size_t pending = 0;
     enum weft_err err = wf_grants_pending(a->grants, NULL, &pending);
 
-    if (err)
-        return err;
-    return wf_buf_printf(out,
-        "# TYPE weft_access_granted_total counter\nweft_access_granted_total %llu\n"
-        "# TYPE weft_access_refused_total counter\nweft_access_refused_total %llu\n"
-        "# TYPE weft_access_requests_total counter\nweft_access_requests_total %llu\n"
-        "# TYPE weft_access_pending gauge\nweft_access_pending %zu\n"
-        "# TYPE weft_revocation_list_age_seconds gauge\nweft_revocation_list_age_seconds %lld\n",
-        (unsigned long long)a->count.granted, (unsigned long long)a->count.refused,
-        (unsigned long long)a->count.requests, pending,
-        list ? (long long)((wf_node_now_unix_ms(n) - list->issued_ms) / 1000) : -1);
+    m->err = m->err ? m->err : err;
+    wf_metric(m, WF_METRIC_GRANTED, (double)a->count.granted);
+    wf_metric(m, WF_METRIC_ACCESS_REFUSED, (double)a->count.refused);
+    wf_metric(m, WF_METRIC_ACCESS_REQUESTS, (double)a->count.requests);
+    wf_metric(m, WF_METRIC_ACCESS_PENDING, (double)pending);
+    wf_metric(m, WF_METRIC_LIST_AGE,
+        list ? (double)(wf_node_now_unix_ms(n) - list->issued_ms) / 1000 : -1);
 }
 
 const struct wf_room wf_access_room = {

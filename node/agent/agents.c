@@ -8,6 +8,7 @@
 
 #include "node/access/room.h"
 #include "node/conf.h"
+#include "node/metrics.h"
 #include "node/queues.h"
 #include "proto/base/sorted.h"
 #include "sdk/disk.h"
@@ -358,24 +359,27 @@ static void agents_queues(const struct wf_node *n, struct wf_queues *out)
     wf_queues_add(out, &q);
 }
 
-static enum weft_err agents_metrics(const struct wf_node *n, struct wf_buf *out)
+static void agents_metrics(const struct wf_node *n, struct wf_metrics *m)
 {
     const struct wf_agents_room *r = n->agents;
     size_t states[WF_AGENT_CLONED + 1] = { 0 };
-    enum weft_err err = wf_buf_append_str(out, "# TYPE weft_agents gauge\n");
+    int64_t skew = 0;
 
-    for (size_t i = 0; i < r->count; i++)
-        states[wf_agent_state_of(n, r->by_name[i])]++;
-    for (int s = WF_AGENT_UP; s <= WF_AGENT_CLONED && !err; s++)
-        err = wf_buf_printf(out, "weft_agents{state=\"%s\"} %zu\n",
-            wf_agent_state_name((enum wf_agent_state)s), states[s]);
-    return err ? err
-               : wf_buf_printf(out,
-                     "# TYPE weft_agent_polls_total counter\nweft_agent_polls_total %llu\n"
-                     "# TYPE weft_agent_batches_total counter\nweft_agent_batches_total %llu\n"
-                     "# TYPE weft_agent_refused_total counter\nweft_agent_refused_total %llu\n",
-                     (unsigned long long)r->counted.polls, (unsigned long long)r->counted.batches,
-                     (unsigned long long)r->counted.refused);
+    for (size_t i = 0; i < r->count; i++) {
+        enum wf_agent_state s = wf_agent_state_of(n, r->by_name[i]);
+        int64_t off = r->by_name[i]->row.skew_ms;
+        states[s]++;
+        off = off < 0 ? -off : off;
+        skew = s == WF_AGENT_UP && off > skew ? off : skew;
+    }
+    wf_metric_head(m, WF_METRIC_AGENTS);
+    for (int s = WF_AGENT_UP; s <= WF_AGENT_CLONED; s++)
+        wf_metric_of(m, WF_METRIC_AGENTS, (double)states[s], "state=\"%s\"",
+            wf_agent_state_name((enum wf_agent_state)s));
+    wf_metric(m, WF_METRIC_AGENT_POLLS, (double)r->counted.polls);
+    wf_metric(m, WF_METRIC_AGENT_BATCHES, (double)r->counted.batches);
+    wf_metric(m, WF_METRIC_AGENT_REFUSED, (double)r->counted.refused);
+    wf_metric(m, WF_METRIC_AGENT_SKEW, (double)skew / 1000);
 }
 
 const struct wf_room wf_agents_room = { .name = "agents",

@@ -9,6 +9,7 @@
 
 #include "node/call.h"
 #include "node/core.h"
+#include "node/metrics.h"
 #include "node/queues.h"
 #include "node/source/room.h"
 #include "sdk/disk.h"
@@ -548,17 +549,14 @@ static void uplink_queues(const struct wf_node *n, struct wf_queues *out)
                            .dropped = u->answers_full });
 }
 
-static enum weft_err uplink_metrics(const struct wf_node *n, struct wf_buf *out)
+static void uplink_metrics(const struct wf_node *n, struct wf_metrics *m)
 {
     uint64_t bytes = 0, records = 0;
 
     wf_spool_sizes((struct wf_node *)(uintptr_t)n, &bytes, &records);
-    return wf_buf_printf(out,
-        "# TYPE weft_spool_bytes gauge\nweft_spool_bytes %llu\n"
-        "# TYPE weft_spool_records gauge\nweft_spool_records %llu\n"
-        "# TYPE weft_lost_records_total counter\nweft_lost_records_total %llu\n",
-        (unsigned long long)bytes, (unsigned long long)records,
-        (unsigned long long)n->uplink->lost_records);
+    wf_metric(m, WF_METRIC_SPOOL_BYTES, (double)bytes);
+    wf_metric(m, WF_METRIC_SPOOL_RECORDS, (double)records);
+    wf_metric(m, WF_METRIC_SPOOL_LOST, (double)n->uplink->lost_records);
 }
 
 const struct wf_room wf_uplink_room = { .name = "uplink",

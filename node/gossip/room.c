@@ -9,6 +9,7 @@
 #include "node/call.h"
 #include "node/conf.h"
 #include "node/gossip/priv.h"
+#include "node/metrics.h"
 #include "node/queues.h"
 #include "sdk/conf/values.h"
 #include "sdk/disk.h"
@@ -273,23 +274,21 @@ static void gossip_queues(const struct wf_node *n, struct wf_queues *out)
                            .dropped = n->gossip->count.busy });
 }
 
-static enum weft_err gossip_metrics(const struct wf_node *n, struct wf_buf *out)
+static void gossip_metrics(const struct wf_node *n, struct wf_metrics *m)
 {
     const struct wf_gossip_room *g = n->gossip;
     size_t up = 0;
 
     for (size_t i = 0; i < g->peer_count; i++)
         up += g->peers[i]->heard_ms >= 0 && g->peers[i]->failures == 0;
-    return wf_buf_printf(out,
-        "# TYPE weft_registry_entries gauge\nweft_registry_entries %zu\n"
-        "# TYPE weft_peers gauge\nweft_peers{state=\"known\"} %zu\nweft_peers{state=\"up\"} %zu\n"
-        "# TYPE weft_gossip_rounds_total counter\nweft_gossip_rounds_total %llu\n"
-        "# TYPE weft_gossip_learned_total counter\nweft_gossip_learned_total %llu\n"
-        "# TYPE weft_gossip_refused_total counter\nweft_gossip_refused_total %llu\n"
-        "# TYPE weft_gossip_delayed_total counter\nweft_gossip_delayed_total %llu\n",
-        wf_catalog_count(g->catalog), g->peer_count, up, (unsigned long long)g->count.rounds,
-        (unsigned long long)g->count.learned, (unsigned long long)g->count.refused,
-        (unsigned long long)g->count.delayed);
+    wf_metric(m, WF_METRIC_REGISTRY, (double)wf_catalog_count(g->catalog));
+    wf_metric_head(m, WF_METRIC_PEERS);
+    wf_metric_of(m, WF_METRIC_PEERS, (double)g->peer_count, "state=\"known\"");
+    wf_metric_of(m, WF_METRIC_PEERS, (double)up, "state=\"up\"");
+    wf_metric(m, WF_METRIC_GOSSIP_ROUNDS, (double)g->count.rounds);
+    wf_metric(m, WF_METRIC_GOSSIP_LEARNED, (double)g->count.learned);
+    wf_metric(m, WF_METRIC_GOSSIP_REFUSED, (double)g->count.refused);
+    wf_metric(m, WF_METRIC_GOSSIP_DELAYED, (double)g->count.delayed);
 }
 
 const struct wf_room wf_gossip_room = {

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "node/conf.h"
+#include "node/metrics.h"
 #include "node/stream/room.h"
 #include "sdk/disk.h"
 
@@ -302,14 +303,11 @@ static void inventory_close(struct wf_node *n)
     n->inventory = NULL;
 }
 
-static enum weft_err inventory_metrics(const struct wf_node *n, struct wf_buf *out)
+static void inventory_metrics(const struct wf_node *n, struct wf_metrics *m)
 {
-    return wf_buf_printf(out,
-        "# TYPE weft_queries_total counter\nweft_queries_total %llu\n"
-        "# TYPE weft_queries_refused_total counter\nweft_queries_refused_total %llu\n"
-        "# TYPE weft_queries_running gauge\nweft_queries_running %zu\n",
-        (unsigned long long)n->inventory->queries, (unsigned long long)n->inventory->refused,
-        n->inventory->running_count);
+    wf_metric(m, WF_METRIC_QUERIES, (double)n->inventory->queries);
+    wf_metric(m, WF_METRIC_QUERIES_REFUSED, (double)n->inventory->refused);
+    wf_metric(m, WF_METRIC_QUERIES_RUNNING, (double)n->inventory->running_count);
 }
 
 const struct wf_room wf_inventory_room = { .name = "inventory",

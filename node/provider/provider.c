@@ -8,6 +8,7 @@
 #include "node/agent/room.h"
 #include "node/conf.h"
 #include "node/gossip/room.h"
+#include "node/metrics.h"
 #include "node/provider/priv.h"
 #include "node/source/room.h"
 #include "proto/schema/record.h"
@@ -549,14 +550,11 @@ static void provider_close(struct wf_node *n)
     n->provider = NULL;
 }
 
-static enum weft_err provider_metrics(const struct wf_node *n, struct wf_buf *out)
+static void provider_metrics(const struct wf_node *n, struct wf_metrics *m)
 {
-    return wf_buf_printf(out,
-        "# TYPE weft_calls_total counter\nweft_calls_total %llu\n# TYPE weft_calls_failed_total "
-        "counter\nweft_calls_failed_total %llu\n# TYPE weft_calls_running "
-        "gauge\nweft_calls_running %zu\n",
-        (unsigned long long)n->provider->count, (unsigned long long)n->provider->failed,
-        n->provider->active_count);
+    wf_metric(m, WF_METRIC_CALLS, (double)n->provider->count);
+    wf_metric(m, WF_METRIC_CALLS_FAILED, (double)n->provider->failed);
+    wf_metric(m, WF_METRIC_CALLS_RUNNING, (double)n->provider->active_count);
 }
 
 const struct wf_room wf_provider_room = { .name = "provider",

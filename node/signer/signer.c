@@ -15,6 +15,7 @@
 
 #include "node/conf.h"
 #include "node/core.h"
+#include "node/metrics.h"
 #include "node/signer/keeper.h"
 #include "sdk/conf/file.h"
 #include "sdk/disk.h"
@@ -362,16 +363,12 @@ static void signer_close(struct wf_node *n)
     n->signer = NULL;
 }
 
-static enum weft_err signer_metrics(const struct wf_node *n, struct wf_buf *out)
+static void signer_metrics(const struct wf_node *n, struct wf_metrics *m)
 {
-    const struct wf_signer *s = n->signer;
-
-    if (!s)
-        return WEFT_OK;
-    return wf_buf_printf(out,
-        "# TYPE weft_signer_up gauge\nweft_signer_up %d\n"
-        "# TYPE weft_signer_starts_total counter\nweft_signer_starts_total %llu\n",
-        s->fd >= 0, (unsigned long long)s->starts);
+    if (!n->signer)
+        return;
+    wf_metric(m, WF_METRIC_SIGNER_UP, n->signer->fd >= 0);
+    wf_metric(m, WF_METRIC_SIGNER_STARTS, (double)n->signer->starts);
 }
 
 const struct wf_room wf_signer_room = { .name = "signer",

@@ -447,6 +447,6 @@ void wf_taps_end(struct wf_stream_room *r);
 WF_MUST_USE enum weft_err wf_home_claim(struct wf_home_product *p); // home.c
 void wf_advert_tick(struct wf_home_product *p, int64_t now_ms);
 void wf_stream_queues(const struct wf_node *n, struct wf_queues *out);
-WF_MUST_USE enum weft_err wf_stream_metrics(const struct wf_node *n, struct wf_buf *out);
+void wf_stream_metrics(const struct wf_node *n, struct wf_metrics *m);
 
 #endif

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "node/address.h"
+#include "node/metrics.h"
 #include "node/queues.h"
 #include "node/status.h"
 #include "node/stream/priv.h"
@@ -204,39 +205,55 @@ static uint64_t number_at(const struct wf_home_product *p, size_t offset)
     return v;
 }
 
-#define ROW(name, type, member)                                                                    \
+#define ROW(which, member)                                                                         \
     {                                                                                              \
-        name, type, offsetof(struct wf_home_product, member)                                       \
+        WF_METRIC_STREAM_##which, offsetof(struct wf_home_product, member)                         \
     }
 
-enum weft_err wf_stream_metrics(const struct wf_node *n, struct wf_buf *out)
+static const struct {
+    enum wf_metric which;
+    size_t at; // of a uint64_t
+} product_rows[] = {
+    ROW(RECORDS, count.records),
+    ROW(BATCHES, count.batches),
+    ROW(BYTES, count.bytes),
+    ROW(REFUSED, count.refused),
+    ROW(DROPPED, count.dropped), // by publishers' own word
+    ROW(FRAMES, count.frames),
+    ROW(FRAME_BYTES, count.frame_bytes),
+    ROW(PAUSED, count.paused),
+    ROW(RANGES, count.pulls),
+    ROW(SERVED, count.served),
+    ROW(LEASES, lease_count),
+    ROW(READERS, seen.readers),
+    ROW(LAG_MIN, seen.lag_min),
+    ROW(LAG_MAX, seen.lag_max),
+    ROW(HEAD, head),
+    ROW(EPOCH, epoch.number),
+};
+
+static void put_product(
+    struct wf_metrics *m, enum wf_metric which, const struct wf_home_product *p, double value)
 {
-    static const struct {
-        const char *name, *type;
-        size_t at; // of a uint64_t
-    } rows[] = {
-        ROW("weft_stream_records_total", "counter", count.records),
-        ROW("weft_stream_batches_total", "counter", count.batches),
-        ROW("weft_stream_bytes_total", "counter", count.bytes),
-        ROW("weft_stream_refused_total", "counter", count.refused),
-        ROW("weft_stream_dropped_total", "counter", count.dropped), // by publishers' own word
-        ROW("weft_stream_frames_total", "counter", count.frames),
-        ROW("weft_stream_frame_bytes_total", "counter", count.frame_bytes),
-        ROW("weft_stream_paused_total", "counter", count.paused),
-        ROW("weft_stream_ranges_total", "counter", count.pulls),
-        ROW("weft_stream_served_entries_total", "counter", count.served),
-        ROW("weft_stream_leases", "gauge", lease_count),
-        ROW("weft_stream_head", "gauge", head),
-    };
-    enum weft_err err = WEFT_OK;
+    wf_metric_of(m, which, value, "product=\"%s\",major=\"%u\"", p->collect->product.name,
+        p->collect->product.major);
+}
 
-    for (size_t i = 0; i < WF_COUNT(rows) && !err; i++) {
-        err = wf_buf_printf(out, "# TYPE %s %s\n", rows[i].name, rows[i].type);
-        for (const struct wf_home_product *p = n->stream->products; p && !err; p = p->next)
+void wf_stream_metrics(const struct wf_node *n, struct wf_metrics *m)
+{
+    survey(n->stream);
+    for (size_t i = 0; i < WF_COUNT(product_rows); i++) {
+        wf_metric_head(m, product_rows[i].which);
+        for (const struct wf_home_product *p = n->stream->products; p; p = p->next)
             if (!p->removed)
-                err = wf_buf_printf(out, "%s{product=\"%s\",major=\"%u\"} %llu\n", rows[i].name,
-                    p->collect->product.name, p->collect->product.major,
-                    (unsigned long long)number_at(p, rows[i].at));
+                put_product(m, product_rows[i].which, p, (double)number_at(p, product_rows[i].at));
     }
-    return err;
+    wf_metric_head(m, WF_METRIC_STREAM_FLOOR);
+    for (const struct wf_home_product *p = n->stream->products; p; p = p->next)
+        if (!p->removed)
+            put_product(m, WF_METRIC_STREAM_FLOOR, p, (double)wf_home_floor(p));
+    wf_metric_head(m, WF_METRIC_STREAM_APPENDED);
+    for (const struct wf_home_product *p = n->stream->products; p; p = p->next)
+        if (!p->removed)
+            put_product(m, WF_METRIC_STREAM_APPENDED, p, (double)p->last_append_ms / 1000);
 }

@@ -13,6 +13,7 @@
 #include "node/conf.h"
 #include "node/core.h"
 #include "node/http.h"
+#include "node/metrics.h"
 #include "sdk/loop/loop.h"
 #include "tests/support/clock.h"
 
@@ -24,10 +25,10 @@ static struct wf_node node;
 static struct wf_core core;
 static struct wf_conf conf;
 
-static enum weft_err some_metrics(const struct wf_node *n, struct wf_buf *out)
+static void some_metrics(const struct wf_node *n, struct wf_metrics *m)
 {
     (void)n;
-    return wf_buf_append_str(out, "weft_played 1\n");
+    wf_metric(m, WF_METRIC_SPOOL_BYTES, 1234.0);
 }
 
 static const struct wf_room played = { .name = "played", .metrics = some_metrics };
@@ -128,7 +129,7 @@ START_TEST(there_are_three_pages_and_one_method)
     } rows[] = {
         { "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 200", "ok" },
         { "GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 200", "ok" },
-        { "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 200", "weft_played 1" },
+        { "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 200", "weft_spool_bytes 1234\n" },
         { "GET / HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 404", "/metrics" },
         { "POST /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 405", "GET" },
     };
