@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the segments of a store tell the index. Closed ones come from their sidecars or a scan; the last is always
-// scanned: an unfinished tail is cut, damage in the middle stays and becomes a gap. A read error in the last segment fails
-// the open, because cutting there would destroy what a retry could still read.
+// scanned: what the power left of bytes that no sync covered is cut from its first damage on, damage before that stays and becomes a gap.
+// A read error in the last segment fails the open, because cutting there would destroy what a retry could still read.
 #include "node/log/log_priv.h"
 
 #define SIDECAR_MAX (256u * 1024u * 1024u)
@@ -93,6 +93,7 @@ struct scan {
     struct wf_segment *s;
     struct wf_buf bad; // struct bad each: damage since the last intact item
     uint64_t intact;   // after the last intact item
+    uint64_t synced;   // before this everything was on the disk
     bool damaged, has_heads;
 };
 struct bad {
@@ -133,6 +134,26 @@ static enum weft_err take_step(struct scan *c, const struct wf_seg_found *f, uin
     return err;
 }
 
+// Whether damage is rot or a write that the power cut short: the next item that says so tells up to where syncs had come.
+static enum weft_err look_ahead(struct scan *c, uint64_t at, uint64_t limit)
+{
+    struct wf_seg_window w;
+    struct wf_seg_found f = { 0 };
+
+    wf_seg_window_init(&w, c->log->vfs, c->s->file, limit, &c->log->scratch);
+    for (;; at = f.next) {
+        enum weft_err err = wf_seg_scan(&w, c->s->head.salt, at, true, &f);
+        if (err || f.step == WF_SEG_END)
+            return err;
+        if (f.step != WF_SEG_HOLE && (f.item.flags & WF_ITEM_SYNCED)) {
+            c->synced = at;
+            return WEFT_OK;
+        }
+    }
+}
+
+// Stops at damage that no sync is known to have covered: what stands behind it was never acknowledged at durability disk, and would leave a
+// hole in its writers' numbers.
 static enum weft_err scan_segment(struct scan *c, uint64_t limit)
 {
     struct wf_seg_window w;
@@ -144,6 +165,12 @@ static enum weft_err scan_segment(struct scan *c, uint64_t limit)
         enum weft_err err = wf_seg_scan(&w, c->s->head.salt, at, true, &f);
         if (err || f.step == WF_SEG_END)
             return err;
+        if (f.step != WF_SEG_ITEM && at >= c->synced) {
+            err = look_ahead(c, f.next, limit);
+            if (err || at >= c->synced)
+                return err;
+            wf_seg_window_init(&w, c->log->vfs, c->s->file, limit, &c->log->scratch);
+        }
         err = take_step(c, &f, at);
         if (err)
             return err;
@@ -191,7 +218,7 @@ static enum weft_err load_heads(struct wf_log *log, struct wf_segment *s)
 // A closed segment: from its sidecar when that is current, else by scan.
 static enum weft_err load_closed(struct wf_log *log, struct wf_segment *s)
 {
-    struct scan c = { .log = log, .s = s };
+    struct scan c = { .log = log, .s = s, .synced = UINT64_MAX };
     struct wf_buf side_bytes = { 0 };
     struct wf_sidecar side;
     enum weft_err err = read_sidecar(log, s, &side_bytes, &side);
@@ -279,6 +306,7 @@ static enum weft_err load_last(struct wf_log *log, struct wf_segment *s)
     if (err == WEFT_E_NOMEM)
         goto out;
     bool closed = !err; // up to side.end everything was on the disk
+    c.synced = closed ? side.end : 0;
     if (err && err != WEFT_E_NOT_FOUND)
         wf_log_note_at(log, WF_LOG_NOTE_INDEX, s, 0, 0);
     err = scan_segment(&c, size);

@@ -102,6 +102,9 @@ static void form(struct wf_log *log, struct wf_log_node *first, struct group *g)
         g->failed = g->failed || n->err;
         if (n->err)
             continue;
+        n->item.flags &= (uint8_t)~WF_ITEM_SYNCED;
+        if (g->part_count == 0 && !log->unsynced)
+            n->item.flags |= WF_ITEM_SYNCED;
         encode(log, n, at);
         at += item_len(n);
         log->parts[g->part_count++] = (struct iovec){ n->bytes, (size_t)item_len(n) };

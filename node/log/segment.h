@@ -29,6 +29,7 @@ enum { // item kinds of ours; owners use 0 to 0xef
 enum {                  // item flags
     WF_ITEM_SEALED = 1, // the body is nonce, ciphertext, tag under the segment's data key
     WF_ITEM_JUMP = 2,   // offsets between the product's head and first were never used
+    WF_ITEM_SYNCED = 4, // everything before it in the segment was on the disk when it was written
 };
 
 struct wf_seg_head {
