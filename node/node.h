@@ -40,6 +40,7 @@ struct wf_node {
     struct wf_loop *loop;
     struct wf_pool *pool;
     bool is_agent, has_certificate, draining;
+    bool outcast; // another node of the domain refuses our key as revoked: it was replaced
 
     // identity
     struct wf_keys keys;

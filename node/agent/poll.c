@@ -327,6 +327,10 @@ void wf_poll_handle(struct wf_node *n, struct wf_call *c)
 
     if (!a)
         return;
+    if (n->outcast) { // the agent goes on to its next uplink
+        wf_call_refuse(c, WEFT_E_NOT_HOME, "this node was replaced by another machine");
+        return;
+    }
     if (is_clone(a, c->caller->session)) {
         char seen[160];
         snprintf(seen, sizeof seen, "two machines use the key of %.30s, at %.50s and at %.50s",

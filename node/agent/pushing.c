@@ -183,7 +183,7 @@ static void refused(
         return;
     }
     c->not_before_ms = wf_node_now_ms(n) + (passes_soon(err) ? RETRY_MS : RETRY_LATER_MS);
-    if (err == WEFT_E_NOT_FOUND)
+    if (err == WEFT_E_NOT_FOUND || err == WEFT_E_NOT_HOME)
         n->uplink->stranded = true;
     if (!passes_soon(err))
         wf_say(n, WF_LOG_WARN, "uplink", "the node does not take a product's batches now", "why",

@@ -219,11 +219,28 @@ static void name_seed(struct wf_node *n, struct wf_gossip_peer *p)
     p->subject = id.cert.subject;
 }
 
+// Our own domain's nodes know its list. Who was replaced and comes back must not go on as if nothing were: what it took would reach nobody.
+static void hear_of_self(struct wf_node *n, const struct wf_gossip_peer *p, enum weft_err err)
+{
+    bool revoked = err == WEFT_E_REVOKED;
+
+    if (!n->has_certificate || !wf_name_eq(&p->domain, &n->identity.cert.domain) ||
+        (err && !revoked) || revoked == n->outcast)
+        return;
+    n->outcast = revoked;
+    wf_alarm(n, "replaced",
+        revoked ? "this node's key is revoked: another machine has its place. It takes and gives "
+                  "nothing; "
+                  "stop it for good"
+                : NULL);
+}
+
 void wf_gossip_peer_result(struct wf_node *n, struct wf_gossip_peer *p, enum weft_err err)
 {
     const struct wf_link_state *s = p->link ? wf_link_state(p->link) : NULL;
     int64_t now = wf_node_now_ms(n);
 
+    hear_of_self(n, p, err);
     if (s && s->heard_ms > p->heard_ms)
         p->heard_ms = s->heard_ms;
     if (!err || (s && s->up && err != WEFT_E_TIMEOUT && err != WEFT_E_CLOSED)) {

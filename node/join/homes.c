@@ -1,40 +1,81 @@
 // SPDX-License-Identifier: Apache-2.0
 // HOME: which node of the domain a product lives on. Only the issuer's node says so; the domain's other nodes ask it for theirs. The first
-// that asks gets the product; from then on it is that node's until its home document has run out or a document of a higher term is there.
+// that asks gets the product; from then on it is that node's until its home document has run out or a document of a higher term is there. What the
+// nodes' products are is kept here as well (kept.c), for the machine that takes a node's place.
 #include "node/access/room.h"
 #include "node/gossip/room.h"
-#include "node/join/room.h"
+#include "node/join/priv.h"
 #include "node/restored.h"
 #include "node/signer/signer.h"
 
-enum weft_err wf_join_sign_home(
-    struct wf_node *n, const char *product, const char *node, uint64_t *ret_term)
+static enum weft_err sign(
+    struct wf_node *n, const char *product, const char *node, uint64_t term, uint64_t after)
 {
-    const char *domain = n->identity.cert.domain.s;
-    const struct wf_known *known =
-        wf_catalog_find(wf_gossip_catalog(n), WF_ENTRY_HOME, domain, product);
     uint64_t now = (uint64_t)wf_node_now_unix_ms(n);
     struct wf_buf raw = { 0 };
     struct wf_home_fields f = { .mesh_id = n->mesh_id,
-        .domain = domain,
+        .domain = n->identity.cert.domain.s,
         .product = product,
         .node = node,
-        .term = known ? known->term : 1,
+        .term = term,
         // Sequences rise, also after the clock stepped back.
-        .sequence = known && known->sequence >= now ? known->sequence + 1 : now,
+        .sequence = after >= now ? after + 1 : now,
         .expires_ms = (int64_t)now + WF_HOME_LIFE_MS };
-
-    if (known && (!known->doc || strcmp(known->doc->home.node.s, node) != 0))
-        return WEFT_E_NOT_HOME;
     enum weft_err err = wf_signer_cert(n, &f.issuer_cert);
+
     if (!err)
         err = wf_signer_home(n, &f, &raw);
     if (!err)
         err = wf_gossip_advertise(n, WF_ENTRY_HOME, wf_buf_view(&raw));
-    if (!err)
-        *ret_term = f.term;
     wf_buf_fini(&raw);
     return err;
+}
+
+enum weft_err wf_join_sign_home(
+    struct wf_node *n, const char *product, const char *node, uint64_t *ret_term)
+{
+    const struct wf_known *known =
+        wf_catalog_find(wf_gossip_catalog(n), WF_ENTRY_HOME, n->identity.cert.domain.s, product);
+    uint64_t term = known ? known->term : 1;
+
+    if (known && (!known->doc || strcmp(known->doc->home.node.s, node) != 0))
+        return WEFT_E_NOT_HOME;
+    enum weft_err err = sign(n, product, node, term, known ? known->sequence : 0);
+    if (!err)
+        *ret_term = term;
+    return err;
+}
+
+static const struct wf_known *home_of(
+    struct wf_node *n, const struct wf_known *after, const char *node)
+{
+    struct wf_catalog *c = wf_gossip_catalog(n);
+    const struct wf_known *k = wf_catalog_next(c, after);
+
+    while (k && !(k->kind == WF_ENTRY_HOME && k->doc &&
+                    wf_name_eq(&k->domain, &n->identity.cert.domain) &&
+                    strcmp(k->doc->home.node.s, node) == 0))
+        k = wf_catalog_next(c, k);
+    return k;
+}
+
+// One after the other, found anew each time: learning a document moves the entries.
+void wf_join_rehome(struct wf_node *n, const char *node)
+{
+    struct wf_name done = { 0 };
+
+    for (const struct wf_known *k = home_of(n, NULL, node); k;) {
+        if (strcmp(k->name.s, done.s) <= 0 && done.s[0]) {
+            k = home_of(n, k, node);
+            continue;
+        }
+        done = k->name;
+        enum weft_err err = sign(n, done.s, node, k->term + 1, k->sequence);
+        if (err)
+            wf_say(n, WF_LOG_ERROR, "join", "a replaced node's product keeps its old home document",
+                "product", done.s, "why", weft_err_text(err), NULL);
+        k = home_of(n, NULL, node);
+    }
 }
 
 // ---- another node asks -----------------------------------------------------------------------------------------------
@@ -50,6 +91,8 @@ static enum weft_err may_ask(struct wf_node *n, const struct wf_call *c)
         return WEFT_E_BUSY;
     if (cert->kind != WF_ID_NODE)
         return WEFT_E_KIND;
+    if (c->request->home->wants_manifests)
+        return WEFT_OK;
     if (!wf_name_is_valid(wf_bytes_str(product)))
         return WEFT_E_NAME;
     if (!wf_cert_may_publish(cert, product))
@@ -70,28 +113,38 @@ static void refuse(struct wf_node *n, struct wf_call *c, enum weft_err err)
         wf_call_refuse(c, err, "home: %s", weft_err_text(err));
 }
 
-void wf_home_handle(struct wf_node *n, struct wf_call *c)
+static enum weft_err say_home(struct wf_node *n, struct wf_call *c, Weft__V1__HomeReply *r)
 {
     const char *product = c->request->home->product;
-    const char *node = c->caller->identity.cert.subject.s;
+    struct wf_bytes raw = { 0 };
+    enum weft_err err = wf_join_sign_home(n, product, c->caller->identity.cert.subject.s, &r->term);
+
+    if (err)
+        return err;
+    const struct wf_known *k =
+        wf_catalog_find(wf_gossip_catalog(n), WF_ENTRY_HOME, n->identity.cert.domain.s, product);
+    err = k ? wf_arena_dup(c->arena, k->raw, &raw) : WEFT_E_QUOTA;
+    r->home = wf_pb_bin(raw);
+    if (!err)
+        wf_join_keep(n, c);
+    return err;
+}
+
+void wf_home_handle(struct wf_node *n, struct wf_call *c)
+{
+    bool wants = c->request->home->wants_manifests;
     Weft__V1__Reply reply = WEFT__V1__REPLY__INIT;
     Weft__V1__HomeReply r = WEFT__V1__HOME_REPLY__INIT;
-    struct wf_bytes raw = { 0 };
     enum weft_err err = may_ask(n, c);
 
     if (!err)
-        err = wf_join_sign_home(n, product, node, &r.term);
-    if (!err) {
-        const struct wf_known *k = wf_catalog_find(
-            wf_gossip_catalog(n), WF_ENTRY_HOME, n->identity.cert.domain.s, product);
-        err = k ? wf_arena_dup(c->arena, k->raw, &raw) : WEFT_E_QUOTA;
-    }
+        err = wants ? wf_join_kept(n, c, &r) : say_home(n, c, &r);
     if (err) {
         refuse(n, c, err);
         return;
     }
-    (void)wf_access_audit(n, c->caller, "home", product, WEFT_OK, NULL);
-    r.home = wf_pb_bin(raw);
+    (void)wf_access_audit(
+        n, c->caller, wants ? "manifests" : "home", c->request->home->product, WEFT_OK, NULL);
     reply.kind_case = WEFT__V1__REPLY__KIND_HOME;
     reply.home = &r;
     wf_call_reply(c, &reply);

@@ -153,7 +153,7 @@ static enum weft_err choose_name(struct joining *j)
     return wf_name_from(wf_bytes_str(want), &j->cert.subject);
 }
 
-// Of `weft agent replace`, not yet used, and the name is still that machine's.
+// Of `weft agent replace` or `weft node replace`, not yet used, and the name is still that machine's.
 static bool replaces(const struct joining *j, const struct wf_sign_pub *holder)
 {
     return j->ticket.replaces && j->ticket.used < j->ticket.uses &&
@@ -231,6 +231,8 @@ void wf_join_handle(struct wf_node *n, struct wf_call *c)
     enum weft_err err = wf_signer_here(n) ? admit(n, c, &j) : WEFT_E_STATE;
 
     wf_wipe(j.ticket.secret, sizeof j.ticket.secret);
+    if (!err && j.ticket.replaces && j.cert.kind == WF_ID_NODE)
+        wf_join_rehome(n, j.cert.subject.s);
     if (!err)
         err = wf_join_issue(n, &j.cert, c->arena, &chain);
     if (!err)
@@ -272,7 +274,8 @@ static enum weft_err fill_row(
         err = WEFT_E_SYNTAX;
     if (err)
         return err;
-    if (q->replace && (row->kind != WF_ID_AGENT || !q->name[0] || row->uses != 1))
+    if (q->replace &&
+        ((row->kind != WF_ID_AGENT && row->kind != WF_ID_NODE) || !q->name[0] || row->uses != 1))
         return WEFT_E_KIND;
     row->replaces = q->replace;
     memcpy(row->prefix.s, q->name_prefix, strlen(q->name_prefix) + 1);
@@ -356,9 +359,9 @@ void wf_ticket_handle(struct wf_node *n, struct wf_call *c)
     if (err) {
         wf_call_refuse(c, err, "ticket: %s",
             err == WEFT_E_STATE ? "this node is not the domain's issuer (weftd.yaml: issuer: true)"
-            : err == WEFT_E_NOT_FOUND
-                ? "no machine has that name, so there is none to replace; see: weft agent list"
-                : weft_err_text(err));
+            : err == WEFT_E_NOT_FOUND ? "no machine has that name, so there is none to replace; "
+                                        "see: weft agent list, weft peers"
+                                      : weft_err_text(err));
         return;
     }
     reply.kind_case = WEFT__V1__REPLY__KIND_TICKET;

@@ -17,6 +17,16 @@ struct wf_join_room_state {
 WF_MUST_USE enum weft_err wf_join_issue(
     struct wf_node *n, struct wf_cert *c, struct wf_arena *arena, struct wf_bytes *ret_chain);
 
+// homes.c: says anew, under the next term, that this node of the domain is home of all that its name is home of: what the machine before it says
+// counts for nothing any more.
+void wf_join_rehome(struct wf_node *n, const char *node);
+
+// kept.c: the manifests of the domain's other nodes. Keeps what came with the request (or forgets the product, when nothing did).
+void wf_join_keep(struct wf_node *n, struct wf_call *c);
+// What is kept of the caller's name, after the product of the request, as much as fits an answer.
+WF_MUST_USE enum weft_err wf_join_kept(
+    struct wf_node *n, struct wf_call *c, Weft__V1__HomeReply *ret);
+
 // renew.c: this node's own certificate.
 void wf_join_renew_tick(struct wf_node *n);
 

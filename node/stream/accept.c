@@ -29,6 +29,9 @@ enum weft_err wf_accept_may(struct wf_node *n, const struct wf_home_product *p,
         return refuse(diag, WEFT_E_POLICY, "built in: only the node itself writes it");
     if (n->draining || p->room->closed)
         return WEFT_E_CLOSED;
+    if (n->outcast)
+        return refuse(
+            diag, WEFT_E_NOT_HOME, "this node was replaced: another machine has its place");
     if (wf_restored_waits(n))
         return refuse(diag, WEFT_E_BUSY, "restored: newer revocations are being asked for");
     return wf_access_origin_revoked(n, &origin->cert.sign_key, wf_node_now_unix_ms(n))

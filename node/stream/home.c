@@ -16,7 +16,15 @@ struct ask {
     struct wf_name product;
     Weft__V1__Request request;
     Weft__V1__HomeRequest home;
+    struct wf_buf manifest, schema; // copies: a change meanwhile replaces what they are of
 };
+
+static void ask_free(struct ask *a)
+{
+    wf_buf_fini(&a->manifest);
+    wf_buf_fini(&a->schema);
+    free(a);
+}
 
 static enum weft_err take(struct wf_node *n, const Weft__V1__Reply *reply)
 {
@@ -43,7 +51,7 @@ static void on_home(void *arg, enum weft_err err, const Weft__V1__Reply *reply)
                 p->advert_due_ms = 0;
         }
     }
-    free(a);
+    ask_free(a);
 }
 
 static void ask(struct wf_home_product *p)
@@ -60,10 +68,17 @@ static void ask(struct wf_home_product *p)
     weft__v1__request__init(&a->request);
     a->request.kind_case = WEFT__V1__REQUEST__KIND_HOME;
     a->request.home = &a->home;
+    // With it the issuer's node can hand it to the machine that takes our place. Without memory for it the next time says it.
+    if (!p->removed && !wf_bytes_dup(wf_buf_view(&p->collect->raw), &a->manifest) &&
+        !wf_bytes_dup(wf_buf_view(&p->schema_set), &a->schema)) {
+        a->home.manifest = wf_pb_bin(wf_buf_view(&a->manifest));
+        a->home.schema = wf_pb_bin(wf_buf_view(&a->schema));
+        p->told = p->collect->id;
+    }
     p->home_asked = true;
     if (wf_gossip_ask_issuer(n, &a->request, on_home, a)) {
         p->home_asked = false;
-        free(a);
+        ask_free(a);
     }
 }
 
@@ -86,7 +101,9 @@ enum weft_err wf_home_claim(struct wf_home_product *p)
     }
     if (known && (!known->doc || strcmp(known->doc->home.node.s, n->identity.cert.subject.s) != 0))
         return WEFT_E_NOT_HOME;
-    if (!p->home_asked && (!known || known->expires_ms - wf_node_now_unix_ms(n) < FRESH_MS))
+    bool told = p->removed || wf_hash_eq(&p->told, &p->collect->id);
+    if (!p->home_asked &&
+        (!known || !told || known->expires_ms - wf_node_now_unix_ms(n) < FRESH_MS))
         ask(p);
     if (!known)
         return p->home_err ? p->home_err : WEFT_E_NO_HOME;

@@ -400,9 +400,8 @@ enum weft_err wf_stream_originate(struct wf_node *n, struct wf_home_product *p,
         .base_us = r->base_us,
         .count = r->count
     };
-    enum weft_err err = may_take(p, r, diag);
+    enum weft_err err = n->outcast ? WEFT_E_NOT_HOME : may_take(p, r, diag);
 
-    (void)n;
     if (!err && is_early(p, r)) {
         wf_diag_set(diag, 0, 0, "the records before %llu are missing",
             (unsigned long long)r->publisher_seq);

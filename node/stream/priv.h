@@ -161,6 +161,7 @@ struct wf_home_product {
     int64_t advert_due_ms;
     bool home_asked;        // of the issuer's node, and not answered yet
     enum weft_err home_err; // its last answer
+    struct wf_hash told;    // id of the manifest that the issuer's node was given
 
     // the log
     struct wf_incarnation log_id; // this start's; none until the reset is acknowledged
@@ -260,7 +261,9 @@ struct wf_stream_room {
     int64_t retain_due_ms;
     unsigned clock_back_steps; // of the node, as seen last
     bool closed, append_failed;
-    bool said_last; // draining: the last heartbeats are out
+    bool said_last;         // draining: the last heartbeats are out
+    bool adopted, adopting; // what a machine before this one had under the name
+    int64_t adopt_at_ms;
 };
 
 // ---- product.c ---------------------------------------------------------------------------------------------------------
@@ -445,6 +448,8 @@ void wf_taps_end(struct wf_stream_room *r);
 // OK: this node is home of the product, p->term holds. NOT_HOME: another node is. NO_HOME: the issuer is being asked. Else why it
 // did not say so.
 WF_MUST_USE enum weft_err wf_home_claim(struct wf_home_product *p); // home.c
+void wf_adopt_load(struct wf_stream_room *r);                       // adopt.c
+void wf_adopt_tick(struct wf_stream_room *r);
 void wf_advert_tick(struct wf_home_product *p, int64_t now_ms);
 void wf_stream_queues(const struct wf_node *n, struct wf_queues *out);
 void wf_stream_metrics(const struct wf_node *n, struct wf_metrics *m);

@@ -105,6 +105,8 @@ static enum weft_err stream_open(struct wf_node *n, struct wf_diag *diag)
     if (!err)
         err = load_counter(r, diag);
     if (!err)
+        wf_adopt_load(r);
+    if (!err)
         err = wf_box_new(r, &r->box);
     if (!err)
         err = open_log(r, diag);
@@ -247,6 +249,7 @@ static void stream_tick(struct wf_node *n)
             p->advert_due_ms = 0; // what was signed since may lie in the future
         wf_advert_tick(p, now);
     }
+    wf_adopt_tick(r);
     wf_leases_tick(r);
     wf_pulls_tick(r);
     if (n->draining) {

@@ -7,6 +7,7 @@
 #include "sdk/cli/cli.h"
 
 int wf_cmd_ticket_create(struct wf_cli *cli, int argc, char **argv);
+int wf_cmd_node_replace(struct wf_cli *cli, int argc, char **argv);
 int wf_cmd_join(struct wf_cli *cli, int argc, char **argv);
 int wf_cmd_agent_list(struct wf_cli *cli, int argc, char **argv);
 int wf_cmd_agent_show(struct wf_cli *cli, int argc, char **argv);

@@ -110,3 +110,41 @@ out:
     free(a.products);
     return status;
 }
+
+// ---- another machine in a node's place -------------------------------------------------------------------------------
+
+int wf_cmd_node_replace(struct wf_cli *cli, int argc, char **argv)
+{
+    const char *duration = NULL, **products = NULL;
+    const struct wf_opt opts[] = { { "for", 0, .value = &duration },
+        { "product", 0, .list = &products } };
+    Weft__V1__TicketRequest t = WEFT__V1__TICKET_REQUEST__INIT;
+    char *name = NULL;
+    int count = 0,
+        status = wf_cli_parse(cli, argc, argv, opts, WF_COUNT(opts), 1, 1, &name, &count);
+
+    if (status >= 0)
+        goto out;
+    status = duration && wf_cli_duration(duration, &t.duration_ms)
+                 ? wf_cli_fail(WEFT_E_USAGE, "--for %s: a duration, such as 2h or 30min", duration)
+                 : 0;
+    if (status)
+        goto out;
+    t.kind = WEFT__V1__IDENTITY_KIND__IDENTITY_KIND_NODE;
+    t.name = wf_pb_str(name);
+    t.replace = true;
+    while (products && products[t.n_products])
+        t.n_products++;
+    t.products = (char **)(uintptr_t)products;
+    status = wf_cli_tickets(cli, &t);
+    if (!status && !cli->quiet)
+        fprintf(stderr,
+            "on the new machine: weft join TICKET --dir DIR, then weftd -c DIR/weftd.yaml\n"
+            "  then the old key of %s is refused, its products live on the new machine, and what "
+            "only the old one had is lost: readers name it\n"
+            "  agents that have it in uplinks: need its new key: weft key show DIR\n",
+            name);
+out:
+    free(products);
+    return status;
+}

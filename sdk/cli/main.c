@@ -55,6 +55,12 @@ const struct wf_command wf_commands[] = {
         "Options:\n      --passphrase-file FILE  its first line, instead of asking\n      "
         "--alone                 no other node is left that could know what was revoked since",
         wf_cmd_node_restore },
+    { "node replace", "NAME", "A ticket for the machine that takes a lost node's place",
+        "  weft node replace node-2 --dir servers-node\n  weft node replace node-2 --for 4h --dir "
+        "servers-node",
+        "Options:\n      --for DURATION     until the ticket expires (1h)\n      --product "
+        "PATTERN  what it may publish, repeatable (all)",
+        wf_cmd_node_replace },
     { "mesh init", "NAME --domain ROOT [--add FILE …]",
         "Write and sign the first charter of a mesh",
         "  weft mesh init acme --domain servers-root --node servers-node\n  weft mesh init acme "

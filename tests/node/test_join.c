@@ -88,6 +88,13 @@ void __wrap_wf_call_refuse(struct wf_call *c, enum weft_err err, const char *for
     answered = err;
 }
 
+void __wrap_wf_call_refuse_with(struct wf_call *c, const Weft__V1__Refusal *refusal);
+void __wrap_wf_call_refuse_with(struct wf_call *c, const Weft__V1__Refusal *refusal)
+{
+    (void)c;
+    answered = (enum weft_err)refusal->code;
+}
+
 // ---- the newcomer ----------------------------------------------------------------------------------------------------
 
 struct newcomer {

@@ -31,6 +31,20 @@ enum weft_err wf_node_add_charter(struct wf_node *n, struct wf_bytes raw, struct
     return WEFT_OK;
 }
 
+enum weft_err wf_documents_put(
+    struct wf_node *n, struct wf_bytes content, const struct wf_hash *hash)
+{
+    (void)n, (void)content, (void)hash;
+    return WEFT_OK;
+}
+
+enum weft_err wf_documents_get(
+    struct wf_node *n, const struct wf_hash *hash, struct wf_arena *arena, struct wf_bytes *ret)
+{
+    (void)n, (void)hash, (void)arena, (void)ret;
+    return WEFT_E_NOT_FOUND;
+}
+
 static unsigned shut_out;
 static struct wf_sign_pub last_out;
 
@@ -369,6 +383,61 @@ START_TEST(a_product_has_the_home_that_asked_first)
 }
 END_TEST
 
+// What the machine before it signed under the old term is refused from then on, by everybody.
+START_TEST(a_replaced_nodes_products_get_homes_of_the_next_term)
+{
+    static const struct {
+        const char *product, *node;
+        uint64_t term;
+    } want[] = { { "depth", "node-2", 2 }, { "gauge", "node-3", 1 }, { "width", "node-2", 2 } };
+    struct wf_identity two = identity_of("servers", WF_ID_NODE, "node-2");
+    struct wf_identity three = identity_of("servers", WF_ID_NODE, "node-3");
+    struct wf_buf old = { 0 };
+    enum wf_learned learned;
+
+    ck_assert_int_eq(ask_home(&two, "depth"), WEFT_OK);
+    ck_assert_int_eq(wf_bytes_dup(wf_pb_view(call.reply->home->home), &old), WEFT_OK);
+    ck_assert_int_eq(ask_home(&two, "width"), WEFT_OK);
+    ck_assert_int_eq(ask_home(&three, "gauge"), WEFT_OK);
+    wf_join_rehome(&node, "node-2");
+    for (size_t i = 0; i < WF_COUNT(want); i++) {
+        const struct wf_known *k =
+            wf_catalog_find(catalog, WF_ENTRY_HOME, "servers", want[i].product);
+        ck_assert_ptr_nonnull(k);
+        ck_assert_uint_eq(k->term, want[i].term);
+        ck_assert_str_eq(k->doc->home.node.s, want[i].node);
+    }
+    ck_assert_int_eq(wf_catalog_learn(catalog, WF_ENTRY_HOME, wf_buf_view(&old), mesh.charter,
+                         unix_ms, &learned),
+        WEFT_E_STALE);
+    ck_assert_int_eq(ask_home(&two, "depth"), WEFT_OK); // the one that has the name now
+    ck_assert_uint_eq(call.reply->home->term, 2);
+    wf_buf_fini(&old);
+}
+END_TEST
+
+// Nobody has another's manifest kept under its name, nor is given what was kept of another.
+START_TEST(a_manifest_that_is_not_the_askers_is_not_kept)
+{
+    struct wf_identity two = identity_of("servers", WF_ID_NODE, "node-2");
+    Weft__V1__HomeRequest q = WEFT__V1__HOME_REQUEST__INIT;
+
+    q.product = wf_pb_str("depth");
+    q.manifest = wf_pb_bin(WF_STR("no manifest"));
+    call_by(&two);
+    call.request.home = &q;
+    wf_home_handle(&node, &call.pub);
+    ck_assert_int_eq(call.err, WEFT_OK); // the home is said all the same
+    q = (Weft__V1__HomeRequest)WEFT__V1__HOME_REQUEST__INIT;
+    q.wants_manifests = true;
+    call_by(&two);
+    call.request.home = &q;
+    wf_home_handle(&node, &call.pub);
+    ck_assert_int_eq(call.err, WEFT_OK);
+    ck_assert_uint_eq(call.reply->home->n_manifests, 0);
+}
+END_TEST
+
 START_TEST(only_nodes_whose_certificate_covers_a_product_get_it)
 {
     struct wf_identity two = identity_of("servers", WF_ID_NODE, "node-2");
@@ -402,6 +471,8 @@ int main(void)
         t, a_ticket_that_would_replace_nobody_is_not_made, 0, (int)WF_COUNT(not_replaced));
     tcase_add_test(t, a_certificate_is_renewed_for_the_same_keys_unless_it_is_revoked);
     tcase_add_test(t, a_product_has_the_home_that_asked_first);
+    tcase_add_test(t, a_replaced_nodes_products_get_homes_of_the_next_term);
+    tcase_add_test(t, a_manifest_that_is_not_the_askers_is_not_kept);
     tcase_add_test(t, only_nodes_whose_certificate_covers_a_product_get_it);
     return rig_run(suite, t);
 }

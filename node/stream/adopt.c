@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+// A machine that took a node's place has its name and none of its products: the issuer's node kept their manifests and is asked for them, once in the
+// life of a data directory. They are applied as if by hand, and signed by this node's key.
+#include <stdlib.h>
+
+#include "node/gossip/room.h"
+#include "node/signer/signer.h"
+#include "node/stream/priv.h"
+
+#define META     "adopted"
+#define RETRY_MS 5000
+
+struct adoption {
+    struct wf_node *node;
+    Weft__V1__Request request;
+    Weft__V1__HomeRequest home;
+    struct wf_name after;
+};
+
+static void finish(struct wf_stream_room *r, const char *why, enum weft_err err)
+{
+    r->adopting = false;
+    r->adopt_at_ms = wf_node_now_ms(r->node) + RETRY_MS;
+    if (!err)
+        err = wf_meta_put(&r->vfs, r->meta_dir, META, WF_STR("1"));
+    r->adopted = !err;
+    if (err)
+        wf_say(r->node, WF_LOG_INFO, "stream", "the issuer's node could not be asked for manifests",
+            "at", why, "why", weft_err_text(err), NULL);
+}
+
+static void adopt(
+    struct wf_node *n, struct wf_bytes raw, struct wf_bytes schema, struct wf_name *at)
+{
+    struct wf_collect *c = NULL;
+    struct wf_buf changes = { 0 };
+    struct wf_diag diag = { 0 };
+    enum weft_err err = wf_collect_open(raw, &c);
+
+    if (!err)
+        err = wf_name_from(wf_bytes_str(c->product.name), at);
+    if (!err && (wf_stream_is_built_in(at->s) || wf_stream_find(n, at->s, c->product.major)))
+        goto out; // here already
+    if (!err)
+        err = wf_stream_apply(n, c, schema, false, &changes, &diag);
+    wf_say(n, err ? WF_LOG_ERROR : WF_LOG_INFO, "stream",
+        err ? "a product of this name was not taken over; apply its manifest"
+            : "a product was taken over",
+        "product", at->s, "why", err ? diag.text[0] ? diag.text : weft_err_text(err) : "", NULL);
+out:
+    wf_collect_free(c);
+    wf_buf_fini(&changes);
+}
+
+static void ask(struct wf_stream_room *r, const struct wf_name *after);
+
+static void on_kept(void *arg, enum weft_err err, const Weft__V1__Reply *reply)
+{
+    struct adoption *a = arg;
+    struct wf_node *n = a->node;
+    struct wf_stream_room *r = n->stream;
+    struct wf_name at = a->after;
+
+    free(a);
+    if (!r || r->closed)
+        return;
+    if (!err && (reply->kind_case != WEFT__V1__REPLY__KIND_HOME ||
+                    reply->home->n_schemas != reply->home->n_manifests))
+        err = WEFT_E_PROTOCOL;
+    for (size_t i = 0; !err && i < reply->home->n_manifests; i++)
+        adopt(n, wf_pb_view(reply->home->manifests[i]), wf_pb_view(reply->home->schemas[i]), &at);
+    if (err || reply->home->n_manifests == 0)
+        finish(r, at.s, err);
+    else
+        ask(r, &at);
+}
+
+static void ask(struct wf_stream_room *r, const struct wf_name *after)
+{
+    struct adoption *a = calloc(1, sizeof *a);
+    enum weft_err err = a ? WEFT_OK : WEFT_E_NOMEM;
+
+    r->adopting = true;
+    if (!err) {
+        a->node = r->node;
+        a->after = *after;
+        weft__v1__home_request__init(&a->home);
+        a->home.product = a->after.s;
+        a->home.wants_manifests = true;
+        weft__v1__request__init(&a->request);
+        a->request.kind_case = WEFT__V1__REQUEST__KIND_HOME;
+        a->request.home = &a->home;
+        err = wf_gossip_ask_issuer(r->node, &a->request, on_kept, a);
+        if (err)
+            free(a);
+    }
+    if (err)
+        finish(r, after->s, err);
+}
+
+void wf_adopt_load(struct wf_stream_room *r)
+{
+    struct wf_buf mark = { 0 };
+
+    // What can't be read is asked for again: products that are here are left alone.
+    r->adopted = wf_meta_get(&r->vfs, r->meta_dir, META, &mark) == WEFT_OK;
+    wf_buf_fini(&mark);
+}
+
+void wf_adopt_tick(struct wf_stream_room *r)
+{
+    static const struct wf_name first;
+    struct wf_node *n = r->node;
+
+    if (r->adopted || r->adopting || !n->gossip || !n->has_certificate || wf_signer_here(n) ||
+        wf_node_now_ms(n) < r->adopt_at_ms)
+        return;
+    ask(r, &first);
+}
