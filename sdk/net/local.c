@@ -56,6 +56,7 @@ struct wf_local {
     struct conn *conns;
     uint32_t last_id;
     int spares[SPARES]; // -1: used
+    int null;           // what a spare is a copy of
     struct wf_timer sweep;
     struct wf_local_stats stats;
 };
@@ -83,6 +84,19 @@ static void conn_unref(struct conn *c)
     unref(s);
 }
 
+// A spare that was spent on a connection comes back with its end, without being free in between: others wait for one, too.
+static void take_back(struct wf_local *s, int *fd)
+{
+    int i = 0;
+
+    while (i < SPARES && s->spares[i] >= 0)
+        i++;
+    if (s->freed || s->null < 0 || i == SPARES || dup3(s->null, *fd, O_CLOEXEC) < 0)
+        return;
+    s->spares[i] = *fd;
+    *fd = -1;
+}
+
 static bool is_gone(const struct conn *c)
 {
     return c->stream.fd < 0;
@@ -100,6 +114,7 @@ static void conn_end(struct conn *c)
         return;
     }
     wf_loop_unwatch(s->conf.loop, &c->watch);
+    take_back(s, &c->stream.fd);
     net_sp_fini(&c->stream);
     if (c->prev)
         c->prev->next = c->next;
@@ -310,7 +325,7 @@ static void fill_spares(struct wf_local *s)
 {
     for (int i = 0; i < SPARES; i++)
         if (s->spares[i] < 0)
-            s->spares[i] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+            s->spares[i] = fcntl(s->null, F_DUPFD_CLOEXEC, 0);
 }
 
 // Gives a descriptor back to the process, for the connection that waits. False: none is left.
@@ -325,6 +340,20 @@ static bool spend_spare(struct wf_local *s)
     return false;
 }
 
+// For somebody who waits, as far as is known: what finds nobody is kept.
+static bool accept_on_spare(struct wf_local *s)
+{
+    if (!spend_spare(s))
+        return false;
+    int fd = accept4(s->listener.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0)
+        admit(s, fd);
+    else
+        fill_spares(s);
+    start_sweep(s);
+    return true;
+}
+
 static void on_accept(struct wf_watch *w, uint32_t events)
 {
     struct wf_local *s =
@@ -337,10 +366,10 @@ static void on_accept(struct wf_watch *w, uint32_t events)
             admit(s, fd);
             continue;
         }
-        if (errno == EMFILE && spend_spare(s)) {
-            start_sweep(s); // it is filled again there
-            continue;
-        }
+        if (errno == EMFILE && i == 0 && accept_on_spare(s))
+            return; // one a turn: accept4 says so before it looks whether anybody waits
+        if (errno == EMFILE && i > 0)
+            return;
         if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
             // It would stay readable: the sweep listens again, when something may have been closed.
             s->deaf = !wf_loop_rewatch(s->conf.loop, w, 0);
@@ -498,6 +527,7 @@ enum weft_err wf_local_new(const struct wf_local_conf *conf, struct wf_local **r
     set_defaults(&s->conf);
     s->refs = 1;
     s->sweep.fire = on_sweep;
+    s->null = open("/dev/null", O_RDONLY | O_CLOEXEC); // without it there are no spares
     for (int i = 0; i < SPARES; i++)
         s->spares[i] = -1;
     fill_spares(s);
@@ -518,6 +548,8 @@ void wf_local_free(struct wf_local *s)
     wf_timer_cancel(s->conf.loop, &s->sweep);
     while (spend_spare(s))
         ;
+    if (s->null >= 0)
+        close(s->null);
     while (s->conns)
         conn_end(s->conns);
     unref(s);

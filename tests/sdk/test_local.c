@@ -440,6 +440,16 @@ START_TEST(without_descriptors_a_few_are_let_in_and_the_others_when_there_are_so
     snprintf(at.sun_path, sizeof at.sun_path, "%s", where + strlen("ipc:"));
     ck_assert_int_eq(connect(late, (const struct sockaddr *)&at, sizeof at), 0);
     until_pipes(2);
+    // Its number comes back with its end, past everybody else who waits for one.
+    close(late);
+    until_pipes(1);
+    late = dup(0); // what was closed here
+    ck_assert_int_ge(late, 0);
+    ck_assert_int_lt(dup(0), 0);
+    close(late);
+    late = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    ck_assert_int_eq(connect(late, (const struct sockaddr *)&at, sizeof at), 0);
+    until_pipes(2);
     while (count)
         close(taken[--count]);
     ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &old), 0);
