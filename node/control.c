@@ -402,11 +402,13 @@ static void control_queues(const struct wf_node *n, struct wf_queues *out)
                            .items = c->early_count,
                            .max_items = WF_EARLY_MAX,
                            .dropped = c->early_full });
-    wf_local_get_stats(c->ipc, &local);
-    wf_queues_add(out, &(struct wf_queue){ .name = "local",
-                           .items = local.working + local.held,
-                           .max_items = local.max_working + local.max_held,
-                           .dropped = local.refused });
+    if (c->ipc) {
+        wf_local_get_stats(c->ipc, &local);
+        wf_queues_add(out, &(struct wf_queue){ .name = "local",
+                               .items = local.working + local.held,
+                               .max_items = local.max_working + local.max_held,
+                               .dropped = local.refused });
+    }
     if (!c->tcp)
         return;
     struct wf_net_rep_stats tcp;

@@ -324,6 +324,8 @@ static void pool_queues(const struct wf_node *n, struct wf_queues *out)
         "workers-repair" };
     struct wf_pool_stats s;
 
+    if (!n->pool)
+        return;
     wf_pool_get_stats(n->pool, &s);
     for (int c = 0; c < WF_MAIL_CLASSES; c++)
         wf_queues_add(out, &(struct wf_queue){ .name = names[c],

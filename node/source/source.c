@@ -536,7 +536,7 @@ static void source_queues(const struct wf_node *n, struct wf_queues *out)
 {
     struct wf_queue q = { .name = "sources" };
 
-    for (const struct source *s = n->source->first; s; s = s->next) {
+    for (const struct source *s = n->source ? n->source->first : NULL; s; s = s->next) {
         q.items += s->lines.count;
         q.bytes += s->chunk.len - s->chunk_at + s->lines.raw.len + s->lines.partial.len;
         q.max_bytes += CHUNK + ENOUGH + 2 * (uint64_t)WF_SOURCE_LINE_MAX;
