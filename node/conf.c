@@ -155,6 +155,18 @@ static enum weft_err check_class(
 static const struct wf_key_table class_table = { sizeof(struct wf_conf_class), class_keys,
     WF_COUNT(class_keys), check_class };
 
+static const struct wf_key mirror_keys[] = {
+    { "product", WF_KEY_STRING, WF_KEY_REQUIRED, offsetof(struct wf_conf_mirror, product), 1,
+        2u * WF_MAX_NAME + 1u, .hint = "DOMAIN/PRODUCT" },
+    { "age", WF_KEY_DURATION, 0, offsetof(struct wf_conf_mirror, age_ms), MINUTE, 100u * YEAR },
+    { "bytes", WF_KEY_SIZE, 0, offsetof(struct wf_conf_mirror, bytes), WF_MIB,
+        1024u * 1024u * GIB },
+};
+static enum weft_err check_mirror(
+    struct wf_reader *r, const struct wf_yaml_node *node, void *member);
+static const struct wf_key_table mirror_table = { sizeof(struct wf_conf_mirror), mirror_keys,
+    WF_COUNT(mirror_keys), check_mirror };
+
 static const struct wf_key spool_keys[] = {
     { "age", WF_KEY_DURATION, 0, AT(spool.age_ms), 5 * SECOND, YEAR },
     { "bytes", WF_KEY_SIZE, 0, AT(spool.bytes), WF_MIB, 1024u * GIB },
@@ -196,6 +208,7 @@ static const struct wf_key conf_keys[] = {
     { "log", WF_KEY_TABLE, 0, 0, .table = &log_table },
     { "local", WF_KEY_TABLE, WF_KEY_MAP, AT(local), .table = &local_table },
     { "retention", WF_KEY_TABLE, WF_KEY_MAP, AT(retention), .table = &class_table },
+    { "mirror", WF_KEY_TABLE, WF_KEY_LIST, AT(mirror), .table = &mirror_table },
     { "spool", WF_KEY_TABLE, 0, 0, .table = &spool_table },
     { "epoch", WF_KEY_DURATION, 0, AT(epoch_ms), SECOND, DAY },
     { "lease", WF_KEY_DURATION, 0, AT(lease_ms), SECOND, DAY },
@@ -269,6 +282,40 @@ static enum weft_err check_class(struct wf_reader *r, const struct wf_yaml_node 
     return WEFT_OK;
 }
 
+static enum weft_err check_mirror(
+    struct wf_reader *r, const struct wf_yaml_node *node, void *member)
+{
+    struct wf_conf_mirror *m = member;
+    const char *slash = m->product ? strchr(m->product, '/') : NULL;
+
+    if (m->product &&
+        (!slash || !wf_name_is_valid(wf_bytes(m->product, (size_t)(slash - m->product))) ||
+            !wf_name_is_valid(wf_bytes_str(slash + 1))))
+        wf_reader_error(r, WEFT_E_NAME, wf_yaml_get(node, "product"), "want DOMAIN/PRODUCT");
+    if (m->age_ms == 0)
+        m->age_ms = CLASS_AGE_MS;
+    if (m->bytes == 0)
+        m->bytes = CLASS_BYTES;
+    return WEFT_OK;
+}
+
+static void check_mirrors(
+    struct wf_reader *r, const struct wf_yaml_node *list, const struct wf_conf *c)
+{
+    const struct wf_yaml_node *n = list ? list->child : NULL;
+
+    if (c->mirror.count > WF_MAX_MIRRORS)
+        wf_reader_error(r, WEFT_E_TOO_BIG, list, "at most %u products", WF_MAX_MIRRORS);
+    for (size_t i = 0; n && i < c->mirror.count; n = n->next, i++)
+        for (size_t j = 0; j < i; j++)
+            if (c->mirror.items[i].product && c->mirror.items[j].product &&
+                strcmp(c->mirror.items[i].product, c->mirror.items[j].product) == 0) {
+                wf_reader_error(r, WEFT_E_DUPLICATE, wf_yaml_get(n, "product"),
+                    "this product stands here twice");
+                break;
+            }
+}
+
 // Keys that mean something in one role only.
 static const struct role_key {
     const char *name;
@@ -282,6 +329,7 @@ static const struct role_key {
     { "issuer", WF_ROLE_NODE },
     { "products", WF_ROLE_NODE },
     { "retention", WF_ROLE_NODE },
+    { "mirror", WF_ROLE_NODE },
     { "epoch", WF_ROLE_NODE },
     { "lease", WF_ROLE_NODE },
     { "access", WF_ROLE_NODE },
@@ -376,6 +424,7 @@ static enum weft_err check_conf(struct wf_reader *r, const struct wf_yaml_node *
                 "\"%s\" is not the name of a domain", c->agents_for.items[i]);
     check_peers(r, wf_yaml_get(root, "seeds"), c->seeds.items, c->seeds.count);
     check_peers(r, wf_yaml_get(root, "uplinks"), c->uplinks.items, c->uplinks.count);
+    check_mirrors(r, wf_yaml_get(root, "mirror"), c);
     if (c->role == WF_ROLE_NODE)
         check_ports(r, root, c);
     if (socket && c->socket && strlen(c->socket) > SOCKET_PATH)

@@ -43,6 +43,12 @@ struct wf_conf_class {
     uint64_t age_ms, bytes;
 };
 
+// Another domain's product, or another node's of the own, that this node holds sealed.
+struct wf_conf_mirror {
+    const char *product; // DOMAIN/NAME
+    uint64_t age_ms, bytes;
+};
+
 struct wf_conf {
     int role;                  // enum wf_node_role
     const char *domain, *name; // NULL: whatever the certificate says; else they must agree
@@ -63,6 +69,7 @@ struct wf_conf {
     } log;
     WF_LIST(struct wf_conf_local) local;
     WF_LIST(struct wf_conf_class) retention; // the class "default" is always there
+    WF_LIST(struct wf_conf_mirror) mirror;
     struct {
         uint64_t age_ms, bytes;
     } spool;

@@ -5,6 +5,7 @@
 #include "node/gossip/room.h"
 #include "node/inventory/room.h"
 #include "node/join/room.h"
+#include "node/mirror/room.h"
 #include "node/provider/room.h"
 #include "node/status.h"
 #include "node/stream/room.h"
@@ -18,13 +19,13 @@ const struct wf_handler wf_handlers[] = {
     { WEFT__V1__REQUEST__KIND_TICKET, "ticket", WF_WHO_LOCAL, "admin", true, wf_ticket_handle },
     { WEFT__V1__REQUEST__KIND_CHARTER, "charter", WF_WHO_LOCAL, "admin", true, wf_charter_handle },
     { WEFT__V1__REQUEST__KIND_LEASE, "lease", WF_WHO_LOCAL | WF_WHO_MEMBER, "subscribe", false,
-        wf_lease_handle },
+        wf_mirror_lease_handle },
     { WEFT__V1__REQUEST__KIND_POSITION, "position", WF_WHO_LOCAL | WF_WHO_MEMBER, "subscribe",
         false, wf_position_handle },
     { WEFT__V1__REQUEST__KIND_RANGE, "range", WF_WHO_LOCAL | WF_WHO_MEMBER, "subscribe", false,
-        wf_range_handle },
+        wf_mirror_range_handle },
     { WEFT__V1__REQUEST__KIND_PULL, "pull", WF_WHO_LOCAL | WF_WHO_MEMBER, "subscribe", false,
-        wf_pull_handle },
+        wf_mirror_pull_handle },
     // Its records carry their publisher's own numbers, so a repeated request adds nothing.
     { WEFT__V1__REQUEST__KIND_PUBLISH, "publish", WF_WHO_LOCAL, "publish", false,
         wf_publish_handle },

@@ -61,6 +61,15 @@
     X(STREAM_FLOOR, "weft_stream_floor", "gauge", "product major", "Offset of the oldest record kept.") \
     X(STREAM_EPOCH, "weft_stream_epoch", "gauge", "product major", "Number of the epoch in force; 0: nobody reads the stream.") \
     X(STREAM_APPENDED, "weft_stream_last_append_timestamp_seconds", "gauge", "product major", "Unix time of the newest batch; 0: there is none.") \
+    X(MIRROR_FOLLOWING, "weft_mirror_following", "gauge", "product", "1 while this mirror follows the product's home.") \
+    X(MIRROR_HEAD, "weft_mirror_head", "gauge", "product", "Offset one past the newest record held.") \
+    X(MIRROR_LAG, "weft_mirror_lag_records", "gauge", "product", "Records that the home told of and that are not here yet.") \
+    X(MIRROR_BYTES, "weft_mirror_bytes", "gauge", "product", "Bytes held.") \
+    X(MIRROR_LEASES, "weft_mirror_leases", "gauge", "product", "Leases of readers.") \
+    X(MIRROR_ENTRIES, "weft_mirror_entries_total", "counter", "product", "Entries taken from the home.") \
+    X(MIRROR_UNBELIEVED, "weft_mirror_unbelieved_total", "counter", "product", "Entries that could not be believed.") \
+    X(MIRROR_SERVED, "weft_mirror_served_entries_total", "counter", "product", "Entries given to readers.") \
+    X(MIRROR_DENIED, "weft_mirror_denied_total", "counter", "product", "Readers that were refused.") \
     X(QUERIES, "weft_queries_total", "counter", "", "Queries of inventories.") \
     X(QUERIES_REFUSED, "weft_queries_refused_total", "counter", "", "Of them, those refused.") \
     X(QUERIES_RUNNING, "weft_queries_running", "gauge", "", "Queries at work.") \

@@ -64,6 +64,7 @@ struct wf_node {
     struct wf_inventory_room *inventory;
     struct wf_provider_room *provider;
     struct wf_gossip_room *gossip;
+    struct wf_mirror_room *mirror; // NULL: nothing is mirrored
     struct wf_join_room_state *join;
     struct wf_signer *signer; // NULL unless issuer
     struct wf_http *http;

@@ -7,6 +7,7 @@
 #include "node/http.h"
 #include "node/inventory/room.h"
 #include "node/join/room.h"
+#include "node/mirror/room.h"
 #include "node/pool.h"
 #include "node/provider/room.h"
 #include "node/restored.h"
@@ -23,6 +24,7 @@ const struct wf_room *const wf_rooms_node[] = {
     &wf_restored_room, // before those that wait for it
     &wf_access_room,
     &wf_stream_room,
+    &wf_mirror_room,
     &wf_inventory_room,
     &wf_provider_room,
     &wf_agents_room,

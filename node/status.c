@@ -12,6 +12,7 @@
 #include "node/conf.h"
 #include "node/core.h"
 #include "node/gossip/room.h"
+#include "node/mirror/room.h"
 #include "node/queues.h"
 #include "node/source/room.h"
 #include "node/stream/room.h"
@@ -21,6 +22,7 @@
 static const wf_status_fn sections[] = {
     wf_stream_status,
     wf_gossip_status,
+    wf_mirror_status,
     wf_uplink_status,
     wf_access_status,
     NULL,

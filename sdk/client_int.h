@@ -99,6 +99,12 @@ const struct wf_charter *wf_client_charter(const struct weft_client *c);
 // A session of our own to this node, made when needed. IDENTITY without one.
 WF_MUST_USE enum weft_err wf_client_link_to(
     struct weft_client *c, const char *address, const struct wf_dh_pub *peer, struct wf_link **ret);
+// The same by its advert: an address that works, else one that has not failed yet, else the next in turn. NO_HOME without any.
+struct wf_entry_doc;
+WF_MUST_USE enum weft_err wf_client_link_to_node(
+    struct weft_client *c, const struct wf_entry_doc *node, struct wf_link **ret);
+// Does a node's advert say that it mirrors "domain/product"?
+bool wf_node_doc_mirrors(const struct wf_entry_doc *node, const char *product);
 // Whom to ask what anyone may answer: the local node, the identity's seeds, the members' seeds, each once. NULL at the end.
 struct wf_link *wf_client_source(struct weft_client *c, size_t index);
 

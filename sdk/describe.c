@@ -57,6 +57,25 @@ static void set_ages(
     info->gone = s->gone;
 }
 
+bool wf_node_doc_mirrors(const struct wf_entry_doc *node, const char *product)
+{
+    for (size_t i = 0; node->kind == WF_ENTRY_NODE && i < node->node.mirror_count; i++)
+        if (strcmp(node->node.mirrors[i], product) == 0)
+            return true;
+    return false;
+}
+
+static size_t count_mirrors(const struct wf_seen_list *list, const struct wf_seen *product)
+{
+    char name[2 * WF_MAX_NAME + 2];
+    size_t count = 0;
+
+    snprintf(name, sizeof name, "%s/%s", product->doc->domain.s, product->doc->name.s);
+    for (size_t i = 0; i < list->count; i++)
+        count += wf_node_doc_mirrors(list->v[i].doc, name);
+    return count;
+}
+
 static enum weft_err collect(struct discover_op *o, struct weft_catalog *cat)
 {
     const struct wf_seen_list *list = &o->c->catalog;
@@ -75,6 +94,7 @@ static enum weft_err collect(struct discover_op *o, struct weft_catalog *cat)
         err = wf_product_info_fill(&s->doc->product.product, s->doc, &cat->arena, info);
         if (!err) {
             set_ages(o->c, s, info);
+            info->mirrors = count_mirrors(list, s);
             cat->count++;
         }
     }

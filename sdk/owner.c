@@ -36,7 +36,7 @@ static void fail_op(struct owner_op *o, enum weft_err err, const char *format, c
 }
 
 // One of the node's addresses: one that works, else one that has not failed yet, else the next in turn.
-static enum weft_err link_to_node(
+enum weft_err wf_client_link_to_node(
     struct weft_client *c, const struct wf_entry_doc *node, struct wf_link **ret)
 {
     struct wf_link *l = NULL, *fresh = NULL;
@@ -99,7 +99,7 @@ static void on_catalog(void *arg, enum weft_err err, const struct weft_problem *
     } else if (!node) {
         fail_op(o, WEFT_E_NO_HOME, "its node %s is not known here", product->product.node.s);
     } else {
-        err = link_to_node(c, node, &link);
+        err = wf_client_link_to_node(c, node, &link);
         if (err)
             fail_op(o, err, "its node can't be reached: %s", weft_err_text(err));
         else

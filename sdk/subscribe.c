@@ -54,6 +54,7 @@ static void destroy(struct weft_subscription *s)
     wf_repair_free(s->repair);
     wf_sub_proof_fini(s);
     wf_sub_keys_fini(s);
+    wf_sub_mirror_fini(s);
     if (s->has_cursor)
         wf_cursor_fini(&s->cursor);
     if (s->product)

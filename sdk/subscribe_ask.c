@@ -7,6 +7,7 @@
 struct ask_op {
     struct weft_subscription *s;
     uint32_t request;
+    unsigned turn; // of a mirror; 0: the home
 };
 
 void wf_sub_met_node(struct weft_subscription *s)
@@ -35,6 +36,7 @@ void wf_sub_missed_node(struct weft_subscription *s, enum weft_err err)
         : wf_link_state(s->link)->last_text[0] ? wf_link_state(s->link)->last_text
                                                : weft_err_text(err));
     wf_sub_state(s, WEFT_STREAM_UNREACHABLE, &p);
+    wf_sub_mirror_try(s);
     if (s->failures % WF_SUB_FAILURES == 0)
         wf_sub_lease_lost(s, true);
 }
@@ -73,11 +75,33 @@ static enum weft_err take_reply(
     return err;
 }
 
+static void on_mirrored(
+    struct weft_subscription *s, uint32_t request, enum weft_err err, const Weft__V1__Reply *reply)
+{
+    struct wf_sub_unit *u =
+        err ? NULL : wf_sub_unit_new(reply->range->n_entries, reply->range->n_losses);
+
+    if (!err && !u)
+        err = WEFT_E_NOMEM;
+    if (err) {
+        wf_sub_mirror_missed(s, err, reply && reply->refusal ? reply->refusal->text : NULL);
+        return;
+    }
+    s->time_done = true;
+    if (!wf_sub_mirror_take(s, reply->range, u)) {
+        wf_sub_unit_free(u);
+        return;
+    }
+    u->request = request;
+    wf_sub_unit_go(s, u);
+}
+
 static void on_range(void *arg, enum weft_err err, const Weft__V1__Reply *reply)
 {
     struct ask_op *o = arg;
     struct weft_subscription *s = o->s;
     uint32_t request = o->request;
+    unsigned turn = o->turn;
     struct wf_sub_unit *u = NULL;
     bool refused = err && reply;
 
@@ -86,6 +110,11 @@ static void on_range(void *arg, enum weft_err err, const Weft__V1__Reply *reply)
         goto out;
     if (!err && reply->kind_case != WEFT__V1__REPLY__KIND_RANGE)
         err = WEFT_E_PROTOCOL;
+    if (turn) {
+        if (wf_sub_mirror_is_turn(s, turn))
+            on_mirrored(s, request, err, reply);
+        goto out;
+    }
     if (!err) {
         wf_sub_met_node(s);
         s->time_done = true;
@@ -117,9 +146,11 @@ static void send_ask(struct weft_subscription *s, const struct wf_sub_ask *a, st
     Weft__V1__PullRequest pull = WEFT__V1__PULL_REQUEST__INIT;
     Weft__V1__Incarnation log_id;
     int64_t wait_ms = !a->wait ? 0 : a->silent ? WF_SUB_SILENT_MS : WF_SUB_PULL_MS;
+    struct wf_bytes lease;
+    struct wf_link *link = wf_sub_source(s, &lease, &o->turn);
 
     put_incarnation(&a->log_id, &log_id);
-    range.lease_id = wf_pb_bin(WF_BYTES(s->lease_id));
+    range.lease_id = wf_pb_bin(lease);
     if (!wf_incarnation_is_none(&a->log_id))
         range.log_id = &log_id;
     range.from = a->from;
@@ -135,7 +166,7 @@ static void send_ask(struct weft_subscription *s, const struct wf_sub_ask *a, st
         q.pull = &pull;
     else
         q.range = &range;
-    wf_client_send(s->c, s->link, &q, wait_ms + WF_REQUEST_DEADLINE_MS, on_range, o);
+    wf_client_send(s->c, link, &q, wait_ms + WF_REQUEST_DEADLINE_MS, on_range, o);
 }
 
 // ---- position ------------------------------------------------------------------------------------------------------------
@@ -202,7 +233,7 @@ void wf_sub_ask_all(struct weft_subscription *s)
             on_failed(s, asks[i].request, WEFT_E_NOMEM, false);
             continue;
         }
-        *o = (struct ask_op){ s, asks[i].request };
+        *o = (struct ask_op){ s, asks[i].request, 0 };
         wf_sub_ref(s);
         send_ask(s, &asks[i], o);
     }

@@ -130,6 +130,8 @@ static void count_batch(struct weft_subscription *s, const struct wf_sub_item *i
     s->stats.batches++;
     s->stats.records += n;
     *ways[i->way] += n;
+    if (i->by_mirror)
+        s->stats.mirrored_records += n;
     if (i->way != WEFT_WAY_LIVE && s->mode == WF_REP_LIVE)
         s->stats.gaps_repaired++;
     s->stats.duplicates += i->skip;
@@ -171,7 +173,7 @@ void wf_sub_deliver(struct weft_subscription *s, const struct wf_repair_action *
 {
     struct wf_sub_item *i = a->entry.item;
 
-    if (s->rewind || !follows(s, i, a->entry.way == WEFT_WAY_LIVE)) {
+    if (s->rewind || !follows(s, i, a->entry.way == WEFT_WAY_LIVE || i->by_mirror)) {
         s->rewind = true;
         wf_sub_item_free(i);
         return;

@@ -68,6 +68,7 @@ struct wf_sub_item { // an event on its way to the application
     struct weft_product *product; // a reference
     uint32_t skip;                // records at the front that came before
     enum weft_way way;
+    bool by_mirror; // its place is not the home's word yet
     char batch[96];
     // LOSS
     uint64_t loss_from, loss_to;
@@ -84,7 +85,7 @@ struct wf_sub_item { // an event on its way to the application
 
 struct wf_sub_unit { // entries that came together
     struct wf_sub_unit *next;
-    bool is_frame;
+    bool is_frame, by_mirror;
     uint32_t request;
     struct wf_sub_item **items; // a NULL was not wanted
     size_t item_count;
@@ -168,6 +169,10 @@ struct weft_subscription {
     bool has_cursor;
     bool history_open;    // the stream was not heard yet: what is pulled is history
     uint64_t history_end; // and later all before this
+
+    bool from_mirror; // what is stepped now came from one
+
+    struct wf_sub_mirror *mirror; // subscribe_mirror.c; NULL until one is looked for
 
     // ---- proof
     struct wf_sub_origin *origins[WF_SUB_BUCKETS];
@@ -263,6 +268,31 @@ void wf_sub_deliver(struct weft_subscription *s, const struct wf_repair_action *
 void wf_sub_lose(struct weft_subscription *s, const struct wf_repair_action *a);
 // The stream was heard, or is known as silent: what is pulled from now on is no history.
 void wf_sub_end_history(struct weft_subscription *s, const struct wf_repair_event *e);
+
+// subscribe_mirror.c: while the home is away and its lease lives
+// Looks for a mirror; nothing where there is none, or no lease that lives.
+void wf_sub_mirror_try(struct weft_subscription *s);
+bool wf_sub_mirror_active(const struct weft_subscription *s);
+void wf_sub_mirror_tell(struct weft_subscription *s);
+// The home is back, or refuses: nothing is asked of a mirror any more.
+void wf_sub_mirror_end(struct weft_subscription *s);
+// Whom to ask now, under which lease. turn: 0 is the home; a reply to another turn is of no use any more.
+struct wf_link *wf_sub_source(
+    struct weft_subscription *s, struct wf_bytes *ret_lease, unsigned *ret_turn);
+bool wf_sub_mirror_is_turn(const struct weft_subscription *s, unsigned turn);
+// A mirror's reply into the unit. False: it was left, and nothing of it counts.
+bool wf_sub_mirror_take(
+    struct weft_subscription *s, const Weft__V1__RangeReply *r, struct wf_sub_unit *u);
+// Certificates are judged by now. False: it was left.
+bool wf_sub_mirror_believes(struct weft_subscription *s, const struct wf_sub_unit *u);
+// A request to it failed; refusal says why, or NULL.
+void wf_sub_mirror_missed(struct weft_subscription *s, enum weft_err err, const char *refusal);
+// The home's signed word contradicts what it gave.
+void wf_sub_mirror_contradicted(struct weft_subscription *s);
+// Keys of entries that are still to be read, so that they can be read there: asked for when a mirror is known.
+void wf_sub_mirror_want_keys(struct weft_subscription *s, Weft__V1__LeaseRequest *q);
+void wf_sub_mirror_take_keys(struct weft_subscription *s, const Weft__V1__LeaseReply *r);
+void wf_sub_mirror_fini(struct weft_subscription *s);
 
 // subscribe_ask.c
 void wf_sub_ask_all(struct weft_subscription *s);

@@ -104,7 +104,14 @@ static void fail(struct weft_subscription *s, enum weft_err err, const struct we
         tell_ended(s, &p);
     if (s->stopped && err == WEFT_E_NOT_FOUND) // the owner said it, and took the advert away
         state = WEFT_STREAM_STOPPED;
+    if (wf_sub_mirror_active(s) && state == WEFT_STREAM_UNREACHABLE) {
+        try_later(s); // what it is read from meanwhile was told
+        return;
+    }
+    wf_sub_mirror_end(s);
     wf_sub_state(s, state, &p);
+    if (state == WEFT_STREAM_UNREACHABLE)
+        wf_sub_mirror_try(s);
     if (s->leased && wf_sub_now(s) < s->lease_until_ms && state == WEFT_STREAM_UNREACHABLE) {
         try_later(s); // the lease in hand still holds
         return;
@@ -225,6 +232,8 @@ static void begin_lease(
         .kind = WF_REP_LEASE, .heartbeat = beat, .next_beat_ms = wf_sub_next_beat(s, beat)
     };
 
+    wf_sub_mirror_end(s);
+    wf_sub_mirror_take_keys(s, r);
     if (!s->leased && !s->started)
         s->news_ms = wf_sub_now(s);
     s->leased = true;
@@ -313,6 +322,7 @@ static void ask_lease(struct weft_subscription *s)
         lease.lease_id = wf_pb_bin(WF_BYTES(s->lease_id));
     else if (s->holds_lease) // its home may still have it
         lease.replaces = wf_pb_bin(WF_BYTES(s->lease_id));
+    wf_sub_mirror_want_keys(s, &lease);
     q.kind_case = WEFT__V1__REQUEST__KIND_LEASE;
     q.lease = &lease;
     wf_client_key(&q, key);

@@ -116,6 +116,8 @@ static void enter_log(struct weft_subscription *s, const struct wf_repair_action
     if (s->rewind)
         return;
     wf_cursor_advance(&s->cursor, &a->log_id, a->from);
+    if (s->from_mirror)
+        return;
     s->sure_log = a->log_id; // only the home's own word leads here
     s->sure_next = a->from;
 }
@@ -171,6 +173,10 @@ static void tell_state(struct weft_subscription *s)
     struct weft_problem p;
     int64_t now = wf_sub_now(s);
 
+    if (wf_sub_mirror_active(s)) {
+        wf_sub_mirror_tell(s);
+        return;
+    }
     if (!s->leased || s->net_down)
         return; // told where it happened
     if (s->stopped) {
@@ -317,6 +323,7 @@ static void check_beat(struct weft_subscription *s, const struct wf_heartbeat *h
     } else if (s->head_live) {
         wf_sub_count(s, &s->stats.verify_failures, 1);
         s->rewind = true;
+        wf_sub_mirror_contradicted(s);
     }
 }
 
@@ -379,6 +386,12 @@ void wf_sub_step_unit(struct weft_subscription *s, struct wf_sub_unit *u)
         .request = u->request,
         .next = u->next_offset };
 
+    if (u->by_mirror && (u->failed || !wf_sub_mirror_believes(s, u))) {
+        if (u->failed)
+            wf_sub_mirror_missed(s, WEFT_E_NOT_FOUND, "certificates or schemas are not there");
+        goto out;
+    }
+    s->from_mirror = u->by_mirror;
     if (!entries || !losses || (u->failed && !u->is_frame)) {
         struct wf_repair_event failed = {
             .kind = WF_REP_FAILED, .request = u->request, .err = WEFT_E_NOT_FOUND
@@ -396,6 +409,8 @@ void wf_sub_step_unit(struct weft_subscription *s, struct wf_sub_unit *u)
     }
     if (u->has_beat)
         step_beat(s, u);
+    s->from_mirror = false;
+out:
     free(entries);
     free(losses);
     wf_sub_unit_free(u);

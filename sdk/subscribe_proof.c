@@ -264,7 +264,9 @@ static void need(struct weft_subscription *s, const struct wf_hash *hash, bool i
     *n = (struct wf_sub_need){ s->needs, s, *hash, is_chain };
     s->needs = n;
     wf_sub_ref(s);
-    wf_client_document(s->c, s->link, hash, on_document, n);
+    struct wf_bytes lease;
+    unsigned turn;
+    wf_client_document(s->c, wf_sub_source(s, &lease, &turn), hash, on_document, n);
 }
 
 void wf_sub_need_product(struct weft_subscription *s, const struct wf_hash *schema)

@@ -54,6 +54,8 @@ struct wf_gossip_room {
     bool peers_changed;
     struct wf_buf advert; // own, newest
     uint64_t advert_sequence;
+    const char *const *mirrors; // of the mirror room: told in the advert
+    size_t mirror_count;
     int64_t sign_at_ms;
     unsigned clock_back_steps; // of the node, as seen last
     struct wf_hash chain_id;   // of the chain last announced

@@ -101,10 +101,19 @@ static enum weft_err sign_advert(struct wf_node *n, struct wf_buf *out)
         .expires_ms = now + WF_GOSSIP_LIFE_MS,
         .addresses = &address,
         .address_count = 1,
+        .mirrors = g->mirrors,
+        .mirror_count = g->mirror_count,
         .dh_key = n->keys.dh_pub,
         .chain = wf_buf_view(&n->chain),
         .charter_version = n->charter->version };
     return wf_node_advert_sign(&f, &n->keys.sign, out);
+}
+
+void wf_gossip_set_mirrors(struct wf_node *n, const char *const *names, size_t count)
+{
+    n->gossip->mirrors = names;
+    n->gossip->mirror_count = count;
+    n->gossip->sign_at_ms = 0; // the next tick says it
 }
 
 // Peers verify the chain of whoever calls; readers of batches ask this node for the chain of their origin.

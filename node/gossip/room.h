@@ -14,6 +14,9 @@ struct wf_catalog *wf_gossip_catalog(struct wf_node *n);
 WF_MUST_USE enum weft_err wf_gossip_advertise(
     struct wf_node *n, enum wf_entry_kind kind, struct wf_bytes raw);
 
+// What this node mirrors, for its advert from the next tick on: "domain/product", ascending, borrowed until the next call.
+void wf_gossip_set_mirrors(struct wf_node *n, const char *const *names, size_t count);
+
 // The newest revocation list of any domain, NULL when none is known.
 const struct wf_revocations *wf_gossip_revocations(const struct wf_node *n, const char *domain);
 

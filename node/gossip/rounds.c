@@ -6,6 +6,7 @@
 
 #include "node/access/room.h"
 #include "node/gossip/priv.h"
+#include "node/mirror/room.h"
 #include "node/restored.h"
 
 struct exchange {
@@ -305,6 +306,7 @@ void wf_gossip_learned(struct wf_node *n, const struct wf_digest *d, bool is_pro
         wf_alarm(n, name, text);
     } else if (d->kind == WF_ENTRY_REVOCATIONS) {
         wf_access_list_changed(n, d->domain.s);
+        wf_mirror_list_changed(n, d->domain.s);
     }
     wf_gossip_soon(n);
 }

@@ -152,10 +152,28 @@ void wf_epochs_forget(struct wf_home_product *p)
             "product", p->collect->product.name, NULL);
 }
 
+void wf_epochs_cover(struct wf_home_product *p, uint64_t offset)
+{
+    struct wf_kept_epoch *last = p->kept_count ? &p->kept[p->kept_count - 1] : NULL;
+
+    if (!last || last->number != p->epoch.number || last->first <= offset)
+        return;
+    last->first = offset;
+    p->kept_dirty = true;
+}
+
+enum weft_err wf_epochs_open_at(const struct wf_home_product *p, size_t i, uint8_t out[WF_KEY_LEN])
+{
+    uint8_t bound[WF_HASH_LEN + 8];
+    const struct wf_kept_epoch *k = &p->kept[i];
+
+    return wf_xchacha_open(p->room->storage_key.ptr, k->box, context(p, k->number, bound),
+        wf_bytes(k->box + WF_XNONCE_LEN, WF_EPOCH_BOX_LEN - WF_XNONCE_LEN), out);
+}
+
 enum weft_err wf_epochs_open(
     const struct wf_home_product *p, uint64_t number, struct wf_secret *ret)
 {
-    uint8_t bound[WF_HASH_LEN + 8];
     struct wf_secret key = { 0 };
     size_t i = 0;
 
@@ -166,8 +184,7 @@ enum weft_err wf_epochs_open(
     enum weft_err err = wf_secret_new(WF_KEY_LEN, &key);
     if (err)
         return err;
-    err = wf_xchacha_open(p->room->storage_key.ptr, p->kept[i].box, context(p, number, bound),
-        wf_bytes(p->kept[i].box + WF_XNONCE_LEN, WF_EPOCH_BOX_LEN - WF_XNONCE_LEN), key.ptr);
+    err = wf_epochs_open_at(p, i, key.ptr);
     if (err) {
         wf_secret_fini(&key);
         return err;

@@ -109,13 +109,14 @@ void wf_beat_timer(struct wf_timer *t)
     bool any = false;
 
     for (struct wf_home_product *p = r->products; p; p = p->next) {
-        if (!p->live_count) {
+        if (!p->live_count)
             p->beat_due_ms = INT64_MAX;
+        if (!p->live_count && !p->mirror_count)
             continue;
-        }
         any = true;
         wf_epoch_tick(p, now);
-        beat_if_due(p, now);
+        if (p->live_count)
+            beat_if_due(p, now);
     }
     if (any)
         arm(r);

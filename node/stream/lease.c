@@ -67,10 +67,12 @@ void wf_lease_end(struct wf_stream_room *r, struct wf_lease *l)
     ungate(r, l);
     r->lease_count--;
     p->lease_count--;
-    if (l->verb == WF_VERB_SUBSCRIBE && --p->live_count == 0) {
-        wf_epoch_end(p); // nobody is left to read under it
+    if (l->verb == WF_VERB_SUBSCRIBE && --p->live_count == 0)
         p->sent_count = p->sent_bytes = 0;
-    }
+    if (l->verb == WF_VERB_MIRROR)
+        p->mirror_count--;
+    if (!p->live_count && !p->mirror_count)
+        wf_epoch_end(p); // nobody is left to seal for
     wf_buf_fini(&l->token);
     free(l);
 }
@@ -174,6 +176,8 @@ static enum wf_verb verb_of(struct wf_call *c)
     const struct wf_token *t = NULL;
     uint32_t verbs = UINT32_MAX;
 
+    if (c->request->lease->purpose == WEFT__V1__LEASE_REQUEST__PURPOSE__PURPOSE_MIRROR)
+        return WF_VERB_MIRROR;
     if (c->caller->local ||
         wf_call_token(c, c->request->lease->token, c->request->lease->token_id, &t, NULL))
         return WF_VERB_SUBSCRIBE; // what is wrong is said by the decision
@@ -265,6 +269,8 @@ static enum weft_err lease_new(struct wf_stream_room *r, struct wf_home_product 
     p->lease_count++;
     if (verb == WF_VERB_SUBSCRIBE)
         p->live_count++;
+    if (verb == WF_VERB_MIRROR)
+        p->mirror_count++;
     *ret = l;
     return WEFT_OK;
 }
@@ -318,6 +324,7 @@ static void answer(struct wf_node *n, struct wf_call *c, struct wf_lease *l, str
     Weft__V1__LeaseReply r = WEFT__V1__LEASE_REPLY__INIT;
     Weft__V1__EpochKey keys[2], *key_list[2] = { &keys[0], &keys[1] };
     char endpoint[WF_ADDRESS_TEXT];
+    struct wf_secret kept = { 0 };
     ProtobufCBinaryData *schemas = wf_arena_calloc(c->arena, 1 + d->earlier_count, sizeof *schemas);
     struct wf_bytes beat;
     enum weft_err err = schemas ? wf_beat_signed(p, &beat) : WEFT_E_NOMEM;
@@ -339,6 +346,7 @@ static void answer(struct wf_node *n, struct wf_call *c, struct wf_lease *l, str
         if (p->next_epoch.number)
             put_key(&p->next_epoch, &keys[r.n_keys++]);
         r.keys = key_list;
+        wf_mirrored_keys(p, c, &r, &kept);
     }
     r.lease_id = wf_pb_bin(WF_BYTES(l->id));
     r.heartbeat = wf_pb_bin(beat);
@@ -354,6 +362,7 @@ static void answer(struct wf_node *n, struct wf_call *c, struct wf_lease *l, str
     reply.kind_case = WEFT__V1__REPLY__KIND_LEASE;
     reply.lease = &r;
     wf_call_reply(c, &reply);
+    wf_secret_fini(&kept);
 }
 
 static enum weft_err open_stream(struct wf_home_product *p, struct wf_diag *diag)
@@ -405,6 +414,8 @@ static void grant(struct wf_node *n, struct wf_call *c)
         err = grant_until(r, l, &granted);
     if (!err && verb == WF_VERB_SUBSCRIBE)
         err = open_stream(p, &diag);
+    if (!err && verb == WF_VERB_MIRROR)
+        err = wf_epoch_need(p);
     if (!err)
         err = gate_for(r, l, c);
     if (err) {

@@ -28,6 +28,8 @@
 #define WF_OLD_LOGS_MAX     256u
 #define WF_LEASES_MAX       4096u // of this node
 #define WF_LEASES_PER_KEY   256u
+#define WF_LEASE_KEYS       1024u           // of kept entries, with one lease
+#define WF_SEALED_SERVED    (256u * WF_KIB) // of one reply to a mirror: sealed on the loop thread
 #define WF_LEASE_ID_LEN     16u
 #define WF_LEASE_LABEL_LEN  140u
 #define WF_LEASE_BUCKETS    1024u
@@ -196,7 +198,8 @@ struct wf_home_product {
     bool kept_dirty;
     struct wf_frame_sealer sealer;
     struct wf_net_pub *pub;
-    uint64_t lease_count, live_count; // all; with keys
+    uint64_t lease_count, live_count; // all; on the stream
+    uint64_t mirror_count;            // of mirrors: an epoch is in force for them, too
     struct wf_sent sent[WF_AHEAD_BATCHES];
     size_t sent_first, sent_count, sent_bytes;
     int64_t beat_due_ms, beat_every_ms, beat_last_ms;
@@ -398,6 +401,21 @@ void wf_epochs_forget(struct wf_home_product *p); // those whose entries retenti
 // The key of an entry's epoch. EPOCH: not kept; AEAD: the file was changed.
 WF_MUST_USE enum weft_err wf_epochs_open(
     const struct wf_home_product *p, uint64_t number, struct wf_secret *ret);
+
+// Entries from this offset on were sealed under the key in force, whatever epoch they are of: it is kept as long as they are.
+void wf_epochs_cover(struct wf_home_product *p, uint64_t offset);
+// The i-th key that is kept: AEAD when the file was changed.
+WF_MUST_USE enum weft_err wf_epochs_open_at(
+    const struct wf_home_product *p, size_t i, uint8_t out[WF_KEY_LEN]);
+
+// ---- mirrored.c: what a home does for mirrors and for those who read from them -----------------------------------------------
+
+// Replaces packed entries by their sealed form, in the arena.
+WF_MUST_USE enum weft_err wf_mirrored_seal(
+    struct wf_home_product *p, struct wf_arena *arena, ProtobufCBinaryData *entries, size_t count);
+// The kept keys that a reader's lease asks for into r; they lie in *ret_keys, which outlives r. None where memory lacks.
+void wf_mirrored_keys(struct wf_home_product *p, const struct wf_call *c, Weft__V1__LeaseReply *r,
+    struct wf_secret *ret_keys);
 
 // ---- heartbeat.c ---------------------------------------------------------------------------------------------------------
 

@@ -23,6 +23,7 @@ struct slice {
     uint64_t from, to, next;
     size_t bytes, max_bytes;
     enum weft_err err;
+    bool sealed;      // for a mirror
     bool done;        // `to` or the head was met
     bool has_records; // an entry with some is in: it gets further
     size_t entry_count, loss_count;
@@ -120,14 +121,16 @@ static enum weft_err read_slice(struct slice *s)
     return WEFT_OK;
 }
 
-static void slice_of(
-    struct slice *s, struct wf_home_product *p, struct wf_arena *arena, struct wf_buf *scratch)
+static void slice_of(struct slice *s, const struct wf_lease *l, struct wf_arena *arena)
 {
+    struct wf_home_product *p = l->product;
+
     *s = (struct slice){ .p = p,
+        .sealed = l->verb == WF_VERB_MIRROR,
         .product = p->collect->product.id,
         .log = p->room->node->log,
         .head = p->head,
-        .scratch = scratch,
+        .scratch = &p->room->scratch,
         .arena = arena };
 }
 
@@ -185,7 +188,9 @@ static enum weft_err place_in_log(struct slice *s, const Weft__V1__Incarnation *
 static void limit(struct slice *s, const Weft__V1__RangeRequest *q)
 {
     s->to = q->to;
-    s->max_bytes = q->max_bytes && q->max_bytes < WF_SERVED_MAX ? q->max_bytes : WF_SERVED_MAX;
+    s->max_bytes = s->sealed ? WF_SEALED_SERVED : WF_SERVED_MAX;
+    if (q->max_bytes && q->max_bytes < s->max_bytes)
+        s->max_bytes = q->max_bytes;
 }
 
 static enum weft_err slice_begin(struct slice *s, const Weft__V1__RangeRequest *q)
@@ -205,7 +210,13 @@ static void answer(struct wf_call *c, struct slice *s)
     Weft__V1__Reply reply = WEFT__V1__REPLY__INIT;
     Weft__V1__RangeReply out = WEFT__V1__RANGE_REPLY__INIT;
     struct wf_bytes beat;
+    enum weft_err err =
+        s->sealed ? wf_mirrored_seal(s->p, s->arena, s->entries, s->entry_count) : WEFT_OK;
 
+    if (err) {
+        wf_call_refuse(c, err, "%s", weft_err_text(err));
+        return;
+    }
     out.entries = s->entries;
     out.n_entries = s->entry_count;
     out.losses = s->losses;
@@ -297,11 +308,9 @@ static bool hand_over(
     };
     memcpy(r->lease_id, lease_id.ptr, WF_LEASE_ID_LEN);
     wf_arena_init(&r->arena, WF_SERVED_MAX + 2u * WF_MIB);
-    slice_of(&r->s, s->p, &r->arena, &r->scratch);
-    r->s.after = s->after;
-    r->s.from = s->from;
-    r->s.to = s->to;
-    r->s.max_bytes = s->max_bytes;
+    r->s = *s;
+    r->s.arena = &r->arena;
+    r->s.scratch = &r->scratch;
     if (wf_pool_submit(room->node->pool, &r->job)) {
         free(r);
         return false;
@@ -342,7 +351,7 @@ void wf_range_handle(struct wf_node *n, struct wf_call *c)
 
     if (!l)
         return;
-    slice_of(&s, l->product, c->arena, &n->stream->scratch);
+    slice_of(&s, l, c->arena);
     enum weft_err err = slice_begin(&s, q);
     if (err)
         refuse(c, err);
@@ -405,7 +414,7 @@ static bool try_pull(struct wf_call *c, const struct wf_lease *l, const struct b
     struct wf_stream_room *r = l->product->room;
     struct slice s;
 
-    slice_of(&s, l->product, c->arena, &r->scratch);
+    slice_of(&s, l, c->arena);
     s.from = b->from;
     s.after = b->after;
     limit(&s, c->request->pull->range);
@@ -425,13 +434,13 @@ void wf_pull_handle(struct wf_node *n, struct wf_call *c)
     struct wf_lease *l = wf_lease_of_call(n->stream, c, q->range->lease_id);
     if (!l)
         return;
-    slice_of(&s, l->product, c->arena, &n->stream->scratch);
+    slice_of(&s, l, c->arena);
     enum weft_err err = slice_begin(&s, q->range);
     if (err) {
         refuse(c, err);
         return;
     }
-    if (wf_incarnation_eq(&s.after, &s.p->log_id))
+    if (wf_incarnation_eq(&s.after, &s.p->log_id) && !s.sealed)
         wf_lease_position(l, s.from);
     struct begin b = { s.from, s.after };
     if (!try_pull(c, l, &b, !waits) && !park(n->stream, c, l, &b))

@@ -77,7 +77,8 @@
 #define WF_MAX_CURSOR_MARKS  4096u // origins of one product
 #define WF_MAX_CURSOR        (512u * WF_KIB)
 #define WF_MAX_ENTRY         (WF_MAX_BATCH_HEADER + WF_MAX_BATCH_STORED + 512u)
-#define WF_MAX_LOSS_RECORDS  (1u << 30) // seqs that one loss batch consumes
+#define WF_MAX_SEALED        (WF_MAX_ENTRY + 128u) // an entry in the form that mirrors hold
+#define WF_MAX_LOSS_RECORDS  (1u << 30)            // seqs that one loss batch consumes
 #define WF_MAX_LOSS_REASON   63u
 #define WF_MAX_AHEAD_MS                                                                            \
     31622400000LL // 366 days: an incarnation's counter over the clock of who accepts it
@@ -108,6 +109,7 @@
 
 // Registry (DESIGN 6)
 #define WF_MAX_ADDRESSES      16u  // of one node
+#define WF_MAX_MIRRORS        64u  // products that one node mirrors
 #define WF_MAX_EARLIER        256u // earlier schemas of one major version
 #define WF_MAX_ACCESS_RULES   64u
 #define WF_MAX_TAG            63u

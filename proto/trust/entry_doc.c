@@ -75,6 +75,30 @@ static enum weft_err take_addresses(const Weft__V1__NodeAdvert *m, struct wf_ent
     return WEFT_OK;
 }
 
+// "domain/product", each greater than the one before: one order, and none twice.
+static enum weft_err take_mirrors(const Weft__V1__NodeAdvert *m, struct wf_entry_doc *d)
+{
+    struct wf_name name;
+
+    if (m->n_mirrors > WF_MAX_MIRRORS)
+        return WEFT_E_TOO_BIG;
+    for (size_t i = 0; i < m->n_mirrors; i++) {
+        struct wf_bytes text = wf_bytes_str(m->mirrors[i]), domain = text;
+        const uint8_t *slash = text.len ? memchr(text.ptr, '/', text.len) : NULL;
+        if (!slash)
+            return WEFT_E_SYNTAX;
+        domain.len = (size_t)(slash - text.ptr);
+        struct wf_bytes product = wf_bytes(slash + 1, text.len - domain.len - 1);
+        if (wf_name_from(domain, &name) || wf_name_from(product, &name))
+            return WEFT_E_NAME;
+        if (i && strcmp(m->mirrors[i - 1], m->mirrors[i]) >= 0)
+            return WEFT_E_ORDER;
+    }
+    d->node.mirrors = (const char **)(uintptr_t)m->mirrors;
+    d->node.mirror_count = m->n_mirrors;
+    return WEFT_OK;
+}
+
 static enum weft_err take_node(
     const Weft__V1__NodeAdvert *m, const struct reading *r, struct wf_entry_doc *d)
 {
@@ -94,6 +118,8 @@ static enum weft_err take_node(
         err = wf_take_text(m->version, WF_MAX_NAME, false);
     if (!err)
         err = take_addresses(m, d);
+    if (!err)
+        err = take_mirrors(m, d);
     if (!err)
         err = take_identity(r, m->chain, WF_USE_NODE, d, &d->node.identity);
     if (err)
@@ -282,6 +308,8 @@ enum weft_err wf_node_advert_sign(
     m.expires_ms = f->expires_ms;
     m.n_addresses = f->address_count;
     m.addresses = (char **)(uintptr_t)f->addresses;
+    m.n_mirrors = f->mirror_count;
+    m.mirrors = (char **)(uintptr_t)f->mirrors;
     m.dh_key = wf_pb_bin(WF_BYTES(f->dh_key.b));
     m.chain = wf_pb_bin(f->chain);
     m.version = wf_pb_str(WEFT_VERSION);

@@ -87,6 +87,8 @@ struct wf_entry_doc {
         struct {
             size_t address_count;
             const char **addresses;
+            size_t mirror_count;
+            const char **mirrors; // "domain/product", ascending
             struct wf_dh_pub dh_key;
             struct wf_identity identity; // verified
             const char *version;
@@ -124,6 +126,8 @@ struct wf_node_fields {
     int64_t expires_ms;
     const char *const *addresses;
     size_t address_count;
+    const char *const *mirrors;
+    size_t mirror_count;
     struct wf_dh_pub dh_key;
     struct wf_bytes chain;
     uint64_t charter_version;

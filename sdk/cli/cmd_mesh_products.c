@@ -11,7 +11,7 @@
 static enum weft_err catalog_rows(const struct wf_cli *cli, const struct weft_catalog *cat)
 {
     static const char *const columns[] = { "product", "kind", "version", "class", "owner", "heard",
-        "state", "title" };
+        "state", "mirrors", "title" };
     struct wf_table *t = NULL;
     enum weft_err err = wf_table_new(cli, "weft.products/v1", columns, WF_COUNT(columns), &t);
 
@@ -26,6 +26,7 @@ static enum weft_err catalog_rows(const struct wf_cli *cli, const struct weft_ca
         wf_table_text(t, p->owner);
         wf_table_textf(t, "%s", heard);
         wf_table_text(t, p->gone ? "owner silent" : "up");
+        wf_table_number(t, (int64_t)p->mirrors);
         wf_table_text(t, p->title);
     }
     return err ? err : wf_table_done(t);

@@ -99,6 +99,31 @@ static enum weft_err source_rows(const struct wf_cli *cli, const Weft__V1__Statu
     return err ? err : wf_table_done(t);
 }
 
+static enum weft_err mirror_rows(const struct wf_cli *cli, const Weft__V1__StatusReply *r)
+{
+    static const char *const columns[] = { "mirror", "state", "head", "home_head", "floor", "bytes",
+        "readers", "home_heard", "why" };
+    struct wf_table *t = NULL;
+    enum weft_err err = wf_table_new(cli, "weft.node-mirrors/v1", columns, WF_COUNT(columns), &t);
+
+    for (size_t i = 0; i < r->n_mirrors && !err; i++) {
+        const Weft__V1__MirrorState *m = r->mirrors[i];
+        char heard[48] = "not yet";
+        if (m->heard_ms >= 0)
+            wf_cli_ago(m->heard_ms, heard);
+        wf_table_text(t, m->product);
+        wf_table_text(t, m->state);
+        wf_table_number(t, (int64_t)m->head);
+        wf_table_number(t, (int64_t)m->home_head);
+        wf_table_number(t, (int64_t)m->floor);
+        wf_table_number(t, (int64_t)m->bytes);
+        wf_table_number(t, m->readers);
+        wf_table_text(t, heard);
+        wf_table_text(t, m->why[0] ? m->why : NULL);
+    }
+    return err ? err : wf_table_done(t);
+}
+
 static enum weft_err firewall_rows(const struct wf_cli *cli, const Weft__V1__StatusReply *r)
 {
     static const char *const columns[] = { "direction", "protocol", "address", "purpose" };
@@ -139,6 +164,27 @@ static enum weft_err sources_json(struct wf_buf *out, const Weft__V1__StatusRepl
     return err;
 }
 
+static enum weft_err mirrors_json(struct wf_buf *out, const Weft__V1__StatusReply *r)
+{
+    enum weft_err err = wf_buf_append_str(out, ",\"mirrors\":[");
+
+    for (size_t i = 0; i < r->n_mirrors && !err; i++) {
+        const Weft__V1__MirrorState *m = r->mirrors[i];
+        err = wf_buf_printf(out,
+            "%s{\"product\":\"%s\",\"state\":\"%s\",\"home\":\"%s\",\"head\":%llu,\"home_head\":%"
+            "llu,"
+            "\"floor\":%llu,\"bytes\":%llu,\"readers\":%u,\"heard_ms\":%lld,\"why\":",
+            i ? "," : "", m->product, m->state, m->home, (unsigned long long)m->head,
+            (unsigned long long)m->home_head, (unsigned long long)m->floor,
+            (unsigned long long)m->bytes, m->readers, (long long)m->heard_ms);
+        if (!err)
+            err = wf_cli_json_string(out, m->why);
+        if (!err)
+            err = wf_buf_append_byte(out, '}');
+    }
+    return err ? err : wf_buf_append_byte(out, ']');
+}
+
 static enum weft_err strings_json(struct wf_buf *out, const char *name, char **v, size_t n)
 {
     enum weft_err err = wf_buf_printf(out, ",\"%s\":[", name);
@@ -175,6 +221,8 @@ static enum weft_err print_json(const Weft__V1__StatusReply *r)
         err = strings_json(&out, "warnings", r->warnings, r->n_warnings);
     if (!err)
         err = sources_json(&out, r);
+    if (!err)
+        err = mirrors_json(&out, r);
     if (!err)
         err = wf_buf_append_str(&out, "}\n");
     if (!err && fwrite(out.ptr, 1, out.len, stdout) != out.len)
@@ -214,6 +262,10 @@ int wf_cmd_node_status(struct wf_cli *cli, int argc, char **argv)
         if (!err && reply->status->n_sources) {
             putchar('\n');
             err = source_rows(cli, reply->status);
+        }
+        if (!err && reply->status->n_mirrors) {
+            putchar('\n');
+            err = mirror_rows(cli, reply->status);
         }
     } else if (!err) {
         err = print_json(reply->status);

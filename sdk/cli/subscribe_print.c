@@ -145,10 +145,10 @@ void wf_print_subscription_stats(const char *product, const struct weft_stats *s
     } counts[] = { { "records", s->records }, { "batches", s->batches }, { "bytes", s->bytes },
         { "live_records", s->live_records }, { "range_records", s->range_records },
         { "pulled_records", s->pulled_records }, { "history_records", s->history_records },
-        { "filtered_records", s->filtered_records }, { "gaps_repaired", s->gaps_repaired },
-        { "lost_records", s->lost_records }, { "duplicates", s->duplicates },
-        { "verify_failures", s->verify_failures }, { "head_offset", s->head_offset },
-        { "next_offset", s->next_offset }, { "lag", lag } };
+        { "mirrored_records", s->mirrored_records }, { "filtered_records", s->filtered_records },
+        { "gaps_repaired", s->gaps_repaired }, { "lost_records", s->lost_records },
+        { "duplicates", s->duplicates }, { "verify_failures", s->verify_failures },
+        { "head_offset", s->head_offset }, { "next_offset", s->next_offset }, { "lag", lag } };
 
     fprintf(stderr, "{\"schema\":\"weft.subscription-stats/v1\",\"product\":\"%s\"", product);
     for (size_t i = 0; i < WF_COUNT(counts); i++)

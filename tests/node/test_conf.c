@@ -107,6 +107,11 @@ START_TEST(every_key_of_a_node_reaches_the_struct)
     ck_assert_str_eq(c->products, "/etc/weft/products.d");
     ck_assert_str_eq(c->ticket, "/etc/weft/ticket");
     ck_assert_str_eq(c->advertise.host, "n1.servers.example.org");
+    ck_assert_uint_eq(c->mirror.count, 2);
+    ck_assert_str_eq(c->mirror.items[0].product, "network/flows");
+    ck_assert_uint_eq(c->mirror.items[0].age_ms, 86400000);
+    ck_assert_uint_eq(c->mirror.items[0].bytes, 64ull << 20);
+    ck_assert_uint_eq(c->mirror.items[1].bytes, 1ull << 30);
     ck_assert_uint_eq(c->streams.last, 7450);
     ck_assert(!c->streams.gate);
     ck_assert_uint_eq(c->seeds.count, 2);

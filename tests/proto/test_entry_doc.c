@@ -257,6 +257,21 @@ CHANGE(many, (c->n.addresses = many_addresses, c->n.address_count = WF_COUNT(man
 CHANGE(agent, own_chain(c, WF_ID_AGENT, "node-1", WF_USE_BATCH, "*"))
 CHANGE(no_usage, own_chain(c, WF_ID_NODE, "node-1", WF_USE_BATCH, "*"))
 CHANGE(other_products, own_chain(c, WF_ID_NODE, "node-1", wf_usages_of(WF_ID_NODE), "disk-*"))
+static const char *const two_mirrors[] = { "network/flows", "servers/hosts" };
+static const char *const same_mirrors[] = { "network/flows", "network/flows" };
+static const char *const unordered_mirrors[] = { "servers/hosts", "network/flows" };
+static const char *const no_slash[] = { "flows" }, *const no_product[] = { "network/" };
+static const char *const two_slashes[] = { "network/flows/1" };
+static const char *many_mirrors[WF_MAX_MIRRORS + 1];
+#define MIRRORS(name, list)                                                                        \
+    CHANGE(name, (c->n.mirrors = (list), c->n.mirror_count = WF_COUNT(list)))
+MIRRORS(mirrors_two, two_mirrors)
+MIRRORS(mirrors_same, same_mirrors)
+MIRRORS(mirrors_unordered, unordered_mirrors)
+MIRRORS(mirrors_no_slash, no_slash)
+MIRRORS(mirrors_no_product, no_product)
+MIRRORS(mirrors_two_slashes, two_slashes)
+MIRRORS(mirrors_many, many_mirrors)
 CHANGE(own_products, own_chain(c, WF_ID_NODE, "node-1", wf_usages_of(WF_ID_NODE), "ho*"))
 
 #define N 1u
@@ -300,6 +315,13 @@ static const struct {
     { "a node that may not", no_usage, N | P, WEFT_E_PURPOSE },
     { "a node certified for other products", other_products, P, WEFT_E_PRODUCT },
     { "a node certified for this one", own_products, P, WEFT_OK },
+    { "mirrors two products", mirrors_two, N, WEFT_OK },
+    { "mirrors one product twice", mirrors_same, N, WEFT_E_ORDER },
+    { "mirrors out of order", mirrors_unordered, N, WEFT_E_ORDER },
+    { "a mirrored product without a domain", mirrors_no_slash, N, WEFT_E_SYNTAX },
+    { "a mirrored domain without a product", mirrors_no_product, N, WEFT_E_NAME },
+    { "a mirrored product of three parts", mirrors_two_slashes, N, WEFT_E_NAME },
+    { "65 mirrors", mirrors_many, N, WEFT_E_TOO_BIG },
 };
 
 static struct wf_buf seal_change(struct change *c, enum wf_entry_kind kind, enum weft_err *ret)
@@ -319,6 +341,8 @@ START_TEST(each_document_is_judged_by_who_signed_it_and_when)
 {
     for (size_t i = 0; i < WF_COUNT(many_addresses); i++)
         many_addresses[i] = "10.0.0.1:7400";
+    for (size_t i = 0; i < WF_COUNT(many_mirrors); i++)
+        many_mirrors[i] = "network/flows";
     for (unsigned k = WF_ENTRY_NODE; k <= WF_ENTRY_HOME; k++) {
         struct change c = { .n = node_fields(), .product = wf_test_product(), .h = home_fields() };
         enum weft_err err;

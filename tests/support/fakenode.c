@@ -270,7 +270,7 @@ static void on_request(struct wf_fakenode *f, struct wf_net_request *q)
     struct wf_bytes message = wf_net_request_bytes(q);
     struct wf_session_head head;
 
-    if (atomic_exchange(&f->knobs.hang_up, false)) {
+    if (atomic_load(&f->knobs.gone) || atomic_exchange(&f->knobs.hang_up, false)) {
         wf_net_drop(q, true);
     } else if (f->conf.socket) {
         if (!withheld(f, q, NULL, 0, message))

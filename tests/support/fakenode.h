@@ -45,6 +45,7 @@ struct wf_fake_knobs {
     atomic_bool hold;    // answers when it is let go, the last request first
     atomic_bool in_turn; // the first request first
     atomic_bool hang_up; // closes the connection at the next request
+    atomic_bool gone;    // and at every one
     atomic_bool damage;  // flips a bit of the next replies
 };
 

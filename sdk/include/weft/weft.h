@@ -93,6 +93,7 @@ struct weft_product_info {
     int64_t age_ms;   // since its owner signed the advert
     int64_t heard_ms; // since the answering node heard from the owner's node; -1 = never directly
     bool gone;        // the owner's node does not answer
+    size_t mirrors;   // nodes that say they hold it for readers while the owner's node is away
     const char *const *tags, *const *regions, *const *keys;
     size_t tag_count, region_count, key_count;
 };
@@ -392,6 +393,7 @@ struct weft_stats {
     // records = live + range + pulled + history: one counter for each way
     uint64_t records, live_records, range_records, pulled_records, history_records;
     uint64_t filtered_records; // of these, left out by origins, since_us and until_us
+    uint64_t mirrored_records; // of them, read from a mirror while the owner's node was away
     uint64_t batches, bytes, gaps_repaired, lost_records, verify_failures, duplicates;
     uint64_t head_offset, next_offset; // lag = head - next
     int64_t last_append_ms, last_heard_ms;

@@ -1,0 +1,497 @@
+// SPDX-License-Identifier: Apache-2.0
+// A mirror's side towards readers: leases without keys, sealed entries by range and pull, the home's newest word. Who may have even the
+// sealed form is decided as the owner would: token, owner's chain, owner's revocation list. Read on the loop thread, at most 256 KiB a reply.
+#include <stdlib.h>
+
+#include "node/access/room.h"
+#include "node/conf.h"
+#include "node/gossip/room.h"
+#include "node/mirror/priv.h"
+#include "node/stream/room.h"
+
+// ---- who may ---------------------------------------------------------------------------------------------------------
+
+static struct wf_mirror *find(struct wf_mirror_room *r, const char *domain, const char *product)
+{
+    for (struct wf_mirror *m = r ? r->mirrors : NULL; m; m = m->next)
+        if (strcmp(m->domain.s, domain) == 0 && strcmp(m->product.s, product) == 0)
+            return m;
+    return NULL;
+}
+
+// Its owner's token for this node is good as far as this node knows.
+static enum weft_err may_serve(const struct wf_mirror *m)
+{
+    if (m->refused)
+        return m->refused;
+    if (!m->known || !m->has_beat || !m->token.len || wf_incarnation_is_none(&m->head.log_id))
+        return WEFT_E_BUSY;
+    return m->token_expires_ms <= wf_node_now_unix_ms(m->room->node) ? WEFT_E_EXPIRED : WEFT_OK;
+}
+
+// subscribe, else replay: as at the home.
+static enum weft_err decide(const struct wf_mirror *m, const struct wf_token *t,
+    const struct wf_sign_pub *who, struct wf_decision *ret)
+{
+    struct wf_node *n = m->room->node;
+    struct wf_access asked = { .mesh_id = &n->mesh_id,
+        .domain = m->domain.s,
+        .product = m->product.s,
+        .verb = WF_VERB_SUBSCRIBE,
+        .who = *who };
+    const struct wf_revocations *list = wf_gossip_revocations(n, m->domain.s);
+    enum weft_err err = wf_token_decide(t, &asked, list, wf_node_now_unix_ms(n), ret);
+
+    if (err != WEFT_E_VERB)
+        return err;
+    asked.verb = WF_VERB_REPLAY;
+    return wf_token_decide(t, &asked, list, wf_node_now_unix_ms(n), ret);
+}
+
+static void refuse(struct wf_mirror *m, struct wf_call *c, enum weft_err err, const char *why)
+{
+    m->count.denied++;
+    wf_access_audit(m->room->node, c->caller, "mirror", m->name, err, NULL);
+    wf_call_refuse(c, err, "%s, at its mirror: %s", m->name, why);
+}
+
+// ---- leases ----------------------------------------------------------------------------------------------------------
+
+static struct wf_mirror_lease *lease_find(
+    struct wf_mirror_room *r, struct wf_bytes id, const struct wf_caller *who)
+{
+    for (struct wf_mirror_lease *l = r ? r->leases : NULL; l; l = l->next)
+        if (id.len == WF_MIRROR_LEASE_ID && wf_equal_ct(WF_BYTES(l->id), id))
+            return !who->local && l->expires_unix_ms > wf_node_now_unix_ms(r->node) &&
+                           memcmp(l->holder.b, who->identity.cert.sign_key.b, WF_KEY_LEN) == 0
+                       ? l
+                       : NULL;
+    return NULL;
+}
+
+static void lease_end(struct wf_mirror_room *r, struct wf_mirror_lease *l)
+{
+    struct wf_mirror_lease **at = &r->leases;
+
+    while (*at != l)
+        at = &(*at)->next;
+    *at = l->next;
+    r->lease_count--;
+    wf_buf_fini(&l->token);
+    free(l);
+}
+
+static enum weft_err lease_new(
+    struct wf_mirror *m, struct wf_call *c, const struct wf_token *t, struct wf_mirror_lease **ret)
+{
+    struct wf_mirror_room *r = m->room;
+    struct wf_node *n = r->node;
+    const struct wf_sign_pub *who = &c->caller->identity.cert.sign_key;
+    size_t of_key = 0;
+
+    for (const struct wf_mirror_lease *l = r->leases; l; l = l->next)
+        of_key += memcmp(l->holder.b, who->b, WF_KEY_LEN) == 0;
+    if (r->lease_count >= WF_MIRROR_LEASES || of_key >= WF_MIRROR_PER_KEY)
+        return WEFT_E_BUSY;
+    struct wf_mirror_lease *l = calloc(1, sizeof *l);
+    if (!l)
+        return WEFT_E_NOMEM;
+    enum weft_err err = wf_bytes_dup(wf_buf_view(&t->raw), &l->token);
+    if (err) {
+        free(l);
+        return err;
+    }
+    wf_random(l->id, sizeof l->id);
+    l->m = m;
+    l->holder = *who;
+    l->expires_unix_ms = wf_node_now_unix_ms(n) + (int64_t)n->conf->lease_ms;
+    if (wf_token_expires_ms(t) < l->expires_unix_ms)
+        l->expires_unix_ms = wf_token_expires_ms(t);
+    l->next = r->leases;
+    r->leases = l;
+    r->lease_count++;
+    *ret = l;
+    return WEFT_OK;
+}
+
+static void answer_lease(struct wf_call *c, const struct wf_mirror_lease *l)
+{
+    const struct wf_mirror *m = l->m;
+    Weft__V1__Reply reply = WEFT__V1__REPLY__INIT;
+    Weft__V1__LeaseReply r = WEFT__V1__LEASE_REPLY__INIT;
+
+    r.lease_id = wf_pb_bin(WF_BYTES(l->id));
+    r.heartbeat = wf_pb_bin(wf_buf_view(&m->beat));
+    r.expires_ms = l->expires_unix_ms;
+    r.product_id = wf_pb_bin(wf_hash_view(&m->stored_id));
+    r.term = m->said.term;
+    r.home_key = wf_pb_bin(WF_BYTES(m->said.signer.b));
+    reply.kind_case = WEFT__V1__REPLY__KIND_LEASE;
+    reply.lease = &r;
+    wf_call_reply(c, &reply);
+}
+
+static void lease_at_mirror(struct wf_node *n, struct wf_call *c)
+{
+    const Weft__V1__LeaseRequest *q = c->request->lease;
+    struct wf_mirror *m = find(n->mirror, q->domain, q->product);
+    struct wf_mirror_lease *l = NULL;
+    const struct wf_token *t = NULL;
+    struct wf_decision d = { .err = WEFT_OK };
+    struct wf_diag diag = { 0 };
+
+    if (!m || c->caller->local) {
+        wf_call_refuse(c, WEFT_E_NOT_FOUND, "%s/%s is not mirrored here%s", q->domain, q->product,
+            m ? " for local users; they have no key to it" : "");
+        return;
+    }
+    enum weft_err err = may_serve(m);
+    if (err) {
+        refuse(m, c, err == WEFT_E_BUSY ? err : WEFT_E_NO_HOME,
+            err == WEFT_E_BUSY ? "nothing is here yet" : "its owner ended the mirror");
+        return;
+    }
+    err = wf_call_token(c, q->token, q->token_id, &t, &diag);
+    if (!err)
+        err = decide(m, t, &c->caller->identity.cert.sign_key, &d);
+    if (err) {
+        refuse(m, c, err, diag.text[0] ? diag.text : weft_err_text(err));
+        return;
+    }
+    err = lease_new(m, c, t, &l);
+    if (err) {
+        wf_call_refuse(c, err, "no lease: %s", weft_err_text(err));
+        return;
+    }
+    wf_access_audit(n, c->caller, "mirror", m->name, WEFT_OK, &wf_token_last(t)->id);
+    answer_lease(c, l);
+}
+
+void wf_mirror_lease_handle(struct wf_node *n, struct wf_call *c)
+{
+    if (c->request->lease->purpose == WEFT__V1__LEASE_REQUEST__PURPOSE__PURPOSE_AT_MIRROR)
+        lease_at_mirror(n, c);
+    else
+        wf_lease_handle(n, c);
+}
+
+// ---- what there is -----------------------------------------------------------------------------------------------------
+
+struct slice {
+    const struct wf_mirror *m;
+    struct wf_arena *arena;
+    struct wf_incarnation after; // resets up to this log are known to the reader
+    uint64_t from, to, next;
+    size_t bytes, max_bytes;
+    enum weft_err err;
+    size_t entry_count, loss_count;
+    ProtobufCBinaryData *entries;
+    Weft__V1__Loss **losses;
+    bool done, has_records;
+};
+
+static enum weft_err add_loss(struct slice *s, const struct wf_log_view *v)
+{
+    Weft__V1__Loss *l =
+        s->loss_count < WF_MIRROR_LOSSES ? wf_arena_alloc(s->arena, sizeof *l) : NULL;
+
+    if (!l)
+        return WEFT_E_FULL;
+    weft__v1__loss__init(l);
+    l->from = v->first > s->from ? v->first : s->from;
+    l->to = v->end;
+    l->code = v->status;
+    s->losses[s->loss_count++] = l;
+    return WEFT_OK;
+}
+
+static enum weft_err add_entry(struct slice *s, const struct wf_log_view *v)
+{
+    struct wf_bytes copy;
+
+    if (v->first == v->end) {
+        struct wf_sealed_entry e;
+        if (wf_sealed_entry_parse(v->body, &e) ||
+            wf_incarnation_cmp(&e.entry.log_id, &s->after) <= 0)
+            return WEFT_OK; // a reset that the reader's position lies behind
+        s->after = e.entry.log_id;
+    }
+    if (s->entry_count == WF_MIRROR_ENTRIES ||
+        (s->has_records && s->bytes + v->body.len > s->max_bytes))
+        return WEFT_E_FULL;
+    enum weft_err err = wf_arena_dup(s->arena, v->body, &copy);
+    if (err)
+        return err;
+    s->entries[s->entry_count++] = wf_pb_bin(copy);
+    s->bytes += copy.len;
+    s->has_records = s->has_records || v->end > v->first;
+    return WEFT_OK;
+}
+
+static bool on_view(void *arg, const struct wf_log_view *v)
+{
+    struct slice *s = arg;
+
+    if (s->to && v->first >= s->to) {
+        s->done = true;
+        return false;
+    }
+    s->err = v->status ? add_loss(s, v) : add_entry(s, v);
+    if (s->err)
+        return false;
+    s->next = v->end;
+    return true;
+}
+
+static enum weft_err read_slice(struct slice *s)
+{
+    struct wf_mirror_room *r = s->m->room;
+    uint64_t next = 0;
+
+    s->entries = wf_arena_calloc(s->arena, WF_MIRROR_ENTRIES, sizeof *s->entries);
+    s->losses = wf_arena_calloc(s->arena, WF_MIRROR_LOSSES, sizeof *s->losses);
+    if (!s->entries || !s->losses)
+        return WEFT_E_NOMEM;
+    s->next = s->from;
+    for (bool first = true; first || s->next < s->m->head.next_offset; first = false) {
+        uint64_t at = s->next;
+        struct wf_log_reader reader = { .product = s->m->log_key,
+            .from = at,
+            .max_bytes = s->max_bytes,
+            .visit = on_view,
+            .arg = s,
+            .scratch = &r->scratch };
+        enum weft_err err = wf_log_read(s->m->log, &reader, &next);
+        if (err == WEFT_E_RANGE && !first)
+            break; // the log has not acknowledged more
+        if (err)
+            return err;
+        if (s->err)
+            return s->err == WEFT_E_FULL ? WEFT_OK : s->err;
+        if (s->next == at || s->done)
+            break;
+    }
+    return WEFT_OK;
+}
+
+static enum weft_err place(struct slice *s, const Weft__V1__RangeRequest *q)
+{
+    const struct wf_mirror *m = s->m;
+    enum weft_err err = WEFT_OK;
+
+    s->from = q->from;
+    s->to = q->to;
+    s->max_bytes = q->max_bytes && q->max_bytes < WF_MIRROR_BYTES ? q->max_bytes : WF_MIRROR_BYTES;
+    switch (q->start) {
+    case WEFT__V1__RANGE_REQUEST__START__START_OFFSET:
+        break;
+    case WEFT__V1__RANGE_REQUEST__START__START_EARLIEST:
+        s->from = wf_mirror_floor(m);
+        break;
+    case WEFT__V1__RANGE_REQUEST__START__START_LATEST:
+        s->from = m->head.next_offset;
+        break;
+    case WEFT__V1__RANGE_REQUEST__START__START_TIME:
+        err = wf_log_find_time(m->log, &m->log_key, q->time_ms, &m->room->scratch, &s->from);
+        break;
+    default:
+        err = WEFT_E_RANGE;
+        break;
+    }
+    if (q->log_id)
+        s->after = (struct wf_incarnation){ q->log_id->counter, q->log_id->random };
+    return err ? err : s->from > m->head.next_offset ? WEFT_E_RANGE : WEFT_OK;
+}
+
+static void answer(struct wf_call *c, struct slice *s)
+{
+    Weft__V1__Reply reply = WEFT__V1__REPLY__INIT;
+    Weft__V1__RangeReply out = WEFT__V1__RANGE_REPLY__INIT;
+    struct wf_mirror *m = (struct wf_mirror *)(uintptr_t)s->m;
+
+    out.entries = s->entries;
+    out.n_entries = s->entry_count;
+    out.losses = s->losses;
+    out.n_losses = s->loss_count;
+    out.next = s->next;
+    out.heartbeat = wf_pb_bin(wf_buf_view(&m->beat));
+    m->count.served += s->entry_count;
+    reply.kind_case = WEFT__V1__REPLY__KIND_RANGE;
+    reply.range = &out;
+    wf_call_reply(c, &reply);
+}
+
+// Answers with what there is. False: nothing yet, and nobody was answered.
+static bool serve(struct wf_call *c, const struct wf_mirror_lease *l,
+    const Weft__V1__RangeRequest *q, bool even_nothing)
+{
+    struct slice s = { .m = l->m, .arena = c->arena };
+    enum weft_err err = may_serve(l->m);
+
+    if (!err)
+        err = place(&s, q);
+    if (!err)
+        err = read_slice(&s);
+    if (err) {
+        wf_call_refuse(c, err == WEFT_E_NOT_FOUND ? WEFT_E_RANGE : err, "%s, at its mirror: %s",
+            l->m->name,
+            err == WEFT_E_RANGE ? "the position lies beyond what is here" : weft_err_text(err));
+        return true;
+    }
+    if (!s.entry_count && !s.loss_count && !even_nothing)
+        return false;
+    answer(c, &s);
+    return true;
+}
+
+void wf_mirror_range_handle(struct wf_node *n, struct wf_call *c)
+{
+    struct wf_mirror_lease *l =
+        lease_find(n->mirror, wf_pb_view(c->request->range->lease_id), c->caller);
+
+    if (l)
+        (void)serve(c, l, c->request->range, true);
+    else
+        wf_range_handle(n, c);
+}
+
+// ---- pull ------------------------------------------------------------------------------------------------------------
+
+static void on_gone(struct wf_call *c, void *arg)
+{
+    struct wf_mirror_room *r = c->node->mirror;
+
+    for (struct wf_mirror_pull **at = &r->pulls; *at; at = &(*at)->next)
+        if (*at == arg) {
+            *at = (*at)->next;
+            r->pull_count--;
+            free(arg);
+            return;
+        }
+}
+
+static bool park(struct wf_mirror_room *r, struct wf_call *c, const struct wf_mirror_lease *l)
+{
+    struct wf_mirror_pull *w = r->pull_count < WF_MIRROR_PULLS ? calloc(1, sizeof *w) : NULL;
+    int64_t wait_ms = c->request->pull->wait_ms;
+
+    if (!w)
+        return false;
+    *w = (struct wf_mirror_pull){ .call = c, .m = l->m };
+    memcpy(w->lease_id, l->id, sizeof w->lease_id);
+    w->due_ms = wf_node_now_ms(r->node) + (wait_ms < WF_LONG_POLL_MS ? wait_ms : WF_LONG_POLL_MS);
+    if (w->due_ms > c->deadline_ms)
+        w->due_ms = c->deadline_ms;
+    if (wf_call_park(c, on_gone, w)) {
+        free(w);
+        return false;
+    }
+    w->next = r->pulls;
+    r->pulls = w;
+    r->pull_count++;
+    return true;
+}
+
+void wf_mirror_pull_handle(struct wf_node *n, struct wf_call *c)
+{
+    const Weft__V1__PullRequest *q = c->request->pull;
+    struct wf_mirror_lease *l =
+        q->range ? lease_find(n->mirror, wf_pb_view(q->range->lease_id), c->caller) : NULL;
+    bool waits = q->wait_ms > 0 && !n->draining;
+
+    if (!l)
+        wf_pull_handle(n, c);
+    else if (!serve(c, l, q->range, !waits) && !park(n->mirror, c, l))
+        (void)serve(c, l, q->range, true);
+}
+
+static void finish(struct wf_mirror_room *r, struct wf_mirror_pull *w)
+{
+    struct wf_call *c = w->call;
+    struct wf_mirror_lease *l = lease_find(r, WF_BYTES(w->lease_id), c->caller);
+
+    c->on_gone = NULL;
+    free(w);
+    if (l)
+        (void)serve(c, l, c->request->pull->range, true);
+    else
+        wf_call_refuse(c, WEFT_E_LEASE, "the lease has ended; ask for a new one");
+}
+
+static void finish_those(struct wf_mirror_room *r, const struct wf_mirror *m, int64_t due_ms)
+{
+    struct wf_mirror_pull *ready = NULL, **at = &r->pulls;
+
+    while (*at) {
+        struct wf_mirror_pull *w = *at;
+        if (w->m == m || w->due_ms <= due_ms ||
+            !lease_find(r, WF_BYTES(w->lease_id), w->call->caller)) {
+            *at = w->next;
+            r->pull_count--;
+            w->next = ready;
+            ready = w;
+        } else {
+            at = &w->next;
+        }
+    }
+    while (ready) {
+        struct wf_mirror_pull *next = ready->next;
+        finish(r, ready);
+        ready = next;
+    }
+}
+
+void wf_mirror_wake(struct wf_mirror *m)
+{
+    finish_those(m->room, m, INT64_MIN);
+}
+
+void wf_mirror_serve_tick(struct wf_mirror_room *r)
+{
+    int64_t now = wf_node_now_unix_ms(r->node);
+
+    for (struct wf_mirror_lease *l = r->leases, *next; l; l = next) {
+        next = l->next;
+        if (l->expires_unix_ms <= now)
+            lease_end(r, l);
+    }
+    finish_those(r, NULL, wf_node_now_ms(r->node));
+}
+
+void wf_mirror_serve_end(struct wf_mirror_room *r)
+{
+    finish_those(r, NULL, INT64_MAX);
+    while (r->leases)
+        lease_end(r, r->leases);
+}
+
+// ---- revocation ------------------------------------------------------------------------------------------------------
+
+static bool still_granted(const struct wf_mirror_lease *l)
+{
+    struct wf_token *t = NULL;
+    struct wf_decision d;
+    enum weft_err err = wf_token_open(wf_buf_view(&l->token), &t, NULL);
+
+    if (!err)
+        err = decide(l->m, t, &l->holder, &d);
+    wf_token_free(t);
+    return !err;
+}
+
+void wf_mirror_list_changed(struct wf_node *n, const char *domain)
+{
+    struct wf_mirror_room *r = n->mirror;
+
+    if (!r)
+        return;
+    for (struct wf_mirror_lease *l = r->leases, *next; l; l = next) {
+        next = l->next;
+        if (strcmp(l->m->domain.s, domain) == 0 && !still_granted(l))
+            lease_end(r, l);
+    }
+    for (struct wf_mirror *m = r->mirrors; m; m = m->next)
+        if (strcmp(m->domain.s, domain) == 0)
+            wf_mirror_recheck(m);
+    wf_mirror_serve_tick(r);
+}

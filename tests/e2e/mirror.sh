@@ -1,0 +1,82 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# A mirror: a node of another domain holds a product that it can't read. Its home is killed; a reader whose lease lives goes on from the mirror
+# and from its history, over a restart of the mirror too; nothing readable is on the mirror's disk; the home comes back and reading goes on there.
+# shellcheck disable=SC2034 # for lib.sh
+BUILD=$1
+# shellcheck disable=SC1091 source=tests/e2e/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+key_of() { "$WEFT" key show --dir "$WORK/$1" -o json | grep -o 'weftdh1[a-z0-9]*' | head -n 1; }
+mirror_is() { # STATE HEAD
+    weft_at backup-node node status -o json | grep -q "\"mirrors\":\[{\"product\":\"servers/depth\",\"state\":\"$1\",\"home\":\"node-1\",\"head\":$2,"
+}
+has() { # LINES FILE
+    [ "$(wc -l <"$2")" -ge "$1" ]
+}
+batches() { # FROM TO: a batch for nearly each record
+    i=$1
+    while [ "$i" -le "$2" ]; do
+        echo "{\"id\":\"plaintext-canary\",\"value\":$i}"
+        i=$((i + 1))
+        sleep 0.002
+    done | weft_at servers-node publish depth --wait -q
+}
+
+make_domain servers
+make_domain backup
+(cd "$WORK" && "$WEFT" mesh init acme --domain servers-root --add backup-root/backup.weftdomain --out acme.charter >/dev/null)
+"$WEFT" charter sign "$WORK/acme.charter" --domain "$WORK/backup-root" >/dev/null
+for d in servers backup; do "$WEFT" charter commit "$WORK/acme.charter" --dir "$WORK/$d-node" >/dev/null; done
+start servers-node
+until_ok weft_at servers-node node status
+home_port=$(port_of servers-node)
+sed -i "s/127.0.0.1:0/127.0.0.1:$home_port/" "$WORK/servers-node/weftd.yaml"
+printf 'seeds:\n  - address: "127.0.0.1:%s"\n    key: %s\nmirror:\n  - {product: servers/depth, age: 1h, bytes: 64MiB}\n' \
+    "$home_port" "$(key_of servers-node)" >>"$WORK/backup-node/weftd.yaml"
+make_event servers-node depth
+batches 1 20 # before anybody holds a lease: under no epoch
+
+echo "a mirror without the owner's word gets nothing"
+start backup-node
+until_ok weft_at backup-node node status
+until_ok mirror_is refused 0
+allow depth backup mirror
+weft_at servers-node product apply "$WORK/depth.yaml" >/dev/null
+
+echo "with it, it follows, and says so in its advert"
+until_ok mirror_is following 20
+make_reader servers-node reader
+until_ok sh -c "'$WEFT' products --dir '$WORK/reader' | grep 'servers/depth' | grep -q ' 1 '"
+
+echo "the home is killed while the reader sleeps; what it had not read comes from the mirror"
+start_program reading "$WEFT" subscribe servers/depth --dir "$WORK/reader" --from earliest -n 620 --for 60s --stats
+reading=$(cat "$WORK/reading.pid")
+until_ok has 21 "$WORK/reading.log" # with its state
+kill -STOP "$reading"
+batches 21 320 # far more than is sent ahead of a reader who does not say where he is
+until_ok mirror_is following 320
+stop servers-node KILL
+kill -CONT "$reading"
+until_ok grep -q 'from mirror backup/node-1' "$WORK/reading.log"
+until_ok has 320 "$WORK/reading.log"
+
+echo "the mirror holds no record that it could read"
+if grep -rqa 'plaintext-canary' "$WORK/backup-node"; then fail "found in $(grep -rla plaintext-canary "$WORK/backup-node")"; fi
+grep -rqa 'weft/batch/v1' "$WORK/backup-node/data/mirror" || fail "nor any signed header: is it the right place?"
+until_ok mirror_is away 320
+
+echo "home and mirror come back; the reader returns to its home"
+stop backup-node
+start backup-node
+until_ok mirror_is away 320
+start servers-node
+until_ok weft_at servers-node node status
+batches 321 620
+wait "$reading" || fail "the reader: $(tail -n 5 "$WORK/reading.log")"
+rm "$WORK/reading.pid"
+grep -v '^{"schema"' "$WORK/reading.log" >"$WORK/read"
+[ "$(numbers "$WORK/read")" = "$(seq -s ' ' 1 620) " ] || fail "not each once and in order"
+grep -q '"mirrored_records":[1-9]' "$WORK/reading.log" || fail "$(tail -n 1 "$WORK/reading.log")"
+grep -q '"lost_records":0,.*"verify_failures":0' "$WORK/reading.log" || fail "$(tail -n 1 "$WORK/reading.log")"
+until_ok mirror_is following 620

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+// Whom a mirror serves: each reader without the owner's word is refused with its code, also when the word was taken back while it read.
+#include "tests/node/mirror_rig.h"
+
+// ---- whom it serves --------------------------------------------------------------------------------------------------
+
+struct asked {
+    struct wf_caller caller;
+    Weft__V1__Request q;
+    struct wf_call c;
+    struct wf_arena arena, kept;
+    Weft__V1__Reply *reply;
+};
+
+static void ask(struct asked *a, wf_handler_fn handler)
+{
+    wf_arena_init(&a->arena, 8u * WF_MIB);
+    wf_arena_init(&a->kept, 8u * WF_MIB);
+    a->caller.has_identity = !a->caller.local;
+    a->c =
+        (struct wf_call){ .node = &n, .caller = &a->caller, .request = &a->q, .arena = &a->arena };
+    a->c.deadline_ms = wf_node_now_ms(&n) + 60000;
+    at_home = false;
+    replied.len = 0;
+    handler(&n, &a->c);
+    a->reply = NULL;
+    if (replied.len)
+        ck_assert_int_eq(wf_pb_unpack(&weft__v1__reply__descriptor, wf_buf_view(&replied),
+                             WF_PB_STRICT, &a->kept, &a->reply),
+            WEFT_OK);
+}
+
+static void asked_fini(struct asked *a)
+{
+    wf_arena_fini(&a->arena);
+    wf_arena_fini(&a->kept);
+}
+
+static enum weft_err code_of(const struct asked *a)
+{
+    ck_assert_ptr_nonnull(a->reply);
+    return a->reply->refusal ? (enum weft_err)a->reply->refusal->code : WEFT_OK;
+}
+
+static void ask_lease(struct asked *a, const struct wf_sign_pub *holder, const char *product)
+{
+    static Weft__V1__LeaseRequest q;
+
+    memset(a, 0, sizeof *a);
+    weft__v1__lease_request__init(&q);
+    weft__v1__request__init(&a->q);
+    q.domain = wf_pb_str("network");
+    q.product = wf_pb_str(product);
+    q.purpose = WEFT__V1__LEASE_REQUEST__PURPOSE__PURPOSE_AT_MIRROR;
+    a->q.kind_case = WEFT__V1__REQUEST__KIND_LEASE;
+    a->q.lease = &q;
+    if (holder)
+        a->caller.identity.cert.sign_key = *holder;
+    else
+        a->caller.local = true;
+    ask(a, wf_mirror_lease_handle);
+}
+
+static void ask_range(
+    struct asked *a, const struct wf_sign_pub *holder, ProtobufCBinaryData lease, uint64_t from)
+{
+    static Weft__V1__RangeRequest q;
+
+    memset(a, 0, sizeof *a);
+    weft__v1__range_request__init(&q);
+    weft__v1__request__init(&a->q);
+    q.lease_id = lease;
+    q.from = from;
+    a->q.kind_case = WEFT__V1__REQUEST__KIND_RANGE;
+    a->q.range = &q;
+    a->caller.identity.cert.sign_key = *holder;
+    ask(a, wf_mirror_range_handle);
+}
+
+START_TEST(a_reader_with_the_owners_word_gets_what_the_home_gave)
+{
+    struct home h;
+    struct asked l, r;
+
+    fill(&h);
+    shown = token(&who.alice_pub, WF_VERB_SUBSCRIBE, "flows");
+    ask_lease(&l, &who.alice_pub, "flows");
+    ck_assert_int_eq(code_of(&l), WEFT_OK);
+    const Weft__V1__LeaseReply *lease = l.reply->lease;
+    ck_assert_uint_eq(lease->n_keys + lease->n_kept_keys, 0);
+    ck_assert(wf_bytes_eq(wf_pb_view(lease->heartbeat), wf_buf_view(&m->beat)));
+    ask_range(&r, &who.alice_pub, lease->lease_id, 0);
+    ck_assert_int_eq(code_of(&r), WEFT_OK);
+    ck_assert_uint_eq(r.reply->range->n_entries, ENTRIES);
+    for (unsigned i = 0; i < ENTRIES; i++)
+        ck_assert(wf_bytes_eq(wf_pb_view(r.reply->range->entries[i]), wf_buf_view(&h.sealed[i])));
+    ck_assert_uint_eq(r.reply->range->next, 9);
+    asked_fini(&r);
+    ask_range(&r, &who.alice_pub, lease->lease_id, 6);
+    ck_assert_uint_eq(r.reply->range->n_entries, 1);
+    asked_fini(&r);
+    ask_range(&r, &who.alice_pub, lease->lease_id, 10);
+    ck_assert_int_eq(code_of(&r), WEFT_E_RANGE);
+    asked_fini(&r);
+    ask_range(&r, &who.bob_pub, lease->lease_id, 0); // another's lease is none here
+    ck_assert(at_home);
+    asked_fini(&r);
+    // What was granted is taken back: the list alone does it, with the home away.
+    new_list(&who.alice_pub, 0);
+    wf_mirror_list_changed(&n, "network");
+    ask_range(&r, &who.alice_pub, lease->lease_id, 0);
+    ck_assert(at_home);
+    ck_assert_uint_eq(n.mirror->lease_count, 0);
+    asked_fini(&r);
+    asked_fini(&l);
+    home_fini(&h);
+}
+END_TEST
+
+enum trouble {
+    FINE,
+    NO_TOKEN,
+    OTHERS_TOKEN,
+    REVOKED,
+    OLD_LIST,
+    NO_LIST,
+    ENDED,
+    OVER,
+    LOCAL,
+    UNKNOWN
+};
+
+static const struct {
+    const char *why;
+    enum trouble trouble;
+    uint32_t verbs;
+    const char *products;
+    enum weft_err want;
+} readers[] = {
+    { "subscribe", FINE, WF_VERB_SUBSCRIBE, "flows", WEFT_OK },
+    { "replay", FINE, WF_VERB_REPLAY, "fl*", WEFT_OK },
+    { "query alone", FINE, WF_VERB_QUERY, "flows", WEFT_E_VERB },
+    { "mirror alone", FINE, WF_VERB_MIRROR, "flows", WEFT_E_VERB },
+    { "another product", FINE, WF_VERB_SUBSCRIBE, "hosts", WEFT_E_PRODUCT },
+    { "no token", NO_TOKEN, WF_VERB_SUBSCRIBE, "flows", WEFT_E_NO_CAPABILITY },
+    { "a stolen token", OTHERS_TOKEN, WF_VERB_SUBSCRIBE, "flows", WEFT_E_HOLDER },
+    { "revoked", REVOKED, WF_VERB_SUBSCRIBE, "flows", WEFT_E_REVOKED },
+    { "the owner not heard for over a day", OLD_LIST, WF_VERB_SUBSCRIBE, "flows",
+        WEFT_E_STALE_LIST },
+    { "the owner never heard", NO_LIST, WF_VERB_SUBSCRIBE, "flows", WEFT_E_STALE_LIST },
+    { "the owner ended the mirror", ENDED, WF_VERB_SUBSCRIBE, "flows", WEFT_E_NO_HOME },
+    { "the mirror's token is over", OVER, WF_VERB_SUBSCRIBE, "flows", WEFT_E_NO_HOME },
+    { "a local user", LOCAL, WF_VERB_SUBSCRIBE, "flows", WEFT_E_NOT_FOUND },
+    { "a product that is not mirrored", UNKNOWN, WF_VERB_SUBSCRIBE, "*", WEFT_E_NOT_FOUND },
+};
+
+START_TEST(nobody_gets_even_the_sealed_form_without_the_owners_word)
+{
+    enum trouble t = readers[_i].trouble;
+    struct home h;
+    struct asked a;
+
+    fill(&h);
+    if (t != NO_TOKEN)
+        shown = token(t == OTHERS_TOKEN ? &who.bob_pub : &who.alice_pub, readers[_i].verbs,
+            readers[_i].products);
+    if (t == REVOKED)
+        new_list(&who.alice_pub, 0);
+    if (t == OLD_LIST)
+        new_list(NULL, WF_MAX_LIST_AGE_MS + 1000);
+    if (t == NO_LIST) {
+        wf_revocations_free(list);
+        list = NULL;
+    }
+    if (t == ENDED)
+        m->refused = WEFT_E_REVOKED;
+    if (t == OVER)
+        m->token_expires_ms = now() - 1;
+    ask_lease(&a, t == LOCAL ? NULL : &who.alice_pub, t == UNKNOWN ? "hosts" : "flows");
+    ck_assert_msg(
+        code_of(&a) == readers[_i].want, "%s: %s", readers[_i].why, weft_err_name(code_of(&a)));
+    ck_assert_uint_eq(n.mirror->lease_count, readers[_i].want ? 0 : 1);
+    asked_fini(&a);
+    home_fini(&h);
+}
+END_TEST
+
+START_TEST(an_owner_who_revokes_the_mirror_ends_its_serving)
+{
+    struct home h;
+    struct asked l, r;
+
+    fill(&h);
+    shown = token(&who.alice_pub, WF_VERB_SUBSCRIBE, "flows");
+    ask_lease(&l, &who.alice_pub, "flows");
+    ck_assert_int_eq(code_of(&l), WEFT_OK);
+    new_list(&n.keys.sign_pub, 0);
+    wf_mirror_list_changed(&n, "network");
+    ck_assert_int_eq(m->refused, WEFT_E_REVOKED);
+    ck_assert_int_eq((int)m->state, WF_MIRROR_REFUSED);
+    ck_assert_uint_eq(n.mirror->told_count, 0); // and no advert names it
+    ask_range(&r, &who.alice_pub, l.reply->lease->lease_id, 0);
+    ck_assert_int_eq(code_of(&r), WEFT_E_REVOKED);
+    asked_fini(&r);
+    asked_fini(&l);
+    home_fini(&h);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("node.mirror_serve");
+    TCase *t = tcase_create("mirror");
+
+    tcase_set_timeout(t, 60);
+    tcase_add_checked_fixture(t, setup, teardown);
+    tcase_add_test(t, a_reader_with_the_owners_word_gets_what_the_home_gave);
+    tcase_add_loop_test(
+        t, nobody_gets_even_the_sealed_form_without_the_owners_word, 0, WF_COUNT(readers));
+    tcase_add_test(t, an_owner_who_revokes_the_mirror_ends_its_serving);
+    suite_add_tcase(s, t);
+    SRunner *r = srunner_create(s);
+    srunner_run_all(r, CK_NORMAL);
+    int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed ? 1 : 0;
+}
