@@ -365,11 +365,15 @@ static void read_then_lose_the_home(void)
     ck_assert_msg(
         weft_subscribe(c, "servers/readings", &o, &s, &problem) == WEFT_OK, "%s", problem.text);
     TAKE_UNTIL(got == BEFORE);
+    atomic_store(&wf_fakenode_knobs(node)->hold, true); // the mirror speaks when it has all of them
     atomic_store(&h.mute, true);
     atomic_store(&m.knobs->gone, true);
+    TAKE_UNTIL(strstr(
+        told, "its node does not answer")); // nothing that was asked before is still answered
     wf_fakehome_append(&h, 0, 2);
     wf_fakehome_append(&h, 1, 2);
     wf_fakehome_append(&h, 0, 2);
+    atomic_store(&wf_fakenode_knobs(node)->hold, false);
 }
 
 static void home_again(void)
