@@ -365,11 +365,33 @@ static void answer(struct wf_node *n, struct wf_call *c, struct wf_lease *l, str
     wf_secret_fini(&kept);
 }
 
-static enum weft_err open_stream(struct wf_home_product *p, struct wf_diag *diag)
+// What the verb reads from: a mirror's entries are sealed under the epoch's key, too.
+static enum weft_err open_for(struct wf_home_product *p, enum wf_verb verb, struct wf_diag *diag)
 {
-    enum weft_err err = wf_publish_open(p, diag);
+    enum weft_err err = verb == WF_VERB_SUBSCRIBE ? wf_publish_open(p, diag) : WEFT_OK;
 
-    return err ? err : wf_epoch_need(p);
+    if (!err && (verb == WF_VERB_SUBSCRIBE || verb == WF_VERB_MIRROR))
+        err = wf_epoch_need(p);
+    return err;
+}
+
+// The lease that is to be renewed, NULL for a new one. False: refused.
+static bool named_lease(struct wf_stream_room *r, struct wf_call *c,
+    const struct wf_home_product *p, struct wf_lease **ret)
+{
+    const Weft__V1__LeaseRequest *q = c->request->lease;
+
+    if (!q->lease_id.len)
+        return true;
+    struct wf_lease *l = wf_lease_of_call(r, c, q->lease_id);
+    if (!l)
+        return false;
+    if (l->product != p || l->verb != verb_of(c)) {
+        wf_call_refuse(c, WEFT_E_LEASE, "the lease is for another product or verb");
+        return false;
+    }
+    *ret = l;
+    return true;
 }
 
 static void grant(struct wf_node *n, struct wf_call *c)
@@ -393,15 +415,8 @@ static void grant(struct wf_node *n, struct wf_call *c)
         .product = q->product,
         .verb = verb,
         .who = c->caller->identity.cert.sign_key };
-    if (q->lease_id.len) {
-        l = wf_lease_of_call(r, c, q->lease_id);
-        if (!l)
-            return;
-        if (l->product != p || l->verb != verb) {
-            wf_call_refuse(c, WEFT_E_LEASE, "the lease is for another product or verb");
-            return;
-        }
-    }
+    if (!named_lease(r, c, p, &l))
+        return;
     if (!wf_access_check(n, c, &asked, q->token, q->token_id, &granted)) {
         if (l)
             wf_lease_end(r, l); // what opened it is refused now
@@ -412,10 +427,8 @@ static void grant(struct wf_node *n, struct wf_call *c)
     enum weft_err err = fresh ? lease_new(r, p, c, verb, &l) : WEFT_OK;
     if (!err)
         err = grant_until(r, l, &granted);
-    if (!err && verb == WF_VERB_SUBSCRIBE)
-        err = open_stream(p, &diag);
-    if (!err && verb == WF_VERB_MIRROR)
-        err = wf_epoch_need(p);
+    if (!err)
+        err = open_for(p, verb, &diag);
     if (!err)
         err = gate_for(r, l, c);
     if (err) {
