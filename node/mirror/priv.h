@@ -16,10 +16,8 @@
 #include "sdk/loop/loop.h"
 
 #define WF_MIRROR_BYTES        (256u * WF_KIB) // asked of a home, and told a reader, in one reply
-#define WF_MIRROR_ENTRIES      4096u           // of one reply
-#define WF_MIRROR_LOSSES       256u
-#define WF_MIRROR_WAIT_MS      20000 // of a pull at the home
-#define WF_MIRROR_RETRY_MS     500   // doubling to:
+#define WF_MIRROR_WAIT_MS      20000           // of a pull at the home
+#define WF_MIRROR_RETRY_MS     500             // doubling to:
 #define WF_MIRROR_RETRY_MAX_MS 8000
 #define WF_MIRROR_ORIGINS      16384u // certificates seen
 #define WF_MIRROR_BUCKETS      256u

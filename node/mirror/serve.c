@@ -8,6 +8,7 @@
 #include "node/gossip/room.h"
 #include "node/mirror/priv.h"
 #include "node/stream/room.h"
+#include "node/stream/slice.h"
 
 // ---- who may ---------------------------------------------------------------------------------------------------------
 
@@ -177,106 +178,19 @@ void wf_mirror_lease_handle(struct wf_node *n, struct wf_call *c)
 
 // ---- what there is -----------------------------------------------------------------------------------------------------
 
-struct slice {
-    const struct wf_mirror *m;
-    struct wf_arena *arena;
-    struct wf_incarnation after; // resets up to this log are known to the reader
-    uint64_t from, to, next;
-    size_t bytes, max_bytes;
-    enum weft_err err;
-    size_t entry_count, loss_count;
-    ProtobufCBinaryData *entries;
-    Weft__V1__Loss **losses;
-    bool done, has_records;
-};
-
-static enum weft_err add_loss(struct slice *s, const struct wf_log_view *v)
+static enum weft_err log_of_reset(struct wf_bytes body, struct wf_incarnation *ret)
 {
-    Weft__V1__Loss *l =
-        s->loss_count < WF_MIRROR_LOSSES ? wf_arena_alloc(s->arena, sizeof *l) : NULL;
+    struct wf_sealed_entry e;
+    enum weft_err err = wf_sealed_entry_parse(body, &e);
 
-    if (!l)
-        return WEFT_E_FULL;
-    weft__v1__loss__init(l);
-    l->from = v->first > s->from ? v->first : s->from;
-    l->to = v->end;
-    l->code = v->status;
-    s->losses[s->loss_count++] = l;
-    return WEFT_OK;
+    if (!err)
+        *ret = e.entry.log_id;
+    return err;
 }
 
-static enum weft_err add_entry(struct slice *s, const struct wf_log_view *v)
+static enum weft_err place(
+    const struct wf_mirror *m, struct wf_slice *s, const Weft__V1__RangeRequest *q)
 {
-    struct wf_bytes copy;
-
-    if (v->first == v->end) {
-        struct wf_sealed_entry e;
-        if (wf_sealed_entry_parse(v->body, &e) ||
-            wf_incarnation_cmp(&e.entry.log_id, &s->after) <= 0)
-            return WEFT_OK; // a reset that the reader's position lies behind
-        s->after = e.entry.log_id;
-    }
-    if (s->entry_count == WF_MIRROR_ENTRIES ||
-        (s->has_records && s->bytes + v->body.len > s->max_bytes))
-        return WEFT_E_FULL;
-    enum weft_err err = wf_arena_dup(s->arena, v->body, &copy);
-    if (err)
-        return err;
-    s->entries[s->entry_count++] = wf_pb_bin(copy);
-    s->bytes += copy.len;
-    s->has_records = s->has_records || v->end > v->first;
-    return WEFT_OK;
-}
-
-static bool on_view(void *arg, const struct wf_log_view *v)
-{
-    struct slice *s = arg;
-
-    if (s->to && v->first >= s->to) {
-        s->done = true;
-        return false;
-    }
-    s->err = v->status ? add_loss(s, v) : add_entry(s, v);
-    if (s->err)
-        return false;
-    s->next = v->end;
-    return true;
-}
-
-static enum weft_err read_slice(struct slice *s)
-{
-    struct wf_mirror_room *r = s->m->room;
-    uint64_t next = 0;
-
-    s->entries = wf_arena_calloc(s->arena, WF_MIRROR_ENTRIES, sizeof *s->entries);
-    s->losses = wf_arena_calloc(s->arena, WF_MIRROR_LOSSES, sizeof *s->losses);
-    if (!s->entries || !s->losses)
-        return WEFT_E_NOMEM;
-    s->next = s->from;
-    for (bool first = true; first || s->next < s->m->head.next_offset; first = false) {
-        uint64_t at = s->next;
-        struct wf_log_reader reader = { .product = s->m->log_key,
-            .from = at,
-            .max_bytes = s->max_bytes,
-            .visit = on_view,
-            .arg = s,
-            .scratch = &r->scratch };
-        enum weft_err err = wf_log_read(s->m->log, &reader, &next);
-        if (err == WEFT_E_RANGE && !first)
-            break; // the log has not acknowledged more
-        if (err)
-            return err;
-        if (s->err)
-            return s->err == WEFT_E_FULL ? WEFT_OK : s->err;
-        if (s->next == at || s->done)
-            break;
-    }
-    return WEFT_OK;
-}
-
-static enum weft_err place(struct slice *s, const Weft__V1__RangeRequest *q)
-{
-    const struct wf_mirror *m = s->m;
     enum weft_err err = WEFT_OK;
 
     s->from = q->from;
@@ -303,17 +217,12 @@ static enum weft_err place(struct slice *s, const Weft__V1__RangeRequest *q)
     return err ? err : s->from > m->head.next_offset ? WEFT_E_RANGE : WEFT_OK;
 }
 
-static void answer(struct wf_call *c, struct slice *s)
+static void answer(struct wf_call *c, struct wf_mirror *m, const struct wf_slice *s)
 {
     Weft__V1__Reply reply = WEFT__V1__REPLY__INIT;
     Weft__V1__RangeReply out = WEFT__V1__RANGE_REPLY__INIT;
-    struct wf_mirror *m = (struct wf_mirror *)(uintptr_t)s->m;
 
-    out.entries = s->entries;
-    out.n_entries = s->entry_count;
-    out.losses = s->losses;
-    out.n_losses = s->loss_count;
-    out.next = s->next;
+    wf_slice_reply(s, &out);
     out.heartbeat = wf_pb_bin(wf_buf_view(&m->beat));
     m->count.served += s->entry_count;
     reply.kind_case = WEFT__V1__REPLY__KIND_RANGE;
@@ -325,22 +234,28 @@ static void answer(struct wf_call *c, struct slice *s)
 static bool serve(struct wf_call *c, const struct wf_mirror_lease *l,
     const Weft__V1__RangeRequest *q, bool even_nothing)
 {
-    struct slice s = { .m = l->m, .arena = c->arena };
-    enum weft_err err = may_serve(l->m);
+    struct wf_mirror *m = l->m;
+    struct wf_slice s = { .log = m->log,
+        .product = m->log_key,
+        .head = m->head.next_offset,
+        .log_of_reset = log_of_reset,
+        .scratch = &m->room->scratch,
+        .arena = c->arena };
+    enum weft_err err = may_serve(m);
 
     if (!err)
-        err = place(&s, q);
+        err = place(m, &s, q);
     if (!err)
-        err = read_slice(&s);
+        err = wf_slice_read(&s);
     if (err) {
         wf_call_refuse(c, err == WEFT_E_NOT_FOUND ? WEFT_E_RANGE : err, "%s, at its mirror: %s",
-            l->m->name,
+            m->name,
             err == WEFT_E_RANGE ? "the position lies beyond what is here" : weft_err_text(err));
         return true;
     }
     if (!s.entry_count && !s.loss_count && !even_nothing)
         return false;
-    answer(c, &s);
+    answer(c, m, &s);
     return true;
 }
 

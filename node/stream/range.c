@@ -6,158 +6,64 @@
 
 #include "node/pool.h"
 #include "node/stream/priv.h"
+#include "node/stream/slice.h"
 
-#define ENTRIES_MAX  4096u
-#define LOSSES_MAX   256u
 #define INLINE_BYTES (16u * WF_KIB) // read at once: handing over would cost as much
 
-// Nothing of it is the room's but what never changes, so that a worker may fill it.
-struct slice {
-    struct wf_home_product *p; // not looked into while reading
-    struct wf_hash product;
-    struct wf_log *log;
-    uint64_t head;
-    struct wf_buf *scratch;
-    struct wf_arena *arena;
-    struct wf_incarnation after; // resets up to this log are known to the reader
-    uint64_t from, to, next;
-    size_t bytes, max_bytes;
-    enum weft_err err;
-    bool sealed;      // for a mirror
-    bool done;        // `to` or the head was met
-    bool has_records; // an entry with some is in: it gets further
-    size_t entry_count, loss_count;
-    ProtobufCBinaryData *entries;
-    Weft__V1__Loss **losses;
+// Nothing that reading looks at is the room's but what never changes, so that a worker may fill it.
+struct part {
+    struct wf_slice slice;
+    struct wf_home_product *p;
+    bool sealed; // for a mirror
 };
 
-static enum weft_err add_loss(struct slice *s, uint64_t from, uint64_t to, enum weft_err code)
+static enum weft_err log_of_reset(struct wf_bytes body, struct wf_incarnation *ret)
 {
-    Weft__V1__Loss *last = s->loss_count ? s->losses[s->loss_count - 1] : NULL;
+    struct wf_entry e;
+    enum weft_err err = wf_entry_parse(body, &e);
 
-    if (last && last->to == from && last->code == (uint32_t)code) {
-        last->to = to;
-        return WEFT_OK;
-    }
-    if (s->loss_count == LOSSES_MAX)
-        return WEFT_E_FULL;
-    Weft__V1__Loss *l = wf_arena_alloc(s->arena, sizeof *l);
-    if (!l)
-        return WEFT_E_NOMEM;
-    weft__v1__loss__init(l);
-    l->from = from;
-    l->to = to;
-    l->code = (uint32_t)code;
-    s->losses[s->loss_count++] = l;
-    return WEFT_OK;
+    if (!err)
+        *ret = e.log_id;
+    return err;
 }
 
-static enum weft_err add_entry(struct slice *s, const struct wf_log_view *v)
-{
-    struct wf_bytes copy;
-
-    if (v->first == v->end) {
-        struct wf_entry e;
-        enum weft_err err = wf_entry_parse(v->body, &e);
-        if (err || wf_incarnation_cmp(&e.log_id, &s->after) <= 0)
-            return WEFT_OK; // a reset that the reader's position lies behind
-        s->after = e.log_id;
-    }
-    if (s->entry_count == ENTRIES_MAX || (s->has_records && s->bytes + v->body.len > s->max_bytes))
-        return WEFT_E_FULL;
-    enum weft_err err = wf_arena_dup(s->arena, v->body, &copy);
-    if (err)
-        return err;
-    s->entries[s->entry_count++] = wf_pb_bin(copy);
-    s->bytes += copy.len;
-    s->has_records = s->has_records || v->end > v->first;
-    return WEFT_OK;
-}
-
-static bool on_view(void *arg, const struct wf_log_view *v)
-{
-    struct slice *s = arg;
-    uint64_t first = v->first > s->from ? v->first : s->from;
-    // Entries that the log has, and whose acknowledgement this thread has not seen yet, wait for it.
-    bool beyond = (s->to && v->first >= s->to) || v->first > s->head || v->end > s->head;
-
-    if (beyond) {
-        s->done = true;
-        return false;
-    }
-    s->err = v->status ? add_loss(s, first, v->end, v->status) : add_entry(s, v);
-    if (s->err)
-        return false;
-    s->next = v->end;
-    return true;
-}
-
-// Fills the slice. FULL is no error: `next` says where to go on.
-static enum weft_err read_slice(struct slice *s)
-{
-    uint64_t next = 0;
-
-    s->entries = wf_arena_calloc(s->arena, ENTRIES_MAX, sizeof *s->entries);
-    s->losses = wf_arena_calloc(s->arena, LOSSES_MAX, sizeof *s->losses);
-    if (!s->entries || !s->losses)
-        return WEFT_E_NOMEM;
-    s->next = s->from;
-    while (s->next < s->head || s->entry_count == 0) {
-        uint64_t at = s->next;
-        struct wf_log_reader reader = { .product = s->product,
-            .from = at,
-            .max_bytes = s->max_bytes,
-            .visit = on_view,
-            .arg = s,
-            .scratch = s->scratch };
-        enum weft_err err = wf_log_read(s->log, &reader, &next);
-        if (err)
-            return err;
-        if (s->err)
-            return s->err == WEFT_E_FULL ? WEFT_OK : s->err;
-        if (s->next == at || s->done)
-            break; // nothing more up to `to` or the head
-    }
-    return WEFT_OK;
-}
-
-static void slice_of(struct slice *s, const struct wf_lease *l, struct wf_arena *arena)
+static void part_of(struct part *s, const struct wf_lease *l, struct wf_arena *arena)
 {
     struct wf_home_product *p = l->product;
 
-    *s = (struct slice){ .p = p,
-        .sealed = l->verb == WF_VERB_MIRROR,
+    *s = (struct part){ .p = p, .sealed = l->verb == WF_VERB_MIRROR };
+    s->slice = (struct wf_slice){ .log = p->room->node->log,
         .product = p->collect->product.id,
-        .log = p->room->node->log,
         .head = p->head,
+        .log_of_reset = log_of_reset,
         .scratch = &p->room->scratch,
         .arena = arena };
 }
 
 // ---- where to begin --------------------------------------------------------------------------------------------------
 
-static enum weft_err place(struct slice *s, const Weft__V1__RangeRequest *q)
+static enum weft_err place(struct part *s, const Weft__V1__RangeRequest *q)
 {
     struct wf_stream_room *r = s->p->room;
     uint64_t floor = wf_home_floor(s->p);
     enum weft_err err = WEFT_OK;
 
-    s->from = q->from;
+    s->slice.from = q->from;
     switch (q->start) {
     case WEFT__V1__RANGE_REQUEST__START__START_OFFSET:
         break;
     case WEFT__V1__RANGE_REQUEST__START__START_EARLIEST:
-        s->from = floor;
+        s->slice.from = floor;
         break;
     case WEFT__V1__RANGE_REQUEST__START__START_LATEST:
-        s->from = s->p->head;
-        s->after = s->p->log_id;
+        s->slice.from = s->p->head;
+        s->slice.after = s->p->log_id;
         break;
     case WEFT__V1__RANGE_REQUEST__START__START_TIME:
         err = wf_log_find_time(
-            r->node->log, &s->p->collect->product.id, q->time_ms, &r->scratch, &s->from);
-        if (!err && s->from > s->p->head)
-            s->from = s->p->head;
+            r->node->log, &s->p->collect->product.id, q->time_ms, &r->scratch, &s->slice.from);
+        if (!err && s->slice.from > s->p->head)
+            s->slice.from = s->p->head;
         break;
     default:
         err = WEFT_E_RANGE;
@@ -167,33 +73,33 @@ static enum weft_err place(struct slice *s, const Weft__V1__RangeRequest *q)
 }
 
 // A position in an older log that lies beyond its end: the reader saw what was lost and goes back to where the next log began.
-static enum weft_err place_in_log(struct slice *s, const Weft__V1__Incarnation *log)
+static enum weft_err place_in_log(struct part *s, const Weft__V1__Incarnation *log)
 {
     struct wf_incarnation id = { log ? log->counter : 0, log ? log->random : 0 };
     const struct wf_old_log *old = NULL;
 
     if (wf_incarnation_is_none(&id))
-        return s->from > s->p->head ? WEFT_E_RANGE : WEFT_OK;
-    s->after = id;
+        return s->slice.from > s->p->head ? WEFT_E_RANGE : WEFT_OK;
+    s->slice.after = id;
     if (wf_incarnation_eq(&id, &s->p->log_id))
-        return s->from > s->p->head ? WEFT_E_RANGE : WEFT_OK;
+        return s->slice.from > s->p->head ? WEFT_E_RANGE : WEFT_OK;
     old = wf_logs_find(s->p, &id);
     if (!old)
         return WEFT_E_LOG_ID;
-    if (s->from > old->end)
-        s->from = old->end;
+    if (s->slice.from > old->end)
+        s->slice.from = old->end;
     return WEFT_OK;
 }
 
-static void limit(struct slice *s, const Weft__V1__RangeRequest *q)
+static void limit(struct part *s, const Weft__V1__RangeRequest *q)
 {
-    s->to = q->to;
-    s->max_bytes = s->sealed ? WF_SEALED_SERVED : WF_SERVED_MAX;
-    if (q->max_bytes && q->max_bytes < s->max_bytes)
-        s->max_bytes = q->max_bytes;
+    s->slice.to = q->to;
+    s->slice.max_bytes = s->sealed ? WF_SEALED_SERVED : WF_SERVED_MAX;
+    if (q->max_bytes && q->max_bytes < s->slice.max_bytes)
+        s->slice.max_bytes = q->max_bytes;
 }
 
-static enum weft_err slice_begin(struct slice *s, const Weft__V1__RangeRequest *q)
+static enum weft_err part_begin(struct part *s, const Weft__V1__RangeRequest *q)
 {
     enum weft_err err = place(s, q);
 
@@ -205,27 +111,24 @@ static enum weft_err slice_begin(struct slice *s, const Weft__V1__RangeRequest *
 
 // ---- answers ---------------------------------------------------------------------------------------------------------
 
-static void answer(struct wf_call *c, struct slice *s)
+static void answer(struct wf_call *c, struct part *s)
 {
     Weft__V1__Reply reply = WEFT__V1__REPLY__INIT;
     Weft__V1__RangeReply out = WEFT__V1__RANGE_REPLY__INIT;
     struct wf_bytes beat;
     enum weft_err err =
-        s->sealed ? wf_mirrored_seal(s->p, s->arena, s->entries, s->entry_count) : WEFT_OK;
+        s->sealed ? wf_mirrored_seal(s->p, s->slice.arena, s->slice.entries, s->slice.entry_count)
+                  : WEFT_OK;
 
     if (err) {
         wf_call_refuse(c, err, "%s", weft_err_text(err));
         return;
     }
-    out.entries = s->entries;
-    out.n_entries = s->entry_count;
-    out.losses = s->losses;
-    out.n_losses = s->loss_count;
-    out.next = s->next;
+    wf_slice_reply(&s->slice, &out);
     if (!wf_beat_signed(s->p, &beat))
         out.heartbeat = wf_pb_bin(beat);
     s->p->count.pulls++;
-    s->p->count.served += s->entry_count;
+    s->p->count.served += s->slice.entry_count;
     reply.kind_case = WEFT__V1__REPLY__KIND_RANGE;
     reply.range = &out;
     wf_call_reply(c, &reply);
@@ -246,7 +149,7 @@ struct reading {
     struct wf_stream_room *room;
     struct wf_call *call; // NULL: its caller went away
     uint8_t lease_id[WF_LEASE_ID_LEN];
-    struct slice s;
+    struct part s;
     enum weft_err err;
     struct wf_arena arena;
     struct wf_buf scratch;
@@ -256,7 +159,7 @@ static void work(struct wf_job *job)
 {
     struct reading *r = (struct reading *)(void *)job;
 
-    r->err = read_slice(&r->s);
+    r->err = wf_slice_read(&r->s.slice);
 }
 
 // The lease may have ended meanwhile: then nothing is told.
@@ -296,7 +199,7 @@ static void reader_gone(struct wf_call *c, void *arg)
 
 // The whole of what `s` began is read on a worker, and the call answered then. False: not now.
 static bool hand_over(
-    struct wf_stream_room *room, struct wf_call *c, const struct slice *s, struct wf_bytes lease_id)
+    struct wf_stream_room *room, struct wf_call *c, const struct part *s, struct wf_bytes lease_id)
 {
     struct reading *r = calloc(1, sizeof *r);
 
@@ -304,13 +207,13 @@ static bool hand_over(
         return false;
     *r = (struct reading){ .room = room, .call = c };
     r->job = (struct wf_job){
-        .work = work, .done = done, .class = WF_MAIL_CONTROL, .bytes = s->max_bytes
+        .work = work, .done = done, .class = WF_MAIL_CONTROL, .bytes = s->slice.max_bytes
     };
     memcpy(r->lease_id, lease_id.ptr, WF_LEASE_ID_LEN);
     wf_arena_init(&r->arena, WF_SERVED_MAX + 2u * WF_MIB);
     r->s = *s;
-    r->s.arena = &r->arena;
-    r->s.scratch = &r->scratch;
+    r->s.slice.arena = &r->arena;
+    r->s.slice.scratch = &r->scratch;
     if (wf_pool_submit(room->node->pool, &r->job)) {
         free(r);
         return false;
@@ -323,18 +226,20 @@ static bool hand_over(
 }
 
 // Answers with what there is from s on, or sees to it that a worker does. False: there is nothing, and nobody was answered.
-static bool serve(struct wf_stream_room *r, struct wf_call *c, struct slice *s,
+static bool serve(struct wf_stream_room *r, struct wf_call *c, struct part *s,
     struct wf_bytes lease_id, bool even_nothing)
 {
-    struct slice first = *s;
+    struct part first = *s;
 
-    if (first.max_bytes > INLINE_BYTES)
-        first.max_bytes = INLINE_BYTES;
-    enum weft_err err = read_slice(&first);
-    bool is_part = !err && first.max_bytes < s->max_bytes && !first.done && first.next < first.head;
+    if (first.slice.max_bytes > INLINE_BYTES)
+        first.slice.max_bytes = INLINE_BYTES;
+    enum weft_err err = wf_slice_read(&first.slice);
+    const struct wf_slice *got = &first.slice;
+    bool is_part =
+        !err && got->max_bytes < s->slice.max_bytes && !got->done && got->next < got->head;
     if (is_part && hand_over(r, c, s, lease_id))
         return true;
-    if (!err && !first.entry_count && !first.loss_count && !even_nothing)
+    if (!err && !got->entry_count && !got->loss_count && !even_nothing)
         return false;
     if (err)
         refuse(c, err);
@@ -347,12 +252,12 @@ void wf_range_handle(struct wf_node *n, struct wf_call *c)
 {
     const Weft__V1__RangeRequest *q = c->request->range;
     struct wf_lease *l = wf_lease_of_call(n->stream, c, q->lease_id);
-    struct slice s;
+    struct part s;
 
     if (!l)
         return;
-    slice_of(&s, l, c->arena);
-    enum weft_err err = slice_begin(&s, q);
+    part_of(&s, l, c->arena);
+    enum weft_err err = part_begin(&s, q);
     if (err)
         refuse(c, err);
     else
@@ -412,11 +317,11 @@ static bool park(
 static bool try_pull(struct wf_call *c, const struct wf_lease *l, const struct begin *b, bool last)
 {
     struct wf_stream_room *r = l->product->room;
-    struct slice s;
+    struct part s;
 
-    slice_of(&s, l, c->arena);
-    s.from = b->from;
-    s.after = b->after;
+    part_of(&s, l, c->arena);
+    s.slice.from = b->from;
+    s.slice.after = b->after;
     limit(&s, c->request->pull->range);
     return serve(r, c, &s, WF_BYTES(l->id), last);
 }
@@ -424,7 +329,7 @@ static bool try_pull(struct wf_call *c, const struct wf_lease *l, const struct b
 void wf_pull_handle(struct wf_node *n, struct wf_call *c)
 {
     const Weft__V1__PullRequest *q = c->request->pull;
-    struct slice s;
+    struct part s;
     bool waits = q->wait_ms > 0 && !n->draining;
 
     if (!q->range) {
@@ -434,15 +339,15 @@ void wf_pull_handle(struct wf_node *n, struct wf_call *c)
     struct wf_lease *l = wf_lease_of_call(n->stream, c, q->range->lease_id);
     if (!l)
         return;
-    slice_of(&s, l, c->arena);
-    enum weft_err err = slice_begin(&s, q->range);
+    part_of(&s, l, c->arena);
+    enum weft_err err = part_begin(&s, q->range);
     if (err) {
         refuse(c, err);
         return;
     }
-    if (wf_incarnation_eq(&s.after, &s.p->log_id) && !s.sealed)
-        wf_lease_position(l, s.from);
-    struct begin b = { s.from, s.after };
+    if (wf_incarnation_eq(&s.slice.after, &s.p->log_id) && !s.sealed)
+        wf_lease_position(l, s.slice.from);
+    struct begin b = { s.slice.from, s.slice.after };
     if (!try_pull(c, l, &b, !waits) && !park(n->stream, c, l, &b))
         (void)try_pull(c, l, &b, true);
 }
