@@ -11,7 +11,6 @@ relay=""
 at_finish() { [ -z "$relay" ] || kill "$relay" 2>/dev/null || true; }
 ROOT=$(cd "$(dirname "$0")/../.." && pwd)
 
-key_of() { "$WEFT" key show --dir "$WORK/$1" -o json | grep -o 'weftdh1[a-z0-9]*' | head -n 1; }
 agent_is() { weft_at servers-node agent list | grep -q "^$1 *$2 "; }
 listed() { weft_at network-node products -q | grep -q "^servers/$1 "; }
 call() { # ARGUMENT...: by a person of another domain; standard output in out, standard error in err, the status in `ended`, the key in `key`

@@ -4,13 +4,7 @@
 # is lost, and all goes on by itself when there is room again; a start without room says so and changes nothing. The disk is a small
 # tmpfs in a mount namespace of this test alone.
 # shellcheck disable=SC2034 # for lib.sh
-if [ -z "${IN_NAMESPACE:-}" ]; then
-    for flags in -m -rm; do
-        unshare $flags true 2>/dev/null && exec unshare $flags env IN_NAMESPACE=1 bash "$0" "$@"
-    done
-    echo "no mount namespaces here: skipped"
-    exit 77
-fi
+OWN_MOUNTS=${OWN_MOUNTS:-yes}
 BUILD=$1
 # shellcheck disable=SC1091 source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"

@@ -8,7 +8,6 @@ DEADLINE=30
 # shellcheck disable=SC1091 source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
 PATH="$BUILD/domains/network:$PATH"
-key_of() { "$WEFT" key show --dir "$WORK/$1" -o json | grep -o 'weftdh1[a-z0-9]*' | head -n 1; }
 
 adds=""
 for d in servers network security monitoring; do

@@ -7,9 +7,8 @@ BUILD=$1
 # shellcheck disable=SC1091 source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-key_of() { "$WEFT" key show --dir "$WORK/$1-node" -o json | grep -o 'weftdh1[a-z0-9]*' | head -n 1; }
 knows() { # WHO WHOM
-    printf 'seeds:\n  - address: "127.0.0.1:%s"\n    key: %s\n' "$(port_of "$2-node")" "$(key_of "$2")" >>"$WORK/$1-node/weftd.yaml"
+    printf 'seeds:\n  - address: "127.0.0.1:%s"\n    key: %s\n' "$(port_of "$2-node")" "$(key_of "$2-node")" >>"$WORK/$1-node/weftd.yaml"
 }
 lists() { # WHO PRODUCT STATE
     weft_at "$1-node" products | awk -v p="$2" '$1 == p' | grep -qw -- "$3"

@@ -18,6 +18,13 @@ if [ "${OWN_NET:-}" = yes ]; then
 elif [ "${OWN_NET:-}" = entered ]; then
     ip link set lo up
 fi
+# OWN_MOUNTS=yes in the same way: in a mount namespace of its own.
+if [ "${OWN_MOUNTS:-}" = yes ]; then
+    for flags in -m -rm; do
+        unshare $flags true 2>/dev/null && OWN_MOUNTS=entered exec unshare $flags bash "$0" "$@"
+    done
+    skip "no mount namespaces here"
+fi
 
 WEFT="$BUILD/sdk/weft"
 WEFTD="$BUILD/node/weftd"
@@ -193,6 +200,36 @@ numbers() { # FILE: of its records, as say gave them
     grep -o '"value":[0-9.]*' "$1" | cut -d: -f2 | cut -d. -f1 | tr '\n' ' '
 }
 
+read_on() { # READER PRODUCT COUNT [OPTION...]: from its cursor, into $WORK/read and $WORK/read.err; $got is its status
+    by=$1 of=$2 count=$3 got=0
+    shift 3
+    "$WEFT" subscribe "servers/$of" --dir "$WORK/$by" --cursor "$WORK/$by-$of.cursor" -n "$count" --for 20s --stats -o jsonl "$@" \
+        >"$WORK/read" 2>"$WORK/read.err" || got=$?
+}
+
+expect_read() { # WHO FROM TO: exactly those, in order
+    [ "$(numbers "$WORK/read")" = "$(seq "$2" "$3" | tr '\n' ' ')" ] || fail "$1: $(numbers "$WORK/read") $(cat "$WORK/read.err")"
+}
+
+stat_of() { # FIGURE: of what read_on printed at its end
+    grep -o "\"$1\":[0-9]*" "$WORK/read.err" | cut -d: -f2
+}
+
+# What came behind a loss of N records comes once to both; `late` had read what is lost, `early` had not and is told.
+expect_the_rest() { # PRODUCT FROM TO N
+    read_on late "$1" $(($3 - $2 + 1))
+    expect_read late "$2" "$3"
+    [ "$(stat_of lost_records)" -eq 0 ] || fail "late had them all: $(cat "$WORK/read.err")"
+    read_on early "$1" $(($3 - $2 + 1))
+    expect_read early "$2" "$3"
+    [ "$(stat_of lost_records)" -eq "$4" ] || fail "early was not told what is lost: $(cat "$WORK/read.err")"
+    echo "acknowledged $3, read by one reader $3, by the other $(($3 - $4)) and $(stat_of lost_records) named as lost, 0 doubles"
+}
+
+spool_is_empty() { # AGENT
+    weft_at "$1" node status -o json | grep -q '"spool_records":0,'
+}
+
 allow() { # PRODUCT DOMAIN VERBS: one more rule in its manifest, not yet applied
     sed -i "s/^access:/access:\n  - allow: {domain: $2}\n    verbs: [$3]\n    for: 24h/" "$WORK/$1.yaml"
 }
@@ -222,6 +259,10 @@ at_least() { # A B: decimal numbers
 }
 
 # ---- networks (OWN_NET) ---------------------------------------------------------------------------------------------------------
+
+key_of() { # NODE: what others know it by when they dial it
+    "$WEFT" key show --dir "$WORK/$1" -o json | grep -o 'weftdh1[a-z0-9]*' | head -n 1
+}
 
 port_of() { # NODE: of its control listener
     weft_at "$1" node status -o json | sed 's/.*"listeners":\["[^"]*:\([0-9]*\)".*/\1/'

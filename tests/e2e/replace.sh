@@ -8,8 +8,6 @@ BUILD=$1
 . "$(dirname "$0")/lib.sh"
 
 N=${WEFT_LOSS_RECORDS:-20}
-key_of() { "$WEFT" key show --dir "$WORK/$1" -o json | grep -o 'weftdh1[a-z0-9]*' | head -n 1; }
-is_empty() { weft_at "$1" node status -o json | grep -q '"spool_records":0,'; }
 is_kept() { [ -s "$WORK/servers-node/data/kept/node-2.depth" ]; }
 is_replaced() { weft_at "$1" node status | grep -q 'another machine has its place'; }
 listed() { weft_at "$1" describe servers/depth >/dev/null; }
@@ -17,15 +15,6 @@ uplinks() { # AGENT NODE: it dials that node and the issuer's
     sed -i '/^uplinks:/,$d' "$WORK/$1/weftd.yaml"
     printf "uplinks:\n  - {address: '127.0.0.1:%s', key: %s}\n  - {address: '127.0.0.1:%s', key: %s}\n" \
         "$(port_of "$2")" "$(key_of "$2")" "$port" "$(key_of servers-node)" >>"$WORK/$1/weftd.yaml"
-}
-read_on() { # READER COUNT
-    got=0
-    "$WEFT" subscribe servers/depth --dir "$WORK/$1" --cursor "$WORK/$1.cursor" -n "$2" --for 20s --stats -o jsonl \
-        >"$WORK/read" 2>"$WORK/read.err" || got=$?
-}
-stat_of() { grep -o "\"$1\":[0-9]*" "$WORK/read.err" | cut -d: -f2; }
-expect_read() { # WHO FROM TO
-    [ "$(numbers "$WORK/read")" = "$(seq "$2" "$3" | tr '\n' ' ')" ] || fail "$1: $(numbers "$WORK/read") $(cat "$WORK/read.err")"
 }
 second_node() { # DIRECTORY TICKET
     "$WEFT" join "$2" --dir "$WORK/$1" >/dev/null || fail "join"
@@ -51,13 +40,13 @@ say web-1 depth 1 "$N"
 until_ok head_beyond servers-two depth $((N - 1))
 until_ok listed servers-node
 for who in early late; do
-    read_on $who "$N"
+    read_on $who depth "$N"
     expect_read $who 1 "$N"
 done
 say web-1 depth $((N + 1)) $((2 * N))
 until_ok head_beyond servers-two depth $((2 * N - 1))
-until_ok is_empty web-1
-read_on late "$N"
+until_ok spool_is_empty web-1
+read_on late depth "$N"
 expect_read late $((N + 1)) $((2 * N))
 
 echo "node-2 is gone; its agent goes on"
@@ -74,16 +63,10 @@ second_node servers-new "$(weft_at servers-node node replace node-2 -q)"
 until_ok head_beyond servers-new depth -1
 uplinks web-1 servers-new
 start web-1
-until_ok is_empty web-1
+until_ok spool_is_empty web-1
 
 echo "what the agent still had comes once; who lagged is told what is lost"
-read_on late "$N"
-expect_read late $((2 * N + 1)) $((3 * N))
-[ "$(stat_of lost_records)" -eq 0 ] || fail "late had them all: $(cat "$WORK/read.err")"
-read_on early "$N"
-expect_read early $((2 * N + 1)) $((3 * N))
-[ "$(stat_of lost_records)" -eq "$N" ] || fail "early was not told what is lost: $(cat "$WORK/read.err")"
-echo "acknowledged $((3 * N)), read by one reader $((3 * N)), by the other $((2 * N)) and $N named as lost, 0 doubles"
+expect_the_rest depth $((2 * N + 1)) $((3 * N)) "$N"
 
 echo "the old machine comes back: refused, and it says so; the product stays where it is"
 start servers-old
@@ -93,6 +76,6 @@ got=0
 echo '{"id":"a","value":1}' | timeout 10 "$WEFT" publish depth --wait -q --dir "$WORK/servers-old" >"$WORK/out" 2>&1 || got=$?
 [ "$got" -ne 0 ] || fail "the old machine takes records"
 say web-1 depth $((3 * N + 1)) $((3 * N + 5))
-read_on late 5
+read_on late depth 5
 expect_read late $((3 * N + 1)) $((3 * N + 5))
 echo ok

@@ -7,12 +7,6 @@ BUILD=$1
 # shellcheck disable=SC1091 source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-read_on() { # READER PRODUCT COUNT [OPTION...]: into $WORK/read and $WORK/read.err; $got is its status
-    got=0
-    "$WEFT" subscribe "servers/$2" --dir "$WORK/$1" --cursor "$WORK/$1-$2.cursor" -n "$3" --for 20s --stats -o jsonl "${@:4}" \
-        >"$WORK/read" 2>"$WORK/read.err" || got=$?
-}
-stat_of() { grep -o "\"$1\":[0-9]*" "$WORK/read.err" | cut -d: -f2; }
 # Every batch of a product: log, incarnation and number of its first record.
 batches() { weft_at servers-node log show "$1" -o jsonl | sed -n 's/.*"log":"\([^"]*\)".*"incarnation":"\([^"]*\)","seq":\([0-9]*\),.*/\1 \2 \3/p'; }
 

@@ -7,7 +7,6 @@ BUILD=$1
 # shellcheck disable=SC1091 source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-key_of() { "$WEFT" key show --dir "$WORK/$1" -o json | grep -o 'weftdh1[a-z0-9]*' | head -n 1; }
 listed() { # AT PRODUCT
     weft_at "$1" products | awk -v p="$2" '$1 == p' | grep -q .
 }
