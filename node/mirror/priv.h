@@ -10,6 +10,7 @@
 #include "node/log/log.h"
 #include "node/mirror/room.h"
 #include "node/pool.h"
+#include "node/stream/parked.h"
 #include "proto/stream/heartbeat.h"
 #include "proto/stream/sealed.h"
 #include "sdk/link.h"
@@ -25,7 +26,6 @@
 #define WF_MIRROR_LEASES       4096u // of readers, in all
 #define WF_MIRROR_PER_KEY      64u
 #define WF_MIRROR_PULLS        1024u // parked
-#define WF_MIRROR_LEASE_ID     16u
 #define WF_MIRROR_RETAIN_MS    30000
 #define WF_MIRROR_SAVE_MS      10000 // the heartbeat is kept this often
 
@@ -123,7 +123,7 @@ struct wf_mirror {
     struct wf_buf token;
     int64_t token_expires_ms; // unix
     bool asked_token;
-    uint8_t lease_id[WF_MIRROR_LEASE_ID];
+    uint8_t lease_id[WF_LEASE_ID_LEN];
     bool leased;
     int64_t lease_until_ms; // monotonic: renewed from here on
     int64_t retry_ms;
@@ -138,20 +138,12 @@ struct wf_mirror {
 };
 
 struct wf_mirror_lease { // of a reader
-    uint8_t id[WF_MIRROR_LEASE_ID];
+    uint8_t id[WF_LEASE_ID_LEN];
     struct wf_mirror *m;
     struct wf_sign_pub holder;
     struct wf_buf token;
     int64_t expires_unix_ms;
     struct wf_mirror_lease *next;
-};
-
-struct wf_mirror_pull { // parked
-    struct wf_call *call;
-    struct wf_mirror *m;
-    uint8_t lease_id[WF_MIRROR_LEASE_ID];
-    int64_t due_ms;
-    struct wf_mirror_pull *next;
 };
 
 struct wf_mirror_room {
@@ -164,8 +156,7 @@ struct wf_mirror_room {
     size_t told_count;
     struct wf_mirror_lease *leases;
     size_t lease_count;
-    struct wf_mirror_pull *pulls;
-    size_t pull_count;
+    struct wf_parked_set pulls;
     int64_t retain_due_ms;
     struct wf_buf scratch;
 };
@@ -213,6 +204,7 @@ WF_MUST_USE enum weft_err wf_mirror_take_beat(struct wf_mirror *m, struct wf_byt
 void wf_mirror_recheck(struct wf_mirror *m);
 
 // ---- serve.c
+void wf_mirror_serve_init(struct wf_mirror_room *r);
 void wf_mirror_wake(struct wf_mirror *m); // more is here, or the home said something
 void wf_mirror_serve_tick(struct wf_mirror_room *r);
 void wf_mirror_serve_end(struct wf_mirror_room *r);

@@ -7,6 +7,7 @@
 #include "node/gossip/room.h"
 #include "node/metrics.h"
 #include "node/mirror/priv.h"
+#include "node/queues.h"
 #include "sdk/disk.h"
 
 static enum weft_err mirror_new(
@@ -48,6 +49,7 @@ static enum weft_err mirror_open(struct wf_node *n, struct wf_diag *diag)
     n->mirror = r;
     r->node = n;
     r->vfs = wf_vfs_posix;
+    wf_mirror_serve_init(r);
     enum weft_err err = wf_disk_join(n->conf->data, "mirror", &dir);
     if (!err)
         err = wf_disk_mkdir(dir, diag);
@@ -237,6 +239,17 @@ static void mirror_metrics(const struct wf_node *n, struct wf_metrics *m)
     }
 }
 
+static void mirror_queues(const struct wf_node *n, struct wf_queues *out)
+{
+    const struct wf_parked_set none = { .max = WF_MIRROR_PULLS };
+    const struct wf_parked_set *pulls = n->mirror ? &n->mirror->pulls : &none;
+
+    wf_queues_add(out, &(struct wf_queue){ .name = "mirror-pulls",
+                           .items = pulls->count,
+                           .max_items = pulls->max,
+                           .dropped = pulls->full });
+}
+
 const struct wf_room wf_mirror_room = {
     .name = "mirror",
     .open = mirror_open,
@@ -245,4 +258,5 @@ const struct wf_room wf_mirror_room = {
     .drain = mirror_drain,
     .close = mirror_close,
     .metrics = mirror_metrics,
+    .queues = mirror_queues,
 };

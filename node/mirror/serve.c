@@ -62,7 +62,7 @@ static struct wf_mirror_lease *lease_find(
     struct wf_mirror_room *r, struct wf_bytes id, const struct wf_caller *who)
 {
     for (struct wf_mirror_lease *l = r ? r->leases : NULL; l; l = l->next)
-        if (id.len == WF_MIRROR_LEASE_ID && wf_equal_ct(WF_BYTES(l->id), id))
+        if (id.len == WF_LEASE_ID_LEN && wf_equal_ct(WF_BYTES(l->id), id))
             return !who->local && l->expires_unix_ms > wf_node_now_unix_ms(r->node) &&
                            memcmp(l->holder.b, who->identity.cert.sign_key.b, WF_KEY_LEN) == 0
                        ? l
@@ -189,32 +189,39 @@ static enum weft_err log_of_reset(struct wf_bytes body, struct wf_incarnation *r
 }
 
 static enum weft_err place(
-    const struct wf_mirror *m, struct wf_slice *s, const Weft__V1__RangeRequest *q)
+    const struct wf_mirror *m, const Weft__V1__RangeRequest *q, struct wf_place *ret)
 {
+    struct wf_place at = { .from = q->from };
     enum weft_err err = WEFT_OK;
 
-    s->from = q->from;
-    s->to = q->to;
-    s->max_bytes = q->max_bytes && q->max_bytes < WF_MIRROR_BYTES ? q->max_bytes : WF_MIRROR_BYTES;
     switch (q->start) {
     case WEFT__V1__RANGE_REQUEST__START__START_OFFSET:
         break;
     case WEFT__V1__RANGE_REQUEST__START__START_EARLIEST:
-        s->from = wf_mirror_floor(m);
+        at.from = wf_mirror_floor(m);
         break;
     case WEFT__V1__RANGE_REQUEST__START__START_LATEST:
-        s->from = m->head.next_offset;
+        at.from = m->head.next_offset;
         break;
     case WEFT__V1__RANGE_REQUEST__START__START_TIME:
-        err = wf_log_find_time(m->log, &m->log_key, q->time_ms, &m->room->scratch, &s->from);
+        err = wf_log_find_time(m->log, &m->log_key, q->time_ms, &m->room->scratch, &at.from);
         break;
     default:
         err = WEFT_E_RANGE;
         break;
     }
     if (q->log_id)
-        s->after = (struct wf_incarnation){ q->log_id->counter, q->log_id->random };
-    return err ? err : s->from > m->head.next_offset ? WEFT_E_RANGE : WEFT_OK;
+        at.after = (struct wf_incarnation){ q->log_id->counter, q->log_id->random };
+    if (!err)
+        *ret = at;
+    return err;
+}
+
+static void refuse_place(struct wf_call *c, const struct wf_mirror *m, enum weft_err err)
+{
+    wf_call_refuse(c, err == WEFT_E_NOT_FOUND ? WEFT_E_RANGE : err, "%s, at its mirror: %s",
+        m->name,
+        err == WEFT_E_RANGE ? "the position lies beyond what is here" : weft_err_text(err));
 }
 
 static void answer(struct wf_call *c, struct wf_mirror *m, const struct wf_slice *s)
@@ -230,27 +237,30 @@ static void answer(struct wf_call *c, struct wf_mirror *m, const struct wf_slice
     wf_call_reply(c, &reply);
 }
 
-// Answers with what there is. False: nothing yet, and nobody was answered.
+// Answers with what there is from there on. False: nothing yet, and nobody was answered.
 static bool serve(struct wf_call *c, const struct wf_mirror_lease *l,
-    const Weft__V1__RangeRequest *q, bool even_nothing)
+    const Weft__V1__RangeRequest *q, const struct wf_place *at, bool even_nothing)
 {
     struct wf_mirror *m = l->m;
+    size_t max = q->max_bytes && q->max_bytes < WF_MIRROR_BYTES ? q->max_bytes : WF_MIRROR_BYTES;
     struct wf_slice s = { .log = m->log,
         .product = m->log_key,
         .head = m->head.next_offset,
+        .from = at->from,
+        .to = q->to,
+        .after = at->after,
+        .max_bytes = max,
         .log_of_reset = log_of_reset,
         .scratch = &m->room->scratch,
         .arena = c->arena };
     enum weft_err err = may_serve(m);
 
-    if (!err)
-        err = place(m, &s, q);
+    if (!err && at->from > s.head) // a mirror that began anew may have less than when a pull came
+        err = WEFT_E_RANGE;
     if (!err)
         err = wf_slice_read(&s);
     if (err) {
-        wf_call_refuse(c, err == WEFT_E_NOT_FOUND ? WEFT_E_RANGE : err, "%s, at its mirror: %s",
-            m->name,
-            err == WEFT_E_RANGE ? "the position lies beyond what is here" : weft_err_text(err));
+        refuse_place(c, m, err);
         return true;
     }
     if (!s.entry_count && !s.loss_count && !even_nothing)
@@ -261,51 +271,22 @@ static bool serve(struct wf_call *c, const struct wf_mirror_lease *l,
 
 void wf_mirror_range_handle(struct wf_node *n, struct wf_call *c)
 {
-    struct wf_mirror_lease *l =
-        lease_find(n->mirror, wf_pb_view(c->request->range->lease_id), c->caller);
+    const Weft__V1__RangeRequest *q = c->request->range;
+    struct wf_mirror_lease *l = lease_find(n->mirror, wf_pb_view(q->lease_id), c->caller);
+    struct wf_place at;
 
-    if (l)
-        (void)serve(c, l, c->request->range, true);
-    else
+    if (!l) {
         wf_range_handle(n, c);
+        return;
+    }
+    enum weft_err err = place(l->m, q, &at);
+    if (err)
+        refuse_place(c, l->m, err);
+    else
+        (void)serve(c, l, q, &at, true);
 }
 
 // ---- pull ------------------------------------------------------------------------------------------------------------
-
-static void on_gone(struct wf_call *c, void *arg)
-{
-    struct wf_mirror_room *r = c->node->mirror;
-
-    for (struct wf_mirror_pull **at = &r->pulls; *at; at = &(*at)->next)
-        if (*at == arg) {
-            *at = (*at)->next;
-            r->pull_count--;
-            free(arg);
-            return;
-        }
-}
-
-static bool park(struct wf_mirror_room *r, struct wf_call *c, const struct wf_mirror_lease *l)
-{
-    struct wf_mirror_pull *w = r->pull_count < WF_MIRROR_PULLS ? calloc(1, sizeof *w) : NULL;
-    int64_t wait_ms = c->request->pull->wait_ms;
-
-    if (!w)
-        return false;
-    *w = (struct wf_mirror_pull){ .call = c, .m = l->m };
-    memcpy(w->lease_id, l->id, sizeof w->lease_id);
-    w->due_ms = wf_node_now_ms(r->node) + (wait_ms < WF_LONG_POLL_MS ? wait_ms : WF_LONG_POLL_MS);
-    if (w->due_ms > c->deadline_ms)
-        w->due_ms = c->deadline_ms;
-    if (wf_call_park(c, on_gone, w)) {
-        free(w);
-        return false;
-    }
-    w->next = r->pulls;
-    r->pulls = w;
-    r->pull_count++;
-    return true;
-}
 
 void wf_mirror_pull_handle(struct wf_node *n, struct wf_call *c)
 {
@@ -314,51 +295,51 @@ void wf_mirror_pull_handle(struct wf_node *n, struct wf_call *c)
         q->range ? lease_find(n->mirror, wf_pb_view(q->range->lease_id), c->caller) : NULL;
     bool waits = q->wait_ms > 0 && !n->draining;
 
-    if (!l)
+    if (!l) {
         wf_pull_handle(n, c);
-    else if (!serve(c, l, q->range, !waits) && !park(n->mirror, c, l))
-        (void)serve(c, l, q->range, true);
+        return;
+    }
+    struct wf_parked w = { .call = c, .product = l->m };
+    enum weft_err err = place(l->m, q->range, &w.place);
+    if (err) {
+        refuse_place(c, l->m, err);
+        return;
+    }
+    memcpy(w.lease_id, l->id, sizeof w.lease_id);
+    if (!serve(c, l, q->range, &w.place, !waits) && !wf_park(&n->mirror->pulls, &w))
+        (void)serve(c, l, q->range, &w.place, true);
 }
 
-static void finish(struct wf_mirror_room *r, struct wf_mirror_pull *w)
+static struct wf_mirror_lease *lease_of(const struct wf_parked *w)
 {
-    struct wf_call *c = w->call;
-    struct wf_mirror_lease *l = lease_find(r, WF_BYTES(w->lease_id), c->caller);
+    return lease_find(w->set->node->mirror, WF_BYTES(w->lease_id), w->call->caller);
+}
 
-    c->on_gone = NULL;
-    free(w);
+static bool has_lease(const struct wf_parked *w)
+{
+    return lease_of(w) != NULL;
+}
+
+static void answer_parked(const struct wf_parked *w)
+{
+    struct wf_mirror_lease *l = lease_of(w);
+
     if (l)
-        (void)serve(c, l, c->request->pull->range, true);
+        (void)serve(w->call, l, w->call->request->pull->range, &w->place, true);
     else
-        wf_call_refuse(c, WEFT_E_LEASE, "the lease has ended; ask for a new one");
+        wf_call_refuse(w->call, WEFT_E_LEASE, "the lease has ended; ask for a new one");
 }
 
-static void finish_those(struct wf_mirror_room *r, const struct wf_mirror *m, int64_t due_ms)
+void wf_mirror_serve_init(struct wf_mirror_room *r)
 {
-    struct wf_mirror_pull *ready = NULL, **at = &r->pulls;
-
-    while (*at) {
-        struct wf_mirror_pull *w = *at;
-        if (w->m == m || w->due_ms <= due_ms ||
-            !lease_find(r, WF_BYTES(w->lease_id), w->call->caller)) {
-            *at = w->next;
-            r->pull_count--;
-            w->next = ready;
-            ready = w;
-        } else {
-            at = &w->next;
-        }
-    }
-    while (ready) {
-        struct wf_mirror_pull *next = ready->next;
-        finish(r, ready);
-        ready = next;
-    }
+    r->pulls = (struct wf_parked_set){
+        .node = r->node, .has_lease = has_lease, .answer = answer_parked, .max = WF_MIRROR_PULLS
+    };
 }
 
 void wf_mirror_wake(struct wf_mirror *m)
 {
-    finish_those(m->room, m, INT64_MIN);
+    wf_parked_wake(&m->room->pulls, m);
 }
 
 void wf_mirror_serve_tick(struct wf_mirror_room *r)
@@ -370,12 +351,12 @@ void wf_mirror_serve_tick(struct wf_mirror_room *r)
         if (l->expires_unix_ms <= now)
             lease_end(r, l);
     }
-    finish_those(r, NULL, wf_node_now_ms(r->node));
+    wf_parked_tick(&r->pulls);
 }
 
 void wf_mirror_serve_end(struct wf_mirror_room *r)
 {
-    finish_those(r, NULL, INT64_MAX);
+    wf_parked_end(&r->pulls, NULL);
     while (r->leases)
         lease_end(r, r->leases);
 }

@@ -272,7 +272,7 @@ static void tell(struct wf_home_product *p)
     p->ready = NULL;
     p->ready_end = &p->ready;
     wf_publish_entries(p, e);
-    wf_pulls_wake(p);
+    wf_parked_wake(&p->room->pulls, p);
     while (e) {
         struct wf_pending *next = e->next;
         struct wf_waiter *w = e->waiters;

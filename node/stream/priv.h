@@ -10,6 +10,7 @@
 #include "node/conf.h"
 #include "node/log/log.h"
 #include "node/log/meta.h"
+#include "node/stream/parked.h"
 #include "node/stream/room.h"
 #include "proto/schema/schema.h"
 #include "proto/stream/chain.h"
@@ -30,7 +31,6 @@
 #define WF_LEASES_PER_KEY   256u
 #define WF_LEASE_KEYS       1024u           // of kept entries, with one lease
 #define WF_SEALED_SERVED    (256u * WF_KIB) // of one reply to a mirror: sealed on the loop thread
-#define WF_LEASE_ID_LEN     16u
 #define WF_LEASE_LABEL_LEN  140u
 #define WF_LEASE_BUCKETS    1024u
 #define WF_PULLS_MAX        2048u
@@ -116,16 +116,6 @@ struct wf_kept_epoch {
 struct wf_sent {
     uint64_t end;
     size_t bytes;
-};
-
-struct wf_pull {
-    struct wf_call *call;
-    struct wf_home_product *product;
-    uint8_t lease_id[WF_LEASE_ID_LEN];
-    int64_t due_ms;
-    uint64_t from; // where it goes on
-    struct wf_incarnation after;
-    struct wf_pull *next;
 };
 
 struct wf_lease {
@@ -247,15 +237,13 @@ struct wf_stream_room {
     struct wf_home_product *products;
     struct wf_lease *leases, *lease_buckets[WF_LEASE_BUCKETS];
     size_t lease_count;
-    struct wf_pull *pulls;
-    size_t pull_count;
+    struct wf_parked_set pulls;
     struct wf_replay *replays;
     struct wf_taking *takings; // pushed sets that are not settled, in order
     struct wf_tap taps[WF_TAPS_MAX];
     size_t tap_count;
     size_t pending_bytes;
-    uint64_t pending_full,
-        pulls_full;            // since the start: refused, or answered at once, for want of room
+    uint64_t pending_full;     // since the start: refused for want of room
     struct wf_hash chain_kept; // certificate whose chain is among the documents
     struct wf_timer beat;
     struct wf_buf scratch, packed; // of reading; of building
@@ -458,9 +446,7 @@ void wf_leases_end_of(struct wf_stream_room *r, struct wf_home_product *p);
 
 // ---- range.c, tap.c, apply.c, advert.c, local.c, status.c ----------------------------------------------------------------
 
-void wf_pulls_wake(struct wf_home_product *p);
-void wf_pulls_tick(struct wf_stream_room *r);
-void wf_pulls_end(struct wf_stream_room *r, struct wf_home_product *p); // NULL = all
+void wf_pulls_init(struct wf_stream_room *r);
 void wf_taps_tell(struct wf_home_product *p, const struct wf_pending *e);
 void wf_taps_end(struct wf_stream_room *r);
 // OK: this node is home of the product, p->term holds. NOT_HOME: another node is. NO_HOME: the issuer is being asked. Else why it

@@ -295,7 +295,7 @@ enum weft_err wf_home_remove(struct wf_home_product *p, struct wf_diag *diag)
     p->removed_ms = now;
     p->advert_due_ms = 0;
     wf_beat_now(p); // says `stopped`
-    wf_pulls_end(r, p);
+    wf_parked_end(&r->pulls, p);
     wf_leases_end_of(r, p);
     wf_publish_close(p);
     return WEFT_OK;

@@ -266,62 +266,16 @@ void wf_range_handle(struct wf_node *n, struct wf_call *c)
 
 // ---- pull ------------------------------------------------------------------------------------------------------------
 
-static void on_gone(struct wf_call *c, void *arg)
-{
-    struct wf_pull *gone = arg;
-    struct wf_stream_room *r = gone->product->room;
-
-    (void)c;
-    for (struct wf_pull **at = &r->pulls; *at; at = &(*at)->next)
-        if (*at == gone) {
-            *at = gone->next;
-            r->pull_count--;
-            free(gone);
-            return;
-        }
-}
-
-// Where a pull goes on after its wait: a start by name or time was resolved when it came.
-struct begin {
-    uint64_t from;
-    struct wf_incarnation after;
-};
-
-// True: parked. False: answer now.
-static bool park(
-    struct wf_stream_room *r, struct wf_call *c, struct wf_lease *l, const struct begin *b)
-{
-    struct wf_pull *w = r->pull_count < WF_PULLS_MAX ? calloc(1, sizeof *w) : NULL;
-    int64_t now = wf_node_now_ms(r->node), wait_ms = c->request->pull->wait_ms;
-
-    if (!w) {
-        r->pulls_full++;
-        return false;
-    }
-    *w = (struct wf_pull){ .call = c, .product = l->product, .from = b->from, .after = b->after };
-    memcpy(w->lease_id, l->id, WF_LEASE_ID_LEN);
-    w->due_ms = now + (wait_ms < WF_LONG_POLL_MS ? wait_ms : WF_LONG_POLL_MS);
-    if (w->due_ms > c->deadline_ms)
-        w->due_ms = c->deadline_ms;
-    if (wf_call_park(c, on_gone, w)) {
-        free(w);
-        return false;
-    }
-    w->next = r->pulls;
-    r->pulls = w;
-    r->pull_count++;
-    return true;
-}
-
-// What there is from b on. last: it has waited long enough, so even nothing is an answer. False: nothing yet.
-static bool try_pull(struct wf_call *c, const struct wf_lease *l, const struct begin *b, bool last)
+// What there is from there on. last: it has waited long enough, so even nothing is an answer. False: nothing yet.
+static bool try_pull(
+    struct wf_call *c, const struct wf_lease *l, const struct wf_place *at, bool last)
 {
     struct wf_stream_room *r = l->product->room;
     struct part s;
 
     part_of(&s, l, c->arena);
-    s.slice.from = b->from;
-    s.slice.after = b->after;
+    s.slice.from = at->from;
+    s.slice.after = at->after;
     limit(&s, c->request->pull->range);
     return serve(r, c, &s, WF_BYTES(l->id), last);
 }
@@ -347,67 +301,30 @@ void wf_pull_handle(struct wf_node *n, struct wf_call *c)
     }
     if (wf_incarnation_eq(&s.slice.after, &s.p->log_id) && !s.sealed)
         wf_lease_position(l, s.slice.from);
-    struct begin b = { s.slice.from, s.slice.after };
-    if (!try_pull(c, l, &b, !waits) && !park(n->stream, c, l, &b))
-        (void)try_pull(c, l, &b, true);
+    struct wf_parked w = { .call = c, .product = s.p, .place = { s.slice.from, s.slice.after } };
+    memcpy(w.lease_id, l->id, sizeof w.lease_id);
+    if (!try_pull(c, l, &w.place, !waits) && !wf_park(&n->stream->pulls, &w))
+        (void)try_pull(c, l, &w.place, true);
 }
 
-static struct wf_pull *unpark(struct wf_stream_room *r, struct wf_pull **at)
+static bool has_lease(const struct wf_parked *w)
 {
-    struct wf_pull *w = *at;
-
-    *at = w->next;
-    r->pull_count--;
-    w->call->on_gone = NULL;
-    return w;
+    return wf_lease_find(w->set->node->stream, WF_BYTES(w->lease_id)) != NULL;
 }
 
-static void finish(struct wf_stream_room *r, struct wf_pull *w)
+static void answer_parked(const struct wf_parked *w)
 {
-    struct wf_lease *l = wf_lease_find(r, wf_bytes(w->lease_id, WF_LEASE_ID_LEN));
-    struct wf_call *c = w->call;
-    struct begin b = { w->from, w->after };
+    struct wf_lease *l = wf_lease_find(w->set->node->stream, WF_BYTES(w->lease_id));
 
-    free(w);
     if (l)
-        (void)try_pull(c, l, &b, true);
+        (void)try_pull(w->call, l, &w->place, true);
     else
-        wf_call_refuse(c, WEFT_E_LEASE, "the lease has ended; ask for a new one");
+        wf_call_refuse(w->call, WEFT_E_LEASE, "the lease has ended; ask for a new one");
 }
 
-static void finish_those(struct wf_stream_room *r, const struct wf_home_product *p, int64_t due_ms)
+void wf_pulls_init(struct wf_stream_room *r)
 {
-    struct wf_pull *ready = NULL, **at = &r->pulls;
-
-    while (*at) {
-        if ((p && (*at)->product == p) || (*at)->due_ms <= due_ms ||
-            !wf_lease_find(r, wf_bytes((*at)->lease_id, WF_LEASE_ID_LEN))) {
-            struct wf_pull *w = unpark(r, at);
-            w->next = ready;
-            ready = w;
-        } else {
-            at = &(*at)->next;
-        }
-    }
-    while (ready) {
-        struct wf_pull *next = ready->next;
-        finish(r, ready);
-        ready = next;
-    }
-}
-
-void wf_pulls_wake(struct wf_home_product *p)
-{
-    if (p->room->pulls)
-        finish_those(p->room, p, INT64_MIN);
-}
-
-void wf_pulls_tick(struct wf_stream_room *r)
-{
-    finish_those(r, NULL, wf_node_now_ms(r->node));
-}
-
-void wf_pulls_end(struct wf_stream_room *r, struct wf_home_product *p)
-{
-    finish_those(r, p, p ? INT64_MIN : INT64_MAX);
+    r->pulls = (struct wf_parked_set){
+        .node = r->node, .has_lease = has_lease, .answer = answer_parked, .max = WF_PULLS_MAX
+    };
 }

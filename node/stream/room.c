@@ -95,6 +95,7 @@ static enum weft_err stream_open(struct wf_node *n, struct wf_diag *diag)
         return WEFT_E_NOMEM;
     n->stream = r;
     r->node = n;
+    wf_pulls_init(r);
     r->vfs = wf_vfs_posix;
     r->beat.fire = wf_beat_timer;
     enum weft_err err = wf_storage_key_load(n->conf->data, &r->storage_key, diag);
@@ -251,7 +252,7 @@ static void stream_tick(struct wf_node *n)
     }
     wf_adopt_tick(r);
     wf_leases_tick(r);
-    wf_pulls_tick(r);
+    wf_parked_tick(&r->pulls);
     if (n->draining) {
         say_last(r);
         return;
@@ -267,7 +268,7 @@ static void stream_drain(struct wf_node *n)
         p->beat_stale = true;
     }
     tell_readers(n->stream);
-    wf_pulls_end(n->stream, NULL);
+    wf_parked_end(&n->stream->pulls, NULL);
 }
 
 static bool stream_drained(const struct wf_node *n)
@@ -303,7 +304,7 @@ static void stream_close(struct wf_node *n)
         wf_intake_flush(p);
     r->closed = true;
     wf_taps_end(r);
-    wf_pulls_end(r, NULL);
+    wf_parked_end(&r->pulls, NULL);
     wf_leases_end_of(r, NULL);
     for (struct wf_home_product *p = n->log ? r->products : NULL; p; p = p->next)
         wf_epochs_forget(p);

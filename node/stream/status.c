@@ -136,9 +136,9 @@ void wf_stream_queues(const struct wf_node *n, struct wf_queues *out)
                            .max_bytes = s.max_bytes,
                            .dropped = s.dropped });
     wf_queues_add(out, &(struct wf_queue){ .name = "pulls",
-                           .items = r->pull_count,
-                           .max_items = WF_PULLS_MAX,
-                           .dropped = r->pulls_full });
+                           .items = r->pulls.count,
+                           .max_items = r->pulls.max,
+                           .dropped = r->pulls.full });
 }
 
 // ---- products --------------------------------------------------------------------------------------------------------

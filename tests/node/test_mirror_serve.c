@@ -7,6 +7,8 @@
 struct asked {
     struct wf_caller caller;
     Weft__V1__Request q;
+    Weft__V1__PullRequest pull;
+    Weft__V1__RangeRequest range;
     struct wf_call c;
     struct wf_arena arena, kept;
     Weft__V1__Reply *reply;
@@ -76,6 +78,93 @@ static void ask_range(
     a->caller.identity.cert.sign_key = *holder;
     ask(a, wf_mirror_range_handle);
 }
+
+static void ask_latest(struct asked *a, const struct wf_sign_pub *holder, ProtobufCBinaryData lease)
+{
+    memset(a, 0, sizeof *a);
+    weft__v1__range_request__init(&a->range);
+    weft__v1__pull_request__init(&a->pull);
+    weft__v1__request__init(&a->q);
+    a->range.lease_id = lease;
+    a->range.start = WEFT__V1__RANGE_REQUEST__START__START_LATEST;
+    a->pull.range = &a->range;
+    a->pull.wait_ms = 20000;
+    a->q.kind_case = WEFT__V1__REQUEST__KIND_PULL;
+    a->q.pull = &a->pull;
+    a->caller.identity.cert.sign_key = *holder;
+    ask(a, wf_mirror_pull_handle);
+}
+
+static Weft__V1__Reply *answered(struct asked *a)
+{
+    ck_assert_uint_gt(replied.len, 0);
+    ck_assert_int_eq(wf_pb_unpack(&weft__v1__reply__descriptor, wf_buf_view(&replied), WF_PB_STRICT,
+                         &a->kept, &a->reply),
+        WEFT_OK);
+    replied.len = 0;
+    return a->reply;
+}
+
+START_TEST(a_reader_of_what_comes_gets_the_entry_it_waited_for)
+{
+    struct home h;
+    struct asked l, waits, gone, many;
+
+    fill_in_part(&h, ENTRIES - 1);
+    shown = token(&who.alice_pub, WF_VERB_SUBSCRIBE, "flows");
+    ask_lease(&l, &who.alice_pub, "flows");
+    ck_assert_int_eq(code_of(&l), WEFT_OK);
+    ask_latest(&waits, &who.alice_pub, l.reply->lease->lease_id);
+    ask_latest(&gone, &who.alice_pub, l.reply->lease->lease_id);
+    ck_assert_uint_eq(n.mirror->pulls.count, 2);
+    ck_assert_uint_eq(replied.len, 0);
+    gone.c.on_gone(&gone.c, gone.c.gone_arg); // forgotten
+    ck_assert_uint_eq(n.mirror->pulls.count, 1);
+    // Beyond so many nobody waits: the answer, which is none, comes at once.
+    n.mirror->pulls.count += WF_MIRROR_PULLS;
+    ask_latest(&many, &who.alice_pub, l.reply->lease->lease_id);
+    n.mirror->pulls.count -= WF_MIRROR_PULLS;
+    ck_assert_int_eq(code_of(&many), WEFT_OK);
+    ck_assert_uint_eq(many.reply->range->n_entries, 0);
+    ck_assert_uint_eq(n.mirror->pulls.full, 1);
+    replied.len = 0;
+    // From where the end was when it asked, not from where it is when something came.
+    const struct wf_buf *last[] = { &h.sealed[ENTRIES - 1] };
+    store(check(last, 1, NULL));
+    wf_mirror_wake(m);
+    ck_assert_uint_eq(n.mirror->pulls.count, 0);
+    const Weft__V1__RangeReply *r = answered(&waits)->range;
+    ck_assert_ptr_nonnull(r);
+    ck_assert_uint_eq(r->n_entries, 1);
+    ck_assert(wf_bytes_eq(wf_pb_view(r->entries[0]), wf_buf_view(last[0])));
+    asked_fini(&many);
+    asked_fini(&gone);
+    asked_fini(&waits);
+    asked_fini(&l);
+    home_fini(&h);
+}
+END_TEST
+
+START_TEST(a_reader_who_waits_is_refused_when_its_lease_ends)
+{
+    struct home h;
+    struct asked l, waits;
+
+    fill(&h);
+    shown = token(&who.alice_pub, WF_VERB_SUBSCRIBE, "flows");
+    ask_lease(&l, &who.alice_pub, "flows");
+    ask_latest(&waits, &who.alice_pub, l.reply->lease->lease_id);
+    ck_assert_uint_eq(n.mirror->pulls.count, 1);
+    new_list(&who.alice_pub, 0);
+    wf_mirror_list_changed(&n, "network");
+    ck_assert_uint_eq(n.mirror->pulls.count, 0);
+    (void)answered(&waits);
+    ck_assert_int_eq(code_of(&waits), WEFT_E_LEASE);
+    asked_fini(&waits);
+    asked_fini(&l);
+    home_fini(&h);
+}
+END_TEST
 
 START_TEST(a_reader_with_the_owners_word_gets_what_the_home_gave)
 {
@@ -215,6 +304,8 @@ int main(void)
     tcase_set_timeout(t, 60);
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, a_reader_with_the_owners_word_gets_what_the_home_gave);
+    tcase_add_test(t, a_reader_of_what_comes_gets_the_entry_it_waited_for);
+    tcase_add_test(t, a_reader_who_waits_is_refused_when_its_lease_ends);
     tcase_add_loop_test(
         t, nobody_gets_even_the_sealed_form_without_the_owners_word, 0, WF_COUNT(readers));
     tcase_add_test(t, an_owner_who_revokes_the_mirror_ends_its_serving);

@@ -460,14 +460,14 @@ START_TEST(a_pull_waits_for_the_next_record)
     ck_assert_uint_eq(look(latest).first, 10); // from where it was when it asked
     struct streamrig_call *idle =
         ask(l, &(struct ask){ .pull = true, .log_id = log, .from = 12, .wait_ms = 1 });
-    STREAMRIG_UNTIL(&rig, (wf_pulls_tick(rig.node.stream), idle->answered));
+    STREAMRIG_UNTIL(&rig, (wf_parked_tick(&rig.node.stream->pulls), idle->answered));
     ck_assert_uint_eq(look(idle).entries, 0);
     ck_assert_uint_eq(idle->reply->range->next, 12);
     // Beyond so many nobody waits: the answer comes at once.
-    rig.node.stream->pull_count += WF_PULLS_MAX;
+    rig.node.stream->pulls.count += WF_PULLS_MAX;
     struct streamrig_call *many =
         ask(l, &(struct ask){ .pull = true, .log_id = log, .from = 12, .wait_ms = 20000 });
-    rig.node.stream->pull_count -= WF_PULLS_MAX;
+    rig.node.stream->pulls.count -= WF_PULLS_MAX;
     ck_assert(many->answered && !many->parked);
     streamrig_call_free(many);
     // A caller that goes away is forgotten.
@@ -475,7 +475,7 @@ START_TEST(a_pull_waits_for_the_next_record)
         ask(l, &(struct ask){ .pull = true, .log_id = log, .from = 12, .wait_ms = 20000 });
     gone->pub.on_gone(&gone->pub, gone->pub.gone_arg);
     streamrig_call_free(gone);
-    ck_assert_uint_eq(rig.node.stream->pull_count, 0);
+    ck_assert_uint_eq(rig.node.stream->pulls.count, 0);
     publish(12, 1);
     streamrig_call_free(l);
     streamrig_call_free(now);
