@@ -1,17 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // PUBLISH on an agent's local socket, as on a node: a publisher opens (mark, descriptor, schema), then hands over records under its own
 // numbering; the answer comes when the spool has them.
-#include <stdlib.h>
-
 #include "node/agent/uplink.h"
-#include "node/early.h"
 #include "node/publish.h"
-
-struct publish {
-    struct wf_call *call; // NULL: its caller went away
-    struct wf_hash product_id;
-    uint8_t publisher[WF_PUBLISHER_LEN];
-};
 
 static void answer_open(struct wf_node *n, struct wf_call *c, struct wf_agent_product *p)
 {
@@ -29,62 +20,20 @@ static void answer_open(struct wf_node *n, struct wf_call *c, struct wf_agent_pr
     wf_publish_reply_open(c, u->durable, &d, wf_buf_view(&p->schema_set));
 }
 
-static void on_gone(struct wf_call *c, void *arg)
+static enum weft_err originate(struct wf_node *n, const struct wf_publish_to *to,
+    const Weft__V1__PublishRequest *q, const struct wf_origin_records *r, wf_stream_done_fn done,
+    void *arg, struct wf_diag *diag)
 {
-    struct publish *w = arg;
-
-    (void)c;
-    w->call = NULL;
+    (void)to;
+    return wf_uplink_originate(n, q->product, r, done, arg, diag);
 }
 
-static void on_done(struct wf_node *n, void *arg, enum weft_err err)
+// By the product's id: its manifest may go while records are on their way to the disk.
+static uint64_t mark_of(struct wf_node *n, const struct wf_publish_to *to, const uint8_t *publisher)
 {
-    struct publish *w = arg;
-    struct wf_call *c = w->call;
-    const struct wf_spool_publisher *u = wf_spool_publisher(n, &w->product_id, w->publisher);
+    const struct wf_spool_publisher *u = wf_spool_publisher(n, &to->product_id, publisher);
 
-    if (c) {
-        c->on_gone = NULL;
-        if (err)
-            wf_call_refuse(c, err, "the records were not kept: %s", weft_err_text(err));
-        else
-            wf_publish_reply_mark(c, u ? u->durable : 0);
-    }
-    free(w);
-}
-
-static void take(struct wf_node *n, struct wf_call *c, struct wf_agent_product *p)
-{
-    const Weft__V1__PublishRequest *q = c->request->publish;
-    struct wf_diag diag = { 0 };
-    uint8_t publisher[WF_PUBLISHER_LEN];
-    struct publish *w = calloc(1, sizeof *w);
-    struct wf_origin_records r = { .raw = wf_pb_view(q->records),
-        .base_us = q->base_us,
-        .count = q->count,
-        .publisher = q->publisher.data,
-        .publisher_seq = q->seq,
-        .lost = q->lost };
-
-    if (!w) {
-        wf_call_refuse(c, WEFT_E_NOMEM, "%s", weft_err_text(WEFT_E_NOMEM));
-        return;
-    }
-    *w = (struct publish){ .call = c, .product_id = p->collect->product.id };
-    memcpy(w->publisher, q->publisher.data, WF_PUBLISHER_LEN);
-    memcpy(publisher, w->publisher, WF_PUBLISHER_LEN);
-    c->on_gone = on_gone;
-    c->gone_arg = w;
-    // done may run before this returns; on success call and w are no longer ours.
-    enum weft_err err = wf_uplink_originate(n, q->product, &r, on_done, w, &diag);
-    if (!err) {
-        wf_early_next(n, publisher);
-        return;
-    }
-    c->on_gone = NULL;
-    free(w);
-    if (err != WEFT_E_ORDER || !wf_early_hold(n, c, wf_uplink_publish_handle))
-        wf_call_refuse(c, err, "%s: %s", q->product, diag.text[0] ? diag.text : weft_err_text(err));
+    return u ? u->durable : 0;
 }
 
 void wf_uplink_publish_handle(struct wf_node *n, struct wf_call *c)
@@ -103,5 +52,9 @@ void wf_uplink_publish_handle(struct wf_node *n, struct wf_call *c)
     else if (q->records.len == 0 && !q->lost)
         answer_open(n, c, p);
     else
-        take(n, c, p);
+        wf_publish_take(n, c,
+            &(struct wf_publish_to){ .product_id = p->collect->product.id,
+                .originate = originate,
+                .mark = mark_of,
+                .again = wf_uplink_publish_handle });
 }

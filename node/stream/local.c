@@ -1,18 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // PUBLISH on the local socket: a publisher opens (no records: mark, descriptor, schema), then hands over records under its own numbering;
 // the answer comes when they are durable. Records below its mark came before a crash: dropped and acknowledged.
-#include <stdlib.h>
-
-#include "node/early.h"
 #include "node/publish.h"
 #include "node/stream/priv.h"
-
-// A parked request; the call may go before the log answers.
-struct publish {
-    struct wf_call *call; // NULL: its caller went away
-    struct wf_home_product *product;
-    uint8_t publisher[WF_PUBLISHER_LEN];
-};
 
 static void answer_open(struct wf_node *n, struct wf_call *c, struct wf_home_product *p)
 {
@@ -32,61 +22,17 @@ static void answer_open(struct wf_node *n, struct wf_call *c, struct wf_home_pro
     wf_publish_reply_open(c, u->durable, &d, wf_buf_view(&p->schema_set));
 }
 
-static void on_gone(struct wf_call *c, void *arg)
+static enum weft_err originate(struct wf_node *n, const struct wf_publish_to *to,
+    const Weft__V1__PublishRequest *q, const struct wf_origin_records *r, wf_stream_done_fn done,
+    void *arg, struct wf_diag *diag)
 {
-    struct publish *w = arg;
-
-    (void)c;
-    w->call = NULL;
+    (void)q;
+    return wf_stream_originate(n, to->home, r, done, arg, diag);
 }
 
-static void on_done(struct wf_node *n, void *arg, enum weft_err err)
+static uint64_t mark_of(struct wf_node *n, const struct wf_publish_to *to, const uint8_t *publisher)
 {
-    struct publish *w = arg;
-    struct wf_call *c = w->call;
-
-    if (c) {
-        c->on_gone = NULL;
-        if (err)
-            wf_call_refuse(c, err, "the records were not kept: %s", weft_err_text(err));
-        else
-            wf_publish_reply_mark(c, wf_stream_publisher_mark(n, w->product, w->publisher));
-    }
-    free(w);
-}
-
-static void take(struct wf_node *n, struct wf_call *c, struct wf_home_product *p)
-{
-    const Weft__V1__PublishRequest *q = c->request->publish;
-    struct wf_diag diag = { 0 };
-    uint8_t publisher[WF_PUBLISHER_LEN];
-    struct publish *w = calloc(1, sizeof *w);
-    struct wf_origin_records r = { .raw = wf_pb_view(q->records),
-        .base_us = q->base_us,
-        .count = q->count,
-        .publisher = q->publisher.data,
-        .publisher_seq = q->seq,
-        .lost = q->lost };
-
-    if (!w) {
-        wf_call_refuse(c, WEFT_E_NOMEM, "%s", weft_err_text(WEFT_E_NOMEM));
-        return;
-    }
-    *w = (struct publish){ .call = c, .product = p };
-    memcpy(w->publisher, q->publisher.data, WF_PUBLISHER_LEN);
-    memcpy(publisher, w->publisher, WF_PUBLISHER_LEN);
-    c->on_gone = on_gone;
-    c->gone_arg = w;
-    // done may run before this returns, and then call and w are gone: nothing is touched on success.
-    enum weft_err err = wf_stream_originate(n, p, &r, on_done, w, &diag);
-    if (!err) {
-        wf_early_next(n, publisher);
-        return;
-    }
-    c->on_gone = NULL;
-    free(w);
-    if (err != WEFT_E_ORDER || !wf_early_hold(n, c, wf_publish_handle))
-        wf_call_refuse(c, err, "%s: %s", q->product, diag.text[0] ? diag.text : weft_err_text(err));
+    return wf_stream_publisher_mark(n, to->home, publisher);
 }
 
 void wf_publish_handle(struct wf_node *n, struct wf_call *c)
@@ -109,6 +55,8 @@ void wf_publish_handle(struct wf_node *n, struct wf_call *c)
     } else if (q->records.len == 0 && !q->lost) {
         answer_open(n, c, p);
     } else {
-        take(n, c, p);
+        wf_publish_take(n, c,
+            &(struct wf_publish_to){
+                .home = p, .originate = originate, .mark = mark_of, .again = wf_publish_handle });
     }
 }
