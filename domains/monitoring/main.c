@@ -5,12 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "domains/monitoring/monitor.h"
+#include "domains/monitoring/common/monitor.h"
 
 static const char usage[] =
     "Examples:\n"
     "  weft-monitor run                                    store every product granted to this "
     "identity\n"
+    "  weft-monitor store --db /srv/weft/monitor.db        the storing process alone\n"
     "  weft-monitor run --product 'servers/*' --seconds 60\n"
     "  weft-monitor status                                 what is seen, and why not\n"
     "  weft-monitor sql 'SELECT * FROM servers_load ORDER BY _time DESC LIMIT 5'\n"
@@ -19,6 +20,7 @@ static const char usage[] =
     "  weft-monitor verify --row servers_load:1042\n"
     "\n"
     "Usage: weft-monitor run    [--product PATTERN]... [--seconds N] [--once] [--every SECONDS]\n"
+    "       weft-monitor store  [--product PATTERN]... [--seconds N] [--once] [--every SECONDS]\n"
     "       weft-monitor status [-o table|json|jsonl]\n"
     "       weft-monitor sql    SELECT [-o table|json|jsonl]\n"
     "       weft-monitor verify [--product PRODUCT | --row TABLE:OFFSET] [--most N] [-o "
@@ -28,7 +30,8 @@ static const char usage[] =
     "  --dir DIR      identity directory (default: $WEFT_DIR, then ~/.config/weft)\n"
     "  --db FILE      database (default: DIR/monitor.db)\n"
     "  --socket PATH  local weftd to ask for the catalog (default: $WEFT_SOCKET)\n"
-    "  --product P    run: a shell pattern over domain/name, may be repeated; verify: one product\n"
+    "  --product P    run, store: a shell pattern over domain/name, may be repeated; verify: one "
+    "product\n"
     "  --seconds N    end after N seconds\n"
     "  --once         end when all that is there was stored\n"
     "  --every N      look at the catalog every N seconds (default 10)\n"
@@ -102,24 +105,6 @@ static bool set_value(struct wf_mon_options *o, const char *name, const char *va
     return true;
 }
 
-// Which options a command has, for one mistake less.
-static bool takes(const char *command, const char *name)
-{
-    static const struct {
-        const char *command, *options;
-    } table[] = { { "run", " --product --seconds --once --every " }, { "status", " -o " },
-        { "sql", " -o " }, { "verify", " --product --row --most -o " } };
-    char word[64];
-
-    snprintf(word, sizeof word, " %s ", name);
-    if (strstr(" --dir --db --socket ", word))
-        return true;
-    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
-        if (strcmp(table[i].command, command) == 0)
-            return strstr(table[i].options, word) != NULL;
-    return false;
-}
-
 // 0, or the exit status of a mistake that was told.
 static int parse(int argc, char **argv, struct wf_mon_options *o)
 {
@@ -129,7 +114,7 @@ static int parse(int argc, char **argv, struct wf_mon_options *o)
             if (strcmp(argv[1], "sql") != 0 || o->sql)
                 return wrong("unexpected argument \"%.200s\"", a);
             o->sql = a;
-        } else if (!takes(argv[1], a)) {
+        } else if (!wf_mon_takes(argv[1], a)) {
             return wrong("unknown option \"%.200s\" here", a);
         } else if (strcmp(a, "--once") == 0) {
             o->once = true;
@@ -165,8 +150,9 @@ int main(int argc, char **argv)
     static const struct {
         const char *name;
         int (*run)(const struct wf_mon_options *o);
-    } commands[] = { { "run", wf_mon_run }, { "status", wf_mon_status }, { "sql", wf_mon_sql },
-        { "verify", wf_mon_verify } };
+    } commands[] = { { "run", wf_mon_cmd_run }, { "store", wf_mon_cmd_store },
+        { "status", wf_mon_cmd_status }, { "sql", wf_mon_cmd_sql },
+        { "verify", wf_mon_cmd_verify } };
     static struct wf_mon_options o = { .discover_ms = 10000, .most = 20 };
 
     if (argc < 2)
@@ -181,6 +167,7 @@ int main(int argc, char **argv)
         if (strcmp(argv[1], commands[i].name) != 0)
             continue;
         int status = parse(argc, argv, &o);
+        o.words = argv + 2;
         if (!status && strcmp(argv[1], "sql") == 0 && !o.sql)
             status = wrong("%s", "sql wants one SELECT");
         if (!status && !default_db(&o))

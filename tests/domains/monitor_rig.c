@@ -28,7 +28,7 @@ void rig_run(const char *path)
 {
     struct wf_mon_options o = rig_options(path);
 
-    ck_assert_int_eq(wf_mon_run(&o), 0);
+    ck_assert_int_eq(wf_mon_cmd_store(&o), 0);
 }
 
 const char *rig_ask(const char *path, const char *sql)

@@ -6,8 +6,8 @@
 #include <check.h>
 #include <sqlite3.h>
 
-#include "domains/monitoring/monitor.h"
-#include "domains/monitoring/store.h"
+#include "domains/monitoring/batch/store.h"
+#include "domains/monitoring/common/monitor.h"
 #include "tests/domains/fake_weft.h"
 
 // A path that no test used before.

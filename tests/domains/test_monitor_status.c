@@ -5,8 +5,8 @@
 #include <string.h>
 #include <time.h>
 
-#include "domains/monitoring/feed.h"
-#include "domains/monitoring/status.h"
+#include "domains/monitoring/batch/status.h"
+#include "domains/monitoring/common/feed.h"
 #include "tests/domains/monitor_rig.h"
 
 START_TEST(every_state_has_its_cause)
@@ -203,26 +203,26 @@ START_TEST(the_command_exits_1_when_something_is_blind)
     struct timespec t;
     char sql[120];
 
-    ck_assert_int_eq(wf_mon_status(&o), 1); // no database yet
+    ck_assert_int_eq(wf_mon_cmd_status(&o), 1); // no database yet
     fake_info(p)->freshness_ms = 0;
     fake_fill(p, 4, 2);
     rig_run(path);
-    ck_assert_int_eq(wf_mon_status(&o), 1); // stopped
+    ck_assert_int_eq(wf_mon_cmd_status(&o), 1); // stopped
     clock_gettime(CLOCK_REALTIME, &t);
     snprintf(sql, sizeof sql, "UPDATE _monitor SET state = 'running', updated_ms = %lld",
         (long long)t.tv_sec * 1000);
     rig_change(path, sql);
     for (int format = WF_MON_AS_TABLE; format <= WF_MON_AS_JSONL; format++) {
         o.format = (enum wf_mon_format)format;
-        ck_assert_int_eq(wf_mon_status(&o), 0);
+        ck_assert_int_eq(wf_mon_cmd_status(&o), 0);
     }
     rig_change(path, "INSERT INTO _status(product, state) VALUES('other/load', 'not-granted')");
-    ck_assert_int_eq(wf_mon_status(&o), 0); // another's, and nobody asked for it
+    ck_assert_int_eq(wf_mon_cmd_status(&o), 0); // another's, and nobody asked for it
     rig_change(path, "UPDATE _status SET state = 'not-granted'");
-    ck_assert_int_eq(wf_mon_status(&o), 1); // nothing at all is seen
+    ck_assert_int_eq(wf_mon_cmd_status(&o), 1); // nothing at all is seen
     rig_change(path, "UPDATE _status SET state = 'live'");
     rig_change(path, "UPDATE _status SET cause = 'stopped by owner'");
-    ck_assert_int_eq(wf_mon_status(&o), 1);
+    ck_assert_int_eq(wf_mon_cmd_status(&o), 1);
 }
 END_TEST
 

@@ -8,7 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "domains/monitoring/store_sqlite.h"
+#include "domains/monitoring/batch/store_sqlite.h"
 #include "tests/domains/monitor_rig.h"
 #include "tests/support/support.h"
 
@@ -304,7 +304,7 @@ static int run_that_dies(const char *path, long nth)
         sqlite3_vfs_register(&dying_vfs, 1);
         writes_left = nth;
         struct wf_mon_options o = rig_options(path);
-        _exit(wf_mon_run(&o));
+        _exit(wf_mon_cmd_store(&o));
     }
     ck_assert(child > 0);
     ck_assert_int_eq(waitpid(child, &status, 0), child);
@@ -386,7 +386,7 @@ START_TEST(only_wanted_products_are_stored)
     fake_fill(fake_product("network/load", WEFT_METRIC, "load1", "weft.test.Load"), 1, 1);
     o.patterns[0] = "net*/lo?d";
     o.pattern_count = 1;
-    ck_assert_int_eq(wf_mon_run(&o), 0);
+    ck_assert_int_eq(wf_mon_cmd_store(&o), 0);
     ck_assert_str_eq(rig_ask(path, "SELECT group_concat(product) FROM _table"), "network/load");
 }
 END_TEST

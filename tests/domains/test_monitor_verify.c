@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "domains/monitoring/verify.h"
+#include "domains/monitoring/batch/verify.h"
 #include "tests/domains/monitor_rig.h"
 
 struct seen {
@@ -190,20 +190,20 @@ START_TEST(the_command_exits_with_its_verdict)
     const char *path = store_all();
     struct wf_mon_options o = rig_options(path);
 
-    ck_assert_int_eq(wf_mon_verify(&o), 0);
+    ck_assert_int_eq(wf_mon_cmd_verify(&o), 0);
     o.row = "servers_load:4";
-    ck_assert_int_eq(wf_mon_verify(&o), 0);
+    ck_assert_int_eq(wf_mon_cmd_verify(&o), 0);
     o.row = "servers_load:4444";
-    ck_assert_int_eq(wf_mon_verify(&o), 1);
+    ck_assert_int_eq(wf_mon_cmd_verify(&o), 1);
     o.row = "servers_load";
-    ck_assert_int_eq(wf_mon_verify(&o), 64);
+    ck_assert_int_eq(wf_mon_cmd_verify(&o), 64);
     o.row = NULL;
     rig_change(path, "DELETE FROM servers_load WHERE _offset = 7");
-    ck_assert_int_eq(wf_mon_verify(&o), 1);
+    ck_assert_int_eq(wf_mon_cmd_verify(&o), 1);
     o.format = WF_MON_AS_JSON;
-    ck_assert_int_eq(wf_mon_verify(&o), 1);
+    ck_assert_int_eq(wf_mon_cmd_verify(&o), 1);
     snprintf(o.db, sizeof o.db, "/nonexistent/monitor.db");
-    ck_assert_int_eq(wf_mon_verify(&o), 1);
+    ck_assert_int_eq(wf_mon_cmd_verify(&o), 1);
 }
 END_TEST
 
@@ -238,7 +238,7 @@ START_TEST(sql_reads_and_nothing_else)
         for (int format = WF_MON_AS_TABLE; format <= WF_MON_AS_JSONL; format++) {
             o.sql = rows[i].sql;
             o.format = (enum wf_mon_format)format;
-            ck_assert_msg(wf_mon_sql(&o) == rows[i].status, "%s", rows[i].sql);
+            ck_assert_msg(wf_mon_cmd_sql(&o) == rows[i].status, "%s", rows[i].sql);
         }
     ck_assert_int_eq(rig_number(path, "SELECT count(*) FROM servers_load"), 18);
 }

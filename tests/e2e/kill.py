@@ -131,7 +131,7 @@ class Monitor(Program):
         self.db = path(f"{name}.db")
 
     def command(self):
-        return [f"{BUILD}/domains/monitoring/weft-monitor", "run", "--dir", path(self.name), "--db", self.db, "--product", "servers/depth"]
+        return [f"{BUILD}/domains/monitoring/weft-monitor", "store", "--dir", path(self.name), "--db", self.db, "--product", "servers/depth"]
 
     def select(self, query):
         connection = sqlite3.connect(f"file:{self.db}?mode=ro", uri=True, timeout=10)

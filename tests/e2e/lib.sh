@@ -240,10 +240,10 @@ make_reader() { # NODE NAME [KIND]: an identity of that node's domain in $WORK/N
 
 MONITOR="$BUILD/domains/monitoring/weft-monitor"
 DBS=$WORK # where databases are
-start_monitor() { # NAME [ARGUMENT...]: weft-monitor run as the identity $WORK/NAME; database in DBS
+start_monitor() { # NAME [ARGUMENT...]: weft-monitor store as the identity $WORK/NAME; database in DBS
     who=$1
     shift
-    start_program "monitor-$who" "$MONITOR" run --dir "$WORK/$who" --db "$DBS/$who.db" "$@"
+    start_program "monitor-$who" "$MONITOR" store --dir "$WORK/$who" --db "$DBS/$who.db" "$@"
 }
 
 monitor_value() { # NAME SQL: the one value of a SELECT with one column v

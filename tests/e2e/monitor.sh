@@ -22,6 +22,10 @@ cause_is() { # PRODUCT CAUSE: in the table, and in JSON the product counts as bl
 says_once() { publish_from "$1" && until_ok monitor_knows "$1"; }
 publish_from() { echo "{\"id\":\"$1\",\"value\":1}" | weft_at "$1" publish tide --wait -q; }
 monitor_knows() { [ "$(monitor_value watch "SELECT count(*) AS v FROM servers_tide WHERE _origin = '$1'")" -ge 1 ]; }
+run_monitor() { start_program monitor-watch "$MONITOR" run --dir "$WORK/watch" --db "$DBS/watch.db" --every 1; }
+store_pid() { pgrep -P "$(cat "$WORK/monitor-watch.pid")" -f "weft-monitor store"; } # the layer that run keeps alive
+is_gone() { ! kill -0 "$1" 2>/dev/null; }
+is_again() { [ "$(store_pid)" != "$1" ]; }
 log_says() { grep -q "$1" "$WORK/monitor-watch.log"; }
 grant() { # PRODUCT ARGUMENT...: by hand
     weft_at servers-node access grant "$1" --to "$holder" --verb subscribe "${@:2}" --out "$WORK/$1.cap" >/dev/null
@@ -48,7 +52,7 @@ for agent in web-1 web-2; do
 done
 until_ok agent_is web-1 up
 until_ok agent_is web-2 up
-start_monitor watch --every 1
+run_monitor
 says_once web-1
 says_once web-2
 stop web-2 KILL # named 30 s later, at the end
@@ -70,14 +74,22 @@ for ((k = 1; k <= KILLS; k++)); do
     at=$(stored)
     until_ok has_stored $((at + 150))
     sleep 0.$((RANDOM % 3))$((RANDOM % 10))
-    stop monitor-watch KILL
-    start_monitor watch --every 1
+    layer=$(store_pid)
+    if [ $((k % 2)) = 1 ]; then # the layer: run starts it again
+        kill -KILL "$layer"
+        until_ok is_again "$layer"
+    else # run itself: its layer does not outlive it
+        stop monitor-watch KILL
+        until_ok is_gone "$layer"
+        run_monitor
+    fi
 done
 
 echo "a locked database"
 at=$(stored)
 # The monitor has the lock nearly all the time: it is held still until it has not.
-python3 - "$DBS/watch.db" "$(cat "$WORK/monitor-watch.pid")" <<'EOF'
+until_ok store_pid >/dev/null
+python3 - "$DBS/watch.db" "$(store_pid)" <<'EOF'
 import os, signal, sqlite3, sys, time
 db, pid, locked = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=0.01), int(sys.argv[2]), False
 while not locked:

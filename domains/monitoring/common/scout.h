@@ -4,7 +4,7 @@
 #ifndef WF_MONITORING_SCOUT_H
 #define WF_MONITORING_SCOUT_H
 
-#include "domains/monitoring/table.h"
+#include "domains/monitoring/common/table.h"
 
 #define WF_MON_MAX_PRODUCTS 4096u
 

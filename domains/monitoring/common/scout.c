@@ -8,7 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "domains/monitoring/scout.h"
+#include "domains/monitoring/common/scout.h"
 
 struct wf_mon_scout {
     struct weft_client *client;

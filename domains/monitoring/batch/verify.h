@@ -4,7 +4,7 @@
 #ifndef WF_MONITORING_VERIFY_H
 #define WF_MONITORING_VERIFY_H
 
-#include "domains/monitoring/stored.h"
+#include "domains/monitoring/batch/stored.h"
 
 struct wf_mon_difference {
     const char *product, *table, *batch;

@@ -6,7 +6,7 @@
 #ifndef WF_MONITORING_STORE_H
 #define WF_MONITORING_STORE_H
 
-#include "domains/monitoring/table.h"
+#include "domains/monitoring/common/feed.h"
 
 struct wf_mon_store;
 struct wf_mon_table; // one product; lives as long as the store
@@ -51,8 +51,6 @@ WEFT_MUST_USE enum weft_err wf_mon_store_cursor(
 uint64_t wf_mon_table_records(const struct wf_mon_table *t); // stored so far
 const char *wf_mon_table_of(const struct wf_mon_table *t);   // its name, "" before it is known
 
-#define WF_MON_NOT_GRANTED "not-granted" // a state
-
 // What status shows of one product. Counts and last times are kept by wf_mon_store_records; the rest is what the feed knows.
 struct wf_mon_line {
     char product[WF_MON_PRODUCT], kind[16], state[16], cause[320], problem[320],
@@ -70,11 +68,6 @@ WEFT_MUST_USE enum weft_err wf_mon_store_beat(struct wf_mon_store *s, const char
     const char *state, const char *problem, int64_t started_ms, int64_t now_ms);
 
 // Origins of the product heard last before `before_ms` (append time), split by what DOMAIN/agents says of them.
-struct wf_mon_late {
-    uint64_t hosts, late;
-    int64_t newest_ms;          // append time of the product's newest batch
-    char silent[160], cut[160]; // names, ", " between: agent unknown or up; agent late or gone
-};
 WEFT_MUST_USE enum weft_err wf_mon_store_late(
     struct wf_mon_store *s, struct wf_mon_table *t, int64_t before_ms, struct wf_mon_late *ret);
 

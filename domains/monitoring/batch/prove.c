@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "domains/monitoring/verify.h"
+#include "domains/monitoring/batch/verify.h"
 
 #define FIXED 7 // _time _received _domain _origin _offset _batch _op, behind the leading _offset
 

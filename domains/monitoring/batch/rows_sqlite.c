@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "domains/monitoring/store_sqlite.h"
+#include "domains/monitoring/batch/store_sqlite.h"
 
 // ---- what arrives ------------------------------------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "domains/monitoring/table.h"
+#include "domains/monitoring/common/table.h"
 
 // ---- names -------------------------------------------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 #ifndef WF_MONITORING_STATUS_H
 #define WF_MONITORING_STATUS_H
 
-#include "domains/monitoring/stored.h"
+#include "domains/monitoring/batch/stored.h"
 
 #define WF_MON_STALE_MS                                                                            \
     10000 // a monitor tells every second; one that did not for so long is a finding itself

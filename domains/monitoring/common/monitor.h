@@ -3,7 +3,7 @@
 #ifndef WF_MONITORING_MONITOR_H
 #define WF_MONITORING_MONITOR_H
 
-#include "domains/monitoring/print.h"
+#include "domains/monitoring/common/print.h"
 
 #define WF_MON_PATTERNS 64u
 
@@ -19,13 +19,18 @@ struct wf_mon_options {
     const char *row; // verify: "TABLE:OFFSET"
     uint64_t most;   // verify: differences named
     const char *sql;
+    char **words; // run: the command line behind "run", for its processes; ends with NULL
 };
 
-int wf_mon_run(const struct wf_mon_options *o);
-int wf_mon_status(const struct wf_mon_options *o);
-int wf_mon_sql(const struct wf_mon_options *o);
-int wf_mon_verify(const struct wf_mon_options *o);
+int wf_mon_cmd_run(const struct wf_mon_options *o);
+int wf_mon_cmd_store(const struct wf_mon_options *o);
+int wf_mon_cmd_status(const struct wf_mon_options *o);
+int wf_mon_cmd_sql(const struct wf_mon_options *o);
+int wf_mon_cmd_verify(const struct wf_mon_options *o);
 
+// Whether a command has an option; run has those of the processes that it starts.
+bool wf_mon_takes(const char *command, const char *option);
+bool wf_mon_is_flag(const char *option); // has no value
 // "weft-monitor: TEXT" and a hint, on standard error; the exit status of err.
 int wf_mon_fail(enum weft_err err, const char *text, const char *hint);
 bool wf_mon_wants(const struct wf_mon_options *o, const char *product);

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "domains/monitoring/feed.h"
+#include "domains/monitoring/common/feed.h"
 
 #define RETRY_MS 10000 // after a subscription could not be made
 
@@ -19,20 +19,20 @@ static int64_t unix_us(void)
 
 // ---- opening and closing -----------------------------------------------------------------------------------------------
 
-void wf_mon_feed_open(
-    struct wf_mon_feed *f, struct weft_client *c, struct wf_mon_store *s, int64_t now_ms)
+void wf_mon_feed_open(struct wf_mon_feed *f, struct weft_client *c, int64_t now_ms)
 {
+    const struct wf_mon_sink *s = f->sink;
     struct weft_cursor_row *rows = NULL;
     struct weft_problem problem = { 0 };
     size_t count = 0;
-    enum weft_err err = wf_mon_store_cursor(s, f->product, &rows, &count);
+    enum weft_err err = s->cursor(s->arg, f->product, &rows, &count);
 
     if (err) {
-        wf_mon_feed_close(f, wf_mon_store_problem(s), now_ms, RETRY_MS);
+        wf_mon_feed_close(f, s->problem(s->arg), now_ms, RETRY_MS);
         return;
     }
     struct weft_subscribe_options options = {
-        .from = WEFT_FROM_CURSOR, .cursor = rows, .cursor_count = count, .proofs = true
+        .from = WEFT_FROM_CURSOR, .cursor = rows, .cursor_count = count, .proofs = s->proofs
     };
     err = weft_subscribe(c, f->product, &options, &f->sub, &problem);
     free(rows);
@@ -44,7 +44,7 @@ void wf_mon_feed_open(
     f->closed[0] = '\0';
     f->state = WEFT_STREAM_CONNECTING;
     f->state_ms = now_ms;
-    f->shaped = f->drained = false;
+    f->drained = false;
 }
 
 void wf_mon_feed_close(struct wf_mon_feed *f, const char *why, int64_t now_ms, int64_t wait_ms)
@@ -75,32 +75,28 @@ static void on_state(struct wf_mon_feed *f, const struct weft_event *e, int64_t 
         f->foreign = e->problem.err == WEFT_E_NO_CAPABILITY;
 }
 
-static enum weft_err on_event(
-    struct wf_mon_feed *f, struct wf_mon_store *s, const struct weft_event *e, int64_t now_ms)
+static enum weft_err on_event(struct wf_mon_feed *f, const struct weft_event *e, int64_t now_ms)
 {
     const struct weft_product *p = NULL;
-    int64_t now_us = unix_us();
 
-    switch (e->kind) {
-    case WEFT_EV_STATE:
+    if (e->kind == WEFT_EV_STATE) {
         on_state(f, e, now_ms);
         return WEFT_OK;
-    case WEFT_EV_LOSS:
-        f->touched = true;
-        return wf_mon_store_loss(s, f->table, e, now_us / 1000);
-    case WEFT_EV_RECORDS:
-        p = weft_subscription_product(f->sub);
-        f->touched = true;
-        return p ? wf_mon_store_records(s, f->table, p, e, now_us) : WEFT_E_SCHEMA;
     }
-    return WEFT_OK;
+    f->touched = true;
+    if (e->kind == WEFT_EV_RECORDS) {
+        p = weft_subscription_product(f->sub);
+        if (!p)
+            return WEFT_E_SCHEMA;
+    }
+    return f->sink->event(f->sink->arg, f, p, e, unix_us());
 }
 
-enum weft_err wf_mon_feed_take(struct wf_mon_feed *f, struct wf_mon_store *s, unsigned max,
-    int64_t now_ms, size_t *ret_records)
+enum weft_err wf_mon_feed_take(
+    struct wf_mon_feed *f, unsigned max, int64_t now_ms, size_t *ret_records)
 {
     size_t records = 0;
-    enum weft_err err = wf_mon_store_table(s, f->product, &f->table);
+    enum weft_err err = WEFT_OK;
 
     f->drained = false;
     for (unsigned i = 0; i < max && !err; i++) {
@@ -119,7 +115,7 @@ enum weft_err wf_mon_feed_take(struct wf_mon_feed *f, struct wf_mon_store *s, un
             f->touched = touched;
             break;
         }
-        err = on_event(f, s, e, now_ms);
+        err = on_event(f, e, now_ms);
         if (!err && e->kind == WEFT_EV_RECORDS)
             records += e->record_count;
     }
@@ -128,25 +124,9 @@ enum weft_err wf_mon_feed_take(struct wf_mon_feed *f, struct wf_mon_store *s, un
     return err;
 }
 
-bool wf_mon_feed_wants_shape(const struct wf_mon_feed *f)
-{
-    return f->sub && !f->shaped && weft_subscription_product(f->sub);
-}
-
-enum weft_err wf_mon_feed_shape(struct wf_mon_feed *f, struct wf_mon_store *s)
-{
-    const struct weft_product *p = weft_subscription_product(f->sub);
-    enum weft_err err = wf_mon_store_table(s, f->product, &f->table);
-
-    if (!err && p)
-        err = wf_mon_store_shape(s, f->table, p);
-    f->shaped = !err && p;
-    return err;
-}
-
 // ---- what status shows -------------------------------------------------------------------------------------------------
 
-const char *wf_mon_state_name(enum weft_stream_state state)
+static const char *state_name(enum weft_stream_state state)
 {
     static const char *const names[] = { "connecting", "live", "pull", "unreachable", "refused",
         "stopped", "silent" };
@@ -166,6 +146,13 @@ static void host_cause(const struct wf_mon_late *l, char *out, size_t size)
 bool wf_mon_feed_is_foreign(const struct wf_mon_feed *f)
 {
     return f->foreign && !f->named && !f->granted;
+}
+
+const char *wf_mon_feed_state(const struct wf_mon_feed *f)
+{
+    if (f->closed[0])
+        return "closed";
+    return wf_mon_feed_is_foreign(f) ? WF_MON_NOT_GRANTED : state_name(f->state);
 }
 
 void wf_mon_feed_cause(const struct wf_mon_feed *f, int64_t connecting_ms, char *out, size_t size)
@@ -210,7 +197,7 @@ void wf_mon_feed_cause(const struct wf_mon_feed *f, int64_t connecting_ms, char 
     }
 }
 
-static uint64_t lag_of(const struct weft_stats *s)
+uint64_t wf_mon_feed_lag(const struct weft_stats *s)
 {
     return s->head_offset > s->next_offset ? s->head_offset - s->next_offset : 0;
 }
@@ -222,40 +209,10 @@ int64_t wf_mon_feed_late_before(
                 f->state == WEFT_STREAM_SILENT;
 
     // Behind the head, hosts look late that are not.
-    if (!sees || f->freshness_ms <= 0 || f->freshness_ms > INT64_MAX / 8 || lag_of(stats) > 0)
+    if (!sees || f->freshness_ms <= 0 || f->freshness_ms > INT64_MAX / 8 ||
+        wf_mon_feed_lag(stats) > 0)
         return 0;
     return now_unix_ms - 3 * f->freshness_ms;
-}
-
-void wf_mon_feed_line(const struct wf_mon_feed *f, int64_t now_ms, struct wf_mon_line *ret)
-{
-    struct weft_stats stats = { 0 };
-
-    memset(ret, 0, sizeof *ret);
-    if (f->sub)
-        weft_subscription_stats(f->sub, &stats);
-    snprintf(ret->product, sizeof ret->product, "%s", f->product);
-    snprintf(ret->kind, sizeof ret->kind, "%s", wf_mon_kind_name(f->kind));
-    snprintf(ret->state, sizeof ret->state, "%s",
-        f->closed[0]                ? "closed"
-        : wf_mon_feed_is_foreign(f) ? WF_MON_NOT_GRANTED
-                                    : wf_mon_state_name(f->state));
-    wf_mon_feed_cause(f, now_ms - f->state_ms, ret->cause, sizeof ret->cause);
-    snprintf(ret->problem, sizeof ret->problem, "%.319s", f->problem.text);
-    if (f->late.late)
-        snprintf(ret->late, sizeof ret->late, "%s%s%s", f->late.cut,
-            f->late.cut[0] && f->late.silent[0] ? ", " : "", f->late.silent);
-    ret->freshness_ms = f->freshness_ms;
-    ret->head = stats.head_offset;
-    ret->next = stats.next_offset;
-    ret->lag = lag_of(&stats);
-    ret->gaps = stats.gaps_repaired;
-    ret->verify_failures = stats.verify_failures;
-    ret->duplicates = stats.duplicates;
-    ret->token_expires_ms = stats.token_expires_ms;
-    ret->lease_expires_ms = stats.lease_expires_ms;
-    ret->hosts = f->late.hosts;
-    ret->hosts_late = f->late.late;
 }
 
 bool wf_mon_feed_is_settled(const struct wf_mon_feed *f, int64_t now_ms)
@@ -269,5 +226,5 @@ bool wf_mon_feed_is_settled(const struct wf_mon_feed *f, int64_t now_ms)
     if (f->state != WEFT_STREAM_LIVE && f->state != WEFT_STREAM_PULL)
         return now_ms - f->state_ms >= WF_MON_CONNECT_MS;
     weft_subscription_stats(f->sub, &stats);
-    return f->drained && lag_of(&stats) == 0;
+    return f->drained && wf_mon_feed_lag(&stats) == 0;
 }

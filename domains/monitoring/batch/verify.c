@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "domains/monitoring/monitor.h"
-#include "domains/monitoring/verify.h"
+#include "domains/monitoring/batch/verify.h"
+#include "domains/monitoring/common/monitor.h"
 
 struct report {
     const struct wf_mon_options *o;
@@ -107,7 +107,7 @@ static bool parse_row(const char *text, char *table, size_t size, uint64_t *ret_
     return errno == 0 && *end == '\0';
 }
 
-int wf_mon_verify(const struct wf_mon_options *o)
+int wf_mon_cmd_verify(const struct wf_mon_options *o)
 {
     const struct weft_options options = { .dir = o->dir, .socket = o->socket };
     struct weft_problem problem = { 0 };

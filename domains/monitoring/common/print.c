@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "domains/monitoring/print.h"
+#include "domains/monitoring/common/print.h"
 
 struct wf_mon_print {
     enum wf_mon_format format;

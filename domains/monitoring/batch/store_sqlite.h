@@ -6,7 +6,7 @@
 
 #include <sqlite3.h>
 
-#include "domains/monitoring/store.h"
+#include "domains/monitoring/batch/store.h"
 
 #define WF_MON_APPLICATION 0x77656674 // "weft", in the file's header
 #define WF_MON_VERSION     3

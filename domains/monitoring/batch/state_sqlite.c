@@ -4,7 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "domains/monitoring/store_sqlite.h"
+#include "domains/monitoring/batch/store_sqlite.h"
 
 enum weft_err wf_mon_store_status(
     struct wf_mon_store *s, const struct wf_mon_line *line, int64_t now_ms)

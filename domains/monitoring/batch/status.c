@@ -7,8 +7,9 @@
 #include <string.h>
 #include <time.h>
 
-#include "domains/monitoring/monitor.h"
-#include "domains/monitoring/status.h"
+#include "domains/monitoring/batch/status.h"
+#include "domains/monitoring/common/monitor.h"
+#include "domains/monitoring/common/parts.h"
 
 void wf_mon_status_silence(const struct wf_mon_beat *beat, int64_t now_ms, char *out, size_t size)
 {
@@ -30,6 +31,14 @@ const char *wf_mon_status_cause(const struct wf_mon_line *line, const char *sile
 {
     return silence[0] ? silence : line->cause;
 }
+
+// What is looked at besides the database.
+struct view {
+    int64_t now_ms;
+    char silence[64];
+    struct wf_mon_part parts[WF_MON_PARTS];
+    size_t part_count;
+};
 
 struct sum {
     uint64_t records, live, repaired, pulled, history, lost, blind, foreign;
@@ -171,10 +180,28 @@ static enum weft_err print_json(const struct wf_mon_options *o, const struct wf_
     return wf_mon_print_done(p);
 }
 
-static char *make_head(const struct wf_mon_beat *b, const struct sum *s, int64_t now_ms,
-    const char *silence, size_t count)
+// The processes of a run as a JSON array.
+static void parts_json(const struct wf_mon_part *parts, size_t count, char *out, size_t size)
 {
-    char *out = NULL, share[24];
+    size_t at = (size_t)snprintf(out, size, "[");
+
+    for (size_t i = 0; i < count && at < size; i++)
+        at += (size_t)snprintf(out + at, size - at,
+            "%s{\"name\":\"%s\",\"state\":\"%s\",\"pid\":%" PRId64 ",\"since_ms\":%" PRId64
+            ",\"again_ms\":%" PRId64 ",\"restarts\":%u,\"last_status\":%d}",
+            i ? "," : "", parts[i].name, wf_mon_part_state_name(parts[i].state), parts[i].pid,
+            parts[i].since_ms, parts[i].again_ms, parts[i].restarts, parts[i].status);
+    if (at < size)
+        snprintf(out + at, size - at, "]");
+}
+
+static char *make_head(
+    const struct wf_mon_beat *b, const struct sum *s, const struct view *v, size_t count)
+{
+    const char *silence = v->silence;
+    char *out = NULL, share[24], processes[1600];
+
+    parts_json(v->parts, v->part_count, processes, sizeof processes);
     char *subject = wf_mon_json_string(b->subject, strlen(b->subject));
     char *problem = wf_mon_json_string(b->problem, strlen(b->problem));
     char *quiet = wf_mon_json_string(silence, strlen(silence));
@@ -185,11 +212,11 @@ static char *make_head(const struct wf_mon_beat *b, const struct sum *s, int64_t
             ",\"started_ms\":%" PRId64 ",\"updated_ms\":%" PRId64 ",\"age_ms\":%" PRId64
             ",\"products\":%zu,\"blind\":%" PRIu64 ",\"records\":%" PRIu64 ",\"live\":%" PRIu64
             ",\"repaired\":%" PRIu64 ",\"pulled\":%" PRIu64 ",\"history\":%" PRIu64
-            ",\"lost\":%" PRIu64 ",\"not_granted\":%" PRIu64 ",\"pub_share\":%s,",
+            ",\"lost\":%" PRIu64 ",\"not_granted\":%" PRIu64 ",\"pub_share\":%s,\"processes\":%s,",
             subject, silence[0] ? "false" : "true", quiet, problem, b->pid, b->started_ms,
-            b->updated_ms, now_ms - b->updated_ms, count, s->blind, s->records, s->live,
+            b->updated_ms, v->now_ms - b->updated_ms, count, s->blind, s->records, s->live,
             s->repaired, s->pulled, s->history, s->lost, s->foreign,
-            share_json(s->live, s->repaired + s->pulled, share)) < 0)
+            share_json(s->live, s->repaired + s->pulled, share), processes) < 0)
         out = NULL;
     free(subject);
     free(problem);
@@ -199,25 +226,54 @@ static char *make_head(const struct wf_mon_beat *b, const struct sum *s, int64_t
 
 // ---- the command -------------------------------------------------------------------------------------------------------
 
-static enum weft_err show(const struct wf_mon_options *o, const struct wf_mon_beat *beat,
-    const struct wf_mon_line *lines, size_t count, bool *ret_blind)
+// One line for each process that run should keep alive and does not, or has had to start again. *ret: all are alive or ended well.
+static bool print_parts(const struct view *v, bool print)
+{
+    bool good = true;
+    char age[24];
+
+    for (size_t i = 0; i < v->part_count; i++) {
+        const struct wf_mon_part *p = &v->parts[i];
+        good = good && p->state != WF_MON_PART_WAITING && p->state != WF_MON_PART_FAILED;
+        if (!print)
+            continue;
+        wf_mon_ago(v->now_ms > p->since_ms ? v->now_ms - p->since_ms : 0, age);
+        fprintf(stderr, "process %s: %s for %s", p->name, wf_mon_part_state_name(p->state), age);
+        if (p->restarts || p->state == WF_MON_PART_FAILED)
+            fprintf(stderr, ", started again %u times, last ended with %d", p->restarts, p->status);
+        fputc('\n', stderr);
+    }
+    return good;
+}
+
+static void look(const struct wf_mon_options *o, struct view *ret)
 {
     struct timespec t;
-    char silence[64], age[24], share[24];
 
     clock_gettime(CLOCK_REALTIME, &t);
-    int64_t now_ms = (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-    wf_mon_status_silence(beat, now_ms, silence, sizeof silence);
+    ret->now_ms = (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+    ret->part_count = wf_mon_parts_read(o->db, ret->parts);
+}
+
+static enum weft_err show(const struct wf_mon_options *o, struct view *v,
+    const struct wf_mon_beat *beat, const struct wf_mon_line *lines, size_t count, bool *ret_blind)
+{
+    const char *silence = v->silence;
+    char age[24], share[24];
+
+    wf_mon_status_silence(beat, v->now_ms, v->silence, sizeof v->silence);
     struct sum sum = add_up(lines, count, silence);
-    *ret_blind = silence[0] || sum.blind || count == sum.foreign; // nothing to see is blind, too
+    bool whole = print_parts(v, o->format == WF_MON_AS_TABLE);
+    // Nothing to see is blind, too.
+    *ret_blind = silence[0] || sum.blind || count == sum.foreign || !whole;
     if (o->format != WF_MON_AS_TABLE) {
-        char *head = make_head(beat, &sum, now_ms, silence, count);
+        char *head = make_head(beat, &sum, v, count);
         enum weft_err err = head ? print_json(o, lines, count, head, silence) : WEFT_E_NOMEM;
         free(head);
         return err;
     }
-    enum weft_err err = print_table(lines, count, silence, now_ms);
-    wf_mon_ago(beat->updated_ms ? now_ms - beat->updated_ms : 0, age);
+    enum weft_err err = print_table(lines, count, silence, v->now_ms);
+    wf_mon_ago(beat->updated_ms ? v->now_ms - beat->updated_ms : 0, age);
     fprintf(stderr,
         "%s%sstatus of %s ago: %zu products, %" PRIu64 " blind, %" PRIu64 " not granted; %" PRIu64
         " records: %" PRIu64 " live, %" PRIu64 " repaired, %" PRIu64
@@ -228,23 +284,27 @@ static enum weft_err show(const struct wf_mon_options *o, const struct wf_mon_be
     return err;
 }
 
-int wf_mon_status(const struct wf_mon_options *o)
+int wf_mon_cmd_status(const struct wf_mon_options *o)
 {
     struct weft_problem problem = { 0 };
     struct wf_mon_db *db = NULL;
     struct wf_mon_beat beat = { 0 };
     struct wf_mon_line *lines = NULL;
+    struct view view = { 0 };
     size_t count = 0;
     bool blind = true;
-    enum weft_err err = wf_mon_db_open(o->db, &db, &problem);
 
+    look(o, &view);
+    enum weft_err err = wf_mon_db_open(o->db, &db, &problem);
+    if (err)
+        print_parts(&view, true);
     if (err)
         return wf_mon_fail(err, problem.text[0] ? problem.text : weft_err_text(err), "");
     err = wf_mon_db_beat(db, &beat);
     if (!err)
         err = wf_mon_db_lines(db, &lines, &count);
     if (!err)
-        err = show(o, &beat, lines, count, &blind);
+        err = show(o, &view, &beat, lines, count, &blind);
     int status = blind;
     if (err)
         status = wf_mon_fail(

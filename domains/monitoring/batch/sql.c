@@ -2,8 +2,8 @@
 // weft-monitor sql: one SELECT over what is stored.
 #include <stdlib.h>
 
-#include "domains/monitoring/monitor.h"
-#include "domains/monitoring/stored.h"
+#include "domains/monitoring/batch/stored.h"
+#include "domains/monitoring/common/monitor.h"
 
 static enum weft_err print_rows(
     const struct wf_mon_options *o, struct wf_mon_db *db, const char *const *columns, size_t count)
@@ -26,7 +26,7 @@ static enum weft_err print_rows(
     return err ? err : done;
 }
 
-int wf_mon_sql(const struct wf_mon_options *o)
+int wf_mon_cmd_sql(const struct wf_mon_options *o)
 {
     struct weft_problem problem = { 0 };
     struct wf_mon_db *db = NULL;

@@ -6,8 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "domains/monitoring/store_sqlite.h"
-#include "domains/monitoring/stored.h"
+#include "domains/monitoring/batch/store_sqlite.h"
+#include "domains/monitoring/batch/stored.h"
 
 #define BUSY_MS     2000 // a reader meets a lock only while run starts or ends
 #define SQL_MAX     (64 * 1024)

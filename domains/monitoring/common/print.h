@@ -4,7 +4,7 @@
 #ifndef WF_MONITORING_PRINT_H
 #define WF_MONITORING_PRINT_H
 
-#include "domains/monitoring/table.h"
+#include "domains/monitoring/common/table.h"
 
 enum wf_mon_format { WF_MON_AS_TABLE = 0, WF_MON_AS_JSON, WF_MON_AS_JSONL };
 #define WF_MON_LAYOUT_ROWS 500u

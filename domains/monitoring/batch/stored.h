@@ -4,7 +4,7 @@
 #ifndef WF_MONITORING_STORED_H
 #define WF_MONITORING_STORED_H
 
-#include "domains/monitoring/store.h"
+#include "domains/monitoring/batch/store.h"
 
 struct wf_mon_db;
 // NOT_FOUND, VERSION, DAMAGED, PERMISSION, IO, NOMEM.

@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "domains/monitoring/store_sqlite.h"
+#include "domains/monitoring/batch/store_sqlite.h"
 
 #define BUSY_MS                                                                                    \
     200 // how long a change waits for somebody else's lock before the monitor looks at its signals again
@@ -232,7 +232,7 @@ static enum weft_err take_lock(struct wf_mon_store *s, const char *path)
         return WEFT_OK;
     bool held = s->lock_fd >= 0 && errno == EWOULDBLOCK;
     snprintf(s->problem, sizeof s->problem, "%.200s: %s", path,
-        held ? "another weft-monitor run writes it" : strerror(errno));
+        held ? "another weft-monitor store writes it" : strerror(errno));
     return held ? WEFT_E_IN_USE : WEFT_E_IO;
 }
 

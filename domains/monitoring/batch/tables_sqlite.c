@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "domains/monitoring/store_sqlite.h"
+#include "domains/monitoring/batch/store_sqlite.h"
 
 #define MAX_CHOICES 1000u // for a name that is taken
 

@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: Apache-2.0
+// weft-monitor store: the batch layer's loop. Events are taken only while a transaction is open, so that a locked or full database stops
+// the taking, and libweft's own bounds stop the sending: nothing is skipped.
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "domains/monitoring/batch/store.h"
+#include "domains/monitoring/common/watch.h"
+
+#define COMMIT_MS      200   // most that a transaction stays open while more arrives
+#define COMMIT_RECORDS 20000 // or that it gathers
+#define TAKE           64u   // events of one feed a turn
+#define STATUS_MS      1000
+#define LATE_MS        3000  // between two looks for late hosts
+#define PARK_MS        60000 // after a change that the database refuses for good
+#define STUCK_MS       1000  // after one that may pass
+
+// Beside each feed.
+struct kept {
+    struct wf_mon_table *table;
+    bool shaped; // the table has the columns of the schema of its subscription
+    int64_t late_due_ms;
+    struct wf_mon_line told; // what the database has
+};
+
+struct keep {
+    struct wf_mon_watch watch;
+    struct wf_mon_sink sink;
+    struct wf_mon_store *store;
+    int64_t began_ms, status_due, stuck_until; // monotonic
+    size_t records;                            // in the open transaction
+};
+
+static struct kept *kept_of(const struct wf_mon_feed *f)
+{
+    return f->own;
+}
+
+// ---- the sink ----------------------------------------------------------------------------------------------------------
+
+static enum weft_err on_cursor(
+    void *arg, const char *product, struct weft_cursor_row **ret, size_t *ret_count)
+{
+    struct keep *k = arg;
+
+    return wf_mon_store_cursor(k->store, product, ret, ret_count);
+}
+
+static const char *on_problem(void *arg)
+{
+    const struct keep *k = arg;
+
+    return wf_mon_store_problem(k->store);
+}
+
+static enum weft_err on_event(void *arg, struct wf_mon_feed *f, const struct weft_product *p,
+    const struct weft_event *e, int64_t now_unix_us)
+{
+    struct keep *k = arg;
+    struct kept *own = kept_of(f);
+    enum weft_err err = wf_mon_store_table(k->store, f->product, &own->table);
+
+    if (err)
+        return err;
+    return p ? wf_mon_store_records(k->store, own->table, p, e, now_unix_us)
+             : wf_mon_store_loss(k->store, own->table, e, now_unix_us / 1000);
+}
+
+// ---- transactions ------------------------------------------------------------------------------------------------------
+
+// Everything since begin is forgotten: those who gave are asked again from where the database stands.
+static void abandon(struct keep *k, enum weft_err err, struct wf_mon_feed *culprit, int64_t now_ms)
+{
+    bool retry = wf_mon_store_may_retry(err);
+    char why[320];
+
+    snprintf(why, sizeof why, "%s",
+        err == WEFT_E_SCHEMA ? "records came without a schema" : wf_mon_store_problem(k->store));
+    wf_mon_watch_note(&k->watch, why);
+    wf_mon_store_rollback(k->store);
+    for (size_t i = 0; i < k->watch.count; i++) {
+        struct wf_mon_feed *f = k->watch.feeds[i];
+        kept_of(f)->told.product[0] = '\0';
+        kept_of(f)->shaped = false;
+        if (f == culprit && !retry)
+            wf_mon_feed_close(f, why, now_ms, PARK_MS);
+        else if (f->touched)
+            wf_mon_feed_close(f, why, now_ms, retry ? STUCK_MS : 0);
+    }
+    if (retry)
+        k->stuck_until = now_ms + STUCK_MS;
+    k->records = 0;
+}
+
+static bool begin(struct keep *k, int64_t now_ms)
+{
+    if (wf_mon_store_is_open(k->store))
+        return true;
+    if (now_ms < k->stuck_until)
+        return false;
+    enum weft_err err = wf_mon_store_begin(k->store);
+    if (err) {
+        wf_mon_watch_note(&k->watch, wf_mon_store_problem(k->store));
+        k->stuck_until = now_ms + STUCK_MS;
+        return false;
+    }
+    k->began_ms = now_ms;
+    k->records = 0;
+    return true;
+}
+
+static void commit(struct keep *k, int64_t now_ms)
+{
+    if (!wf_mon_store_is_open(k->store))
+        return;
+    enum weft_err err = wf_mon_store_commit(k->store);
+    if (err) {
+        abandon(k, err, NULL, now_ms);
+        return;
+    }
+    for (size_t i = 0; i < k->watch.count; i++)
+        k->watch.feeds[i]->touched = false;
+    k->records = 0;
+}
+
+// ---- feeds -------------------------------------------------------------------------------------------------------------
+
+static void take(struct keep *k, int64_t now_ms)
+{
+    for (size_t i = 0; i < k->watch.count; i++) {
+        struct wf_mon_feed *f = k->watch.feeds[i];
+        size_t records = 0;
+        if (!wf_mon_watch_has(&k->watch, i))
+            continue;
+        if (!begin(k, now_ms))
+            return;
+        enum weft_err err = wf_mon_feed_take(f, TAKE, now_ms, &records);
+        if (err) {
+            abandon(k, err, f, now_ms);
+            return;
+        }
+        k->records += records;
+    }
+}
+
+// The table is made as soon as the schema is known, so that SQL finds it before its first record.
+static void shape(struct keep *k, int64_t now_ms)
+{
+    for (size_t i = 0; i < k->watch.count; i++) {
+        struct wf_mon_feed *f = k->watch.feeds[i];
+        struct kept *own = kept_of(f);
+        const struct weft_product *p = f->sub ? weft_subscription_product(f->sub) : NULL;
+        if (!f->sub)
+            own->shaped = false;
+        if (!p || own->shaped)
+            continue;
+        if (!begin(k, now_ms))
+            return;
+        enum weft_err err = wf_mon_store_table(k->store, f->product, &own->table);
+        if (!err)
+            err = wf_mon_store_shape(k->store, own->table, p);
+        if (err) {
+            abandon(k, err, f, now_ms);
+            return;
+        }
+        own->shaped = true;
+    }
+}
+
+// ---- status ------------------------------------------------------------------------------------------------------------
+
+static void fill_line(const struct wf_mon_feed *f, int64_t now_ms, struct wf_mon_line *ret)
+{
+    struct weft_stats stats = { 0 };
+
+    memset(ret, 0, sizeof *ret);
+    if (f->sub)
+        weft_subscription_stats(f->sub, &stats);
+    snprintf(ret->product, sizeof ret->product, "%s", f->product);
+    snprintf(ret->kind, sizeof ret->kind, "%s", wf_mon_kind_name(f->kind));
+    snprintf(ret->state, sizeof ret->state, "%s", wf_mon_feed_state(f));
+    wf_mon_feed_cause(f, now_ms - f->state_ms, ret->cause, sizeof ret->cause);
+    snprintf(ret->problem, sizeof ret->problem, "%.319s", f->problem.text);
+    if (f->late.late)
+        snprintf(ret->late, sizeof ret->late, "%s%s%s", f->late.cut,
+            f->late.cut[0] && f->late.silent[0] ? ", " : "", f->late.silent);
+    ret->freshness_ms = f->freshness_ms;
+    ret->head = stats.head_offset;
+    ret->next = stats.next_offset;
+    ret->lag = wf_mon_feed_lag(&stats);
+    ret->gaps = stats.gaps_repaired;
+    ret->verify_failures = stats.verify_failures;
+    ret->duplicates = stats.duplicates;
+    ret->token_expires_ms = stats.token_expires_ms;
+    ret->lease_expires_ms = stats.lease_expires_ms;
+    ret->hosts = f->late.hosts;
+    ret->hosts_late = f->late.late;
+}
+
+static enum weft_err look_late(struct keep *k, struct wf_mon_feed *f, int64_t now_ms)
+{
+    struct weft_stats stats = { 0 };
+    struct kept *own = kept_of(f);
+
+    if (now_ms < own->late_due_ms || !own->table)
+        return WEFT_OK;
+    own->late_due_ms = now_ms + LATE_MS;
+    if (f->sub)
+        weft_subscription_stats(f->sub, &stats);
+    int64_t before = wf_mon_feed_late_before(f, &stats, wf_mon_unix_ms());
+    return wf_mon_store_late(k->store, own->table, before, &f->late);
+}
+
+static enum weft_err tell_feed(struct keep *k, struct wf_mon_feed *f, int64_t now_ms)
+{
+    struct wf_mon_line line;
+    struct kept *own = kept_of(f);
+    enum weft_err err = wf_mon_store_table(k->store, f->product, &own->table);
+
+    if (!err)
+        err = look_late(k, f, now_ms);
+    if (err)
+        return err;
+    f->granted = f->granted || wf_mon_table_records(own->table) > 0;
+    fill_line(f, now_ms, &line);
+    // Both were filled from zero; a difference in padding alone would only write a line too many. NOLINTNEXTLINE
+    if (memcmp(&line, &own->told, sizeof line) == 0)
+        return WEFT_OK;
+    err = wf_mon_store_status(k->store, &line, wf_mon_unix_ms());
+    if (!err)
+        own->told = line;
+    return err;
+}
+
+static void tell(struct keep *k, const char *state, int64_t now_ms)
+{
+    struct wf_mon_watch *w = &k->watch;
+
+    if (!begin(k, now_ms))
+        return;
+    enum weft_err err =
+        wf_mon_store_beat(k->store, w->subject, state, w->problem, w->started_ms, wf_mon_unix_ms());
+    for (size_t i = 0; i < w->count && !err; i++)
+        err = tell_feed(k, w->feeds[i], now_ms);
+    if (err)
+        abandon(k, err, NULL, now_ms);
+    else
+        commit(k, now_ms);
+}
+
+// ---- the loop ----------------------------------------------------------------------------------------------------------
+
+static void turn(struct keep *k)
+{
+    int64_t now_ms = wf_mon_now_ms();
+    bool open = wf_mon_store_is_open(k->store), stuck = now_ms < k->stuck_until;
+    int64_t due = k->status_due;
+
+    if (!stuck)
+        wf_mon_watch_open(&k->watch, now_ms);
+    if (open && k->began_ms + COMMIT_MS < due)
+        due = k->began_ms + COMMIT_MS;
+    wf_mon_watch_wait(&k->watch, due, !open && stuck);
+    now_ms = wf_mon_now_ms();
+    take(k, now_ms);
+    shape(k, now_ms);
+    wf_mon_watch_catalog(&k->watch);
+    if (wf_mon_store_is_open(k->store) &&
+        (now_ms - k->began_ms >= COMMIT_MS || k->records >= COMMIT_RECORDS))
+        commit(k, now_ms);
+    if (now_ms >= k->status_due) {
+        k->status_due = now_ms + STATUS_MS;
+        tell(k, "running", now_ms);
+    }
+}
+
+int wf_mon_cmd_store(const struct wf_mon_options *o)
+{
+    struct keep k = { .sink = { .proofs = true,
+                          .own_size = sizeof(struct kept),
+                          .cursor = on_cursor,
+                          .problem = on_problem,
+                          .event = on_event } };
+    struct weft_problem problem = { 0 };
+    int status = 0;
+
+    k.sink.arg = &k;
+    enum weft_err err = wf_mon_watch_init(&k.watch, o, &k.sink);
+    if (!err)
+        err = wf_mon_store_open(o->db, &k.store, &problem);
+    if (!err)
+        err = wf_mon_watch_start(&k.watch, &problem);
+    if (err) {
+        status =
+            wf_mon_fail(err, problem.text[0] ? problem.text : weft_err_text(err), problem.hint);
+    } else {
+        fprintf(stderr, "weft-monitor: %s stores into %s\n",
+            k.watch.subject[0] ? k.watch.subject : "monitor", o->db);
+        while (!k.watch.stop && !wf_mon_watch_is_done(&k.watch, wf_mon_now_ms()))
+            turn(&k);
+        // The data first: closing the network may take a deadline.
+        k.stuck_until = 0;
+        tell(&k, "stopped", wf_mon_now_ms());
+    }
+    wf_mon_store_close(k.store);
+    wf_mon_watch_fini(&k.watch);
+    return status;
+}

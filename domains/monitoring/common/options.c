@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the commands share: failures for people, and which products are meant.
+#include <fnmatch.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "domains/monitoring/common/monitor.h"
+
+int wf_mon_fail(enum weft_err err, const char *text, const char *hint)
+{
+    int status = weft_err_exit(err);
+
+    fprintf(stderr, "weft-monitor: %s\n", text);
+    if (hint && hint[0])
+        fprintf(stderr, "weft-monitor: %s\n", hint);
+    return status ? status : 1;
+}
+
+bool wf_mon_wants(const struct wf_mon_options *o, const char *product)
+{
+    for (size_t i = 0; i < o->pattern_count; i++)
+        if (fnmatch(o->patterns[i], product, 0) == 0)
+            return true;
+    return o->pattern_count == 0;
+}
+
+bool wf_mon_takes(const char *command, const char *option)
+{
+    static const struct {
+        const char *command, *options;
+    } table[] = { { "run", " --product --seconds --once --every " },
+        { "store", " --product --seconds --once --every " }, { "status", " -o " },
+        { "sql", " -o " }, { "verify", " --product --row --most -o " } };
+    char word[64];
+
+    snprintf(word, sizeof word, " %s ", option);
+    if (strstr(" --dir --db --socket ", word))
+        return true;
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+        if (strcmp(table[i].command, command) == 0)
+            return strstr(table[i].options, word) != NULL;
+    return false;
+}
+
+bool wf_mon_is_flag(const char *option)
+{
+    return strcmp(option, "--once") == 0;
+}

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+// See parts.h.
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "domains/monitoring/common/parts.h"
+
+#define SIZE 1024u // of the file: written in one go, so that a reader finds all or nothing new
+
+static const char *const states[] = { "running", "waiting", "ended", "failed" };
+
+const char *wf_mon_part_state_name(enum wf_mon_part_state state)
+{
+    return states[state];
+}
+
+static bool name_file(const char *db, char out[4200])
+{
+    return (size_t)snprintf(out, 4200, "%s-run", db) < 4200;
+}
+
+enum weft_err wf_mon_parts_create(const char *db, int *ret_fd)
+{
+    char name[4200];
+
+    if (!name_file(db, name))
+        return WEFT_E_TOO_BIG;
+    int fd = open(name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return WEFT_E_IO;
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        enum weft_err err = errno == EWOULDBLOCK ? WEFT_E_IN_USE : WEFT_E_IO;
+        close(fd);
+        return err;
+    }
+    *ret_fd = fd;
+    return WEFT_OK;
+}
+
+enum weft_err wf_mon_parts_write(int fd, const struct wf_mon_part *parts, size_t count)
+{
+    char text[SIZE];
+    size_t at = 0;
+
+    memset(text, '\n', sizeof text);
+    for (size_t i = 0; i < count && i < WF_MON_PARTS; i++) {
+        const struct wf_mon_part *p = &parts[i];
+        // At most 121 bytes a line.
+        at += (size_t)snprintf(text + at, sizeof text - at,
+            "%s %s %" PRId64 " %" PRId64 " %" PRId64 " %u %d\n", p->name, states[p->state], p->pid,
+            p->since_ms, p->again_ms, p->restarts, p->status);
+    }
+    text[at] = '\n'; // the NUL of the last line
+    return pwrite(fd, text, sizeof text, 0) == (ssize_t)sizeof text ? WEFT_OK : WEFT_E_IO;
+}
+
+static bool read_line(const char *line, struct wf_mon_part *p)
+{
+    char state[16];
+
+    *p = (struct wf_mon_part){ 0 };
+    // A file of our own; a line that does not parse is left out. NOLINTNEXTLINE(cert-err34-c)
+    if (sscanf(line, "%15s %15s %" SCNd64 " %" SCNd64 " %" SCNd64 " %u %d", p->name, state, &p->pid,
+            &p->since_ms, &p->again_ms, &p->restarts, &p->status) != 7)
+        return false;
+    for (size_t i = 0; i < sizeof states / sizeof *states; i++) {
+        if (strcmp(state, states[i]) != 0)
+            continue;
+        p->state = (enum wf_mon_part_state)i;
+        return true;
+    }
+    return false;
+}
+
+size_t wf_mon_parts_read(const char *db, struct wf_mon_part ret[WF_MON_PARTS])
+{
+    char name[4200], text[SIZE + 1] = "";
+    size_t count = 0;
+    int fd = name_file(db, name) ? open(name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC) : -1;
+
+    if (fd < 0)
+        return 0;
+    bool alive = flock(fd, LOCK_SH | LOCK_NB) != 0;
+    ssize_t len = alive ? pread(fd, text, SIZE, 0) : 0;
+    close(fd);
+    text[len > 0 ? len : 0] = '\0';
+    for (char *rest = NULL, *line = strtok_r(text, "\n", &rest); line && count < WF_MON_PARTS;
+         line = strtok_r(NULL, "\n", &rest))
+        count += read_line(line, &ret[count]);
+    return count;
+}

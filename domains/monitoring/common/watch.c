@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+// See watch.h.
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "domains/monitoring/common/watch.h"
+
+static int64_t clock_ms(clockid_t id)
+{
+    struct timespec t;
+
+    clock_gettime(id, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+int64_t wf_mon_now_ms(void)
+{
+    return clock_ms(CLOCK_MONOTONIC);
+}
+
+int64_t wf_mon_unix_ms(void)
+{
+    return clock_ms(CLOCK_REALTIME);
+}
+
+void wf_mon_watch_note(struct wf_mon_watch *w, const char *what)
+{
+    if (strcmp(w->problem, what) == 0)
+        return;
+    snprintf(w->problem, sizeof w->problem, "%s", what);
+    if (what[0])
+        fprintf(stderr, "weft-monitor: %s\n", what);
+}
+
+// ---- beginning and end -------------------------------------------------------------------------------------------------
+
+enum weft_err wf_mon_watch_init(
+    struct wf_mon_watch *w, const struct wf_mon_options *o, const struct wf_mon_sink *sink)
+{
+    sigset_t signals;
+
+    *w = (struct wf_mon_watch){ .o = o, .sink = sink, .started_ms = wf_mon_unix_ms() };
+    if (o->seconds)
+        w->end_ms = wf_mon_now_ms() + (int64_t)o->seconds * 1000;
+    // Blocked before the first thread starts, so that all inherit it and the descriptor alone hears them.
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    w->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+    w->polls = calloc(3, sizeof *w->polls);
+    return w->signal_fd < 0 || !w->polls ? WEFT_E_NOMEM : WEFT_OK;
+}
+
+enum weft_err wf_mon_watch_start(struct wf_mon_watch *w, struct weft_problem *problem)
+{
+    const struct weft_options options = { .dir = w->o->dir, .socket = w->o->socket };
+    struct weft_whoami who = { 0 };
+    enum weft_err err = weft_connect(&options, &w->client, problem);
+
+    if (err)
+        return err;
+    if (!weft_whoami(w->client, &who, NULL))
+        snprintf(w->subject, sizeof w->subject, "%s/%s", who.domain, who.subject);
+    return wf_mon_scout_start(w->client, w->o->discover_ms, &w->scout);
+}
+
+static void release_feed(struct wf_mon_feed *f)
+{
+    wf_mon_feed_fini(f);
+    free(f->own);
+    free(f);
+}
+
+void wf_mon_watch_fini(struct wf_mon_watch *w)
+{
+    for (size_t i = 0; i < w->count; i++)
+        release_feed(w->feeds[i]);
+    wf_mon_scout_stop(w->scout);
+    weft_close(w->client);
+    if (w->signal_fd >= 0)
+        close(w->signal_fd);
+    free(w->feeds);
+    free(w->polls);
+}
+
+// ---- the catalog -------------------------------------------------------------------------------------------------------
+
+static struct wf_mon_feed *find_feed(const struct wf_mon_watch *w, const char *product)
+{
+    for (size_t i = 0; i < w->count; i++)
+        if (strcmp(w->feeds[i]->product, product) == 0)
+            return w->feeds[i];
+    return NULL;
+}
+
+static struct wf_mon_feed *add_feed(struct wf_mon_watch *w, const char *product)
+{
+    if (w->count >= WF_MON_MAX_PRODUCTS)
+        return NULL;
+    struct wf_mon_feed **feeds = realloc(w->feeds, (w->count + 1) * sizeof *feeds);
+    if (feeds)
+        w->feeds = feeds;
+    struct pollfd *polls = feeds ? realloc(w->polls, (w->count + 3) * sizeof *polls) : NULL;
+    if (polls)
+        w->polls = polls;
+    struct wf_mon_feed *f = polls ? calloc(1, sizeof *f) : NULL;
+    if (!f)
+        return NULL;
+    f->own = calloc(1, w->sink->own_size + 1);
+    if (!f->own) {
+        free(f);
+        return NULL;
+    }
+    f->sink = w->sink;
+    snprintf(f->product, sizeof f->product, "%s", product);
+    w->polls[2 + w->count] = (struct pollfd){ .fd = -1 }; // not polled before the next wait
+    w->feeds[w->count++] = f;
+    return f;
+}
+
+void wf_mon_watch_catalog(struct wf_mon_watch *w)
+{
+    struct wf_mon_found *found = NULL;
+    struct weft_problem problem = { 0 };
+    size_t count = 0;
+
+    if (!w->polls[1].revents)
+        return;
+    enum weft_err err = wf_mon_scout_take(w->scout, &found, &count, &problem);
+    if (err == WEFT_E_TIMEOUT)
+        return;
+    if (err) {
+        char text[320];
+        snprintf(text, sizeof text, "catalog: %.300s",
+            problem.text[0] ? problem.text : weft_err_text(err));
+        wf_mon_watch_note(w, text);
+        return;
+    }
+    wf_mon_watch_note(w, "");
+    w->looked = true;
+    for (size_t i = 0; i < count; i++) {
+        if (!wf_mon_wants(w->o, found[i].product))
+            continue;
+        struct wf_mon_feed *f = find_feed(w, found[i].product);
+        if (!f)
+            f = add_feed(w, found[i].product);
+        if (!f)
+            break; // without memory now; the next look tries again
+        f->kind = found[i].kind;
+        f->freshness_ms = found[i].freshness_ms;
+        f->gone = found[i].gone;
+        f->named = w->o->pattern_count > 0;
+    }
+    free(found);
+}
+
+// ---- feeds -------------------------------------------------------------------------------------------------------------
+
+void wf_mon_watch_open(struct wf_mon_watch *w, int64_t now_ms)
+{
+    for (size_t i = 0; i < w->count; i++) {
+        struct wf_mon_feed *f = w->feeds[i];
+        // Never while events of it are on their way: the sink's cursor is not yet the right one.
+        if (!f->sub && !f->touched && now_ms >= f->again_ms)
+            wf_mon_feed_open(f, w->client, now_ms);
+    }
+}
+
+void wf_mon_watch_wait(struct wf_mon_watch *w, int64_t due_ms, bool deaf)
+{
+    int64_t now_ms = wf_mon_now_ms();
+
+    if (w->end_ms && w->end_ms < due_ms)
+        due_ms = w->end_ms;
+    w->polls[0] = (struct pollfd){ .fd = w->signal_fd, .events = POLLIN };
+    w->polls[1] = (struct pollfd){ .fd = wf_mon_scout_fd(w->scout), .events = POLLIN };
+    for (size_t i = 0; i < w->count; i++) {
+        int fd = w->feeds[i]->sub && !deaf ? weft_subscription_fd(w->feeds[i]->sub) : -1;
+        w->polls[2 + i] = (struct pollfd){ .fd = fd, .events = POLLIN };
+    }
+    int ms = due_ms <= now_ms ? 0 : (int)(due_ms - now_ms < 60000 ? due_ms - now_ms : 60000);
+    if (poll(w->polls, 2 + w->count, ms) < 0)
+        for (size_t i = 0; i < 2 + w->count; i++)
+            w->polls[i].revents = 0;
+    if (w->polls[0].revents)
+        w->stop = true;
+}
+
+bool wf_mon_watch_has(const struct wf_mon_watch *w, size_t i)
+{
+    return w->feeds[i]->sub && (w->polls[2 + i].revents & (POLLIN | POLLHUP | POLLERR));
+}
+
+bool wf_mon_watch_is_done(const struct wf_mon_watch *w, int64_t now_ms)
+{
+    if (w->end_ms && now_ms >= w->end_ms)
+        return true;
+    if (!w->o->once || !w->looked)
+        return false;
+    for (size_t i = 0; i < w->count; i++)
+        if (!wf_mon_feed_is_settled(w->feeds[i], now_ms))
+            return false;
+    return true;
+}

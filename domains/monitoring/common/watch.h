@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// One process's view of the mesh: its client, the catalog every few seconds, a feed for each product that is wanted, and the one poll over
+// all of them and the signals that end it. Both layers run on it. Owns client, scout, feeds. Thread rule: one thread.
+#ifndef WF_MONITORING_WATCH_H
+#define WF_MONITORING_WATCH_H
+
+#include <poll.h>
+
+#include "domains/monitoring/common/feed.h"
+#include "domains/monitoring/common/monitor.h"
+
+struct wf_mon_watch {
+    const struct wf_mon_options *o;
+    const struct wf_mon_sink *sink;
+    struct weft_client *client;
+    struct wf_mon_scout *scout;
+    struct wf_mon_feed **feeds; // never removed, so an index stays a product's
+    size_t count;
+    struct pollfd *polls; // 0: signals, 1: scout, then one a feed
+    int signal_fd;
+    bool stop, looked;          // a signal came; a catalog was seen
+    char subject[160];          // "domain/name" of the identity, "" when it is not known
+    char problem[320];          // what was noted last
+    int64_t started_ms, end_ms; // unix; monotonic, 0 = never
+};
+
+int64_t wf_mon_now_ms(void);  // monotonic
+int64_t wf_mon_unix_ms(void); // the wall's
+
+// First of all, before any thread: SIGTERM and SIGINT come to the descriptor alone. `o` and `sink` must outlive the watch.
+WEFT_MUST_USE enum weft_err wf_mon_watch_init(
+    struct wf_mon_watch *w, const struct wf_mon_options *o, const struct wf_mon_sink *sink);
+// Connects and begins to look at the catalog.
+WEFT_MUST_USE enum weft_err wf_mon_watch_start(
+    struct wf_mon_watch *w, struct weft_problem *problem);
+// Ends all; what init or start left half done, too.
+void wf_mon_watch_fini(struct wf_mon_watch *w);
+
+// Opens the feeds that are due; those with events that are not durable yet wait.
+void wf_mon_watch_open(struct wf_mon_watch *w, int64_t now_ms);
+// Waits for events, news or a signal until `due_ms` (monotonic); deaf: feeds are not listened to.
+void wf_mon_watch_wait(struct wf_mon_watch *w, int64_t due_ms, bool deaf);
+// After a wait: feed i has events, or its subscription ended.
+bool wf_mon_watch_has(const struct wf_mon_watch *w, size_t i);
+// After a wait and after the events were taken: new products become feeds.
+void wf_mon_watch_catalog(struct wf_mon_watch *w);
+// --seconds are over, or --once and all there is was taken.
+bool wf_mon_watch_is_done(const struct wf_mon_watch *w, int64_t now_ms);
+// Keeps what is wrong for status and says it once on standard error; "" clears it.
+void wf_mon_watch_note(struct wf_mon_watch *w, const char *what);
+
+#endif

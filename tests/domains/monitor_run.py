@@ -1,0 +1,70 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""domains.monitor_run MONITOR: weft-monitor run as a supervisor, without a mesh: a layer that can never run ends it with the layer's status,
+one that fails is started again and again with longer waits, status says so, a second run is refused, and a signal ends all of it."""
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+MONITOR = sys.argv[1]
+DEADLINE = 30
+
+
+def start(*arguments):
+    return subprocess.Popen([MONITOR, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+
+def finish(process, want, word):
+    said = process.communicate(timeout=DEADLINE)[1]
+    assert process.returncode == want, f"exit {process.returncode}, want {want}: {said}"
+    assert word in said, f"{word!r} is not in: {said}"
+    return said
+
+
+def processes(database):
+    """The state of each layer as the file beside the database has it, by `status`."""
+    said = subprocess.run([MONITOR, "status", "--db", database], capture_output=True, text=True, timeout=DEADLINE, check=False).stderr
+    return [line for line in said.split("\n") if line.startswith("process ")]
+
+
+def wait_for(what, probe):
+    end = time.monotonic() + DEADLINE
+    while time.monotonic() < end:
+        got = probe()
+        if got:
+            return got
+        time.sleep(0.02)
+    raise AssertionError(f"not seen within {DEADLINE} s: {what}")
+
+
+def check_final(directory):
+    """Without an identity no start can help: no second one, and the status of the layer."""
+    said = finish(start("run", "--dir", f"{directory}/none", "--db", f"{directory}/a.db"), 78, "")
+    assert "started again" not in said, said
+
+
+def check_restarts(directory):
+    database = f"{directory}/b.db"
+    with open(database, "w", encoding="ascii") as f:
+        f.write("this is no database " * 300)
+    os.chmod(database, 0o600)
+    run = start("run", "--dir", f"{directory}/none", "--db", database)
+    line = wait_for("a restart", lambda: [s for s in processes(database) if "process store: waiting" in s and "started again 2 times" in s])
+    assert "last ended with 65" in line[0], line
+    finish(start("run", "--dir", f"{directory}/none", "--db", database), 69, "another weft-monitor run")
+    run.send_signal(signal.SIGTERM)
+    said = finish(run, 0, "store ended with 65 and is started again in 1 s")
+    assert "in 2 s" in said, f"the second wait is not longer: {said}"
+    assert not processes(database), "a run that ended is still told of"
+
+
+def main():
+    with tempfile.TemporaryDirectory() as directory:
+        check_final(directory)
+        check_restarts(directory)
+
+
+main()
