@@ -2,6 +2,7 @@
 #include "node/http.h"
 
 #include <arpa/inet.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <microhttpd.h>
 #include <pthread.h>
@@ -28,7 +29,19 @@ struct open_connection {
     bool ended; // told to go
 };
 
+// libmicrohttpd is loaded by who serves HTTP, not linked: it brings GnuTLS and nine more libraries, 3 MB of every agent, which serves none.
+struct library {
+    __typeof__(&MHD_start_daemon) start_daemon;
+    __typeof__(&MHD_stop_daemon) stop_daemon;
+    __typeof__(&MHD_get_connection_info) connection_info;
+    __typeof__(&MHD_create_response_from_buffer) response_from_buffer;
+    __typeof__(&MHD_add_response_header) add_header;
+    __typeof__(&MHD_queue_response) queue_response;
+    __typeof__(&MHD_destroy_response) destroy_response;
+};
+
 struct wf_http {
+    struct library lib;
     struct MHD_Daemon *daemon;
     pthread_mutex_t mutex;
     struct open_connection open[HTTP_CONNECTIONS + HTTP_CLOSING]; // oldest first
@@ -45,6 +58,42 @@ static int64_t boot_ms(void)
 
     clock_gettime(CLOCK_BOOTTIME, &ts);
     return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+// ---- the library -----------------------------------------------------------------------------------------------------
+
+static enum weft_err load_library(struct library *ret, struct wf_diag *diag)
+{
+    static const struct {
+        const char *name;
+        size_t at; // of a pointer in struct library
+    } calls[] = {
+        { "MHD_start_daemon", offsetof(struct library, start_daemon) },
+        { "MHD_stop_daemon", offsetof(struct library, stop_daemon) },
+        { "MHD_get_connection_info", offsetof(struct library, connection_info) },
+        { "MHD_create_response_from_buffer", offsetof(struct library, response_from_buffer) },
+        { "MHD_add_response_header", offsetof(struct library, add_header) },
+        { "MHD_queue_response", offsetof(struct library, queue_response) },
+        { "MHD_destroy_response", offsetof(struct library, destroy_response) },
+    };
+    struct library lib = { 0 };
+    void *handle = dlopen(WEFT_MICROHTTPD, RTLD_NOW | RTLD_LOCAL);
+    bool whole = handle != NULL;
+
+    for (size_t i = 0; i < WF_COUNT(calls) && whole; i++) {
+        void *call = dlsym(handle, calls[i].name);
+        // What POSIX lets a dlsym() give, C has no conversion for.
+        memcpy((uint8_t *)&lib + calls[i].at, &call, sizeof call);
+        whole = call != NULL;
+    }
+    if (!whole) {
+        wf_diag_set(diag, 0, 0, "http: needs libmicrohttpd: %s", dlerror());
+        if (handle)
+            dlclose(handle);
+        return WEFT_E_UNSUPPORTED;
+    }
+    *ret = lib; // never unloaded: what it brought may have left something with threads
+    return WEFT_OK;
 }
 
 // ---- connections -----------------------------------------------------------------------------------------------------
@@ -71,7 +120,7 @@ static void on_connection(
 {
     struct wf_http *h = arg;
     const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD);
+        h->lib.connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD);
     size_t i = 0;
 
     (void)state;
@@ -93,26 +142,27 @@ static void on_connection(
 
 // ---- answering, on libmicrohttpd's thread -----------------------------------------------------------------------------
 
-static enum MHD_Result reply(
-    struct MHD_Connection *c, unsigned status, const char *type, struct wf_bytes text)
+static enum MHD_Result reply(const struct library *lib, struct MHD_Connection *c, unsigned status,
+    const char *type, struct wf_bytes text)
 {
-    struct MHD_Response *r = MHD_create_response_from_buffer(
-        text.len, (void *)(uintptr_t)text.ptr, MHD_RESPMEM_MUST_COPY);
+    struct MHD_Response *r =
+        lib->response_from_buffer(text.len, (void *)(uintptr_t)text.ptr, MHD_RESPMEM_MUST_COPY);
 
     if (!r)
         return MHD_NO;
-    enum MHD_Result result = MHD_add_response_header(r, "Content-Type", type);
+    enum MHD_Result result = lib->add_header(r, "Content-Type", type);
     if (result == MHD_YES)
-        result = MHD_add_response_header(r, "Connection", "close");
+        result = lib->add_header(r, "Connection", "close");
     if (result == MHD_YES)
-        result = MHD_queue_response(c, status, r);
-    MHD_destroy_response(r);
+        result = lib->queue_response(c, status, r);
+    lib->destroy_response(r);
     return result;
 }
 
-static enum MHD_Result reply_text(struct MHD_Connection *c, unsigned status, const char *text)
+static enum MHD_Result reply_text(
+    const struct library *lib, struct MHD_Connection *c, unsigned status, const char *text)
 {
-    return reply(c, status, "text/plain; charset=utf-8", wf_bytes_str(text));
+    return reply(lib, c, status, "text/plain; charset=utf-8", wf_bytes_str(text));
 }
 
 // libmicrohttpd's signature. NOLINTNEXTLINE(readability-function-size)
@@ -127,20 +177,23 @@ static enum MHD_Result answer(void *arg, struct MHD_Connection *c, const char *u
     (void)data_size;
     (void)state;
     if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0)
-        return reply_text(c, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET\n");
+        return reply_text(&h->lib, c, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET\n");
     pthread_mutex_lock(&h->mutex);
     bool alive = boot_ms() - h->rendered_ms < STALL_MS;
     if (strcmp(url, "/healthz") == 0)
-        result = alive ? reply_text(c, MHD_HTTP_OK, "ok\n")
-                       : reply_text(c, MHD_HTTP_SERVICE_UNAVAILABLE, "the loop does not turn\n");
+        result = alive ? reply_text(&h->lib, c, MHD_HTTP_OK, "ok\n")
+                       : reply_text(
+                             &h->lib, c, MHD_HTTP_SERVICE_UNAVAILABLE, "the loop does not turn\n");
     else if (strcmp(url, "/readyz") == 0)
-        result = alive && h->ready ? reply_text(c, MHD_HTTP_OK, "ok\n")
-                                   : reply_text(c, MHD_HTTP_SERVICE_UNAVAILABLE, h->not_ready);
+        result = alive && h->ready
+                     ? reply_text(&h->lib, c, MHD_HTTP_OK, "ok\n")
+                     : reply_text(&h->lib, c, MHD_HTTP_SERVICE_UNAVAILABLE, h->not_ready);
     else if (strcmp(url, "/metrics") == 0)
-        result = reply(
-            c, MHD_HTTP_OK, "text/plain; version=0.0.4; charset=utf-8", wf_buf_view(&h->metrics));
+        result = reply(&h->lib, c, MHD_HTTP_OK, "text/plain; version=0.0.4; charset=utf-8",
+            wf_buf_view(&h->metrics));
     else
-        result = reply_text(c, MHD_HTTP_NOT_FOUND, "there are /healthz, /readyz and /metrics\n");
+        result = reply_text(
+            &h->lib, c, MHD_HTTP_NOT_FOUND, "there are /healthz, /readyz and /metrics\n");
     pthread_mutex_unlock(&h->mutex);
     return result;
 }
@@ -261,10 +314,13 @@ static enum weft_err http_start(struct wf_node *n, struct wf_diag *diag)
         flags |= MHD_USE_IPv6;
         addr = (const struct sockaddr *)&v6;
     }
-    h->daemon = MHD_start_daemon(flags, a->port, NULL, NULL, answer, h, MHD_OPTION_SOCK_ADDR, addr,
-        MHD_OPTION_CONNECTION_LIMIT, HTTP_CONNECTIONS + HTTP_CLOSING, MHD_OPTION_CONNECTION_TIMEOUT,
-        HTTP_TIMEOUT_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HTTP_MEMORY,
-        MHD_OPTION_NOTIFY_CONNECTION, on_connection, h, MHD_OPTION_END);
+    enum weft_err err = load_library(&h->lib, diag);
+    if (err)
+        return err;
+    h->daemon = h->lib.start_daemon(flags, a->port, NULL, NULL, answer, h, MHD_OPTION_SOCK_ADDR,
+        addr, MHD_OPTION_CONNECTION_LIMIT, HTTP_CONNECTIONS + HTTP_CLOSING,
+        MHD_OPTION_CONNECTION_TIMEOUT, HTTP_TIMEOUT_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        (size_t)HTTP_MEMORY, MHD_OPTION_NOTIFY_CONNECTION, on_connection, h, MHD_OPTION_END);
     if (!h->daemon) {
         wf_diag_set(diag, 0, 0, "%s:%u: %s", a->host, a->port,
             errno == EADDRINUSE ? weft_err_text(WEFT_E_IN_USE) : strerror(errno));
@@ -281,7 +337,7 @@ static void http_close(struct wf_node *n)
     if (!h)
         return;
     if (h->daemon)
-        MHD_stop_daemon(h->daemon);
+        h->lib.stop_daemon(h->daemon);
     pthread_mutex_destroy(&h->mutex);
     wf_buf_fini(&h->metrics);
     free(h);

@@ -329,7 +329,9 @@ int wf_node_main(struct wf_conf *conf, const char *conf_path)
     struct wf_diag diag = { 0 };
     const struct rlimit no_core = { 0, 0 };
 
-    if (!node.is_agent)
+    if (node.is_agent)
+        wf_start_small_heap();
+    else
         wf_start_keep_heap();
     prctl(PR_SET_DUMPABLE, 0); // a core would hold every key
     setrlimit(RLIMIT_CORE, &no_core);

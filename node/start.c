@@ -83,6 +83,15 @@ void wf_start_keep_heap(void)
     (void)mallopt(M_TOP_PAD, (int)WF_MIB);
 }
 
+void wf_start_small_heap(void)
+{
+    // Said at all, they stay; else glibc raises both with the largest block that was ever given back.
+    (void)mallopt(M_ARENA_MAX, 1);
+    (void)mallopt(M_MMAP_THRESHOLD, (int)(64u * WF_KIB));
+    (void)mallopt(M_TRIM_THRESHOLD, (int)(64u * WF_KIB));
+    (void)mallopt(M_TOP_PAD, (int)(16u * WF_KIB));
+}
+
 void wf_start_explain(enum weft_err err, const char *room, const struct wf_diag *diag)
 {
     const char *why = weft_err_text(err), *todo = advice(err), *text = diag->text;

@@ -12,6 +12,8 @@ WF_MUST_USE enum weft_err wf_start_lock(const char *data, struct wf_diag *diag);
 // A node's batches take and give back memory all day: pages that went to the system and come again cost more than what is done in them.
 // Keeps up to 32 MiB.
 void wf_start_keep_heap(void);
+// An agent is a guest on its host: one arena for all of NNG's threads, and what is free goes back.
+void wf_start_small_heap(void);
 // "weftd: ROOM: TEXT" and, where there is something to do, a second line that says what. room may be NULL.
 void wf_start_explain(enum weft_err err, const char *room, const struct wf_diag *diag);
 

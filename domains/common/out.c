@@ -23,6 +23,22 @@ void wf_out_reset(struct wf_out *o)
     o->err = WEFT_OK;
 }
 
+void wf_out_fit(struct wf_out *o)
+{
+    char *text = o->len ? realloc(o->ptr, o->len) : NULL;
+    struct wf_row *rows = o->row_count ? realloc(o->rows, o->row_count * sizeof *rows) : NULL;
+
+    // Where it could not be made smaller it stays as it is.
+    if (text) {
+        o->ptr = text;
+        o->cap = o->len;
+    }
+    if (rows) {
+        o->rows = rows;
+        o->row_cap = o->row_count;
+    }
+}
+
 static void reserve(struct wf_out *o, size_t more)
 {
     if (o->err || o->cap - o->len >= more)

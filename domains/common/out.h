@@ -24,6 +24,8 @@ struct wf_out {
 void wf_out_fini(struct wf_out *o);
 // Forgets the rows and keeps the memory.
 void wf_out_reset(struct wf_out *o);
+// Keeps the rows and no memory beyond them.
+void wf_out_fit(struct wf_out *o);
 
 // A row: open, key fields, key_done (inventories only), other fields, close. Names are our own and need no escaping.
 void wf_out_open_row(struct wf_out *o);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -16,7 +17,9 @@
 #include "domains/common/rows.h"
 
 // What poll promises to take from a pipe without blocking once it says POLLOUT (pipe(7), PIPE_BUF).
-#define CHUNK 4096u
+#define CHUNK     4096u
+
+#define MMAP_FROM (64 * 1024)
 
 // A reader gets a whole snapshot this often even where only changes are printed, and so hears of a host where nothing does.
 #define FULL_EVERY_S 3600u
@@ -322,6 +325,20 @@ static enum weft_err sample(struct running *r)
     return err;
 }
 
+// What is not needed until the next sample goes back to the system: on a host a dozen of these programs wait nearly all of their time.
+static void settle(struct running *r)
+{
+    const bool compares = r->options.changes;
+
+    wf_out_fini(&r->lines);
+    wf_out_fini(&r->rows[r->turn]);
+    if (compares)
+        wf_out_fit(&r->rows[1 - r->turn]);
+    else
+        wf_out_fini(&r->rows[1 - r->turn]);
+    malloc_trim(0);
+}
+
 // The first failure ends the program: whoever started it sees the status and decides. Later ones are told and waited
 // out, as the rows printed so far are still true.
 static int loop(struct running *r)
@@ -344,6 +361,7 @@ static int loop(struct running *r)
         }
         if (n == r->options.count)
             return 0;
+        settle(r);
         // Samples missed while the machine slept or the reader was slow are not made up for.
         int64_t now_ms = clock_ms(CLOCK_MONOTONIC);
         next_ms += every_ms * (now_ms > next_ms ? (now_ms - next_ms) / every_ms + 1 : 1);
@@ -363,6 +381,8 @@ int wf_source_main(const struct wf_source *source, int argc, char **argv)
     int status = parse_options(source, argc, argv, &r.options);
     if (status >= 0)
         return status;
+    // Said at all, it stays: else one large file read would raise it, and memory of that size would not go back.
+    (void)mallopt(M_MMAP_THRESHOLD, MMAP_FROM);
     signal(SIGPIPE, SIG_IGN);
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);

@@ -8,8 +8,11 @@ static void answer_open(struct wf_node *n, struct wf_call *c, struct wf_agent_pr
 {
     Weft__V1__ProductDescriptor d;
     struct wf_spool_publisher *u = NULL;
+    struct wf_bytes schema;
     enum weft_err err = wf_product_put(&p->collect->product, &n->mesh_id, false, c->arena, &d);
 
+    if (!err) // not kept in memory: publishers come seldom
+        err = wf_documents_get(n, &p->collect->product.schema_hash, c->arena, &schema);
     if (!err)
         err = wf_spool_publisher_need(
             n, &p->collect->product.id, c->request->publish->publisher.data, &u);
@@ -17,7 +20,7 @@ static void answer_open(struct wf_node *n, struct wf_call *c, struct wf_agent_pr
         wf_call_refuse(c, err, "%s: %s", c->request->publish->product, weft_err_text(err));
         return;
     }
-    wf_publish_reply_open(c, u->durable, &d, wf_buf_view(&p->schema_set));
+    wf_publish_reply_open(c, u->durable, &d, schema);
 }
 
 static enum weft_err originate(struct wf_node *n, const struct wf_publish_to *to,

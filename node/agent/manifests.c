@@ -71,13 +71,12 @@ static void product_free(struct wf_agent_product *p)
 {
     wf_collect_free(p->collect);
     wf_schema_free(p->schema);
-    wf_buf_fini(&p->schema_set);
     wf_records_fini(&p->open);
     free(p);
 }
 
 static enum weft_err open_schema(struct wf_node *n, const struct wf_product *d,
-    struct wf_schema **ret, struct wf_buf *ret_set, const struct wf_schema_message **ret_message)
+    struct wf_schema **ret, const struct wf_schema_message **ret_message)
 {
     struct wf_arena arena;
     struct wf_bytes set;
@@ -97,8 +96,6 @@ static enum weft_err open_schema(struct wf_node *n, const struct wf_product *d,
         *ret_message = wf_schema_find_message(schema, wf_bytes_str(d->message));
         err = *ret_message ? WEFT_OK : WEFT_E_SCHEMA;
     }
-    if (!err)
-        err = wf_bytes_dup(set, ret_set);
     wf_arena_fini(&arena);
     if (err) {
         wf_schema_free(schema);
@@ -134,9 +131,8 @@ static enum weft_err put_in_force(struct wf_node *n, struct wf_collect *c)
 {
     struct wf_agent_product *p = by_product_id(n, &c->product.id);
     struct wf_schema *schema = NULL;
-    struct wf_buf set = { 0 };
     const struct wf_schema_message *message = NULL;
-    enum weft_err err = open_schema(n, &c->product, &schema, &set, &message);
+    enum weft_err err = open_schema(n, &c->product, &schema, &message);
 
     if (!err && !p) {
         err = new_product(n, &p);
@@ -144,16 +140,13 @@ static enum weft_err put_in_force(struct wf_node *n, struct wf_collect *c)
         wf_spool_flush(p);
         wf_collect_free(p->collect);
         wf_schema_free(p->schema);
-        wf_buf_fini(&p->schema_set);
     }
     if (err) {
         wf_schema_free(schema);
-        wf_buf_fini(&set);
         return err;
     }
     p->collect = c;
     p->schema = schema;
-    p->schema_set = set;
     p->message = message;
     p->removed = false;
     return WEFT_OK;

@@ -417,7 +417,7 @@ void wf_spool_flush(struct wf_agent_product *p)
         wf_spool_lose(p, p->open.count, why_lost(p));
         wf_spool_tell(n, w, err);
     }
-    wf_records_reset(&p->open);
+    wf_records_fini(&p->open); // seconds pass before the next
 }
 
 void wf_spool_linger(struct wf_timer *t)

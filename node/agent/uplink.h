@@ -62,7 +62,6 @@ struct wf_agent_product {
     struct wf_node *node;
     struct wf_collect *collect;
     struct wf_schema *schema;
-    struct wf_buf schema_set;
     const struct wf_schema_message *message; // NULL for an api
     bool removed, listed;
 

@@ -20,6 +20,15 @@ void wf_lines_clear(struct wf_lines *l)
     l->count = 0;
 }
 
+void wf_lines_trim(struct wf_lines *l)
+{
+    if (!l->raw.len)
+        wf_buf_fini(&l->raw);
+    if (!l->partial.len)
+        wf_buf_fini(&l->partial);
+    wf_buf_fini(&l->scratch);
+}
+
 static void refuse(struct wf_lines *l, const char *why)
 {
     l->refused++;

@@ -29,5 +29,6 @@ void wf_lines_fini(struct wf_lines *l);
 WF_MUST_USE enum weft_err wf_lines_feed(struct wf_lines *l, const struct wf_schema_message *m,
     struct wf_bytes in, int64_t now_us, size_t enough, size_t *ret_taken);
 void wf_lines_clear(struct wf_lines *l);
+void wf_lines_trim(struct wf_lines *l); // gives back memory that holds nothing
 
 #endif

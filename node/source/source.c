@@ -130,7 +130,9 @@ static bool drain_chunk(struct source *s)
     if (s->lines.refused != refused)
         wf_say(n, WF_LOG_WARN, "source", "lines were refused", "product", s->product.s, "last",
             s->lines.last_error, NULL);
-    s->chunk.len = s->chunk_at = 0;
+    wf_buf_fini(&s->chunk); // most sources are silent most of the time
+    wf_lines_trim(&s->lines);
+    s->chunk_at = 0;
     return true;
 }
 
@@ -153,15 +155,16 @@ static void on_output(struct wf_watch *w, uint32_t events)
         return;
     }
     ssize_t n = read(w->fd, s->chunk.ptr + s->chunk.len, CHUNK);
-    if (n < 0 && (errno == EAGAIN || errno == EINTR))
-        return;
-    if (n <= 0) {
+    bool again = n < 0 && (errno == EAGAIN || errno == EINTR);
+    if (n <= 0 && s->chunk.len == 0)
+        wf_buf_fini(&s->chunk);
+    if (n > 0) {
+        s->chunk.len += (size_t)n;
+        if (!drain_chunk(s))
+            pause_reading(s);
+    } else if (!again) {
         close_watch(s->node, w);
-        return;
     }
-    s->chunk.len += (size_t)n;
-    if (!drain_chunk(s))
-        pause_reading(s);
 }
 
 static void on_stderr(struct wf_watch *w, uint32_t events)
@@ -294,7 +297,8 @@ static void read_rest(struct source *s)
     wf_lines_clear(&s->lines);
     s->lines.partial.len = 0;
     s->lines.skipping = false;
-    s->chunk.len = s->chunk_at = 0;
+    wf_buf_fini(&s->chunk);
+    s->chunk_at = 0;
 }
 
 static void free_source(struct source *s)

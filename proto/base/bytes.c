@@ -41,12 +41,13 @@ enum weft_err wf_hash_from(struct wf_bytes b, struct wf_hash *ret)
 
 enum weft_err wf_bytes_dup(struct wf_bytes b, struct wf_buf *ret)
 {
-    struct wf_buf copy = { 0 };
-    enum weft_err err = wf_buf_append(&copy, b);
+    uint8_t *p = b.len ? malloc(b.len) : NULL; // what is copied to be kept does not grow
 
-    if (err)
-        return err;
-    *ret = copy;
+    if (b.len && !p)
+        return WEFT_E_NOMEM;
+    if (p)
+        memcpy(p, b.ptr, b.len);
+    *ret = (struct wf_buf){ .ptr = p, .len = b.len, .cap = b.len };
     return WEFT_OK;
 }
 

@@ -35,6 +35,7 @@ static enum weft_err decode(struct wf_schema_build *b, struct wf_bytes in)
     if (err)
         return wf_build_fail(
             b, err, "descriptor set", NULL, "not a FileDescriptorSet: %s", weft_err_text(err));
+    wf_build_prune(set);
     b->set = set;
     return WEFT_OK;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the stages of wf_schema_compile share; included by proto/schema/schema*.c only. Stages, in order: decode, count, fill
-// (schema_build.c), comments (schema_comments.c), link and index (schema_link.c), check (schema_check.c). Until index has run,
+// What the stages of wf_schema_compile share; included by proto/schema/schema*.c only. Stages, in order: decode,
+// prune (schema_prune.c), count, fill (schema_build.c), comments (schema_comments.c), link and index (schema_link.c), check (schema_check.c). Until index has run,
 // the fields of a message stand as declared and pair up with its descriptor's.
 #ifndef WF_SCHEMA_SCHEMA_BUILD_H
 #define WF_SCHEMA_SCHEMA_BUILD_H
@@ -60,6 +60,8 @@ const char *wf_build_sort_names(struct wf_schema_name *names, size_t count);
 const void *wf_schema_find_name(
     const struct wf_schema_name *names, size_t count, struct wf_bytes name);
 
+// Empties descriptor.proto in the set where nothing else refers to its types.
+void wf_build_prune(Google__Protobuf__FileDescriptorSet *set);
 WF_MUST_USE enum weft_err wf_build_fill(struct wf_schema_build *b);
 WF_MUST_USE enum weft_err wf_build_comments(struct wf_schema_build *b);
 WF_MUST_USE enum weft_err wf_build_link(struct wf_schema_build *b);

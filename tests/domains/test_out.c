@@ -227,6 +227,27 @@ START_TEST(a_row_beyond_the_limit_is_refused_and_the_error_stays)
 }
 END_TEST
 
+START_TEST(rows_that_are_kept_hold_no_more_than_they_need)
+{
+    struct wf_out o = { 0 };
+
+    wf_out_fit(&o);
+    ck_assert_ptr_null(o.ptr);
+    for (int round = 0; round < 2; round++) {
+        wf_out_open_row(&o);
+        wf_out_u32(&o, "n", round ? 77 : 7);
+        ck_assert_int_eq(wf_out_close_row(&o), WEFT_OK);
+        ck_assert_uint_gt(o.cap, o.len);
+        wf_out_fit(&o);
+        ck_assert_uint_eq(o.cap, o.len);
+        ck_assert_uint_eq(o.row_cap, o.row_count);
+    }
+    ck_assert_uint_eq(o.row_count, 2);
+    ck_assert_mem_eq(o.ptr, "{\"n\":7}{\"n\":77}", o.len);
+    wf_out_fini(&o);
+}
+END_TEST
+
 START_TEST(a_failing_allocation_sticks)
 {
     bool failed = true;
@@ -267,6 +288,7 @@ int main(void)
         tc, a_time_is_rfc_3339_within_the_years_of_protobuf, 0, (int)WF_COUNT(times));
     tcase_add_test(tc, commas_stand_between_values_at_every_depth);
     tcase_add_test(tc, a_row_beyond_the_limit_is_refused_and_the_error_stays);
+    tcase_add_test(tc, rows_that_are_kept_hold_no_more_than_they_need);
     tcase_add_test(tc, a_failing_allocation_sticks);
     srunner_run_all(runner, CK_ENV);
     int failed = srunner_ntests_failed(runner);

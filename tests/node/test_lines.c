@@ -166,6 +166,27 @@ START_TEST(a_line_without_its_newline_waits)
 }
 END_TEST
 
+START_TEST(what_holds_nothing_goes_back_and_what_waits_stays)
+{
+    struct wf_lines l = of_inventory();
+
+    feed(&l, WF_STR("{\"host\":\"a\"}\n{\"host\":"));
+    wf_lines_trim(&l);
+    ck_assert_uint_eq(l.count, 1);
+    ck_assert_msg(l.raw.len > 0, "a record that nobody has taken yet");
+    wf_lines_clear(&l);
+    wf_lines_trim(&l);
+    ck_assert_ptr_null(l.raw.ptr);
+    ck_assert_ptr_null(l.scratch.ptr);
+    feed(&l, WF_STR("\"b\"}\n"));
+    ck_assert_msg(l.count == 1 && l.refused == 0, "the beginning of a line was lost");
+    wf_lines_clear(&l);
+    wf_lines_trim(&l);
+    ck_assert_ptr_null(l.partial.ptr);
+    wf_lines_fini(&l);
+}
+END_TEST
+
 START_TEST(a_line_too_long_is_dropped_to_its_end)
 {
     struct wf_lines l = of_inventory();
@@ -215,6 +236,7 @@ int main(void)
     tcase_add_test(t, events_have_no_operations);
     tcase_add_test(t, cuts_of_the_stream_change_nothing);
     tcase_add_test(t, a_line_without_its_newline_waits);
+    tcase_add_test(t, what_holds_nothing_goes_back_and_what_waits_stays);
     tcase_add_loop_test(t, a_line_too_long_is_dropped_to_its_end, 0, 2);
     tcase_add_test(t, it_stops_when_there_is_enough);
     suite_add_tcase(s, t);

@@ -72,6 +72,7 @@ START_TEST(copies_own_their_memory)
     ck_assert_uint_eq(b.len, 0);
     wf_buf_fini(&b);
     ck_assert_int_eq(wf_bytes_dup(WF_STR("abc"), &b), WEFT_OK);
+    ck_assert_msg(b.cap == 3, "a copy that is kept takes what it holds");
     ck_assert(wf_bytes_is(wf_buf_view(&b), "abc"));
     wf_buf_fini(&b);
     ck_assert_ptr_null(b.ptr);
