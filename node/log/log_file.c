@@ -196,8 +196,8 @@ enum weft_err wf_log_roll(struct wf_log *log, int64_t created_ms)
     pthread_mutex_lock(&log->lock);
     log->active = s;
     pthread_mutex_unlock(&log->lock);
-    log->end = s->end;
-    log->unsynced = false;
+    log->end = log->ahead = s->end;
+    log->unsynced = log->ahead_failed = false;
     atomic_fetch_add(&log->bytes, s->end);
     s = NULL;
     uncache_older(log);
@@ -303,6 +303,8 @@ void wf_log_seal(struct wf_log *log, bool failed)
     // segment's prev_end says the same.
     if (failed && !vfs->truncate(vfs->ctx, s->file, s->end))
         (void)vfs->sync(vfs->ctx, s->file);
+    if (!failed && log->ahead > s->end) // zeros that stay after a crash say nothing
+        (void)vfs->truncate(vfs->ctx, s->file, s->end);
     if (!failed)
         wf_log_write_sidecar(log, s);
     pthread_mutex_lock(&log->lock);

@@ -260,9 +260,33 @@ static void limit_closed(struct wf_log *log, struct wf_segment *s, const struct 
 
 // ---- the last segment ------------------------------------------------------------------------------------------------
 
+// How much behind the segment's end was written: zeros up to the file's end were there before anything was.
+static enum weft_err torn_length(
+    struct wf_log *log, const struct wf_segment *s, uint64_t size, uint64_t *ret)
+{
+    uint64_t torn = 0;
+
+    for (uint64_t at = s->end; at < size;) {
+        uint8_t some[4096];
+        size_t got = 0;
+        enum weft_err err = log->vfs->read(log->vfs->ctx, s->file, at, some, sizeof some, &got);
+        if (err)
+            return err;
+        if (got == 0)
+            break;
+        for (size_t i = got; i > 0 && torn < at + i - s->end; i--)
+            if (some[i - 1])
+                torn = at + i - s->end;
+        at += got;
+    }
+    *ret = torn;
+    return WEFT_OK;
+}
+
 // Reopens the file for writing, cuts the tail and syncs what will be served.
 static enum weft_err settle(struct wf_log *log, struct wf_segment *s, uint64_t size)
 {
+    uint64_t torn = 0;
     const struct wf_vfs *vfs = log->vfs;
     char path[WF_LOG_PATH];
     int file = -1;
@@ -274,8 +298,11 @@ static enum weft_err settle(struct wf_log *log, struct wf_segment *s, uint64_t s
     vfs->close(vfs->ctx, s->file);
     s->file = file;
     if (s->end < size) {
-        wf_log_note_at(log, WF_LOG_NOTE_TORN, s, s->end, size - s->end);
-        err = vfs->truncate(vfs->ctx, file, s->end);
+        err = torn_length(log, s, size, &torn);
+        if (!err && torn)
+            wf_log_note_at(log, WF_LOG_NOTE_TORN, s, s->end, torn);
+        if (!err)
+            err = vfs->truncate(vfs->ctx, file, s->end);
         if (err)
             return err;
     }
@@ -335,7 +362,7 @@ static enum weft_err load_last(struct wf_log *log, struct wf_segment *s)
     (void)log->vfs->unlink(
         log->vfs->ctx, path); // it would be stale; should it stay, its end gives it away
     log->active = s;
-    log->end = s->end;
+    log->end = log->ahead = s->end;
 out:
     wf_buf_fini(&c.bad);
     wf_buf_fini(&side_bytes);

@@ -9,6 +9,8 @@
 
 #define GROUP_BYTES (8u * 1024u * 1024u)
 #define FLOORS_MAX  256u // marks in one write
+#define AHEAD_MAX   (1u * 1024u * 1024u)
+#define AHEAD_GROUP (64u * 1024u) // of larger ones the sync costs more than the file's new size
 #define SPACE_US    100000
 #define SPACE_BYTES (1u * 1024u * 1024u)
 
@@ -174,6 +176,31 @@ static void tell_written(struct wf_log *log, const struct group *g)
     log->conf.written(log->conf.done_arg, log->acks, count);
 }
 
+// Where small groups end at a sync, zeros are written ahead of them, as much again as the segment holds: a sync that finds the file as long as
+// it was commits no metadata. What is there is not counted, and not told from nothing when it is read again.
+static void write_zeros(struct wf_log *log, const struct group *g)
+{
+    static const uint8_t zeros[4096];
+    const struct wf_vfs *vfs = log->vfs;
+    uint64_t most = log->conf.segment_bytes, len = log->end < AHEAD_MAX ? log->end : AHEAD_MAX;
+    size_t count = 0;
+
+    if (log->end > log->ahead)
+        log->ahead = log->end;
+    if (!g->disk || log->ahead > log->end || log->end - g->start > AHEAD_GROUP ||
+        log->ahead_failed || log->end >= most || log->end < most / 1024)
+        return;
+    len = len < most - log->end ? len : most - log->end;
+    for (uint64_t left = len; left > 0 && count < WF_LOG_GROUP; count++) {
+        size_t n = left < sizeof zeros ? (size_t)left : sizeof zeros;
+        log->parts[count] = (struct iovec){ (void *)(uintptr_t)zeros, n };
+        left -= n;
+    }
+    log->ahead += len;
+    log->ahead_failed =
+        vfs->write(vfs->ctx, log->active->file, log->end, log->parts, count) != WEFT_OK;
+}
+
 static void write_group(struct wf_log *log, struct group *g)
 {
     const struct wf_vfs *vfs = log->vfs;
@@ -194,6 +221,7 @@ static void write_group(struct wf_log *log, struct group *g)
         log->unsynced = true;
         log->unsynced_us = vfs->mono_us(vfs->ctx);
     }
+    write_zeros(log, g);
     commit(log, g, false);
     if (!g->disk)
         return;

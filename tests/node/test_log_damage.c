@@ -180,12 +180,22 @@ static int damages_each(void)
     return (int)((all + (long)WF_COUNT(damages) - 1) / (long)WF_COUNT(damages));
 }
 
+// Zeros behind the items of a segment that was not closed are nothing: to cut there takes nothing away.
+static size_t written(struct wf_bytes file)
+{
+    size_t len = file.len;
+
+    while (len > 0 && file.ptr[len - 1] == 0)
+        len--;
+    return len;
+}
+
 // Changes one file at random; the seed decides.
 static void hurt(struct rig *r, const struct image *m, bool truncate, uint64_t *seed)
 {
     size_t file = (size_t)(wf_test_rand(seed) % m->count);
     struct wf_bytes b = wf_buf_view(&m->content[file]);
-    size_t at = (size_t)(wf_test_rand(seed) % b.len);
+    size_t at = (size_t)(wf_test_rand(seed) % (truncate ? written(b) : b.len));
 
     if (truncate) {
         wf_memdisk_put(r->disk, m->names[file], wf_bytes(b.ptr, at));
