@@ -268,8 +268,8 @@ static void look(struct weft_publisher *p, bool lingered)
     p->ticking = tick || p->linger.index;
     pthread_mutex_unlock(&p->mutex);
     if (tick && !p->linger.index) {
-        int64_t ms = err ? WF_PUB_RETRY_MS : (p->linger_us + 999) / 1000;
-        err = wf_timer_set(loop, &p->linger, wf_loop_now_ms(loop) + ms);
+        int64_t us = err ? WF_PUB_RETRY_MS * 1000 : (int64_t)p->linger_us;
+        err = wf_timer_set_us(loop, &p->linger, wf_loop_now_us(loop) + us);
         if (err)
             stop_ticking(p); // the next record or flush looks again
     }

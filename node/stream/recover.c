@@ -214,6 +214,56 @@ static void forget(struct wf_home_product *p)
     p->last_append_ms = 0;
 }
 
+struct agreement {
+    struct wf_home_product *p;
+    uint64_t head; // of the checkpoint
+    bool seen;     // what the log has there
+    bool agrees;
+};
+
+static bool on_last(void *arg, const struct wf_log_view *v)
+{
+    struct agreement *a = arg;
+    struct wf_entry e;
+    struct wf_batch_header h;
+    struct wf_hash hash;
+
+    if (v->status || v->first > a->head)
+        return false; // what can't be read contradicts nothing
+    if (v->end > a->head) {
+        a->seen = a->seen || v->first < a->head; // an entry lies across
+        return false;
+    }
+    if (wf_entry_parse(v->body, &e) || (!e.is_reset && wf_batch_open_header(e.header, &h)))
+        return true;
+    wf_entry_hash(&e, &a->p->collect->product.id, e.is_reset ? NULL : &h.id, &hash);
+    a->seen = true;
+    a->agrees = wf_hash_eq(&hash, &a->p->head_hash);
+    return !a->agrees;
+}
+
+// Is the checkpoint's last entry the log's? A log that the power shortened may have grown again, with other entries, past a checkpoint of before.
+static enum weft_err check_last(
+    struct wf_home_product *p, const struct wf_log_range *range, uint64_t head)
+{
+    struct wf_stream_room *r = p->room;
+    struct agreement a = { .p = p, .head = head };
+    struct wf_log_reader reader = { .product = p->collect->product.id,
+        .from = head > range->floor ? head - 1 : head,
+        .max_bytes = READ_BYTES,
+        .visit = on_last,
+        .arg = &a,
+        .scratch = &r->scratch };
+    uint64_t next = 0;
+
+    if (wf_hash_is_zero(&p->head_hash))
+        return WEFT_OK;
+    enum weft_err err = wf_log_read(r->node->log, &reader, &next);
+    if (err)
+        return err;
+    return a.seen && !a.agrees ? WEFT_E_DAMAGED : WEFT_OK;
+}
+
 // *ret_from: where the log is to be read from.
 static enum weft_err load_checkpoint(
     struct wf_home_product *p, const struct wf_log_range *range, uint64_t *ret_from)
@@ -238,6 +288,8 @@ static enum weft_err load_checkpoint(
         p->damaged = true;
         err = WEFT_E_DAMAGED;
     }
+    if (!err && range->head != UINT64_MAX)
+        err = check_last(p, range, head);
     if (!err)
         *ret_from = head;
 out:

@@ -7,12 +7,16 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
 
-#define MAIL_A_TURN   256
-#define MAIL_MS       20 // of a turn; letters that are dear leave timers and descriptors their turn, too
+#define MAIL_A_TURN 256
+#define MAIL_US                                                                                    \
+    20000 // of a turn; letters that are dear leave timers and descriptors their turn, too
 #define EVENTS_A_TURN 64
+#define WAIT_US       60000000
+#define SLACK_NS      1000 // by default the kernel wakes a thread up to 50 us late
 
 struct wf_loop {
     struct wf_mailbox mail;
@@ -20,31 +24,32 @@ struct wf_loop {
     atomic_bool stop;
     pthread_t thread;
     bool has_thread;
-    int64_t now_ms, now_unix_ms;
+    int64_t now_us, now_unix_ms;
     struct wf_timer **heap;
     size_t heap_count, heap_cap;
     struct epoll_event *ready; // of this turn
     int ready_count, ready_at;
     uint64_t turns;
     bool firing;
+    bool coarse;  // the kernel waits for whole milliseconds only
     bool has_own; // letters of its own turns may wait: the descriptor tells of none
 };
 
 static _Thread_local const struct wf_loop *turning; // whose turn this thread is in
 
-static int64_t clock_ms(clockid_t id)
+static int64_t clock_us(clockid_t id)
 {
     struct timespec ts;
 
     clock_gettime(id, &ts);
-    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+    return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
 }
 
 static void read_clocks(struct wf_loop *l)
 {
     // BOOTTIME goes on while the machine sleeps: a lease that ran out meanwhile must be seen as run out.
-    l->now_ms = clock_ms(CLOCK_BOOTTIME);
-    l->now_unix_ms = clock_ms(CLOCK_REALTIME);
+    l->now_us = clock_us(CLOCK_BOOTTIME);
+    l->now_unix_ms = clock_us(CLOCK_REALTIME) / 1000;
 }
 
 enum weft_err wf_loop_new(const struct wf_loop_conf *conf, struct wf_loop **ret)
@@ -99,7 +104,7 @@ static void place(struct wf_loop *l, size_t i, struct wf_timer *t)
 
 static void sift_up(struct wf_loop *l, size_t i, struct wf_timer *t)
 {
-    while (i > 0 && l->heap[(i - 1) / 2]->due_ms > t->due_ms) {
+    while (i > 0 && l->heap[(i - 1) / 2]->due_us > t->due_us) {
         place(l, i, l->heap[(i - 1) / 2]);
         i = (i - 1) / 2;
     }
@@ -112,9 +117,9 @@ static void sift_down(struct wf_loop *l, size_t i, struct wf_timer *t)
         size_t child = 2 * i + 1;
         if (child >= l->heap_count)
             break;
-        if (child + 1 < l->heap_count && l->heap[child + 1]->due_ms < l->heap[child]->due_ms)
+        if (child + 1 < l->heap_count && l->heap[child + 1]->due_us < l->heap[child]->due_us)
             child++;
-        if (l->heap[child]->due_ms >= t->due_ms)
+        if (l->heap[child]->due_us >= t->due_us)
             break;
         place(l, i, l->heap[child]);
         i = child;
@@ -122,11 +127,11 @@ static void sift_down(struct wf_loop *l, size_t i, struct wf_timer *t)
     place(l, i, t);
 }
 
-enum weft_err wf_timer_set(struct wf_loop *l, struct wf_timer *t, int64_t due_ms)
+enum weft_err wf_timer_set_us(struct wf_loop *l, struct wf_timer *t, int64_t due_us)
 {
     // Not before those that are due: it would keep them from firing for as long as it sets itself again.
-    if (due_ms < l->now_ms)
-        due_ms = l->now_ms;
+    if (due_us < l->now_us)
+        due_us = l->now_us;
     t->after = l->firing ? l->turns : 0;
     if (t->index == 0) {
         if (l->heap_count == l->heap_cap) {
@@ -137,17 +142,22 @@ enum weft_err wf_timer_set(struct wf_loop *l, struct wf_timer *t, int64_t due_ms
             l->heap = v;
             l->heap_cap = cap;
         }
-        t->due_ms = due_ms;
+        t->due_us = due_us;
         sift_up(l, l->heap_count++, t);
         return WEFT_OK;
     }
-    bool earlier = due_ms < t->due_ms;
-    t->due_ms = due_ms;
+    bool earlier = due_us < t->due_us;
+    t->due_us = due_us;
     if (earlier)
         sift_up(l, t->index - 1, t);
     else
         sift_down(l, t->index - 1, t);
     return WEFT_OK;
+}
+
+enum weft_err wf_timer_set(struct wf_loop *l, struct wf_timer *t, int64_t due_ms)
+{
+    return wf_timer_set_us(l, t, due_ms > INT64_MAX / 1000 ? INT64_MAX : due_ms * 1000);
 }
 
 void wf_timer_cancel(struct wf_loop *l, struct wf_timer *t)
@@ -159,7 +169,7 @@ void wf_timer_cancel(struct wf_loop *l, struct wf_timer *t)
     t->index = 0;
     if (last == t)
         return;
-    if (i > 0 && l->heap[(i - 1) / 2]->due_ms > last->due_ms)
+    if (i > 0 && l->heap[(i - 1) / 2]->due_us > last->due_us)
         sift_up(l, i, last);
     else
         sift_down(l, i, last);
@@ -168,7 +178,7 @@ void wf_timer_cancel(struct wf_loop *l, struct wf_timer *t)
 static void fire_timers(struct wf_loop *l)
 {
     l->firing = true;
-    while (l->heap_count && l->heap[0]->due_ms <= l->now_ms && l->heap[0]->after != l->turns) {
+    while (l->heap_count && l->heap[0]->due_us <= l->now_us && l->heap[0]->after != l->turns) {
         struct wf_timer *t = l->heap[0];
         wf_timer_cancel(l, t);
         t->fire(t);
@@ -207,21 +217,34 @@ void wf_loop_unwatch(struct wf_loop *l, struct wf_watch *w)
 
 // ---- turning -------------------------------------------------------------------------------------------------------
 
-static int wait_for(const struct wf_loop *l, int64_t timeout_ms)
+static int64_t wait_us(const struct wf_loop *l, int64_t timeout_ms)
 {
-    int64_t wait = l->has_own ? 0 : timeout_ms;
+    int64_t wait = l->has_own ? 0 : timeout_ms < 0 ? WAIT_US : timeout_ms * 1000;
 
-    if (l->heap_count) {
-        int64_t timer = l->heap[0]->due_ms - clock_ms(CLOCK_BOOTTIME);
+    if (wait > 0 && l->heap_count) {
+        int64_t timer = l->heap[0]->due_us - clock_us(CLOCK_BOOTTIME);
         timer = timer < 0 ? 0 : timer;
-        wait = wait < 0 || timer < wait ? timer : wait;
+        wait = timer < wait ? timer : wait;
     }
-    return wait > 60000 ? 60000 : (int)wait;
+    return wait > WAIT_US ? WAIT_US : wait;
+}
+
+// A linger of a millisecond is not to be two: epoll_wait counts in whole ones.
+static int wait_events(struct wf_loop *l, struct epoll_event *events, int64_t us)
+{
+    if (us % 1000 && !l->coarse) {
+        struct timespec ts = { us / 1000000, us % 1000000 * 1000 };
+        int n = epoll_pwait2(l->epoll, events, EVENTS_A_TURN, &ts, NULL);
+        l->coarse = n < 0 && errno == ENOSYS; // a kernel before 5.11
+        if (!l->coarse)
+            return n;
+    }
+    return epoll_wait(l->epoll, events, EVENTS_A_TURN, (int)((us + 999) / 1000));
 }
 
 static void open_mail(struct wf_loop *l)
 {
-    int64_t until = l->now_ms + MAIL_MS;
+    int64_t until = l->now_us + MAIL_US;
 
     for (int i = 0; i < MAIL_A_TURN; i++) {
         struct wf_mail *m = wf_mailbox_take(&l->mail);
@@ -230,7 +253,7 @@ static void open_mail(struct wf_loop *l)
             return;
         }
         m->open(m);
-        if (clock_ms(CLOCK_BOOTTIME) >= until)
+        if (clock_us(CLOCK_BOOTTIME) >= until)
             return; // the rest waits: has_own, or its descriptor stays readable
     }
 }
@@ -243,7 +266,7 @@ void wf_loop_turn(struct wf_loop *l, int64_t timeout_ms)
     turning = l;
     l->thread = pthread_self();
     l->has_thread = true;
-    int n = epoll_wait(l->epoll, events, EVENTS_A_TURN, wait_for(l, timeout_ms));
+    int n = wait_events(l, events, wait_us(l, timeout_ms));
     read_clocks(l);
     l->turns++;
     l->ready = events;
@@ -262,6 +285,7 @@ void wf_loop_turn(struct wf_loop *l, int64_t timeout_ms)
 
 void wf_loop_run(struct wf_loop *l)
 {
+    (void)prctl(PR_SET_TIMERSLACK, SLACK_NS);
     while (!atomic_load(&l->stop))
         wf_loop_turn(l, -1);
 }
@@ -295,7 +319,12 @@ enum weft_err wf_loop_post(struct wf_loop *l, struct wf_mail *m)
 
 int64_t wf_loop_now_ms(const struct wf_loop *l)
 {
-    return l->now_ms;
+    return l->now_us / 1000;
+}
+
+int64_t wf_loop_now_us(const struct wf_loop *l)
+{
+    return l->now_us;
 }
 
 int64_t wf_loop_now_unix_ms(const struct wf_loop *l)

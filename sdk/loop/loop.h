@@ -11,7 +11,7 @@ struct wf_loop;
 
 struct wf_timer {
     void (*fire)(struct wf_timer *t);
-    int64_t due_ms;
+    int64_t due_us;
     size_t index;   // in the heap + 1; 0 = not set
     uint64_t after; // set while the timers of this turn fired: it waits for the next
 };
@@ -40,12 +40,15 @@ void wf_loop_stop(struct wf_loop *l);
 WF_MUST_USE enum weft_err wf_loop_post(struct wf_loop *l, struct wf_mail *m);
 // CLOCK_MONOTONIC (CLOCK_BOOTTIME where the machine sleeps would hide time) in ms, as of this turn; wall clock likewise.
 int64_t wf_loop_now_ms(const struct wf_loop *l);
+int64_t wf_loop_now_us(const struct wf_loop *l); // the first, finer
 int64_t wf_loop_now_unix_ms(const struct wf_loop *l);
 bool wf_loop_is_mine(const struct wf_loop *l); // is this the loop's thread?
 
 // Sets or moves; a time that has passed counts as now. What is set while timers fire waits for the next turn, so that one that sets
 // itself to now holds up nothing. NOMEM only when it was not set before.
 WF_MUST_USE enum weft_err wf_timer_set(struct wf_loop *l, struct wf_timer *t, int64_t due_ms);
+// For times where a millisecond is much.
+WF_MUST_USE enum weft_err wf_timer_set_us(struct wf_loop *l, struct wf_timer *t, int64_t due_us);
 void wf_timer_cancel(struct wf_loop *l, struct wf_timer *t);
 
 // Level-triggered. events: EPOLLIN, EPOLLOUT.

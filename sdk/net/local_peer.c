@@ -143,7 +143,7 @@ static void on_ready(struct wf_watch *w, uint32_t events)
 
 static void look_at(struct wf_local_peer *p, int64_t due_ms)
 {
-    if (p->timer.index && p->timer.due_ms <= due_ms)
+    if (p->timer.index && p->timer.due_us <= due_ms * 1000)
         return;
     if (wf_timer_set(p->conf.loop, &p->timer, due_ms))
         die_soon(p, WEFT_E_NOMEM);

@@ -290,6 +290,49 @@ START_TEST(a_whole_store_has_no_flaw)
 }
 END_TEST
 
+// Zeros ahead of the items are nothing when they are found again, wherever the file ends within them; one byte among them that is none is a torn write.
+START_TEST(zeros_written_ahead_are_told_from_a_torn_write)
+{
+    struct image image;
+    uint64_t seed = 4;
+    struct rig r;
+
+    rig_init(&r, NULL);
+    r.conf.segment_bytes = 16384;
+    ck_assert_int_eq(rig_open(&r), WEFT_OK);
+    rig_fill(&r, 1, 8, 40);
+    rig_crash(&r, false, &seed);
+    take_image(&r, &image);
+    rig_fini(&r);
+    struct wf_bytes all = wf_buf_view(&image.content[0]);
+    size_t end = written(all);
+    ck_assert_uint_gt(all.len, end + 1000); // there are some
+    for (size_t at = end; at < all.len; at += 97) {
+        for (int torn = 0; torn < 2; torn++) {
+            struct rig c;
+            size_t len = 0;
+            rig_init(&c, NULL);
+            c.conf.segment_bytes = 16384;
+            c.conf.storage_key = NULL;
+            put_image(&c, &image);
+            if (torn)
+                wf_memdisk_file(c.disk, image.names[0], &len)[at] = 1;
+            else
+                wf_memdisk_put(c.disk, image.names[0], wf_bytes(all.ptr, at));
+            ck_assert_int_eq(rig_open(&c), WEFT_OK);
+            ck_assert_uint_eq(rig_head(&c, 1), 8);
+            ck_assert_uint_eq(c.note_count, (unsigned)torn);
+            ck_assert_uint_eq(c.notes[WF_LOG_NOTE_TORN], (unsigned)torn);
+            rig_close(&c); // in order: nothing stands behind the items any more
+            wf_memdisk_file(c.disk, image.names[0], &len);
+            ck_assert_uint_eq(len, end);
+            rig_fini(&c);
+        }
+    }
+    free_image(&image);
+}
+END_TEST
+
 // One segment, cut at every byte: whole items before the cut are there, the rest is gone or a gap, and it goes on.
 static void cut_everywhere(bool closed)
 {
@@ -308,6 +351,7 @@ static void cut_everywhere(bool closed)
     take_image(&r, &image);
     struct wf_bytes all = wf_buf_view(&image.content[0]);
     uint64_t before = 0;
+    all.len = written(all);
     for (size_t len = 0; len < all.len; len += len < 4000 ? 13 : 1, cuts++) {
         struct rig c;
         static struct rig_read got;
@@ -487,6 +531,7 @@ int main(void)
     tcase_add_loop_test(
         t, every_damage_is_named_and_nothing_wrong_is_delivered, 0, WF_COUNT(damages));
     tcase_add_loop_test(t, a_whole_store_has_no_flaw, 0, WF_COUNT(damages));
+    tcase_add_test(t, zeros_written_ahead_are_told_from_a_torn_write);
     tcase_add_test(t, a_segment_cut_at_any_byte_after_a_crash_keeps_its_whole_items);
     tcase_add_test(t, a_closed_segment_cut_at_any_byte_is_noticed_and_keeps_its_head);
     tcase_add_test(t, a_damaged_item_in_the_middle_is_a_gap_with_its_exact_range);

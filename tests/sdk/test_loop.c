@@ -74,12 +74,35 @@ START_TEST(timers_fire_in_the_order_of_their_times)
     for (unsigned at = 1; at <= want; at++)
         for (int i = 0; i < N; i++)
             if (k[i].order == at) {
-                ck_assert_int_ge(k[i].t.due_ms, last_due);
-                last_due = k[i].t.due_ms;
+                ck_assert_int_ge(k[i].t.due_us, last_due);
+                last_due = k[i].t.due_us;
             }
     for (int i = 0; i < N; i++)
         ck_assert_uint_eq(k[i].fired, i % 7 != 0);
     free(k);
+}
+END_TEST
+
+// A linger is shorter than the milliseconds that everything else counts in.
+START_TEST(timers_within_a_millisecond_keep_their_order)
+{
+    static const int in_us[] = { 700, 300, 900, 500 };
+    static const unsigned place[] = { 3, 1, 4, 2 };
+    struct tick k[WF_COUNT(in_us)] = { 0 };
+    int64_t begun_us = wf_loop_now_us(loop);
+
+    order = 0;
+    for (size_t i = 0; i < WF_COUNT(in_us); i++) {
+        k[i].t.fire = fire;
+        ck_assert_int_eq(wf_timer_set_us(loop, &k[i].t, begun_us + in_us[i]), WEFT_OK);
+    }
+    while (order < WF_COUNT(in_us)) {
+        wf_loop_turn(loop, 1000);
+        for (size_t i = 0; i < WF_COUNT(in_us); i++)
+            ck_assert(!k[i].fired || wf_loop_now_us(loop) >= begun_us + in_us[i]);
+    }
+    for (size_t i = 0; i < WF_COUNT(in_us); i++)
+        ck_assert_uint_eq(k[i].order, place[i]);
 }
 END_TEST
 
@@ -456,6 +479,7 @@ int main(void)
 
     tcase_add_checked_fixture(tc, set_up, tear_down);
     tcase_add_test(tc, timers_fire_in_the_order_of_their_times);
+    tcase_add_test(tc, timers_within_a_millisecond_keep_their_order);
     tcase_add_loop_test(tc, one_that_sets_itself_to_now_waits_for_the_next_turn, 0, 2);
     tcase_add_test(tc, timers_that_set_each_other_end_the_turn);
     tcase_add_test(tc, a_timer_set_in_a_letter_fires_in_the_same_turn);
