@@ -73,8 +73,8 @@ struct wf_log {
     // The worker's thread only (the opener's before).
     struct wf_segment *active; // NULL: the next append opens one
     uint64_t end;              // where the next item goes
-    uint64_t ahead; // up to here the active file is written, with zeros behind `end`
-    bool ahead_failed; // zeros could not be written: the segment goes on without
+    uint64_t ahead;            // up to here the active file is written, with zeros behind `end`
+    bool ahead_failed;         // zeros could not be written: the segment goes on without
     bool unsynced;
     int64_t unsynced_us;  // since when
     int64_t space_us;     // when free space was looked at
