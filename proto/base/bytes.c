@@ -249,37 +249,8 @@ static int utf8_follow(uint8_t c, uint8_t *lo, uint8_t *hi)
     return -1;
 }
 
-// Most text is. The last bytes are looked at together with some before them, so that short labels cost as little as long ones.
-static inline bool is_ascii(struct wf_bytes text)
+bool wf_utf8_is_valid_whole(struct wf_bytes text)
 {
-    const uint64_t high = 0x8080808080808080u;
-    const uint8_t *p = text.ptr, *end = text.ptr + text.len;
-    uint64_t eight = 0;
-    uint32_t first = 0, last = 0;
-
-    if (text.len >= sizeof eight) {
-        for (; end - p > (ptrdiff_t)sizeof eight; p += sizeof eight) {
-            memcpy(&eight, p, sizeof eight);
-            if (eight & high)
-                return false;
-        }
-        memcpy(&eight, end - sizeof eight, sizeof eight);
-        return !(eight & high);
-    }
-    if (text.len >= sizeof first) {
-        memcpy(&first, p, sizeof first);
-        memcpy(&last, end - sizeof last, sizeof last);
-        return !((first | last) & (uint32_t)high);
-    }
-    for (; p < end; p++)
-        last |= *p;
-    return !(last & 0x80);
-}
-
-bool wf_utf8_is_valid(struct wf_bytes text)
-{
-    if (text.len == 0 || is_ascii(text))
-        return true;
     for (size_t i = 0; i < text.len;) {
         uint8_t lo, hi;
         uint64_t eight = 0;

@@ -124,10 +124,9 @@ static inline void wf_store_be64(uint8_t *p, uint64_t v)
 
 static inline uint64_t wf_load_le64(const uint8_t *p)
 {
-    uint64_t v = 0;
-    for (int i = 7; i >= 0; i--)
-        v = v << 8 | p[i];
-    return v;
+    return (uint64_t)p[0] | (uint64_t)p[1] << 8 | (uint64_t)p[2] << 16 | (uint64_t)p[3] << 24 |
+           (uint64_t)p[4] << 32 | (uint64_t)p[5] << 40 | (uint64_t)p[6] << 48 |
+           (uint64_t)p[7] << 56; // one load where the machine allows it
 }
 
 static inline void wf_store_le64(uint8_t *p, uint64_t v)
@@ -167,8 +166,39 @@ WF_MUST_USE enum weft_err wf_hex_take(struct wf_bytes text, struct wf_buf *ret);
 
 // [a-z][a-z0-9-]{0,62}, not ending in '-': domains, subjects, products.
 bool wf_name_is_valid(struct wf_bytes name);
+// Most text is. The last bytes are looked at together with some before them, so that short labels cost as little as long ones.
+static inline bool wf_bytes_is_ascii(struct wf_bytes text)
+{
+    const uint64_t high = 0x8080808080808080u;
+    const uint8_t *p = text.ptr, *end = text.ptr + text.len;
+    uint64_t eight = 0;
+    uint32_t first = 0, last = 0;
+
+    if (text.len >= sizeof eight) {
+        for (; end - p > (ptrdiff_t)sizeof eight; p += sizeof eight) {
+            memcpy(&eight, p, sizeof eight);
+            if (eight & high)
+                return false;
+        }
+        memcpy(&eight, end - sizeof eight, sizeof eight);
+        return !(eight & high);
+    }
+    if (text.len >= sizeof first) {
+        memcpy(&first, p, sizeof first);
+        memcpy(&last, end - sizeof last, sizeof last);
+        return !((first | last) & (uint32_t)high);
+    }
+    for (; p < end; p++)
+        last |= *p;
+    return !(last & 0x80);
+}
+
+bool wf_utf8_is_valid_whole(struct wf_bytes text);
 // RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF.
-bool wf_utf8_is_valid(struct wf_bytes text);
+static inline bool wf_utf8_is_valid(struct wf_bytes text)
+{
+    return wf_bytes_is_ascii(text) || wf_utf8_is_valid_whole(text);
+}
 // A decimal u16 port 1..65535.
 WF_MUST_USE enum weft_err wf_port_parse(struct wf_bytes text, uint16_t *ret_port);
 

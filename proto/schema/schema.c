@@ -52,7 +52,8 @@ static enum weft_err build(struct wf_schema_build *b)
     err = wf_build_link(b);
     if (err)
         return err;
-    return wf_build_check(b);
+    err = wf_build_check(b);
+    return err ? err : wf_build_plain(b);
 }
 
 // The schema lives in its own arena: once built, the arena moves into it.

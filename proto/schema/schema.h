@@ -112,6 +112,8 @@ struct wf_schema_field {
     struct wf_value default_value;            // of a singular scalar; kind NONE otherwise
 };
 
+struct wf_plain;
+
 struct wf_schema_message {
     const char *name, *full_name, *comment;
     enum wf_known_type known;
@@ -123,6 +125,7 @@ struct wf_schema_message {
     uint32_t oneof_count;    // real ones
     const struct wf_schema_name *by_name, *by_json_name; // field_count each
     const struct wf_schema_field *time_field;            // role timestamp, or NULL
+    const struct wf_plain *plain; // how ordinary records are told (record_plain.h), or NULL
 };
 
 struct wf_schema_method {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the stages of wf_schema_compile share; included by proto/schema/schema*.c only. Stages, in order: decode,
-// prune (schema_prune.c), count, fill (schema_build.c), comments (schema_comments.c), link and index (schema_link.c), check (schema_check.c). Until index has run,
+// prune (schema_prune.c), count, fill (schema_build.c), comments (schema_comments.c), link and index (schema_link.c), check (schema_check.c), the
+// table for ordinary records (schema_plain.c). Until index has run,
 // the fields of a message stand as declared and pair up with its descriptor's.
 #ifndef WF_SCHEMA_SCHEMA_BUILD_H
 #define WF_SCHEMA_SCHEMA_BUILD_H
@@ -66,6 +67,7 @@ WF_MUST_USE enum weft_err wf_build_fill(struct wf_schema_build *b);
 WF_MUST_USE enum weft_err wf_build_comments(struct wf_schema_build *b);
 WF_MUST_USE enum weft_err wf_build_link(struct wf_schema_build *b);
 WF_MUST_USE enum weft_err wf_build_check(struct wf_schema_build *b);
+WF_MUST_USE enum weft_err wf_build_plain(struct wf_schema_build *b);
 
 // The scalar default of a field as declared (proto2 default_value) or the type's zero; field types are linked.
 WF_MUST_USE enum weft_err wf_build_default(struct wf_schema_build *b, const char *file,

@@ -79,8 +79,58 @@ static enum weft_err read_record(struct wf_bytes in, int64_t base_us, struct wf_
     return WEFT_OK;
 }
 
+// A number of one to four bytes in its shortest form; NULL: another one, or none.
+static inline const uint8_t *take_short(const uint8_t *p, const uint8_t *end, uint64_t *ret)
+{
+    uint64_t v = 0;
+
+    for (unsigned i = 0; i < 4 && p < end; i++) {
+        uint8_t byte = *p++;
+        v |= (uint64_t)(byte & 0x7f) << (7 * i);
+        if (byte < 0x80) {
+            *ret = v;
+            return i && !byte ? NULL : p;
+        }
+    }
+    return NULL;
+}
+
+// A record as nearly all are: put, near the base in time, with data. False: not one, or not a right one; *in is as it was.
+static inline bool next_is_usual(struct wf_bytes *in, int64_t base_us, struct wf_record_view *ret)
+{
+    const uint8_t *p = in->ptr, *end = p + in->len;
+    uint64_t len = 0, delta = 0;
+
+    if (!in->len || *p != WF_TAG_BYTES(F_RECORD))
+        return false;
+    p = take_short(p + 1, end, &len);
+    if (!p || len > (uint64_t)(end - p) || len < 2)
+        return false;
+    end = p + len;
+    if (*p == WF_TAG_VARINT(F_TIME)) {
+        p = take_short(p + 1, end, &delta);
+        if (!p || !delta)
+            return false;
+    }
+    if (p == end || *p != WF_TAG_BYTES(F_DATA))
+        return false;
+    p = take_short(p + 1, end, &len);
+    if (!p || !len || len != (uint64_t)(end - p) || len > WF_MAX_RECORD)
+        return false;
+    // The base is sane where it was checked, or this one is left to the other reader: no sum of these overflows.
+    if (!time_is_sane(base_us) || !time_is_sane(base_us + unzigzag(delta)))
+        return false;
+    *ret = (struct wf_record_view){
+        .op = WF_OP_PUT, .time_us = base_us + unzigzag(delta), .data = wf_bytes(p, (size_t)len)
+    };
+    *in = wf_bytes(end, (size_t)(in->ptr + in->len - end));
+    return true;
+}
+
 enum weft_err wf_records_next(struct wf_bytes *in, int64_t base_us, struct wf_record_view *ret)
 {
+    if (next_is_usual(in, base_us, ret))
+        return WEFT_OK;
     struct wf_bytes rest = *in, body = { 0 };
     bool present = false;
     enum weft_err err = wf_wire_message(
