@@ -435,6 +435,7 @@ void weft_close(struct weft_client *c)
     wf_loop_free(c->loop);
     wf_seen_list_fini(&c->catalog);
     wf_client_lists_fini(c);
+    wf_decompressor_fini(&c->decompressor);
     for (size_t i = 0; i < WF_CLIENT_DOCUMENTS; i++)
         wf_buf_fini(&c->documents[i].content);
     wf_identity_free(c->identity);

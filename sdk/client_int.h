@@ -7,6 +7,7 @@
 
 #include <pthread.h>
 
+#include "proto/stream/batch_compress.h"
 #include "sdk/client.h"
 #include "sdk/loop/loop.h"
 
@@ -78,6 +79,7 @@ struct weft_client {
     struct wf_client_list lists[WF_MAX_MEMBERS];
     size_t list_count;
     int64_t lists_asked_ms; // by a verification, monotonic; -1 = never
+    struct wf_decompressor decompressor; // of all subscriptions
 };
 
 // ---- revoked.c

@@ -63,7 +63,8 @@ struct wf_sub_item { // an event on its way to the application
     struct wf_buf bytes; // the packed entry; entry's views point into it
     struct wf_entry entry;
     struct wf_batch_header header;
-    struct wf_buf raw; // the records, decompressed
+    struct wf_buf raw;       // the records when they were compressed
+    struct wf_bytes records; // them: in raw, or in the entry's bytes
     const struct wf_sub_origin *origin;
     struct weft_product *product; // a reference
     uint32_t skip;                // records at the front that came before
@@ -187,7 +188,7 @@ struct weft_subscription {
     pthread_mutex_t mutex;
     struct wf_sub_item *first, **last;
     size_t queued;
-    struct wf_buf spares[WF_SUB_SPARES]; // of batches that were shown
+    struct wf_buf spares[WF_SUB_SPARES]; // of records that were shown
     size_t spare_count;
     bool full;        // the loop thread waits for room
     bool room_posted; // and was told of it

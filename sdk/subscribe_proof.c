@@ -46,17 +46,23 @@ static enum weft_err open_batch(struct weft_subscription *s, struct wf_sub_item 
         return err;
     // From here on the place is known to be a batch's: what is wrong with it is a loss of just its records.
     if (i->header.kind == WF_BATCH_DATA) {
-        wf_sub_spare_take(s, &i->raw);
-        i->code = wf_batch_open_payload(&i->header, i->entry.payload, &i->raw);
+        if (i->header.compression != WF_COMPRESS_NONE)
+            wf_sub_spare_take(s, &i->raw);
+        i->code = wf_batch_view_payload(
+            &s->c->decompressor, &i->header, i->entry.payload, &i->raw, &i->records);
     }
     if (i->code)
         wf_sub_count(s, &s->stats.verify_failures, 1);
     return WEFT_OK;
 }
 
-static enum weft_err parse(struct wf_bytes packed, struct wf_sub_item *i)
+// A copy of the entry. A large one is of records that were not compressed, as a rule, and a buffer of such comes round.
+static enum weft_err parse(
+    struct weft_subscription *s, struct wf_bytes packed, struct wf_sub_item *i)
 {
-    enum weft_err err = wf_bytes_dup(packed, &i->bytes);
+    if (packed.len > WF_SUB_SPARE / 4)
+        wf_sub_spare_take(s, &i->bytes);
+    enum weft_err err = wf_buf_append(&i->bytes, packed);
 
     return err ? err : wf_entry_parse(wf_buf_view(&i->bytes), &i->entry);
 }
@@ -88,7 +94,7 @@ enum weft_err wf_sub_take_entry(
     if (!err && is_known(s, &e))
         goto out;
     if (!err)
-        err = parse(packed, i);
+        err = parse(s, packed, i);
     if (!err && !e.is_reset)
         err = open_batch(s, i);
     if (!err && i->entry.offset > UINT64_MAX - i->header.count)

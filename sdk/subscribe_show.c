@@ -32,7 +32,7 @@ static enum weft_err reserve_records(struct weft_subscription *s, const struct w
 {
     size_t count = i->header.count - i->skip;
 
-    if (i->header.count > i->raw.len / RECORD_MIN) // more than there can be
+    if (i->header.count > i->records.len / RECORD_MIN) // more than there can be
         return WEFT_E_RECORD;
     if (s->record_room >= count)
         return WEFT_OK;
@@ -48,7 +48,7 @@ static enum weft_err reserve_records(struct weft_subscription *s, const struct w
 static enum weft_err decode(
     struct weft_subscription *s, const struct wf_sub_item *i, size_t *ret_count)
 {
-    struct wf_bytes in = wf_buf_view(&i->raw);
+    struct wf_bytes in = i->records;
     int64_t min_us = INT64_MAX, max_us = INT64_MIN;
     enum weft_err err = reserve_records(s, i);
     uint32_t at = 0;
@@ -99,11 +99,12 @@ static void retire(struct weft_subscription *s, struct wf_sub_item *i)
 {
     if (!i)
         return;
+    struct wf_buf *b = i->raw.cap ? &i->raw : &i->bytes;
     pthread_mutex_lock(&s->mutex);
-    if (i->raw.cap && i->raw.cap <= WF_SUB_SPARE && s->spare_count < WF_COUNT(s->spares)) {
-        i->raw.len = 0;
-        s->spares[s->spare_count++] = i->raw;
-        i->raw = (struct wf_buf){ 0 };
+    if (b->cap && b->cap <= WF_SUB_SPARE && s->spare_count < WF_COUNT(s->spares)) {
+        b->len = 0;
+        s->spares[s->spare_count++] = *b;
+        *b = (struct wf_buf){ 0 };
     }
     pthread_mutex_unlock(&s->mutex);
     wf_sub_item_free(i);

@@ -6,8 +6,7 @@
 
 enum { F_HEADER = 1, F_PAYLOAD = 2 };
 
-enum weft_err wf_batch_open_payload(
-    const struct wf_batch_header *h, struct wf_bytes stored, struct wf_buf *ret_raw)
+static enum weft_err check_stored(const struct wf_batch_header *h, struct wf_bytes stored)
 {
     struct wf_hash hash;
 
@@ -16,9 +15,33 @@ enum weft_err wf_batch_open_payload(
     if (h->kind != WF_BATCH_DATA)
         return WEFT_OK;
     wf_blake2b(stored, &hash);
-    if (!wf_hash_eq(&hash, &h->payload_hash))
-        return WEFT_E_HASH;
+    return wf_hash_eq(&hash, &h->payload_hash) ? WEFT_OK : WEFT_E_HASH;
+}
+
+enum weft_err wf_batch_open_payload(
+    const struct wf_batch_header *h, struct wf_bytes stored, struct wf_buf *ret_raw)
+{
+    enum weft_err err = check_stored(h, stored);
+
+    if (err || h->kind != WF_BATCH_DATA)
+        return err;
     return wf_decompress(h->compression, stored, h->raw_len, ret_raw);
+}
+
+enum weft_err wf_batch_view_payload(struct wf_decompressor *d, const struct wf_batch_header *h,
+    struct wf_bytes stored, struct wf_buf *raw, struct wf_bytes *ret_records)
+{
+    size_t at = raw->len;
+    enum weft_err err = check_stored(h, stored);
+
+    if (!err && h->kind == WF_BATCH_DATA && h->compression != WF_COMPRESS_NONE)
+        err = wf_decompress_with(d, h->compression, stored, h->raw_len, raw);
+    else if (!err && h->kind == WF_BATCH_DATA) // no ratio, but the same limits
+        err = wf_compression_check(h->compression, stored.len, h->raw_len);
+    if (err)
+        return err;
+    *ret_records = raw->len > at ? wf_bytes(raw->ptr + at, raw->len - at) : stored;
+    return WEFT_OK;
 }
 
 enum weft_err wf_batch_judge_records(

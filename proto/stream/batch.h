@@ -54,6 +54,10 @@ WF_MUST_USE enum weft_err wf_batch_open_header(
 // (COMPRESSION). A loss or reset appends nothing.
 WF_MUST_USE enum weft_err wf_batch_open_payload(
     const struct wf_batch_header *h, struct wf_bytes stored, struct wf_buf *ret_raw);
+// The same with a decompressor that is kept, and without a copy: *ret_records is raw's view, or stored itself when it was not compressed.
+WF_MUST_USE enum weft_err wf_batch_view_payload(struct wf_decompressor *d,
+    const struct wf_batch_header *h, struct wf_bytes stored, struct wf_buf *raw,
+    struct wf_bytes *ret_records);
 // Do the records bear out the header? RECORD for another count, RANGE for another time range; else as wf_records_check.
 WF_MUST_USE enum weft_err wf_batch_check_records(
     const struct wf_batch_header *h, struct wf_bytes raw);

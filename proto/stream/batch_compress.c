@@ -159,18 +159,23 @@ static bool is_one_frame(struct wf_bytes stored, size_t raw_len)
            ZSTD_findFrameCompressedSize(stored.ptr, stored.len) == stored.len;
 }
 
-static enum weft_err zstd_from(struct wf_bytes stored, size_t raw_len, uint8_t *out)
+static enum weft_err zstd_from(
+    struct wf_decompressor *d, struct wf_bytes stored, size_t raw_len, uint8_t *out)
 {
     if (!is_one_frame(stored, raw_len))
         return WEFT_E_COMPRESSION;
-    size_t n = ZSTD_decompress(out, raw_len, stored.ptr, stored.len);
+    if (!d->zstd)
+        d->zstd = ZSTD_createDCtx();
+    if (!d->zstd)
+        return WEFT_E_NOMEM;
+    size_t n = ZSTD_decompressDCtx(d->zstd, out, raw_len, stored.ptr, stored.len);
     if (ZSTD_isError(n) && ZSTD_getErrorCode(n) == ZSTD_error_memory_allocation)
         return WEFT_E_NOMEM;
     return n == raw_len ? WEFT_OK : WEFT_E_COMPRESSION;
 }
 
-enum weft_err wf_decompress(
-    enum wf_compression how, struct wf_bytes stored, size_t raw_len, struct wf_buf *out)
+enum weft_err wf_decompress_with(struct wf_decompressor *d, enum wf_compression how,
+    struct wf_bytes stored, size_t raw_len, struct wf_buf *out)
 {
     enum weft_err err = wf_compression_check(how, stored.len, raw_len);
 
@@ -186,9 +191,25 @@ enum weft_err wf_decompress(
     else if (how == WF_COMPRESS_LZ4)
         err = lz4_from(stored, raw_len, out->ptr + out->len);
     else
-        err = zstd_from(stored, raw_len, out->ptr + out->len);
+        err = zstd_from(d, stored, raw_len, out->ptr + out->len);
     if (err)
         return err;
     out->len += raw_len;
     return WEFT_OK;
+}
+
+void wf_decompressor_fini(struct wf_decompressor *d)
+{
+    ZSTD_freeDCtx(d->zstd);
+    d->zstd = NULL;
+}
+
+enum weft_err wf_decompress(
+    enum wf_compression how, struct wf_bytes stored, size_t raw_len, struct wf_buf *out)
+{
+    struct wf_decompressor once = { 0 };
+    enum weft_err err = wf_decompress_with(&once, how, stored, raw_len, out);
+
+    wf_decompressor_fini(&once);
+    return err;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Stored bytes from raw ones and back: the only door to lz4 and zstd. Lengths are known and checked before memory is taken,
 // so a bomb is refused by arithmetic. Appends to the caller's buffers.
-// Thread rule: functions of their arguments; a compressor belongs to one thread at a time.
+// Thread rule: functions of their arguments; a compressor or decompressor belongs to one thread at a time.
 #ifndef WF_STREAM_BATCH_COMPRESS_H
 #define WF_STREAM_BATCH_COMPRESS_H
 
@@ -31,5 +31,12 @@ WF_MUST_USE enum weft_err wf_compression_check(uint64_t how, uint64_t stored_len
 // zstd frame (content size stated, no dictionary) of exactly that content.
 WF_MUST_USE enum weft_err wf_decompress(
     enum wf_compression how, struct wf_bytes stored, size_t raw_len, struct wf_buf *out);
+// The same with zstd's memory kept from call to call (about 100 KiB once it was needed). Begins zeroed.
+struct wf_decompressor {
+    void *zstd;
+};
+WF_MUST_USE enum weft_err wf_decompress_with(struct wf_decompressor *d, enum wf_compression how,
+    struct wf_bytes stored, size_t raw_len, struct wf_buf *out);
+void wf_decompressor_fini(struct wf_decompressor *d);
 
 #endif
