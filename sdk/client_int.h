@@ -78,7 +78,7 @@ struct weft_client {
     size_t next_document;
     struct wf_client_list lists[WF_MAX_MEMBERS];
     size_t list_count;
-    int64_t lists_asked_ms; // by a verification, monotonic; -1 = never
+    int64_t lists_asked_ms;              // by a verification, monotonic; -1 = never
     struct wf_decompressor decompressor; // of all subscriptions
 };
 

@@ -33,6 +33,48 @@ static struct wf_buf sign(enum wf_test_batch which, struct wf_hash *ret_id)
 
 // ---- payloads ------------------------------------------------------------------------------------------------------------
 
+// With a decompressor that is kept over what it refused, and where records that were not compressed lie.
+START_TEST(a_view_of_a_payload_is_what_opening_gives)
+{
+    const enum wf_compression hows[] = { WF_COMPRESS_ZSTD, WF_COMPRESS_NONE, WF_COMPRESS_LZ4,
+        WF_COMPRESS_ZSTD };
+    struct wf_decompressor d = { 0 };
+    struct wf_buf text = { 0 };
+
+    for (int i = 0; i < 200; i++)
+        ck_assert_int_eq(wf_buf_printf(&text, "fan %d of rack 3 turns; ", i), WEFT_OK);
+    for (size_t i = 0; i < WF_COUNT(hows); i++) {
+        struct wf_batch_header fields = wf_test_batch(WF_TEST_DATA, &three);
+        struct wf_buf stored = { 0 }, envelope = { 0 }, raw = { 0 }, opened = { 0 };
+        struct wf_bytes records = { 0 };
+        ck_assert_int_eq(
+            wf_compress(hows[i], wf_buf_view(&text), &stored, &fields.compression), WEFT_OK);
+        fields.raw_len = (uint32_t)text.len;
+        struct wf_batch_header h =
+            wf_test_signed(&fields, wf_buf_view(&stored), &origin, &envelope);
+        ck_assert_int_eq(wf_batch_open_payload(&h, wf_buf_view(&stored), &opened), WEFT_OK);
+        ck_assert_int_eq(
+            wf_batch_view_payload(&d, &h, wf_buf_view(&stored), &raw, &records), WEFT_OK);
+        ck_assert(wf_bytes_eq(records, wf_buf_view(&opened)));
+        ck_assert((records.ptr == stored.ptr) == (hows[i] == WF_COMPRESS_NONE));
+        stored.ptr[stored.len / 2] ^= 1;
+        ck_assert_int_eq(
+            wf_batch_view_payload(&d, &h, wf_buf_view(&stored), &raw, &records), WEFT_E_HASH);
+        wf_blake2b(wf_buf_view(&stored), &h.payload_hash); // as if the origin had signed this
+        h.compression = WF_COMPRESS_ZSTD;
+        ck_assert_int_eq(
+            wf_batch_view_payload(&d, &h, wf_bytes(stored.ptr, stored.len), &raw, &records),
+            WEFT_E_COMPRESSION);
+        wf_buf_fini(&stored);
+        wf_buf_fini(&envelope);
+        wf_buf_fini(&raw);
+        wf_buf_fini(&opened);
+    }
+    wf_decompressor_fini(&d);
+    wf_buf_fini(&text);
+}
+END_TEST
+
 START_TEST(payload_opens_only_as_signed)
 {
     struct wf_buf envelope = { 0 }, raw = { 0 }, copy = { 0 };
@@ -317,6 +359,7 @@ int main(void)
     TCase *t = tcase_create("batch");
 
     tcase_add_checked_fixture(t, setup, teardown);
+    tcase_add_test(t, a_view_of_a_payload_is_what_opening_gives);
     tcase_add_test(t, payload_opens_only_as_signed);
     tcase_add_loop_test(
         t, compressed_payload_opens_to_its_records, WF_COMPRESS_LZ4, WF_COMPRESS_ZSTD + 1);

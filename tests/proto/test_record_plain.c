@@ -44,6 +44,11 @@ static const struct plainness {
     { "bytes that are no UTF-8", "host", "0a01ff", false },
     { "a string beyond the end", "host", "0a0261", false },
     { "a number cut off", "host", "a1010000", false },
+    { "a tag of more bytes than it takes", "host", "8a0001 61", true },
+    { "a varint of ten bytes", "host", "b001ffffffffffffffffff01", true },
+    { "a tenth byte beyond 64 bits", "host", "b001ffffffffffffffffff02", false },
+    { "a varint cut off", "host", "b001ffffffff", false },
+    { "a packed list cut off within an element", "host", "6a02 01ac", false },
     { "a varint of eleven bytes", "host", "b001ffffffffffffffffffff01", false },
     { "nothing", "host", "", false },
     { "a schema with required fields", "old", "0a0161", false },
@@ -89,6 +94,25 @@ START_TEST(what_is_plain_the_reader_takes)
 }
 END_TEST
 
+// A packed list of one element more than a record may have, and of as many as it may with its own field.
+START_TEST(the_reader_counts_what_is_too_much)
+{
+    for (uint32_t over = 0; over <= 1; over++) {
+        uint32_t count = WF_MAX_RECORD_ELEMENTS - 1 + over;
+        struct wf_buf in = { 0 };
+        uint8_t len[WF_VARINT_MAX];
+        ck_assert_int_eq(wf_buf_append_byte(&in, 0x6a), WEFT_OK);
+        ck_assert_int_eq(wf_buf_append(&in, wf_bytes(len, wf_varint_put(len, count))), WEFT_OK);
+        for (uint32_t i = 0; i < count; i++)
+            ck_assert_int_eq(wf_buf_append_byte(&in, 1), WEFT_OK);
+        ck_assert_int_eq(wf_record_is_plain(host, wf_buf_view(&in)), !over);
+        ck_assert_int_eq(
+            wf_record_check_whole(host, wf_buf_view(&in), NULL), over ? WEFT_E_BUDGET : WEFT_OK);
+        wf_buf_fini(&in);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("proto.record_plain");
@@ -98,6 +122,7 @@ int main(void)
     tcase_add_loop_test(
         t, only_ordinary_records_are_taken_without_reading, 0, (int)WF_COUNT(plainnesses));
     tcase_add_test(t, what_is_plain_the_reader_takes);
+    tcase_add_test(t, the_reader_counts_what_is_too_much);
     suite_add_tcase(suite, t);
     SRunner *r = srunner_create(suite);
     srunner_run_all(r, CK_ENV);
