@@ -141,7 +141,7 @@ def check_keys(code, page):
 
 # ---- libweft
 
-HEADERS = ("sdk/include/weft/weft.h", "proto/base/err.h")  # installed as <weft/weft.h> and <weft/err.h>
+HEADERS = ("sdk/include/weft/weft.h", "sdk/include/weft/conf.h", "proto/base/err.h")  # installed as <weft/...>
 
 
 def functions_of_header(text):

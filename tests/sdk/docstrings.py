@@ -13,11 +13,11 @@ import sys
 import tempfile
 
 ROOT = os.environ["WEFT_SOURCE_DIR"]
-HEADERS = ("sdk/include/weft/weft.h", "proto/base/err.h")
+HEADERS = ("sdk/include/weft/weft.h", "sdk/include/weft/conf.h", "proto/base/err.h")
 PARAMETERS = """struct weft_client *c, struct weft_problem problem, struct weft_catalog *catalog, struct weft_product *product,
     struct weft_publisher *publisher, struct weft_subscription *subscription, const struct weft_event *event,
     const struct weft_record *record, struct weft_rows *rows, struct weft_result result, struct weft_service *service,
-    weft_serve_fn handler"""
+    weft_serve_fn handler, struct weft_conf *file, const struct weft_conf_node *map"""
 NAMES = re.findall(r"(\w+)(?:,|$)", PARAMETERS)
 FUNCTION = re.compile(r"\b(weft_\w+)\(")
 
@@ -60,7 +60,7 @@ def examples(comment, start):
 
 def program(found):
     out = ["#include <err.h>", "#include <poll.h>", "#include <stdio.h>", "#include <stdlib.h>", "#include <string.h>",
-           "#include <weft/weft.h>"]
+           "#include <weft/weft.h>", "#include <weft/conf.h>"]
     for path, number, lines in found:
         out.append(f"void example_{len(out)}({PARAMETERS});")
         out.append(f"void example_{len(out) - 1}({PARAMETERS})")
