@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+// Rules against records: (state, time, record) -> what each series' condition says now. Owns the series with their windows and baselines.
+// Knows no clock, no network, no alert: what it sees goes to one function. Bounded in series and bytes; what finds no room is counted and
+// named, never dropped in silence. Invariant: a series is judged in order of its own time; a record older than its last changes nothing.
+// Thread rule: one owner.
+#ifndef WF_MONITORING_ENGINE_H
+#define WF_MONITORING_ENGINE_H
+
+#include "domains/monitoring/speed/baseline.h"
+#include "domains/monitoring/speed/rules.h"
+
+#define WF_ENGINE_SERIES 200000u
+#define WF_ENGINE_BYTES  (512u * 1024 * 1024)
+#define WF_AHEAD_MS      60000 // a record's time may be that far before its append (docs/design.md, clock tolerance)
+
+struct wf_shape_field {
+    const char *name;
+    bool key, label;
+};
+
+struct wf_bound; // which rules look at a shape, and where their fields are
+
+// What records of a product look like. Made by who feeds them; lives until wf_engine_forget.
+struct wf_shape {
+    const char *product, *domain;
+    bool events;          // its records are occurrences: when none comes, none happened
+    int64_t freshness_ms; // promised; 0: nothing is
+    const struct wf_shape_field *fields;
+    size_t field_count;
+    // How the product is seen now, by which silence is told from blindness.
+    bool seen;         // its stream is read up to its head
+    int64_t unseen_ms; // since when not; 0: never was
+    const char *cause; // why not
+    struct wf_bound *bound; // the engine's; NULL at first
+};
+
+struct wf_row {
+    struct wf_shape *shape;
+    bool deleted;      // the row of an inventory is gone; only its key has values
+    bool warm;         // fills windows and judges nothing: what was judged before a restart
+    int64_t time_ms;   // wf_row_time
+    int64_t append_ms; // by the home's clock
+    bool late;         // the origin's clock was off
+    uint64_t offset;
+    const char *origin;
+    const void *arg;
+    // One value; its text lives until the next call.
+    void (*get)(const void *arg, size_t field, struct wf_expr_value *ret);
+};
+
+// When a record is true: its own time; where the origin's clock is off, counted from the append by the distance to the newest record of its
+// batch, so that the distances between its records stay.
+int64_t wf_row_time(int64_t time_ms, int64_t newest_ms, int64_t append_ms, bool late);
+
+struct wf_observed {
+    const struct wf_rule *rule;
+    const struct wf_labels *labels; // of the series
+    enum wf_truth truth;
+    bool gone;   // its row was deleted, its rule removed, or it was given up
+    bool record; // offset and origin are those of a record
+    bool has_value;
+    double value;
+    int64_t time_ms;
+    const char *product, *origin;
+    uint64_t offset;
+    const char *detail; // a sentence about the value, or ""
+    // For templates: a label, or a field of the condition.
+    wf_template_fn get;
+    void *get_arg;
+};
+typedef void (*wf_observe_fn)(void *arg, const struct wf_observed *o);
+
+struct wf_engine_limits {
+    size_t series, bytes; // 0: the defaults
+};
+struct wf_engine_stats {
+    size_t series, bytes;
+    uint64_t rows, judged, out_of_order;
+    uint64_t refused; // records whose series found no room
+    uint64_t cut;     // points that left a window before their time
+    char refused_rule[WF_RULE_NAME], problem[320]; // the last of them; what a rule asks for that a product does not have
+};
+
+struct wf_engine;
+// NULL without memory.
+struct wf_engine *wf_engine_new(
+    const struct wf_engine_limits *limits, wf_observe_fn fn, void *arg);
+void wf_engine_free(struct wf_engine *e);
+// From now on these rules, which must outlive the engine or the next call. Series of rules whose id is the same go on; the others' alerts
+// are told to be gone. `now_ms`: when.
+void wf_engine_rules(struct wf_engine *e, const struct wf_rules *rules, int64_t now_ms);
+// Whether any rule looks at a product of this name.
+bool wf_engine_wants(const struct wf_engine *e, const char *product);
+// The longest window of rules that look at it: what has to be read again after a restart.
+int64_t wf_engine_span(const struct wf_engine *e, const char *product);
+// A record. NOMEM: it was not judged.
+WEFT_MUST_USE enum weft_err wf_engine_row(struct wf_engine *e, const struct wf_row *row);
+// Releases what the engine knows of a shape that goes.
+void wf_engine_forget(struct wf_engine *e, struct wf_shape *shape);
+
+// Time passes: silence, conditions that have to hold for a while, occurrences that grow old, what comes due. About every second.
+WEFT_MUST_USE enum weft_err wf_engine_tick(struct wf_engine *e, int64_t now_ms);
+// An origin that was heard in an earlier run: its silence counts from then.
+WEFT_MUST_USE enum weft_err wf_engine_heard(
+    struct wf_engine *e, struct wf_shape *shape, const char *origin, int64_t append_ms);
+void wf_engine_stats(const struct wf_engine *e, struct wf_engine_stats *ret);
+
+// Baselines over a restart: calls fn for each; and takes one back, which waits for its series.
+typedef void (*wf_baseline_fn)(
+    void *arg, uint64_t series, unsigned slot, const struct wf_baseline *b);
+void wf_engine_baselines(const struct wf_engine *e, wf_baseline_fn fn, void *arg);
+typedef bool (*wf_baseline_find_fn)(
+    void *arg, uint64_t series, unsigned slot, struct wf_baseline *ret);
+void wf_engine_baseline_source(struct wf_engine *e, wf_baseline_find_fn fn, void *arg);
+
+#endif

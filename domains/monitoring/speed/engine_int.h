@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+// The inside of the engine, shared by engine.c (rules and records), series.c (the table of series) and tick.c (time).
+#ifndef WF_MONITORING_ENGINE_INT_H
+#define WF_MONITORING_ENGINE_INT_H
+
+#include "domains/monitoring/speed/engine.h"
+#include "domains/monitoring/speed/window.h"
+
+// Where a value comes from: a field of the record (0 and more), or what stands beside it.
+enum wf_beside {
+    WF_BESIDE_ORIGIN = -1,
+    WF_BESIDE_DOMAIN = -2,
+    WF_BESIDE_PRODUCT = -3,
+    WF_BESIDE_TIME = -4,   // s, unix
+    WF_BESIDE_APPEND = -5, // s, unix
+    WF_BESIDE_NOW = -6,    // s, unix
+    WF_BESIDE_LATE = -7,
+    WF_BESIDE_DELAY = -8, // s from its time to its append
+    WF_BESIDE_NOTHING = -9
+};
+
+#define WF_BOUND_LABELS 24u
+
+// One rule on one shape.
+struct wf_bound_rule {
+    const struct wf_rule *rule;
+    int fields[WF_EXPR_FIELDS];
+    const char *label_names[WF_BOUND_LABELS];
+    int labels[WF_BOUND_LABELS];
+    size_t label_count;
+    bool by_key;   // every label is known of a deleted row, too
+    bool uses_now; // comes true by itself
+    bool counted;  // occurrences in windows alone: they grow old
+};
+
+struct wf_bound {
+    struct wf_bound *next;
+    struct wf_shape *shape;
+    struct wf_bound_rule *rules;
+    size_t count;
+};
+
+struct wf_series_window {
+    struct wf_window points;
+    struct wf_baseline *base;
+    double last; // DEVIATION: the value to be judged
+    bool has_last;
+};
+
+struct wf_series {
+    struct wf_series *next; // of its bucket
+    uint64_t hash;          // of rule and labels
+    const struct wf_rule *rule;
+    struct wf_shape *shape; // NULL while its product is away
+    const struct wf_bound_rule *bound;
+    char *labels; // packed
+    size_t labels_len;
+    int64_t time_ms, append_ms; // of its last record
+    uint64_t offset;
+    char origin[64];
+    enum wf_truth truth;
+    int64_t true_ms;             // since when
+    bool told;                   // that it held long enough
+    struct wf_expr_value *kept;  // uses_now: the fields of its last record
+    char *kept_text;             // their texts
+    struct wf_series_window windows[]; // of the rule's expression
+};
+
+struct wf_engine {
+    struct wf_engine_limits limits;
+    wf_observe_fn fn;
+    void *arg;
+    const struct wf_rules *rules;
+    struct wf_bound *bounds;
+    struct wf_series **buckets;
+    size_t bucket_count;
+    struct wf_engine_stats stats;
+    wf_baseline_find_fn find;
+    void *find_arg;
+};
+
+// What a condition is judged on: a record, or time alone (row NULL).
+struct wf_judged {
+    struct wf_engine *e;
+    const struct wf_bound_rule *b;
+    struct wf_series *s;
+    const struct wf_row *row;
+    int64_t now_ms;
+    struct wf_expr_value values[WF_EXPR_FIELDS];
+    char texts[WF_EXPR_FIELDS][WF_LABEL_VALUE];
+    char detail[200];
+};
+
+#define WF_KEPT_TEXT 64u
+
+// series.c
+struct wf_series *wf_series_find(
+    const struct wf_engine *e, const struct wf_rule *rule, const struct wf_labels *labels);
+// NULL: refused (counted) or without memory.
+struct wf_series *wf_series_add(
+    struct wf_engine *e, const struct wf_bound_rule *b, const struct wf_labels *labels);
+void wf_series_remove(struct wf_engine *e, struct wf_series *s);
+// fn may remove the series that it was given.
+void wf_series_each(struct wf_engine *e, void (*fn)(void *arg, struct wf_series *s), void *arg);
+void wf_series_labels(const struct wf_series *s, struct wf_labels *ret);
+bool wf_series_may_grow(const struct wf_engine *e);
+
+// engine.c
+void wf_judge_time(struct wf_judged *j);
+void wf_observe(struct wf_judged *j, enum wf_truth truth, const struct wf_expr_value *shown,
+    int64_t time_ms, bool gone);
+// What the condition says now; learned: baselines take the value in.
+enum wf_truth wf_judge(struct wf_judged *j, struct wf_expr_value *ret_shown);
+int64_t wf_rule_span(const struct wf_rule *rule);
+
+#endif

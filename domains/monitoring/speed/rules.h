@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// A set of rules as people wrote it: weft-rules(5). Owns its texts. Immutable once read; a bad file gives every mistake with its place and
+// changes nothing. Thread rule: shared freely once made.
+#ifndef WF_MONITORING_RULES_H
+#define WF_MONITORING_RULES_H
+
+#include <weft/conf.h>
+
+#include "domains/monitoring/speed/expr.h"
+#include "domains/monitoring/speed/labels.h"
+
+#define WF_RULES_MOST   1000u
+#define WF_RULE_NAME    64u // with its NUL
+#define WF_RULE_PATTERN 136u
+#define WF_RULE_LABELS  16u
+#define WF_RULE_TEXT    2048u // of a summary or description, and of what a template makes
+#define WF_RULE_FORGET_MS (30 * 86400000LL)
+
+enum wf_severity { WF_INFO = 0, WF_WARNING, WF_CRITICAL };
+
+struct wf_rule {
+    const char *name;
+    const char *product;   // a shell pattern over domain/name
+    const char *condition; // as written
+    struct wf_condition when;
+    enum wf_severity severity;
+    const char *summary, *description, *runbook; // templates; "" where there is none
+    struct {
+        const char *name, *value; // value: a template
+    } labels[WF_RULE_LABELS];
+    size_t label_count;
+    int64_t forget_ms; // a silent series is given up after that
+    bool many;         // the pattern may match several products: each is a series of its own
+    uint64_t id;       // of what makes its series: equal over reloads that do not touch it
+    unsigned line;
+};
+
+struct wf_rules {
+    struct wf_pool pool;
+    struct wf_rule **rules; // in the file's order
+    size_t count;
+};
+
+// Reads the key `rules` of a file. Mistakes are added to the file's; NULL without memory. Release with wf_rules_free.
+struct wf_rules *wf_rules_read(struct weft_conf *c);
+void wf_rules_free(struct wf_rules *r);
+const struct wf_rule *wf_rules_find(const struct wf_rules *r, const char *name);
+
+const char *wf_severity_name(enum wf_severity severity);
+
+// Whether what follows "{{" in templates is closed and has a known filter. False with an offset and a text.
+bool wf_template_check(const char *t, size_t *ret_at, const char **ret_text);
+// "{{label}}", "{{value}}", "{{value|percent}}" (bytes, duration): labels first, then the fields of the condition; what is neither stays as it
+// stands, so that people see it.
+typedef bool (*wf_template_fn)(void *arg, const char *name, struct wf_expr_value *ret);
+void wf_template_fill(const char *t, wf_template_fn get, void *arg, char *out, size_t size);
+
+#endif
