@@ -18,6 +18,8 @@ static const char usage[] =
     "  weft-monitor verify                                 prove every row against its host's "
     "signature\n"
     "  weft-monitor verify --row servers_load:1042\n"
+    "  weft-monitor rules check rules.yaml                 what is wrong with a file of rules\n"
+    "  weft-monitor rules test tests.yaml                  rules against written records\n"
     "\n"
     "Usage: weft-monitor run    [--product PATTERN]... [--seconds N] [--once] [--every SECONDS]\n"
     "       weft-monitor store  [--product PATTERN]... [--seconds N] [--once] [--every SECONDS]\n"
@@ -25,6 +27,7 @@ static const char usage[] =
     "       weft-monitor sql    SELECT [-o table|json|jsonl]\n"
     "       weft-monitor verify [--product PRODUCT | --row TABLE:OFFSET] [--most N] [-o "
     "table|json]\n"
+    "       weft-monitor rules  check FILE... | test FILE...\n"
     "       weft-monitor --help | --version\n"
     "\n"
     "  --dir DIR      identity directory (default: $WEFT_DIR, then ~/.config/weft)\n"
@@ -111,8 +114,9 @@ static int parse(int argc, char **argv, struct wf_mon_options *o)
     for (int i = 2; i < argc; i++) {
         const char *a = argv[i];
         if (a[0] != '-') {
-            if (strcmp(argv[1], "sql") != 0 || o->sql)
+            if (o->word_count == wf_mon_words(argv[1]))
                 return wrong("unexpected argument \"%.200s\"", a);
+            o->args[o->word_count++] = a;
             o->sql = a;
         } else if (!wf_mon_takes(argv[1], a)) {
             return wrong("unknown option \"%.200s\" here", a);
@@ -151,8 +155,8 @@ int main(int argc, char **argv)
         const char *name;
         int (*run)(const struct wf_mon_options *o);
     } commands[] = { { "run", wf_mon_cmd_run }, { "store", wf_mon_cmd_store },
-        { "status", wf_mon_cmd_status }, { "sql", wf_mon_cmd_sql },
-        { "verify", wf_mon_cmd_verify } };
+        { "status", wf_mon_cmd_status }, { "sql", wf_mon_cmd_sql }, { "verify", wf_mon_cmd_verify },
+        { "rules", wf_mon_cmd_rules } };
     static struct wf_mon_options o = { .discover_ms = 10000, .most = 20 };
 
     if (argc < 2)

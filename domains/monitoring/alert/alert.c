@@ -116,9 +116,8 @@ static bool template_value(void *arg, const char *name, struct wf_expr_value *re
     const char *label = wf_labels_get(&n->a->series, name);
 
     if (strcmp(name, "value") == 0) {
-        *ret = (struct wf_expr_value){
-            .kind = n->a->has_value ? WF_KIND_NUMBER : WF_KIND_NONE, .number = n->a->value
-        };
+        *ret = (struct wf_expr_value){ .kind = n->a->has_value ? WF_KIND_NUMBER : WF_KIND_NONE,
+            .number = n->a->value };
         return true;
     }
     if (!label && strcmp(name, "rule") == 0)

@@ -8,12 +8,12 @@
 #include "domains/monitoring/alert/match.h"
 #include "domains/monitoring/speed/engine.h"
 
-#define WF_ALERTS_MOST      20000u
-#define WF_ALERT_SILENCES   1000u
-#define WF_ALERT_ID         17u // 16 hex digits
-#define WF_ALERT_TEXT       1024u
-#define WF_ALERT_KEPT_MS    (7 * 86400000LL) // a resolved one is shown that long
-#define WF_ALERT_NOTE       200u
+#define WF_ALERTS_MOST    20000u
+#define WF_ALERT_SILENCES 1000u
+#define WF_ALERT_ID       17u // 16 hex digits
+#define WF_ALERT_TEXT     1024u
+#define WF_ALERT_KEPT_MS  (7 * 86400000LL) // a resolved one is shown that long
+#define WF_ALERT_NOTE     200u
 
 enum wf_alert_state { WF_ALERT_INACTIVE = 0, WF_ALERT_PENDING, WF_ALERT_FIRING, WF_ALERT_RESOLVED };
 
@@ -26,7 +26,7 @@ struct wf_evidence {
 
 struct wf_alert {
     struct wf_alert *next, *chain; // of all, of a bucket
-    char id[WF_ALERT_ID]; // of rule and series: the same over restarts
+    char id[WF_ALERT_ID];          // of rule and series: the same over restarts
     char rule[WF_RULE_NAME], product[136];
     enum wf_severity severity;
     enum wf_alert_state state;
@@ -64,7 +64,8 @@ WEFT_MUST_USE enum weft_err wf_alerts_observe(struct wf_alerts *s, const struct 
 // Puts back what a store kept. FULL, NOMEM, EXISTS.
 WEFT_MUST_USE enum weft_err wf_alerts_put(struct wf_alerts *s, const struct wf_alert *a);
 // Resolved ones that are older than WF_ALERT_KEPT_MS go; fn (may be NULL) hears of each before.
-void wf_alerts_expire(struct wf_alerts *s, int64_t now_ms, void (*fn)(void *arg, const char *id), void *arg);
+void wf_alerts_expire(
+    struct wf_alerts *s, int64_t now_ms, void (*fn)(void *arg, const char *id), void *arg);
 // Alerts of rules that are none any more: what was restored and has no series.
 void wf_alerts_keep_rules(struct wf_alerts *s, const struct wf_rules *rules, int64_t now_ms);
 

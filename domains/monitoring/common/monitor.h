@@ -6,6 +6,7 @@
 #include "domains/monitoring/common/print.h"
 
 #define WF_MON_PATTERNS 64u
+#define WF_MON_WORDS    64u
 
 struct wf_mon_options {
     const char *dir, *socket; // NULL: libweft's own choice
@@ -19,6 +20,8 @@ struct wf_mon_options {
     const char *row; // verify: "TABLE:OFFSET"
     uint64_t most;   // verify: differences named
     const char *sql;
+    const char *args[WF_MON_WORDS]; // what is no option, behind the command
+    size_t word_count;
     char **words; // run: the command line behind "run", for its processes; ends with NULL
 };
 
@@ -27,10 +30,12 @@ int wf_mon_cmd_store(const struct wf_mon_options *o);
 int wf_mon_cmd_status(const struct wf_mon_options *o);
 int wf_mon_cmd_sql(const struct wf_mon_options *o);
 int wf_mon_cmd_verify(const struct wf_mon_options *o);
+int wf_mon_cmd_rules(const struct wf_mon_options *o);
 
 // Whether a command has an option; run has those of the processes that it starts.
 bool wf_mon_takes(const char *command, const char *option);
-bool wf_mon_is_flag(const char *option); // has no value
+size_t wf_mon_words(const char *command); // most of what is no option
+bool wf_mon_is_flag(const char *option);  // has no value
 // "weft-monitor: TEXT" and a hint, on standard error; the exit status of err.
 int wf_mon_fail(enum weft_err err, const char *text, const char *hint);
 bool wf_mon_wants(const struct wf_mon_options *o, const char *product);

@@ -42,6 +42,13 @@ bool wf_mon_takes(const char *command, const char *option)
     return false;
 }
 
+size_t wf_mon_words(const char *command)
+{
+    if (strcmp(command, "sql") == 0)
+        return 1;
+    return strcmp(command, "rules") == 0 ? WF_MON_WORDS : 0;
+}
+
 bool wf_mon_is_flag(const char *option)
 {
     return strcmp(option, "--once") == 0;

@@ -6,9 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HOUR_MS  3600000
-#define MOST     (WF_BASE_HOURS * WF_BASE_SAMPLES)
-#define EPOCH_AT 72 // 1970-01-01 00:00 was a Thursday: the 72nd hour of a week that begins on Monday
+#define HOUR_MS 3600000
+#define MOST    (WF_BASE_HOURS * WF_BASE_SAMPLES)
+#define EPOCH_AT                                                                                   \
+    72 // 1970-01-01 00:00 was a Thursday: the 72nd hour of a week that begins on Monday
 
 static unsigned hour_of(int64_t ms)
 {
@@ -123,8 +124,8 @@ void wf_base_explain(const struct wf_base_view *v, double value, char *out, size
         snprintf(of, sizeof of, "all hours");
         break;
     default:
-        snprintf(out, size, "%.4g, and %u samples are too few to say what is usual", value,
-            v->samples);
+        snprintf(
+            out, size, "%.4g, and %u samples are too few to say what is usual", value, v->samples);
         return;
     }
     snprintf(out, size, "%.4g where %.4g is usual (spread %.2g, %u samples of %s)", value,

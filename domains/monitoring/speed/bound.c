@@ -118,8 +118,8 @@ bool wf_bound_matches(const struct wf_rule *rule, const char *product)
     return fnmatch(rule->product, product, 0) == 0;
 }
 
-static bool bind_rule(
-    struct wf_engine *e, const struct wf_rule *rule, struct wf_shape *shape, struct wf_bound_rule *ret)
+static bool bind_rule(struct wf_engine *e, const struct wf_rule *rule, struct wf_shape *shape,
+    struct wf_bound_rule *ret)
 {
     char problem[sizeof e->stats.problem];
 

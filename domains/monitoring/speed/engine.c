@@ -9,8 +9,7 @@
 
 #include "domains/monitoring/speed/bound.h"
 
-struct wf_engine *wf_engine_new(
-    const struct wf_engine_limits *limits, wf_observe_fn fn, void *arg)
+struct wf_engine *wf_engine_new(const struct wf_engine_limits *limits, wf_observe_fn fn, void *arg)
 {
     struct wf_engine *e = calloc(1, sizeof *e);
 
@@ -58,7 +57,7 @@ static const struct wf_rule *same_rule(const struct wf_rules *rules, const struc
 {
     const struct wf_rule *new = wf_rules_find(rules, old->name);
 
-    return new && new->id == old->id ? new : NULL;
+    return new &&new->id == old->id ? new : NULL;
 }
 
 static void move_series(void *arg, struct wf_series *s)
@@ -217,8 +216,7 @@ static void value_beside(
     }
 }
 
-static void value_of(
-    const struct wf_row *row, int field, int64_t now_ms, struct wf_expr_value *ret)
+static void value_of(const struct wf_row *row, int field, int64_t now_ms, struct wf_expr_value *ret)
 {
     *ret = (struct wf_expr_value){ .kind = WF_KIND_NONE };
     if (field < 0)
@@ -307,7 +305,9 @@ static void judged_window(void *arg, unsigned slot, struct wf_expr_value *ret)
 
 enum wf_truth wf_judge(struct wf_judged *j, struct wf_expr_value *ret_shown)
 {
-    const struct wf_expr_source source = { .arg = j, .field = judged_field, .window = judged_window };
+    const struct wf_expr_source source = {
+        .arg = j, .field = judged_field, .window = judged_window
+    };
 
     return wf_expr_judge(&j->s->rule->when.expr, &source, ret_shown);
 }
@@ -324,7 +324,9 @@ static bool as_number(const struct wf_expr_value *v, double *ret)
 static void fill_windows(struct wf_judged *j)
 {
     const struct wf_expr *x = &j->b->rule->when.expr;
-    const struct wf_expr_source source = { .arg = j, .field = judged_field, .window = judged_window };
+    const struct wf_expr_source source = {
+        .arg = j, .field = judged_field, .window = judged_window
+    };
 
     for (unsigned i = 0; i < x->window_count; i++) {
         struct wf_series_window *w = &j->s->windows[i];
@@ -383,7 +385,8 @@ static void note(struct wf_judged *j)
 
     s->shape = row->shape;
     s->bound = j->b;
-    s->time_ms = row->time_ms;
+    // Silence ends when something is heard, whatever time it speaks of.
+    s->time_ms = j->b->rule->when.silent ? row->append_ms : row->time_ms;
     s->append_ms = row->append_ms > s->append_ms ? row->append_ms : s->append_ms;
     s->offset = row->offset;
     snprintf(s->origin, sizeof s->origin, "%s", row->origin);
@@ -486,11 +489,9 @@ enum weft_err wf_engine_heard(
     struct wf_engine *e, struct wf_shape *shape, const char *origin, int64_t append_ms)
 {
     const struct wf_bound *b = wf_bound_of(e, shape);
-    const struct wf_row row = { .shape = shape,
-        .warm = true,
-        .time_ms = append_ms,
-        .append_ms = append_ms,
-        .origin = origin };
+    const struct wf_row row = {
+        .shape = shape, .warm = true, .time_ms = append_ms, .append_ms = append_ms, .origin = origin
+    };
     enum weft_err err = b ? WEFT_OK : WEFT_E_NOMEM;
 
     for (size_t i = 0; b && i < b->count && !err; i++) {

@@ -11,7 +11,8 @@
 
 #define WF_ENGINE_SERIES 200000u
 #define WF_ENGINE_BYTES  (512u * 1024 * 1024)
-#define WF_AHEAD_MS      60000 // a record's time may be that far before its append (docs/design.md, clock tolerance)
+#define WF_AHEAD_MS                                                                                \
+    60000 // a record's time may be that far before its append (docs/design.md, clock tolerance)
 
 struct wf_shape_field {
     const char *name;
@@ -28,9 +29,9 @@ struct wf_shape {
     const struct wf_shape_field *fields;
     size_t field_count;
     // How the product is seen now, by which silence is told from blindness.
-    bool seen;         // its stream is read up to its head
-    int64_t unseen_ms; // since when not; 0: never was
-    const char *cause; // why not
+    bool seen;              // its stream is read up to its head
+    int64_t unseen_ms;      // since when not; 0: never was
+    const char *cause;      // why not
     struct wf_bound *bound; // the engine's; NULL at first
 };
 
@@ -78,13 +79,13 @@ struct wf_engine_stats {
     uint64_t rows, judged, out_of_order;
     uint64_t refused; // records whose series found no room
     uint64_t cut;     // points that left a window before their time
-    char refused_rule[WF_RULE_NAME], problem[320]; // the last of them; what a rule asks for that a product does not have
+    char refused_rule[WF_RULE_NAME],
+        problem[320]; // the last of them; what a rule asks for that a product does not have
 };
 
 struct wf_engine;
 // NULL without memory.
-struct wf_engine *wf_engine_new(
-    const struct wf_engine_limits *limits, wf_observe_fn fn, void *arg);
+struct wf_engine *wf_engine_new(const struct wf_engine_limits *limits, wf_observe_fn fn, void *arg);
 void wf_engine_free(struct wf_engine *e);
 // From now on these rules, which must outlive the engine or the next call. Series of rules whose id is the same go on; the others' alerts
 // are told to be gone. `now_ms`: when.

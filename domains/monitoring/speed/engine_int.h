@@ -59,10 +59,10 @@ struct wf_series {
     uint64_t offset;
     char origin[64];
     enum wf_truth truth;
-    int64_t true_ms;             // since when
-    bool told;                   // that it held long enough
-    struct wf_expr_value *kept;  // uses_now: the fields of its last record
-    char *kept_text;             // their texts
+    int64_t true_ms;                   // since when
+    bool told;                         // that it held long enough
+    struct wf_expr_value *kept;        // uses_now: the fields of its last record
+    char *kept_text;                   // their texts
     struct wf_series_window windows[]; // of the rule's expression
 };
 

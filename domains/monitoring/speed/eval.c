@@ -114,12 +114,14 @@ static enum wf_truth compare(
     return out ? WF_TRUE : WF_FALSE;
 }
 
-static struct wf_expr_value comparison(struct judge *j, const struct wf_expr_node *n) // NOLINT(misc-no-recursion)
+static struct wf_expr_value comparison(
+    struct judge *j, const struct wf_expr_node *n) // NOLINT(misc-no-recursion)
 {
     struct wf_expr_value a = value_of(j, n->a), b = value_of(j, n->b);
     enum wf_truth t = compare(n->op, &a, &b);
 
-    if (a.kind != WF_KIND_NONE && (j->shown.kind == WF_KIND_NONE || (t == WF_TRUE && !j->shown_true))) {
+    if (a.kind != WF_KIND_NONE &&
+        (j->shown.kind == WF_KIND_NONE || (t == WF_TRUE && !j->shown_true))) {
         j->shown = a;
         j->shown_true = t == WF_TRUE;
     }
@@ -127,7 +129,8 @@ static struct wf_expr_value comparison(struct judge *j, const struct wf_expr_nod
 }
 
 // Both sides are always looked at: a window that nobody asks would not be shown.
-static struct wf_expr_value joined(struct judge *j, const struct wf_expr_node *n) // NOLINT(misc-no-recursion)
+static struct wf_expr_value joined(
+    struct judge *j, const struct wf_expr_node *n) // NOLINT(misc-no-recursion)
 {
     struct wf_expr_value x = value_of(j, n->a), y = value_of(j, n->b);
     enum wf_truth a = truth_of(&x), b = truth_of(&y);
@@ -140,7 +143,8 @@ static struct wf_expr_value joined(struct judge *j, const struct wf_expr_node *n
                                                          : WF_FALSE);
 }
 
-static struct wf_expr_value unary(struct judge *j, const struct wf_expr_node *n) // NOLINT(misc-no-recursion)
+static struct wf_expr_value unary(
+    struct judge *j, const struct wf_expr_node *n) // NOLINT(misc-no-recursion)
 {
     struct wf_expr_value a = value_of(j, n->a);
     enum wf_truth t = truth_of(&a);
@@ -163,7 +167,8 @@ static struct wf_expr_value value_of(struct judge *j, unsigned node) // NOLINT(m
     case WF_EXPR_TRUTH:
         return of_truth(n->number != 0);
     case WF_EXPR_TEXTUAL:
-        return (struct wf_expr_value){ .kind = WF_KIND_TEXT, .ptr = n->text, .len = strlen(n->text) };
+        return (
+            struct wf_expr_value){ .kind = WF_KIND_TEXT, .ptr = n->text, .len = strlen(n->text) };
     case WF_EXPR_FIELD:
         j->source->field(j->source->arg, n->slot, &out);
         return out;
@@ -197,8 +202,8 @@ void wf_expr_value(const struct wf_expr *e, unsigned node, const struct wf_expr_
     *ret = value_of(&j, node);
 }
 
-enum wf_truth wf_expr_judge(const struct wf_expr *e, const struct wf_expr_source *source,
-    struct wf_expr_value *ret_shown)
+enum wf_truth wf_expr_judge(
+    const struct wf_expr *e, const struct wf_expr_source *source, struct wf_expr_value *ret_shown)
 {
     struct judge j = { .e = e, .source = source };
     struct wf_expr_value v = value_of(&j, e->root);

@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-
 enum token { T_END, T_NUMBER, T_TEXT, T_WORD, T_SIGN };
 
 struct reader {
@@ -45,9 +44,9 @@ __attribute__((format(printf, 3, 4))) static void fail(
 static const struct {
     const char *name;
     double factor;
-} units[] = { { "%", 0.01 }, { "ms", 0.001 }, { "s", 1 }, { "m", 60 }, { "h", 3600 }, { "d", 86400 },
-    { "w", 604800 }, { "B", 1 }, { "KiB", 1024 }, { "MiB", 1048576 }, { "GiB", 1073741824 },
-    { "TiB", 1099511627776 }, { "k", 1e3 }, { "M", 1e6 }, { "G", 1e9 } };
+} units[] = { { "%", 0.01 }, { "ms", 0.001 }, { "s", 1 }, { "m", 60 }, { "h", 3600 },
+    { "d", 86400 }, { "w", 604800 }, { "B", 1 }, { "KiB", 1024 }, { "MiB", 1048576 },
+    { "GiB", 1073741824 }, { "TiB", 1099511627776 }, { "k", 1e3 }, { "M", 1e6 }, { "G", 1e9 } };
 
 static bool is_word(char c)
 {
@@ -198,6 +197,13 @@ static void want_kind(
         fail(r, at, "%s wants %s, this is %s", what, kind_name(kind), kind_name(is));
 }
 
+// A condition counts as 0 or 1: sum(code != 0, 5m).
+static void want_amount(struct reader *r, unsigned node, const char *at, const char *what)
+{
+    if (kind_of(r, node) != WF_KIND_TRUTH)
+        want_kind(r, node, WF_KIND_NUMBER, at, what);
+}
+
 static const char *keep(struct reader *r, const char *s, size_t len)
 {
     const char *out = wf_pool_text(r->pool, s, len);
@@ -282,11 +288,11 @@ static unsigned read_window(struct reader *r, enum wf_window_fn fn, const char *
     unsigned before = e->count, slot = e->window_count;
 
     next(r);
-    w.arg = read_sum(r);
+    w.arg = read_or(r);
     if (!r->failed && holds_window(e, before))
         fail(r, at, "%s of what is a window already", functions[fn].name);
     if (fn != WF_WINDOW_CHANGES)
-        want_kind(r, w.arg, WF_KIND_NUMBER, at, functions[fn].name);
+        want_amount(r, w.arg, at, functions[fn].name);
     if (functions[fn].spanned) {
         want_sign(r, ",", "and a span, as in rate(rx_bytes, 5m)");
         w.span_ms = read_span(r);
@@ -341,8 +347,7 @@ static unsigned read_word(struct reader *r)
         p++;
     if (truth || is_name(r, "false")) {
         next(r);
-        return add(
-            r, (struct wf_expr_node){ .op = WF_EXPR_TRUTH, .number = truth }, WF_KIND_TRUTH);
+        return add(r, (struct wf_expr_node){ .op = WF_EXPR_TRUTH, .number = truth }, WF_KIND_TRUTH);
     }
     if (is_reserved(r)) {
         fail(r, r->begin, "want a value before \"%.*s\"", (int)r->len, r->begin);
@@ -406,8 +411,8 @@ static unsigned read_arithmetic(
         }
         next(r);
         unsigned b = operand(r);
-        want_kind(r, a, WF_KIND_NUMBER, at, ops[i].sign);
-        want_kind(r, b, WF_KIND_NUMBER, at, ops[i].sign);
+        want_amount(r, a, at, ops[i].sign);
+        want_amount(r, b, at, ops[i].sign);
         a = add(r, (struct wf_expr_node){ .op = ops[i].op, .a = a, .b = b }, WF_KIND_NUMBER);
         i = 0;
     }
@@ -433,7 +438,8 @@ static unsigned read_sum(struct reader *r)
 }
 
 // What both sides of a comparison have to be.
-static void check_sides(struct reader *r, enum wf_expr_op op, unsigned a, unsigned b, const char *at)
+static void check_sides(
+    struct reader *r, enum wf_expr_op op, unsigned a, unsigned b, const char *at)
 {
     enum wf_expr_kind x = kind_of(r, a), y = kind_of(r, b);
 
@@ -552,7 +558,9 @@ static void read_silent(struct reader *r)
 bool wf_condition_read(
     const char *text, struct wf_pool *pool, struct wf_condition *ret, struct wf_expr_error *error)
 {
-    struct reader r = { .text = text, .at = text, .begin = text, .pool = pool, .out = ret, .error = error };
+    struct reader r = {
+        .text = text, .at = text, .begin = text, .pool = pool, .out = ret, .error = error
+    };
 
     memset(ret, 0, sizeof *ret);
     if (strlen(text) > WF_EXPR_TEXT)

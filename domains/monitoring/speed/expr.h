@@ -126,8 +126,8 @@ void wf_expr_value(const struct wf_expr *e, unsigned node, const struct wf_expr_
 
 enum wf_truth { WF_UNKNOWN = 0, WF_FALSE, WF_TRUE };
 // The condition as a whole. *ret_shown: the left side of the comparison that decided, for people.
-enum wf_truth wf_expr_judge(const struct wf_expr *e, const struct wf_expr_source *source,
-    struct wf_expr_value *ret_shown);
+enum wf_truth wf_expr_judge(
+    const struct wf_expr *e, const struct wf_expr_source *source, struct wf_expr_value *ret_shown);
 
 const char *wf_window_name(enum wf_window_fn fn);
 

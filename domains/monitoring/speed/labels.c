@@ -63,8 +63,7 @@ bool wf_labels_set(struct wf_labels *l, const char *name, const char *value, siz
     size_t old, at = place_of(l, name, &old), name_len = strlen(name) + 1;
 
     if (len >= WF_LABEL_VALUE) {
-        len = (size_t)snprintf(
-            cut, sizeof cut, "%.200s~%016" PRIx64, value, wf_sum(0, value, len));
+        len = (size_t)snprintf(cut, sizeof cut, "%.200s~%016" PRIx64, value, wf_sum(0, value, len));
         value = cut;
     }
     for (size_t i = 0; i < len; i++)

@@ -81,7 +81,8 @@ static void read_labels(struct reader *r, const struct weft_conf_node *n, struct
         if (!is_label(l->key) || strlen(l->key) >= WF_EXPR_NAME) {
             weft_conf_error(r->c, l->key_line, l->key_column, "a label's name is [A-Za-z0-9_]");
         } else if (rule->label_count == WF_RULE_LABELS) {
-            weft_conf_error(r->c, l->key_line, l->key_column, "more than %u labels", WF_RULE_LABELS);
+            weft_conf_error(
+                r->c, l->key_line, l->key_column, "more than %u labels", WF_RULE_LABELS);
         } else {
             rule->labels[rule->label_count].name = keep(r, l->key);
             rule->labels[rule->label_count++].value = template_of(r, l);
@@ -112,7 +113,8 @@ static void read_by(struct reader *r, const struct weft_conf_node *n, struct wf_
 static void read_severity(struct reader *r, const struct weft_conf_node *n, struct wf_rule *rule)
 {
     for (int i = WF_INFO; i <= WF_CRITICAL; i++) {
-        if (n->kind != WEFT_CONF_VALUE || strcmp(n->text, wf_severity_name((enum wf_severity)i)) != 0)
+        if (n->kind != WEFT_CONF_VALUE ||
+            strcmp(n->text, wf_severity_name((enum wf_severity)i)) != 0)
             continue;
         rule->severity = (enum wf_severity)i;
         return;
@@ -190,18 +192,20 @@ static const struct {
 } keys[] = { { "severity", read_severity }, { "summary", read_summary },
     { "description", read_description }, { "runbook", read_runbook }, { "labels", read_labels },
     { "forget", read_forget }, { "by", read_by }, { "for", read_for } };
-#define KEYS (sizeof keys / sizeof *keys)
+#define KEYS         (sizeof keys / sizeof *keys)
+#define PRODUCT_KEYS 8u
 
 static void check_keys(struct reader *r, const struct weft_conf_node *n)
 {
-    const char *known[KEYS + 2] = { NULL };
+    const char *known[KEYS + PRODUCT_KEYS + 1] = { NULL };
+    size_t count = KEYS;
 
     for (size_t i = 0; i < KEYS; i++)
         known[i] = keys[i].key;
-    // The product's key is known by its slash.
+    // A product's key is known by its slash; that there may be one alone is said elsewhere.
     for (const struct weft_conf_node *k = n->child; k; k = k->next)
-        if (is_product(k->key))
-            known[KEYS] = k->key;
+        if (is_product(k->key) && count < KEYS + PRODUCT_KEYS)
+            known[count++] = k->key;
     weft_conf_known(r->c, n, known);
 }
 

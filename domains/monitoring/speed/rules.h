@@ -9,11 +9,11 @@
 #include "domains/monitoring/speed/expr.h"
 #include "domains/monitoring/speed/labels.h"
 
-#define WF_RULES_MOST   1000u
-#define WF_RULE_NAME    64u // with its NUL
-#define WF_RULE_PATTERN 136u
-#define WF_RULE_LABELS  16u
-#define WF_RULE_TEXT    2048u // of a summary or description, and of what a template makes
+#define WF_RULES_MOST     1000u
+#define WF_RULE_NAME      64u // with its NUL
+#define WF_RULE_PATTERN   136u
+#define WF_RULE_LABELS    16u
+#define WF_RULE_TEXT      2048u // of a summary or description, and of what a template makes
 #define WF_RULE_FORGET_MS (30 * 86400000LL)
 
 enum wf_severity { WF_INFO = 0, WF_WARNING, WF_CRITICAL };

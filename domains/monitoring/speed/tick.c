@@ -150,7 +150,8 @@ static void tick_series(void *arg, struct wf_series *s)
 // ---- blindness ---------------------------------------------------------------------------------------------------------------
 
 // A product that is not seen is one finding, not one for each of its hosts.
-static enum weft_err tick_blind(struct tick *t, const struct wf_bound_rule *b, struct wf_shape *shape)
+static enum weft_err tick_blind(
+    struct tick *t, const struct wf_bound_rule *b, struct wf_shape *shape)
 {
     struct wf_labels labels;
     struct wf_judged j = { .e = t->e, .b = b, .now_ms = t->now_ms };

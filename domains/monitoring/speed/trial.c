@@ -139,10 +139,11 @@ static void add_input(struct run *r, const struct wf_trial_input *in)
     const struct wf_trial_product *p = &r->t->products[in->product];
 
     for (size_t k = 0; k < in->count; k++) {
-        int64_t ms = (int64_t)k * r->t->every_ms, by = is_within(&in->clock, ms) ? in->clock.by_ms : 0;
-        struct delivery d = { .input = in, .step = k,
-            .order = r->count,
-            .fields = r->fields[in->product] };
+        int64_t ms = (int64_t)k * r->t->every_ms,
+                by = is_within(&in->clock, ms) ? in->clock.by_ms : 0;
+        struct delivery d = {
+            .input = in, .step = k, .order = r->count, .fields = r->fields[in->product]
+        };
         if (!has_record(in, k))
             continue;
         d.append_ms = is_within(&in->held, ms) ? in->held.until_ms : ms;
@@ -338,7 +339,7 @@ enum weft_err wf_trial_run(
             struct wf_engine_stats stats;
             compare(r);
             wf_engine_stats(r->engine, &stats);
-            if (stats.problem[0])
+            if (stats.problem[0] && (out.missed || out.false_firings))
                 tell(r, "%s\n", stats.problem);
         }
         wf_engine_free(r->engine);

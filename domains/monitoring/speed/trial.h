@@ -40,7 +40,7 @@ struct wf_trial_input {
     unsigned product;
     const char *origin;
     struct wf_trial_field fields[WF_TRIAL_FIELDS];
-    size_t field_count, count; // count: records
+    size_t field_count, count;  // count: records
     struct wf_trial_span clock; // its clock is off by by_ms
     struct wf_trial_span held;  // nothing of it arrives then; at the end all does
 };
@@ -56,7 +56,7 @@ struct wf_trial_product {
 
 struct wf_trial_fire {
     const char *rule;
-    struct wf_labels labels; // all of them have to be in the alert's series
+    struct wf_labels labels;         // all of them have to be in the alert's series
     int64_t from_ms[2], until_ms[2]; // ranges; until -1: still firing at the end
     unsigned line;
 };

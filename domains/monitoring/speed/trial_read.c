@@ -84,8 +84,8 @@ static void range_of(struct reader *r, const struct weft_conf_node *map, const c
     ret[1] = dots ? duration(r, n, dots + 2) : ret[0];
 }
 
-static void span_of(struct reader *r, const struct weft_conf_node *map, const char *key,
-    struct wf_trial_span *ret)
+static void span_of(
+    struct reader *r, const struct weft_conf_node *map, const char *key, struct wf_trial_span *ret)
 {
     static const char *const known[] = { "from", "until", "by", NULL };
     const struct weft_conf_node *n = weft_conf_get(map, key);
@@ -261,8 +261,8 @@ struct wf_trials *wf_trials_read(struct weft_conf *c)
         return NULL;
     r.pool = &out->pool;
     if (!n || n->kind != WEFT_CONF_LIST || n->count == 0 || n->count > WF_TRIAL_TESTS) {
-        weft_conf_error(c, n ? n->line : 0, n ? n->column : 0, "want tests, a list of 1 to %u",
-            WF_TRIAL_TESTS);
+        weft_conf_error(
+            c, n ? n->line : 0, n ? n->column : 0, "want tests, a list of 1 to %u", WF_TRIAL_TESTS);
         return out;
     }
     out->trials = calloc(n->count, sizeof(struct wf_trial *));

@@ -38,8 +38,7 @@ void wf_window_advance(struct wf_window *w, int64_t span_ms, int64_t now_ms)
         drop_first(w);
 }
 
-bool wf_window_push(
-    struct wf_window *w, int64_t span_ms, const struct wf_point *new, bool may_grow)
+bool wf_window_push(struct wf_window *w, int64_t span_ms, const struct wf_point *new, bool may_grow)
 {
     wf_window_advance(w, span_ms, new->ms);
     if (w->count && point(w, w->count - 1)->ms == new->ms) {
@@ -146,7 +145,8 @@ void wf_window_value(const struct wf_window *w, enum wf_window_fn fn, struct wf_
         v = w->count ? fold(w, fn) : NAN;
         break;
     }
-    *ret = (struct wf_expr_value){ .kind = isfinite(v) ? WF_KIND_NUMBER : WF_KIND_NONE, .number = v };
+    *ret =
+        (struct wf_expr_value){ .kind = isfinite(v) ? WF_KIND_NUMBER : WF_KIND_NONE, .number = v };
 }
 
 size_t wf_window_bytes(const struct wf_window *w)

@@ -94,8 +94,9 @@ static bool put_numbers(struct writer *w, const char *word, unsigned long times)
         step = strtod(end, &end);
     if (*end || !isfinite(v) || !isfinite(step))
         return fail(w, "no number", word);
-    for (unsigned long i = 0; i <= times; i++)
-        if (!put(w, (struct wf_written){ .number = v + step * (double)i }, word))
+    // Added up as promtool does, roundings and all.
+    for (unsigned long i = 0; i <= times; i++, v += step)
+        if (!put(w, (struct wf_written){ .number = v }, word))
             return false;
     return true;
 }

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+// weft-monitor rules check|test: rules without a mesh. check says everything that is wrong with a file; test runs rules against written
+// records and counts what was missed and what fired for nothing.
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "domains/monitoring/common/monitor.h"
+#include "domains/monitoring/speed/file.h"
+#include "domains/monitoring/speed/trial.h"
+
+struct sums {
+    size_t tests, failed, expected, missed, false_firings, records;
+};
+
+static int check_one(const char *path)
+{
+    struct wf_rules_file file;
+    int status = wf_rules_file_open(path, 0, &file);
+
+    if (!status)
+        printf("%s: %zu rules\n", path, file.rules->count);
+    wf_rules_file_close(&file);
+    return status;
+}
+
+static int check(const struct wf_mon_options *o)
+{
+    int status = 0;
+
+    for (size_t i = 1; i < o->word_count; i++) {
+        int one = check_one(o->args[i]);
+        status = status ? status : one;
+    }
+    return status;
+}
+
+// ---- test ------------------------------------------------------------------------------------------------------------------------
+
+// Each line of what went wrong, behind the test's place.
+static void print_told(const char *path, const struct wf_trial *t, const char *told)
+{
+    while (*told) {
+        size_t len = strcspn(told, "\n");
+        printf("%s:%u: %s: %.*s\n", path, t->line, t->name, (int)len, told);
+        told += len + (told[len] == '\n');
+    }
+}
+
+static int run_one(
+    const char *path, const struct wf_trial *t, const struct wf_rules *rules, struct sums *s)
+{
+    struct wf_trial_result r = { 0 };
+    enum weft_err err = wf_trial_run(t, rules, &r);
+
+    if (err)
+        return wf_mon_fail(err, weft_err_text(err), "");
+    bool failed = r.missed || r.false_firings;
+    s->tests++;
+    s->failed += failed;
+    s->expected += r.expected;
+    s->missed += r.missed;
+    s->false_firings += r.false_firings;
+    s->records += r.records;
+    print_told(path, t, r.told);
+    wf_trial_result_fini(&r);
+    return failed;
+}
+
+// `rules: FILE` beside the test's own file, or the rules themselves.
+static int rules_of(
+    const char *path, struct weft_conf *c, struct wf_rules **ret_own, struct wf_rules_file *other)
+{
+    const struct weft_conf_node *n = weft_conf_get(weft_conf_root(c), "rules");
+    char name[4096];
+
+    if (!n || n->kind != WEFT_CONF_VALUE) {
+        *ret_own = wf_rules_read(c);
+        return *ret_own ? 0 : wf_mon_fail(WEFT_E_NOMEM, weft_err_text(WEFT_E_NOMEM), "");
+    }
+    const char *slash = strrchr(path, '/');
+    int len = snprintf(name, sizeof name, "%.*s%s",
+        slash && n->text[0] != '/' ? (int)(slash + 1 - path) : 0, path, n->text);
+    if (len < 0 || (size_t)len >= sizeof name)
+        return wf_mon_fail(WEFT_E_TOO_BIG, "the path of the rules is too long", "");
+    return wf_rules_file_open(name, 0, other);
+}
+
+static int test_tree(const char *path, struct weft_conf *c, struct sums *s)
+{
+    static const char *const known[] = { "rules", "tests", "about", NULL };
+    struct wf_rules_file other = { 0 };
+    struct wf_rules *own = NULL;
+    struct wf_trials *trials = wf_trials_read(c);
+    int status = trials ? rules_of(path, c, &own, &other)
+                        : wf_mon_fail(WEFT_E_NOMEM, weft_err_text(WEFT_E_NOMEM), "");
+
+    weft_conf_known(c, weft_conf_root(c), known);
+    if (!status && weft_conf_errors(c)[0]) {
+        fputs(weft_conf_errors(c), stderr);
+        status = weft_err_exit(WEFT_E_CONFIG);
+    }
+    for (size_t i = 0; !status && i < trials->count; i++) {
+        int one = run_one(path, trials->trials[i], own ? own : other.rules, s);
+        status = one > 1 ? one : 0;
+    }
+    wf_trials_free(trials);
+    wf_rules_free(own);
+    wf_rules_file_close(&other);
+    return status;
+}
+
+static int test(const struct wf_mon_options *o)
+{
+    struct sums s = { 0 };
+    int status = 0;
+
+    for (size_t i = 1; i < o->word_count && !status; i++) {
+        struct weft_conf *c = NULL;
+        struct weft_problem problem = { 0 };
+        enum weft_err err = weft_conf_open(o->args[i], 0, &c, &problem);
+        if (err)
+            return wf_mon_fail(err, problem.text, problem.hint);
+        status = test_tree(o->args[i], c, &s);
+        weft_conf_free(c);
+    }
+    if (status)
+        return status;
+    printf("%zu tests, %zu failed; %zu records, %zu firings expected, %zu missed, %zu false\n",
+        s.tests, s.failed, s.records, s.expected, s.missed, s.false_firings);
+    return s.failed ? 1 : 0;
+}
+
+int wf_mon_cmd_rules(const struct wf_mon_options *o)
+{
+    bool is_check = o->word_count > 1 && strcmp(o->args[0], "check") == 0;
+
+    if (!is_check && (o->word_count < 2 || strcmp(o->args[0], "test") != 0))
+        return wf_mon_fail(WEFT_E_USAGE, "want rules check FILE... or rules test FILE...",
+            "see weft-monitor --help");
+    return is_check ? check(o) : test(o);
+}

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+// A file of rules, read and checked as a whole. Owns tree and rules. Thread rule: one owner.
+#ifndef WF_MONITORING_RULES_FILE_H
+#define WF_MONITORING_RULES_FILE_H
+
+#include "domains/monitoring/speed/rules.h"
+
+struct wf_rules_file {
+    struct weft_conf *conf;
+    struct wf_rules *rules;
+};
+
+// 0, or an exit status with every mistake told on standard error; *ret may be closed in any case. flags: of weft_conf_open.
+int wf_rules_file_open(const char *path, unsigned flags, struct wf_rules_file *ret);
+void wf_rules_file_close(struct wf_rules_file *f);
+
+#endif
