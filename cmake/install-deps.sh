@@ -17,6 +17,7 @@ test=(
     check clang clang-format clang-tidy libclang-rt-dev
     python3 python3-protobuf sqlite3
     iproute2 procps tcpdump
+    prometheus
     mandoc shellcheck
 )
 bench=(

@@ -62,23 +62,51 @@ static double jitter(size_t i)
     return (double)(h & 0xffffff) / 0x7fffff - 1;
 }
 
+// A number that ends with `end`. *at moves behind it.
+static bool take_argument(const char **at, char end, double *ret)
+{
+    char *rest = NULL;
+
+    *ret = strtod(*at, &rest);
+    if (rest == *at || *rest != end || !isfinite(*ret))
+        return false;
+    *at = rest + 1;
+    return true;
+}
+
+struct generator {
+    double mean, amplitude, noise;
+    int64_t period_ms;
+};
+
+static bool read_generator(const char *word, struct generator *ret)
+{
+    char period[32];
+    bool wave = strncmp(word, "wave(", 5) == 0;
+    const char *at = word + (wave ? 5 : 6);
+
+    *ret = (struct generator){ .period_ms = 1 };
+    if (!wave)
+        return strncmp(word, "noise(", 6) == 0 && take_argument(&at, ',', &ret->mean) &&
+               take_argument(&at, ')', &ret->noise);
+    if (!take_argument(&at, ',', &ret->mean) || !take_argument(&at, ',', &ret->amplitude))
+        return false;
+    snprintf(period, sizeof period, "%.*s", (int)strcspn(at, ","), at);
+    at += strcspn(at, ",") + (strchr(at, ',') != NULL);
+    return !weft_conf_duration(period, &ret->period_ms) && ret->period_ms > 0 &&
+           take_argument(&at, ')', &ret->noise);
+}
+
 static bool put_generated(struct writer *w, const char *word, unsigned long times)
 {
-    double mean, a, noise = 0;
-    char period[32] = "";
-    int64_t ms = 1;
-    bool wave = sscanf(word, "wave(%lf,%lf,%31[^,],%lf)", &mean, &a, period, &noise) == 4;
+    struct generator g;
 
-    if (wave && weft_conf_duration(period, &ms))
-        return fail(w, "the period is no duration", word);
-    if (!wave) {
-        if (sscanf(word, "noise(%lf,%lf)", &mean, &noise) != 2)
-            return fail(w, "want wave(MEAN,AMPLITUDE,PERIOD,NOISE) or noise(MEAN,SPREAD)", word);
-        a = 0;
-    }
+    if (!read_generator(word, &g))
+        return fail(w, "want wave(MEAN,AMPLITUDE,PERIOD,NOISE) or noise(MEAN,SPREAD)", word);
     for (unsigned long i = 0; i < times; i++) {
-        double t = (double)w->count * (double)w->every_ms / (double)ms;
-        double v = mean + a * sin(2 * 3.14159265358979 * t) + noise * jitter(w->count);
+        double t = (double)w->count * (double)w->every_ms / (double)g.period_ms;
+        double v =
+            g.mean + g.amplitude * sin(2 * 3.14159265358979 * t) + g.noise * jitter(w->count);
         if (!put(w, (struct wf_written){ .number = v }, word))
             return false;
     }
@@ -95,9 +123,11 @@ static bool put_numbers(struct writer *w, const char *word, unsigned long times)
     if (*end || !isfinite(v) || !isfinite(step))
         return fail(w, "no number", word);
     // Added up as promtool does, roundings and all.
-    for (unsigned long i = 0; i <= times; i++, v += step)
+    for (unsigned long i = 0; i <= times; i++) {
         if (!put(w, (struct wf_written){ .number = v }, word))
             return false;
+        v += step;
+    }
     return true;
 }
 
