@@ -12,6 +12,7 @@
 #include "node/conf.h"
 #include "node/core.h"
 #include "node/gossip/room.h"
+#include "node/log/log.h"
 #include "node/mirror/room.h"
 #include "node/queues.h"
 #include "node/source/room.h"
@@ -157,6 +158,48 @@ static void add_queues(const struct wf_node *n, struct wf_arena *a, Weft__V1__St
     }
 }
 
+// ---- the log -----------------------------------------------------------------------------------------------------------
+
+static uint64_t *widened(struct wf_arena *a, const uint32_t *from, size_t count)
+{
+    uint64_t *v = wf_arena_calloc(a, count, sizeof *v);
+
+    for (size_t i = 0; v && i < count; i++)
+        v[i] = from[i];
+    return v;
+}
+
+static void add_log(const struct wf_node *n, struct wf_arena *a, Weft__V1__StatusReply *r)
+{
+    struct wf_log_stats s;
+    Weft__V1__LogState *l = n->log ? wf_arena_alloc(a, sizeof *l) : NULL;
+    uint64_t *sync_bounds = l ? widened(a, wf_log_sync_bounds_us, WF_LOG_SYNC_BOUNDS) : NULL,
+             *group_bounds = l ? widened(a, wf_log_group_bounds, WF_LOG_GROUP_BOUNDS) : NULL;
+    uint64_t *counts =
+        l ? wf_arena_calloc(a, WF_COUNT(s.sync_classes) + WF_COUNT(s.group_classes), sizeof *counts)
+          : NULL;
+
+    if (!sync_bounds || !group_bounds || !counts)
+        return;
+    wf_log_stats(n->log, &s);
+    memcpy(counts, s.sync_classes, sizeof s.sync_classes);
+    memcpy(counts + WF_COUNT(s.sync_classes), s.group_classes, sizeof s.group_classes);
+    weft__v1__log_state__init(l);
+    l->directory = text_in(a, wf_log_dir(n->log));
+    l->syncs = s.syncs;
+    l->sync_max_us = s.worst_sync_us;
+    l->sync_bounds_us = sync_bounds;
+    l->n_sync_bounds_us = WF_LOG_SYNC_BOUNDS;
+    l->sync_counts = counts;
+    l->n_sync_counts = WF_COUNT(s.sync_classes);
+    l->group_max = s.group_max;
+    l->group_bounds = group_bounds;
+    l->n_group_bounds = WF_LOG_GROUP_BOUNDS;
+    l->group_counts = counts + WF_COUNT(s.sync_classes);
+    l->n_group_counts = WF_COUNT(s.group_classes);
+    r->log = l;
+}
+
 static void add_detail(struct wf_node *n, struct wf_arena *a, Weft__V1__StatusReply *r)
 {
     add_queues(n, a, r);
@@ -196,6 +239,7 @@ void wf_status_handle(struct wf_node *n, struct wf_call *c)
         r.total_disk = (uint64_t)fs.f_blocks * fs.f_frsize;
     }
     add_alarms(n, c->arena, &r);
+    add_log(n, c->arena, &r);
     add_protections(n, c->arena, &r);
     for (size_t i = 0; i < WF_COUNT(sections); i++)
         if (sections[i])

@@ -20,6 +20,7 @@ int wf_inspect_main(int argc, char **argv);
 struct wf_inspect_name { // of a product: domain/name@major
     struct wf_hash id;
     char text[WF_INSPECT_NAME];
+    char *message; // of its records; NULL: it has none
 };
 struct wf_inspect_origin { // of a certificate
     struct wf_hash certificate;
@@ -32,8 +33,9 @@ struct wf_inspect_origin { // of a certificate
 
 struct wf_inspect {
     // asked for
-    const char *verb, *dir, *product, *from, *to;
+    const char *verb, *dir, *product, *from, *to, *origin;
     uint64_t limit; // 0 = none
+    bool records;   // not entries
     // of the directory
     char *data; // NULL: the directory is a store itself
     struct wf_conf *conf;
@@ -45,12 +47,14 @@ struct wf_inspect {
     size_t name_count;
     struct wf_inspect_origin *origins;
     size_t origin_count;
+    struct wf_inspect_schema *schemas;
+    size_t schema_count;
     // at work
     struct wf_log_look *look; // of the store at hand
     size_t store_at;
     bool is_spool;
     uint64_t damages, others;
-    struct wf_buf line, scratch, raw;
+    struct wf_buf line, scratch, raw, json;
     bool failed_output;
 };
 
@@ -63,6 +67,8 @@ void wf_inspect_fini(struct wf_inspect *x);
 int wf_inspect_store(struct wf_inspect *x, size_t i);
 // "servers/cpu@1", or the id in hex when nothing here knows it. Valid until the next call.
 const char *wf_inspect_product(const struct wf_inspect *x, const struct wf_hash *id);
+// The message of its records; NULL when nothing here says it.
+const char *wf_inspect_message(const struct wf_inspect *x, const struct wf_hash *id);
 // Is this product id asked for? Everything is when no product was named.
 bool wf_inspect_wants(const struct wf_inspect *x, const struct wf_hash *id);
 const struct wf_inspect_origin *wf_inspect_origin(
@@ -89,6 +95,19 @@ struct wf_inspect_chain {   // of one product, from item to item
 // As a reader judges it: signature, payload, records, certificate, and that it follows the item before. *ret_what says what failed.
 WF_MUST_USE enum weft_err wf_inspect_judge(struct wf_inspect *x, struct wf_inspect_chain *chain,
     const struct wf_log_view *v, const char **ret_what);
+
+// ---- records.c: what a batch holds ---------------------------------------------------------------------------------------
+
+struct wf_inspect_slice { // what is to be printed, and what was
+    uint64_t from, to;    // offsets
+    uint64_t limit;       // lines; 0 = none
+    uint64_t shown, next; // next: where it goes on, after the limit
+    bool full;
+};
+// Its records within the slice, a line each; the first has the offset. HASH, COMPRESSION and what else is wrong with the payload.
+WF_MUST_USE enum weft_err wf_inspect_put_records(struct wf_inspect *x,
+    const struct wf_inspect_item *item, uint64_t offset, struct wf_inspect_slice *s);
+void wf_inspect_schemas_fini(struct wf_inspect *x);
 
 // ---- the verbs ---------------------------------------------------------------------------------------------------------
 

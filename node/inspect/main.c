@@ -9,7 +9,7 @@
 #include "proto/schema/known.h"
 #include "proto/schema/number.h"
 
-#define LINE_MAX_BYTES 65536u
+#define LINE_MAX_BYTES (WF_MAX_JSON + 65536u)
 
 void wf_inspect_line(struct wf_inspect *x, struct wf_json_out *o, const char *schema)
 {
@@ -133,7 +133,9 @@ static int options_of(struct wf_inspect *x, int argc, char **argv)
         { "product", required_argument, NULL, 'p' },
         { "from", required_argument, NULL, 'f' },
         { "to", required_argument, NULL, 't' },
+        { "origin", required_argument, NULL, 'o' },
         { "limit", required_argument, NULL, 'l' },
+        { "records", no_argument, NULL, 'r' },
         { NULL, 0, NULL, 0 },
     };
 
@@ -144,9 +146,12 @@ static int options_of(struct wf_inspect *x, int argc, char **argv)
                           : c == 'p' ? &x->product
                           : c == 'f' ? &x->from
                           : c == 't' ? &x->to
+                          : c == 'o' ? &x->origin
                                      : NULL;
         if (to)
             *to = optarg;
+        else if (c == 'r')
+            x->records = true;
         else if (c != 'l' || wf_number_uint(wf_bytes_str(optarg), &x->limit))
             return 64;
     }

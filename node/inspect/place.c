@@ -46,7 +46,8 @@ static enum weft_err add_name(
     struct wf_inspect_name *n = &x->names[x->name_count++];
     n->id = *id;
     snprintf(n->text, sizeof n->text, "%s/%s@%u", p->domain, p->name, (unsigned)p->major);
-    return WEFT_OK;
+    n->message = NULL;
+    return p->message ? wf_bytes_strdup(wf_bytes_str(p->message), &n->message) : WEFT_OK;
 }
 
 static void take_manifest(struct wf_inspect *x, const char *dir, const char *name)
@@ -94,6 +95,14 @@ const char *wf_inspect_product(const struct wf_inspect *x, const struct wf_hash 
             return x->names[i].text;
     wf_hex_put(wf_hash_view(id), hex);
     return hex;
+}
+
+const char *wf_inspect_message(const struct wf_inspect *x, const struct wf_hash *id)
+{
+    for (size_t i = 0; i < x->name_count; i++)
+        if (wf_hash_eq(&x->names[i].id, id))
+            return x->names[i].message;
+    return NULL;
 }
 
 // "cpu", "servers/cpu", "servers/cpu@1", or the beginning of an id.
@@ -339,10 +348,14 @@ void wf_inspect_fini(struct wf_inspect *x)
         wf_identity_free(x->identity);
     wf_conf_free(x->conf);
     wf_secret_fini(&x->key);
+    wf_inspect_schemas_fini(x);
+    for (size_t i = 0; i < x->name_count; i++)
+        free(x->names[i].message);
     free(x->names);
     free(x->origins);
     free(x->data);
     wf_buf_fini(&x->line);
     wf_buf_fini(&x->scratch);
     wf_buf_fini(&x->raw);
+    wf_buf_fini(&x->json);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// `weft log show`: the entries of a product, one line each, and what is missing between them.
+// `weft log show`: the entries of a product, one line each, or with --records what they hold; and what is missing between them.
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -19,10 +19,8 @@ struct view {
     struct wf_inspect *x;
     struct wf_hash product; // shown
     struct bound from, to;
-    uint64_t shown;
-    uint64_t next; // where it goes on, after the limit
-    bool full;
-    bool found;
+    struct wf_inspect_slice slice;
+    bool found, stopped; // stopped: behind --to, or nobody reads
 };
 
 static int bound_of(const char *option, const char *text, struct bound *ret)
@@ -82,25 +80,40 @@ static void put_batch(struct wf_inspect *x, struct wf_json_out *o, const struct 
         wf_json_out_member(o, "why", wf_bytes_str(h->loss_reason));
 }
 
-static void put_item(struct view *w, struct wf_json_out *o, const struct wf_log_view *v)
+static void put_parsed(
+    struct view *w, struct wf_json_out *o, const struct wf_inspect_item *item, enum weft_err err)
 {
-    struct wf_inspect_item item;
-    const char *what = "";
-    enum weft_err err = wf_inspect_parse(w->x, v, &item, &what);
-
     if (err) {
         wf_json_out_member(o, "kind", WF_STR("damaged"));
         wf_json_out_member(o, "why", wf_bytes_str(weft_err_text(err)));
         return;
     }
-    wf_json_out_member(o, "kind", wf_bytes_str(kind_of(&item)));
+    wf_json_out_member(o, "kind", wf_bytes_str(kind_of(item)));
     if (!w->x->is_spool) {
-        put_incarnation(o, "log", &item.entry.log_id);
-        wf_json_out_member_int(o, "epoch", (int64_t)item.entry.epoch);
-        wf_json_out_member_bool(o, "late", item.entry.late);
+        put_incarnation(o, "log", &item->entry.log_id);
+        wf_json_out_member_int(o, "epoch", (int64_t)item->entry.epoch);
+        wf_json_out_member_bool(o, "late", item->entry.late);
     }
-    if (!item.is_reset)
-        put_batch(w->x, o, &item.h);
+    if (!item->is_reset)
+        put_batch(w->x, o, &item->h);
+}
+
+// "servers/web-1", "web-1", or the beginning of its certificate's hash. What nobody can say of (a gap, a sealed entry) is shown.
+static bool is_of_origin(struct view *w, const struct wf_inspect_item *item)
+{
+    const char *wanted = w->x->origin;
+    char hex[2 * WF_HASH_LEN + 1];
+
+    if (!wanted)
+        return true;
+    if (item->is_reset)
+        return false;
+    const struct wf_inspect_origin *o =
+        wf_inspect_origin(w->x, &item->h.certificate, item->h.max_us / 1000);
+    const char *slash = strchr(o->text, '/');
+    wf_hex_put(wf_hash_view(&item->h.certificate), hex);
+    return strcmp(o->text, wanted) == 0 || (slash && strcmp(slash + 1, wanted) == 0) ||
+           (strlen(wanted) >= 8 && strncmp(hex, wanted, strlen(wanted)) == 0);
 }
 
 static bool ends(const struct view *w, const struct wf_log_view *v)
@@ -110,20 +123,28 @@ static bool ends(const struct view *w, const struct wf_log_view *v)
     return w->to.is_time ? v->time_ms >= w->to.ms && v->time_ms > 0 : v->first >= w->to.offset;
 }
 
-static bool on_view(void *arg, const struct wf_log_view *v)
+static void put_unreadable(struct view *w, struct wf_json_out *o, const struct wf_log_view *v)
 {
-    struct view *w = arg;
-    struct wf_json_out o;
     bool closed = v->status == WEFT_E_KEY || v->status == WEFT_E_AEAD;
+    bool keyless = v->status == WEFT_E_KEY && !w->x->key.ptr;
 
-    if (ends(w, v))
-        return false;
-    if (w->x->limit && w->shown == w->x->limit) {
-        w->full = true;
-        w->next = v->first;
-        return false;
+    wf_json_out_member(o, "kind", closed ? WF_STR("sealed") : WF_STR("gap"));
+    wf_json_out_member(
+        o, "why", keyless ? WF_STR("no storage key here") : wf_bytes_str(weft_err_text(v->status)));
+}
+
+// item: NULL when the bytes are not there.
+static void put_entry(struct view *w, const struct wf_log_view *v,
+    const struct wf_inspect_item *item, enum weft_err err)
+{
+    struct wf_json_out o;
+
+    if (w->x->limit && w->slice.shown == w->x->limit) {
+        w->slice.full = true;
+        w->slice.next = v->first;
+        return;
     }
-    w->shown++;
+    w->slice.shown++;
     wf_inspect_line(w->x, &o, "weft.log.entry/v1");
     wf_json_out_member(&o, "product", wf_bytes_str(wf_inspect_product(w->x, &w->product)));
     wf_json_out_member_int(&o, "offset", (int64_t)v->first);
@@ -131,17 +152,38 @@ static bool on_view(void *arg, const struct wf_log_view *v)
     if (v->time_ms)
         wf_inspect_time(&o, "time", v->time_ms);
     wf_json_out_member_bool(&o, "sealed", v->sealed);
-    if (!v->status) {
+    if (item) {
         wf_json_out_member_int(&o, "size", (int64_t)v->body.len);
-        put_item(w, &o, v);
+        put_parsed(w, &o, item, err);
     } else {
-        wf_json_out_member(&o, "kind", closed ? WF_STR("sealed") : WF_STR("gap"));
-        bool keyless = v->status == WEFT_E_KEY && !w->x->key.ptr;
-        wf_json_out_member(&o, "why",
-            keyless ? WF_STR("no storage key here") : wf_bytes_str(weft_err_text(v->status)));
+        put_unreadable(w, &o, v);
     }
     wf_inspect_print(w->x, &o);
-    return !w->x->failed_output;
+}
+
+static bool on_view(void *arg, const struct wf_log_view *v)
+{
+    struct view *w = arg;
+    struct wf_inspect_item item = { 0 };
+    const char *what = "";
+
+    w->stopped = ends(w, v);
+    if (w->stopped)
+        return false;
+    enum weft_err err = v->status ? WEFT_OK : wf_inspect_parse(w->x, v, &item, &what);
+    if (v->status) {
+        put_entry(w, v, NULL, WEFT_OK);
+    } else if (err) {
+        put_entry(w, v, &item, err);
+    } else if (is_of_origin(w, &item)) {
+        bool records = w->x->records && !item.is_reset && item.h.kind == WF_BATCH_DATA;
+        if (records)
+            err = wf_inspect_put_records(w->x, &item, v->first, &w->slice);
+        if (!records || err)
+            put_entry(w, v, &item, err);
+    }
+    w->stopped = w->slice.full || w->x->failed_output;
+    return !w->stopped;
 }
 
 static enum weft_err start_of(struct view *w, const struct wf_inspect_range *r, uint64_t *ret)
@@ -166,11 +208,11 @@ static enum weft_err show_range(struct view *w, const struct wf_inspect_range *r
         .scratch = &w->x->scratch };
     enum weft_err err = start_of(w, r, &next);
 
-    while (!err && !w->full) {
+    while (!err && !w->slice.full) {
         at = reader.from = next;
-        uint64_t shown = w->shown;
+        w->stopped = false;
         err = wf_log_read(wf_log_look_log(w->x->look), &reader, &next);
-        if (next == at || shown == w->shown)
+        if (next == at || w->stopped)
             break;
     }
     return err;
@@ -182,7 +224,7 @@ static enum weft_err show_store(struct view *w)
     size_t count = 0;
     enum weft_err err = wf_inspect_ranges(w->x, &ranges, &count);
 
-    for (size_t i = 0; i < count && !err && !w->full; i++) {
+    for (size_t i = 0; i < count && !err && !w->slice.full; i++) {
         w->product = wf_inspect_product_of(w->x, &ranges[i]);
         if (!wf_inspect_wants(w->x, &w->product))
             continue;
@@ -195,12 +237,16 @@ static enum weft_err show_store(struct view *w)
 
 int wf_inspect_show(struct wf_inspect *x)
 {
-    struct view w = { .x = x };
+    struct view w = { .x = x, .slice = { .to = UINT64_MAX, .limit = x->limit } };
     int status = bound_of("from", x->from, &w.from);
 
     if (!status)
         status = bound_of("to", x->to, &w.to);
-    for (size_t i = 0; i < x->store_count && !status && !w.full; i++) {
+    if (w.from.set && !w.from.is_time)
+        w.slice.from = w.from.offset;
+    if (w.to.set && !w.to.is_time)
+        w.slice.to = w.to.offset;
+    for (size_t i = 0; i < x->store_count && !status && !w.slice.full; i++) {
         status = wf_inspect_store(x, i);
         enum weft_err err = status ? WEFT_OK : show_store(&w);
         if (err) {
@@ -215,8 +261,8 @@ int wf_inspect_show(struct wf_inspect *x)
             x->product);
         return weft_err_exit(WEFT_E_NOT_FOUND);
     }
-    if (w.full)
+    if (w.slice.full)
         fprintf(stderr, "weft: %llu shown, more follow: --from %llu, or --limit 0 for all\n",
-            (unsigned long long)w.shown, (unsigned long long)w.next);
+            (unsigned long long)w.slice.shown, (unsigned long long)w.slice.next);
     return 0;
 }

@@ -491,6 +491,11 @@ void wf_log_retain(struct wf_log *log, int64_t now_ms)
     pthread_mutex_unlock(&log->worker->lock);
 }
 
+const char *wf_log_dir(const struct wf_log *log)
+{
+    return log->dir;
+}
+
 void wf_log_stats(struct wf_log *log, struct wf_log_stats *ret)
 {
     struct wf_log_stats s;

@@ -125,7 +125,7 @@ struct wf_log_stats {
     uint64_t refused_items;                                // FULL, since open
     uint64_t sync_us;                                      // of all syncs
     uint64_t sync_classes[WF_LOG_SYNC_BOUNDS + 1], group_classes[WF_LOG_GROUP_BOUNDS + 1];
-    uint64_t group_items; // of all groups that were synced
+    uint64_t group_items, group_max; // of all groups that were synced; of the largest
     uint64_t syncs, worst_sync_us, damaged_reads, dropped_segments;
     enum weft_err
         stopped; // why appends are refused: NOSPACE, READ_ONLY, NO_FILES; OK = they are not
@@ -197,5 +197,6 @@ WF_MUST_USE enum weft_err wf_log_release(
 void wf_log_retain(struct wf_log *log, int64_t now_ms);
 
 void wf_log_stats(struct wf_log *log, struct wf_log_stats *ret);
+const char *wf_log_dir(const struct wf_log *log); // as it was opened
 
 #endif

@@ -226,6 +226,8 @@ void wf_log_count_group(struct wf_log *log, size_t items)
     pthread_mutex_lock(&log->lock);
     log->stats.group_classes[i]++;
     log->stats.group_items += items;
+    if (items > log->stats.group_max)
+        log->stats.group_max = items;
     pthread_mutex_unlock(&log->lock);
 }
 

@@ -4,11 +4,15 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "proto/base/limits.h"
+#include "proto/schema/json_out.h"
+#include "sdk/cli/local.h"
 #include "sdk/cli/weftd.h"
 #include "sdk/json.h"
 
-#define ARGS_MAX    16
+#define ARGS_MAX    20
 #define COLUMNS_MAX 12
+#define ASK_MS      2000
 
 struct column {
     const char *title, *key; // key: of the line's JSON
@@ -28,6 +32,14 @@ static const struct column entry_columns[] = {
     { "kind", "kind" },
     { "size", "size" },
     { "sealed", "sealed" },
+    { "why", "why" },
+};
+static const struct column record_columns[] = {
+    { "offset", "offset" },
+    { "time", "time" },
+    { "origin", "origin" },
+    { "op", "op" },
+    { "record", "record" },
     { "why", "why" },
 };
 static const struct column flaw_columns[] = {
@@ -55,6 +67,7 @@ static const struct column stats_columns[] = {
 };
 static const struct view views[] = {
     { "weft.log.entry/v1", entry_columns, WF_COUNT(entry_columns) },
+    { "weft.log.record/v1", record_columns, WF_COUNT(record_columns) },
     { "weft.log.flaw/v1", flaw_columns, WF_COUNT(flaw_columns) },
     { "weft.log.stats/v1", stats_columns, WF_COUNT(stats_columns) },
 };
@@ -88,6 +101,18 @@ static void begin_table(struct printer *p, const struct view *v)
         p->titles[i] = v->columns[i].title;
     p->view = v;
     p->err = p->err ? p->err : wf_table_new(p->cli, v->schema, p->titles, v->count, &p->table);
+}
+
+// A record is the last member of its line; in a table it stays the text that it is.
+static struct wf_bytes record_text(const char *line, size_t len)
+{
+    static const char before[] = ",\"record\":";
+    const char *at = memmem(line, len, before, sizeof before - 1);
+
+    if (!at)
+        return wf_bytes(NULL, 0);
+    at += sizeof before - 1;
+    return wf_bytes((const uint8_t *)at, (size_t)(line + len - 1 - at));
 }
 
 static void cell(struct wf_table *t, const struct wf_json *v)
@@ -161,7 +186,29 @@ static void say_store(const struct wf_json *line)
     putchar('\n');
 }
 
-static void print_line(struct printer *p, const struct wf_json *line)
+static void say_syncs(const struct wf_json *line)
+{
+    char store[256];
+
+    printf("%s: %lld syncs since weftd started: half took at most %.2f ms, 99%% at most %.2f, the "
+           "longest %.2f; half covered at most %lld entries, 99%% at most %lld\n",
+        text_of(line, "store", store), number_of(line, "syncs"),
+        (double)number_of(line, "p50Us") / 1000, (double)number_of(line, "p99Us") / 1000,
+        (double)number_of(line, "maxUs") / 1000, number_of(line, "itemsP50"),
+        number_of(line, "itemsP99"));
+}
+
+static void put_text(struct printer *p, struct wf_bytes text)
+{
+    char *copy = NULL;
+
+    p->err = wf_bytes_strdup(text, &copy);
+    if (!p->err)
+        wf_table_text(p->table, copy);
+    free(copy);
+}
+
+static void print_line(struct printer *p, const struct wf_json *line, struct wf_bytes record)
 {
     struct wf_bytes schema = wf_json_string(wf_json_get(line, "schema"));
     size_t i = 0;
@@ -174,12 +221,63 @@ static void print_line(struct printer *p, const struct wf_json *line)
             say_verified(line);
         else if (wf_bytes_is(schema, "weft.log.store/v1"))
             say_store(line);
+        else if (wf_bytes_is(schema, "weft.log.syncs/v1"))
+            say_syncs(line);
         return;
     }
     if (!p->table || p->view != &views[i])
         begin_table(p, &views[i]);
-    for (size_t k = 0; k < views[i].count && !p->err; k++)
-        cell(p->table, wf_json_get(line, views[i].columns[k].key));
+    for (size_t k = 0; k < views[i].count && !p->err; k++) {
+        if (record.len && strcmp(views[i].columns[k].key, "record") == 0)
+            put_text(p, record);
+        else
+            cell(p->table, wf_json_get(line, views[i].columns[k].key));
+    }
+}
+
+// ---- syncs: the one thing that a log's files do not tell ----------------------------------------------------------------
+
+// The bound that so many hundredths of all lie at or below; the longest of all, where that is less.
+static uint64_t at_most(const uint64_t *bounds, size_t bound_count, const uint64_t *counts,
+    size_t count, unsigned hundredths, uint64_t longest)
+{
+    uint64_t all = 0, below = 0;
+
+    for (size_t i = 0; i < count; i++)
+        all += counts[i];
+    for (size_t i = 0; i < count && i < bound_count; i++) {
+        below += counts[i];
+        if (below * 100 >= all * hundredths)
+            return bounds[i] < longest ? bounds[i] : longest;
+    }
+    return longest;
+}
+
+static enum weft_err sync_line(const Weft__V1__LogState *l, struct wf_buf *out)
+{
+    static const struct {
+        const char *key;
+        unsigned hundredths;
+        bool items;
+    } parts[] = { { "p50Us", 50, false }, { "p99Us", 99, false }, { "maxUs", 100, false },
+        { "itemsP50", 50, true }, { "itemsP99", 99, true }, { "itemsMax", 100, true } };
+    struct wf_json_out o;
+
+    wf_json_out_init(&o, out, 65536, 0);
+    wf_json_out_object(&o);
+    wf_json_out_member(&o, "schema", WF_STR("weft.log.syncs/v1"));
+    wf_json_out_member(&o, "store", wf_bytes_str(l->directory));
+    wf_json_out_member_int(&o, "syncs", (int64_t)l->syncs);
+    for (size_t i = 0; i < WF_COUNT(parts); i++) {
+        uint64_t v = parts[i].items
+                         ? at_most(l->group_bounds, l->n_group_bounds, l->group_counts,
+                               l->n_group_counts, parts[i].hundredths, l->group_max)
+                         : at_most(l->sync_bounds_us, l->n_sync_bounds_us, l->sync_counts,
+                               l->n_sync_counts, parts[i].hundredths, l->sync_max_us);
+        wf_json_out_member_int(&o, parts[i].key, (int64_t)v);
+    }
+    wf_json_out_end(&o);
+    return wf_json_out_done(&o);
 }
 
 // ---- lines -----------------------------------------------------------------------------------------------------------
@@ -197,9 +295,30 @@ static void take_line(struct printer *p, const char *text, size_t len)
     else if (!p->err)
         p->err = wf_json_parse(wf_bytes(text, len), &line, NULL);
     if (line)
-        print_line(p, line);
+        print_line(p, line, record_text(text, len));
     wf_json_free(line);
     p->lines++;
+}
+
+// A running weftd is asked; without one there is nothing to say.
+static void ask_syncs(struct printer *p)
+{
+    Weft__V1__Request q = WEFT__V1__REQUEST__INIT;
+    Weft__V1__StatusRequest status = WEFT__V1__STATUS_REQUEST__INIT;
+    Weft__V1__Reply *reply = NULL;
+    struct wf_arena arena;
+    struct wf_buf line = { 0 };
+    char why[200];
+
+    wf_arena_init(&arena, WF_MAX_UNPACK);
+    q.kind_case = WEFT__V1__REQUEST__KIND_STATUS;
+    q.status = &status;
+    if (wf_local_is_up(p->cli, NULL) &&
+        !wf_local_try(p->cli, NULL, &q, ASK_MS, &arena, &reply, why, sizeof why) &&
+        reply->status->log && reply->status->log->syncs && !sync_line(reply->status->log, &line))
+        take_line(p, (const char *)line.ptr, line.len);
+    wf_buf_fini(&line);
+    wf_arena_fini(&arena);
 }
 
 static int run(struct wf_cli *cli, const char *verb, char *const argv[])
@@ -220,6 +339,8 @@ static int run(struct wf_cli *cli, const char *verb, char *const argv[])
         printf("{\"schema\":\"weft.log.%s/v1\",\"rows\":[", verb);
     for (ssize_t n = getline(&text, &cap, lines); n > 0; n = getline(&text, &cap, lines))
         take_line(&p, text, (size_t)n);
+    if (strcmp(verb, "stats") == 0)
+        ask_syncs(&p);
     end_table(&p);
     if (cli->format == WF_OUT_JSON)
         printf("]}\n");
@@ -232,7 +353,8 @@ static int run(struct wf_cli *cli, const char *verb, char *const argv[])
 // ---- commands --------------------------------------------------------------------------------------------------------
 
 struct asked {
-    const char *product, *from, *to, *limit;
+    const char *product, *from, *to, *origin, *limit;
+    bool records;
 };
 
 static int ask(struct wf_cli *cli, const char *verb, const struct asked *a)
@@ -246,6 +368,7 @@ static int ask(struct wf_cli *cli, const char *verb, const struct asked *a)
         { "--product", a->product },
         { "--from", a->from },
         { "--to", a->to },
+        { "--origin", a->origin },
         { "--limit", a->limit },
     };
     const char *argv[ARGS_MAX] = { "weftd", "--log", verb };
@@ -256,6 +379,8 @@ static int ask(struct wf_cli *cli, const char *verb, const struct asked *a)
             argv[n++] = options[i].name;
             argv[n++] = options[i].value;
         }
+    if (a->records)
+        argv[n++] = "--records";
     return run(cli, verb, (char *const *)argv);
 }
 
@@ -263,7 +388,8 @@ int wf_cmd_log_show(struct wf_cli *cli, int argc, char **argv)
 {
     struct asked a = { .limit = "1000" };
     const struct wf_opt opts[] = { { .name = "from", .value = &a.from },
-        { .name = "to", .value = &a.to }, { .name = "limit", .value = &a.limit } };
+        { .name = "to", .value = &a.to }, { .name = "origin", .value = &a.origin },
+        { .name = "limit", .value = &a.limit }, { .name = "records", .flag = &a.records } };
     char *product = NULL;
     int count = 0,
         status = wf_cli_parse(cli, argc, argv, opts, WF_COUNT(opts), 1, 1, &product, &count);

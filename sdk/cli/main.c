@@ -190,19 +190,22 @@ const struct wf_command wf_commands[] = {
         wf_cmd_schema_encode },
     { "config check", "[FILE]", "Everything that is wrong with a weftd.yaml, at once",
         "  weft config check servers-node/weftd.yaml", NULL, wf_cmd_config_check },
-    { "log show", "PRODUCT [--from PLACE] [--to PLACE]",
+    { "log show", "PRODUCT [--records] [--from PLACE] [--to PLACE]",
         "The entries of a product in this node's log or this agent's spool, weftd running or not",
         "  weft log show cpu --dir servers-node\n  weft log show servers/cpu --from "
-        "2026-01-01T00:00:00Z --limit 20\n  weft log show cpu --from 4711 -o jsonl",
-        "Options:\n      --from PLACE  an offset or a time (the oldest that is kept)\n      --to "
-        "PLACE    up to, and without, an offset or a time\n      --limit N     so many lines "
-        "(1000); 0 is all",
+        "2026-01-01T00:00:00Z --limit 20\n  weft log show cpu --records --origin web-1 --from "
+        "4711 -o jsonl",
+        "Options:\n      --records     what the entries hold, as JSON\n      --from PLACE  an "
+        "offset or a time (the oldest that is kept)\n      --to PLACE    up to, and without, an "
+        "offset or a time\n      --origin NAME of this host or node only\n      --limit N     so "
+        "many lines (1000); 0 is all",
         wf_cmd_log_show },
     { "log verify", "[PRODUCT]",
         "Read every byte of the stores here and name each damage: 0 when all is whole",
         "  weft log verify --dir servers-node\n  weft log verify --dir backup/log/default -o jsonl",
         NULL, wf_cmd_log_verify },
-    { "log stats", "[PRODUCT]", "What the stores here hold: entries, records, bytes, how far back",
+    { "log stats", "[PRODUCT]",
+        "What the stores here hold: entries, records, bytes, how far back; and how long syncs take",
         "  weft log stats --dir servers-node\n  weft log stats cpu -o json", NULL,
         wf_cmd_log_stats },
     { "publish", "PRODUCT", "Records from standard input, one JSON object a line",

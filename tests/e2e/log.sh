@@ -57,11 +57,32 @@ expect 0 'whole' 'in use'
 log_of servers-node stats depth -o jsonl
 expect 0 '"records":80' '"head":80' '"missing":0' '"ratio":' '"keepSeconds":604800'
 
+echo "the records themselves: from the very offset, up to a place, of one origin, a limit that says where it goes on"
+log_of servers-node show depth --records --limit 0 -o jsonl
+expect 0 '"schema":"weft.log.record/v1".*"product":"servers/depth@1","offset":0,"time":"20.*"origin":"servers/node-1","seq":0,"op":"put","record":{"id":"a","value":1' '"kind":"reset"'
+[ "$(numbers "$WORK/out")" = "$(seq 1 80 | tr '\n' ' ')" ] || fail "records: $(numbers "$WORK/out")"
+log_of servers-node show depth --records --from 25 --to 41 -o jsonl
+expect 0
+[ "$(numbers "$WORK/out")" = "$(seq 26 41 | tr '\n' ' ')" ] || fail "offsets 25 to 41: $(numbers "$WORK/out")"
+for origin in web-1 servers/web-1; do
+    log_of servers-node show depth --records --origin $origin -o jsonl
+    [ "$(numbers "$WORK/out")" = "$(seq 61 80 | tr '\n' ' ')" ] || fail "of $origin: $(cat "$WORK/out")"
+done
+if grep -q reset "$WORK/out"; then fail "a reset has no origin"; fi
+log_of servers-node show depth --records --from 30 --limit 5
+expect 0 '{"id":"a","value":31' '5 shown, more follow: --from 35'
+log_of servers-node stats depth
+expect 0 'syncs since weftd started: half took at most [0-9.]* ms, 99% at most [0-9.]*, the longest [0-9.]*; half covered at most'
+log_of servers-node stats -o jsonl
+expect 0 '"schema":"weft.log.syncs/v1","store":"[^"]*log/default","syncs":[1-9]'
+
 echo "an agent's spool, while its node is away"
 stop servers-node
 say web-1 depth 81 90
 log_of web-1 show depth
 expect 0 'servers/web-1'
+log_of web-1 show depth --records -o jsonl
+expect 0 '"op":"put","record":{"id":"a","value":81'
 log_of web-1 verify
 expect 0 'data/spool: whole' 'in use'
 log_of web-1 stats -o jsonl
@@ -73,13 +94,26 @@ expect 0 'data/spool: whole'
 echo "sealed records open with the node's key alone"
 log_of servers-node show secret -o jsonl
 expect 0 '"sealed":true' '"kind":"data"'
+log_of servers-node show secret --records -o jsonl
+[ "$(numbers "$WORK/out")" = "1 2 3 4 5 " ] || fail "with the key: $(cat "$WORK/out")"
+log_of servers-node stats
+if grep -q 'syncs since' "$WORK/out"; then fail "nobody runs who could say it"; fi
 mv "$WORK/servers-node/data/identity/storage.key" "$WORK/storage.key"
 log_of servers-node show secret -o jsonl
 expect 0 '"kind":"sealed","why":"no storage key here"'
 if grep -q '"kind":"data"' "$WORK/out"; then fail "a sealed entry opened without its key"; fi
+log_of servers-node show secret --records -o jsonl
+expect 0 '"kind":"sealed","why":"no storage key here"'
+if grep -q 'weft.log.record' "$WORK/out"; then fail "a sealed record was read without its key"; fi
 log_of servers-node verify
 expect 0 'whole' 'sealed ones not opened'
 mv "$WORK/storage.key" "$WORK/servers-node/data/identity/storage.key"
+
+echo "a schema that is not here: said in each record's place, with its bytes"
+mv "$WORK/servers-node/data/documents" "$WORK/documents"
+log_of servers-node show depth --records --limit 3 -o jsonl
+expect 0 '"op":"put","why":"its schema is not here","bytes":"CgFh' # id: "a"
+mv "$WORK/documents" "$WORK/servers-node/data/documents"
 
 echo "a damaged entry: named with segment, place and offsets; nothing is changed; readers miss exactly that"
 segment=$(find "$WORK/servers-node/data/log/default" -name '*.seg')
