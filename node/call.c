@@ -106,12 +106,45 @@ static void remember(struct call *c, struct wf_bytes plain)
         wf_replays_forget(ctl->replays, caller_key(c), key);
 }
 
+// What waits because it was asked to (a long poll) says nothing about how long this node takes.
+static void measure(struct call *c, bool refused)
+{
+    const struct wf_handler *all = c->pub.node->is_agent ? wf_handlers_agent : wf_handlers;
+    struct wf_traffic *t = NULL;
+
+    if (!c->handler)
+        return;
+    t = &c->pub.node->control->traffic[c->handler - all];
+    t->count++;
+    t->errors += refused;
+    if (c->handler->kind != WEFT__V1__REQUEST__KIND_PULL &&
+        c->handler->kind != WEFT__V1__REQUEST__KIND_POLL)
+        wf_latency_add(&t->took, wf_loop_exact_us() - c->begun_us);
+}
+
+void wf_call_signals(struct wf_node *n, struct wf_signals *out)
+{
+    const struct wf_handler *all = n->is_agent ? wf_handlers_agent : wf_handlers;
+
+    for (size_t i = 0; all[i].kind; i++) {
+        struct wf_traffic *t = &n->control->traffic[i];
+        wf_signals_add(out, &(struct wf_signal){ .kind = "request",
+                                .name = all[i].name,
+                                .traffic = t->count,
+                                .errors = t->errors,
+                                .took = &t->took,
+                                .silent_ms = -1,
+                                .saturation = -1 });
+    }
+}
+
 static void answer(struct call *c, Weft__V1__Reply *reply)
 {
     struct wf_buf plain = { 0 };
     Weft__V1__Reply too_big = WEFT__V1__REPLY__INIT;
     Weft__V1__Refusal refusal = WEFT__V1__REFUSAL__INIT;
 
+    measure(c, reply->refusal != NULL);
     if (c->greets)
         reply->hello = &c->hello;
     enum weft_err err = wf_pb_pack(reply, &plain);
@@ -503,6 +536,7 @@ void wf_call_begin(struct wf_node *n, struct wf_net_request *net, struct wf_live
     c->pub.node = n;
     c->pub.caller = &c->caller;
     c->pub.arena = &c->arena;
+    c->begun_us = wf_loop_exact_us();
     c->net = net;
     c->pipe = wf_net_request_pipe(net);
     c->nonce = nonce;

@@ -8,7 +8,10 @@
 #include "node/control.h"
 #include "node/replays.h"
 #include "node/sessions.h"
+#include "node/signals/room.h"
 #include "sdk/net/local.h"
+
+#define WF_HANDLERS_MAX 64u
 
 struct wf_control {
     struct wf_net *net;
@@ -24,6 +27,7 @@ struct wf_control {
     uint64_t early_full;
     uint64_t refused_by[1000]; // by code
     uint64_t last_call;
+    struct wf_traffic traffic[WF_HANDLERS_MAX]; // by place in the handlers' table
     struct {
         uint64_t handshakes, handshakes_refused, mac1_wrong, requests, refused, busy, replays;
     } count;
@@ -38,6 +42,7 @@ struct call {
     struct wf_caller caller; // a copy: the session may go while the call is parked
     struct wf_arena arena;
     const struct wf_handler *handler;
+    int64_t begun_us;           // as wf_loop_exact_us
     Weft__V1__HelloReply hello; // goes with the reply when the request greeted
     bool greets;
     bool remembers; // the reply is kept for its idempotency key
@@ -54,6 +59,7 @@ void wf_calls_of_pipe_gone(struct wf_node *n, uint32_t pipe);
 WF_MUST_USE enum weft_err wf_call_addr_key(const struct wf_net_addr *addr, struct wf_addr_key *ret);
 // The end of a call: sends the message, or on an error ends the connection.
 void wf_call_send(struct call *c, struct wf_bytes message, enum weft_err err);
+void wf_call_signals(struct wf_node *n, struct wf_signals *out);
 // Has a large answer sealed on a worker and sent then; takes it. False: seal it here.
 bool wf_call_seal_apart(struct call *c, struct wf_buf *plain);
 // Outside of any session: the uniform refusal.

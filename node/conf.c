@@ -178,6 +178,7 @@ static const struct wf_key access_keys[] = {
     { "notify", WF_KEY_STRING, WF_KEY_LIST | WF_KEY_SINGLE | WF_KEY_REPEAT, AT(notify), 1,
         WF_MAX_PATH },
     { "agents", WF_KEY_STRING, WF_KEY_LIST, AT(agents_for), 1, WF_MAX_NAME },
+    { "signals", WF_KEY_STRING, WF_KEY_LIST, AT(signals_for), 1, WF_MAX_NAME },
 };
 static const struct wf_key_table access_table = { sizeof(struct wf_conf), access_keys,
     WF_COUNT(access_keys), NULL };
@@ -406,6 +407,15 @@ static void check_ports(
         wf_reader_error(r, WEFT_E_RANGE, advertise, "want an address that others can reach");
 }
 
+static void check_domains(struct wf_reader *r, const struct wf_yaml_node *root, const char *key,
+    const char *const *names, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!wf_name_is_valid(wf_bytes_str(names[i])))
+            wf_reader_error(r, WEFT_E_NAME, wf_yaml_get(wf_yaml_get(root, "access"), key),
+                "\"%s\" is not the name of a domain", names[i]);
+}
+
 static enum weft_err check_conf(struct wf_reader *r, const struct wf_yaml_node *root, void *member)
 {
     struct wf_conf *c = member;
@@ -418,10 +428,8 @@ static enum weft_err check_conf(struct wf_reader *r, const struct wf_yaml_node *
         c->sources.column = user->column;
     }
     check_role(r, root, c->role);
-    for (size_t i = 0; i < c->agents_for.count; i++)
-        if (!wf_name_is_valid(wf_bytes_str(c->agents_for.items[i])))
-            wf_reader_error(r, WEFT_E_NAME, wf_yaml_get(wf_yaml_get(root, "access"), "agents"),
-                "\"%s\" is not the name of a domain", c->agents_for.items[i]);
+    check_domains(r, root, "agents", c->agents_for.items, c->agents_for.count);
+    check_domains(r, root, "signals", c->signals_for.items, c->signals_for.count);
     check_peers(r, wf_yaml_get(root, "seeds"), c->seeds.items, c->seeds.count);
     check_peers(r, wf_yaml_get(root, "uplinks"), c->uplinks.items, c->uplinks.count);
     check_mirrors(r, wf_yaml_get(root, "mirror"), c);

@@ -78,7 +78,8 @@ struct wf_conf {
     uint32_t min_free_percent; // of the file system of data: below it nothing new is accepted
     WF_LIST(const char *)
     notify; // program and arguments, run for each access request; empty = none
-    WF_LIST(const char *) agents_for; // domains that a rule lets read DOMAIN/agents
+    WF_LIST(const char *) agents_for;  // domains that a rule lets read DOMAIN/agents
+    WF_LIST(const char *) signals_for; // the same of DOMAIN/signals-NODE
     struct {
         bool enabled;
         const char *user;      // to run sources as when weftd is root, NULL = its own

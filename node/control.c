@@ -451,4 +451,5 @@ const struct wf_room wf_control_room = {
     .close = control_close,
     .metrics = control_metrics,
     .queues = control_queues,
+    .signals = wf_call_signals,
 };

@@ -13,9 +13,11 @@ struct wf_log;
 struct wf_control;
 struct wf_core;
 struct wf_restored_room;
+struct wf_signals_room;
 struct wf_node;
 struct wf_queues;
 struct wf_metrics;
+struct wf_signals;
 
 // A room: one subject of the node. All functions run on the loop thread; NULL where there is nothing to do.
 struct wf_room {
@@ -29,7 +31,8 @@ struct wf_room {
     void (*close)(struct wf_node *n); // called in reverse order, also after a failed open
     void (*metrics)(const struct wf_node *n, struct wf_metrics *m); // node/metrics.h
     void (*queues)(
-        const struct wf_node *n, struct wf_queues *out); // what waits in it (node/queues.h)
+        const struct wf_node *n, struct wf_queues *out);        // what waits in it (node/queues.h)
+    void (*signals)(struct wf_node *n, struct wf_signals *out); // how it does (node/signals/room.h)
 };
 // In start order; which rooms a role has is in the table (node/rooms.c).
 extern const struct wf_room *const wf_rooms_node[], *const wf_rooms_agent[]; // NULL-ended
@@ -69,6 +72,7 @@ struct wf_node {
     struct wf_signer *signer; // NULL unless issuer
     struct wf_http *http;
     struct wf_restored_room *restored;
+    struct wf_signals_room *signals;
 };
 
 int64_t wf_node_now_ms(const struct wf_node *n); // monotonic, once a loop turn

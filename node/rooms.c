@@ -11,6 +11,7 @@
 #include "node/pool.h"
 #include "node/provider/room.h"
 #include "node/restored.h"
+#include "node/signals/room.h"
 #include "node/signer/signer.h"
 #include "node/source/room.h"
 #include "node/stream/room.h"
@@ -29,6 +30,7 @@ const struct wf_room *const wf_rooms_node[] = {
     &wf_provider_room,
     &wf_agents_room,
     &wf_join_room,
+    &wf_signals_room,
     &wf_http_room,
     NULL,
 };

@@ -6,6 +6,7 @@
 #include "node/provider/calls.h"
 #include "node/provider/polls.h"
 #include "node/provider/room.h"
+#include "node/signals/room.h"
 #include "node/stream/room.h"
 #include "proto/schema/schema.h"
 #include "sdk/loop/loop.h"
@@ -22,6 +23,7 @@ struct active { // a call under way
     bool with_handler; // a local one, whose answer names the task
     bool waits;        // for a local handler to come
     int64_t deadline_ms;
+    int64_t begun_us; // as wf_loop_exact_us
     struct wf_timer timer;
     struct waiter *waiters;
     struct active *next;
@@ -34,6 +36,12 @@ struct waiter {           // a caller parked until the end, or until it has wait
     struct waiter *next;
 };
 
+struct wf_api_traffic {
+    struct wf_api_traffic *next;
+    char name[2 * WF_MAX_NAME + 2]; // PRODUCT/METHOD
+    struct wf_traffic traffic;
+};
+
 struct wf_provider_room {
     struct wf_calls *calls;
     struct active *first;
@@ -41,6 +49,8 @@ struct wf_provider_room {
     struct wf_polls polls;
     int64_t prune_at_ms;
     uint64_t count, failed;
+    struct wf_api_traffic *methods;
+    size_t method_count;
 };
 
 // Ends a call: kept, then told to everybody who waits. a is gone afterwards.
@@ -52,5 +62,10 @@ void wf_active_result(struct active *a, struct wf_bytes result);
 Weft__V1__Task wf_active_task(struct active *a);
 // Hands the call to a local handler that polls for it. False: none does.
 bool wf_active_start_handler(struct active *a);
+
+// ---- traffic.c
+void wf_api_measure(struct wf_provider_room *r, const struct active *a); // a has ended
+void wf_api_signals(struct wf_node *n, struct wf_signals *out);
+void wf_api_traffic_free(struct wf_provider_room *r);
 
 #endif

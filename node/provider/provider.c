@@ -120,6 +120,7 @@ void wf_active_finish(struct active *a, enum wf_call_state state, enum weft_err 
         wf_say(n, WF_LOG_ERROR, "provider", "a call's outcome could not be kept", "why",
             weft_err_name(kept), NULL);
     r->failed += a->record.code != 0;
+    wf_api_measure(r, a);
     while (*at && *at != a)
         at = &(*at)->next;
     if (*at)
@@ -370,6 +371,7 @@ static enum weft_err new_active(struct wf_node *n, struct wf_call *c, struct wf_
         n->identity.cert.subject.s);
     a->record.state = WF_CALL_RUNNING;
     a->record.started_ms = wf_node_now_unix_ms(n);
+    a->begun_us = wf_loop_exact_us();
     enum weft_err err = wf_buf_append(&a->request, wf_pb_view(c->request->call->request));
     if (!err)
         err = wf_timer_set(n->loop, &a->timer, a->deadline_ms);
@@ -546,6 +548,7 @@ static void provider_close(struct wf_node *n)
         wf_active_finish(r->first, r->first->taken ? WF_CALL_UNKNOWN : WF_CALL_NOT_DELIVERED,
             WEFT_E_CLOSED, wf_bytes(NULL, 0), "the node stopped");
     wf_calls_close(r->calls);
+    wf_api_traffic_free(r);
     free(r);
     n->provider = NULL;
 }
@@ -562,4 +565,5 @@ const struct wf_room wf_provider_room = { .name = "provider",
     .tick = provider_tick,
     .drained = provider_drained,
     .close = provider_close,
-    .metrics = provider_metrics };
+    .metrics = provider_metrics,
+    .signals = wf_api_signals };

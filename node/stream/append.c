@@ -92,6 +92,7 @@ static enum weft_err hand_over(struct wf_pending *e, uint32_t count)
     if (err)
         return err;
     wf_entry_hash(&e->entry, &d->id, e->entry.is_reset ? NULL : &e->header.id, &e->hash);
+    e->handed_us = wf_loop_exact_us();
     r->pending_bytes += e->packed.len;
     *p->pending_end = e;
     p->pending_end = &e->next;
@@ -218,6 +219,8 @@ static void become_durable(struct wf_home_product *p, struct wf_pending *e)
         p->count.batches++;
         p->count.records += e->header.count;
         p->count.bytes += e->packed.len;
+        wf_latency_add(&p->took, wf_loop_exact_us() - e->handed_us);
+        wf_latency_add(&p->age, wf_node_now_unix_ms(n) * 1000 - e->header.min_us);
     }
     if (p->room->append_failed) {
         wf_alarm(n, "append", NULL);

@@ -61,7 +61,8 @@ static enum weft_err check_place(struct plan *w)
 
 bool wf_stream_is_built_in(const char *name)
 {
-    return strcmp(name, "access") == 0 || strcmp(name, "agents") == 0;
+    return strcmp(name, "access") == 0 || strcmp(name, "agents") == 0 ||
+           strncmp(name, WF_SIGNALS_PREFIX, strlen(WF_SIGNALS_PREFIX)) == 0;
 }
 
 // A product lives on one node: the other ones of the domain say where.

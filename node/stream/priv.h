@@ -10,6 +10,7 @@
 #include "node/conf.h"
 #include "node/log/log.h"
 #include "node/log/meta.h"
+#include "node/signals/room.h"
 #include "node/stream/parked.h"
 #include "node/stream/room.h"
 #include "proto/schema/schema.h"
@@ -96,6 +97,7 @@ struct wf_pending {
     struct wf_waiter *waiters;
     enum weft_err err;
     bool acked;
+    int64_t handed_us; // to the log, as wf_loop_exact_us
 };
 
 struct wf_epoch {
@@ -208,6 +210,7 @@ struct wf_home_product {
         uint64_t records, batches, bytes, refused, dropped, frames, frame_bytes, paused, pulls,
             served;
     } count;
+    struct wf_latency took, age; // of batches: from here to the disk; of their oldest records then
     struct {
         uint64_t readers, lag_min, lag_max;
     } seen; // of its leases, when somebody last looked
@@ -456,6 +459,7 @@ void wf_adopt_load(struct wf_stream_room *r);                       // adopt.c
 void wf_adopt_tick(struct wf_stream_room *r);
 void wf_advert_tick(struct wf_home_product *p, int64_t now_ms);
 void wf_stream_queues(const struct wf_node *n, struct wf_queues *out);
+void wf_stream_signals(struct wf_node *n, struct wf_signals *out);
 void wf_stream_metrics(const struct wf_node *n, struct wf_metrics *m);
 
 #endif

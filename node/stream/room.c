@@ -339,4 +339,5 @@ const struct wf_room wf_stream_room = {
     .close = stream_close,
     .metrics = wf_stream_metrics,
     .queues = wf_stream_queues,
+    .signals = wf_stream_signals,
 };

@@ -257,3 +257,27 @@ void wf_stream_metrics(const struct wf_node *n, struct wf_metrics *m)
         if (!p->removed)
             put_product(m, WF_METRIC_STREAM_APPENDED, p, (double)p->last_append_ms / 1000);
 }
+
+void wf_stream_signals(struct wf_node *n, struct wf_signals *out)
+{
+    int64_t now = wf_node_now_unix_ms(n);
+
+    survey(n->stream);
+    for (struct wf_home_product *p = wf_stream_next(n, NULL); p; p = wf_stream_next(n, p)) {
+        if (!wf_home_has_stream(p))
+            continue;
+        wf_signals_add(out, &(struct wf_signal){ .kind = "stream",
+                                .name = p->collect->product.name,
+                                .traffic = p->count.records,
+                                .errors = p->count.refused,
+                                .bytes = p->count.bytes,
+                                .took = &p->took,
+                                .age = &p->age,
+                                .saturation = -1,
+                                .is_stream = true,
+                                .readers = p->lease_count,
+                                .lag_records = p->seen.lag_max,
+                                .silent_ms = p->last_append_ms ? now - p->last_append_ms : -1,
+                                .freshness_ms = p->collect->product.freshness_ms });
+    }
+}

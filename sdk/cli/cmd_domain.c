@@ -165,9 +165,11 @@ static enum weft_err write_config(const struct node_init *in, struct wf_diag *di
                   ? wf_buf_printf(&text, "http: \"127.0.0.1:%lu\"\n", port + 100)
                   : wf_buf_append_str(&text, "http: off\n");
     if (!err)
-        err = wf_buf_append_str(&text, "# these domains may read DOMAIN/agents (which hosts are "
-                                       "up, late, gone); take out what "
-                                       "you do not want\naccess: {agents: [monitoring]}\n");
+        err = wf_buf_append_str(&text,
+            "# these domains may read DOMAIN/agents (which hosts are up, late, gone) and "
+            "DOMAIN/signals-NAME (how this node does); take out what "
+            "you do not want\n"
+            "access: {agents: [monitoring], signals: [monitoring]}\n");
     if (!err && in->advertise)
         err = wf_buf_printf(&text, "advertise: \"%s\"\n", in->advertise);
     if (!err)

@@ -143,7 +143,9 @@ static enum weft_err write_config(const struct joining *j, struct wf_diag *diag)
         err = wf_buf_append_str(&text,
             "products: products.d\nlisten: \"0.0.0.0:7400\"\n"
             "# Where other nodes and agents reach it; status warns while it is missing.\n"
-            "# advertise: HOST:7400\n");
+            "# advertise: HOST:7400\n"
+            "# these domains may read DOMAIN/signals-NAME (how this node does); take out what you "
+            "do not want\naccess: {signals: [monitoring]}\n");
     if (!err)
         err = wf_disk_create(path, wf_buf_view(&text), diag);
     wf_buf_fini(&text);

@@ -45,6 +45,14 @@ static int64_t clock_us(clockid_t id)
     return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
 }
 
+int64_t wf_loop_exact_us(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_BOOTTIME, &ts);
+    return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
 static void read_clocks(struct wf_loop *l)
 {
     // BOOTTIME goes on while the machine sleeps: a lease that ran out meanwhile must be seen as run out.

@@ -42,6 +42,8 @@ WF_MUST_USE enum weft_err wf_loop_post(struct wf_loop *l, struct wf_mail *m);
 int64_t wf_loop_now_ms(const struct wf_loop *l);
 int64_t wf_loop_now_us(const struct wf_loop *l); // the first, finer
 int64_t wf_loop_now_unix_ms(const struct wf_loop *l);
+int64_t wf_loop_exact_us(
+    void); // the same clock in us, this moment: to measure how long something took
 bool wf_loop_is_mine(const struct wf_loop *l); // is this the loop's thread?
 
 // Sets or moves; a time that has passed counts as now. What is set while timers fire waits for the next turn, so that one that sets

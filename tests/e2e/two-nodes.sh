@@ -14,6 +14,13 @@ waits() { weft_at servers-node access list --pending | grep -q "$1"; }
 reads_on() {
     "$WEFT" subscribe servers/depth --dir "$WORK/reader" --from earliest -n 5 --for 10s >"$WORK/out" 2>"$WORK/err" && [ "$(wc -l <"$WORK/out")" = 5 ]
 }
+tells() { # NODE: a record of each kind
+    "$WEFT" subscribe "servers/signals-$1" --dir "$WORK/reader" --from earliest -n 200 --for 1s >"$WORK/signals" 2>"$WORK/err" || [ $? != 77 ] || return 1
+    for kind in stream request queue resource; do
+        grep -q "\"node\":\"$1\",\"kind\":\"$kind\"" "$WORK/signals" || return 1
+    done
+}
+tells_of_depth() { tells node-2 && grep '"name":"depth"' "$WORK/signals" | grep -q '"traffic":"5".*"latencyP50Ms":[0-9.]*'; }
 no_alarm() { ! weft_at "$1" node status | grep -q "not in the registry"; }
 
 make_domain servers
@@ -68,11 +75,20 @@ grep -q 'who="monitoring/reader" what="grant by policy" on="depth: subscribe"' "
 if grep -q 'grant by policy' "$WORK/servers-two.log"; then fail "the second node decided by itself"; fi
 
 echo "weftd.yaml lets the monitoring domain read DOMAIN/agents without being asked"
-grep -q '^access: {agents: \[monitoring\]}' "$WORK/servers-node/weftd.yaml" || fail "node init does not write it"
+grep -q '^access: {agents: \[monitoring\], signals: \[monitoring\]}' "$WORK/servers-node/weftd.yaml" || fail "node init does not write it"
 "$WEFT" query servers/agents "SELECT count(*) AS n FROM agents" --dir "$WORK/reader" >"$WORK/out" 2>"$WORK/err" || [ $? = 2 ] || fail "$(cat "$WORK/err")"
 status=0
 "$WEFT" query monitoring/agents "SELECT 1" --dir "$WORK/servers-two" --socket none >"$WORK/out" 2>"$WORK/err" || status=$?
 [ "$status" = 77 ] || fail "servers reads monitoring/agents: $status $(cat "$WORK/err")"
+
+echo "both nodes tell how they do: streams, requests, queues, resources; to whom weftd.yaml names"
+grep -q '^access: {signals: \[monitoring\]}' "$WORK/servers-two/weftd.yaml" || fail "weft join does not write it"
+for node in node-1 node-2; do
+    until_ok listed monitoring-node "servers/signals-$node"
+    until_ok tells "$node" || fail "$(cat "$WORK/signals" "$WORK/err")"
+done
+until_ok tells_of_depth || fail "$(grep depth "$WORK/signals")"
+if weft_at servers-two product remove signals-node-2 --yes >"$WORK/out" 2>&1; then fail "what is built in was removed"; fi
 
 echo "node status says what a packet filter must let through"
 port=$(port_of servers-node)

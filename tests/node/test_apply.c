@@ -135,6 +135,8 @@ static const struct {
     { "nor is its removal only tried", { "access", .remove = true, .dry_run = true } },
     { "the trail takes no manifest", { "access", "1.0.1" } },
     { "nor the table of hosts", { "agents", "1.0.1" } },
+    { "a node's signals take no manifest", { "signals-hub", "1.0.1" } },
+    { "and are not removed", { "signals-hub", .remove = true } },
     { "another major is the same name", { "access", "2.0.0" } },
     { "nor under the domain's full name", { "agents", "2.0.0", .domain = "servers" } },
 };

@@ -138,6 +138,8 @@ START_TEST(every_key_of_a_node_reaches_the_struct)
     ck_assert_uint_eq(c->min_free_percent, 10);
     ck_assert_uint_eq(c->agents_for.count, 2);
     ck_assert_str_eq(c->agents_for.items[1], "security");
+    ck_assert_uint_eq(c->signals_for.count, 1);
+    ck_assert_str_eq(c->signals_for.items[0], "monitoring");
     ck_assert_uint_eq(c->notify.count, 3);
     ck_assert_str_eq(c->notify.items[0], "/usr/local/bin/page");
     ck_assert_str_eq(c->sources.user, "nobody");
