@@ -448,7 +448,8 @@ START_TEST(a_full_disk_loses_nothing)
     rig_store(s, p, 0, 2, true);
     struct weft_product *schema = fake_described(p);
     ck_assert_int_eq(
-        sqlite3_exec(s->db, "PRAGMA max_page_count = 60", NULL, NULL, NULL), SQLITE_OK);
+        sqlite3_exec(wf_mon_sqlite(s)->db, "PRAGMA max_page_count = 60", NULL, NULL, NULL),
+        SQLITE_OK);
     ck_assert_int_eq(wf_mon_store_begin(s), WEFT_OK);
     ck_assert_int_eq(wf_mon_store_table(s, "servers/load", &t), WEFT_OK);
     for (size_t i = 2; i < 40 && !err; i++)
@@ -458,7 +459,8 @@ START_TEST(a_full_disk_loses_nothing)
     ck_assert_ptr_nonnull(strstr(wf_mon_store_problem(s), "full"));
     wf_mon_store_rollback(s);
     ck_assert_int_eq(
-        sqlite3_exec(s->db, "PRAGMA max_page_count = 100000", NULL, NULL, NULL), SQLITE_OK);
+        sqlite3_exec(wf_mon_sqlite(s)->db, "PRAGMA max_page_count = 100000", NULL, NULL, NULL),
+        SQLITE_OK);
     rig_store(s, p, 2, 40, true);
     weft_product_free(schema);
     wf_mon_store_close(s);

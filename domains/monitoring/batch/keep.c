@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "domains/monitoring/batch/store.h"
 #include "domains/monitoring/common/watch.h"
@@ -239,8 +240,13 @@ static void tell(struct keep *k, const char *state, int64_t now_ms)
 
     if (!begin(k, now_ms))
         return;
-    enum weft_err err =
-        wf_mon_store_beat(k->store, w->subject, state, w->problem, w->started_ms, wf_mon_unix_ms());
+    struct wf_mon_beat beat = {
+        .pid = getpid(), .started_ms = w->started_ms, .updated_ms = wf_mon_unix_ms()
+    };
+    snprintf(beat.subject, sizeof beat.subject, "%s", w->subject);
+    snprintf(beat.state, sizeof beat.state, "%s", state);
+    snprintf(beat.problem, sizeof beat.problem, "%s", w->problem);
+    enum weft_err err = wf_mon_store_beat(k->store, &beat);
     for (size_t i = 0; i < w->count && !err; i++)
         err = tell_feed(k, w->feeds[i], now_ms);
     if (err)

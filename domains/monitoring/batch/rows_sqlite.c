@@ -43,7 +43,7 @@ static enum weft_err keep_chain(struct wf_mon_store *s, const struct weft_event 
     sqlite3_bind_int64(st, 1, sum);
     wf_mon_bind_blob(st, 2, e->chain, e->chain_len);
     err = wf_mon_sqlite_run(s, st, "chain");
-    *ret = sqlite3_last_insert_rowid(s->db);
+    *ret = sqlite3_last_insert_rowid(wf_mon_sqlite(s)->db);
     return err;
 }
 
@@ -68,13 +68,15 @@ static enum weft_err keep_batch(
     sqlite3_bind_int64(st, 7, e->append_ms);
     wf_mon_bind_text(st, 8, wf_mon_way_name(e->way));
     sqlite3_bind_int(st, 9, e->late);
-    sqlite3_bind_int64(st, 10, t->plan.schema_id);
+    sqlite3_bind_int64(st, 10, t->plan->schema_id);
     sqlite3_bind_int64(st, 11, chain);
     wf_mon_bind_blob(st, 12, e->header, e->header_len);
     wf_mon_bind_blob(st, 13, e->payload, e->payload_len);
     err = wf_mon_sqlite_run(s, st, "batch");
     if (!err)
-        *ret = sqlite3_changes(s->db) == 1 ? sqlite3_last_insert_rowid(s->db) : 0;
+        *ret = sqlite3_changes(wf_mon_sqlite(s)->db) == 1
+                   ? sqlite3_last_insert_rowid(wf_mon_sqlite(s)->db)
+                   : 0;
     return err;
 }
 
@@ -108,7 +110,7 @@ struct arrival {
 static enum weft_err keep_row(struct wf_mon_store *s, struct wf_mon_table *t,
     const struct arrival *a, const struct weft_record *r)
 {
-    sqlite3_stmt *st = t->plan.insert;
+    sqlite3_stmt *st = t->plan->insert;
     struct wf_mon_cell cell;
 
     sqlite3_bind_int64(st, 1, r->time_us);
@@ -118,10 +120,10 @@ static enum weft_err keep_row(struct wf_mon_store *s, struct wf_mon_table *t,
     sqlite3_bind_int64(st, 5, (sqlite3_int64)r->offset);
     sqlite3_bind_int64(st, 6, a->batch);
     wf_mon_bind_text(st, 7, wf_mon_op_name(r->op));
-    for (size_t i = 0; i < t->plan.field_count; i++) {
-        enum weft_err err = wf_mon_record_cell(a->p, r, i, t->plan.is_key[i], &cell);
+    for (size_t i = 0; i < t->plan->field_count; i++) {
+        enum weft_err err = wf_mon_record_cell(a->p, r, i, t->plan->is_key[i], &cell);
         if (err)
-            return wf_mon_sqlite_nomem(s);
+            return wf_mon_store_nomem(s);
         bind_cell(st, WF_MON_FIXED + 1 + (int)i, &cell);
     }
     if (r->time_us > t->last_time_us)
@@ -163,46 +165,30 @@ static enum weft_err keep_cursor(
     return WEFT_OK;
 }
 
-static void count_records(struct wf_mon_table *t, const struct weft_event *e, int64_t received_us)
-{
-    uint64_t *const ways[] = { &t->live, &t->repaired, &t->pulled, &t->history };
-
-    t->records += e->record_count;
-    t->batches++;
-    if ((size_t)e->way < sizeof ways / sizeof *ways)
-        *ways[e->way] += e->record_count;
-    if (e->append_ms > t->last_append_ms)
-        t->last_append_ms = e->append_ms;
-    t->last_received_ms = received_us / 1000;
-    t->dirty = true;
-}
-
-enum weft_err wf_mon_store_records(struct wf_mon_store *s, struct wf_mon_table *t,
+enum weft_err wf_mon_sqlite_records(struct wf_mon_store *s, struct wf_mon_table *t,
     const struct weft_product *p, const struct weft_event *e, int64_t received_us)
 {
     struct arrival a = { .e = e, .p = p, .received_us = received_us };
-    enum weft_err err = wf_mon_store_shape(s, t, p);
+    enum weft_err err = WEFT_OK;
 
-    if (!err && e->record_count)
+    if (e->record_count)
         err = keep_batch(s, t, e, &a.batch);
     if (!err && a.batch) {
         for (size_t i = 0; i < e->record_count && !err; i++)
             err = keep_row(s, t, &a, &e->records[i]);
         if (!err)
             err = keep_origin(s, t, e);
-        count_records(t, e, received_us);
+        wf_mon_table_count(t, e, e->record_count, received_us);
     }
     return err ? err : keep_cursor(s, t, e);
 }
 
-enum weft_err wf_mon_store_loss(
+enum weft_err wf_mon_sqlite_loss(
     struct wf_mon_store *s, struct wf_mon_table *t, const struct weft_event *e, int64_t at_ms)
 {
     sqlite3_stmt *st;
-    enum weft_err err = wf_mon_table_load(s, t);
+    enum weft_err err = wf_mon_sqlite_get(s, WF_MON_SQL_LOSS_ADD, &st);
 
-    if (!err)
-        err = wf_mon_sqlite_get(s, WF_MON_SQL_LOSS_ADD, &st);
     if (err)
         return err;
     wf_mon_bind_text(st, 1, t->product);
@@ -215,12 +201,7 @@ enum weft_err wf_mon_store_loss(
         wf_mon_bind_text(st, 7, e->loss_incarnation ? e->loss_incarnation : "");
     }
     err = wf_mon_sqlite_run(s, st, "loss");
-    if (err)
-        return err;
-    if (e->loss_to > e->loss_from)
-        t->lost += e->loss_to - e->loss_from;
-    t->dirty = true;
-    return keep_cursor(s, t, e);
+    return err ? err : keep_cursor(s, t, e);
 }
 
 // ---- the stored cursor -------------------------------------------------------------------------------------------------
@@ -250,7 +231,7 @@ static const void *copy_blob(sqlite3_stmt *st, int column, char **room, size_t *
     return to;
 }
 
-enum weft_err wf_mon_store_cursor(
+enum weft_err wf_mon_sqlite_cursor(
     struct wf_mon_store *s, const char *product, struct weft_cursor_row **ret, size_t *ret_count)
 {
     size_t count = 0, bytes = 0, at = 0;
@@ -266,7 +247,7 @@ enum weft_err wf_mon_store_cursor(
     // Nobody else writes, so the second pass sees what the first one saw.
     struct weft_cursor_row *rows = calloc(1, count * sizeof *rows + bytes + 1);
     if (!rows)
-        return wf_mon_sqlite_nomem(s);
+        return wf_mon_store_nomem(s);
     char *room = (char *)(rows + count);
     while (at < count && sqlite3_step(st) == SQLITE_ROW) {
         rows[at].key = copy_blob(st, 0, &room, &rows[at].key_len);

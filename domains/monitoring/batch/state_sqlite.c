@@ -2,11 +2,10 @@
 // What the writer tells those who look: a line a product, its own beat, and which hosts are late.
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "domains/monitoring/batch/store_sqlite.h"
 
-enum weft_err wf_mon_store_status(
+enum weft_err wf_mon_sqlite_status(
     struct wf_mon_store *s, const struct wf_mon_line *line, int64_t now_ms)
 {
     sqlite3_stmt *st;
@@ -29,20 +28,19 @@ enum weft_err wf_mon_store_status(
     return wf_mon_sqlite_run(s, st, "status");
 }
 
-enum weft_err wf_mon_store_beat(struct wf_mon_store *s, const char *subject, const char *state,
-    const char *problem, int64_t started_ms, int64_t now_ms)
+enum weft_err wf_mon_sqlite_beat(struct wf_mon_store *s, const struct wf_mon_beat *beat)
 {
     sqlite3_stmt *st;
     enum weft_err err = wf_mon_sqlite_get(s, WF_MON_SQL_BEAT_SET, &st);
 
     if (err)
         return err;
-    sqlite3_bind_int64(st, 1, getpid());
-    wf_mon_bind_text(st, 2, subject);
-    wf_mon_bind_text(st, 3, state);
-    wf_mon_bind_text(st, 4, problem);
-    sqlite3_bind_int64(st, 5, started_ms);
-    sqlite3_bind_int64(st, 6, now_ms);
+    sqlite3_bind_int64(st, 1, beat->pid);
+    wf_mon_bind_text(st, 2, beat->subject);
+    wf_mon_bind_text(st, 3, beat->state);
+    wf_mon_bind_text(st, 4, beat->problem);
+    sqlite3_bind_int64(st, 5, beat->started_ms);
+    sqlite3_bind_int64(st, 6, beat->updated_ms);
     return wf_mon_sqlite_run(s, st, "status");
 }
 
@@ -80,7 +78,8 @@ static enum weft_err agent_query(
     sqlite3_reset(st);
     err = wf_mon_sqlite_err(s, rc, "agents");
     if (!err && sql)
-        err = wf_mon_sqlite_err(s, sqlite3_prepare_v2(s->db, sql, -1, ret, NULL), "agents");
+        err = wf_mon_sqlite_err(
+            s, sqlite3_prepare_v2(wf_mon_sqlite(s)->db, sql, -1, ret, NULL), "agents");
     sqlite3_free(sql);
     return err;
 }
@@ -143,7 +142,7 @@ out:
     return err;
 }
 
-enum weft_err wf_mon_store_late(
+enum weft_err wf_mon_sqlite_late(
     struct wf_mon_store *s, struct wf_mon_table *t, int64_t before_ms, struct wf_mon_late *ret)
 {
     struct wf_mon_late late = { 0 };

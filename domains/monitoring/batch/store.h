@@ -2,7 +2,7 @@
 // The monitor's database, as its one writer has it: a typed table a product, the proofs, the cursors and the status, changed in
 // transactions that hold all of them, so that each record is stored once whatever happens between. Owns the connection, the lock that
 // keeps a second writer out, and the tables' prepared statements. Invariant: what is not committed is forgotten as a whole.
-// Thread rule: one thread. SQLite is spoken in *_sqlite.c alone.
+// Thread rule: one thread. SQLite is spoken in *_sqlite.c alone, PostgreSQL in *_pq.c alone; store.c chooses.
 #ifndef WF_MONITORING_STORE_H
 #define WF_MONITORING_STORE_H
 
@@ -14,7 +14,7 @@ struct wf_mon_table; // one product; lives as long as the store
 // Creates the file (0600) or checks it. IN_USE: another monitor runs on it; FILE_MODE; VERSION: another program's or a later
 // format; DAMAGED: quick_check finds fault; IO, NOSPACE, PERMISSION, NOMEM.
 WEFT_MUST_USE enum weft_err wf_mon_store_open(
-    const char *path, struct wf_mon_store **ret, struct weft_problem *problem);
+    const char *where, struct wf_mon_store **ret, struct weft_problem *problem);
 // Rolls back what is open. NULL is permitted.
 void wf_mon_store_close(struct wf_mon_store *s);
 
@@ -64,8 +64,14 @@ struct wf_mon_line {
 };
 WEFT_MUST_USE enum weft_err wf_mon_store_status(
     struct wf_mon_store *s, const struct wf_mon_line *line, int64_t now_ms);
-WEFT_MUST_USE enum weft_err wf_mon_store_beat(struct wf_mon_store *s, const char *subject,
-    const char *state, const char *problem, int64_t started_ms, int64_t now_ms);
+
+// What a process tells of itself every second.
+struct wf_mon_beat {
+    int64_t pid, started_ms, updated_ms; // unix
+    char subject[160], state[16], problem[320];
+};
+WEFT_MUST_USE enum weft_err wf_mon_store_beat(
+    struct wf_mon_store *s, const struct wf_mon_beat *beat);
 
 // Origins of the product heard last before `before_ms` (append time), split by what DOMAIN/agents says of them.
 WEFT_MUST_USE enum weft_err wf_mon_store_late(

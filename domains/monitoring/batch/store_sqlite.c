@@ -135,34 +135,23 @@ enum weft_err wf_mon_sqlite_err(struct wf_mon_store *s, int rc, const char *doin
 
     if (err)
         snprintf(s->problem, sizeof s->problem, "database: %s: %s", doing,
-            s->db ? sqlite3_errmsg(s->db) : sqlite3_errstr(rc));
+            wf_mon_sqlite(s)->db ? sqlite3_errmsg(wf_mon_sqlite(s)->db) : sqlite3_errstr(rc));
     return err;
-}
-
-bool wf_mon_store_may_retry(enum weft_err err)
-{
-    return err == WEFT_E_BUSY || err == WEFT_E_NOSPACE || err == WEFT_E_IO || err == WEFT_E_NOMEM ||
-           err == WEFT_E_PERMISSION;
-}
-
-const char *wf_mon_store_problem(const struct wf_mon_store *s)
-{
-    return s->problem;
 }
 
 // ---- statements --------------------------------------------------------------------------------------------------------
 
 enum weft_err wf_mon_sqlite_get(struct wf_mon_store *s, enum wf_mon_sql which, sqlite3_stmt **ret)
 {
-    if (!s->sql[which]) {
-        int rc = sqlite3_prepare_v3(
-            s->db, sql[which], -1, SQLITE_PREPARE_PERSISTENT, &s->sql[which], NULL);
+    if (!wf_mon_sqlite(s)->sql[which]) {
+        int rc = sqlite3_prepare_v3(wf_mon_sqlite(s)->db, sql[which], -1, SQLITE_PREPARE_PERSISTENT,
+            &wf_mon_sqlite(s)->sql[which], NULL);
         if (rc != SQLITE_OK)
             return wf_mon_sqlite_err(s, rc, "prepare");
     }
-    sqlite3_reset(s->sql[which]);
-    sqlite3_clear_bindings(s->sql[which]);
-    *ret = s->sql[which];
+    sqlite3_reset(wf_mon_sqlite(s)->sql[which]);
+    sqlite3_clear_bindings(wf_mon_sqlite(s)->sql[which]);
+    *ret = wf_mon_sqlite(s)->sql[which];
     return WEFT_OK;
 }
 
@@ -176,14 +165,14 @@ enum weft_err wf_mon_sqlite_run(struct wf_mon_store *s, sqlite3_stmt *st, const 
 
 enum weft_err wf_mon_sqlite_exec(struct wf_mon_store *s, const char *text, const char *doing)
 {
-    return wf_mon_sqlite_err(s, sqlite3_exec(s->db, text, NULL, NULL, NULL), doing);
+    return wf_mon_sqlite_err(s, sqlite3_exec(wf_mon_sqlite(s)->db, text, NULL, NULL, NULL), doing);
 }
 
 // The first column of the first row of a pragma or the like.
 static enum weft_err ask(struct wf_mon_store *s, const char *text, char *ret, size_t size)
 {
     sqlite3_stmt *st = NULL;
-    int rc = sqlite3_prepare_v2(s->db, text, -1, &st, NULL);
+    int rc = sqlite3_prepare_v2(wf_mon_sqlite(s)->db, text, -1, &st, NULL);
 
     ret[0] = '\0';
     if (rc == SQLITE_OK)
@@ -227,10 +216,10 @@ static enum weft_err take_lock(struct wf_mon_store *s, const char *path)
 
     if ((size_t)snprintf(name, sizeof name, "%s-lock", path) >= sizeof name)
         return WEFT_E_TOO_BIG;
-    s->lock_fd = open(name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (s->lock_fd >= 0 && flock(s->lock_fd, LOCK_EX | LOCK_NB) == 0)
+    wf_mon_sqlite(s)->lock_fd = open(name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (wf_mon_sqlite(s)->lock_fd >= 0 && flock(wf_mon_sqlite(s)->lock_fd, LOCK_EX | LOCK_NB) == 0)
         return WEFT_OK;
-    bool held = s->lock_fd >= 0 && errno == EWOULDBLOCK;
+    bool held = wf_mon_sqlite(s)->lock_fd >= 0 && errno == EWOULDBLOCK;
     snprintf(s->problem, sizeof s->problem, "%.200s: %s", path,
         held ? "another weft-monitor store writes it" : strerror(errno));
     return held ? WEFT_E_IN_USE : WEFT_E_IO;
@@ -294,16 +283,16 @@ static enum weft_err set_up(struct wf_mon_store *s, const char *path)
 {
     bool fresh = false;
     char mode[32];
-    int rc = sqlite3_open_v2(
-        path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW, NULL);
+    int rc = sqlite3_open_v2(path, &wf_mon_sqlite(s)->db,
+        SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW, NULL);
     enum weft_err err = wf_mon_sqlite_err(s, rc, "open");
 
     if (err)
         return err;
-    sqlite3_extended_result_codes(s->db, 1);
-    sqlite3_busy_timeout(s->db, BUSY_MS);
-    sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-    sqlite3_db_config(s->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
+    sqlite3_extended_result_codes(wf_mon_sqlite(s)->db, 1);
+    sqlite3_busy_timeout(wf_mon_sqlite(s)->db, BUSY_MS);
+    sqlite3_db_config(wf_mon_sqlite(s)->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+    sqlite3_db_config(wf_mon_sqlite(s)->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
     err = wf_mon_sqlite_exec(s, "PRAGMA trusted_schema = OFF; PRAGMA synchronous = FULL", "set up");
     if (!err)
         err = check_version(s, &fresh);
@@ -318,14 +307,66 @@ static enum weft_err set_up(struct wf_mon_store *s, const char *path)
     return err;
 }
 
-enum weft_err wf_mon_store_open(
+// ---- transactions ------------------------------------------------------------------------------------------------------
+
+static enum weft_err begin(struct wf_mon_store *s)
+{
+    return wf_mon_sqlite_exec(s, "BEGIN IMMEDIATE", "begin");
+}
+
+static enum weft_err commit(struct wf_mon_store *s)
+{
+    enum weft_err err = wf_mon_sqlite_flush(s);
+
+    return err ? err : wf_mon_sqlite_exec(s, "COMMIT", "commit");
+}
+
+static void rollback(struct wf_mon_store *s)
+{
+    // SQLite may have rolled back by itself; then this fails, which is as good.
+    for (size_t i = 0; i < WF_MON_SQL_COUNT; i++)
+        sqlite3_reset(wf_mon_sqlite(s)->sql[i]);
+    sqlite3_exec(wf_mon_sqlite(s)->db, "ROLLBACK", NULL, NULL, NULL);
+}
+
+static void finish(struct wf_mon_store *s)
+{
+    struct wf_mon_sqlite *q = wf_mon_sqlite(s);
+
+    wf_mon_tables_fini(s);
+    for (size_t i = 0; i < WF_MON_SQL_COUNT; i++)
+        sqlite3_finalize(q->sql[i]);
+    sqlite3_close(q->db);
+    if (q->lock_fd >= 0)
+        close(q->lock_fd);
+    free(q);
+}
+
+static const struct wf_mon_store_ops ops = { .close = finish,
+    .begin = begin,
+    .commit = commit,
+    .rollback = rollback,
+    .load = wf_mon_sqlite_load,
+    .shape = wf_mon_sqlite_shape,
+    .records = wf_mon_sqlite_records,
+    .loss = wf_mon_sqlite_loss,
+    .cursor = wf_mon_sqlite_cursor,
+    .status = wf_mon_sqlite_status,
+    .beat = wf_mon_sqlite_beat,
+    .late = wf_mon_sqlite_late,
+    .plan_size = sizeof(struct wf_mon_plan),
+    .plan_fini = wf_mon_sqlite_plan_fini };
+
+enum weft_err wf_mon_sqlite_open(
     const char *path, struct wf_mon_store **ret, struct weft_problem *problem)
 {
-    struct wf_mon_store *s = calloc(1, sizeof *s);
+    struct wf_mon_sqlite *q = calloc(1, sizeof *q);
 
-    if (!s)
+    if (!q)
         return WEFT_E_NOMEM;
-    s->lock_fd = -1;
+    struct wf_mon_store *s = &q->base;
+    s->ops = &ops;
+    q->lock_fd = -1;
     enum weft_err err = take_lock(s, path);
     if (!err)
         err = check_file(s, path);
@@ -334,62 +375,11 @@ enum weft_err wf_mon_store_open(
     if (err) {
         if (problem) {
             *problem = (struct weft_problem){ .err = err };
-            snprintf(problem->text, sizeof problem->text, "%s", s->problem);
+            snprintf(problem->text, sizeof problem->text, "%.255s", s->problem);
         }
-        wf_mon_store_close(s);
+        finish(s);
         return err;
     }
     *ret = s;
     return WEFT_OK;
-}
-
-void wf_mon_store_close(struct wf_mon_store *s)
-{
-    if (!s)
-        return;
-    if (s->open)
-        wf_mon_store_rollback(s);
-    for (size_t i = 0; i < WF_MON_SQL_COUNT; i++)
-        sqlite3_finalize(s->sql[i]);
-    wf_mon_rows_fini(s);
-    sqlite3_close(s->db);
-    if (s->lock_fd >= 0)
-        close(s->lock_fd);
-    free(s);
-}
-
-// ---- transactions ------------------------------------------------------------------------------------------------------
-
-enum weft_err wf_mon_store_begin(struct wf_mon_store *s)
-{
-    enum weft_err err = wf_mon_sqlite_exec(s, "BEGIN IMMEDIATE", "begin");
-
-    s->open = !err;
-    return err;
-}
-
-enum weft_err wf_mon_store_commit(struct wf_mon_store *s)
-{
-    enum weft_err err = wf_mon_rows_flush(s);
-
-    if (!err)
-        err = wf_mon_sqlite_exec(s, "COMMIT", "commit");
-    if (!err)
-        s->open = false;
-    return err;
-}
-
-void wf_mon_store_rollback(struct wf_mon_store *s)
-{
-    // SQLite may have rolled back by itself; then this fails, which is as good.
-    for (size_t i = 0; i < WF_MON_SQL_COUNT; i++)
-        sqlite3_reset(s->sql[i]);
-    wf_mon_rows_forget(s);
-    sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
-    s->open = false;
-}
-
-bool wf_mon_store_is_open(const struct wf_mon_store *s)
-{
-    return s->open;
 }

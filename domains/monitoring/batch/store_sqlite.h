@@ -6,11 +6,10 @@
 
 #include <sqlite3.h>
 
-#include "domains/monitoring/batch/store.h"
+#include "domains/monitoring/batch/store_ops.h"
 
 #define WF_MON_APPLICATION 0x77656674 // "weft", in the file's header
 #define WF_MON_VERSION     3
-#define WF_MON_FIXED       7 // _time _received _domain _origin _offset _batch _op
 
 // How records of one schema go into the table: made when the schema changes.
 struct wf_mon_plan {
@@ -19,16 +18,6 @@ struct wf_mon_plan {
     size_t field_count;
     bool *is_key;
     sqlite3_stmt *insert;
-};
-
-struct wf_mon_table {
-    struct wf_mon_table *next;
-    char product[WF_MON_PRODUCT], domain[WF_MON_PRODUCT], name[WF_MON_NAME];
-    bool loaded; // name and counts are the database's
-    bool dirty;  // counts changed in this transaction
-    uint64_t records, batches, live, repaired, pulled, history, lost;
-    int64_t last_time_us, last_append_ms, last_received_ms;
-    struct wf_mon_plan plan;
 };
 
 enum wf_mon_sql {
@@ -56,14 +45,18 @@ enum wf_mon_sql {
     WF_MON_SQL_COUNT
 };
 
-struct wf_mon_store {
+struct wf_mon_sqlite {
+    struct wf_mon_store base;
     sqlite3 *db;
     int lock_fd;
-    bool open;
     sqlite3_stmt *sql[WF_MON_SQL_COUNT]; // prepared at their first use
-    struct wf_mon_table *tables;
-    char problem[320];
 };
+
+// The store as what it is: ops lead here from a store that wf_mon_sqlite_open made.
+static inline struct wf_mon_sqlite *wf_mon_sqlite(struct wf_mon_store *s)
+{
+    return (struct wf_mon_sqlite *)s;
+}
 
 // Notes what SQLite says and gives our code for it.
 enum weft_err wf_mon_sqlite_err(struct wf_mon_store *s, int rc, const char *doing);
@@ -76,14 +69,25 @@ WEFT_MUST_USE enum weft_err wf_mon_sqlite_run(
     struct wf_mon_store *s, sqlite3_stmt *st, const char *doing);
 WEFT_MUST_USE enum weft_err wf_mon_sqlite_exec(
     struct wf_mon_store *s, const char *sql, const char *doing);
-enum weft_err wf_mon_sqlite_nomem(struct wf_mon_store *s);
-// Name and counts of a product as the database has them; nothing when they are known.
-WEFT_MUST_USE enum weft_err wf_mon_table_load(struct wf_mon_store *s, struct wf_mon_table *t);
 // Counts of tables that this transaction changed.
-WEFT_MUST_USE enum weft_err wf_mon_rows_flush(struct wf_mon_store *s);
-// After a rollback nothing known of the tables holds.
-void wf_mon_rows_forget(struct wf_mon_store *s);
-void wf_mon_rows_fini(struct wf_mon_store *s);
+WEFT_MUST_USE enum weft_err wf_mon_sqlite_flush(struct wf_mon_store *s);
+
+// The parts of wf_mon_store_ops.
+enum weft_err wf_mon_sqlite_load(struct wf_mon_store *s, struct wf_mon_table *t);
+enum weft_err wf_mon_sqlite_shape(
+    struct wf_mon_store *s, struct wf_mon_table *t, const struct weft_product *p);
+enum weft_err wf_mon_sqlite_records(struct wf_mon_store *s, struct wf_mon_table *t,
+    const struct weft_product *p, const struct weft_event *e, int64_t received_us);
+enum weft_err wf_mon_sqlite_loss(
+    struct wf_mon_store *s, struct wf_mon_table *t, const struct weft_event *e, int64_t at_ms);
+enum weft_err wf_mon_sqlite_cursor(
+    struct wf_mon_store *s, const char *product, struct weft_cursor_row **ret, size_t *ret_count);
+enum weft_err wf_mon_sqlite_status(
+    struct wf_mon_store *s, const struct wf_mon_line *line, int64_t now_ms);
+enum weft_err wf_mon_sqlite_beat(struct wf_mon_store *s, const struct wf_mon_beat *beat);
+enum weft_err wf_mon_sqlite_late(
+    struct wf_mon_store *s, struct wf_mon_table *t, int64_t before_ms, struct wf_mon_late *ret);
+void wf_mon_sqlite_plan_fini(struct wf_mon_plan *p);
 
 static inline void wf_mon_bind_text(sqlite3_stmt *st, int at, const char *s)
 {

@@ -15,10 +15,6 @@ const char *wf_mon_db_problem(const struct wf_mon_db *db);
 
 // ---- status ------------------------------------------------------------------------------------------------------------------
 
-struct wf_mon_beat {
-    int64_t pid, started_ms, updated_ms;
-    char subject[160], state[16], problem[320];
-};
 WEFT_MUST_USE enum weft_err wf_mon_db_beat(struct wf_mon_db *db, struct wf_mon_beat *ret);
 // All lines in order of products (malloc'd).
 WEFT_MUST_USE enum weft_err wf_mon_db_lines(

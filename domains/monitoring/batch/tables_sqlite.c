@@ -8,13 +8,7 @@
 
 #define MAX_CHOICES 1000u // for a name that is taken
 
-enum weft_err wf_mon_sqlite_nomem(struct wf_mon_store *s)
-{
-    snprintf(s->problem, sizeof s->problem, "%s", weft_err_text(WEFT_E_NOMEM));
-    return WEFT_E_NOMEM;
-}
-
-static void plan_fini(struct wf_mon_plan *p)
+void wf_mon_sqlite_plan_fini(struct wf_mon_plan *p)
 {
     free(p->hash);
     free(p->message);
@@ -22,34 +16,6 @@ static void plan_fini(struct wf_mon_plan *p)
     free(p->is_key);
     sqlite3_finalize(p->insert);
     *p = (struct wf_mon_plan){ 0 };
-}
-
-void wf_mon_rows_forget(struct wf_mon_store *s)
-{
-    for (struct wf_mon_table *t = s->tables; t; t = t->next) {
-        plan_fini(&t->plan);
-        t->loaded = t->dirty = false;
-    }
-}
-
-void wf_mon_rows_fini(struct wf_mon_store *s)
-{
-    wf_mon_rows_forget(s);
-    while (s->tables) {
-        struct wf_mon_table *t = s->tables;
-        s->tables = t->next;
-        free(t);
-    }
-}
-
-uint64_t wf_mon_table_records(const struct wf_mon_table *t)
-{
-    return t->records;
-}
-
-const char *wf_mon_table_of(const struct wf_mon_table *t)
-{
-    return t->name;
 }
 
 // ---- the product's entry -----------------------------------------------------------------------------------------------
@@ -84,7 +50,7 @@ static enum weft_err choose_name(struct wf_mon_store *s, struct wf_mon_table *t)
         wf_mon_bind_text(st, 1, t->product);
         wf_mon_bind_text(st, 2, name);
         err = wf_mon_sqlite_run(s, st, "table");
-        if (!err && sqlite3_changes(s->db) == 1)
+        if (!err && sqlite3_changes(wf_mon_sqlite(s)->db) == 1)
             snprintf(t->name, sizeof t->name, "%s", name);
     }
     return err;
@@ -118,40 +84,14 @@ static enum weft_err read_counts(struct wf_mon_store *s, struct wf_mon_table *t)
     return wf_mon_sqlite_err(s, rc, "status");
 }
 
-enum weft_err wf_mon_table_load(struct wf_mon_store *s, struct wf_mon_table *t)
+enum weft_err wf_mon_sqlite_load(struct wf_mon_store *s, struct wf_mon_table *t)
 {
-    if (t->loaded)
-        return WEFT_OK;
     enum weft_err err = choose_name(s, t);
-    if (!err)
-        err = read_counts(s, t);
-    t->loaded = !err;
-    return err;
+
+    return err ? err : read_counts(s, t);
 }
 
-enum weft_err wf_mon_store_table(
-    struct wf_mon_store *s, const char *product, struct wf_mon_table **ret)
-{
-    struct wf_mon_table *t = s->tables;
-
-    while (t && strcmp(t->product, product) != 0)
-        t = t->next;
-    if (!t) {
-        t = calloc(1, sizeof *t);
-        if (!t)
-            return wf_mon_sqlite_nomem(s);
-        snprintf(t->product, sizeof t->product, "%s", product);
-        snprintf(t->domain, sizeof t->domain, "%.*s", (int)strcspn(product, "/"), product);
-        t->next = s->tables;
-        s->tables = t;
-    }
-    enum weft_err err = wf_mon_table_load(s, t);
-    if (!err)
-        *ret = t;
-    return err;
-}
-
-enum weft_err wf_mon_rows_flush(struct wf_mon_store *s)
+enum weft_err wf_mon_sqlite_flush(struct wf_mon_store *s)
 {
     for (struct wf_mon_table *t = s->tables; t; t = t->next) {
         sqlite3_stmt *st;
@@ -183,7 +123,7 @@ static enum weft_err exec_str(struct wf_mon_store *s, sqlite3_str *text, const c
     char *sql = sqlite3_str_finish(text);
 
     if (!sql)
-        return wf_mon_sqlite_nomem(s);
+        return wf_mon_store_nomem(s);
     enum weft_err err = wf_mon_sqlite_exec(s, sql, doing);
     sqlite3_free(sql);
     return err;
@@ -191,7 +131,7 @@ static enum weft_err exec_str(struct wf_mon_store *s, sqlite3_str *text, const c
 
 static enum weft_err make_table(struct wf_mon_store *s, const struct wf_mon_table *t)
 {
-    sqlite3_str *text = sqlite3_str_new(s->db);
+    sqlite3_str *text = sqlite3_str_new(wf_mon_sqlite(s)->db);
 
     sqlite3_str_appendf(text,
         "CREATE TABLE IF NOT EXISTS \"%w\"(_time INTEGER, _received INTEGER, _domain TEXT, _origin "
@@ -237,7 +177,7 @@ static enum weft_err claim_column(struct wf_mon_store *s, const struct wf_mon_ta
     sqlite3_bind_int(st, 8, f->key);
     wf_mon_bind_text(st, 9, f->description ? f->description : "");
     err = wf_mon_sqlite_run(s, st, "column");
-    *ret_done = !err && sqlite3_changes(s->db) == 1;
+    *ret_done = !err && sqlite3_changes(wf_mon_sqlite(s)->db) == 1;
     return err;
 }
 
@@ -258,7 +198,7 @@ static enum weft_err ensure_column(struct wf_mon_store *s, const struct wf_mon_t
     }
     if (err)
         return err;
-    sqlite3_str *text = sqlite3_str_new(s->db);
+    sqlite3_str *text = sqlite3_str_new(wf_mon_sqlite(s)->db);
     sqlite3_str_appendf(
         text, "ALTER TABLE \"%w\" ADD COLUMN \"%w\" %s", t->name, ret, wf_mon_sql_type(f->type));
     return exec_str(s, text, "add column");
@@ -270,7 +210,7 @@ static enum weft_err make_insert(struct wf_mon_store *s, const struct wf_mon_tab
     size_t count = weft_product_field_count(p);
     char column[WF_MON_NAME];
     enum weft_err err = WEFT_OK;
-    sqlite3_str *text = sqlite3_str_new(s->db);
+    sqlite3_str *text = sqlite3_str_new(wf_mon_sqlite(s)->db);
 
     sqlite3_str_appendf(text,
         "INSERT INTO \"%w\"(_time, _received, _domain, _origin, _offset, _batch, _op", t->name);
@@ -284,10 +224,11 @@ static enum weft_err make_insert(struct wf_mon_store *s, const struct wf_mon_tab
     sqlite3_str_appendall(text, ")");
     char *sql = sqlite3_str_finish(text);
     if (!err && !sql)
-        err = wf_mon_sqlite_nomem(s);
+        err = wf_mon_store_nomem(s);
     if (!err)
-        err = wf_mon_sqlite_err(
-            s, sqlite3_prepare_v3(s->db, sql, -1, SQLITE_PREPARE_PERSISTENT, ret, NULL), "insert");
+        err = wf_mon_sqlite_err(s,
+            sqlite3_prepare_v3(wf_mon_sqlite(s)->db, sql, -1, SQLITE_PREPARE_PERSISTENT, ret, NULL),
+            "insert");
     sqlite3_free(sql);
     return err;
 }
@@ -327,7 +268,7 @@ static enum weft_err keep_schema(
     if (!err)
         err = wf_mon_sqlite_run(s, st, "schema");
     if (!err)
-        plan->schema_id = sqlite3_last_insert_rowid(s->db);
+        plan->schema_id = sqlite3_last_insert_rowid(wf_mon_sqlite(s)->db);
     return err;
 }
 
@@ -344,7 +285,7 @@ static enum weft_err plan_fill(
     plan->is_key = calloc(count ? count : 1, sizeof *plan->is_key);
     plan->field_count = count;
     if (!plan->hash || !plan->message || !plan->is_key)
-        return wf_mon_sqlite_nomem(s);
+        return wf_mon_store_nomem(s);
     for (size_t i = 0; i < count; i++)
         plan->is_key[i] = weft_product_field(p, i)->key;
     return WEFT_OK;
@@ -361,7 +302,7 @@ static bool plan_fits(
            strcmp(plan->keys, keys) == 0;
 }
 
-enum weft_err wf_mon_store_shape(
+enum weft_err wf_mon_sqlite_shape(
     struct wf_mon_store *s, struct wf_mon_table *t, const struct weft_product *p)
 {
     if (weft_product_field_count(p) > WF_MON_MAX_FIELD) {
@@ -371,21 +312,20 @@ enum weft_err wf_mon_store_shape(
     }
     char *keys = wf_mon_keys(p);
     if (!keys)
-        return wf_mon_sqlite_nomem(s);
-    enum weft_err err = wf_mon_table_load(s, t);
-    if (err || plan_fits(&t->plan, p, keys)) {
+        return wf_mon_store_nomem(s);
+    if (plan_fits(t->plan, p, keys)) {
         free(keys);
-        return err;
+        return WEFT_OK;
     }
-    plan_fini(&t->plan);
-    err = plan_fill(s, &t->plan, p, &keys);
+    wf_mon_sqlite_plan_fini(t->plan);
+    enum weft_err err = plan_fill(s, t->plan, p, &keys);
     if (!err)
         err = make_table(s, t);
     if (!err)
-        err = keep_schema(s, &t->plan, p);
+        err = keep_schema(s, t->plan, p);
     if (!err)
-        err = make_insert(s, t, p, &t->plan.insert);
+        err = make_insert(s, t, p, &t->plan->insert);
     if (err)
-        plan_fini(&t->plan);
+        wf_mon_sqlite_plan_fini(t->plan);
     return err;
 }

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: Apache-2.0
+// The store before its back-ends: which one it is, the list of products, their counts. See store.h.
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "domains/monitoring/batch/store_ops.h"
+
+enum weft_err wf_mon_store_open(
+    const char *where, struct wf_mon_store **ret, struct weft_problem *problem)
+{
+    return wf_mon_sqlite_open(where, ret, problem);
+}
+
+void wf_mon_store_close(struct wf_mon_store *s)
+{
+    if (!s)
+        return;
+    if (s->open)
+        wf_mon_store_rollback(s);
+    s->ops->close(s);
+}
+
+// ---- failures ----------------------------------------------------------------------------------------------------------
+
+bool wf_mon_store_may_retry(enum weft_err err)
+{
+    return err == WEFT_E_BUSY || err == WEFT_E_NOSPACE || err == WEFT_E_IO || err == WEFT_E_NOMEM ||
+           err == WEFT_E_PERMISSION;
+}
+
+const char *wf_mon_store_problem(const struct wf_mon_store *s)
+{
+    return s->problem;
+}
+
+enum weft_err wf_mon_store_nomem(struct wf_mon_store *s)
+{
+    snprintf(s->problem, sizeof s->problem, "%s", weft_err_text(WEFT_E_NOMEM));
+    return WEFT_E_NOMEM;
+}
+
+// ---- transactions ------------------------------------------------------------------------------------------------------
+
+enum weft_err wf_mon_store_begin(struct wf_mon_store *s)
+{
+    enum weft_err err = s->ops->begin(s);
+
+    s->open = !err;
+    return err;
+}
+
+enum weft_err wf_mon_store_commit(struct wf_mon_store *s)
+{
+    enum weft_err err = s->ops->commit(s);
+
+    if (!err)
+        s->open = false;
+    return err;
+}
+
+void wf_mon_store_rollback(struct wf_mon_store *s)
+{
+    wf_mon_tables_forget(s);
+    s->ops->rollback(s);
+    s->open = false;
+}
+
+bool wf_mon_store_is_open(const struct wf_mon_store *s)
+{
+    return s->open;
+}
+
+// ---- products ----------------------------------------------------------------------------------------------------------
+
+static void release(struct wf_mon_store *s, struct wf_mon_table *t)
+{
+    if (t->plan)
+        s->ops->plan_fini(t->plan);
+    free(t->plan);
+    free(t);
+}
+
+static enum weft_err add_table(
+    struct wf_mon_store *s, const char *product, struct wf_mon_table **ret)
+{
+    struct wf_mon_table *t = calloc(1, sizeof *t);
+
+    if (!t)
+        return wf_mon_store_nomem(s);
+    t->plan = calloc(1, s->ops->plan_size);
+    if (!t->plan) {
+        free(t);
+        return wf_mon_store_nomem(s);
+    }
+    snprintf(t->product, sizeof t->product, "%s", product);
+    snprintf(t->domain, sizeof t->domain, "%.*s", (int)strcspn(product, "/"), product);
+    t->next = s->tables;
+    s->tables = t;
+    *ret = t;
+    return WEFT_OK;
+}
+
+enum weft_err wf_mon_store_table(
+    struct wf_mon_store *s, const char *product, struct wf_mon_table **ret)
+{
+    struct wf_mon_table *t = s->tables;
+    enum weft_err err = WEFT_OK;
+
+    while (t && strcmp(t->product, product) != 0)
+        t = t->next;
+    if (!t)
+        err = add_table(s, product, &t);
+    if (!err && !t->loaded) {
+        err = s->ops->load(s, t);
+        t->loaded = !err;
+    }
+    if (!err)
+        *ret = t;
+    return err;
+}
+
+void wf_mon_tables_forget(struct wf_mon_store *s)
+{
+    for (struct wf_mon_table *t = s->tables; t; t = t->next) {
+        s->ops->plan_fini(t->plan);
+        t->loaded = t->dirty = false;
+    }
+}
+
+void wf_mon_tables_fini(struct wf_mon_store *s)
+{
+    while (s->tables) {
+        struct wf_mon_table *t = s->tables;
+        s->tables = t->next;
+        release(s, t);
+    }
+}
+
+uint64_t wf_mon_table_records(const struct wf_mon_table *t)
+{
+    return t->records;
+}
+
+const char *wf_mon_table_of(const struct wf_mon_table *t)
+{
+    return t->name;
+}
+
+void wf_mon_table_count(
+    struct wf_mon_table *t, const struct weft_event *e, size_t count, int64_t received_us)
+{
+    uint64_t *const ways[] = { &t->live, &t->repaired, &t->pulled, &t->history };
+
+    t->records += count;
+    t->batches++;
+    if ((size_t)e->way < sizeof ways / sizeof *ways)
+        *ways[e->way] += count;
+    if (e->append_ms > t->last_append_ms)
+        t->last_append_ms = e->append_ms;
+    t->last_received_ms = received_us / 1000;
+    t->dirty = true;
+}
+
+// ---- what is handed on -------------------------------------------------------------------------------------------------
+
+// The table as the database has it: after a rollback it is read again before anything is added to it.
+static enum weft_err load(struct wf_mon_store *s, struct wf_mon_table *t)
+{
+    if (t->loaded)
+        return WEFT_OK;
+    enum weft_err err = s->ops->load(s, t);
+    t->loaded = !err;
+    return err;
+}
+
+enum weft_err wf_mon_store_shape(
+    struct wf_mon_store *s, struct wf_mon_table *t, const struct weft_product *p)
+{
+    enum weft_err err = load(s, t);
+
+    return err ? err : s->ops->shape(s, t, p);
+}
+
+enum weft_err wf_mon_store_records(struct wf_mon_store *s, struct wf_mon_table *t,
+    const struct weft_product *p, const struct weft_event *e, int64_t received_us)
+{
+    enum weft_err err = wf_mon_store_shape(s, t, p);
+
+    return err ? err : s->ops->records(s, t, p, e, received_us);
+}
+
+enum weft_err wf_mon_store_loss(
+    struct wf_mon_store *s, struct wf_mon_table *t, const struct weft_event *e, int64_t at_ms)
+{
+    enum weft_err err = load(s, t);
+
+    if (!err)
+        err = s->ops->loss(s, t, e, at_ms);
+    if (err)
+        return err;
+    if (e->loss_to > e->loss_from)
+        t->lost += e->loss_to - e->loss_from;
+    t->dirty = true;
+    return WEFT_OK;
+}
+
+enum weft_err wf_mon_store_cursor(
+    struct wf_mon_store *s, const char *product, struct weft_cursor_row **ret, size_t *ret_count)
+{
+    return s->ops->cursor(s, product, ret, ret_count);
+}
+
+enum weft_err wf_mon_store_status(
+    struct wf_mon_store *s, const struct wf_mon_line *line, int64_t now_ms)
+{
+    return s->ops->status(s, line, now_ms);
+}
+
+enum weft_err wf_mon_store_beat(struct wf_mon_store *s, const struct wf_mon_beat *beat)
+{
+    return s->ops->beat(s, beat);
+}
+
+enum weft_err wf_mon_store_late(
+    struct wf_mon_store *s, struct wf_mon_table *t, int64_t before_ms, struct wf_mon_late *ret)
+{
+    return s->ops->late(s, t, before_ms, ret);
+}

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// The inside of the store that both databases share: what a back-end brings, and what is known of each product's table. store.c calls,
+// *_sqlite.c and *_pq.c answer. Invariant: a table's name and counts are the database's as long as it is `loaded`.
+#ifndef WF_MONITORING_STORE_OPS_H
+#define WF_MONITORING_STORE_OPS_H
+
+#include "domains/monitoring/batch/store.h"
+
+#define WF_MON_FIXED 7 // _time _received _domain _origin _offset _batch _op
+
+struct wf_mon_plan; // how records of one schema go into the table: each back-end has its own
+
+struct wf_mon_table {
+    struct wf_mon_table *next;
+    char product[WF_MON_PRODUCT], domain[WF_MON_PRODUCT], name[WF_MON_NAME];
+    bool loaded; // name and counts are the database's
+    bool dirty;  // counts changed in this transaction
+    uint64_t records, batches, live, repaired, pulled, history, lost;
+    int64_t last_time_us, last_append_ms, last_received_ms;
+    struct wf_mon_plan *plan; // never NULL; made and released by the back-end
+};
+
+// See store.h for what each does. Each is called by store.c alone.
+struct wf_mon_store_ops {
+    void (*close)(struct wf_mon_store *s);
+    enum weft_err (*begin)(struct wf_mon_store *s);
+    enum weft_err (*commit)(struct wf_mon_store *s);
+    void (*rollback)(struct wf_mon_store *s);
+    enum weft_err (*load)(struct wf_mon_store *s, struct wf_mon_table *t); // name, counts
+    enum weft_err (*shape)(
+        struct wf_mon_store *s, struct wf_mon_table *t, const struct weft_product *p);
+    enum weft_err (*records)(struct wf_mon_store *s, struct wf_mon_table *t,
+        const struct weft_product *p, const struct weft_event *e, int64_t received_us);
+    enum weft_err (*loss)(
+        struct wf_mon_store *s, struct wf_mon_table *t, const struct weft_event *e, int64_t at_ms);
+    enum weft_err (*cursor)(struct wf_mon_store *s, const char *product,
+        struct weft_cursor_row **ret, size_t *ret_count);
+    enum weft_err (*status)(struct wf_mon_store *s, const struct wf_mon_line *line, int64_t now_ms);
+    enum weft_err (*beat)(struct wf_mon_store *s, const struct wf_mon_beat *beat);
+    enum weft_err (*late)(
+        struct wf_mon_store *s, struct wf_mon_table *t, int64_t before_ms, struct wf_mon_late *ret);
+    size_t plan_size;
+    void (*plan_fini)(struct wf_mon_plan *plan); // leaves it empty
+};
+
+struct wf_mon_store { // the first member of each back-end's own
+    const struct wf_mon_store_ops *ops;
+    bool open; // a transaction is
+    struct wf_mon_table *tables;
+    char problem[400];
+};
+
+enum weft_err wf_mon_store_nomem(struct wf_mon_store *s); // notes it
+// After a rollback nothing known of the tables holds.
+void wf_mon_tables_forget(struct wf_mon_store *s);
+void wf_mon_tables_fini(struct wf_mon_store *s);
+// A RECORDS event of which `count` records were stored.
+void wf_mon_table_count(
+    struct wf_mon_table *t, const struct weft_event *e, size_t count, int64_t received_us);
+
+// The back-ends' doors.
+WEFT_MUST_USE enum weft_err wf_mon_sqlite_open(
+    const char *path, struct wf_mon_store **ret, struct weft_problem *problem);
+
+#endif
