@@ -10,7 +10,7 @@ build=(
     gcc libc6-dev cmake ninja-build pkg-config
     protobuf-compiler libprotobuf-dev protobuf-c-compiler libprotobuf-c-dev
     libnng-dev libsodium-dev libyaml-dev libsqlite3-dev libjansson-dev
-    liblz4-dev libzstd-dev libmnl-dev libmicrohttpd-dev
+    liblz4-dev libzstd-dev libmnl-dev libmicrohttpd-dev libpq-dev
 )
 test=(
     "${build[@]}"
@@ -19,6 +19,7 @@ test=(
     iproute2 procps tcpdump
     prometheus
     mandoc shellcheck
+    postgresql
 )
 bench=(
     "${build[@]}"

@@ -14,6 +14,7 @@ static const char usage[] =
     "  weft-monitor store --db /srv/weft/monitor.db        the storing process alone\n"
     "  weft-monitor run --product 'servers/*' --seconds 60\n"
     "  weft-monitor status                                 what is seen, and why not\n"
+    "  weft-monitor store --database service=weft          into PostgreSQL\n"
     "  weft-monitor sql 'SELECT * FROM servers_load ORDER BY _time DESC LIMIT 5'\n"
     "  weft-monitor verify                                 prove every row against its host's "
     "signature\n"
@@ -32,6 +33,9 @@ static const char usage[] =
     "\n"
     "  --dir DIR      identity directory (default: $WEFT_DIR, then ~/.config/weft)\n"
     "  --db FILE      database (default: DIR/monitor.db)\n"
+    "  --database X   PostgreSQL instead: postgresql://HOST/NAME, service=NAME or host=... "
+    "dbname=...;\n"
+    "                 passwords belong into ~/.pgpass or a service file\n"
     "  --socket PATH  local weftd to ask for the catalog (default: $WEFT_SOCKET)\n"
     "  --product P    run, store: a shell pattern over domain/name, may be repeated; verify: one "
     "product\n"
@@ -91,6 +95,8 @@ static bool set_value(struct wf_mon_options *o, const char *name, const char *va
         o->socket = value;
     else if (strcmp(name, "--row") == 0)
         o->row = value;
+    else if (strcmp(name, "--database") == 0)
+        o->database = value;
     else if (strcmp(name, "-o") == 0)
         return set_format(o, value);
     else if (strcmp(name, "--db") == 0)

@@ -25,7 +25,7 @@ MAY_LINK = {
     "registry": ("sqlite",),
     "sdk": ("nng", "jansson", "yaml", "sqlite"),
     "node": ("sqlite", "microhttpd"),
-    "domains": ("sqlite", "jansson", "protobuf_c", "microhttpd", "mnl"),
+    "domains": ("sqlite", "pq", "jansson", "protobuf_c", "microhttpd", "mnl"),
     "examples": ("protobuf_c", "jansson", "sqlite"),
 }
 PUBLIC_TARGETS = ("weft", "weft::weft")  # all that domains and examples may link of ours
@@ -44,6 +44,7 @@ DOORS = [
     ("yaml.h", ["sdk/conf/yaml.c"] + FREE),
     ("microhttpd*", ["node/http.c"] + FREE),
     ("libmnl/*", FREE),
+    ("libpq*", ["domains/monitoring/*_pq.[ch]", "tests/*"]),
 ]
 SIGNERS = ["proto/base/crypto.*", "proto/trust/envelope.c", "tests/*"]
 

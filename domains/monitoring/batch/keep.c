@@ -9,9 +9,10 @@
 #include "domains/monitoring/batch/store.h"
 #include "domains/monitoring/common/watch.h"
 
-#define COMMIT_MS      200   // most that a transaction stays open while more arrives
-#define COMMIT_RECORDS 20000 // or that it gathers
-#define TAKE           64u   // events of one feed a turn
+#define COMMIT_MS      200                 // most that a transaction stays open while more arrives
+#define COMMIT_RECORDS 20000               // or that it gathers
+#define COMMIT_BYTES   (16u * 1024 * 1024) // or holds in memory
+#define TAKE           64u                 // events of one feed a turn
 #define STATUS_MS      1000
 #define LATE_MS        3000  // between two looks for late hosts
 #define PARK_MS        60000 // after a change that the database refuses for good
@@ -31,6 +32,7 @@ struct keep {
     struct wf_mon_store *store;
     int64_t began_ms, status_due, stuck_until; // monotonic
     size_t records;                            // in the open transaction
+    size_t claimed;                            // feeds that were claimed, or tried
 };
 
 static struct kept *kept_of(const struct wf_mon_feed *f)
@@ -66,6 +68,13 @@ static enum weft_err on_event(void *arg, struct wf_mon_feed *f, const struct wef
         return err;
     return p ? wf_mon_store_records(k->store, own->table, p, e, now_unix_us)
              : wf_mon_store_loss(k->store, own->table, e, now_unix_us / 1000);
+}
+
+static bool on_wants(void *arg, const char *product)
+{
+    struct keep *k = arg;
+
+    return wf_mon_store_holds(k->store, product);
 }
 
 // ---- transactions ------------------------------------------------------------------------------------------------------
@@ -125,6 +134,13 @@ static void commit(struct keep *k, int64_t now_ms)
     k->records = 0;
 }
 
+static bool is_full(const struct keep *k, int64_t now_ms)
+{
+    return wf_mon_store_is_open(k->store) &&
+           (now_ms - k->began_ms >= COMMIT_MS || k->records >= COMMIT_RECORDS ||
+               wf_mon_store_bytes(k->store) >= COMMIT_BYTES);
+}
+
 // ---- feeds -------------------------------------------------------------------------------------------------------------
 
 static void take(struct keep *k, int64_t now_ms)
@@ -142,6 +158,8 @@ static void take(struct keep *k, int64_t now_ms)
             return;
         }
         k->records += records;
+        if (is_full(k, now_ms))
+            commit(k, now_ms);
     }
 }
 
@@ -248,14 +266,48 @@ static void tell(struct keep *k, const char *state, int64_t now_ms)
     snprintf(beat.problem, sizeof beat.problem, "%s", w->problem);
     enum weft_err err = wf_mon_store_beat(k->store, &beat);
     for (size_t i = 0; i < w->count && !err; i++)
-        err = tell_feed(k, w->feeds[i], now_ms);
+        if (wf_mon_store_holds(k->store, w->feeds[i]->product))
+            err = tell_feed(k, w->feeds[i], now_ms);
     if (err)
         abandon(k, err, NULL, now_ms);
     else
         commit(k, now_ms);
 }
 
+// Which products are this process's. What became another's is not read on.
+static void claim(struct keep *k, int64_t now_ms)
+{
+    struct wf_mon_watch *w = &k->watch;
+    const char **products = calloc(w->count + 1, sizeof *products);
+
+    if (!products)
+        return; // the next turn tries again
+    for (size_t i = 0; i < w->count; i++)
+        products[i] = w->feeds[i]->product;
+    enum weft_err err = wf_mon_store_claim(k->store, products, w->count);
+    free(products);
+    if (err) {
+        wf_mon_watch_note(w, wf_mon_store_problem(k->store));
+        return;
+    }
+    k->claimed = w->count;
+    for (size_t i = 0; i < w->count; i++)
+        if (w->feeds[i]->sub && !wf_mon_store_holds(k->store, w->feeds[i]->product))
+            wf_mon_feed_close(w->feeds[i], WF_MON_ELSEWHERE, now_ms, 0);
+}
+
 // ---- the loop ----------------------------------------------------------------------------------------------------------
+
+static bool is_ready(struct keep *k, int64_t now_ms)
+{
+    enum weft_err err = wf_mon_store_ready(k->store);
+
+    if (!err)
+        return true;
+    wf_mon_watch_note(&k->watch, wf_mon_store_problem(k->store));
+    k->stuck_until = now_ms + STUCK_MS;
+    return false;
+}
 
 static void turn(struct keep *k)
 {
@@ -263,7 +315,7 @@ static void turn(struct keep *k)
     bool open = wf_mon_store_is_open(k->store), stuck = now_ms < k->stuck_until;
     int64_t due = k->status_due;
 
-    if (!stuck)
+    if (!stuck && is_ready(k, now_ms))
         wf_mon_watch_open(&k->watch, now_ms);
     if (open && k->began_ms + COMMIT_MS < due)
         due = k->began_ms + COMMIT_MS;
@@ -272,12 +324,14 @@ static void turn(struct keep *k)
     take(k, now_ms);
     shape(k, now_ms);
     wf_mon_watch_catalog(&k->watch);
-    if (wf_mon_store_is_open(k->store) &&
-        (now_ms - k->began_ms >= COMMIT_MS || k->records >= COMMIT_RECORDS))
+    if (is_full(k, now_ms))
         commit(k, now_ms);
     if (now_ms >= k->status_due) {
         k->status_due = now_ms + STATUS_MS;
         tell(k, "running", now_ms);
+        claim(k, now_ms);
+    } else if (k->watch.count != k->claimed && now_ms >= k->stuck_until) {
+        claim(k, now_ms); // new products do not wait for their turn
     }
 }
 
@@ -287,14 +341,15 @@ int wf_mon_cmd_store(const struct wf_mon_options *o)
                           .own_size = sizeof(struct kept),
                           .cursor = on_cursor,
                           .problem = on_problem,
-                          .event = on_event } };
+                          .event = on_event,
+                          .wants = on_wants } };
     struct weft_problem problem = { 0 };
     int status = 0;
 
     k.sink.arg = &k;
     enum weft_err err = wf_mon_watch_init(&k.watch, o, &k.sink);
     if (!err)
-        err = wf_mon_store_open(o->db, &k.store, &problem);
+        err = wf_mon_store_open(wf_mon_where(o), &k.store, &problem);
     if (!err)
         err = wf_mon_watch_start(&k.watch, &problem);
     if (err) {
@@ -302,7 +357,7 @@ int wf_mon_cmd_store(const struct wf_mon_options *o)
             wf_mon_fail(err, problem.text[0] ? problem.text : weft_err_text(err), problem.hint);
     } else {
         fprintf(stderr, "weft-monitor: %s stores into %s\n",
-            k.watch.subject[0] ? k.watch.subject : "monitor", o->db);
+            k.watch.subject[0] ? k.watch.subject : "monitor", wf_mon_where(o));
         while (!k.watch.stop && !wf_mon_watch_is_done(&k.watch, wf_mon_now_ms()))
             turn(&k);
         // The data first: closing the network may take a deadline.

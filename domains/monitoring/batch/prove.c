@@ -186,21 +186,25 @@ static enum weft_err map_columns(struct prove *v)
     return WEFT_OK;
 }
 
-static void check_cell(
-    struct prove *v, uint64_t offset, size_t column, const struct wf_mon_cell *proven)
+static enum weft_err check_cell(
+    struct prove *v, uint64_t offset, size_t column, struct wf_mon_cell *proven)
 {
     struct wf_mon_cell stored;
     char a[160], b[160];
+    enum weft_err err = wf_mon_db_as_stored(v->db, proven);
 
+    if (err)
+        return err;
     wf_mon_db_cell(v->db, column, &stored);
     if (wf_mon_cell_eq(&stored, proven))
-        return;
+        return WEFT_OK;
     wf_mon_cell_print(&stored, a, sizeof a);
     wf_mon_cell_print(proven, b, sizeof b);
     differ(v, &offset, wf_mon_db_column(v->db, column), "stored %s, proven %s", a, b);
+    return WEFT_OK;
 }
 
-static void check_fixed(struct prove *v, uint64_t offset, size_t column,
+static enum weft_err check_fixed(struct prove *v, uint64_t offset, size_t column,
     const struct weft_verified *proven, const struct weft_record *r)
 {
     struct wf_mon_cell want = { 0 };
@@ -219,9 +223,9 @@ static void check_fixed(struct prove *v, uint64_t offset, size_t column,
         want = wf_mon_text(wf_mon_op_name(r->op));
         break;
     default: // _received is this reader's own word; _offset and _batch found the row
-        return;
+        return WEFT_OK;
     }
-    check_cell(v, offset, column, &want);
+    return check_cell(v, offset, column, &want);
 }
 
 static enum weft_err check_row(struct prove *v, uint64_t offset, const struct weft_verified *proven,
@@ -235,15 +239,18 @@ static enum weft_err check_row(struct prove *v, uint64_t offset, const struct we
         int f = v->field_of[i];
         want = (struct wf_mon_cell){ 0 };
         if (f == FIELD_FIXED) {
-            check_fixed(v, offset, i, proven, r);
+            err = check_fixed(v, offset, i, proven, r);
+            if (err)
+                return err;
             continue;
         }
         if (f >= 0)
             err = wf_mon_record_cell(v->product, r, (size_t)f,
                 wf_mon_keys_have(v->keys, weft_product_field(v->product, (size_t)f)->name), &want);
+        if (!err)
+            err = check_cell(v, offset, i, &want);
         if (err)
             return err;
-        check_cell(v, offset, i, &want);
     }
     return WEFT_OK;
 }

@@ -31,7 +31,7 @@ int wf_mon_cmd_sql(const struct wf_mon_options *o)
     struct weft_problem problem = { 0 };
     struct wf_mon_db *db = NULL;
     const char **columns = NULL;
-    enum weft_err err = wf_mon_db_open(o->db, &db, &problem);
+    enum weft_err err = wf_mon_db_open(wf_mon_where(o), &db, &problem);
 
     if (err)
         return wf_mon_fail(err, problem.text[0] ? problem.text : weft_err_text(err), "");

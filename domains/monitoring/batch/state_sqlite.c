@@ -46,16 +46,6 @@ enum weft_err wf_mon_sqlite_beat(struct wf_mon_store *s, const struct wf_mon_bea
 
 // ---- late hosts --------------------------------------------------------------------------------------------------------
 
-static void add_name(char *list, size_t size, const char *name)
-{
-    size_t len = strlen(list);
-
-    if (len + strlen(name) + 8 < size)
-        snprintf(list + len, size - len, "%s%s", len ? ", " : "", name);
-    else if (len + 5 < size && (len < 3 || strcmp(list + len - 3, "...") != 0))
-        snprintf(list + len, size - len, ", ...");
-}
-
 // SELECT state of a host in DOMAIN/agents, when that is stored here. *ret = NULL otherwise.
 static enum weft_err agent_query(
     struct wf_mon_store *s, const struct wf_mon_table *t, sqlite3_stmt **ret)
@@ -84,30 +74,15 @@ static enum weft_err agent_query(
     return err;
 }
 
-enum agent_says { AGENT_UNKNOWN, AGENT_CUT, AGENT_ENDED };
-
-// "gone" and "AGENT_STATE_GONE" alike.
-static bool ends_with(const char *state, const char *word)
+static enum wf_mon_agent ask_agent(sqlite3_stmt *agents, const char *host)
 {
-    size_t len = strlen(state), n = strlen(word);
-
-    return len >= n && sqlite3_stricmp(state + len - n, word) == 0;
-}
-
-static enum agent_says ask_agent(sqlite3_stmt *agents, const char *host)
-{
-    enum agent_says says = AGENT_UNKNOWN;
+    enum wf_mon_agent says = WF_MON_AGENT_UNKNOWN;
 
     if (!agents)
         return says;
     wf_mon_bind_text(agents, 1, host);
-    if (sqlite3_step(agents) == SQLITE_ROW) {
-        const char *state = wf_mon_column_text(agents, 0);
-        if (ends_with(state, "gone") || ends_with(state, "late"))
-            says = AGENT_CUT;
-        else if (ends_with(state, "revoked"))
-            says = AGENT_ENDED;
-    }
+    if (sqlite3_step(agents) == SQLITE_ROW)
+        says = wf_mon_agent_of(wf_mon_column_text(agents, 0));
     sqlite3_reset(agents);
     return says;
 }
@@ -127,13 +102,7 @@ static enum weft_err name_late(struct wf_mon_store *s, const struct wf_mon_table
     sqlite3_bind_int64(st, 2, before_ms);
     for (rc = sqlite3_step(st); rc == SQLITE_ROW; rc = sqlite3_step(st)) {
         const char *host = wf_mon_column_text(st, 0);
-        enum agent_says says = ask_agent(agents, host);
-        if (says == AGENT_ENDED) // its owner took it away: nobody waits for it
-            ret->late--;
-        else if (says == AGENT_CUT)
-            add_name(ret->cut, sizeof ret->cut, host);
-        else
-            add_name(ret->silent, sizeof ret->silent, host);
+        wf_mon_late_add(ret, host, ask_agent(agents, host));
     }
     sqlite3_reset(st);
     err = wf_mon_sqlite_err(s, rc, "hosts");

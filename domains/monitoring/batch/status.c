@@ -295,7 +295,7 @@ int wf_mon_cmd_status(const struct wf_mon_options *o)
     bool blind = true;
 
     look(o, &view);
-    enum weft_err err = wf_mon_db_open(o->db, &db, &problem);
+    enum weft_err err = wf_mon_db_open(wf_mon_where(o), &db, &problem);
     if (err)
         print_parts(&view, true);
     if (err)

@@ -3,13 +3,25 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "domains/monitoring/batch/store_ops.h"
 
 enum weft_err wf_mon_store_open(
     const char *where, struct wf_mon_store **ret, struct weft_problem *problem)
 {
-    return wf_mon_sqlite_open(where, ret, problem);
+    return wf_mon_store_is_pq(where) ? wf_mon_pq_store_open(where, ret, problem)
+                                     : wf_mon_sqlite_open(where, ret, problem);
+}
+
+bool wf_mon_store_is_pq(const char *where)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz_";
+
+    if (strncmp(where, "postgresql://", 13) == 0 || strncmp(where, "postgres://", 11) == 0)
+        return true;
+    size_t word = strspn(where, letters);
+    return word && where[word + strspn(where + word, " ")] == '=';
 }
 
 void wf_mon_store_close(struct wf_mon_store *s)
@@ -41,6 +53,11 @@ enum weft_err wf_mon_store_nomem(struct wf_mon_store *s)
 }
 
 // ---- transactions ------------------------------------------------------------------------------------------------------
+
+enum weft_err wf_mon_store_ready(struct wf_mon_store *s)
+{
+    return s->ops->ready ? s->ops->ready(s) : WEFT_OK;
+}
 
 enum weft_err wf_mon_store_begin(struct wf_mon_store *s)
 {
@@ -226,4 +243,77 @@ enum weft_err wf_mon_store_late(
     struct wf_mon_store *s, struct wf_mon_table *t, int64_t before_ms, struct wf_mon_late *ret)
 {
     return s->ops->late(s, t, before_ms, ret);
+}
+
+enum weft_err wf_mon_store_claim(struct wf_mon_store *s, const char *const *products, size_t count)
+{
+    return s->ops->claim ? s->ops->claim(s, products, count) : WEFT_OK;
+}
+
+bool wf_mon_store_holds(struct wf_mon_store *s, const char *product)
+{
+    return s->ops->holds ? s->ops->holds(s, product) : true;
+}
+
+size_t wf_mon_store_bytes(const struct wf_mon_store *s)
+{
+    return s->ops->bytes ? s->ops->bytes(s) : 0;
+}
+
+// ---- parts of batches --------------------------------------------------------------------------------------------------
+
+size_t wf_mon_ranges_cut(struct wf_mon_range ranges[WF_MON_RANGES], size_t count,
+    const struct weft_event *e, uint64_t first_seq, uint64_t seq_count)
+{
+    struct wf_mon_range out[WF_MON_RANGES];
+    uint64_t base = e->record_count ? e->records[0].seq : 0, end = first_seq + seq_count;
+    size_t kept = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        uint64_t from = base + ranges[i].from, to = from + ranges[i].count;
+        uint64_t left = first_seq < to ? first_seq : to, right = end > from ? end : from;
+        if (left > from && kept < WF_MON_RANGES)
+            out[kept++] = (struct wf_mon_range){ ranges[i].from, (size_t)(left - from) };
+        if (right < to && kept < WF_MON_RANGES)
+            out[kept++] = (struct wf_mon_range){ (size_t)(right - base), (size_t)(to - right) };
+    }
+    memcpy(ranges, out, kept * sizeof *out);
+    return kept;
+}
+
+// ---- late hosts --------------------------------------------------------------------------------------------------------
+
+// "gone" and "AGENT_STATE_GONE" alike.
+static bool ends_with(const char *state, const char *word)
+{
+    size_t len = strlen(state), n = strlen(word);
+
+    return len >= n && strcasecmp(state + len - n, word) == 0;
+}
+
+enum wf_mon_agent wf_mon_agent_of(const char *state)
+{
+    if (ends_with(state, "gone") || ends_with(state, "late"))
+        return WF_MON_AGENT_CUT;
+    return ends_with(state, "revoked") ? WF_MON_AGENT_ENDED : WF_MON_AGENT_UNKNOWN;
+}
+
+static void add_name(char *list, size_t size, const char *name)
+{
+    size_t len = strlen(list);
+
+    if (len + strlen(name) + 8 < size)
+        snprintf(list + len, size - len, "%s%s", len ? ", " : "", name);
+    else if (len + 5 < size && (len < 3 || strcmp(list + len - 3, "...") != 0))
+        snprintf(list + len, size - len, ", ...");
+}
+
+void wf_mon_late_add(struct wf_mon_late *late, const char *host, enum wf_mon_agent says)
+{
+    if (says == WF_MON_AGENT_ENDED) // its owner took it away: nobody waits for it
+        late->late--;
+    else if (says == WF_MON_AGENT_CUT)
+        add_name(late->cut, sizeof late->cut, host);
+    else
+        add_name(late->silent, sizeof late->silent, host);
 }

@@ -11,13 +11,15 @@
 struct wf_mon_store;
 struct wf_mon_table; // one product; lives as long as the store
 
-// Creates the file (0600) or checks it. IN_USE: another monitor runs on it; FILE_MODE; VERSION: another program's or a later
+// `where`: a file, or what wf_mon_store_is_pq knows. Creates the file (0600) or checks it. IN_USE: another monitor runs on it; FILE_MODE; VERSION: another program's or a later
 // format; DAMAGED: quick_check finds fault; IO, NOSPACE, PERMISSION, NOMEM.
 WEFT_MUST_USE enum weft_err wf_mon_store_open(
     const char *where, struct wf_mon_store **ret, struct weft_problem *problem);
 // Rolls back what is open. NULL is permitted.
 void wf_mon_store_close(struct wf_mon_store *s);
 
+// The database answers, or there was a moment's reason to ask it again: IO, BUSY.
+WEFT_MUST_USE enum weft_err wf_mon_store_ready(struct wf_mon_store *s);
 // Transactions. BUSY: another program holds the file; nothing happened. After a failed change or commit: rollback, then everything
 // handed over since begin must be handed over again from the stored cursors.
 WEFT_MUST_USE enum weft_err wf_mon_store_begin(struct wf_mon_store *s);
@@ -42,6 +44,16 @@ WEFT_MUST_USE enum weft_err wf_mon_store_records(struct wf_mon_store *s, struct 
     const struct weft_product *p, const struct weft_event *e, int64_t received_us);
 WEFT_MUST_USE enum weft_err wf_mon_store_loss(
     struct wf_mon_store *s, struct wf_mon_table *t, const struct weft_event *e, int64_t at_ms);
+
+// Outside of a transaction, every second: which of these products are this process's to store. Others may be another process's, and change
+// hands. On SQLite all are.
+WEFT_MUST_USE enum weft_err wf_mon_store_claim(
+    struct wf_mon_store *s, const char *const *products, size_t count);
+bool wf_mon_store_holds(struct wf_mon_store *s, const char *product);
+// What the open transaction holds in memory.
+size_t wf_mon_store_bytes(const struct wf_mon_store *s);
+// Whether this names a PostgreSQL database: a postgresql:// address, or settings as in "service=weft" or "host=/run/postgresql dbname=m".
+bool wf_mon_store_is_pq(const char *where);
 
 // Outside or inside: ------------------------------------------------------------------------------------------------------------
 

@@ -23,6 +23,7 @@ struct wf_mon_table {
 // See store.h for what each does. Each is called by store.c alone.
 struct wf_mon_store_ops {
     void (*close)(struct wf_mon_store *s);
+    enum weft_err (*ready)(struct wf_mon_store *s); // may be NULL: always
     enum weft_err (*begin)(struct wf_mon_store *s);
     enum weft_err (*commit)(struct wf_mon_store *s);
     void (*rollback)(struct wf_mon_store *s);
@@ -39,6 +40,10 @@ struct wf_mon_store_ops {
     enum weft_err (*beat)(struct wf_mon_store *s, const struct wf_mon_beat *beat);
     enum weft_err (*late)(
         struct wf_mon_store *s, struct wf_mon_table *t, int64_t before_ms, struct wf_mon_late *ret);
+    // May be NULL: one process stores all.
+    enum weft_err (*claim)(struct wf_mon_store *s, const char *const *products, size_t count);
+    bool (*holds)(struct wf_mon_store *s, const char *product);
+    size_t (*bytes)(const struct wf_mon_store *s); // may be NULL: nothing is held in memory
     size_t plan_size;
     void (*plan_fini)(struct wf_mon_plan *plan); // leaves it empty
 };
@@ -58,7 +63,25 @@ void wf_mon_tables_fini(struct wf_mon_store *s);
 void wf_mon_table_count(
     struct wf_mon_table *t, const struct weft_event *e, size_t count, int64_t received_us);
 
+// Records [from, from + count) of an event.
+struct wf_mon_range {
+    size_t from, count;
+};
+#define WF_MON_RANGES 64u
+// Takes out of the ranges what a stored part with these seqs of the same batch holds; gives how many are left. A batch in more pieces than
+// there is room for loses its last ones here: they are asked for again at the next start.
+size_t wf_mon_ranges_cut(struct wf_mon_range ranges[WF_MON_RANGES], size_t count,
+    const struct weft_event *e, uint64_t first_seq, uint64_t seq_count);
+
+// What DOMAIN/agents says of a host that is late.
+enum wf_mon_agent { WF_MON_AGENT_UNKNOWN, WF_MON_AGENT_CUT, WF_MON_AGENT_ENDED };
+enum wf_mon_agent wf_mon_agent_of(const char *state);
+// One host that is late: named, or not waited for.
+void wf_mon_late_add(struct wf_mon_late *late, const char *host, enum wf_mon_agent says);
+
 // The back-ends' doors.
+WEFT_MUST_USE enum weft_err wf_mon_pq_store_open(
+    const char *conninfo, struct wf_mon_store **ret, struct weft_problem *problem);
 WEFT_MUST_USE enum weft_err wf_mon_sqlite_open(
     const char *path, struct wf_mon_store **ret, struct weft_problem *problem);
 

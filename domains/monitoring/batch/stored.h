@@ -7,9 +7,9 @@
 #include "domains/monitoring/batch/store.h"
 
 struct wf_mon_db;
-// NOT_FOUND, VERSION, DAMAGED, PERMISSION, IO, NOMEM.
+// `where` as in wf_mon_store_open. NOT_FOUND, VERSION, DAMAGED, PERMISSION, IO, NOMEM.
 WEFT_MUST_USE enum weft_err wf_mon_db_open(
-    const char *path, struct wf_mon_db **ret, struct weft_problem *problem);
+    const char *where, struct wf_mon_db **ret, struct weft_problem *problem);
 void wf_mon_db_close(struct wf_mon_db *db);
 const char *wf_mon_db_problem(const struct wf_mon_db *db);
 
@@ -58,6 +58,8 @@ WEFT_MUST_USE enum weft_err wf_mon_db_schema(
 // The column in which a field of this type is kept; NOT_FOUND.
 WEFT_MUST_USE enum weft_err wf_mon_db_column_of(struct wf_mon_db *db, const char *table,
     const char *field, enum weft_type type, char ret[WF_MON_NAME]);
+// A proven value as this database can keep it: PostgreSQL has no U+0000 in texts. The cell's bytes live until the next call.
+WEFT_MUST_USE enum weft_err wf_mon_db_as_stored(struct wf_mon_db *db, struct wf_mon_cell *cell);
 // Starts a query (step, cell, column as above) over all columns of the rows of one batch, in order of offsets; _offset is cell 0.
 WEFT_MUST_USE enum weft_err wf_mon_db_rows(struct wf_mon_db *db, const char *table, int64_t batch);
 // As wf_mon_db_rows: (product, table) of every product.

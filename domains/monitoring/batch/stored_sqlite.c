@@ -7,19 +7,22 @@
 #include <unistd.h>
 
 #include "domains/monitoring/batch/store_sqlite.h"
-#include "domains/monitoring/batch/stored.h"
+#include "domains/monitoring/batch/stored_ops.h"
 
-#define BUSY_MS     2000 // a reader meets a lock only while run starts or ends
-#define SQL_MAX     (64 * 1024)
-#define BUDGET_STEP 100000
+#define BUSY_MS 2000 // a reader meets a lock only while run starts or ends
 
 enum { BATCH_ALL, BATCH_PRODUCT, BATCH_ROW, BATCH_KINDS };
 
-struct wf_mon_db {
+struct lite {
+    struct wf_mon_db base;
     sqlite3 *db;
     sqlite3_stmt *query, *batch[BATCH_KINDS], *schema, *column;
-    char problem[400];
 };
+
+static struct lite *lite(struct wf_mon_db *db)
+{
+    return (struct lite *)db;
+}
 
 static enum weft_err fail(struct wf_mon_db *db, int rc)
 {
@@ -27,13 +30,8 @@ static enum weft_err fail(struct wf_mon_db *db, int rc)
 
     if (err)
         snprintf(db->problem, sizeof db->problem, "database: %s",
-            db->db ? sqlite3_errmsg(db->db) : sqlite3_errstr(rc));
+            lite(db)->db ? sqlite3_errmsg(lite(db)->db) : sqlite3_errstr(rc));
     return err;
-}
-
-const char *wf_mon_db_problem(const struct wf_mon_db *db)
-{
-    return db->problem;
 }
 
 // ---- opening -----------------------------------------------------------------------------------------------------------
@@ -45,7 +43,7 @@ static enum weft_err check_version(struct wf_mon_db *db)
 
     for (size_t i = 0; i < 2; i++) {
         sqlite3_stmt *st = NULL;
-        int rc = sqlite3_prepare_v2(db->db, asks[i], -1, &st, NULL);
+        int rc = sqlite3_prepare_v2(lite(db)->db, asks[i], -1, &st, NULL);
         if (rc == SQLITE_OK)
             rc = sqlite3_step(st);
         bool good = rc == SQLITE_ROW && sqlite3_column_int(st, 0) == wants[i];
@@ -70,136 +68,19 @@ static enum weft_err set_up(struct wf_mon_db *db, const char *path)
             none ? "no database here; weft-monitor run makes it" : strerror(errno));
         return none ? WEFT_E_NOT_FOUND : WEFT_E_PERMISSION;
     }
-    enum weft_err err =
-        fail(db, sqlite3_open_v2(path, &db->db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL));
+    enum weft_err err = fail(
+        db, sqlite3_open_v2(path, &lite(db)->db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL));
     if (err)
         return err;
-    sqlite3_busy_timeout(db->db, BUSY_MS);
-    sqlite3_db_config(db->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-    sqlite3_db_config(db->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
-    sqlite3_db_config(db->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-    sqlite3_limit(db->db, SQLITE_LIMIT_ATTACHED, 0);
-    sqlite3_limit(db->db, SQLITE_LIMIT_SQL_LENGTH, SQL_MAX);
-    err = fail(db, sqlite3_exec(db->db, "PRAGMA query_only = ON; PRAGMA trusted_schema = OFF", NULL,
-                       NULL, NULL));
+    sqlite3_busy_timeout(lite(db)->db, BUSY_MS);
+    sqlite3_db_config(lite(db)->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+    sqlite3_db_config(lite(db)->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
+    sqlite3_db_config(lite(db)->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    sqlite3_limit(lite(db)->db, SQLITE_LIMIT_ATTACHED, 0);
+    sqlite3_limit(lite(db)->db, SQLITE_LIMIT_SQL_LENGTH, (int)WF_MON_SQL_MAX);
+    err = fail(db, sqlite3_exec(lite(db)->db, "PRAGMA query_only = ON; PRAGMA trusted_schema = OFF",
+                       NULL, NULL, NULL));
     return err ? err : check_version(db);
-}
-
-enum weft_err wf_mon_db_open(const char *path, struct wf_mon_db **ret, struct weft_problem *problem)
-{
-    struct wf_mon_db *db = calloc(1, sizeof *db);
-
-    if (!db)
-        return WEFT_E_NOMEM;
-    enum weft_err err = set_up(db, path);
-    if (err) {
-        if (problem) {
-            *problem = (struct weft_problem){ .err = err };
-            snprintf(problem->text, sizeof problem->text, "%s", db->problem);
-        }
-        wf_mon_db_close(db);
-        return err;
-    }
-    *ret = db;
-    return WEFT_OK;
-}
-
-void wf_mon_db_close(struct wf_mon_db *db)
-{
-    if (!db)
-        return;
-    for (size_t i = 0; i < BATCH_KINDS; i++)
-        sqlite3_finalize(db->batch[i]);
-    sqlite3_finalize(db->query);
-    sqlite3_finalize(db->schema);
-    sqlite3_finalize(db->column);
-    sqlite3_close(db->db);
-    free(db);
-}
-
-// ---- status ------------------------------------------------------------------------------------------------------------
-
-enum weft_err wf_mon_db_beat(struct wf_mon_db *db, struct wf_mon_beat *ret)
-{
-    sqlite3_stmt *st = NULL;
-    struct wf_mon_beat b = { 0 };
-    int rc = sqlite3_prepare_v2(db->db,
-        "SELECT pid, started_ms, updated_ms, subject, state, problem FROM _monitor", -1, &st, NULL);
-
-    if (rc == SQLITE_OK)
-        rc = sqlite3_step(st);
-    if (rc == SQLITE_ROW) {
-        b.pid = sqlite3_column_int64(st, 0);
-        b.started_ms = sqlite3_column_int64(st, 1);
-        b.updated_ms = sqlite3_column_int64(st, 2);
-        snprintf(b.subject, sizeof b.subject, "%s", wf_mon_column_text(st, 3));
-        snprintf(b.state, sizeof b.state, "%s", wf_mon_column_text(st, 4));
-        snprintf(b.problem, sizeof b.problem, "%s", wf_mon_column_text(st, 5));
-    }
-    enum weft_err err = fail(db, rc);
-    sqlite3_finalize(st);
-    if (!err)
-        *ret = b;
-    return err;
-}
-
-static void read_line(sqlite3_stmt *st, struct wf_mon_line *l)
-{
-    char *const words[] = { l->product, l->kind, l->state, l->cause, l->problem, l->late };
-    const size_t rooms[] = { sizeof l->product, sizeof l->kind, sizeof l->state, sizeof l->cause,
-        sizeof l->problem, sizeof l->late };
-    uint64_t *const counts[] = { &l->records, &l->batches, &l->live, &l->repaired, &l->pulled,
-        &l->history, &l->lost, &l->head, &l->next, &l->lag, &l->gaps, &l->verify_failures,
-        &l->duplicates, &l->hosts, &l->hosts_late };
-    int64_t *const times[] = { &l->freshness_ms, &l->last_time_us, &l->last_append_ms,
-        &l->last_received_ms, &l->token_expires_ms, &l->lease_expires_ms };
-    int at = 0;
-
-    memset(l, 0, sizeof *l);
-    for (size_t i = 0; i < 6; i++, at++)
-        snprintf(words[i], rooms[i], "%s", wf_mon_column_text(st, at));
-    for (size_t i = 0; i < 15; i++, at++)
-        *counts[i] = (uint64_t)sqlite3_column_int64(st, at);
-    for (size_t i = 0; i < 6; i++, at++)
-        *times[i] = sqlite3_column_int64(st, at);
-}
-
-enum weft_err wf_mon_db_lines(struct wf_mon_db *db, struct wf_mon_line **ret, size_t *ret_count)
-{
-    struct wf_mon_line *lines = NULL;
-    size_t count = 0, cap = 0;
-    sqlite3_stmt *st = NULL;
-    int rc = sqlite3_prepare_v2(db->db,
-        "SELECT product, kind, state, cause, problem, late, records, batches, live, "
-        "repaired, pulled, history, lost, "
-        "head, next, lag, gaps, verify_failures, duplicates, hosts, hosts_late, freshness_ms, "
-        "last_time_us, last_append_ms, last_received_ms, token_expires_ms, lease_expires_ms FROM "
-        "_status ORDER BY product",
-        -1, &st, NULL);
-    enum weft_err err = fail(db, rc);
-
-    for (rc = err ? rc : sqlite3_step(st); !err && rc == SQLITE_ROW; rc = sqlite3_step(st)) {
-        if (count == cap) {
-            cap = cap ? cap * 2 : 16;
-            struct wf_mon_line *more = realloc(lines, cap * sizeof *lines);
-            if (!more) {
-                err = WEFT_E_NOMEM;
-                break;
-            }
-            lines = more;
-        }
-        read_line(st, &lines[count++]);
-    }
-    if (!err)
-        err = fail(db, rc);
-    sqlite3_finalize(st);
-    if (err) {
-        free(lines);
-        return err;
-    }
-    *ret = lines;
-    *ret_count = count;
-    return WEFT_OK;
 }
 
 // ---- any SELECT --------------------------------------------------------------------------------------------------------
@@ -224,15 +105,11 @@ static int authorize(
     }
 }
 
-static enum weft_err start(struct wf_mon_db *db, char *sql)
+static enum weft_err run(struct wf_mon_db *db, const char *sql)
 {
-    sqlite3_finalize(db->query);
-    db->query = NULL;
-    if (!sql)
-        return WEFT_E_NOMEM;
-    enum weft_err err = fail(db, sqlite3_prepare_v2(db->db, sql, -1, &db->query, NULL));
-    sqlite3_free(sql);
-    return err;
+    sqlite3_finalize(lite(db)->query);
+    lite(db)->query = NULL;
+    return fail(db, sqlite3_prepare_v2(lite(db)->db, sql, -1, &lite(db)->query, NULL));
 }
 
 static bool is_blank(const char *s)
@@ -240,47 +117,47 @@ static bool is_blank(const char *s)
     return s[strspn(s, " \t\r\n;")] == '\0';
 }
 
-enum weft_err wf_mon_db_query(struct wf_mon_db *db, const char *sql)
+static enum weft_err query(struct wf_mon_db *db, const char *sql)
 {
     const char *rest = "";
 
-    sqlite3_finalize(db->query);
-    db->query = NULL;
-    sqlite3_set_authorizer(db->db, authorize, NULL);
-    int rc = sqlite3_prepare_v2(db->db, sql, -1, &db->query, &rest);
+    sqlite3_finalize(lite(db)->query);
+    lite(db)->query = NULL;
+    sqlite3_set_authorizer(lite(db)->db, authorize, NULL);
+    int rc = sqlite3_prepare_v2(lite(db)->db, sql, -1, &lite(db)->query, &rest);
     if (rc == SQLITE_AUTH)
         snprintf(db->problem, sizeof db->problem, "only SELECT is possible here");
     else if (rc != SQLITE_OK)
-        snprintf(db->problem, sizeof db->problem, "%s", sqlite3_errmsg(db->db));
-    else if (!db->query)
+        snprintf(db->problem, sizeof db->problem, "%s", sqlite3_errmsg(lite(db)->db));
+    else if (!lite(db)->query)
         snprintf(db->problem, sizeof db->problem, "the statement is empty");
     else if (!is_blank(rest))
         snprintf(db->problem, sizeof db->problem, "one statement at a time");
-    else if (!sqlite3_stmt_readonly(db->query) || sqlite3_column_count(db->query) == 0)
+    else if (!sqlite3_stmt_readonly(lite(db)->query) || sqlite3_column_count(lite(db)->query) == 0)
         snprintf(db->problem, sizeof db->problem, "only SELECT is possible here");
     else
         return WEFT_OK;
-    sqlite3_set_authorizer(db->db, NULL, NULL);
-    sqlite3_finalize(db->query);
-    db->query = NULL;
+    sqlite3_set_authorizer(lite(db)->db, NULL, NULL);
+    sqlite3_finalize(lite(db)->query);
+    lite(db)->query = NULL;
     return rc == SQLITE_BUSY ? WEFT_E_BUSY : WEFT_E_SQL;
 }
 
-size_t wf_mon_db_columns(const struct wf_mon_db *db)
+static size_t columns(const struct wf_mon_db *db)
 {
-    return (size_t)sqlite3_column_count(db->query);
+    return (size_t)sqlite3_column_count(((const struct lite *)db)->query);
 }
 
-const char *wf_mon_db_column(const struct wf_mon_db *db, size_t column)
+static const char *column(const struct wf_mon_db *db, size_t at)
 {
-    const char *name = sqlite3_column_name(db->query, (int)column);
+    const char *name = sqlite3_column_name(((const struct lite *)db)->query, (int)at);
 
     return name ? name : "";
 }
 
-enum weft_err wf_mon_db_step(struct wf_mon_db *db)
+static enum weft_err step(struct wf_mon_db *db)
 {
-    int rc = sqlite3_step(db->query);
+    int rc = sqlite3_step(lite(db)->query);
 
     if (rc == SQLITE_ROW)
         return WEFT_OK;
@@ -318,9 +195,9 @@ static void read_cell(sqlite3_stmt *st, int at, struct wf_mon_cell *ret)
     }
 }
 
-void wf_mon_db_cell(struct wf_mon_db *db, size_t column, struct wf_mon_cell *ret)
+static void cell(struct wf_mon_db *db, size_t at, struct wf_mon_cell *ret)
 {
-    read_cell(db->query, (int)column, ret);
+    read_cell(lite(db)->query, (int)at, ret);
 }
 
 // ---- proofs ------------------------------------------------------------------------------------------------------------
@@ -342,10 +219,11 @@ static enum weft_err batch_statement(
     int kind = which->table ? BATCH_ROW : which->product ? BATCH_PRODUCT : BATCH_ALL;
     enum weft_err err = WEFT_OK;
 
-    if (!db->batch[kind])
-        err = fail(db, sqlite3_prepare_v2(db->db, sql[kind], -1, &db->batch[kind], NULL));
+    if (!lite(db)->batch[kind])
+        err =
+            fail(db, sqlite3_prepare_v2(lite(db)->db, sql[kind], -1, &lite(db)->batch[kind], NULL));
     if (!err)
-        *ret = db->batch[kind];
+        *ret = lite(db)->batch[kind];
     return err;
 }
 
@@ -357,8 +235,8 @@ static const void *blob(sqlite3_stmt *st, int at, size_t *ret_len)
     return p ? p : "";
 }
 
-enum weft_err wf_mon_db_batch(struct wf_mon_db *db, const struct wf_mon_batches *which,
-    int64_t after, struct wf_mon_batch *ret)
+static enum weft_err batch(struct wf_mon_db *db, const struct wf_mon_batches *which, int64_t after,
+    struct wf_mon_batch *ret)
 {
     sqlite3_stmt *st = NULL;
     enum weft_err err = batch_statement(db, which, &st);
@@ -389,67 +267,90 @@ enum weft_err wf_mon_db_batch(struct wf_mon_db *db, const struct wf_mon_batches 
     return WEFT_OK;
 }
 
-enum weft_err wf_mon_db_schema(struct wf_mon_db *db, int64_t id, struct wf_mon_schema *ret)
+static enum weft_err schema(struct wf_mon_db *db, int64_t id, struct wf_mon_schema *ret)
 {
     int rc = SQLITE_OK;
 
-    if (!db->schema)
-        rc = sqlite3_prepare_v2(db->db,
-            "SELECT hash, message, keys, descriptor FROM _schema WHERE id = ?", -1, &db->schema,
-            NULL);
+    if (!lite(db)->schema)
+        rc = sqlite3_prepare_v2(lite(db)->db,
+            "SELECT hash, message, keys, descriptor FROM _schema WHERE id = ?", -1,
+            &lite(db)->schema, NULL);
     if (rc != SQLITE_OK)
         return fail(db, rc);
-    sqlite3_reset(db->schema);
-    sqlite3_bind_int64(db->schema, 1, id);
-    rc = sqlite3_step(db->schema);
+    sqlite3_reset(lite(db)->schema);
+    sqlite3_bind_int64(lite(db)->schema, 1, id);
+    rc = sqlite3_step(lite(db)->schema);
     if (rc != SQLITE_ROW)
         return rc == SQLITE_DONE ? WEFT_E_NOT_FOUND : fail(db, rc);
-    *ret = (struct wf_mon_schema){ .hash = wf_mon_column_text(db->schema, 0),
-        .message = wf_mon_column_text(db->schema, 1),
-        .keys = wf_mon_column_text(db->schema, 2) };
-    ret->set = blob(db->schema, 3, &ret->set_len);
+    *ret = (struct wf_mon_schema){ .hash = wf_mon_column_text(lite(db)->schema, 0),
+        .message = wf_mon_column_text(lite(db)->schema, 1),
+        .keys = wf_mon_column_text(lite(db)->schema, 2) };
+    ret->set = blob(lite(db)->schema, 3, &ret->set_len);
     return WEFT_OK;
 }
 
-enum weft_err wf_mon_db_column_of(struct wf_mon_db *db, const char *table, const char *field,
+static enum weft_err column_of(struct wf_mon_db *db, const char *table, const char *field,
     enum weft_type type, char ret[WF_MON_NAME])
 {
     int rc = SQLITE_OK;
 
-    if (!db->column)
-        rc = sqlite3_prepare_v2(db->db,
-            "SELECT col FROM _columns WHERE tbl = ? AND field = ? AND type = ?", -1, &db->column,
-            NULL);
+    if (!lite(db)->column)
+        rc = sqlite3_prepare_v2(lite(db)->db,
+            "SELECT col FROM _columns WHERE tbl = ? AND field = ? AND type = ?", -1,
+            &lite(db)->column, NULL);
     if (rc != SQLITE_OK)
         return fail(db, rc);
-    sqlite3_reset(db->column);
-    wf_mon_bind_text(db->column, 1, table);
-    wf_mon_bind_text(db->column, 2, field);
-    wf_mon_bind_text(db->column, 3, wf_mon_type_name(type));
-    rc = sqlite3_step(db->column);
+    sqlite3_reset(lite(db)->column);
+    wf_mon_bind_text(lite(db)->column, 1, table);
+    wf_mon_bind_text(lite(db)->column, 2, field);
+    wf_mon_bind_text(lite(db)->column, 3, wf_mon_type_name(type));
+    rc = sqlite3_step(lite(db)->column);
     if (rc == SQLITE_ROW)
-        snprintf(ret, WF_MON_NAME, "%s", wf_mon_column_text(db->column, 0));
-    sqlite3_reset(db->column);
+        snprintf(ret, WF_MON_NAME, "%s", wf_mon_column_text(lite(db)->column, 0));
+    sqlite3_reset(lite(db)->column);
     return rc == SQLITE_DONE ? WEFT_E_NOT_FOUND : fail(db, rc);
 }
 
-enum weft_err wf_mon_db_rows(struct wf_mon_db *db, const char *table, int64_t batch)
+static void finish(struct wf_mon_db *db)
 {
-    return start(db,
-        sqlite3_mprintf("SELECT _offset AS \"_offset\", * FROM \"%w\" WHERE _batch = %lld ORDER BY "
-                        "_offset",
-            table, (long long)batch));
+    for (size_t i = 0; i < BATCH_KINDS; i++)
+        sqlite3_finalize(lite(db)->batch[i]);
+    sqlite3_finalize(lite(db)->query);
+    sqlite3_finalize(lite(db)->schema);
+    sqlite3_finalize(lite(db)->column);
+    sqlite3_close(lite(db)->db);
+    free(db);
 }
 
-enum weft_err wf_mon_db_tables(struct wf_mon_db *db)
-{
-    return start(db, sqlite3_mprintf("SELECT product, tbl FROM _table ORDER BY product"));
-}
+static const struct wf_mon_db_ops ops = { .close = finish,
+    .run = run,
+    .query = query,
+    .columns = columns,
+    .column = column,
+    .step = step,
+    .cell = cell,
+    .batch = batch,
+    .schema = schema,
+    .column_of = column_of,
+    .no_holder = "0" };
 
-enum weft_err wf_mon_db_orphans(struct wf_mon_db *db, const char *product, const char *table)
+enum weft_err wf_mon_sqlite_db_open(
+    const char *path, struct wf_mon_db **ret, struct weft_problem *problem)
 {
-    return start(db,
-        sqlite3_mprintf("SELECT _offset, _batch FROM \"%w\" WHERE _batch IS NULL OR _batch NOT IN "
-                        "(SELECT id FROM _batch WHERE product = %Q) ORDER BY _batch, _offset",
-            table, product));
+    struct lite *l = calloc(1, sizeof *l);
+
+    if (!l)
+        return WEFT_E_NOMEM;
+    l->base.ops = &ops;
+    enum weft_err err = set_up(&l->base, path);
+    if (err) {
+        if (problem) {
+            *problem = (struct weft_problem){ .err = err };
+            snprintf(problem->text, sizeof problem->text, "%s", l->base.problem);
+        }
+        finish(&l->base);
+        return err;
+    }
+    *ret = &l->base;
+    return WEFT_OK;
 }

@@ -126,7 +126,7 @@ int wf_mon_cmd_verify(const struct wf_mon_options *o)
                 WEFT_E_USAGE, "--row wants TABLE:OFFSET, as in servers_cpu:1042", "");
         what.table = table;
     }
-    enum weft_err err = wf_mon_db_open(o->db, &db, &problem);
+    enum weft_err err = wf_mon_db_open(wf_mon_where(o), &db, &problem);
     if (!err)
         err = weft_connect(&options, &what.client, &problem);
     if (!err) {

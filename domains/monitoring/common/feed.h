@@ -7,8 +7,9 @@
 
 #include "domains/monitoring/common/scout.h"
 
-#define WF_MON_CONNECT_MS  10000         // connecting for longer than that is blind
-#define WF_MON_NOT_GRANTED "not-granted" // a state
+#define WF_MON_CONNECT_MS  10000                       // connecting for longer than that is blind
+#define WF_MON_NOT_GRANTED "not-granted"               // a state
+#define WF_MON_ELSEWHERE   "another process stores it" // why a feed is closed
 
 struct wf_mon_feed;
 
@@ -22,6 +23,8 @@ struct wf_mon_sink {
         void *arg, const char *product, struct weft_cursor_row **ret, size_t *ret_count);
     // What a failure of cursor was, for people.
     const char *(*problem)(void *arg);
+    // Whether the product is this process's to read; NULL: all are.
+    bool (*wants)(void *arg, const char *product);
     // A RECORDS event (p: the schema they have, never NULL) or a LOSS event (p: NULL).
     enum weft_err (*event)(void *arg, struct wf_mon_feed *f, const struct weft_product *p,
         const struct weft_event *e, int64_t now_unix_us);

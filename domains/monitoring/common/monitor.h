@@ -10,7 +10,9 @@
 
 struct wf_mon_options {
     const char *dir, *socket; // NULL: libweft's own choice
-    char db[4096];
+    char db
+        [4096]; // a file of SQLite; what run and status keep beside it is there with --database, too
+    const char *database;                  // PostgreSQL instead; NULL: none
     const char *patterns[WF_MON_PATTERNS]; // fnmatch(3) over "domain/name"; none: all
     size_t pattern_count;
     unsigned seconds; // 0 = until a signal
@@ -38,6 +40,8 @@ size_t wf_mon_words(const char *command); // most of what is no option
 bool wf_mon_is_flag(const char *option);  // has no value
 // "weft-monitor: TEXT" and a hint, on standard error; the exit status of err.
 int wf_mon_fail(enum weft_err err, const char *text, const char *hint);
+// Where the batch layer stores: the --database, else the file.
+const char *wf_mon_where(const struct wf_mon_options *o);
 bool wf_mon_wants(const struct wf_mon_options *o, const char *product);
 
 #endif

@@ -16,6 +16,11 @@ int wf_mon_fail(enum weft_err err, const char *text, const char *hint)
     return status ? status : 1;
 }
 
+const char *wf_mon_where(const struct wf_mon_options *o)
+{
+    return o->database ? o->database : o->db;
+}
+
 bool wf_mon_wants(const struct wf_mon_options *o, const char *product)
 {
     for (size_t i = 0; i < o->pattern_count; i++)
@@ -34,7 +39,7 @@ bool wf_mon_takes(const char *command, const char *option)
     char word[64];
 
     snprintf(word, sizeof word, " %s ", option);
-    if (strstr(" --dir --db --socket ", word))
+    if (strstr(" --dir --db --database --socket ", word))
         return true;
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)
         if (strcmp(table[i].command, command) == 0)

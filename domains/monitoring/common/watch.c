@@ -168,8 +168,12 @@ void wf_mon_watch_open(struct wf_mon_watch *w, int64_t now_ms)
     for (size_t i = 0; i < w->count; i++) {
         struct wf_mon_feed *f = w->feeds[i];
         // Never while events of it are on their way: the sink's cursor is not yet the right one.
-        if (!f->sub && !f->touched && now_ms >= f->again_ms)
+        if (f->sub || f->touched || now_ms < f->again_ms)
+            continue;
+        if (!w->sink->wants || w->sink->wants(w->sink->arg, f->product))
             wf_mon_feed_open(f, w->client, now_ms);
+        else
+            snprintf(f->closed, sizeof f->closed, "%s", WF_MON_ELSEWHERE);
     }
 }
 

@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: Apache-2.0
+// A connection to PostgreSQL: how it is made and made again, statements with parameters, and what the server's codes mean here.
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "domains/monitoring/batch/store_pq.h"
+#include "domains/monitoring/common/watch.h"
+
+#define FIRST_WAIT_MS 500
+#define MOST_WAIT_MS  5000
+
+// ---- parameters --------------------------------------------------------------------------------------------------------
+
+static void add(struct wf_mon_pq_args *a, const char *value, size_t len, int format)
+{
+    a->value[a->count] = value;
+    a->len[a->count] = (int)len;
+    a->format[a->count++] = format;
+}
+
+void wf_mon_pq_text(struct wf_mon_pq_args *a, const char *s)
+{
+    add(a, s, 0, 0);
+}
+
+void wf_mon_pq_int(struct wf_mon_pq_args *a, int64_t v)
+{
+    snprintf(a->digits[a->count], sizeof a->digits[0], "%lld", (long long)v);
+    add(a, a->digits[a->count], 0, 0);
+}
+
+void wf_mon_pq_blob(struct wf_mon_pq_args *a, const void *ptr, size_t len)
+{
+    add(a, len ? ptr : NULL, len, 1);
+}
+
+void wf_mon_pq_null(struct wf_mon_pq_args *a)
+{
+    add(a, NULL, 0, 0);
+}
+
+void wf_mon_pq_add(struct wf_mon_pq_string *s, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    int len = vsnprintf(NULL, 0, format, args);
+    va_end(args);
+    if (len < 0 || s->failed) {
+        s->failed = true;
+        return;
+    }
+    if (s->cap - s->len <= (size_t)len) {
+        size_t cap = (s->cap + (size_t)len) * 2 + 64;
+        char *bigger = realloc(s->ptr, cap);
+        if (!bigger) {
+            s->failed = true;
+            return;
+        }
+        s->ptr = bigger;
+        s->cap = cap;
+    }
+    va_start(args, format);
+    vsnprintf(s->ptr + s->len, s->cap - s->len, format, args);
+    va_end(args);
+    s->len += (size_t)len;
+}
+
+const char *wf_mon_pq_quote(const char *name, char out[2 * WF_MON_NAME + 3])
+{
+    size_t at = 0;
+
+    out[at++] = '"';
+    for (; *name && at < 2 * (size_t)WF_MON_NAME; name++) {
+        if (*name == '"')
+            out[at++] = '"';
+        out[at++] = *name;
+    }
+    out[at++] = '"';
+    out[at] = '\0';
+    return out;
+}
+
+// ---- failures ----------------------------------------------------------------------------------------------------------
+
+// SQLSTATE, its class or all of it -> ours. The first that fits.
+static const struct {
+    const char *state;
+    enum weft_err err;
+} states[] = {
+    { "08", WEFT_E_IO },         // the connection
+    { "57P", WEFT_E_IO },        // the server stops or starts
+    { "25006", WEFT_E_IO },      // read-only: a standby
+    { "40", WEFT_E_BUSY },       // serialization, deadlock
+    { "55", WEFT_E_BUSY },       // a lock
+    { "57", WEFT_E_BUSY },       // a statement's time is over
+    { "23505", WEFT_E_BUSY },    // somebody else stored it meanwhile
+    { "53100", WEFT_E_NOSPACE }, // a full disk
+    { "53", WEFT_E_BUSY },       // memory, connections
+    { "28", WEFT_E_PERMISSION },
+    { "42501", WEFT_E_PERMISSION },
+    { "XX001", WEFT_E_DAMAGED },
+    { "XX002", WEFT_E_DAMAGED },
+};
+
+static enum weft_err code_of(const char *state)
+{
+    for (size_t i = 0; i < sizeof states / sizeof *states; i++)
+        if (strncmp(state, states[i].state, strlen(states[i].state)) == 0)
+            return states[i].err;
+    return WEFT_E_INTERNAL;
+}
+
+enum weft_err wf_mon_pq_err(struct wf_mon_pq_link *l, const PGresult *r, const char *doing)
+{
+    const char *state = r ? PQresultErrorField(r, PG_DIAG_SQLSTATE) : NULL;
+    const char *text = r ? PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY) : NULL;
+    enum weft_err err = state ? code_of(state) : WEFT_E_IO;
+
+    if (PQstatus(l->conn) != CONNECTION_OK)
+        err = WEFT_E_IO;
+    if (!text)
+        text = PQerrorMessage(l->conn);
+    snprintf(
+        l->problem, l->problem_size, "database: %s: %.*s", doing, (int)strcspn(text, "\n"), text);
+    return err;
+}
+
+enum weft_err wf_mon_pq_ask(struct wf_mon_pq_link *l, const char *sql,
+    const struct wf_mon_pq_args *a, bool binary, PGresult **ret)
+{
+    PGresult *r = PQexecParams(l->conn, sql, a ? a->count : 0, NULL, a ? a->value : NULL,
+        a ? a->len : NULL, a ? a->format : NULL, binary);
+    ExecStatusType status = PQresultStatus(r);
+    enum weft_err err = WEFT_OK;
+
+    if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) {
+        char doing[48];
+        snprintf(doing, sizeof doing, "%.40s", sql);
+        err = wf_mon_pq_err(l, r, doing);
+    }
+    if (!err && ret)
+        *ret = r;
+    else
+        PQclear(r);
+    return err;
+}
+
+enum weft_err wf_mon_pq_do(struct wf_mon_pq_link *l, const char *sql)
+{
+    PGresult *r = PQexec(l->conn, sql);
+    ExecStatusType status = PQresultStatus(r);
+    enum weft_err err = WEFT_OK;
+
+    if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) {
+        char doing[48];
+        snprintf(doing, sizeof doing, "%.40s", sql);
+        err = wf_mon_pq_err(l, r, doing);
+    }
+    PQclear(r);
+    return err;
+}
+
+int64_t wf_mon_pq_number(const PGresult *r, int row, int column)
+{
+    return PQgetisnull(r, row, column) ? 0 : strtoll(PQgetvalue(r, row, column), NULL, 10);
+}
+
+// ---- the connection ----------------------------------------------------------------------------------------------------
+
+static void be_quiet(void *arg, const PGresult *r)
+{
+    (void)arg; // "relation exists already, skipping"
+    (void)r;
+}
+
+// A password in the text is one that `ps` shows.
+static enum weft_err check_conninfo(struct wf_mon_pq_link *l)
+{
+    char *why = NULL;
+    PQconninfoOption *options = PQconninfoParse(l->conninfo, &why);
+    enum weft_err err = WEFT_OK;
+
+    if (!options) {
+        snprintf(l->problem, l->problem_size, "--database: %.*s", why ? (int)strcspn(why, "\n") : 0,
+            why ? why : "");
+        PQfreemem(why);
+        return WEFT_E_USAGE;
+    }
+    for (PQconninfoOption *o = options; o->keyword; o++)
+        if (o->val &&
+            (strcmp(o->keyword, "password") == 0 || strcmp(o->keyword, "sslpassword") == 0))
+            err = WEFT_E_USAGE;
+    PQconninfoFree(options);
+    if (err)
+        snprintf(l->problem, l->problem_size,
+            "--database: a password there is seen by every user: put it into ~/.pgpass or a "
+            "service file");
+    return err;
+}
+
+enum weft_err wf_mon_pq_open(struct wf_mon_pq_link *l, const char *conninfo)
+{
+    l->conninfo = strdup(conninfo);
+    if (!l->conninfo)
+        return WEFT_E_NOMEM;
+    enum weft_err err = check_conninfo(l);
+
+    return err ? err : wf_mon_pq_connect(l);
+}
+
+// What the text leaves open: bounds for a server that does not answer, and our name.
+static PGconn *dial(const char *conninfo)
+{
+    static const char *const keys[] = { "connect_timeout", "tcp_user_timeout", "keepalives_idle",
+        "fallback_application_name", "dbname", NULL };
+    // dbname comes last and is expanded, so that what it says stands.
+    const char *const values[] = { "5", "15000", "10", "weft-monitor", conninfo, NULL };
+
+    return PQconnectdbParams(keys, values, 1);
+}
+
+static enum weft_err check_session(struct wf_mon_pq_link *l)
+{
+    const char *encoding = PQparameterStatus(l->conn, "server_encoding");
+
+    if (encoding && strcmp(encoding, "UTF8") != 0) {
+        snprintf(l->problem, l->problem_size,
+            "database: its encoding is %.40s; create it with ENCODING 'UTF8'", encoding);
+        return WEFT_E_VERSION;
+    }
+    return wf_mon_pq_do(l,
+        "SET client_encoding = 'UTF8'; SET statement_timeout = '60s'; SET "
+        "lock_timeout = '5s'; SET client_min_messages = warning; SET bytea_output = hex");
+}
+
+enum weft_err wf_mon_pq_connect(struct wf_mon_pq_link *l)
+{
+    int64_t now_ms = wf_mon_now_ms();
+
+    if (l->conn && PQstatus(l->conn) == CONNECTION_OK)
+        return WEFT_OK;
+    if (now_ms < l->again_ms)
+        return WEFT_E_IO;
+    PQfinish(l->conn);
+    l->conn = dial(l->conninfo);
+    enum weft_err err = WEFT_OK;
+    if (PQstatus(l->conn) != CONNECTION_OK) {
+        err = wf_mon_pq_err(l, NULL, "connect");
+    } else {
+        PQsetNoticeReceiver(l->conn, be_quiet, NULL);
+        err = check_session(l);
+    }
+    if (!err) {
+        l->wait_ms = 0;
+        return WEFT_OK;
+    }
+    PQfinish(l->conn);
+    l->conn = NULL;
+    l->wait_ms = l->wait_ms ? l->wait_ms * 2 : FIRST_WAIT_MS;
+    if (l->wait_ms > MOST_WAIT_MS)
+        l->wait_ms = MOST_WAIT_MS;
+    l->again_ms = now_ms + l->wait_ms;
+    return err;
+}
+
+void wf_mon_pq_close(struct wf_mon_pq_link *l)
+{
+    PQfinish(l->conn);
+    free(l->conninfo);
+    l->conn = NULL;
+    l->conninfo = NULL;
+}

@@ -1,0 +1,507 @@
+// SPDX-License-Identifier: Apache-2.0
+// What only PostgreSQL has: comments and partitions, several processes with one database, a server that dies, and a monitor that is killed
+// before and after each statement it sends.
+#include <libpq-fe.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "domains/monitoring/batch/store_pq.h"
+#include "domains/monitoring/batch/stored.h"
+#include "tests/domains/monitor_rig.h"
+#include "tests/domains/pq_rig.h"
+#include "tests/support/support.h"
+
+static const char *ask(const char *where, const char *sql)
+{
+    static char out[1024];
+    struct wf_mon_db *db = NULL;
+    struct wf_mon_cell cell;
+    struct weft_problem problem = { 0 };
+
+    out[0] = '\0';
+    ck_assert_msg(wf_mon_db_open(where, &db, &problem) == WEFT_OK, "%s", problem.text);
+    ck_assert_msg(wf_mon_db_query(db, sql) == WEFT_OK, "%s: %s", sql, wf_mon_db_problem(db));
+    if (wf_mon_db_step(db) == WEFT_OK) {
+        wf_mon_db_cell(db, 0, &cell);
+        wf_mon_cell_print(&cell, out, sizeof out);
+    }
+    wf_mon_db_close(db);
+    return out;
+}
+
+static long long number(const char *where, const char *sql)
+{
+    return strtoll(ask(where, sql), NULL, 10);
+}
+
+static int run(const char *where)
+{
+    struct wf_mon_options o = rig_options(rig_path());
+
+    o.database = where;
+    return wf_mon_cmd_store(&o);
+}
+
+static struct fake_product *load(void)
+{
+    return fake_product("servers/load", WEFT_METRIC, "load1", "weft.test.Load");
+}
+
+static struct wf_mon_store *open_store(const char *where)
+{
+    struct wf_mon_store *s = NULL;
+    struct weft_problem problem = { 0 };
+
+    ck_assert_msg(wf_mon_store_open(where, &s, &problem) == WEFT_OK, "%s", problem.text);
+    return s;
+}
+
+// A second of a process's life. How many of the products it holds then.
+static size_t beat(struct wf_mon_store *s, const char *const *products, size_t count)
+{
+    const struct wf_mon_beat b = { .pid = 1, .state = "running", .subject = "monitoring/watch" };
+    size_t held = 0;
+
+    ck_assert_int_eq(wf_mon_store_begin(s), WEFT_OK);
+    ck_assert_int_eq(wf_mon_store_beat(s, &b), WEFT_OK);
+    ck_assert_int_eq(wf_mon_store_commit(s), WEFT_OK);
+    enum weft_err err = wf_mon_store_claim(s, products, count);
+    ck_assert_msg(!err, "%s", wf_mon_store_problem(s));
+    for (size_t i = 0; i < count; i++)
+        held += wf_mon_store_holds(s, products[i]);
+    return held;
+}
+
+// ---- the tables --------------------------------------------------------------------------------------------------------
+
+START_TEST(what_is_no_database_is_refused_with_its_reason)
+{
+    static const struct {
+        const char *where, *text;
+        enum weft_err err;
+    } rows[] = {
+        { "postgresql://u:secret@localhost/x", "~/.pgpass", WEFT_E_USAGE },
+        { "host=/nowhere password=secret", "~/.pgpass", WEFT_E_USAGE },
+        { "nonsense=1", "nonsense", WEFT_E_USAGE },
+        { "host=/nowhere dbname=x", "/nowhere", WEFT_E_IO },
+    };
+    struct weft_problem problem = { 0 };
+    struct wf_mon_store *s = NULL;
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        enum weft_err err = wf_mon_store_open(rows[i].where, &s, &problem);
+        ck_assert_msg(err == rows[i].err, "%s: %d", rows[i].where, (int)err);
+        ck_assert_msg(strstr(problem.text, rows[i].text), "%s: %s", rows[i].where, problem.text);
+        ck_assert_ptr_null(strstr(problem.text, "secret"));
+    }
+    const char *where = pq_rig_where();
+    struct wf_mon_db *db = NULL;
+    ck_assert_int_eq(wf_mon_db_open(where, &db, &problem), WEFT_E_NOT_FOUND);
+    wf_mon_store_close(open_store(where));
+    pq_rig_change(where, "UPDATE _format SET version = 99");
+    ck_assert_int_eq(wf_mon_store_open(where, &s, &problem), WEFT_E_VERSION);
+    ck_assert_int_eq(wf_mon_db_open(where, &db, &problem), WEFT_E_VERSION);
+}
+END_TEST
+
+START_TEST(columns_say_what_they_are)
+{
+    const char *where = pq_rig_where();
+
+    fake_fill(load(), 1, 1);
+    ck_assert_int_eq(run(where), 0);
+    ck_assert_str_eq(ask(where, "SELECT col_description('servers_load'::regclass, attnum) FROM "
+                                "pg_attribute WHERE attrelid = 'servers_load'::regclass AND "
+                                "attname = 'load'"),
+        "'[1]'");
+    ck_assert_str_eq(ask(where, "SELECT string_agg(attname || ' ' || format_type(atttypid, "
+                                "atttypmod), ',' ORDER BY attnum) FROM pg_attribute WHERE attrelid "
+                                "= 'servers_load'::regclass AND attname IN ('load', 'tasks', "
+                                "'up')"),
+        "'load double precision,tasks numeric(20,0),up boolean'");
+}
+END_TEST
+
+START_TEST(rows_go_to_the_partition_of_their_day)
+{
+    const char *where = pq_rig_where();
+    struct fake_product *p = load();
+    struct wf_buf m = { 0 };
+    int64_t now_us = (int64_t)time(NULL) * 1000000;
+    const int64_t times[] = { now_us, now_us - WF_MON_DAY_US, now_us - WF_MON_DAY_US + 1, 5, -5,
+        now_us + 30 * WF_MON_DAY_US };
+
+    for (size_t i = 0; i < sizeof times / sizeof *times; i++) {
+        fake_text(&m, 1, "web-0");
+        fake_record(p, WEFT_PUT, &m, times[i]);
+    }
+    fake_batch(p, "web-0", now_us / 1000);
+    ck_assert_int_eq(run(where), 0);
+    ck_assert_int_eq(number(where, "SELECT count(*) FROM servers_load"), 6);
+    ck_assert_int_eq(number(where, "SELECT count(*) FROM _rest_servers_load"), 3);
+    ck_assert_int_eq(number(where, "SELECT count(DISTINCT tableoid) FROM servers_load"), 3);
+    // A day of which an early row is in the rest stays there: nothing waits, nothing is lost.
+    pq_rig_change(where, "DROP TABLE _rest_servers_load; CREATE TABLE _rest_servers_load PARTITION "
+                         "OF servers_load DEFAULT");
+    char sql[200];
+    snprintf(sql, sizeof sql,
+        "INSERT INTO _rest_servers_load(_time, _offset, _batch) VALUES(%lld, 99, 99)",
+        (long long)(now_us - 5 * WF_MON_DAY_US));
+    pq_rig_change(where, sql);
+    fake_text(&m, 1, "web-0");
+    fake_record(p, WEFT_PUT, &m, now_us - 5 * WF_MON_DAY_US + 1);
+    fake_batch(p, "web-0", now_us / 1000);
+    ck_assert_int_eq(run(where), 0);
+    ck_assert_int_eq(number(where, "SELECT count(*) FROM _rest_servers_load"), 2);
+    wf_buf_fini(&m);
+}
+END_TEST
+
+START_TEST(an_engine_without_partitions_has_one_table)
+{
+    const char *where = pq_rig_where();
+
+    wf_mon_store_close(open_store(where));
+    pq_rig_change(where, "UPDATE _format SET partitions = false");
+    fake_fill(load(), 3, 3);
+    ck_assert_int_eq(run(where), 0);
+    ck_assert_int_eq(number(where, "SELECT count(*) FROM servers_load"), 9);
+    ck_assert_str_eq(
+        ask(where, "SELECT relkind::text FROM pg_class WHERE oid = 'servers_load'::regclass"),
+        "'r'");
+}
+END_TEST
+
+// ---- parts of batches --------------------------------------------------------------------------------------------------
+
+START_TEST(ranges_lose_what_is_stored)
+{
+    static const struct {
+        uint64_t first, count;
+        const char *want, *why;
+    } rows[] = {
+        { 100, 10, "", "all of it" },
+        { 90, 30, "", "more than all" },
+        { 100, 4, "4+6", "its beginning" },
+        { 106, 4, "0+6", "its end" },
+        { 103, 2, "0+3 5+5", "its middle" },
+        { 90, 10, "0+10", "what lies before" },
+        { 110, 10, "0+10", "what lies behind" },
+    };
+    struct weft_record first = { .seq = 100 };
+    struct weft_event e = { .records = &first, .record_count = 10 };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct wf_mon_range ranges[WF_MON_RANGES] = { { 0, 10 } };
+        char got[80] = "";
+        size_t count = wf_mon_ranges_cut(ranges, 1, &e, rows[i].first, rows[i].count);
+        for (size_t n = 0; n < count; n++)
+            snprintf(got + strlen(got), sizeof got - strlen(got), "%s%zu+%zu", n ? " " : "",
+                ranges[n].from, ranges[n].count);
+        ck_assert_msg(strcmp(got, rows[i].want) == 0, "%s: %s", rows[i].why, got);
+    }
+}
+END_TEST
+
+START_TEST(a_batch_of_which_a_part_is_there_gets_its_rest)
+{
+    const char *where = pq_rig_where(), *name = "servers/load";
+    struct wf_mon_store *s = open_store(where);
+    struct wf_mon_table *t = NULL;
+    struct fake_product *p = load();
+    struct weft_product *schema = fake_described(p);
+
+    fake_fill(p, 1, 8);
+    ck_assert_uint_eq(beat(s, &name, 1), 1);
+    struct weft_event part = *fake_event(p, 0);
+    part.records += 3;
+    part.record_count = 2;
+    ck_assert_int_eq(wf_mon_store_begin(s), WEFT_OK);
+    ck_assert_int_eq(wf_mon_store_table(s, name, &t), WEFT_OK);
+    ck_assert_int_eq(wf_mon_store_records(s, t, schema, &part, 1), WEFT_OK);
+    ck_assert_int_eq(wf_mon_store_commit(s), WEFT_OK);
+    ck_assert_int_eq(wf_mon_store_begin(s), WEFT_OK);
+    ck_assert_int_eq(wf_mon_store_records(s, t, schema, fake_event(p, 0), 1), WEFT_OK);
+    ck_assert_int_eq(
+        wf_mon_store_commit(s), WEFT_E_BUSY); // seen at the end: again, with a look before
+    ck_assert(wf_mon_store_may_retry(WEFT_E_BUSY));
+    wf_mon_store_rollback(s);
+    rig_store(s, p, 0, 1, true);
+    wf_mon_store_close(s);
+    weft_product_free(schema);
+    ck_assert_int_eq(number(where, "SELECT count(*) FROM servers_load"), 8);
+    ck_assert_int_eq(number(where, "SELECT count(DISTINCT _offset) FROM servers_load"), 8);
+    ck_assert_int_eq(number(where, "SELECT count(*) FROM _batch"), 3);
+    ck_assert_int_eq(number(where, "SELECT records FROM _status"), 8);
+    struct wf_mon_options o = rig_options(rig_path());
+    o.database = where;
+    ck_assert_int_eq(wf_mon_cmd_verify(&o), 0);
+}
+END_TEST
+
+// ---- several processes -------------------------------------------------------------------------------------------------
+
+#define PRODUCTS 40u
+static const char *names[PRODUCTS];
+
+static void name_products(void)
+{
+    static char texts[PRODUCTS][32];
+
+    for (size_t i = 0; i < PRODUCTS; i++) {
+        snprintf(texts[i], sizeof texts[i], "servers/p%zu", i);
+        names[i] = texts[i];
+    }
+}
+
+START_TEST(processes_share_products_and_each_has_one_holder)
+{
+    const char *where = pq_rig_where();
+    struct wf_mon_store *a = open_store(where), *b = open_store(where);
+
+    name_products();
+    ck_assert_uint_eq(beat(a, names, PRODUCTS), PRODUCTS); // alone: all
+    size_t of_b = beat(b, names, PRODUCTS);
+    ck_assert_uint_eq(of_b, 0); // it asks for its share
+    size_t of_a = beat(a, names, PRODUCTS);
+    of_b = beat(b, names, PRODUCTS);
+    ck_assert_uint_eq(of_a + of_b, PRODUCTS);
+    ck_assert_uint_gt(of_a, PRODUCTS / 5);
+    ck_assert_uint_gt(of_b, PRODUCTS / 5);
+    for (size_t i = 0; i < PRODUCTS; i++)
+        ck_assert(wf_mon_store_holds(a, names[i]) != wf_mon_store_holds(b, names[i]));
+    ck_assert_uint_eq(beat(a, names, PRODUCTS), of_a); // and so it stays
+    ck_assert_uint_eq(beat(b, names, PRODUCTS), of_b);
+    wf_mon_store_close(a); // lets go of its own
+    size_t turns = 0;
+    while (beat(b, names, PRODUCTS) < PRODUCTS && turns < 20)
+        turns++;
+    ck_assert_uint_le(turns, WF_MON_PQ_FREE_TURNS + 1);
+    wf_mon_store_close(b);
+}
+END_TEST
+
+START_TEST(what_nobody_else_wants_is_taken_after_a_while)
+{
+    const char *where = pq_rig_where();
+    struct wf_mon_store *a = open_store(where), *b = open_store(where);
+    size_t turns = 0;
+
+    name_products();
+    ck_assert_uint_eq(beat(a, names, 1), 1); // a is set to one product by its patterns
+    while (beat(b, names + 1, PRODUCTS - 1) < PRODUCTS - 1 && turns < 20) {
+        ck_assert_uint_eq(beat(a, names, 1), 1);
+        turns++;
+    }
+    ck_assert_uint_le(turns, WF_MON_PQ_FREE_TURNS + 1);
+    wf_mon_store_close(a);
+    wf_mon_store_close(b);
+}
+END_TEST
+
+START_TEST(who_lost_its_lease_stores_nothing_more)
+{
+    const char *where = pq_rig_where(), *name = "servers/load";
+    struct wf_mon_store *a = open_store(where), *b = open_store(where);
+    struct wf_mon_table *t = NULL;
+    struct fake_product *p = load();
+    struct weft_product *schema = fake_described(p);
+    size_t turns = 0;
+
+    fake_fill(p, 4, 3);
+    ck_assert_uint_eq(beat(a, &name, 1), 1);
+    rig_store(a, p, 0, 1, true);
+    // a stands still with rows in its hands; its time runs out, and b goes on from the stored cursor.
+    ck_assert_int_eq(wf_mon_store_begin(a), WEFT_OK);
+    ck_assert_int_eq(wf_mon_store_table(a, name, &t), WEFT_OK);
+    ck_assert_int_eq(wf_mon_store_records(a, t, schema, fake_event(p, 1), 1), WEFT_OK);
+    pq_rig_change(where, "UPDATE _lease SET until_ms = 1; UPDATE _monitor SET updated_ms = 1");
+    while (beat(b, &name, 1) < 1 && turns < 20)
+        turns++;
+    rig_store(b, p, 1, 3, true);
+    ck_assert_int_eq(wf_mon_store_commit(a), WEFT_E_BUSY);
+    ck_assert_ptr_nonnull(strstr(wf_mon_store_problem(a), "another process"));
+    wf_mon_store_rollback(a);
+    ck_assert_uint_eq(beat(a, &name, 1), 0);
+    wf_mon_store_close(a);
+    rig_store(b, p, 3, 4, true);
+    wf_mon_store_close(b);
+    weft_product_free(schema);
+    ck_assert_int_eq(number(where, "SELECT count(*) FROM servers_load"), 12);
+    ck_assert_int_eq(number(where, "SELECT records FROM _status"), 12);
+}
+END_TEST
+
+START_TEST(a_dead_process_of_this_machine_is_not_waited_for)
+{
+    const char *where = pq_rig_where(), *name = "servers/load";
+    pid_t child = fork();
+
+    if (child == 0) {
+        struct wf_mon_store *s = open_store(where);
+        _exit(beat(s, &name, 1) == 1 ? 0 : 1); // as kill -9 does: nothing is let go
+    }
+    int status = -1;
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert_int_eq(status, 0);
+    ck_assert_int_eq(number(where, "SELECT count(*) FROM _lease WHERE owner IS NOT NULL"), 1);
+    struct wf_mon_store *s = open_store(where);
+    ck_assert_uint_eq(beat(s, &name, 1), 1);
+    wf_mon_store_close(s);
+}
+END_TEST
+
+// ---- ends --------------------------------------------------------------------------------------------------------------
+
+START_TEST(a_server_that_dies_costs_nothing_but_time)
+{
+    ck_assert(pq_rig_start()); // one of its own: a process that nobody waited for would keep the others' from starting again
+    const char *where = pq_rig_where(), *name = "servers/load";
+    struct wf_mon_store *s = open_store(where);
+    struct wf_mon_table *t = NULL;
+    struct fake_product *p = load();
+    struct weft_product *schema = fake_described(p);
+    int waited = 0;
+
+    fake_fill(p, 4, 3);
+    ck_assert_uint_eq(beat(s, &name, 1), 1);
+    rig_store(s, p, 0, 2, true);
+    ck_assert_int_eq(wf_mon_store_begin(s), WEFT_OK);
+    ck_assert_int_eq(wf_mon_store_table(s, name, &t), WEFT_OK);
+    ck_assert_int_eq(wf_mon_store_records(s, t, schema, fake_event(p, 2), 1), WEFT_OK);
+    pq_rig_kill();
+    enum weft_err err = wf_mon_store_commit(s);
+    ck_assert_msg(wf_mon_store_may_retry(err), "%d: %s", (int)err, wf_mon_store_problem(s));
+    wf_mon_store_rollback(s);
+    ck_assert_int_eq(wf_mon_store_ready(s), WEFT_E_IO);
+    pq_rig_again();
+    while (wf_mon_store_ready(s) && waited++ < 300)
+        nanosleep(&(struct timespec){ .tv_nsec = 50000000 }, NULL);
+    ck_assert_int_eq(wf_mon_store_ready(s), WEFT_OK);
+    ck_assert_uint_eq(beat(s, &name, 1), 1);
+    rig_store(s, p, 2, 4, true);
+    wf_mon_store_close(s);
+    weft_product_free(schema);
+    ck_assert_int_eq(number(where, "SELECT count(*) FROM servers_load"), 12);
+    ck_assert_int_eq(number(where, "SELECT count(DISTINCT _offset) FROM servers_load"), 12);
+    pq_rig_stop();
+}
+END_TEST
+
+// The process dies before its nth statement, or right after the server did it and nobody heard.
+static long statements_left;
+PGresult *__real_PQexec(PGconn *c, const char *sql);
+PGresult *__wrap_PQexec(PGconn *c, const char *sql);
+PGresult *__real_PQexecParams(PGconn *c, const char *sql, int n, const Oid *types,
+    const char *const *values, const int *lengths, const int *formats, int format);
+PGresult *__wrap_PQexecParams(PGconn *c, const char *sql, int n, const Oid *types,
+    const char *const *values, const int *lengths, const int *formats, int format);
+int __real_PQputCopyEnd(PGconn *c, const char *message);
+int __wrap_PQputCopyEnd(PGconn *c, const char *message);
+
+static void live_or_die(void)
+{
+    if (statements_left > 0 && --statements_left == 0)
+        _exit(99);
+}
+
+PGresult *__wrap_PQexec(PGconn *c, const char *sql)
+{
+    live_or_die();
+    PGresult *r = __real_PQexec(c, sql);
+    live_or_die();
+    return r;
+}
+
+PGresult *__wrap_PQexecParams(PGconn *c, const char *sql, int n, const Oid *types,
+    const char *const *values, const int *lengths, const int *formats, int format)
+{
+    live_or_die();
+    PGresult *r = __real_PQexecParams(c, sql, n, types, values, lengths, formats, format);
+    live_or_die();
+    return r;
+}
+
+int __wrap_PQputCopyEnd(PGconn *c, const char *message)
+{
+    live_or_die();
+    int rc = __real_PQputCopyEnd(c, message);
+    live_or_die();
+    return rc;
+}
+
+static int run_that_dies(const char *where, long nth)
+{
+    int status = 0;
+    pid_t child = fork();
+
+    if (child == 0) {
+        statements_left = nth;
+        _exit(run(where));
+    }
+    ck_assert(child > 0);
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+START_TEST(a_run_killed_around_any_statement_loses_nothing_and_doubles_nothing)
+{
+    struct fake_product *p = load();
+    const char *step = getenv("WEFT_PQ_KILLS"); // "all": at each; else at some
+    bool whole = false, all = step && strcmp(step, "all") == 0;
+    long kills = 0;
+
+    fake_fill(p, 6, 5);
+    for (long nth = 1; !whole && nth < 2000; nth += all ? 1 : 7) {
+        const char *where = pq_rig_where();
+        int status = run_that_dies(where, nth);
+        ck_assert_msg(status == 99 || status == 0, "statement %ld: exit %d", nth, status);
+        whole = status == 0;
+        kills += !whole;
+        ck_assert_int_eq(run(where), 0);
+        ck_assert_msg(number(where, "SELECT count(*) FROM servers_load") == 30, "at %ld", nth);
+        ck_assert_int_eq(number(where, "SELECT count(DISTINCT _offset) FROM servers_load"), 30);
+        ck_assert_int_eq(number(where, "SELECT records FROM _status"), 30);
+        ck_assert_int_eq(number(where, "SELECT sum(count) FROM _batch"), 30);
+        ck_assert_int_eq(number(where, "SELECT sum(records) FROM _origin"), 30);
+    }
+    ck_assert(whole);
+    ck_assert_int_ge(kills, 10);
+    printf("%ld kills\n", kills);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("monitor_pq");
+    TCase *c = tcase_create("pq");
+
+    if (!pq_rig_start())
+        return WF_TEST_SKIP;
+    tcase_add_checked_fixture(c, fake_reset, fake_reset);
+    tcase_set_timeout(c, 300);
+    tcase_add_test(c, what_is_no_database_is_refused_with_its_reason);
+    tcase_add_test(c, columns_say_what_they_are);
+    tcase_add_test(c, rows_go_to_the_partition_of_their_day);
+    tcase_add_test(c, an_engine_without_partitions_has_one_table);
+    tcase_add_test(c, ranges_lose_what_is_stored);
+    tcase_add_test(c, a_batch_of_which_a_part_is_there_gets_its_rest);
+    tcase_add_test(c, processes_share_products_and_each_has_one_holder);
+    tcase_add_test(c, what_nobody_else_wants_is_taken_after_a_while);
+    tcase_add_test(c, who_lost_its_lease_stores_nothing_more);
+    tcase_add_test(c, a_dead_process_of_this_machine_is_not_waited_for);
+    tcase_add_test(c, a_run_killed_around_any_statement_loses_nothing_and_doubles_nothing);
+    tcase_add_test(c, a_server_that_dies_costs_nothing_but_time);
+    suite_add_tcase(suite, c);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    pq_rig_stop();
+    return failed != 0;
+}
