@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <weft/conf.h>
+
 #include "domains/monitoring/common/monitor.h"
 
 static const char usage[] =
@@ -19,6 +21,10 @@ static const char usage[] =
     "  weft-monitor verify                                 prove every row against its host's "
     "signature\n"
     "  weft-monitor verify --row servers_load:1042\n"
+    "  weft-monitor run --rules rules.yaml                 and raise alerts by rules\n"
+    "  weft-monitor alerts list                            what fires, and what waits to\n"
+    "  weft-monitor alerts ack 3f2a --for 2h --comment 'on it'\n"
+    "  weft-monitor alerts silence 'rule=disk-* host=web-1' --for 4h\n"
     "  weft-monitor rules check rules.yaml                 what is wrong with a file of rules\n"
     "  weft-monitor rules test tests.yaml                  rules against written records\n"
     "\n"
@@ -28,6 +34,12 @@ static const char usage[] =
     "       weft-monitor sql    SELECT [-o table|json|jsonl]\n"
     "       weft-monitor verify [--product PRODUCT | --row TABLE:OFFSET] [--most N] [-o "
     "table|json]\n"
+    "       weft-monitor alert  --rules FILE [--product PATTERN]... [--seconds N] [--once] "
+    "[--every SECONDS]\n"
+    "       weft-monitor alerts list | show ID | ack ID | silence MATCH | unsilence N | silences | "
+    "test\n"
+    "                           [--for DURATION] [--comment TEXT] [--rules FILE] [-o "
+    "table|json|jsonl]\n"
     "       weft-monitor rules  check FILE... | test FILE...\n"
     "       weft-monitor --help | --version\n"
     "\n"
@@ -36,6 +48,10 @@ static const char usage[] =
     "  --database X   PostgreSQL instead: postgresql://HOST/NAME, service=NAME or host=... "
     "dbname=...;\n"
     "                 passwords belong into ~/.pgpass or a service file\n"
+    "  --rules FILE   rules of alerts: weft-rules(5)\n"
+    "  --alerts FILE  what the alerts keep (default: DIR/alerts.db)\n"
+    "  --for D        alerts ack, silence: how long (default 1h)\n"
+    "  --comment TEXT alerts ack, silence: why\n"
     "  --socket PATH  local weftd to ask for the catalog (default: $WEFT_SOCKET)\n"
     "  --product P    run, store: a shell pattern over domain/name, may be repeated; verify: one "
     "product\n"
@@ -101,6 +117,14 @@ static bool set_value(struct wf_mon_options *o, const char *name, const char *va
         return set_format(o, value);
     else if (strcmp(name, "--db") == 0)
         return (size_t)snprintf(o->db, sizeof o->db, "%s", value) < sizeof o->db;
+    else if (strcmp(name, "--rules") == 0)
+        o->rules = value;
+    else if (strcmp(name, "--comment") == 0)
+        o->comment = value;
+    else if (strcmp(name, "--for") == 0)
+        return !weft_conf_duration(value, &o->for_ms) && o->for_ms > 0;
+    else if (strcmp(name, "--alerts") == 0)
+        return (size_t)snprintf(o->alerts, sizeof o->alerts, "%s", value) < sizeof o->alerts;
     else if (strcmp(name, "--product") == 0 && o->pattern_count < WF_MON_PATTERNS)
         o->patterns[o->pattern_count++] = value;
     else if (strcmp(name, "--most") == 0)
@@ -137,22 +161,22 @@ static int parse(int argc, char **argv, struct wf_mon_options *o)
     return 0;
 }
 
-// The directory that libweft takes, too.
-static bool default_db(struct wf_mon_options *o)
+// A file in the directory that libweft takes, too, unless it was named.
+static bool default_file(const struct wf_mon_options *o, const char *name, char *out, size_t size)
 {
     const char *dir = o->dir ? o->dir : getenv("WEFT_DIR");
     const char *config = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
     int len;
 
-    if (o->db[0])
+    if (out[0])
         return true;
     if (dir && dir[0])
-        len = snprintf(o->db, sizeof o->db, "%s/monitor.db", dir);
+        len = snprintf(out, size, "%s/%s", dir, name);
     else if (config && config[0])
-        len = snprintf(o->db, sizeof o->db, "%s/weft/monitor.db", config);
+        len = snprintf(out, size, "%s/weft/%s", config, name);
     else
-        len = snprintf(o->db, sizeof o->db, "%s/.config/weft/monitor.db", home ? home : "");
-    return len > 0 && (size_t)len < sizeof o->db;
+        len = snprintf(out, size, "%s/.config/weft/%s", home ? home : "", name);
+    return len > 0 && (size_t)len < size;
 }
 
 int main(int argc, char **argv)
@@ -162,8 +186,9 @@ int main(int argc, char **argv)
         int (*run)(const struct wf_mon_options *o);
     } commands[] = { { "run", wf_mon_cmd_run }, { "store", wf_mon_cmd_store },
         { "status", wf_mon_cmd_status }, { "sql", wf_mon_cmd_sql }, { "verify", wf_mon_cmd_verify },
-        { "rules", wf_mon_cmd_rules } };
-    static struct wf_mon_options o = { .discover_ms = 10000, .most = 20 };
+        { "rules", wf_mon_cmd_rules }, { "alert", wf_mon_cmd_alert },
+        { "alerts", wf_mon_cmd_alerts } };
+    static struct wf_mon_options o = { .discover_ms = 10000, .most = 20, .for_ms = 3600000 };
 
     if (argc < 2)
         return wrong("%s", "which command?");
@@ -180,7 +205,10 @@ int main(int argc, char **argv)
         o.words = argv + 2;
         if (!status && strcmp(argv[1], "sql") == 0 && !o.sql)
             status = wrong("%s", "sql wants one SELECT");
-        if (!status && !default_db(&o))
+        if (!status && strcmp(argv[1], "alert") == 0 && !o.rules)
+            status = wrong("%s", "alert wants --rules FILE");
+        if (!status && (!default_file(&o, "monitor.db", o.db, sizeof o.db) ||
+                           !default_file(&o, "alerts.db", o.alerts, sizeof o.alerts)))
             status = wrong("%s", "the path of the database is too long");
         return status ? status : commands[i].run(&o);
     }

@@ -41,7 +41,9 @@ struct wf_alert {
     // A person's: not told again until then.
     char acked_by[64], ack_note[WF_ALERT_NOTE];
     int64_t acked_ms, ack_until_ms;
-    bool changed; // since the store took it
+    int told;        // the state that was told last: PENDING (nothing), FIRING, RESOLVED
+    int64_t told_ms; // when
+    bool changed;    // since the store took it
 };
 
 struct wf_silence {

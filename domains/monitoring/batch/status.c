@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "domains/monitoring/alert/state.h"
 #include "domains/monitoring/batch/status.h"
 #include "domains/monitoring/common/monitor.h"
 #include "domains/monitoring/common/parts.h"
@@ -38,6 +39,7 @@ struct view {
     char silence[64];
     struct wf_mon_part parts[WF_MON_PARTS];
     size_t part_count;
+    struct wf_alert_sum alerts;
 };
 
 struct sum {
@@ -212,11 +214,12 @@ static char *make_head(
             ",\"started_ms\":%" PRId64 ",\"updated_ms\":%" PRId64 ",\"age_ms\":%" PRId64
             ",\"products\":%zu,\"blind\":%" PRIu64 ",\"records\":%" PRIu64 ",\"live\":%" PRIu64
             ",\"repaired\":%" PRIu64 ",\"pulled\":%" PRIu64 ",\"history\":%" PRIu64
-            ",\"lost\":%" PRIu64 ",\"not_granted\":%" PRIu64 ",\"pub_share\":%s,\"processes\":%s,",
+            ",\"lost\":%" PRIu64 ",\"not_granted\":%" PRIu64 ",\"pub_share\":%s,\"processes\":%s,"
+            "\"alerts\":%s,",
             subject, silence[0] ? "false" : "true", quiet, problem, b->pid, b->started_ms,
             b->updated_ms, v->now_ms - b->updated_ms, count, s->blind, s->records, s->live,
             s->repaired, s->pulled, s->history, s->lost, s->foreign,
-            share_json(s->live, s->repaired + s->pulled, share), processes) < 0)
+            share_json(s->live, s->repaired + s->pulled, share), processes, v->alerts.json) < 0)
         out = NULL;
     free(subject);
     free(problem);
@@ -253,6 +256,7 @@ static void look(const struct wf_mon_options *o, struct view *ret)
     clock_gettime(CLOCK_REALTIME, &t);
     ret->now_ms = (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
     ret->part_count = wf_mon_parts_read(o->db, ret->parts);
+    wf_alert_look(o->alerts, ret->now_ms, &ret->alerts);
 }
 
 static enum weft_err show(const struct wf_mon_options *o, struct view *v,
@@ -265,7 +269,10 @@ static enum weft_err show(const struct wf_mon_options *o, struct view *v,
     struct sum sum = add_up(lines, count, silence);
     bool whole = print_parts(v, o->format == WF_MON_AS_TABLE);
     // Nothing to see is blind, too.
-    *ret_blind = silence[0] || sum.blind || count == sum.foreign || !whole;
+    *ret_blind = silence[0] || sum.blind || count == sum.foreign || !whole ||
+                 (v->alerts.there && !v->alerts.judged);
+    if (v->alerts.there && o->format == WF_MON_AS_TABLE)
+        fprintf(stderr, "%s\n", v->alerts.text);
     if (o->format != WF_MON_AS_TABLE) {
         char *head = make_head(beat, &sum, v, count);
         enum weft_err err = head ? print_json(o, lines, count, head, silence) : WEFT_E_NOMEM;

@@ -24,7 +24,11 @@ struct wf_mon_options {
     const char *sql;
     const char *args[WF_MON_WORDS]; // what is no option, behind the command
     size_t word_count;
-    char **words; // run: the command line behind "run", for its processes; ends with NULL
+    const char *rules;   // alert, run, alerts test: the file of rules
+    char alerts[4096];   // the book of alerts
+    int64_t for_ms;      // ack, silence
+    const char *comment; // ack, silence
+    char **words;        // run: the command line behind "run", for its processes; ends with NULL
 };
 
 int wf_mon_cmd_run(const struct wf_mon_options *o);
@@ -32,6 +36,8 @@ int wf_mon_cmd_store(const struct wf_mon_options *o);
 int wf_mon_cmd_status(const struct wf_mon_options *o);
 int wf_mon_cmd_sql(const struct wf_mon_options *o);
 int wf_mon_cmd_verify(const struct wf_mon_options *o);
+int wf_mon_cmd_alert(const struct wf_mon_options *o);
+int wf_mon_cmd_alerts(const struct wf_mon_options *o);
 int wf_mon_cmd_rules(const struct wf_mon_options *o);
 
 // Whether a command has an option; run has those of the processes that it starts.

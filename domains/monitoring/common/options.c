@@ -33,8 +33,10 @@ bool wf_mon_takes(const char *command, const char *option)
 {
     static const struct {
         const char *command, *options;
-    } table[] = { { "run", " --product --seconds --once --every " },
-        { "store", " --product --seconds --once --every " }, { "status", " -o " },
+    } table[] = { { "run", " --product --seconds --once --every --rules --alerts " },
+        { "alert", " --product --seconds --once --every --rules --alerts " },
+        { "alerts", " --alerts --rules --for --comment -o " },
+        { "store", " --product --seconds --once --every " }, { "status", " --alerts -o " },
         { "sql", " -o " }, { "verify", " --product --row --most -o " } };
     char word[64];
 
@@ -51,7 +53,7 @@ size_t wf_mon_words(const char *command)
 {
     if (strcmp(command, "sql") == 0)
         return 1;
-    return strcmp(command, "rules") == 0 ? WF_MON_WORDS : 0;
+    return strcmp(command, "rules") == 0 || strcmp(command, "alerts") == 0 ? WF_MON_WORDS : 0;
 }
 
 bool wf_mon_is_flag(const char *option)

@@ -21,7 +21,7 @@
 #define GOOD_MS       60000 // after running this long the next wait is the first one again
 #define STOP_MS       20000 // for an orderly end
 
-static const char *const layers[] = { "store" };
+static const char *const layers[] = { "store", "alert" };
 #define LAYERS (sizeof layers / sizeof *layers)
 
 struct layer {
@@ -33,6 +33,7 @@ struct layer {
 struct run {
     const struct wf_mon_options *o;
     struct layer layers[LAYERS];
+    size_t count; // of them: without rules nothing is judged
     int signal_fd, parts_fd;
     sigset_t before; // the signals blocked when the program began
     bool stopping;
@@ -50,9 +51,9 @@ static void tell(struct run *r)
 {
     struct wf_mon_part parts[LAYERS];
 
-    for (size_t i = 0; i < LAYERS; i++)
+    for (size_t i = 0; i < r->count; i++)
         parts[i] = r->layers[i].part;
-    enum weft_err err = wf_mon_parts_write(r->parts_fd, parts, LAYERS);
+    enum weft_err err = wf_mon_parts_write(r->parts_fd, parts, r->count);
     if (err)
         fprintf(stderr, "weft-monitor: the state of its processes: %s\n", weft_err_text(err));
 }
@@ -150,7 +151,7 @@ static void on_end(struct run *r, struct layer *l, int wait_status, int64_t now_
 
 static void reap(struct run *r, int64_t now_ms)
 {
-    for (size_t i = 0; i < LAYERS; i++) {
+    for (size_t i = 0; i < r->count; i++) {
         struct layer *l = &r->layers[i];
         int status = 0;
         if (l->part.pid && waitpid((pid_t)l->part.pid, &status, WNOHANG) == (pid_t)l->part.pid)
@@ -160,9 +161,17 @@ static void reap(struct run *r, int64_t now_ms)
 
 static void stop(struct run *r, int signal)
 {
-    for (size_t i = 0; i < LAYERS; i++)
+    for (size_t i = 0; i < r->count; i++)
         if (r->layers[i].part.pid)
             kill((pid_t)r->layers[i].part.pid, signal);
+}
+
+// The rules are the alerts' alone.
+static void reload(const struct run *r)
+{
+    for (size_t i = 0; i < r->count; i++)
+        if (strcmp(r->layers[i].part.name, "alert") == 0 && r->layers[i].part.pid)
+            kill((pid_t)r->layers[i].part.pid, SIGHUP);
 }
 
 // ---- the loop ----------------------------------------------------------------------------------------------------------
@@ -172,7 +181,9 @@ static void on_signal(struct run *r, int64_t now_ms)
     struct signalfd_siginfo info;
 
     while (read(r->signal_fd, &info, sizeof info) == (ssize_t)sizeof info) {
-        if (info.ssi_signo == SIGCHLD || r->stopping)
+        if (info.ssi_signo == SIGHUP)
+            reload(r);
+        if (info.ssi_signo == SIGCHLD || info.ssi_signo == SIGHUP || r->stopping)
             continue;
         r->stopping = true;
         r->kill_at = now_ms + STOP_MS;
@@ -184,7 +195,7 @@ static int64_t start_due(struct run *r, int64_t now_ms)
 {
     int64_t due = now_ms + MOST_WAIT_MS;
 
-    for (size_t i = 0; i < LAYERS; i++) {
+    for (size_t i = 0; i < r->count; i++) {
         struct layer *l = &r->layers[i];
         if (l->part.state != WF_MON_PART_WAITING || r->stopping)
             continue;
@@ -198,7 +209,7 @@ static int64_t start_due(struct run *r, int64_t now_ms)
 
 static bool is_over(const struct run *r)
 {
-    for (size_t i = 0; i < LAYERS; i++) {
+    for (size_t i = 0; i < r->count; i++) {
         const struct wf_mon_part *p = &r->layers[i].part;
         if (p->pid || (p->state == WF_MON_PART_WAITING && !r->stopping))
             return false;
@@ -233,11 +244,12 @@ static enum weft_err set_up(struct run *r)
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
     sigaddset(&signals, SIGCHLD);
+    sigaddset(&signals, SIGHUP);
     sigprocmask(SIG_BLOCK, &signals, &r->before);
     r->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
     if (r->signal_fd < 0)
         return WEFT_E_IO;
-    for (size_t i = 0; i < LAYERS; i++) {
+    for (size_t i = 0; i < r->count; i++) {
         snprintf(r->layers[i].part.name, sizeof r->layers[i].part.name, "%s", layers[i]);
         r->layers[i].part.state = WF_MON_PART_WAITING;
     }
@@ -246,7 +258,9 @@ static enum weft_err set_up(struct run *r)
 
 int wf_mon_cmd_run(const struct wf_mon_options *o)
 {
-    struct run r = { .o = o, .signal_fd = -1, .parts_fd = -1 };
+    struct run r = {
+        .o = o, .count = o->rules ? LAYERS : LAYERS - 1, .signal_fd = -1, .parts_fd = -1
+    };
     enum weft_err err = set_up(&r);
     char text[300];
 

@@ -52,6 +52,8 @@ enum weft_err wf_mon_watch_init(
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
+    if (sink->reloads)
+        sigaddset(&signals, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
     w->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
     w->polls = calloc(3, sizeof *w->polls);
@@ -193,8 +195,11 @@ void wf_mon_watch_wait(struct wf_mon_watch *w, int64_t due_ms, bool deaf)
     if (poll(w->polls, 2 + w->count, ms) < 0)
         for (size_t i = 0; i < 2 + w->count; i++)
             w->polls[i].revents = 0;
-    if (w->polls[0].revents)
-        w->stop = true;
+    struct signalfd_siginfo info;
+    while (w->polls[0].revents && read(w->signal_fd, &info, sizeof info) == (ssize_t)sizeof info) {
+        w->hup = w->hup || info.ssi_signo == SIGHUP;
+        w->stop = w->stop || info.ssi_signo != SIGHUP;
+    }
 }
 
 bool wf_mon_watch_has(const struct wf_mon_watch *w, size_t i)

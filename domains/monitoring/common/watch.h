@@ -19,6 +19,7 @@ struct wf_mon_watch {
     struct pollfd *polls; // 0: signals, 1: scout, then one a feed
     int signal_fd;
     bool stop, looked;          // a signal came; a catalog was seen
+    bool hup;                   // SIGHUP came, of a sink that reloads
     char subject[160];          // "domain/name" of the identity, "" when it is not known
     char problem[320];          // what was noted last
     int64_t started_ms, end_ms; // unix; monotonic, 0 = never

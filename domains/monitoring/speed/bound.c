@@ -130,8 +130,8 @@ static bool bind_rule(struct wf_engine *e, const struct wf_rule *rule, struct wf
                        only_windows(&rule->when.expr, rule->when.expr.root);
         return true;
     }
-    // A pattern may cover products that the rule is not about.
-    if (!rule->many)
+    // A pattern may cover products that the rule is not about; of a product without a schema nothing is known yet.
+    if (!rule->many && shape->field_count)
         snprintf(e->stats.problem, sizeof e->stats.problem, "%s", problem);
     return false;
 }
@@ -169,17 +169,46 @@ static void forget_series(void *arg, struct wf_series *s)
     }
 }
 
-void wf_engine_forget(struct wf_engine *e, struct wf_shape *shape)
+static void drop_bound(struct wf_engine *e, struct wf_shape *shape)
 {
     struct wf_bound **at = &e->bounds;
 
-    if (!shape->bound)
-        return;
-    wf_series_each(e, forget_series, shape);
     while (*at != shape->bound)
         at = &(*at)->next;
     *at = shape->bound->next;
     free(shape->bound->rules);
     free(shape->bound);
     shape->bound = NULL;
+}
+
+void wf_engine_forget(struct wf_engine *e, struct wf_shape *shape)
+{
+    if (!shape->bound)
+        return;
+    wf_series_each(e, forget_series, shape);
+    drop_bound(e, shape);
+}
+
+static void tie_series(void *arg, struct wf_series *s)
+{
+    const struct wf_shape *shape = arg;
+
+    if (s->shape != shape)
+        return;
+    s->bound = NULL;
+    for (size_t i = 0; i < shape->bound->count; i++)
+        if (shape->bound->rules[i].rule == s->rule)
+            s->bound = &shape->bound->rules[i];
+}
+
+enum weft_err wf_engine_reshape(struct wf_engine *e, struct wf_shape *shape)
+{
+    if (shape->bound)
+        drop_bound(e, shape);
+    if (!wf_bound_of(e, shape)) {
+        wf_series_each(e, forget_series, shape);
+        return WEFT_E_NOMEM;
+    }
+    wf_series_each(e, tie_series, shape);
+    return WEFT_OK;
 }

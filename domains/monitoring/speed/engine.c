@@ -506,6 +506,27 @@ enum weft_err wf_engine_heard(
     return err;
 }
 
+struct each_heard {
+    int64_t since_ms;
+    wf_heard_fn fn;
+    void *arg;
+};
+
+static void heard_of(void *arg, struct wf_series *s)
+{
+    const struct each_heard *each = arg;
+
+    if (s->rule->when.silent && s->shape && s->origin[0] && s->append_ms > each->since_ms)
+        each->fn(each->arg, s->shape->product, s->origin, s->append_ms);
+}
+
+void wf_engine_each_heard(const struct wf_engine *e, int64_t since_ms, wf_heard_fn fn, void *arg)
+{
+    struct each_heard each = { .since_ms = since_ms, .fn = fn, .arg = arg };
+
+    wf_series_each((struct wf_engine *)(uintptr_t)e, heard_of, &each);
+}
+
 void wf_engine_stats(const struct wf_engine *e, struct wf_engine_stats *ret)
 {
     *ret = e->stats;

@@ -96,6 +96,8 @@ bool wf_engine_wants(const struct wf_engine *e, const char *product);
 int64_t wf_engine_span(const struct wf_engine *e, const char *product);
 // A record. NOMEM: it was not judged.
 WEFT_MUST_USE enum weft_err wf_engine_row(struct wf_engine *e, const struct wf_row *row);
+// A shape is new, or its fields are others: its series go on.
+WEFT_MUST_USE enum weft_err wf_engine_reshape(struct wf_engine *e, struct wf_shape *shape);
 // Releases what the engine knows of a shape that goes.
 void wf_engine_forget(struct wf_engine *e, struct wf_shape *shape);
 
@@ -104,6 +106,9 @@ WEFT_MUST_USE enum weft_err wf_engine_tick(struct wf_engine *e, int64_t now_ms);
 // An origin that was heard in an earlier run: its silence counts from then.
 WEFT_MUST_USE enum weft_err wf_engine_heard(
     struct wf_engine *e, struct wf_shape *shape, const char *origin, int64_t append_ms);
+// Origins of silence rules that were heard after since_ms, for a store.
+typedef void (*wf_heard_fn)(void *arg, const char *product, const char *origin, int64_t append_ms);
+void wf_engine_each_heard(const struct wf_engine *e, int64_t since_ms, wf_heard_fn fn, void *arg);
 void wf_engine_stats(const struct wf_engine *e, struct wf_engine_stats *ret);
 
 // Baselines over a restart: calls fn for each; and takes one back, which waits for its series.

@@ -17,7 +17,8 @@ int wf_rules_file_open(const char *path, unsigned flags, struct wf_rules_file *r
     if (err)
         return wf_mon_fail(err, problem.text, problem.hint);
     ret->rules = wf_rules_read(ret->conf);
-    if (!ret->rules)
+    ret->notify = wf_notify_read(ret->conf);
+    if (!ret->rules || !ret->notify)
         return wf_mon_fail(WEFT_E_NOMEM, weft_err_text(WEFT_E_NOMEM), "");
     weft_conf_known(ret->conf, weft_conf_root(ret->conf), known);
     const char *errors = weft_conf_errors(ret->conf);
@@ -28,6 +29,7 @@ int wf_rules_file_open(const char *path, unsigned flags, struct wf_rules_file *r
 void wf_rules_file_close(struct wf_rules_file *f)
 {
     wf_rules_free(f->rules);
+    wf_notify_conf_free(f->notify);
     weft_conf_free(f->conf);
     memset(f, 0, sizeof *f);
 }

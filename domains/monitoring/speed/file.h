@@ -3,11 +3,12 @@
 #ifndef WF_MONITORING_RULES_FILE_H
 #define WF_MONITORING_RULES_FILE_H
 
-#include "domains/monitoring/speed/rules.h"
+#include "domains/monitoring/alert/notify.h"
 
 struct wf_rules_file {
     struct weft_conf *conf;
     struct wf_rules *rules;
+    struct wf_notify_conf *notify;
 };
 
 // 0, or an exit status with every mistake told on standard error; *ret may be closed in any case. flags: of weft_conf_open.

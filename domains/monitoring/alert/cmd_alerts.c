@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: Apache-2.0
+// weft-monitor alerts: what fires, and a person's word on it. Reads and writes the book; the alert process hears of it within a second.
+#include <inttypes.h>
+#include <poll.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "domains/monitoring/alert/book.h"
+#include "domains/monitoring/common/print.h"
+#include "domains/monitoring/common/watch.h"
+#include "domains/monitoring/speed/file.h"
+
+#define STALE_MS 10000 // the process tells every two seconds
+
+static int usage(const char *text)
+{
+    return wf_mon_fail(WEFT_E_USAGE, text, "see weft-monitor --help");
+}
+
+static int failed(struct wf_book *b, enum weft_err err)
+{
+    const char *text = wf_book_problem(b);
+
+    return wf_mon_fail(err, text[0] ? text : weft_err_text(err), "");
+}
+
+static void who_am_i(char out[64])
+{
+    const struct passwd *p = getpwuid(getuid());
+
+    if (p)
+        snprintf(out, 64, "%s", p->pw_name);
+    else
+        snprintf(out, 64, "uid %u", (unsigned)getuid());
+}
+
+static void put_time(struct wf_mon_print *p, int64_t then_ms, int64_t now_ms)
+{
+    char text[24] = "";
+
+    if (then_ms)
+        wf_mon_ago(now_ms > then_ms ? now_ms - then_ms : 0, text);
+    wf_mon_print_text(p, text);
+}
+
+// ---- list ------------------------------------------------------------------------------------------------------------------
+
+struct list {
+    struct wf_mon_print *p;
+    struct wf_silence silences[WF_ALERT_SILENCES];
+    size_t silence_count, firing;
+    int64_t now_ms;
+    bool machine;
+};
+
+static void note_of(const struct list *l, const struct wf_alert *a, char out[320])
+{
+    const struct wf_silence *s = wf_alert_silenced(a, l->silences, l->silence_count, l->now_ms);
+
+    if (s)
+        snprintf(out, 320, "silence %" PRIu64 " by %s: %s", s->id, s->by, s->note);
+    else if (wf_alert_is_acked(a, l->now_ms))
+        snprintf(out, 320, "acknowledged by %s: %s", a->acked_by, a->ack_note);
+    else
+        snprintf(out, 320, "%.319s", a->summary[0] ? a->summary : a->detail);
+}
+
+static enum weft_err list_one(void *arg, const struct wf_alert *a)
+{
+    struct list *l = arg;
+    char labels[512], note[320], value[32] = "";
+
+    l->firing += a->state == WF_ALERT_FIRING;
+    wf_labels_print(&a->labels, labels, sizeof labels);
+    note_of(l, a, note);
+    if (a->has_value)
+        snprintf(value, sizeof value, "%.6g", a->value);
+    wf_mon_print_text(l->p, a->id);
+    wf_mon_print_text(l->p, wf_alert_state_name(a->state));
+    wf_mon_print_text(l->p, wf_severity_name(a->severity));
+    wf_mon_print_text(l->p, a->rule);
+    wf_mon_print_text(l->p, labels);
+    wf_mon_print_text(l->p, value);
+    if (l->machine) {
+        wf_mon_print_number(l->p, a->since_ms);
+        wf_mon_print_number(l->p, a->fired_ms);
+        wf_mon_print_number(l->p, a->resolved_ms);
+    } else {
+        put_time(l->p, a->resolved_ms ? a->resolved_ms : a->since_ms, l->now_ms);
+    }
+    wf_mon_print_text(l->p, note);
+    return WEFT_OK;
+}
+
+static void warn_of_silence(struct wf_book *b, int64_t now_ms)
+{
+    struct wf_book_beat beat;
+    char ago[24];
+
+    if (wf_book_beat(b, &beat)) {
+        fprintf(stderr, "weft-monitor: no alert process has run on this file\n");
+        return;
+    }
+    wf_mon_ago(now_ms - beat.updated_ms, ago);
+    if (now_ms - beat.updated_ms > STALE_MS)
+        fprintf(
+            stderr, "weft-monitor: nothing is judged: weft-monitor alert was heard %s ago\n", ago);
+    else if (beat.problem[0])
+        fprintf(stderr, "weft-monitor: %s\n", beat.problem);
+}
+
+static int list(struct wf_book *b, const struct wf_mon_options *o)
+{
+    static const char *const people[] = { "ID", "STATE", "SEVERITY", "RULE", "LABELS", "VALUE",
+        "FOR", "NOTE" };
+    static const char *const machines[] = { "id", "state", "severity", "rule", "labels", "value",
+        "since_ms", "fired_ms", "resolved_ms", "note" };
+    struct list *l = calloc(1, sizeof *l);
+
+    if (!l)
+        return wf_mon_fail(WEFT_E_NOMEM, weft_err_text(WEFT_E_NOMEM), "");
+    l->now_ms = wf_mon_unix_ms();
+    l->machine = o->format != WF_MON_AS_TABLE;
+    warn_of_silence(b, l->now_ms);
+    enum weft_err err =
+        wf_book_silences(b, l->now_ms, l->silences, WF_ALERT_SILENCES, &l->silence_count);
+    if (!err) {
+        l->p = wf_mon_print_new(
+            o->format, "weft.alerts/v1", NULL, l->machine ? machines : people, l->machine ? 10 : 8);
+        err = l->p ? wf_book_alerts(b, list_one, l) : WEFT_E_NOMEM;
+        enum weft_err done = wf_mon_print_done(l->p);
+        err = err ? err : done;
+    }
+    size_t firing = l->firing;
+    free(l);
+    if (err)
+        return failed(b, err);
+    return firing ? 1 : 0;
+}
+
+// ---- one alert -------------------------------------------------------------------------------------------------------------
+
+struct search {
+    const char *prefix;
+    struct wf_alert found;
+    unsigned count;
+};
+
+static enum weft_err match_id(void *arg, const struct wf_alert *a)
+{
+    struct search *s = arg;
+
+    if (strncmp(a->id, s->prefix, strlen(s->prefix)) == 0) {
+        s->found = *a;
+        s->count++;
+    }
+    return WEFT_OK;
+}
+
+// 0 with the alert whose id begins so, or a status.
+static int find(struct wf_book *b, const char *prefix, struct wf_alert *ret)
+{
+    struct search *s = calloc(1, sizeof *s);
+    char text[200];
+
+    if (!s)
+        return wf_mon_fail(WEFT_E_NOMEM, weft_err_text(WEFT_E_NOMEM), "");
+    s->prefix = prefix;
+    enum weft_err err = wf_book_alerts(b, match_id, s);
+    unsigned count = s->count;
+    if (!err && count == 1)
+        *ret = s->found;
+    free(s);
+    if (err)
+        return failed(b, err);
+    if (count == 1)
+        return 0;
+    if (count)
+        snprintf(text, sizeof text, "%u alerts begin with %.60s", count, prefix);
+    else
+        snprintf(text, sizeof text, "no alert begins with %.60s", prefix);
+    return wf_mon_fail(WEFT_E_NOT_FOUND, text, "see weft-monitor alerts list");
+}
+
+static int show(struct wf_book *b, const char *prefix)
+{
+    struct wf_alert a;
+    int status = find(b, prefix, &a);
+    char *text = status ? NULL : wf_message_alert(&a);
+
+    if (!status && !text)
+        status = wf_mon_fail(WEFT_E_NOMEM, weft_err_text(WEFT_E_NOMEM), "");
+    if (text && fputs(text, stdout) == EOF)
+        status = weft_err_exit(WEFT_E_IO);
+    free(text);
+    return status;
+}
+
+static int ack(struct wf_book *b, const struct wf_mon_options *o)
+{
+    struct wf_alert a;
+    struct wf_book_ack word = { .at_ms = wf_mon_unix_ms() };
+    int status = find(b, o->args[1], &a);
+
+    if (status)
+        return status;
+    memcpy(word.id, a.id, sizeof word.id);
+    word.until_ms = word.at_ms + o->for_ms;
+    who_am_i(word.by);
+    snprintf(word.note, sizeof word.note, "%s", o->comment ? o->comment : "");
+    enum weft_err err = wf_book_ack(b, &word);
+    if (err)
+        return failed(b, err);
+    printf("%s acknowledged\n", a.id);
+    return 0;
+}
+
+// ---- silences --------------------------------------------------------------------------------------------------------------
+
+static int silence(struct wf_book *b, const struct wf_mon_options *o)
+{
+    struct wf_silence s = { .begins_ms = wf_mon_unix_ms() };
+    char why[160];
+    uint64_t id = 0;
+
+    if (!wf_matcher_read(o->args[1], &s.match, why, sizeof why))
+        return usage(why);
+    s.ends_ms = s.begins_ms + o->for_ms;
+    who_am_i(s.by);
+    snprintf(s.note, sizeof s.note, "%s", o->comment ? o->comment : "");
+    enum weft_err err = wf_book_silence(b, &s, &id);
+    if (err)
+        return failed(b, err);
+    printf("silence %" PRIu64 "\n", id);
+    return 0;
+}
+
+static int unsilence(struct wf_book *b, const struct wf_mon_options *o)
+{
+    char *end = NULL;
+    unsigned long long id = strtoull(o->args[1], &end, 10);
+
+    if (*end || !o->args[1][0])
+        return usage("want the number of a silence");
+    enum weft_err err = wf_book_unsilence(b, id, wf_mon_unix_ms());
+    if (err == WEFT_E_NOT_FOUND)
+        return wf_mon_fail(
+            err, "no such silence, or it is over", "see weft-monitor alerts silences");
+    return err ? failed(b, err) : 0;
+}
+
+static int silences(struct wf_book *b, const struct wf_mon_options *o)
+{
+    static const char *const columns[] = { "N", "MATCH", "ENDS", "BY", "COMMENT" };
+    struct wf_silence *s = calloc(WF_ALERT_SILENCES, sizeof *s);
+    int64_t now_ms = wf_mon_unix_ms();
+    size_t count = 0;
+
+    if (!s)
+        return wf_mon_fail(WEFT_E_NOMEM, weft_err_text(WEFT_E_NOMEM), "");
+    enum weft_err err = wf_book_silences(b, now_ms, s, WF_ALERT_SILENCES, &count);
+    struct wf_mon_print *p =
+        err ? NULL : wf_mon_print_new(o->format, "weft.silences/v1", NULL, columns, 5);
+    for (size_t i = 0; p && i < count; i++) {
+        char in[24];
+        wf_mon_ago(s[i].ends_ms - now_ms, in);
+        wf_mon_print_number(p, (int64_t)s[i].id);
+        wf_mon_print_text(p, s[i].match.text);
+        wf_mon_print_text(p, in);
+        wf_mon_print_text(p, s[i].by);
+        wf_mon_print_text(p, s[i].note);
+    }
+    free(s);
+    if (!err)
+        err = wf_mon_print_done(p);
+    return err ? failed(b, err) : 0;
+}
+
+// ---- a message that is a test ------------------------------------------------------------------------------------------------
+
+static int test(const struct wf_mon_options *o)
+{
+    struct wf_rules_file file = { 0 };
+    struct wf_notify_stats stats = { 0 };
+    int status = o->rules ? wf_rules_file_open(o->rules, WEFT_CONF_OWNED, &file)
+                          : usage("alerts test wants --rules FILE");
+
+    if (status) {
+        wf_rules_file_close(&file);
+        return status;
+    }
+    struct wf_alerts *none = wf_alerts_new(NULL, NULL);
+    struct wf_notify *n = wf_notify_new(file.notify, "weft-monitor alerts test");
+    if (!n || !none || !wf_notify_test(n, wf_mon_unix_ms()))
+        status = wf_mon_fail(WEFT_E_NOMEM, weft_err_text(WEFT_E_NOMEM), "");
+    for (int64_t end = wf_mon_now_ms() + 10000;
+         !status && !wf_notify_is_idle(n) && stats.failed == 0 && wf_mon_now_ms() < end;) {
+        wf_notify_turn(n, none, NULL, 0, wf_mon_unix_ms());
+        wf_notify_stats(n, &stats);
+        poll(NULL, 0, 10);
+    }
+    if (!status && (stats.failed || !wf_notify_is_idle(n)))
+        status = wf_mon_fail(WEFT_E_UNREACHABLE,
+            stats.problem[0] ? stats.problem : "a target took nothing in 10 s", "");
+    wf_notify_free(n);
+    wf_alerts_free(none);
+    wf_rules_file_close(&file);
+    return status;
+}
+
+int wf_mon_cmd_alerts(const struct wf_mon_options *o)
+{
+    static const struct {
+        const char *name;
+        size_t words;
+        bool writes;
+    } verbs[] = { { "list", 1, false }, { "show", 2, false }, { "ack", 2, true },
+        { "silence", 2, true }, { "unsilence", 2, true }, { "silences", 1, false },
+        { "test", 1, false } };
+    const char *verb = o->word_count ? o->args[0] : "list";
+    struct wf_book *b = NULL;
+    struct weft_problem problem = { 0 };
+    size_t v = 0;
+
+    while (v < 7 && strcmp(verbs[v].name, verb) != 0)
+        v++;
+    if (v == 7 || (o->word_count && o->word_count != verbs[v].words))
+        return usage(
+            "want alerts list, show ID, ack ID, silence MATCH, unsilence N, silences or test");
+    if (v == 6)
+        return test(o);
+    enum weft_err err =
+        wf_book_open(o->alerts, verbs[v].writes ? WF_BOOK_WRITE : WF_BOOK_LOOK, &b, &problem);
+    if (err)
+        return wf_mon_fail(err, problem.text, problem.hint);
+    int status = v == 0   ? list(b, o)
+                 : v == 1 ? show(b, o->args[1])
+                 : v == 2 ? ack(b, o)
+                 : v == 3 ? silence(b, o)
+                 : v == 4 ? unsilence(b, o)
+                          : silences(b, o);
+    wf_book_close(b);
+    return status;
+}

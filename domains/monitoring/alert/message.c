@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is told, as JSON in one line. See notify.h.
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "domains/monitoring/alert/notify.h"
+#include "domains/monitoring/common/print.h"
+
+static void put_text(FILE *f, const char *name, const char *text)
+{
+    char *json = wf_mon_json_string(text, strlen(text));
+
+    fprintf(f, "\"%s\":%s,", name, json ? json : "\"\"");
+    free(json);
+}
+
+static void put_time(FILE *f, const char *name, int64_t ms)
+{
+    time_t s = (time_t)(ms / 1000);
+    struct tm tm;
+    char text[40];
+
+    if (ms <= 0 || !gmtime_r(&s, &tm)) {
+        fprintf(f, "\"%s\":null,", name);
+        return;
+    }
+    strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &tm);
+    fprintf(f, "\"%s\":\"%s.%03dZ\",", name, text, (int)(ms % 1000));
+}
+
+static void put_labels(FILE *f, const struct wf_labels *l)
+{
+    const char *name, *value;
+    bool first = true;
+
+    fputs("\"labels\":{", f);
+    for (size_t at = 0; wf_labels_next(l, &at, &name, &value); first = false) {
+        char *json = wf_mon_json_string(value, strlen(value));
+        fprintf(f, "%s\"%s\":%s", first ? "" : ",", name, json ? json : "\"\"");
+        free(json);
+    }
+    fputs("},", f);
+}
+
+static void put_evidence(FILE *f, const char *role, const struct wf_evidence *e, bool *first)
+{
+    if (!e->product[0])
+        return;
+    fprintf(f, "%s{\"role\":\"%s\",", *first ? "" : ",", role);
+    put_text(f, "product", e->product);
+    put_text(f, "origin", e->origin);
+    put_time(f, "time", e->time_ms);
+    fprintf(f, "\"offset\":%" PRIu64 "}", e->offset);
+    *first = false;
+}
+
+static void put_alert(FILE *f, const struct wf_alert *a)
+{
+    bool first = true;
+
+    fputc('{', f);
+    put_text(f, "id", a->id);
+    put_text(f, "rule", a->rule);
+    put_text(f, "severity", wf_severity_name(a->severity));
+    put_text(f, "state", wf_alert_state_name(a->state));
+    put_text(f, "product", a->product);
+    put_labels(f, &a->labels);
+    if (a->has_value)
+        fprintf(f, "\"value\":%.17g,", a->value);
+    else
+        fputs("\"value\":null,", f);
+    put_text(f, "summary", a->summary);
+    put_text(f, "description", a->description);
+    put_text(f, "runbook", a->runbook);
+    put_text(f, "detail", a->detail);
+    put_time(f, "since", a->since_ms);
+    put_time(f, "fired", a->fired_ms);
+    put_time(f, "resolved", a->resolved_ms);
+    fputs("\"evidence\":[", f);
+    put_evidence(f, "began", &a->began, &first);
+    put_evidence(f, "fired", &a->fired, &first);
+    put_evidence(f, "last", &a->last, &first);
+    fputs("]}", f);
+}
+
+static bool any_firing(struct wf_alert *const *alerts, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (alerts[i]->state == WF_ALERT_FIRING)
+            return true;
+    return false;
+}
+
+char *wf_message(const char *monitor, const char *group, struct wf_alert *const *alerts,
+    size_t count, size_t more, int64_t now_ms)
+{
+    char *out = NULL;
+    size_t len = 0;
+    FILE *f = open_memstream(&out, &len);
+
+    if (!f)
+        return NULL;
+    fputs("{\"schema\":\"weft.alerts/v1\",", f);
+    put_text(f, "status", any_firing(alerts, count) ? "firing" : count ? "resolved" : "test");
+    put_text(f, "monitor", monitor);
+    put_text(f, "group", group);
+    put_time(f, "sent", now_ms);
+    fprintf(f, "\"more\":%zu,\"alerts\":[", more);
+    for (size_t i = 0; i < count; i++) {
+        if (i)
+            fputc(',', f);
+        put_alert(f, alerts[i]);
+    }
+    fputs("]}\n", f);
+    bool ok = !ferror(f);
+    if (fclose(f) != 0 || !ok) {
+        free(out);
+        return NULL;
+    }
+    return out;
+}
+
+char *wf_message_alert(const struct wf_alert *a)
+{
+    char *out = NULL;
+    size_t len = 0;
+    FILE *f = open_memstream(&out, &len);
+
+    if (!f)
+        return NULL;
+    put_alert(f, a);
+    fputc('\n', f);
+    if (fclose(f) != 0) {
+        free(out);
+        return NULL;
+    }
+    return out;
+}

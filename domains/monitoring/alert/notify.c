@@ -1,0 +1,368 @@
+// SPDX-License-Identifier: Apache-2.0
+// Groups of alerts, when they are told, and the queues of the targets. See notify.h.
+#include "domains/monitoring/alert/notify.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define GROUPS    1024u // further ones share the last place: told together, never left out
+#define FIRST_MS  1000  // before a message is tried again; doubled each time
+#define MOST_MS   60000
+#define LOOK_MS   500
+#define POLL_MS   20 // while something is being sent
+#define GROUP_KEY 256u
+
+struct message {
+    struct message *next;
+    char *text;
+    size_t len;
+    int64_t made_ms, again_ms, wait_ms;
+};
+
+struct queue {
+    struct wf_target target;
+    struct message *first, *last;
+    size_t count;
+    bool busy; // with the first
+};
+
+struct group {
+    char key[GROUP_KEY];
+    int64_t changed_ms; // first change that was not told; 0: none
+    int64_t sent_ms;
+    bool firing;
+};
+
+struct wf_notify {
+    const struct wf_notify_conf *conf;
+    char monitor[160];
+    struct queue queues[WF_NOTIFY_TARGETS];
+    struct group *groups;
+    size_t group_count;
+    struct wf_notify_stats stats;
+    bool woken;
+    int64_t looked_ms;
+};
+
+static void drop_first(struct queue *q)
+{
+    struct message *m = q->first;
+
+    q->first = m->next;
+    if (!q->first)
+        q->last = NULL;
+    q->count--;
+    free(m->text);
+    free(m);
+}
+
+static void empty(struct queue *q)
+{
+    wf_target_stop(&q->target);
+    q->busy = false;
+    while (q->first)
+        drop_first(q);
+}
+
+struct wf_notify *wf_notify_new(const struct wf_notify_conf *conf, const char *monitor)
+{
+    struct wf_notify *n = calloc(1, sizeof *n);
+
+    if (n)
+        n->groups = calloc(GROUPS, sizeof *n->groups);
+    if (!n || !n->groups) {
+        free(n);
+        return NULL;
+    }
+    snprintf(n->monitor, sizeof n->monitor, "%s", monitor);
+    wf_notify_use(n, conf);
+    return n;
+}
+
+// What waits for a target that is still there goes on; the order of targets is what tells them apart.
+void wf_notify_use(struct wf_notify *n, const struct wf_notify_conf *conf)
+{
+    for (size_t i = 0; i < WF_NOTIFY_TARGETS; i++) {
+        struct queue *q = &n->queues[i];
+        bool same = n->conf && i < conf->target_count && i < n->conf->target_count &&
+                    conf->targets[i].kind == n->conf->targets[i].kind;
+        if (!same)
+            empty(q);
+        q->target.conf = i < conf->target_count ? &conf->targets[i] : NULL;
+    }
+    n->conf = conf;
+}
+
+void wf_notify_free(struct wf_notify *n)
+{
+    if (!n)
+        return;
+    for (size_t i = 0; i < WF_NOTIFY_TARGETS; i++)
+        empty(&n->queues[i]);
+    free(n->groups);
+    free(n);
+}
+
+// ---- queues ------------------------------------------------------------------------------------------------------------------
+
+static bool push(struct wf_notify *n, struct queue *q, const char *text, int64_t now_ms)
+{
+    struct message *m = calloc(1, sizeof *m);
+
+    if (m)
+        m->text = strdup(text);
+    if (!m || !m->text) {
+        free(m);
+        return false;
+    }
+    m->len = strlen(text);
+    m->made_ms = now_ms;
+    m->wait_ms = FIRST_MS;
+    if (q->count == WF_NOTIFY_QUEUE && !q->busy) {
+        drop_first(q);
+        n->stats.given_up++;
+    }
+    if (q->last)
+        q->last->next = m;
+    else
+        q->first = m;
+    q->last = m;
+    q->count++;
+    n->stats.messages++;
+    return true;
+}
+
+static bool push_all(struct wf_notify *n, const char *text, int64_t now_ms)
+{
+    bool ok = true;
+
+    for (size_t i = 0; i < n->conf->target_count; i++)
+        ok = push(n, &n->queues[i], text, now_ms) && ok;
+    return ok;
+}
+
+static void on_result(struct wf_notify *n, struct queue *q, enum wf_sent sent, int64_t now_ms)
+{
+    struct message *m = q->first;
+
+    q->busy = sent == WF_SENT_NOT_YET;
+    if (sent == WF_SENT) {
+        drop_first(q);
+        return;
+    }
+    if (sent == WF_SENT_NOT_YET)
+        return;
+    n->stats.failed++;
+    snprintf(n->stats.problem, sizeof n->stats.problem, "%s", q->target.problem);
+    if (now_ms - m->made_ms > WF_NOTIFY_AGE_MS) {
+        n->stats.given_up++;
+        drop_first(q);
+        return;
+    }
+    m->again_ms = now_ms + m->wait_ms;
+    m->wait_ms = m->wait_ms * 2 < MOST_MS ? m->wait_ms * 2 : MOST_MS;
+}
+
+// Until the target is busy, fails or has nothing more. Returns when to look again.
+static int64_t work(struct wf_notify *n, struct queue *q, int64_t now_ms)
+{
+    if (q->busy)
+        on_result(n, q, wf_target_poll(&q->target, now_ms), now_ms);
+    while (!q->busy && q->first && q->first->again_ms <= now_ms)
+        on_result(n, q, wf_target_send(&q->target, q->first->text, q->first->len, now_ms), now_ms);
+    if (q->busy)
+        return now_ms + POLL_MS;
+    return q->first ? q->first->again_ms : INT64_MAX;
+}
+
+// ---- groups ------------------------------------------------------------------------------------------------------------------
+
+static const char *value_of(const struct wf_alert *a, const char *name)
+{
+    const char *label = wf_labels_get(&a->labels, name);
+
+    if (strcmp(name, "rule") == 0)
+        return a->rule;
+    if (strcmp(name, "severity") == 0)
+        return wf_severity_name(a->severity);
+    if (strcmp(name, "product") == 0 && !label)
+        return a->product;
+    return label ? label : "";
+}
+
+static void key_of(const struct wf_notify *n, const struct wf_alert *a, char out[GROUP_KEY])
+{
+    size_t len = 0;
+
+    out[0] = '\0';
+    for (size_t i = 0; i < n->conf->group_count && len < GROUP_KEY; i++)
+        len += (size_t)snprintf(out + len, GROUP_KEY - len, "%s%s=%s", i ? " " : "",
+            n->conf->group[i], value_of(a, n->conf->group[i]));
+}
+
+static struct group *group_of(struct wf_notify *n, const struct wf_alert *a)
+{
+    char key[GROUP_KEY];
+
+    key_of(n, a, key);
+    for (size_t i = 0; i < n->group_count; i++)
+        if (strcmp(n->groups[i].key, key) == 0)
+            return &n->groups[i];
+    struct group *g = &n->groups[n->group_count < GROUPS ? n->group_count++ : GROUPS - 1];
+    if (n->group_count < GROUPS)
+        *g = (struct group){ .sent_ms = 0 };
+    snprintf(g->key, sizeof g->key, "%s", n->group_count < GROUPS ? key : "others");
+    return g;
+}
+
+struct view {
+    const struct wf_silence *silences;
+    size_t count;
+    int64_t now_ms;
+};
+
+static bool is_quiet(const struct wf_alert *a, const struct view *v)
+{
+    return wf_alert_is_acked(a, v->now_ms) ||
+           wf_alert_silenced(a, v->silences, v->count, v->now_ms) != NULL;
+}
+
+// Whether its state was not told yet. A resolution is told only of what was told to fire.
+static bool is_news(const struct wf_alert *a, const struct view *v)
+{
+    if (a->state == WF_ALERT_FIRING)
+        return (a->told != WF_ALERT_FIRING || a->told_ms < a->fired_ms) && !is_quiet(a, v);
+    return a->state == WF_ALERT_RESOLVED && a->told == WF_ALERT_FIRING;
+}
+
+static void look(struct wf_notify *n, struct wf_alerts *alerts, const struct view *v)
+{
+    for (size_t i = 0; i < n->group_count; i++)
+        n->groups[i].firing = false;
+    for (struct wf_alert *a = wf_alerts_first(alerts); a; a = a->next) {
+        bool news = is_news(a, v);
+        bool on = a->state == WF_ALERT_FIRING && a->told == WF_ALERT_FIRING && !is_quiet(a, v);
+        if (!news && !on)
+            continue;
+        struct group *g = group_of(n, a);
+        if (on && !g->sent_ms)
+            g->sent_ms = a->told_ms; // told in an earlier run
+        g->firing = g->firing || on;
+        if (news && !g->changed_ms)
+            g->changed_ms = v->now_ms;
+    }
+}
+
+static size_t gather(struct wf_notify *n, const struct group *g, struct wf_alerts *alerts,
+    const struct view *v, struct wf_alert *ret[WF_NOTIFY_MOST], size_t *ret_more)
+{
+    size_t count = 0;
+
+    *ret_more = 0;
+    for (struct wf_alert *a = wf_alerts_first(alerts); a; a = a->next) {
+        bool on = a->state == WF_ALERT_FIRING && !is_quiet(a, v);
+        if ((!on && !is_news(a, v)) || group_of(n, a) != g)
+            continue;
+        if (count < WF_NOTIFY_MOST)
+            ret[count++] = a;
+        else
+            (*ret_more)++;
+    }
+    return count;
+}
+
+static void tell(
+    struct wf_notify *n, struct group *g, struct wf_alerts *alerts, const struct view *v)
+{
+    struct wf_alert *told[WF_NOTIFY_MOST];
+    size_t more = 0, count = gather(n, g, alerts, v, told, &more);
+    char *text = count ? wf_message(n->monitor, g->key, told, count, more, v->now_ms) : NULL;
+
+    g->changed_ms = 0;
+    if (!count)
+        return;
+    if (!text || !push_all(n, text, v->now_ms)) {
+        g->changed_ms = v->now_ms; // without memory now
+        free(text);
+        return;
+    }
+    free(text);
+    g->sent_ms = v->now_ms;
+    for (struct wf_alert *a = wf_alerts_first(alerts); a; a = a->next) {
+        bool on = a->state == WF_ALERT_FIRING && !is_quiet(a, v);
+        if ((!on && !is_news(a, v)) || group_of(n, a) != g)
+            continue;
+        a->told = (int)a->state;
+        a->told_ms = v->now_ms > a->fired_ms ? v->now_ms : a->fired_ms;
+        a->changed = true;
+    }
+}
+
+static int64_t due_of(const struct wf_notify *n, const struct group *g)
+{
+    int64_t due = INT64_MAX;
+
+    if (g->changed_ms) {
+        due = g->changed_ms + n->conf->wait_ms;
+        if (g->sent_ms && g->sent_ms + n->conf->interval_ms > due)
+            due = g->sent_ms + n->conf->interval_ms;
+    } else if (g->firing && n->conf->repeat_ms) {
+        due = g->sent_ms + n->conf->repeat_ms;
+    }
+    return due;
+}
+
+void wf_notify_wake(struct wf_notify *n)
+{
+    n->woken = true;
+}
+
+int64_t wf_notify_turn(struct wf_notify *n, struct wf_alerts *alerts,
+    const struct wf_silence *silences, size_t silence_count, int64_t now_ms)
+{
+    const struct view v = { .silences = silences, .count = silence_count, .now_ms = now_ms };
+    int64_t due = now_ms + LOOK_MS;
+
+    if (n->woken || now_ms - n->looked_ms >= LOOK_MS || now_ms < n->looked_ms) {
+        look(n, alerts, &v);
+        n->woken = false;
+        n->looked_ms = now_ms;
+    }
+    for (size_t i = 0; i < n->group_count; i++) {
+        if (due_of(n, &n->groups[i]) <= now_ms)
+            tell(n, &n->groups[i], alerts, &v);
+        int64_t next = due_of(n, &n->groups[i]);
+        due = next < due ? next : due;
+    }
+    for (size_t i = 0; i < n->conf->target_count; i++) {
+        int64_t next = work(n, &n->queues[i], now_ms);
+        due = next < due ? next : due;
+    }
+    return due;
+}
+
+bool wf_notify_test(struct wf_notify *n, int64_t now_ms)
+{
+    char *text = wf_message(n->monitor, "test", NULL, 0, 0, now_ms);
+    bool ok = text && push_all(n, text, now_ms);
+
+    free(text);
+    return ok;
+}
+
+bool wf_notify_is_idle(const struct wf_notify *n)
+{
+    for (size_t i = 0; i < n->conf->target_count; i++)
+        if (n->queues[i].first)
+            return false;
+    return true;
+}
+
+void wf_notify_stats(const struct wf_notify *n, struct wf_notify_stats *ret)
+{
+    *ret = n->stats;
+    ret->waiting = 0;
+    for (size_t i = 0; i < n->conf->target_count; i++)
+        ret->waiting += n->queues[i].count;
+}

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+// Telling people and programs of alerts: in groups, once a change, again after a while, and never of what is silenced or acknowledged. A message
+// waits for its target in a bounded queue and is tried again until it is an hour old; what is given up is counted and named. Owns the
+// queues. Nothing here waits: a target that hangs holds up nobody. Thread rule: one owner.
+#ifndef WF_MONITORING_NOTIFY_H
+#define WF_MONITORING_NOTIFY_H
+
+#include "domains/monitoring/alert/alert.h"
+
+#define WF_NOTIFY_TARGETS 16u
+#define WF_NOTIFY_WORDS   32u
+#define WF_NOTIFY_LABELS  8u
+#define WF_NOTIFY_QUEUE   1000u
+#define WF_NOTIFY_MOST    100u // alerts in one message; how many more there are is said
+#define WF_NOTIFY_AGE_MS  3600000
+
+enum wf_target_kind { WF_TARGET_STDOUT, WF_TARGET_COMMAND };
+
+struct wf_target_conf {
+    enum wf_target_kind kind;
+    const char *words[WF_NOTIFY_WORDS + 1]; // COMMAND: program and arguments
+};
+
+struct wf_notify_conf {
+    int64_t wait_ms;     // a new group gathers so long
+    int64_t interval_ms; // between two messages of a group
+    int64_t repeat_ms;   // what goes on firing is told again
+    const char *group[WF_NOTIFY_LABELS];
+    size_t group_count;
+    struct wf_target_conf targets[WF_NOTIFY_TARGETS];
+    size_t target_count;
+    struct wf_pool pool;
+};
+
+// The key `notify` of a file; mistakes are the file's. NULL without memory.
+struct wf_notify_conf *wf_notify_read(struct weft_conf *c);
+void wf_notify_conf_free(struct wf_notify_conf *c);
+
+struct wf_notify_stats {
+    uint64_t messages, failed, given_up, waiting;
+    char problem[200]; // of the last attempt that failed
+};
+
+struct wf_notify;
+// `conf` must outlive it or the next call of wf_notify_use. `monitor`: who tells.
+struct wf_notify *wf_notify_new(const struct wf_notify_conf *conf, const char *monitor);
+void wf_notify_use(struct wf_notify *n, const struct wf_notify_conf *conf);
+// Ends what is being sent. NULL is permitted.
+void wf_notify_free(struct wf_notify *n);
+
+// An alert changed its state: the next turn looks at once, not within half a second.
+void wf_notify_wake(struct wf_notify *n);
+// One turn: makes messages of what changed and goes on with sending. Alerts keep that they were told. Returns when the next turn is due (unix ms).
+int64_t wf_notify_turn(struct wf_notify *n, struct wf_alerts *alerts,
+    const struct wf_silence *silences, size_t silence_count, int64_t now_ms);
+// A message that says it is a test, to every target. False without room.
+bool wf_notify_test(struct wf_notify *n, int64_t now_ms);
+// Nothing waits and nothing is under way.
+bool wf_notify_is_idle(const struct wf_notify *n);
+void wf_notify_stats(const struct wf_notify *n, struct wf_notify_stats *ret);
+
+// ---- messages (message.c) ----
+
+// {"schema":"weft.alerts/v1","status":…,"group":…,"alerts":[…]} in one line, malloc'd; NULL without memory.
+char *wf_message(const char *monitor, const char *group, struct wf_alert *const *alerts,
+    size_t count, size_t more, int64_t now_ms);
+// One alert as a JSON object, malloc'd.
+char *wf_message_alert(const struct wf_alert *a);
+
+// ---- targets (target.c) ----
+
+struct wf_target {
+    const struct wf_target_conf *conf;
+    const char *text; // being sent
+    size_t at, len;
+    int pid; // COMMAND
+    int64_t began_ms;
+    char problem[200];
+};
+enum wf_sent { WF_SENT_NOT_YET = 0, WF_SENT, WF_SENT_FAILED };
+// Begins with a message that lives until the answer is not NOT_YET; then asks how it went.
+enum wf_sent wf_target_send(struct wf_target *t, const char *text, size_t len, int64_t now_ms);
+enum wf_sent wf_target_poll(struct wf_target *t, int64_t now_ms);
+void wf_target_stop(struct wf_target *t);
+
+#endif

@@ -1,0 +1,118 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# alerts.sh BUILD: the speed layer as a whole. A value rises above its threshold: the alert waits, fires, a command is run, it is resolved; all of it
+# while the batch layer's database is locked. A killed alert process goes on where it was and says nothing twice. People silence and
+# acknowledge; broken rules change nothing; what an alert rests on is proven by verify.
+# shellcheck disable=SC2034 # for lib.sh
+BUILD=$1
+# shellcheck disable=SC1091 source=tests/e2e/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+DBS=$WORK
+at_finish() { touch "$WORK/unlock"; }
+alerts() { "$MONITOR" alerts "$@" --alerts "$WORK/alerts.db"; }
+level() { echo "{\"id\":\"$1\",\"value\":$2}" | weft_at servers-node publish level --wait -q; }
+is() { # RULE STATE: of an alert
+    { alerts list -o jsonl 2>/dev/null || true; } | grep "\"rule\":\"$1\"" | grep -q "\"state\":\"$2\""
+}
+id_of() { { alerts list -o jsonl 2>/dev/null || true; } | grep "\"rule\":\"$1\"" | sed -n 's/.*"id":"\([0-9a-f]*\)".*/\1/p' | head -n 1; }
+told() { # STATUS RULE: how many messages the command had
+    grep "\"status\":\"$1\"" "$WORK/told" 2>/dev/null | grep -c "\"rule\":\"$2\"" || true
+}
+was_told() { [ "$(told "$1" "$2")" -ge 1 ]; }
+alert_runs() { pgrep -P "$(cat "$WORK/monitor.pid")" -f "^weft-monitor alert" >"$WORK/alert-pid"; }
+
+make_mesh servers
+make_event servers-node level
+make_reader servers-node watch service
+cat >"$WORK/page" <<EOF2
+#!/bin/sh
+cat >>"$WORK/told"
+EOF2
+chmod 755 "$WORK/page"
+cat >"$WORK/rules.yaml" <<EOF2
+notify: {wait: 0, interval: 0, to: [{command: ["$WORK/page"]}]}
+rules:
+  high:
+    servers/level: value > 90 for 1s by id
+    severity: critical
+    summary: "{{id}} is at {{value}}"
+  other:
+    servers/level: value > 50 by id
+EOF2
+start_program monitor "$MONITOR" run --dir "$WORK/watch" --db "$WORK/monitor.db" --alerts "$WORK/alerts.db" --rules "$WORK/rules.yaml" --every 1
+until_ok level a 1
+until_ok test -s "$WORK/monitor.db"
+stored() { [ "$("$MONITOR" sql --db "$WORK/monitor.db" 'SELECT count(*) AS v FROM servers_level' -o jsonl 2>/dev/null | sed -n 's/.*"v":\([0-9]*\).*/\1/p')" -ge "$1" ]; }
+until_ok stored 1
+alerts test --rules "$WORK/rules.yaml"
+until_ok grep -q '"status":"test"' "$WORK/told"
+
+echo "fires while the database of the batch layer is locked"
+python3 - "$WORK/monitor.db" "$WORK/unlock" <<'EOF2' &
+import os, sqlite3, sys, time
+db = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=20)
+db.execute("BEGIN EXCLUSIVE")
+open(sys.argv[2] + ".locked", "w").close()
+end = time.monotonic() + 60
+while not os.path.exists(sys.argv[2]) and time.monotonic() < end:
+    time.sleep(0.02)
+db.execute("ROLLBACK")
+EOF2
+locker=$!
+until_ok test -e "$WORK/unlock.locked"
+level a 95
+until_ok is high pending
+until_ok is high firing
+until_ok was_told firing high
+grep -q '"summary":"a is at 95"' "$WORK/told" || fail "no summary: $(cat "$WORK/told")"
+status=0
+alerts list >"$WORK/out" || status=$?
+[ $status = 1 ] || fail "alerts list exits $status while one fires"
+stored 2 && fail "the database was not locked"
+
+echo "a killed alert process goes on, and says nothing twice"
+until_ok alert_runs
+kill -KILL "$(cat "$WORK/alert-pid")"
+killed=$(cat "$WORK/alert-pid")
+is_back() { alert_runs && [ "$(cat "$WORK/alert-pid")" != "$killed" ]; }
+until_ok is_back
+before=$(told firing high)
+level a 96
+level b 60
+until_ok was_told firing other
+[ "$(told firing high)" = "$before" ] || fail "told again: $(cat "$WORK/told")"
+
+echo "people"
+alerts silence 'rule=high id=c' --for 1h --comment "known" >/dev/null
+alerts ack "$(id_of other | cut -c 1-10)" --for 1h --comment "on it" >/dev/null
+sleep 1.1 # what people say is heard within a second
+level c 97
+c_fires() { { alerts list -o jsonl 2>/dev/null || true; } | grep '"rule":"high"' | grep 'id=\\"c\\"' | grep -q '"state":"firing"'; }
+until_ok c_fires
+{ alerts list || true; } | grep -q "silence 1 by .*: known" || fail "not shown as silenced: $(alerts list)"
+{ alerts list || true; } | grep -q "acknowledged by .*: on it" || fail "not shown as acknowledged: $(alerts list)"
+
+echo "broken rules change nothing, new ones are taken"
+cp "$WORK/rules.yaml" "$WORK/good.yaml"
+echo "  worse: {servers/level: value >> 1}" >>"$WORK/rules.yaml"
+kill -HUP "$(cat "$WORK/monitor.pid")"
+until_ok grep -q "rules.yaml:9:33: want a value" "$WORK/monitor.log"
+sed '/^  other:/,$d' "$WORK/good.yaml" >"$WORK/rules.yaml"
+kill -HUP "$(cat "$WORK/monitor.pid")"
+until_ok is other resolved
+
+echo "it ends"
+level a 10
+level c 10
+until_ok was_told resolved high
+grep '"rule":"high"' "$WORK/told" | grep -q '"id":"c"' && fail "told of what is silenced: $(cat "$WORK/told")"
+touch "$WORK/unlock"
+wait $locker
+until_ok stored 7
+id=$(id_of high)
+alerts show "$id" >"$WORK/out"
+row=$(sed -n 's/.*"role":"fired".*"offset":\([0-9]*\)},{"role":"last".*/\1/p' "$WORK/out")
+"$MONITOR" verify --db "$WORK/monitor.db" --dir "$WORK/watch" --row "servers_level:$row" || fail "the evidence is not proven"
+stop monitor
+echo "$(grep -c . "$WORK/told") messages"
