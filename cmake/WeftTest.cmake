@@ -16,9 +16,11 @@ set(WEFT_TEST_ENV
     "UBSAN_OPTIONS=print_stacktrace=1"
     "TSAN_OPTIONS=halt_on_error=1:atexit_sleep_ms=50:suppressions=${PROJECT_SOURCE_DIR}/tests/support/tsan.supp")
 
-# For SOURCES and LINK: golden pairs; allocations that fail on demand.
+# For SOURCES and LINK: golden pairs; allocations that fail on demand; scenarios of which every call fails in turn.
 set(WEFT_TEST_GOLDEN "${PROJECT_SOURCE_DIR}/tests/support/golden.c")
 set(WEFT_TEST_OOM "${PROJECT_SOURCE_DIR}/tests/support/support_oom.c")
+set(WEFT_TEST_SCENARIO "${WEFT_TEST_OOM}" "${PROJECT_SOURCE_DIR}/tests/support/scenario.c"
+    "${PROJECT_SOURCE_DIR}/tests/support/fault_libs.c")
 set(WEFT_TEST_OOM_WRAP "-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc")
 
 function(weft_test layer unit)

@@ -195,7 +195,7 @@ enum weft_err wf_disk_mkdir(const char *path, struct wf_diag *diag)
 
 enum weft_err wf_disk_remove(const char *path, struct wf_diag *diag)
 {
-    if (unlink(path) != 0 && errno != ENOENT)
-        return fail(diag, path, "remove");
-    return WEFT_OK;
+    if (unlink(path) != 0)
+        return errno == ENOENT ? WEFT_OK : fail(diag, path, "remove");
+    return sync_parent(path, diag); // else it may be back after a power loss
 }

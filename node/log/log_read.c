@@ -192,6 +192,8 @@ static enum weft_err read_run(struct reader *r, const struct run_ref *ref)
     uint64_t end = ref->run.end < ref->end ? ref->run.end : ref->end;
     enum weft_err err = walk(r, ref);
 
+    if (err == WEFT_E_IO) // once more: what is told as missing is passed over for good
+        err = walk(r, ref);
     wf_log_return(r->log, ref->segment);
     if (err == WEFT_E_NOMEM || err == WEFT_E_NO_FILES)
         return err; // nothing is lost: it can be read when there is room again

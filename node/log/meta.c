@@ -72,6 +72,8 @@ enum weft_err wf_meta_get(
     if (err)
         return err;
     err = read_value(vfs, file, name, ret);
+    if (err == WEFT_E_IO) // once more: who does without the value forgets what it held
+        err = read_value(vfs, file, name, ret);
     vfs->close(vfs->ctx, file);
     return err;
 }

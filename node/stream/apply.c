@@ -289,10 +289,9 @@ static enum weft_err make(struct plan *w, struct wf_collect *c)
         return err;
     }
     p->schema_set = set;
-    err = wf_home_take(p, c, w->schema); // of a fresh object: never fails
+    wf_home_take(p, c, w->schema);
     w->schema = NULL;
-    if (!err)
-        err = wf_home_recover(p, w->diag);
+    err = wf_home_recover(p, w->diag);
     if (!err)
         err = wf_home_save(p, c, w->diag);
     if (err) {
@@ -311,19 +310,18 @@ static enum weft_err change(struct plan *w, struct wf_collect *c)
     struct wf_buf set = { 0 };
     enum weft_err err = wf_bytes_dup(w->set, &set);
 
-    if (err) {
-        wf_collect_free(c);
-        return err;
-    }
-    wf_intake_flush(p); // under the schema it was checked with
-    err = wf_home_save(p, c, w->diag);
     if (!err)
-        err = wf_home_take(p, c, w->schema);
+        err = wf_home_make_room(p);
+    if (!err) {
+        wf_intake_flush(p); // under the schema it was checked with
+        err = wf_home_save(p, c, w->diag);
+    }
     if (err) {
         wf_buf_fini(&set);
         wf_collect_free(c);
         return err;
     }
+    wf_home_take(p, c, w->schema);
     wf_buf_fini(&p->schema_set);
     p->schema_set = set;
     w->schema = NULL;
@@ -342,7 +340,9 @@ static enum weft_err put_in_force(struct plan *w)
         err = wf_documents_put(w->n, wf_buf_view(&c->raw), &c->id);
     if (err) {
         wf_collect_free(c);
-        return err;
+        return w->diag && w->diag->text[0]
+                   ? err
+                   : refuse(w, err, "it could not be kept: %s", weft_err_text(err));
     }
     err = w->old ? change(w, c) : make(w, c);
     if (err)
@@ -403,6 +403,8 @@ enum weft_err wf_stream_apply(struct wf_node *n, const struct wf_collect *wanted
         err = check_change(&w);
     if (!err)
         err = tell_changes(&w);
+    if (!err) // what is in force is not refused for want of memory to say so
+        err = wf_buf_reserve(ret_changes, changes.len);
     if (!err && !dry_run) {
         err = put_in_force(&w);
         if (!err && n->agents)

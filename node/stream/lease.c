@@ -316,8 +316,30 @@ static void local_endpoint(const struct wf_node *n, uint16_t port, char out[WF_A
     wf_address_text(&at, out);
 }
 
-static void answer(struct wf_node *n, struct wf_call *c, struct wf_lease *l, struct wf_granted *g)
+// What of the answer may fail, before anything is granted; both lie in the call's arena.
+struct offer {
+    ProtobufCBinaryData *schemas;
+    struct wf_bytes beat;
+};
+
+static enum weft_err prepare(struct wf_home_product *p, struct wf_call *c, struct offer *ret)
 {
+    struct offer o = { .schemas = wf_arena_calloc(
+                           c->arena, 1 + p->collect->product.earlier_count, sizeof *o.schemas) };
+    struct wf_bytes beat;
+    enum weft_err err = o.schemas ? wf_beat_signed(p, &beat) : WEFT_E_NOMEM;
+
+    if (!err)
+        err = wf_arena_dup(c->arena, beat, &o.beat);
+    if (!err)
+        *ret = o;
+    return err;
+}
+
+static void answer(struct wf_call *c, struct wf_lease *l, const struct wf_granted *g,
+    const struct offer *o)
+{
+    struct wf_node *n = c->node;
     struct wf_home_product *p = l->product;
     const struct wf_product *d = &p->collect->product;
     Weft__V1__Reply reply = WEFT__V1__REPLY__INIT;
@@ -325,14 +347,8 @@ static void answer(struct wf_node *n, struct wf_call *c, struct wf_lease *l, str
     Weft__V1__EpochKey keys[2], *key_list[2] = { &keys[0], &keys[1] };
     char endpoint[WF_ADDRESS_TEXT];
     struct wf_secret kept = { 0 };
-    ProtobufCBinaryData *schemas = wf_arena_calloc(c->arena, 1 + d->earlier_count, sizeof *schemas);
-    struct wf_bytes beat;
-    enum weft_err err = schemas ? wf_beat_signed(p, &beat) : WEFT_E_NOMEM;
+    ProtobufCBinaryData *schemas = o->schemas;
 
-    if (err) {
-        wf_call_refuse(c, err, "no lease now: %s", weft_err_text(err));
-        return;
-    }
     schemas[r.n_schemas++] = wf_pb_bin(wf_hash_view(&d->schema_hash));
     for (size_t i = 0; i < d->earlier_count; i++)
         schemas[r.n_schemas++] = wf_pb_bin(wf_hash_view(&d->earlier[i]));
@@ -349,7 +365,7 @@ static void answer(struct wf_node *n, struct wf_call *c, struct wf_lease *l, str
         wf_mirrored_keys(p, c, &r, &kept);
     }
     r.lease_id = wf_pb_bin(WF_BYTES(l->id));
-    r.heartbeat = wf_pb_bin(beat);
+    r.heartbeat = wf_pb_bin(o->beat);
     r.expires_ms = l->expires_unix_ms;
     r.product_id = wf_pb_bin(wf_hash_view(&d->id));
     r.schemas = schemas;
@@ -401,6 +417,7 @@ static void grant(struct wf_node *n, struct wf_call *c)
     struct wf_home_product *p = wanted_product(n, c);
     struct wf_lease *l = NULL;
     struct wf_granted granted = { 0 };
+    struct offer offer = { 0 };
     struct wf_diag diag = { 0 };
 
     if (!p)
@@ -431,6 +448,8 @@ static void grant(struct wf_node *n, struct wf_call *c)
         err = open_for(p, verb, &diag);
     if (!err)
         err = gate_for(r, l, c);
+    if (!err)
+        err = prepare(p, c, &offer);
     if (err) {
         if (fresh && l)
             wf_lease_end(r, l);
@@ -446,7 +465,7 @@ static void grant(struct wf_node *n, struct wf_call *c)
         wf_access_audit(
             n, c->caller, "lease", on, WEFT_OK, granted.token ? &granted.token_id : NULL);
     }
-    answer(n, c, l, &granted);
+    answer(c, l, &granted, &offer);
 }
 
 static void give_back(struct wf_node *n, struct wf_call *c)

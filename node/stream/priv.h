@@ -149,7 +149,7 @@ struct wf_home_product {
     struct wf_buf schema_set; // exact bytes
     const struct wf_schema_message *message;
     struct wf_earlier *earlier; // compiled on demand
-    struct wf_retired *retired;
+    struct wf_retired *retired, *spare; // the spare one is for the next
     int64_t removed_ms; // unix: its tombstone is told for a while
     uint64_t term;      // of the home document; 0 = none yet
     int64_t advert_due_ms;
@@ -265,9 +265,9 @@ struct wf_stream_room {
 WF_MUST_USE enum weft_err wf_home_new(
     struct wf_stream_room *r, const struct wf_hash *id, struct wf_home_product **ret);
 void wf_home_free(struct wf_home_product *p);
-// Takes both on success. What they replace lives until the room closes. NOMEM, but not for a fresh object.
-WF_MUST_USE enum weft_err wf_home_take(
-    struct wf_home_product *p, struct wf_collect *c, struct wf_schema *schema);
+// Takes both. What they replace lives until the room closes: room for it was made before, unless the object is fresh.
+void wf_home_take(struct wf_home_product *p, struct wf_collect *c, struct wf_schema *schema);
+WF_MUST_USE enum weft_err wf_home_make_room(struct wf_home_product *p);
 // Keeps a manifest; a removed product is there again.
 WF_MUST_USE enum weft_err wf_home_save(
     struct wf_home_product *p, const struct wf_collect *c, struct wf_diag *diag);

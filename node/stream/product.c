@@ -90,6 +90,7 @@ void wf_home_free(struct wf_home_product *p)
     wf_buf_fini(&p->beat);
     free_earlier(p);
     free_retired(p);
+    free(p->spare);
     wf_schema_free(p->schema);
     wf_collect_free(p->collect);
     free(p->origins);
@@ -99,14 +100,19 @@ void wf_home_free(struct wf_home_product *p)
     free(p);
 }
 
-enum weft_err wf_home_take(
-    struct wf_home_product *p, struct wf_collect *c, struct wf_schema *schema)
+enum weft_err wf_home_make_room(struct wf_home_product *p)
+{
+    if (!p->spare)
+        p->spare = calloc(1, sizeof *p->spare);
+    return p->spare ? WEFT_OK : WEFT_E_NOMEM;
+}
+
+void wf_home_take(struct wf_home_product *p, struct wf_collect *c, struct wf_schema *schema)
 {
     if (p->collect) {
-        struct wf_retired *old = calloc(1, sizeof *old);
-        if (!old)
-            return WEFT_E_NOMEM;
+        struct wf_retired *old = p->spare;
         *old = (struct wf_retired){ p->schema, p->collect, p->retired };
+        p->spare = NULL;
         p->retired = old;
     }
     p->collect = c;
@@ -115,7 +121,6 @@ enum weft_err wf_home_take(
                      ? wf_schema_find_message(schema, wf_bytes_str(c->product.message))
                      : NULL;
     p->beat_stale = true;
-    return WEFT_OK;
 }
 
 bool wf_home_has_stream(const struct wf_home_product *p)
@@ -244,7 +249,7 @@ static enum weft_err home_dir(struct wf_stream_room *r, const struct wf_product 
     return wf_disk_join(r->product_dir, name, ret);
 }
 
-// Replaces DIR/name, or removes it when there is no content.
+// Replaces DIR/name.
 static enum weft_err keep(
     const char *dir, const char *name, struct wf_bytes content, struct wf_diag *diag)
 {
@@ -252,7 +257,7 @@ static enum weft_err keep(
     enum weft_err err = wf_disk_join(dir, name, &path);
 
     if (!err)
-        err = content.len ? wf_disk_replace(path, content, diag) : wf_disk_remove(path, diag);
+        err = wf_disk_replace(path, content, diag);
     free(path);
     return err;
 }
@@ -260,17 +265,21 @@ static enum weft_err keep(
 enum weft_err wf_home_save(
     struct wf_home_product *p, const struct wf_collect *c, struct wf_diag *diag)
 {
-    char *dir = NULL;
+    char *dir = NULL, *removed = NULL;
     enum weft_err err = home_dir(p->room, &c->product, &dir);
 
+    if (!err)
+        err = wf_disk_join(dir, "removed",
+            &removed); // memory first: what lies in the manifest's place is in force at the next start
     if (!err)
         err = wf_disk_mkdir(dir, diag);
     if (!err)
         err = keep(dir, "manifest", wf_buf_view(&c->raw), diag);
     if (!err)
-        err = keep(dir, "removed", wf_bytes(NULL, 0), diag);
+        err = wf_disk_remove(removed, diag);
     if (!err)
         p->removed = false;
+    free(removed);
     free(dir);
     return err;
 }
@@ -383,9 +392,8 @@ static enum weft_err load_one(struct wf_stream_room *r, const char *dir, struct 
         wf_home_free(p);
         return err;
     }
-    err = wf_home_take(p, c, schema); // of a fresh object: never fails
-    if (!err)
-        err = wf_home_recover(p, diag);
+    wf_home_take(p, c, schema);
+    err = wf_home_recover(p, diag);
     if (!err)
         err = load_removed(p, dir);
     if (err) {

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "tests/support/fault.h"
 #include "tests/support/support.h"
 
 #define SECTOR    512u
@@ -73,14 +74,32 @@ void wf_memdisk_free(struct wf_memdisk *d)
     free(d);
 }
 
-// Every operation begins here: counts it and says whether it is to fail.
+// What an operation is to those who fail calls by their kind.
+static const enum wf_fault kinds[WF_MEM_OPS] = { [WF_MEM_OPEN] = WF_FAULT_READ,
+    [WF_MEM_WRITE] = WF_FAULT_WRITE,
+    [WF_MEM_SYNC] = WF_FAULT_SYNC,
+    [WF_MEM_READ] = WF_FAULT_READ,
+    [WF_MEM_SIZE] = WF_FAULT_READ,
+    [WF_MEM_TRUNCATE] = WF_FAULT_WRITE,
+    [WF_MEM_RENAME] = WF_FAULT_WRITE,
+    [WF_MEM_UNLINK] = WF_FAULT_WRITE,
+    [WF_MEM_MKDIR] = WF_FAULT_WRITE,
+    [WF_MEM_LIST] = WF_FAULT_READ,
+    [WF_MEM_SYNC_DIR] = WF_FAULT_SYNC,
+    [WF_MEM_SPACE] = WF_FAULT_READ,
+    [WF_MEM_LOCK] = WF_FAULT_READ };
+
+// Every operation begins here: counts it and says whether it is to fail. The disk's own memory does not.
 static enum weft_err enter(struct wf_memdisk *d, enum wf_memdisk_op op)
 {
+    bool hit = wf_fault_hits(kinds[op]);
+
+    wf_fault_spare(true);
     pthread_mutex_lock(&d->lock);
     long call = ++d->calls[op];
     if (d->crash_in > 0 && --d->crash_in == 0)
         d->crashed = true;
-    if (d->crashed)
+    if (d->crashed || hit)
         return WEFT_E_IO;
     if (d->fail_times[op] > 0 && call >= d->fail_from[op] &&
         call < d->fail_from[op] + d->fail_times[op])
@@ -91,6 +110,7 @@ static enum weft_err enter(struct wf_memdisk *d, enum wf_memdisk_op op)
 static enum weft_err leave(struct wf_memdisk *d, enum weft_err err)
 {
     pthread_mutex_unlock(&d->lock);
+    wf_fault_spare(false);
     return err;
 }
 

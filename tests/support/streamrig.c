@@ -14,6 +14,7 @@
 #include "node/signer/signer.h"
 #include "node/source/room.h"
 #include "sdk/disk.h"
+#include "tests/support/fault.h"
 
 static struct streamrig *the_rig; // for what other rooms would answer
 
@@ -122,6 +123,7 @@ void wf_call_reply(struct wf_call *pub, Weft__V1__Reply *reply)
     struct streamrig_call *c = rig_call_of(pub);
     struct wf_buf packed = { 0 };
 
+    wf_fault_spare(true);
     ck_assert_msg(!c->answered, "a call is answered once");
     ck_assert_int_eq(wf_pb_pack(reply, &packed), WEFT_OK);
     ck_assert_uint_le(packed.len, WF_MAX_CONTROL - 64);
@@ -132,6 +134,7 @@ void wf_call_reply(struct wf_call *pub, Weft__V1__Reply *reply)
     c->err = c->reply->refusal ? (enum weft_err)c->reply->refusal->code : WEFT_OK;
     c->answered = true;
     wf_buf_fini(&packed);
+    wf_fault_spare(false);
 }
 
 enum weft_err wf_call_park(
@@ -167,7 +170,9 @@ enum weft_err wf_call_token(struct wf_call *c, ProtobufCBinaryData token,
 
 struct streamrig_call *streamrig_call(struct streamrig *r)
 {
+    wf_fault_spare(true);
     struct streamrig_call *c = calloc(1, sizeof *c);
+    wf_fault_spare(false);
 
     ck_assert_ptr_nonnull(c);
     c->caller = r->reader;
@@ -244,11 +249,13 @@ enum weft_err streamrig_try_open(struct streamrig *r)
 {
     struct wf_diag diag = { 0 };
 
+    wf_fault_spare(true);
     ck_assert_int_eq(wf_loop_new(NULL, &r->node.loop), WEFT_OK);
     wf_loop_turn(r->node.loop, 0);
     ck_assert_int_eq(wf_pool_new(r->node.loop, NULL, &r->node.pool), WEFT_OK);
     r->node.control = &r->control;
     ck_assert_int_eq(wf_net_new(&(struct wf_net_conf){ 0 }, &r->control.net), WEFT_OK);
+    wf_fault_spare(false);
     enum weft_err err = wf_stream_room.open(&r->node, &diag);
     return err ? err : wf_stream_room.start(&r->node, &diag);
 }
@@ -376,11 +383,13 @@ struct wf_records streamrig_rows(int64_t n, uint32_t count)
     struct wf_records out = { 0 };
     int64_t now_us = (int64_t)wf_node_now_unix_ms(&the_rig->node) * 1000;
 
+    wf_fault_spare(true);
     for (uint32_t i = 0; i < count; i++) {
         struct wf_buf row = streamrig_row("h", n + i);
         ck_assert_int_eq(wf_records_put(&out, WF_OP_PUT, now_us + i, wf_buf_view(&row)), WEFT_OK);
         wf_buf_fini(&row);
     }
+    wf_fault_spare(false);
     return out;
 }
 

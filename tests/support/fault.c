@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/support/fault.h"
+
+#include <stdatomic.h>
+#include <stddef.h>
+
+static atomic_int armed = -1; // kind
+static atomic_long fail_at, seen;
+static _Thread_local int spared;
+
+void wf_fault_arm(enum wf_fault kind, long nth)
+{
+    fail_at = nth;
+    seen = 0;
+    armed = (int)kind;
+}
+
+long wf_fault_calls(void)
+{
+    return seen;
+}
+
+long wf_fault_disarm(void)
+{
+    armed = -1;
+    return seen;
+}
+
+void wf_fault_spare(bool on)
+{
+    spared += on ? 1 : -1;
+}
+
+bool wf_fault_hits(enum wf_fault kind)
+{
+    if (atomic_load(&armed) != (int)kind || spared > 0)
+        return false;
+    return atomic_fetch_add(&seen, 1) + 1 == atomic_load(&fail_at);
+}
