@@ -336,8 +336,8 @@ static enum weft_err prepare(struct wf_home_product *p, struct wf_call *c, struc
     return err;
 }
 
-static void answer(struct wf_call *c, struct wf_lease *l, const struct wf_granted *g,
-    const struct offer *o)
+static void answer(
+    struct wf_call *c, struct wf_lease *l, const struct wf_granted *g, const struct offer *o)
 {
     struct wf_node *n = c->node;
     struct wf_home_product *p = l->product;

@@ -148,10 +148,10 @@ struct wf_home_product {
     struct wf_schema *schema;
     struct wf_buf schema_set; // exact bytes
     const struct wf_schema_message *message;
-    struct wf_earlier *earlier; // compiled on demand
+    struct wf_earlier *earlier;         // compiled on demand
     struct wf_retired *retired, *spare; // the spare one is for the next
-    int64_t removed_ms; // unix: its tombstone is told for a while
-    uint64_t term;      // of the home document; 0 = none yet
+    int64_t removed_ms;                 // unix: its tombstone is told for a while
+    uint64_t term;                      // of the home document; 0 = none yet
     int64_t advert_due_ms;
     bool home_asked;        // of the issuer's node, and not answered yet
     enum weft_err home_err; // its last answer

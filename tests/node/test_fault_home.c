@@ -344,7 +344,7 @@ static enum weft_err parked_pull(void)
     TURN_UNTIL(c->answered);
     if (!c->answered) { // nothing came: it waits its time
         ck_assert_int_ne(err, WEFT_OK);
-        wf_pulls_end(rig.node.stream, NULL);
+        wf_parked_end(&rig.node.stream->pulls, NULL);
     }
     ck_assert(c->answered);
     c->request.pull = NULL;

@@ -31,6 +31,23 @@ void wf_fault_spare(bool on)
     spared += on ? 1 : -1;
 }
 
+bool wf_fault_hits_disk(enum wf_memdisk_op op)
+{
+    switch (op) {
+    case WF_MEM_WRITE:
+    case WF_MEM_TRUNCATE:
+    case WF_MEM_RENAME:
+    case WF_MEM_UNLINK:
+    case WF_MEM_MKDIR:
+        return wf_fault_hits(WF_FAULT_WRITE);
+    case WF_MEM_SYNC:
+    case WF_MEM_SYNC_DIR:
+        return wf_fault_hits(WF_FAULT_SYNC);
+    default:
+        return wf_fault_hits(WF_FAULT_READ);
+    }
+}
+
 bool wf_fault_hits(enum wf_fault kind)
 {
     if (atomic_load(&armed) != (int)kind || spared > 0)

@@ -5,7 +5,7 @@
 #ifndef WF_TESTS_FAULT_H
 #define WF_TESTS_FAULT_H
 
-#include <stdbool.h>
+#include "tests/support/memdisk.h"
 
 enum wf_fault { WF_FAULT_ALLOC, WF_FAULT_WRITE, WF_FAULT_SYNC, WF_FAULT_READ };
 #define WF_FAULT_KINDS 4u
@@ -20,8 +20,9 @@ long wf_fault_disarm(void);
 // Until the same with false, this thread is the test itself: what it does is neither counted nor failed. Nests.
 void wf_fault_spare(bool on);
 
-// Asked by what can fail: does this call?
+// Asked by what can fail: does this call? A disk's operation is a write, a sync or a read.
 bool wf_fault_hits(enum wf_fault kind);
+bool wf_fault_hits_disk(enum wf_memdisk_op op);
 
 // ---- scenarios (scenario.c) ----------------------------------------------------------------------------------------------
 

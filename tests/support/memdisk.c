@@ -58,41 +58,23 @@ struct wf_memdisk *wf_memdisk_new(void)
     return d;
 }
 
-static void free_inode(struct inode *i)
-{
-    free(i->now.ptr);
-    free(i->disk.ptr);
-    free(i->states);
-    free(i);
-}
-
 void wf_memdisk_free(struct wf_memdisk *d)
 {
-    for (size_t i = 0; i < d->inode_count; i++)
-        free_inode(d->inodes[i]);
+    for (size_t k = 0; k < d->inode_count; k++) {
+        struct inode *i = d->inodes[k];
+        free(i->now.ptr);
+        free(i->disk.ptr);
+        free(i->states);
+        free(i);
+    }
     pthread_mutex_destroy(&d->lock);
     free(d);
 }
 
-// What an operation is to those who fail calls by their kind.
-static const enum wf_fault kinds[WF_MEM_OPS] = { [WF_MEM_OPEN] = WF_FAULT_READ,
-    [WF_MEM_WRITE] = WF_FAULT_WRITE,
-    [WF_MEM_SYNC] = WF_FAULT_SYNC,
-    [WF_MEM_READ] = WF_FAULT_READ,
-    [WF_MEM_SIZE] = WF_FAULT_READ,
-    [WF_MEM_TRUNCATE] = WF_FAULT_WRITE,
-    [WF_MEM_RENAME] = WF_FAULT_WRITE,
-    [WF_MEM_UNLINK] = WF_FAULT_WRITE,
-    [WF_MEM_MKDIR] = WF_FAULT_WRITE,
-    [WF_MEM_LIST] = WF_FAULT_READ,
-    [WF_MEM_SYNC_DIR] = WF_FAULT_SYNC,
-    [WF_MEM_SPACE] = WF_FAULT_READ,
-    [WF_MEM_LOCK] = WF_FAULT_READ };
-
 // Every operation begins here: counts it and says whether it is to fail. The disk's own memory does not.
 static enum weft_err enter(struct wf_memdisk *d, enum wf_memdisk_op op)
 {
-    bool hit = wf_fault_hits(kinds[op]);
+    bool hit = wf_fault_hits_disk(op);
 
     wf_fault_spare(true);
     pthread_mutex_lock(&d->lock);
@@ -109,8 +91,8 @@ static enum weft_err enter(struct wf_memdisk *d, enum wf_memdisk_op op)
 
 static enum weft_err leave(struct wf_memdisk *d, enum weft_err err)
 {
-    pthread_mutex_unlock(&d->lock);
     wf_fault_spare(false);
+    pthread_mutex_unlock(&d->lock);
     return err;
 }
 
@@ -575,8 +557,6 @@ void wf_memdisk_restart(struct wf_memdisk *d, bool power, uint64_t *seed)
     d->crashed = false;
     d->crash_in = 0;
 }
-
-// ---- looking and meddling ----------------------------------------------------------------------------------------------
 
 uint8_t *wf_memdisk_file(struct wf_memdisk *d, const char *path, size_t *ret_len)
 {
