@@ -271,8 +271,9 @@ static void http_tick(struct wf_node *n)
         : !n->has_certificate ? "no certificate yet"
         : err                 ? weft_err_text(err)
                               : "starting");
-    struct wf_buf old = h->metrics;
-    h->metrics = text;
+    struct wf_buf old = err ? text : h->metrics; // a part of them would look like all
+    if (!err)
+        h->metrics = text;
     pthread_mutex_unlock(&h->mutex);
     wf_buf_fini(&old);
 }

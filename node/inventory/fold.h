@@ -42,7 +42,8 @@ struct wf_fold_entry {
 WF_MUST_USE enum weft_err wf_fold_apply(struct wf_fold *f, const struct wf_fold_entry *e);
 // An entry without rows for the fold (a loss, a reset, an origin that nobody knows): the fold stands at `end` after it. Never goes back.
 void wf_fold_pass(struct wf_fold *f, const struct wf_incarnation *log_id, uint64_t end);
-// Makes what was applied visible to queries (one transaction a call of this).
+// Makes what was applied visible to queries (one transaction a call of this). Once it failed nothing more is taken: closed and opened again the fold
+// stands where the last commit left it.
 WF_MUST_USE enum weft_err wf_fold_commit(struct wf_fold *f);
 
 // ---- queries -----------------------------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ struct wf_fold {
     struct wf_record_path keys[16];
     size_t key_count;
     bool rows_shared, in_transaction;
+    enum weft_err broken; // a commit failed: what was applied since the last one is gone, and the position beyond it
     bool moved; // the position, since the last commit
     struct wf_incarnation log_id;
     uint64_t offset, skipped;
@@ -450,8 +451,9 @@ enum weft_err wf_fold_apply(struct wf_fold *f, const struct wf_fold_entry *e)
     struct wf_bytes rest = e->raw;
     struct wf_record_view r;
     uint64_t at = e->offset;
-    enum weft_err err =
-        f->in_transaction ? WEFT_OK : code_of(sqlite3_exec(f->db, "BEGIN", NULL, NULL, NULL));
+    enum weft_err err = f->broken           ? f->broken
+                        : f->in_transaction ? WEFT_OK
+                                            : code_of(sqlite3_exec(f->db, "BEGIN", NULL, NULL, NULL));
 
     if (err)
         return err;
@@ -486,6 +488,8 @@ void wf_fold_pass(struct wf_fold *f, const struct wf_incarnation *log_id, uint64
 
 enum weft_err wf_fold_commit(struct wf_fold *f)
 {
+    if (f->broken)
+        return f->broken;
     if (!f->in_transaction && !f->moved)
         return WEFT_OK;
     if (!f->in_transaction) {
@@ -498,8 +502,9 @@ enum weft_err wf_fold_commit(struct wf_fold *f)
     sqlite3_bind_int64(f->position, 2, (int64_t)f->log_id.random);
     sqlite3_bind_int64(f->position, 3, (int64_t)f->offset);
     enum weft_err err = run(f->position);
-    enum weft_err ended =
-        code_of(sqlite3_exec(f->db, err ? "ROLLBACK" : "COMMIT", NULL, NULL, NULL));
+    if (!err)
+        err = code_of(sqlite3_exec(f->db, "COMMIT", NULL, NULL, NULL));
     f->in_transaction = false;
-    return err ? err : ended;
+    f->broken = err;
+    return err;
 }

@@ -17,6 +17,7 @@ struct inventory {
     char *path;
     uint64_t nameless; // entries whose origin's certificate is not here: their rows are missing
     bool replaying, failed, dirty;
+    int64_t retry_ms; // of a failed one: tried again then
     struct inventory *next;
 };
 

@@ -337,7 +337,14 @@ void wf_query_handle(struct wf_node *n, struct wf_call *c)
     if (!wf_access_check(n, c, &asked, q->token, q->token_id, &granted))
         return; // answered
     struct inventory *i = p ? wf_inventory_of(n, p) : NULL;
-    if (!i || i->failed) {
+    if (i && i->failed) {
+        wf_call_refuse(c, WEFT_E_BUSY,
+            "the rows of %s/%s could not be brought up to date; tried again soon, see: weft node "
+            "status",
+            q->domain, q->product);
+        return;
+    }
+    if (!i) {
         wf_call_refuse(c,
             p && wf_home_descriptor(p)->kind != WF_PRODUCT_INVENTORY ? WEFT_E_TYPE
                                                                      : WEFT_E_NOT_FOUND,

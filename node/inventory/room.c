@@ -12,11 +12,12 @@
 #include "sdk/disk.h"
 
 #define COMMIT_MS 200
+#define RETRY_MS  10000 // after a fold failed
 
 // ---- folding ---------------------------------------------------------------------------------------------------------
 
 // The subject of the certificate that a header cites: its chain is kept as a document.
-static bool origin_of(struct wf_node *n, const struct wf_hash *certificate, struct wf_name *ret)
+static enum weft_err origin_of(struct wf_node *n, const struct wf_hash *certificate, struct wf_name *ret)
 {
     struct wf_inventory_room *r = n->inventory;
     struct wf_bytes chain, certs[WF_MAX_CHAIN];
@@ -27,7 +28,7 @@ static bool origin_of(struct wf_node *n, const struct wf_hash *certificate, stru
     for (size_t i = 0; i < WF_INVENTORY_ORIGINS; i++)
         if (r->origins[i].subject.s[0] && wf_hash_eq(&r->origins[i].certificate, certificate)) {
             *ret = r->origins[i].subject;
-            return true;
+            return WEFT_OK;
         }
     wf_arena_init(&arena, 64u * 1024u);
     enum weft_err err = wf_documents_get(n, certificate, &arena, &chain);
@@ -39,20 +40,22 @@ static bool origin_of(struct wf_node *n, const struct wf_hash *certificate, stru
         err = WEFT_E_HASH;
     wf_arena_fini(&arena);
     if (err)
-        return false;
+        return err;
     r->origins[r->origin_next++ % WF_INVENTORY_ORIGINS] =
         (struct origin_name){ *certificate, c.subject };
     *ret = c.subject;
-    return true;
+    return WEFT_OK;
 }
 
+// err OK: it goes again.
 static void fail_fold(struct wf_node *n, struct inventory *i, enum weft_err err)
 {
     char name[96];
 
-    i->failed = true;
+    i->failed = err != WEFT_OK;
+    i->retry_ms = wf_node_now_ms(n) + RETRY_MS;
     snprintf(name, sizeof name, "inventory-%.80s", i->path);
-    wf_alarm(n, name, weft_err_text(err));
+    wf_alarm(n, name, err ? weft_err_text(err) : NULL);
 }
 
 static void commit_soon(struct wf_node *n, struct inventory *i)
@@ -73,15 +76,19 @@ static void apply(struct wf_node *n, struct inventory *i, const struct wf_entry 
     if (i->failed)
         return;
     bool has_rows = !e->is_reset && h->kind == WF_BATCH_DATA;
-    bool known = has_rows && origin_of(n, &h->certificate, &origin);
-    i->nameless += has_rows && !known;
-    if (!known) {
+    enum weft_err err = has_rows ? origin_of(n, &h->certificate, &origin) : WEFT_OK;
+    if (err == WEFT_E_NOMEM || err == WEFT_E_IO || err == WEFT_E_NO_FILES) {
+        fail_fold(n, i, err); // its rows are known, only not now
+        return;
+    }
+    i->nameless += err != WEFT_OK;
+    if (err || !has_rows) {
         wf_fold_pass(i->fold, &e->log_id, e->offset + (e->is_reset ? 0 : h->count));
         commit_soon(n, i);
         return;
     }
     struct wf_fold_entry f = { e->log_id, e->offset, e->append_ms, origin.s, raw, h->base_us };
-    enum weft_err err = wf_fold_apply(i->fold, &f);
+    err = wf_fold_apply(i->fold, &f);
     if (err)
         fail_fold(n, i, err);
     else
@@ -240,6 +247,18 @@ static void reopen(struct wf_node *n, struct inventory *i, struct wf_home_produc
         fail_fold(n, i, err);
 }
 
+// What failed once (memory, a disk that was full) may go now: from where the fold was committed last, which its file knows.
+static void try_again(struct wf_node *n, struct inventory *i, struct wf_home_product *p)
+{
+    wf_fold_close(i->fold);
+    i->fold = NULL;
+    i->dirty = false;
+    fail_fold(n, i, WEFT_OK);
+    enum weft_err err = open_fold(n, i, p);
+    if (err)
+        fail_fold(n, i, err);
+}
+
 // Products come and go by `weft product apply`.
 static void inventory_tick(struct wf_node *n)
 {
@@ -250,7 +269,9 @@ static void inventory_tick(struct wf_node *n)
         struct inventory *i = wf_inventory_of(n, p);
         if (!i)
             return; // said; tried again at the next tick
-        if (i->message != wf_home_message(p) && !i->replaying && !i->failed)
+        if (i->failed && !i->replaying && wf_node_now_ms(n) >= i->retry_ms)
+            try_again(n, i, p);
+        else if (i->message != wf_home_message(p) && !i->replaying && !i->failed)
             reopen(n, i, p);
     }
     commit_all(n);

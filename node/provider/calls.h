@@ -6,6 +6,7 @@
 #include "proto/base/crypto.h"
 
 #define WF_CALL_KEY_LEN  16u
+#define WF_CALLS_HELD    64u
 #define WF_CALLS_KEEP_MS (24 * INT64_C(3600000))
 
 enum wf_call_state { WF_CALL_RUNNING = 1, WF_CALL_DONE, WF_CALL_NOT_DELIVERED, WF_CALL_UNKNOWN };
@@ -30,10 +31,15 @@ WF_MUST_USE enum weft_err wf_calls_open(
 void wf_calls_close(struct wf_calls *c);
 // Durable before the provider sees the call. EXISTS when caller and key are known.
 WF_MUST_USE enum weft_err wf_calls_begin(struct wf_calls *c, const struct wf_call_record *r);
+// What the disk does not take is held in memory, at most WF_CALLS_HELD records, and written by the next prune; told meanwhile like any other.
+// An error: it is not held either, and its outcome will be unknown.
 WF_MUST_USE enum weft_err wf_calls_end(struct wf_calls *c, const struct wf_call_record *r);
 // UNKNOWN_CALL.
 WF_MUST_USE enum weft_err wf_calls_get(struct wf_calls *c, const uint8_t caller[WF_KEY_LEN],
     const uint8_t key[WF_CALL_KEY_LEN], struct wf_call_record *ret);
+// Writes what is held, and forgets what is older than WF_CALLS_KEEP_MS.
 void wf_calls_prune(struct wf_calls *c, int64_t now_unix_ms);
+// How many are held: the disk is to be tried again soon.
+size_t wf_calls_held(const struct wf_calls *c);
 
 #endif

@@ -8,6 +8,8 @@
 
 struct wf_calls {
     sqlite3 *db;
+    struct wf_call_record *held[WF_CALLS_HELD]; // ended, and not on the disk yet
+    size_t held_count;
 };
 
 const char *wf_call_state_name(enum wf_call_state s)
@@ -45,14 +47,6 @@ enum weft_err wf_calls_open(const char *path, struct wf_calls **ret, struct wf_d
     return WEFT_OK;
 }
 
-void wf_calls_close(struct wf_calls *c)
-{
-    if (!c)
-        return;
-    sqlite3_close(c->db);
-    free(c);
-}
-
 static enum weft_err write_record(
     struct wf_calls *c, const char *sql, const struct wf_call_record *r)
 {
@@ -79,9 +73,73 @@ enum weft_err wf_calls_begin(struct wf_calls *c, const struct wf_call_record *r)
     return write_record(c, "INSERT INTO call VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)", r);
 }
 
-enum weft_err wf_calls_end(struct wf_calls *c, const struct wf_call_record *r)
+static enum weft_err write_end(struct wf_calls *c, const struct wf_call_record *r)
 {
     return write_record(c, "INSERT OR REPLACE INTO call VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)", r);
+}
+
+static enum weft_err hold(struct wf_calls *c, const struct wf_call_record *r)
+{
+    struct wf_call_record *copy = c->held_count < WF_CALLS_HELD ? malloc(sizeof *copy) : NULL;
+
+    if (!copy)
+        return WEFT_E_NOMEM;
+    *copy = *r;
+    copy->result = (struct wf_buf){ 0 };
+    enum weft_err err = wf_bytes_dup(wf_buf_view(&r->result), &copy->result);
+    if (err)
+        free(copy);
+    else
+        c->held[c->held_count++] = copy;
+    return err;
+}
+
+enum weft_err wf_calls_end(struct wf_calls *c, const struct wf_call_record *r)
+{
+    enum weft_err err = write_end(c, r);
+
+    return err && hold(c, r) ? err : WEFT_OK;
+}
+
+// In order, up to the first that the disk still does not take.
+static void write_held(struct wf_calls *c)
+{
+    size_t done = 0;
+
+    while (done < c->held_count && !write_end(c, c->held[done])) {
+        wf_call_record_fini(c->held[done]);
+        free(c->held[done++]);
+    }
+    c->held_count -= done;
+    memmove(c->held, c->held + done, c->held_count * sizeof *c->held);
+}
+
+size_t wf_calls_held(const struct wf_calls *c)
+{
+    return c->held_count;
+}
+
+static const struct wf_call_record *find_held(const struct wf_calls *c,
+    const uint8_t caller[WF_KEY_LEN], const uint8_t key[WF_CALL_KEY_LEN])
+{
+    for (size_t i = 0; i < c->held_count; i++)
+        if (memcmp(c->held[i]->caller, caller, WF_KEY_LEN) == 0 &&
+            memcmp(c->held[i]->key, key, WF_CALL_KEY_LEN) == 0)
+            return c->held[i];
+    return NULL;
+}
+
+void wf_calls_close(struct wf_calls *c)
+{
+    if (!c)
+        return;
+    write_held(c);
+    for (size_t i = 0; i < c->held_count; i++) {
+        wf_call_record_fini(c->held[i]);
+        free(c->held[i]);
+    }
+    sqlite3_close(c->db);
+    free(c);
 }
 
 static enum weft_err take(sqlite3_stmt *st, struct wf_call_record *r)
@@ -107,6 +165,16 @@ enum weft_err wf_calls_get(struct wf_calls *c, const uint8_t caller[WF_KEY_LEN],
 {
     sqlite3_stmt *st = NULL;
     struct wf_call_record r = { 0 };
+    const struct wf_call_record *held = find_held(c, caller, key);
+
+    if (held) {
+        r = *held;
+        r.result = (struct wf_buf){ 0 };
+        enum weft_err copied = wf_bytes_dup(wf_buf_view(&held->result), &r.result);
+        if (!copied)
+            *ret = r;
+        return copied;
+    }
     enum weft_err err = wf_db_prepare(c->db,
         "SELECT request,state,code,started_ms,ended_ms,provider,error,result FROM call WHERE "
         "caller=?1 AND key=?2",
@@ -134,6 +202,7 @@ void wf_calls_prune(struct wf_calls *c, int64_t now_unix_ms)
 {
     sqlite3_stmt *st = NULL;
 
+    write_held(c);
     if (wf_db_prepare(c->db, "DELETE FROM call WHERE started_ms < ?1 AND state <> 1", &st))
         return;
     sqlite3_bind_int64(st, 1, now_unix_ms - WF_CALLS_KEEP_MS);

@@ -451,6 +451,7 @@ void wf_call_handle(struct wf_node *n, struct wf_call *c)
     struct active *a = NULL;
     struct wf_hash request;
     uint8_t caller[WF_KEY_LEN];
+    char host[WF_MAX_NAME + 1]; // the call may be answered, and its request gone, before it starts
 
     if (wf_gossip_not_home(n, c, q->domain, q->product))
         return; // answered
@@ -463,6 +464,10 @@ void wf_call_handle(struct wf_node *n, struct wf_call *c)
     const struct wf_schema_method *m = find_method(n, c, &p);
     if (!m)
         return;
+    if ((size_t)snprintf(host, sizeof host, "%s", q->host) >= sizeof host) {
+        wf_call_refuse(c, WEFT_E_NO_HOST, "no host has a name as long as this");
+        return;
+    }
     caller_key(c->caller, caller);
     request_hash(q, &request);
     if (answered_before(n, c, caller, &request))
@@ -477,7 +482,7 @@ void wf_call_handle(struct wf_node *n, struct wf_call *c)
         return;
     }
     park(a, c, q->wait_ms);
-    start(a, q->host);
+    start(a, host);
 }
 
 void wf_call_status_handle(struct wf_node *n, struct wf_call *c)
@@ -524,7 +529,7 @@ static void provider_tick(struct wf_node *n)
 {
     int64_t now = wf_node_now_ms(n);
 
-    if (now < n->provider->prune_at_ms)
+    if (now < n->provider->prune_at_ms && wf_calls_held(n->provider->calls) == 0)
         return;
     n->provider->prune_at_ms = now + PRUNE_MS;
     wf_calls_prune(n->provider->calls, wf_node_now_unix_ms(n));

@@ -2,14 +2,18 @@
 #include "tests/support/fault.h"
 
 #include <stdatomic.h>
-#include <stddef.h>
+#include <stdlib.h>
 
+void __sanitizer_print_stack_trace(void) __attribute__((weak));
+
+static bool traced;
 static atomic_int armed = -1; // kind
 static atomic_long fail_at, seen;
 static _Thread_local int spared;
 
 void wf_fault_arm(enum wf_fault kind, long nth)
 {
+    traced = getenv("WEFT_FAULT_TRACE") != NULL;
     fail_at = nth;
     seen = 0;
     armed = (int)kind;
@@ -52,5 +56,11 @@ bool wf_fault_hits(enum wf_fault kind)
 {
     if (atomic_load(&armed) != (int)kind || spared > 0)
         return false;
-    return atomic_fetch_add(&seen, 1) + 1 == atomic_load(&fail_at);
+    bool hit = atomic_fetch_add(&seen, 1) + 1 == atomic_load(&fail_at);
+    if (hit && traced && __sanitizer_print_stack_trace) {
+        spared++;
+        __sanitizer_print_stack_trace();
+        spared--;
+    }
+    return hit;
 }

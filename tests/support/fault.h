@@ -37,7 +37,7 @@ struct wf_scenario {
 };
 
 // The body with its 1st, 2nd, 3rd, ... call of each kind failing until it makes no more. WEFT_FAULT_CALLS: at most so many of each kind,
-// evenly spread over all (default 8; 0 = every one). WEFT_FAULT_TRACE: says beforehand what fails. Fails when the body fails although no call did, when nothing could be failed, and when
+// evenly spread over all (default 8; 0 = every one). WEFT_FAULT_TRACE: says beforehand what fails, and then where. Fails when the body fails although no call did, when nothing could be failed, and when
 // anything was leaked. Prints the counts.
 void wf_scenario_run(const struct wf_scenario *s);
 

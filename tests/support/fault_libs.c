@@ -11,6 +11,8 @@
 
 #include "tests/support/fault.h"
 
+#pragma GCC visibility push(default) // seen by the shared libraries
+
 ssize_t pwrite64(int fd, const void *p, size_t len, off64_t at);
 ssize_t pread64(int fd, void *p, size_t len, off64_t at);
 void *sodium_malloc(size_t size);

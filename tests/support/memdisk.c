@@ -20,7 +20,6 @@ struct content {
     uint8_t *ptr;
     size_t len, cap;
 };
-
 struct inode {
     char name[NAME_LEN], disk_name[NAME_LEN]; // now, and after a power loss; empty = none
     struct inode *replaced_by;                // whose rename took our name
@@ -58,15 +57,18 @@ struct wf_memdisk *wf_memdisk_new(void)
     return d;
 }
 
+static void free_inode(struct inode *i)
+{
+    free(i->now.ptr);
+    free(i->disk.ptr);
+    free(i->states);
+    free(i);
+}
+
 void wf_memdisk_free(struct wf_memdisk *d)
 {
-    for (size_t k = 0; k < d->inode_count; k++) {
-        struct inode *i = d->inodes[k];
-        free(i->now.ptr);
-        free(i->disk.ptr);
-        free(i->states);
-        free(i);
-    }
+    for (size_t i = 0; i < d->inode_count; i++)
+        free_inode(d->inodes[i]);
     pthread_mutex_destroy(&d->lock);
     free(d);
 }
@@ -74,10 +76,9 @@ void wf_memdisk_free(struct wf_memdisk *d)
 // Every operation begins here: counts it and says whether it is to fail. The disk's own memory does not.
 static enum weft_err enter(struct wf_memdisk *d, enum wf_memdisk_op op)
 {
-    bool hit = wf_fault_hits_disk(op);
-
-    wf_fault_spare(true);
     pthread_mutex_lock(&d->lock);
+    bool hit = wf_fault_hits_disk(op);
+    wf_fault_spare(true);
     long call = ++d->calls[op];
     if (d->crash_in > 0 && --d->crash_in == 0)
         d->crashed = true;
@@ -515,8 +516,7 @@ static void lose(struct inode *i, uint64_t *seed)
     memset(i->states, CLEAN, i->states_cap);
 }
 
-// Names changed since the directory was synced are the old or the new one; a replaced file comes back when its
-// replacement is not there.
+// Names changed since the directory was synced are the old or the new one; a replaced file comes back when its replacement is not there.
 static void lose_name(struct inode *i, uint64_t *seed)
 {
     if (!i->replaced_by && strcmp(i->name, i->disk_name) != 0 && wf_test_rand(seed) % 2)
