@@ -19,6 +19,7 @@ struct wf_manifest_round {
     size_t id_count;
     struct wf_collect **fetched; // one an id; NULL: in force already, or not here
     bool *bad;                   // refused: not asked for again in this round
+    bool again;                  // something of this host failed
     unsigned asked;              // documents of the request under way: guards against no progress
 };
 
@@ -370,6 +371,9 @@ static void refuse_manifest(
     char text[WF_MAX_ADDR + 160];
 
     r->bad[i] = true;
+    // What this host lacks for now is no reason to go on without the product: what is in force stays, and the round comes again.
+    r->again = r->again || err == WEFT_E_NOMEM || err == WEFT_E_IO || err == WEFT_E_NOSPACE ||
+               err == WEFT_E_READ_ONLY || err == WEFT_E_NO_FILES;
     snprintf(text, sizeof text, "a manifest of %s is not obeyed: %s", n->uplink->address,
         weft_err_text(err));
     wf_alarm(n, "manifest", text);
@@ -413,9 +417,11 @@ static void take_documents(struct wf_node *n, const Weft__V1__GetReply *g)
             if (r->fetched[i] &&
                 wf_bytes_eq(hash, wf_hash_view(&r->fetched[i]->product.schema_hash))) {
                 wf_blake2b(content, &digest);
-                if (wf_bytes_eq(hash, wf_hash_view(&digest)) &&
-                    wf_documents_put(n, content, &digest))
-                    refuse_manifest(n, r, i, WEFT_E_IO);
+                enum weft_err err = wf_bytes_eq(hash, wf_hash_view(&digest))
+                                        ? wf_documents_put(n, content, &digest)
+                                        : WEFT_OK;
+                if (err)
+                    refuse_manifest(n, r, i, err);
             }
         }
     }
@@ -456,38 +462,48 @@ static bool wanted(const struct wf_manifest_round *r, const struct wf_hash *id)
     return false;
 }
 
+// Kept, then in force; then what it replaces goes from the disk (another node's, when the product moved).
+static enum weft_err take_fetched(struct wf_node *n, struct wf_collect *c)
+{
+    const struct wf_agent_product *before = by_product_id(n, &c->product.id);
+    bool replaces = before && !before->removed && !wf_hash_eq(&before->collect->id, &c->id);
+    struct wf_hash old = replaces ? before->collect->id : c->id;
+    enum weft_err err = keep(n, c);
+
+    if (!err)
+        err = put_in_force(n, c);
+    if (!err && replaces)
+        unkeep(n, &old);
+    else if (err && (replaces || !before))
+        unkeep(n, &c->id);
+    return err;
+}
+
 static void apply_round(struct wf_node *n)
 {
     struct wf_uplink_room *u = n->uplink;
     struct wf_manifest_round *r = u->round;
     size_t bad = 0;
 
-    for (struct wf_agent_product *p = u->products; p; p = p->next)
-        if (is_signed_by(p, &r->signer) && !wanted(r, &p->collect->id))
-            wf_manifests_drop(n, p);
     for (size_t i = 0; i < r->id_count; i++) {
         struct wf_collect *c = r->fetched[i];
+        enum weft_err err = c && !r->bad[i] ? take_fetched(n, c) : WEFT_OK;
+        if (err)
+            refuse_manifest(n, r, i, err);
         bad += r->bad[i];
         if (!c || r->bad[i])
             continue;
-        const struct wf_agent_product *before = by_product_id(n, &c->product.id);
-        if (before && !before->removed && !wf_hash_eq(&before->collect->id, &c->id))
-            unkeep(n, &before->collect->id); // another node's: the product moved
-        enum weft_err err = keep(n, c);
-        if (!err)
-            err = put_in_force(n, c);
-        if (err) {
-            refuse_manifest(n, r, i, err);
-            bad++;
-        } else {
-            r->fetched[i] = NULL; // taken
-            wf_say(n, WF_LOG_INFO, "uplink", "a manifest is in force", "product", c->product.name,
-                "version", c->product.version, NULL);
-        }
+        r->fetched[i] = NULL; // taken
+        wf_say(n, WF_LOG_INFO, "uplink", "a manifest is in force", "product", c->product.name,
+            "version", c->product.version, NULL);
     }
+    for (struct wf_agent_product *p = u->products; p; p = p->next)
+        if (!r->again && is_signed_by(p, &r->signer) && !wanted(r, &p->collect->id))
+            wf_manifests_drop(n, p);
     if (!bad)
         wf_alarm(n, "manifest", NULL);
     u->root = r->root;
+    u->manifests_at_ms = r->again ? wf_node_now_ms(n) + WF_UPLINK_RETRY_MAX_MS : 0;
     wf_manifests_sources(n);
 }
 

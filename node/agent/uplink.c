@@ -359,6 +359,12 @@ static void poll_node(struct wf_node *n)
 
     if (u->polling || u->round)
         return; // while manifests are fetched the node would only name them again
+    if (u->manifests_at_ms && wf_node_now_ms(n) >= u->manifests_at_ms) {
+        u->root =
+            (struct wf_hash){ 0 }; // as when the link came up: what is in force is compared anew
+        u->root_known = false;
+        u->manifests_at_ms = 0;
+    }
     wf_arena_init(&arena, WF_MIB);
     enum weft_err err = wf_uplink_state(n, &arena, &p.state);
     p.manifests = wf_pb_bin(wf_hash_view(&u->root));

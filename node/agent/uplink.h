@@ -147,8 +147,9 @@ struct wf_uplink_room {
     int64_t probe_at_ms;
 
     // manifests
-    struct wf_hash root; // of the set of the node in session, as it gave it
-    bool root_known;     // since the link is up
+    struct wf_hash root;     // of the set of the node in session, as it gave it
+    bool root_known;         // since the link is up
+    int64_t manifests_at_ms; // a round that failed here comes again then; 0: none did
     struct wf_agent_product *products;
     struct wf_manifest_round *round; // being fetched
     struct wf_manifest_signer signers[WF_UPLINK_SIGNERS];

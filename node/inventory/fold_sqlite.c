@@ -21,7 +21,8 @@ struct wf_fold {
     struct wf_record_path keys[16];
     size_t key_count;
     bool rows_shared, in_transaction;
-    enum weft_err broken; // a commit failed: what was applied since the last one is gone, and the position beyond it
+    enum weft_err
+        broken; // a commit failed: what was applied since the last one is gone, and the position beyond it
     bool moved; // the position, since the last commit
     struct wf_incarnation log_id;
     uint64_t offset, skipped;
@@ -451,9 +452,10 @@ enum weft_err wf_fold_apply(struct wf_fold *f, const struct wf_fold_entry *e)
     struct wf_bytes rest = e->raw;
     struct wf_record_view r;
     uint64_t at = e->offset;
-    enum weft_err err = f->broken           ? f->broken
-                        : f->in_transaction ? WEFT_OK
-                                            : code_of(sqlite3_exec(f->db, "BEGIN", NULL, NULL, NULL));
+    enum weft_err err = f->broken ? f->broken
+                        : f->in_transaction
+                            ? WEFT_OK
+                            : code_of(sqlite3_exec(f->db, "BEGIN", NULL, NULL, NULL));
 
     if (err)
         return err;

@@ -17,7 +17,8 @@
 // ---- folding ---------------------------------------------------------------------------------------------------------
 
 // The subject of the certificate that a header cites: its chain is kept as a document.
-static enum weft_err origin_of(struct wf_node *n, const struct wf_hash *certificate, struct wf_name *ret)
+static enum weft_err origin_of(
+    struct wf_node *n, const struct wf_hash *certificate, struct wf_name *ret)
 {
     struct wf_inventory_room *r = n->inventory;
     struct wf_bytes chain, certs[WF_MAX_CHAIN];

@@ -119,8 +119,8 @@ size_t wf_calls_held(const struct wf_calls *c)
     return c->held_count;
 }
 
-static const struct wf_call_record *find_held(const struct wf_calls *c,
-    const uint8_t caller[WF_KEY_LEN], const uint8_t key[WF_CALL_KEY_LEN])
+static const struct wf_call_record *find_held(
+    const struct wf_calls *c, const uint8_t caller[WF_KEY_LEN], const uint8_t key[WF_CALL_KEY_LEN])
 {
     for (size_t i = 0; i < c->held_count; i++)
         if (memcmp(c->held[i]->caller, caller, WF_KEY_LEN) == 0 &&

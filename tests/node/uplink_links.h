@@ -37,7 +37,9 @@ static struct rig_link *rig_link(const struct wf_link *l)
 
 enum weft_err __wrap_wf_link_new(const struct wf_link_conf *conf, struct wf_link **ret)
 {
+    wf_fault_spare(true);
     struct rig_link *l = calloc(1, sizeof *l);
+    wf_fault_spare(false);
 
     ck_assert_ptr_nonnull(l);
     snprintf(l->address, sizeof l->address, "%s", conf->address);
@@ -55,7 +57,9 @@ enum weft_err __wrap_wf_link_new(const struct wf_link_conf *conf, struct wf_link
 
 static void rig_end(struct rig_request *r, enum weft_err err, const Weft__V1__Reply *reply)
 {
+    wf_fault_spare(false); // what the agent does with it is not the rig's
     r->done(r->arg, err, reply);
+    wf_fault_spare(true);
     wf_buf_fini(&r->packed);
     free(r);
 }
@@ -88,6 +92,7 @@ void __wrap_wf_link_free(struct wf_link *pub)
 static enum weft_err rig_ask(
     struct wf_link *l, const Weft__V1__Request *q, wf_link_fn done, void *arg)
 {
+    wf_fault_spare(true);
     struct rig_request *r = calloc(1, sizeof *r);
 
     ck_assert_ptr_nonnull(r);
@@ -98,6 +103,7 @@ static enum weft_err rig_ask(
         ck_assert_int_eq(wf_pb_pack(q, &r->packed), WEFT_OK);
     *rig_requests_end = r;
     rig_requests_end = &r->next;
+    wf_fault_spare(false);
     return WEFT_OK;
 }
 

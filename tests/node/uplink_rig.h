@@ -16,6 +16,7 @@
 #include "proto/stream/batch.h"
 #include "sdk/disk.h"
 #include "tests/support/clock.h"
+#include "tests/support/fault.h"
 #include "tests/support/trust_mesh.h"
 
 #define RIG_PRODUCTS 12
@@ -27,6 +28,7 @@ static struct wf_node node;
 static struct wf_core core;
 static struct wf_control control;
 static struct wf_buf rig_schema, rig_manifests[RIG_PRODUCTS];
+static uint64_t rig_sequence; // of the manifests
 static struct wf_hash rig_schema_hash, rig_ids[RIG_PRODUCTS], rig_root;
 static size_t rig_product_count;
 
@@ -271,12 +273,14 @@ static bool rig_serve(void)
 {
     struct rig_request **r = &rig_requests;
 
+    wf_fault_spare(true);
     while (*r && rig_waits(*r))
         r = &(*r)->next;
-    if (!*r)
-        return false;
-    rig_answer(rig_take(r));
-    return true;
+    bool found = *r != NULL;
+    if (found)
+        rig_answer(rig_take(r));
+    wf_fault_spare(false);
+    return found;
 }
 
 // ---- the agent -------------------------------------------------------------------------------------------------------------------------
@@ -310,7 +314,8 @@ static void rig_products(size_t count)
                                     .durability = rig_durability[i] ? rig_durability[i]
                                                                     : WF_DURABILITY_PROCESS },
             .mesh_id = mesh.charter->mesh_id,
-            .sequence = 1 };
+            .sequence = ++rig_sequence };
+        wf_buf_fini(&rig_manifests[i]);
         wf_product_id(&c.mesh_id, "servers", name, 1, &c.product.id);
         ck_assert_int_eq(
             wf_collect_sign(&c, &mesh.d[WF_TEST_SERVERS].node, &rig_manifests[i]), WEFT_OK);
@@ -358,8 +363,10 @@ static enum weft_err rig_try_start(void)
 {
     struct wf_diag diag = { 0 };
 
+    wf_fault_spare(true);
     ck_assert_int_eq(wf_loop_new(NULL, &node.loop), WEFT_OK);
     wf_loop_turn(node.loop, 0);
+    wf_fault_spare(false);
     enum weft_err err = wf_uplink_room.open(&node, &diag);
     return err ? err : wf_uplink_room.start(&node, &diag);
 }
