@@ -12,12 +12,10 @@ static void add_logs_row(struct weft_subscription *s, struct wf_sub_item *i)
 }
 
 // An event of [from, to) that never comes. Without memory only the count tells it.
-static struct wf_sub_item *new_loss(
-    struct weft_subscription *s, uint64_t from, uint64_t to, enum weft_err code)
+static struct wf_sub_item *new_loss(uint64_t from, uint64_t to, enum weft_err code)
 {
     struct wf_sub_item *i = calloc(1, sizeof *i);
 
-    wf_sub_count(s, &s->stats.lost_records, to - from);
     if (i) {
         i->kind = WEFT_EV_LOSS;
         i->size = sizeof *i;
@@ -30,8 +28,9 @@ static struct wf_sub_item *new_loss(
 
 void wf_sub_lose(struct weft_subscription *s, const struct wf_repair_action *a)
 {
-    struct wf_sub_item *i = new_loss(s, a->from, a->to, a->code);
+    struct wf_sub_item *i = new_loss(a->from, a->to, a->code);
 
+    wf_sub_count(s, &s->stats.lost_records, a->to - a->from);
     s->head_known = false;
     if (!wf_incarnation_is_none(&a->log_id))
         wf_cursor_advance(&s->cursor, &a->log_id, a->to);
@@ -44,24 +43,62 @@ void wf_sub_lose(struct weft_subscription *s, const struct wf_repair_action *a)
     wf_sub_push(s, i);
 }
 
-// A chain has no holes, so numbers that an origin used and that no entry brought were lost at the home: with a log put back from a copy, say.
-// Its row moves the mark alone: the entry that showed the hole is still to come.
-static void tell_hole(struct weft_subscription *s, const struct wf_sub_item *next)
+// Numbers of an origin that never come. Rows: its mark behind them, and whose of what was told by offset is known now; of the logs, where
+// reading is: the entry that showed it is still to come.
+static void push_numbers(struct weft_subscription *s, const struct wf_lost *l, bool told)
 {
-    uint64_t from = 0;
+    struct wf_sub_item *i =
+        l->from_seq < l->to_seq ? new_loss(l->from_seq, l->to_seq, WEFT_E_LOST) : NULL;
 
-    if (!wf_cursor_hole(&s->cursor, &next->header, &from))
-        return;
-    struct wf_sub_item *i = new_loss(s, from, next->header.first_seq, WEFT_E_LOST);
     if (!i)
         return;
     i->by_origin = true;
-    i->origin = next->origin;
-    wf_incarnation_print(&next->header.incarnation, i->incarnation);
-    const struct wf_mark *mark = wf_cursor_find(&s->cursor, &next->header.signer);
+    i->told = told;
+    memcpy(i->subject, l->subject, sizeof i->subject);
+    wf_incarnation_print(&l->incarnation, i->incarnation);
+    add_logs_row(s, i);
+    const struct wf_mark *mark = wf_cursor_find(&s->cursor, &l->origin);
     if (mark)
         wf_cursor_mark_row(&s->cursor, mark, &i->rows[i->row_count++]);
     wf_sub_push(s, i);
+}
+
+static void push_gap(
+    struct weft_subscription *s, const struct wf_lost *of, const struct wf_gap *gap)
+{
+    struct wf_lost l = *of;
+
+    l.from_seq = gap->from;
+    l.to_seq = gap->told;
+    push_numbers(s, &l, true);
+    l.from_seq = gap->told;
+    l.to_seq = gap->to;
+    wf_sub_count(s, &s->stats.lost_records, gap->to - gap->told);
+    push_numbers(s, &l, false);
+}
+
+// A chain has no holes, so numbers that an origin used and that no entry brought were lost at the home: with a log put back from a copy, say.
+static void tell_hole(struct weft_subscription *s, const struct wf_sub_item *next)
+{
+    struct wf_lost of = { .origin = next->header.signer, .incarnation = next->header.incarnation };
+    struct wf_gap gap;
+
+    if (!wf_cursor_hole(&s->cursor, &next->header, &gap))
+        return;
+    snprintf(of.subject, sizeof of.subject, "%s", next->origin->cert.subject.s);
+    push_gap(s, &of, &gap);
+}
+
+// What the home itself says it had and has no more.
+static void tell_lost(struct weft_subscription *s, const struct wf_entry *reset)
+{
+    struct wf_bytes in = reset->lost;
+    struct wf_lost l;
+    struct wf_gap gap;
+
+    while (wf_lost_next(&in, &l))
+        if (wf_cursor_lost(&s->cursor, &l, &gap))
+            push_gap(s, &l, &gap);
 }
 
 // Does the entry continue the chain of hashes? Moves the head. False: not what the home appended here, or before.
@@ -145,6 +182,7 @@ static void push_origin_loss(struct weft_subscription *s, struct wf_sub_item *i)
     i->kind = WEFT_EV_LOSS;
     i->by_origin = true;
     i->code = WEFT_E_LOST;
+    snprintf(i->subject, sizeof i->subject, "%s", i->origin->cert.subject.s);
     wf_incarnation_print(&i->header.incarnation, i->incarnation);
     i->loss_from = i->header.first_seq + i->skip;
     i->loss_to = wf_batch_next_seq(&i->header);
@@ -179,7 +217,9 @@ void wf_sub_deliver(struct weft_subscription *s, const struct wf_repair_action *
         return;
     }
     uint64_t end = i->entry.offset + (i->entry.is_reset ? 0 : i->header.count);
-    if (!i->entry.is_reset)
+    if (i->entry.is_reset)
+        tell_lost(s, &i->entry);
+    else
         tell_hole(s, i);
     wf_cursor_advance(&s->cursor, &i->entry.log_id, end);
     if (i->entry.is_reset) {

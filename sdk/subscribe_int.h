@@ -74,7 +74,8 @@ struct wf_sub_item { // an event on its way to the application
     // LOSS
     uint64_t loss_from, loss_to;
     enum weft_err code;
-    bool by_origin;
+    bool by_origin, told;
+    char subject[WF_MAX_NAME + 1];         // whose it is, when by_origin
     char incarnation[WF_INCARNATION_TEXT]; // of loss_from and loss_to when by_origin
     // STATE
     enum weft_stream_state state;

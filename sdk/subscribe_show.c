@@ -113,17 +113,18 @@ static void retire(struct weft_subscription *s, struct wf_sub_item *i)
 static void show_loss(
     struct weft_subscription *s, struct weft_event *e, const struct wf_sub_item *i)
 {
-    if (i->by_origin && !wants_origin(s, i->origin->cert.subject.s)) {
+    if (i->by_origin && !wants_origin(s, i->subject)) {
         e->kind = WEFT_EV_RECORDS; // none: what others lost is left out with what they say
-        e->origin = i->origin->cert.subject.s;
+        e->origin = i->subject;
         return;
     }
     e->loss_from = i->loss_from;
     e->loss_to = i->loss_to;
     e->loss_code = i->code;
     e->by_origin = i->by_origin;
+    e->loss_told = i->told;
     if (i->by_origin) {
-        e->origin = i->origin->cert.subject.s;
+        e->origin = i->subject;
         e->loss_incarnation = i->incarnation;
     }
 }

@@ -153,6 +153,7 @@ enum weft_err wf_append_reset(struct wf_home_product *p)
 {
     struct wf_node *n = p->room->node;
     struct wf_pending *e = calloc(1, sizeof *e);
+    struct wf_buf lost = { 0 };
     // Without the hash of the last entry (it is damaged) nothing can be linked: the log begins like a first one.
     bool linked = !wf_hash_is_zero(&p->head_hash);
 
@@ -168,9 +169,13 @@ enum weft_err wf_append_reset(struct wf_home_product *p)
         e->entry.previous_log = p->last_log;
         e->entry.head_hash = p->head_hash;
     }
-    enum weft_err err = wf_logs_add(p, &p->last_log, p->tail);
+    enum weft_err err = wf_missing_pack(p, &lost);
+    e->entry.lost = wf_buf_view(&lost);
+    if (!err)
+        err = wf_logs_add(p, &p->last_log, p->tail);
     if (!err)
         err = hand_over(e, 0);
+    wf_buf_fini(&lost);
     if (err)
         pending_free(e);
     else
@@ -228,6 +233,8 @@ static void become_durable(struct wf_home_product *p, struct wf_pending *e)
     }
     p->head_hash = e->hash;
     p->beat_stale = true;
+    if (e->entry.is_reset)
+        wf_missing_said(p);
     if (wf_marks_entry(p, &e->entry, e->entry.is_reset ? NULL : &e->header, wf_buf_view(&e->raw)))
         wf_alarm(n, "stream-marks", "out of memory: marks of origins are behind their log");
 }

@@ -296,6 +296,71 @@ static enum weft_err pass_on(struct wf_home_product *p, const struct wf_origin_r
     return err;
 }
 
+// Records of a publisher that nobody has: they take their place in the chain as a loss, with the mark that goes with it.
+static enum weft_err seal_loss(struct wf_home_product *p, struct wf_publisher *u, uint64_t end,
+    const char *reason, struct wf_waiter **waiter)
+{
+    struct wf_node *n = p->room->node;
+    const struct wf_product *d = &p->collect->product;
+    int64_t now_us = wf_node_now_unix_ms(n) * 1000;
+    struct wf_buf envelope = { 0 }, none = { 0 };
+    struct wf_batch_header h = { .product_id = d->id,
+        .schema_hash = d->schema_hash,
+        .certificate = n->identity.cert.id,
+        .count = (uint32_t)(end - u->ahead),
+        .base_us = now_us,
+        .min_us = now_us,
+        .max_us = now_us,
+        .kind = WF_BATCH_LOSS,
+        .publisher_seq = end - 1 };
+    struct wf_to_append a = { .header = &h, .raw = &none, .waiters = *waiter };
+    enum weft_err err = keep_own_chain(p->room);
+
+    memcpy(h.publisher, u->id, WF_PUBLISHER_LEN);
+    snprintf(h.loss_reason, sizeof h.loss_reason, "%s", reason);
+    if (!err)
+        err = place_in_chain(p, &h);
+    if (!err)
+        err = wf_batch_seal(&h, wf_bytes(NULL, 0), &n->keys.sign, &envelope);
+    if (!err) {
+        a.envelope = wf_buf_view(&envelope);
+        err = wf_append_batch(p, &a);
+        *waiter = a.waiters;
+    }
+    if (!err)
+        u->ahead = end;
+    wf_buf_fini(&envelope);
+    return err;
+}
+
+static enum weft_err seal_dropped(struct wf_home_product *p, const struct wf_origin_records *r,
+    struct wf_publisher *u, struct wf_waiter **waiter)
+{
+    uint64_t end = r->publisher_seq + r->count, count = end - u->ahead;
+    enum weft_err err = seal_loss(p, u, end, "dropped: the publisher's queue was full", waiter);
+
+    if (!err)
+        p->count.dropped += count;
+    return err;
+}
+
+// What was acknowledged to it and went with the log's end, beyond what the log's reset says: only the publisher can tell how much that is.
+static enum weft_err seal_forgotten(struct wf_home_product *p, struct wf_publisher *u, uint64_t to)
+{
+    struct wf_waiter *none = NULL;
+    enum weft_err err = WEFT_OK;
+
+    if (u->ahead < u->had)
+        u->ahead = u->had < to ? u->had : to;
+    while (u->ahead < to && !err) {
+        uint64_t left = to - u->ahead;
+        uint64_t count = left < WF_MAX_LOSS_RECORDS ? left : WF_MAX_LOSS_RECORDS;
+        err = seal_loss(
+            p, u, u->ahead + count, "acknowledged, and lost with the end of a log", &none);
+    }
+    return err;
+}
+
 // The publisher's numbers go on where they should. ORDER otherwise.
 static enum weft_err place_publisher(struct wf_home_product *p, const struct wf_origin_records *r,
     struct wf_publisher **ret, struct wf_diag *diag)
@@ -307,8 +372,12 @@ static enum weft_err place_publisher(struct wf_home_product *p, const struct wf_
         return err;
     if (r->publisher_seq > UINT64_MAX - 1 - r->count)
         return WEFT_E_RANGE;
-    if ((!u->ahead && !u->strict) || (u->unsure && r->publisher_seq > u->ahead))
+    if (!u->ahead && !u->strict && !u->unsure)
         u->ahead = u->durable = r->publisher_seq; // it numbers from here on
+    else if (u->unsure && r->publisher_seq > u->ahead)
+        err = seal_forgotten(p, u, r->publisher_seq);
+    if (err)
+        return err;
     u->strict = true;
     u->unsure = false;
     if (r->publisher_seq > u->ahead) {
@@ -318,46 +387,6 @@ static enum weft_err place_publisher(struct wf_home_product *p, const struct wf_
     }
     *ret = u;
     return WEFT_OK;
-}
-
-// What the publisher dropped takes its place in the chain as a loss, with the mark that goes with it.
-static enum weft_err seal_loss(struct wf_home_product *p, const struct wf_origin_records *r,
-    struct wf_publisher *u, struct wf_waiter **waiter)
-{
-    struct wf_node *n = p->room->node;
-    const struct wf_product *d = &p->collect->product;
-    uint64_t end = r->publisher_seq + r->count;
-    int64_t now_us = wf_node_now_unix_ms(n) * 1000;
-    struct wf_buf envelope = { 0 }, none = { 0 };
-    struct wf_batch_header h = { .product_id = d->id,
-        .schema_hash = d->schema_hash,
-        .certificate = n->identity.cert.id,
-        .count = (uint32_t)(end - u->ahead),
-        .base_us = now_us,
-        .min_us = now_us,
-        .max_us = now_us,
-        .kind = WF_BATCH_LOSS,
-        .publisher_seq = end - 1,
-        .loss_reason = "dropped: the publisher's queue was full" };
-    struct wf_to_append a = { .header = &h, .raw = &none, .waiters = *waiter };
-    enum weft_err err = keep_own_chain(p->room);
-
-    memcpy(h.publisher, r->publisher, WF_PUBLISHER_LEN);
-    if (!err)
-        err = place_in_chain(p, &h);
-    if (!err)
-        err = wf_batch_seal(&h, wf_bytes(NULL, 0), &n->keys.sign, &envelope);
-    if (!err) {
-        a.envelope = wf_buf_view(&envelope);
-        err = wf_append_batch(p, &a);
-        *waiter = a.waiters;
-    }
-    if (!err) {
-        p->count.dropped += h.count;
-        u->ahead = end;
-    }
-    wf_buf_fini(&envelope);
-    return err;
 }
 
 // all: the same records after their check, a view. The waiter is taken on success.
@@ -377,7 +406,7 @@ static enum weft_err from_publisher(struct wf_home_product *p, const struct wf_o
         return err;
     }
     if (r->lost)
-        return seal_loss(p, r, u, waiter);
+        return seal_dropped(p, r, u, waiter);
     if (r->publisher_seq == u->ahead && !wf_home_folds(p) && all->raw.len <= WF_BATCH_WHOLE)
         return pass_whole(p, r, all, u, waiter);
     return pass_on(p, r, (uint32_t)(u->ahead - r->publisher_seq), u, waiter);

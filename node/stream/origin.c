@@ -173,6 +173,14 @@ static enum weft_err note_publisher(
     return err;
 }
 
+static enum weft_err note_end(struct wf_home_product *p, const struct wf_origin *o)
+{
+    struct wf_ended ended = { o->key, o->durable.incarnation, o->durable.next_seq, o->last_ms,
+        o->cert };
+
+    return wf_incarnation_is_none(&o->durable.incarnation) ? WEFT_OK : wf_ended_add(p, &ended);
+}
+
 enum weft_err wf_marks_entry(struct wf_home_product *p, const struct wf_entry *e,
     const struct wf_batch_header *h, struct wf_bytes raw)
 {
@@ -185,9 +193,14 @@ enum weft_err wf_marks_entry(struct wf_home_product *p, const struct wf_entry *e
     enum weft_err err = wf_origin_need(p, &h->signer, &o);
     if (err)
         return err;
-    if (wf_incarnation_cmp(&o->durable.incarnation, &h->incarnation) != 0)
+    if (!wf_incarnation_eq(&o->durable.incarnation, &h->incarnation)) {
         o->opened = WF_NONE; // a snapshot is whole within one incarnation or not at all
+        err = note_end(p, o);
+        if (err)
+            return err;
+    }
     wf_chain_accept(&o->durable, h);
+    o->cert = h->certificate;
     o->last_ms = e->append_ms;
     if (p->collect->product.kind == WF_PRODUCT_INVENTORY)
         note_snapshots(o, e->offset, h->base_us, raw);

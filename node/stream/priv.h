@@ -28,6 +28,7 @@
 #define WF_PENDING_MAX      (64u * WF_MIB)  // bytes handed to the log and not acknowledged
 #define WF_PUBLISHERS_MAX   1024u           // marks of one product; the oldest goes
 #define WF_OLD_LOGS_MAX     256u
+#define WF_ENDED_MAX        2048u // ends of earlier incarnations, of one product; the oldest goes
 #define WF_LEASES_MAX       4096u // of this node
 #define WF_LEASES_PER_KEY   256u
 #define WF_LEASE_KEYS       1024u           // of kept entries, with one lease
@@ -58,16 +59,32 @@
 struct wf_origin {
     struct wf_sign_pub key;
     struct wf_chain durable,
-        ahead;       // acknowledged by the log; with what it has not acknowledged yet
-    int64_t last_ms; // append time of its last batch
+        ahead;           // acknowledged by the log; with what it has not acknowledged yet
+    struct wf_hash cert; // that its last batch cited
+    int64_t last_ms;     // append time of its last batch
     uint64_t snapshot,
         opened; // offsets of the last complete snapshot and of one that has begun, or WF_NONE
     bool seen;  // since this start
 };
 
+// Where an earlier incarnation of an origin ended.
+struct wf_ended {
+    struct wf_sign_pub key;
+    struct wf_incarnation incarnation;
+    uint64_t next_seq;
+    int64_t last_ms; // append time of its last batch
+    struct wf_hash cert;
+};
+struct wf_missing { // [from_seq, chain.next_seq) was acknowledged, and the log has it no more
+    struct wf_ended chain;
+    uint64_t from_seq;
+};
+
 struct wf_publisher {
     uint8_t id[WF_PUBLISHER_LEN];
     uint64_t durable, ahead; // next sequence wanted
+    uint64_t
+        had; // and this one was, before the log lost its end: what it lost up to there is said by the log's reset
     int64_t used_ms;
     bool strict; // it asked for its mark: from there on nothing may be left out
     bool unsure; // put back from a backup: it may have said more since, which nobody can ask for
@@ -172,6 +189,10 @@ struct wf_home_product {
     size_t origin_count, origin_cap;
     struct wf_publisher *publishers;
     size_t publisher_count;
+    struct wf_ended *ended; // oldest first
+    size_t ended_count, ended_cap;
+    struct wf_missing *missing; // to be said by the next log, in order; NULL = nothing
+    size_t missing_count;
     struct wf_old_log *logs; // oldest first
     size_t log_count;
     int64_t checkpoint_ms;
@@ -303,6 +324,23 @@ const struct wf_old_log *wf_logs_find(
     const struct wf_home_product *p, const struct wf_incarnation *id);
 // The lowest offset that retention must keep: the oldest of the origins' latest snapshots; WF_NONE.
 uint64_t wf_marks_pin(const struct wf_home_product *p, int64_t now_unix_ms);
+
+// ---- lost.c --------------------------------------------------------------------------------------------------------------
+
+WF_MUST_USE enum weft_err wf_ended_add(struct wf_home_product *p, const struct wf_ended *chain);
+// What a checkpoint knew, taken out of the product before its log is read anew.
+struct wf_past {
+    struct wf_origin *origins;
+    struct wf_publisher *publishers;
+    struct wf_ended *ended;
+    size_t origin_count, publisher_count, ended_count;
+};
+void wf_past_take(struct wf_home_product *p, struct wf_past *k);
+void wf_past_fini(struct wf_past *k);
+// After that: what is missing, and which publishers there were.
+WF_MUST_USE enum weft_err wf_past_compare(struct wf_home_product *p, const struct wf_past *k);
+WF_MUST_USE enum weft_err wf_missing_pack(struct wf_home_product *p, struct wf_buf *out);
+void wf_missing_said(struct wf_home_product *p); // the reset that says it is durable
 
 // ---- recover.c -----------------------------------------------------------------------------------------------------------
 

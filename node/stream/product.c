@@ -95,6 +95,8 @@ void wf_home_free(struct wf_home_product *p)
     wf_collect_free(p->collect);
     free(p->origins);
     free(p->publishers);
+    free(p->ended);
+    free(p->missing);
     free(p->logs);
     free(p->kept);
     free(p);

@@ -7,7 +7,7 @@
 #include "node/restored.h"
 #include "node/stream/priv.h"
 
-#define CHECKPOINT_VERSION 1u
+#define CHECKPOINT_VERSION 2u
 #define READ_BYTES         (1u * WF_MIB)
 
 // ---- checkpoint ------------------------------------------------------------------------------------------------------
@@ -52,7 +52,22 @@ static enum weft_err put_origin(struct wf_buf *b, const struct wf_origin *o)
         err = put64(b, (uint64_t)o->last_ms);
     if (!err)
         err = put64(b, o->snapshot);
-    return err ? err : put64(b, o->opened);
+    if (!err)
+        err = put64(b, o->opened);
+    return err ? err : wf_buf_append(b, wf_hash_view(&o->cert));
+}
+
+static enum weft_err put_ended(struct wf_buf *b, const struct wf_ended *c)
+{
+    enum weft_err err = wf_buf_append(b, WF_BYTES(c->key.b));
+
+    if (!err)
+        err = put_incarnation(b, &c->incarnation);
+    if (!err)
+        err = put64(b, c->next_seq);
+    if (!err)
+        err = put64(b, (uint64_t)c->last_ms);
+    return err ? err : wf_buf_append(b, wf_hash_view(&c->cert));
 }
 
 static enum weft_err put_lists(const struct wf_home_product *p, struct wf_buf *b)
@@ -77,6 +92,10 @@ static enum weft_err put_lists(const struct wf_home_product *p, struct wf_buf *b
         err = put64(b, p->origin_count);
     for (size_t i = 0; i < p->origin_count && !err; i++)
         err = put_origin(b, &p->origins[i]);
+    if (!err)
+        err = put64(b, p->ended_count);
+    for (size_t i = 0; i < p->ended_count && !err; i++)
+        err = put_ended(b, &p->ended[i]);
     return err;
 }
 
@@ -173,10 +192,23 @@ static enum weft_err take_origin(struct cut *c, struct wf_home_product *p)
     o.last_ms = (int64_t)take64(c);
     o.snapshot = take64(c);
     o.opened = take64(c);
+    take_into(c, o.cert.b, WF_HASH_LEN);
     enum weft_err err = c->bad ? WEFT_E_DAMAGED : wf_origin_need(p, &o.key, &at);
     if (!err)
         *at = o;
     return err;
+}
+
+static enum weft_err take_ended(struct cut *c, struct wf_home_product *p)
+{
+    struct wf_ended e = { 0 };
+
+    take_into(c, e.key.b, WF_KEY_LEN);
+    e.incarnation = take_incarnation(c);
+    e.next_seq = take64(c);
+    e.last_ms = (int64_t)take64(c);
+    take_into(c, e.cert.b, WF_HASH_LEN);
+    return c->bad ? WEFT_E_DAMAGED : wf_ended_add(p, &e);
 }
 
 static enum weft_err take_lists(struct cut *c, struct wf_home_product *p)
@@ -201,6 +233,9 @@ static enum weft_err take_lists(struct cut *c, struct wf_home_product *p)
     count = take_count(c, WF_MAX_CURSOR_MARKS);
     for (size_t i = 0; i < count && !err; i++)
         err = take_origin(c, p);
+    count = take_count(c, WF_ENDED_MAX);
+    for (size_t i = 0; i < count && !err; i++)
+        err = take_ended(c, p);
     return c->bad ? WEFT_E_DAMAGED : err;
 }
 
@@ -208,6 +243,7 @@ static void forget(struct wf_home_product *p)
 {
     p->origin_count = 0;
     p->publisher_count = 0;
+    p->ended_count = 0;
     p->log_count = 0;
     p->head_hash = (struct wf_hash){ 0 };
     p->last_log = (struct wf_incarnation){ 0 };
@@ -264,9 +300,9 @@ static enum weft_err check_last(
     return a.seen && !a.agrees ? WEFT_E_DAMAGED : WEFT_OK;
 }
 
-// *ret_from: where the log is to be read from.
-static enum weft_err load_checkpoint(
-    struct wf_home_product *p, const struct wf_log_range *range, uint64_t *ret_from)
+// *ret_from: where the log is to be read from. What it knew of a log that is shorter now, or another one, goes to *ret_past.
+static enum weft_err load_checkpoint(struct wf_home_product *p, const struct wf_log_range *range,
+    uint64_t *ret_from, struct wf_past *ret_past)
 {
     struct wf_buf file = { 0 };
     char name[40];
@@ -284,12 +320,15 @@ static enum weft_err load_checkpoint(
     p->last_append_ms = (int64_t)take64(&c);
     err = known && !c.bad ? take_lists(&c, p) : WEFT_E_DAMAGED;
     // A log that ends before its checkpoint was put back from a copy, or lost what was durable: only what it holds counts.
+    bool whole = !err;
     if (!err && head > range->head) {
         p->damaged = true;
         err = WEFT_E_DAMAGED;
     }
     if (!err && range->head != UINT64_MAX)
         err = check_last(p, range, head);
+    if (whole && err == WEFT_E_DAMAGED)
+        wf_past_take(p, ret_past);
     if (!err)
         *ret_from = head;
 out:
@@ -366,30 +405,19 @@ static enum weft_err recall_epochs(struct wf_home_product *p)
     return err;
 }
 
-enum weft_err wf_home_recover(struct wf_home_product *p, struct wf_diag *diag)
+static enum weft_err read_log(
+    struct wf_home_product *p, uint64_t at, const struct wf_log_range *range)
 {
     struct wf_stream_room *r = p->room;
-    const struct wf_hash *id = &p->collect->product.id;
     struct walk w = { .p = p };
-    struct wf_log_reader reader = {
-        .product = *id, .max_bytes = READ_BYTES, .visit = on_view, .arg = &w, .scratch = &r->scratch
-    };
-    struct wf_log_range range = { 0 };
-    uint64_t at = 0;
-    char text[160];
-    enum weft_err err = wf_log_range(r->node->log, id, &range);
+    struct wf_log_reader reader = { .product = p->collect->product.id,
+        .max_bytes = READ_BYTES,
+        .visit = on_view,
+        .arg = &w,
+        .scratch = &r->scratch };
+    enum weft_err err = WEFT_OK;
 
-    bool nothing = err == WEFT_E_NOT_FOUND;
-    if (nothing && !wf_restored_ms(r->node))
-        return recall_epochs(p); // nothing was ever appended
-    // Put back without its logs: they go on where the checkpoint knew them to be, so that no offset of theirs stands for two entries.
-    if (nothing)
-        range.head = UINT64_MAX;
-    if (!err || nothing)
-        err = load_checkpoint(p, &range, &at);
-    if (nothing && !err)
-        range.head = at;
-    for (bool first = true; !err && !nothing && (first || at < range.head); first = false) {
+    for (bool first = true; !err && (first || at < range->head); first = false) {
         uint64_t next = at;
         reader.from = at;
         err = wf_log_read(r->node->log, &reader, &next);
@@ -399,20 +427,69 @@ enum weft_err wf_home_recover(struct wf_home_product *p, struct wf_diag *diag)
             break;
         at = next;
     }
+    return err;
+}
+
+// The log holds nothing of the product: it is new, or the log was lost, or it was put back without. It goes on where the checkpoint knew it to
+// be, so that no offset stands for two entries, and readers are told by offsets what is lost.
+static enum weft_err recover_without_log(struct wf_home_product *p)
+{
+    struct wf_log_range range = { .head = UINT64_MAX };
+    struct wf_past none = { 0 };
+    uint64_t at = 0;
+    enum weft_err err = load_checkpoint(p, &range, &at, &none);
+
+    if (!err && at)
+        p->damaged = true; // origins may know more than the checkpoint
+    p->head = at;
+    return err;
+}
+
+static enum weft_err recover_with_log(struct wf_home_product *p, const struct wf_log_range *range)
+{
+    struct wf_past known = { 0 };
+    uint64_t at = 0;
+    enum weft_err err = load_checkpoint(p, range, &at, &known);
+
+    if (!err)
+        err = read_log(p, at, range);
+    if (!err)
+        err = wf_past_compare(p, &known);
+    wf_past_fini(&known);
+    p->head = range->head;
+    return err;
+}
+
+// Their marks are as of a copy or a checkpoint: each may have said more since.
+static void doubt_publishers(struct wf_home_product *p)
+{
+    int64_t restored_ms = wf_restored_ms(p->room->node);
+
+    for (size_t i = 0; i < p->publisher_count; i++)
+        p->publishers[i].unsure = p->damaged || p->publishers[i].used_ms < restored_ms;
+}
+
+enum weft_err wf_home_recover(struct wf_home_product *p, struct wf_diag *diag)
+{
+    struct wf_log_range range = { 0 };
+    char text[160];
+    enum weft_err err = wf_log_range(p->room->node->log, &p->collect->product.id, &range);
+
+    err = err == WEFT_E_NOT_FOUND ? recover_without_log(p)
+          : err                   ? err
+                                  : recover_with_log(p, &range);
     if (err) {
         wf_diag_set(diag, 0, 0, "the log could not be read: %s", weft_err_text(err));
         return err;
     }
-    p->head = range.head;
     p->dirty = true;
-    for (size_t i = 0; i < p->publisher_count; i++)
-        p->publishers[i].unsure = p->publishers[i].used_ms < wf_restored_ms(r->node);
+    doubt_publishers(p);
     wf_marks_roll_back(p);
     if (p->damaged) {
         snprintf(text, sizeof text,
             "the log of %s has damaged or missing entries; readers see gaps",
             p->collect->product.name);
-        wf_alarm(r->node, "log-damaged", text);
+        wf_alarm(p->room->node, "log-damaged", text);
     }
     return recall_epochs(p);
 }

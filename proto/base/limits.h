@@ -79,6 +79,8 @@
 #define WF_MAX_ENTRY         (WF_MAX_BATCH_HEADER + WF_MAX_BATCH_STORED + 512u)
 #define WF_MAX_SEALED        (WF_MAX_ENTRY + 128u) // an entry in the form that mirrors hold
 #define WF_MAX_LOSS_RECORDS  (1u << 30)            // seqs that one loss batch consumes
+#define WF_MAX_RESET_LOST    4096u // chains of which a log's reset says what was lost
+#define WF_MAX_RESET         (WF_MAX_RESET_LOST * 164u + 512u) // such an entry
 #define WF_MAX_LOSS_REASON   63u
 #define WF_MAX_AHEAD_MS                                                                            \
     31622400000LL // 366 days: an incarnation's counter over the clock of who accepts it

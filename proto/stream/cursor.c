@@ -4,14 +4,14 @@
 #include "proto/base/sorted.h"
 #include "proto/stream/wire.h"
 
-enum { F_PRODUCT_ID = 1, F_LOG = 2, F_MARK = 3, F_LOST = 4 };              // Cursor
+enum { F_PRODUCT_ID = 1, F_LOG = 2, F_MARK = 3, F_LOST = 4, F_OWNED = 5 }; // Cursor
 enum { F_LOG_ID = 1, F_END_OFFSET = 2 };                                   // LogEnd
 enum { F_ORIGIN = 1, F_INCARNATION = 2, F_NEXT_SEQ = 3, F_LOST_THEN = 4 }; // Mark
 enum { ROW_LOGS = 1, ROW_MARK = 2, ROW_KEY = 1u + WF_HASH_LEN };           // rows
 
 #define LOG_MAX  (WF_WIRE_INCARNATION + WF_WIRE_VARINT)
 #define MARK_MAX (WF_WIRE_HASH + WF_WIRE_INCARNATION + 2u * WF_WIRE_VARINT)
-#define HEAD_MAX (WF_WIRE_HASH + WF_WIRE_VARINT) // product_id and lost
+#define HEAD_MAX (WF_WIRE_HASH + 2u * WF_WIRE_VARINT) // product_id, lost and owned
 // With their own tag and length, which is below 128.
 #define LOG_ITEM  (2u + LOG_MAX)
 #define MARK_ITEM (2u + MARK_MAX)
@@ -152,7 +152,20 @@ void wf_cursor_lose(struct wf_cursor *c, uint64_t count)
     c->lost = count > UINT64_MAX - c->lost ? UINT64_MAX : c->lost + count;
 }
 
-bool wf_cursor_hole(struct wf_cursor *c, const struct wf_batch_header *h, uint64_t *ret_from)
+// [from, to) of one chain never comes. Told by offset were c->lost - then since its mark moved, of which other origins may have taken theirs.
+static void account(
+    struct wf_cursor *c, uint64_t then, uint64_t from, uint64_t to, struct wf_gap *ret)
+{
+    uint64_t since = c->lost > then ? c->lost - then : 0, open = c->lost - c->owned;
+    uint64_t told = since < open ? since : open;
+
+    if (told > to - from)
+        told = to - from;
+    c->owned += told;
+    *ret = (struct wf_gap){ from, from + told, to };
+}
+
+bool wf_cursor_hole(struct wf_cursor *c, const struct wf_batch_header *h, struct wf_gap *ret)
 {
     const struct wf_sorted s = marks(c);
     bool found = false;
@@ -162,11 +175,38 @@ bool wf_cursor_hole(struct wf_cursor *c, const struct wf_batch_header *h, uint64
         return false;
     struct wf_mark *m = &c->marks[at];
     int age = wf_incarnation_cmp(&h->incarnation, &m->incarnation);
-    uint64_t from = age > 0 ? 0 : m->next_seq, told = c->lost > m->lost ? c->lost - m->lost : 0;
-    if (age < 0 || h->first_seq <= from || h->first_seq - from <= told)
+    uint64_t from = age > 0 ? 0 : m->next_seq;
+    if (age < 0 || h->first_seq <= from)
         return false;
+    account(c, m->lost, from, h->first_seq, ret);
     *m = (struct wf_mark){ h->signer, h->incarnation, h->first_seq, c->lost };
-    *ret_from = from;
+    return true;
+}
+
+// An origin without a mark may have lost what was told since the last mark moved.
+static uint64_t last_moved(const struct wf_cursor *c)
+{
+    uint64_t then = 0;
+
+    for (size_t i = 0; i < c->mark_count; i++)
+        then = c->marks[i].lost > then ? c->marks[i].lost : then;
+    return then;
+}
+
+bool wf_cursor_lost(struct wf_cursor *c, const struct wf_lost *lost, struct wf_gap *ret)
+{
+    const struct wf_mark *m = wf_cursor_find(c, &lost->origin);
+    int age = m ? wf_incarnation_cmp(&lost->incarnation, &m->incarnation) : 1;
+    uint64_t from = lost->from_seq;
+
+    if (age == 0 && m->next_seq > from)
+        from = m->next_seq;
+    if (age < 0 || from >= lost->to_seq)
+        return false;
+    account(c, m ? m->lost : last_moved(c), from, lost->to_seq, ret);
+    struct wf_mark mark = { lost->origin, lost->incarnation, lost->to_seq, c->lost };
+    enum weft_err err = raise_mark(c, &mark);
+    (void)err; // without it what comes of this origin is as of one that was never heard of
     return true;
 }
 
@@ -200,6 +240,12 @@ static uint8_t *put_logs(uint8_t *p, const struct wf_cursor *c)
     return p;
 }
 
+static uint8_t *put_counts(uint8_t *p, const struct wf_cursor *c)
+{
+    p = wf_wire_put_varint(p, WF_TAG_VARINT(F_LOST), c->lost);
+    return wf_wire_put_varint(p, WF_TAG_VARINT(F_OWNED), c->owned);
+}
+
 enum weft_err wf_cursor_pack(const struct wf_cursor *c, struct wf_buf *out)
 {
     if (wf_hash_is_zero(&c->product_id))
@@ -211,7 +257,7 @@ enum weft_err wf_cursor_pack(const struct wf_cursor *c, struct wf_buf *out)
     uint8_t *p = put_logs(out->ptr + out->len, c);
     for (size_t i = 0; i < c->mark_count; i++)
         p = put_mark(p, &c->marks[i]);
-    p = wf_wire_put_varint(p, WF_TAG_VARINT(F_LOST), c->lost);
+    p = put_counts(p, c);
     out->len = (size_t)(p - out->ptr);
     return WEFT_OK;
 }
@@ -227,7 +273,7 @@ void wf_cursor_logs_row(const struct wf_cursor *c, struct wf_cursor_row *ret)
 {
     put_key(ret, ROW_LOGS, c);
     uint8_t *p = put_logs(ret->value, c);
-    ret->value_len = (size_t)(wf_wire_put_varint(p, WF_TAG_VARINT(F_LOST), c->lost) - ret->value);
+    ret->value_len = (size_t)(put_counts(p, c) - ret->value);
 }
 
 void wf_cursor_mark_row(
@@ -311,7 +357,11 @@ enum weft_err wf_cursor_parse(struct wf_bytes in, struct wf_cursor *ret)
     if (!err)
         err = wf_wire_varint(&in, WF_TAG_VARINT(F_LOST), &c.lost);
     if (!err)
-        err = wf_wire_end(in, F_LOST);
+        err = wf_wire_varint(&in, WF_TAG_VARINT(F_OWNED), &c.owned);
+    if (!err)
+        err = wf_wire_end(in, F_OWNED);
+    if (!err && c.owned > c.lost)
+        err = WEFT_E_RANGE;
     if (err) {
         wf_cursor_fini(&c);
         return err;
@@ -326,7 +376,7 @@ static bool key_fits(struct wf_bytes key, const struct wf_cursor *part)
     if (key.ptr[0] == ROW_LOGS)
         return key.len == ROW_KEY && part->mark_count == 0;
     return key.ptr[0] == ROW_MARK && key.len == WF_CURSOR_KEY_MAX && part->log_count == 0 &&
-           part->lost == 0 && part->mark_count == 1 &&
+           part->lost == 0 && part->mark_count == 1 && // then none is owned, either
            memcmp(key.ptr + ROW_KEY, part->marks[0].origin.b, WF_KEY_LEN) == 0;
 }
 
@@ -353,6 +403,8 @@ enum weft_err wf_cursor_load_row(struct wf_cursor *c, struct wf_bytes key, struc
         wf_cursor_advance(c, &part.logs[i].log_id, part.logs[i].end_offset);
     if (part.lost > c->lost)
         c->lost = part.lost;
+    if (part.owned > c->owned)
+        c->owned = part.owned;
 out:
     wf_cursor_fini(&part);
     return err;

@@ -7,6 +7,7 @@
 #define WF_STREAM_CURSOR_H
 
 #include "proto/stream/batch.h"
+#include "proto/stream/lost.h"
 
 struct wf_mark {
     struct wf_sign_pub origin;
@@ -16,7 +17,8 @@ struct wf_mark {
 };
 struct wf_cursor {
     struct wf_hash product_id;
-    uint64_t lost; // records told as lost by offset, so of whatever origin
+    uint64_t lost;  // records told as lost by offset, so of whatever origin
+    uint64_t owned; // of them, those whose origin the numbers behind them showed since
     size_t log_count;
     struct wf_log_end {
         struct wf_incarnation log_id;
@@ -44,20 +46,28 @@ const struct wf_mark *wf_cursor_find(const struct wf_cursor *c, const struct wf_
 uint32_t wf_cursor_skip(const struct wf_cursor *c, const struct wf_batch_header *h);
 // Moves the origin's mark past this batch, never back. TOO_BIG beyond WF_MAX_CURSOR_MARKS, NOMEM.
 WF_MUST_USE enum weft_err wf_cursor_mark(struct wf_cursor *c, const struct wf_batch_header *h);
-// So many records were told as lost by their offsets; whose they were nobody knows.
+// So many records were told as lost by their offsets; whose they were nobody knows yet.
 void wf_cursor_lose(struct wf_cursor *c, uint64_t count);
-// Are seqs of the batch's chain, [*ret_from, first_seq), missing before it, and nothing was told of them? Only of an origin with a mark. As
-// many records told as lost by offset since then account for the hole. Moves the mark up to the batch.
-bool wf_cursor_hole(struct wf_cursor *c, const struct wf_batch_header *h, uint64_t *ret_from);
+// Numbers of one chain that never come: [from, told) were told as lost by their offsets, and now it is known whose they were; [told, to)
+// were not.
+struct wf_gap {
+    uint64_t from, told, to;
+};
+// Are seqs of the batch's chain missing before it? Only of an origin with a mark. Moves the mark up to the batch. What was told as lost by
+// offset since that mark moved, and is no other origin's, accounts for as many.
+bool wf_cursor_hole(struct wf_cursor *c, const struct wf_batch_header *h, struct wf_gap *ret);
+// What a log's reset says that its home lost: is it news to this reader? What it had read, and what is of an incarnation that it is beyond, is
+// not. Moves the mark behind it, or makes one while there is room.
+bool wf_cursor_lost(struct wf_cursor *c, const struct wf_lost *lost, struct wf_gap *ret);
 
 // ---- as one message, and as rows ---------------------------------------------------------------------------------------
 
 WF_MUST_USE enum weft_err wf_cursor_pack(const struct wf_cursor *c, struct wf_buf *out);
 // Strict: TOO_BIG, TRUNCATED, SYNTAX, NOT_CANONICAL, UNKNOWN_FIELD, MISSING_FIELD, ORDER (marks not sorted, a log twice),
-// NOMEM. *ret needs no init before and wf_cursor_fini after success.
+// RANGE (more owned than lost), NOMEM. *ret needs no init before and wf_cursor_fini after success.
 WF_MUST_USE enum weft_err wf_cursor_parse(struct wf_bytes in, struct wf_cursor *ret);
 
-// A cursor as rows that an application replaces by key in its own transaction: one row for the logs and lost, key 1 || product id,
+// A cursor as rows that an application replaces by key in its own transaction: one row for the logs, lost and owned, key 1 || product id,
 // and one for each origin, key 2 || product id || origin. A value is a Cursor message with that part alone.
 #define WF_CURSOR_KEY_MAX   (1u + WF_HASH_LEN + WF_KEY_LEN)
 #define WF_CURSOR_VALUE_MAX 352u

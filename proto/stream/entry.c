@@ -14,16 +14,19 @@ enum {
     F_RESET,
     F_LATE,
 };
-enum { F_PREVIOUS_LOG = 1, F_END_OFFSET, F_HEAD_HASH }; // LogReset
+enum { F_PREVIOUS_LOG = 1, F_END_OFFSET, F_HEAD_HASH }; // LogReset; what follows is lost.c's
 
 // All of an entry but header and payload: the reset's content, two incarnations, two hashes, four numbers, heads.
 #define RESET_MAX      (WF_WIRE_INCARNATION + WF_WIRE_VARINT + WF_WIRE_HASH)
+#define LOST_MAX       (WF_MAX_RESET_LOST * WF_LOST_ITEM_MAX)
 #define ENTRY_HEAD_MAX 256u
 _Static_assert(ENTRY_HEAD_MAX >= WF_WIRE_INCARNATION + 3 * WF_WIRE_VARINT + WF_WIRE_HASH +
                                      3 * WF_WIRE_HEAD + RESET_MAX + 2,
     "room for all fields");
 _Static_assert(ENTRY_HEAD_MAX + WF_MAX_BATCH_HEADER + WF_MAX_BATCH_STORED <= WF_MAX_ENTRY,
     "the largest entry is within its limit");
+_Static_assert(ENTRY_HEAD_MAX + LOST_MAX <= WF_MAX_RESET && WF_MAX_RESET <= WF_MAX_ENTRY,
+    "and so is the largest reset");
 
 enum { HASHED_BATCH = 1, HASHED_RESET = 2 };
 
@@ -46,6 +49,7 @@ void wf_entry_hash(const struct wf_entry *e, const struct wf_hash *product_id,
         wf_wire_hash_incarnation(&h, &e->previous_log);
         wf_wire_hash_be64(&h, e->end_offset);
         wf_hasher_add(&h, wf_hash_view(&e->head_hash));
+        wf_hasher_add(&h, e->lost);
     } else {
         wf_hasher_add(&h, wf_hash_view(batch_id));
     }
@@ -61,7 +65,7 @@ static enum weft_err check_reset(const struct wf_entry *e)
         return WEFT_E_ORDER;
     if (wf_incarnation_is_none(&e->previous_log) != wf_hash_is_zero(&e->head_hash))
         return WEFT_E_MISSING_FIELD;
-    return wf_incarnation_eq(&e->previous_log, &e->log_id) ? WEFT_E_ORDER : WEFT_OK;
+    return wf_incarnation_eq(&e->previous_log, &e->log_id) ? WEFT_E_ORDER : wf_lost_check(e->lost);
 }
 
 static enum weft_err check_entry(const struct wf_entry *e)
@@ -74,6 +78,8 @@ static enum weft_err check_entry(const struct wf_entry *e)
         return WEFT_E_RANGE;
     if (e->is_reset)
         return check_reset(e);
+    if (e->lost.len)
+        return WEFT_E_UNKNOWN_FIELD;
     if (!e->header.len || wf_hash_is_zero(&e->previous))
         return WEFT_E_MISSING_FIELD;
     return WEFT_OK;
@@ -87,9 +93,11 @@ static uint8_t *put_reset(uint8_t *p, const struct wf_entry *e)
     end = wf_wire_put_varint(end, WF_TAG_VARINT(F_END_OFFSET), e->end_offset);
     end = wf_wire_put_hash(end, WF_TAG_BYTES(F_HEAD_HASH), &e->head_hash);
     size_t len = (size_t)(end - content);
-    p = wf_wire_put_head(p, WF_TAG_BYTES(F_RESET), len); // there even when empty
+    p = wf_wire_put_head(p, WF_TAG_BYTES(F_RESET), len + e->lost.len); // there even when empty
     memcpy(p, content, len);
-    return p + len;
+    if (e->lost.len)
+        memcpy(p + len, e->lost.ptr, e->lost.len);
+    return p + len + e->lost.len;
 }
 
 enum weft_err wf_entry_pack(const struct wf_entry *e, struct wf_buf *out)
@@ -98,7 +106,7 @@ enum weft_err wf_entry_pack(const struct wf_entry *e, struct wf_buf *out)
 
     if (err)
         return err;
-    err = wf_buf_reserve(out, ENTRY_HEAD_MAX + e->header.len + e->payload.len);
+    err = wf_buf_reserve(out, ENTRY_HEAD_MAX + e->lost.len + e->header.len + e->payload.len);
     if (err)
         return err;
     uint8_t *p = out->ptr + out->len;
@@ -119,7 +127,8 @@ enum weft_err wf_entry_pack(const struct wf_entry *e, struct wf_buf *out)
 static enum weft_err take_reset(struct wf_bytes *in, struct wf_entry *e)
 {
     struct wf_bytes body = { 0 };
-    enum weft_err err = wf_wire_message(in, WF_TAG_BYTES(F_RESET), RESET_MAX, &e->is_reset, &body);
+    enum weft_err err =
+        wf_wire_message(in, WF_TAG_BYTES(F_RESET), RESET_MAX + LOST_MAX, &e->is_reset, &body);
 
     if (!err)
         err = wf_wire_incarnation(&body, WF_TAG_BYTES(F_PREVIOUS_LOG), &e->previous_log);
@@ -127,7 +136,8 @@ static enum weft_err take_reset(struct wf_bytes *in, struct wf_entry *e)
         err = wf_wire_varint(&body, WF_TAG_VARINT(F_END_OFFSET), &e->end_offset);
     if (!err)
         err = wf_wire_hash(&body, WF_TAG_BYTES(F_HEAD_HASH), &e->head_hash);
-    return err ? err : wf_wire_end(body, F_HEAD_HASH);
+    e->lost = body; // check_reset looks into it
+    return err;
 }
 
 static enum weft_err take_place(struct wf_bytes *in, struct wf_entry *e)

@@ -5,8 +5,9 @@
 
 enum { F_HEAD = 1, F_EPOCH, F_NONCE, F_BOX };
 
-#define HEAD_MAX (WF_MAX_ENTRY - WF_MAX_BATCH_STORED)
+#define HEAD_MAX (WF_MAX_ENTRY - WF_MAX_BATCH_STORED) // of one with a box: of a batch
 #define BOX_MAX  (WF_MAX_BATCH_STORED + WF_TAG_LEN)
+_Static_assert(HEAD_MAX <= WF_MAX_RESET && WF_MAX_RESET <= WF_MAX_SEALED, "a reset may be longer");
 _Static_assert(4 * WF_WIRE_HEAD + HEAD_MAX + WF_XNONCE_LEN + BOX_MAX <= WF_MAX_SEALED,
     "the largest sealed entry is within its limit");
 
@@ -105,7 +106,7 @@ enum weft_err wf_sealed_entry_parse(struct wf_bytes in, struct wf_sealed_entry *
 
     if (in.len > WF_MAX_SEALED)
         return WEFT_E_TOO_BIG;
-    enum weft_err err = wf_wire_bytes(&in, WF_TAG_BYTES(F_HEAD), HEAD_MAX, &s.head);
+    enum weft_err err = wf_wire_bytes(&in, WF_TAG_BYTES(F_HEAD), WF_MAX_RESET, &s.head);
     if (!err)
         err = wf_wire_varint(&in, WF_TAG_VARINT(F_EPOCH), &s.epoch);
     if (!err)
@@ -116,6 +117,8 @@ enum weft_err wf_sealed_entry_parse(struct wf_bytes in, struct wf_sealed_entry *
         err = wf_wire_end(in, F_BOX);
     if (!err && s.head.len)
         err = wf_entry_parse(s.head, &s.entry);
+    if (!err && s.head.len > HEAD_MAX && !s.entry.is_reset) // a reset may say of many what was lost
+        err = WEFT_E_TOO_BIG;
     if (!err)
         err = check(&s, nonce);
     if (err)

@@ -73,7 +73,7 @@ static bool on_records(struct reader *r, const struct feed *f, const struct weft
 
 static void on_loss(struct reader *r, const struct weft_event *e)
 {
-    r->lost = true;
+    r->lost = r->lost || !e->loss_told;
     wf_say_loss(e);
     if (r->cli->format != WF_OUT_TABLE && wf_print_loss(&r->line, e))
         r->status = wf_cli_fail(WEFT_E_IO, "standard output is gone");

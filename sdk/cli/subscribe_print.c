@@ -107,6 +107,8 @@ enum weft_err wf_print_loss(struct wf_buf *line, const struct weft_event *e)
     wf_json_out_member_int(&o, e->by_origin ? "from_seq" : "from", (int64_t)e->loss_from);
     wf_json_out_member_int(&o, e->by_origin ? "to_seq" : "to", (int64_t)e->loss_to);
     wf_json_out_member(&o, "code", wf_bytes_str(weft_err_name(e->loss_code)));
+    if (e->loss_told)
+        wf_json_out_member_bool(&o, "told", true);
     wf_json_out_end(&o);
     enum weft_err err = wf_json_out_done(&o);
     err = err ? err : wf_buf_append_byte(line, '\n');
@@ -121,7 +123,8 @@ void wf_say_loss(const struct weft_event *e)
 
     if (e->by_origin)
         snprintf(of, sizeof of, " of %.63s (%s)", e->origin, e->loss_incarnation);
-    fprintf(stderr, "lost: %llu records, %s %llu to %llu%s: %s\n",
+    fprintf(stderr, "%s: %llu records, %s %llu to %llu%s: %s\n",
+        e->loss_told ? "of what was told as lost" : "lost",
         (unsigned long long)(e->loss_to - e->loss_from), e->by_origin ? "numbers" : "offsets",
         (unsigned long long)e->loss_from, (unsigned long long)(e->loss_to - 1), of,
         weft_err_text(e->loss_code));

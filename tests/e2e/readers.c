@@ -193,7 +193,7 @@ static bool take(struct reader *r)
         return complain(r, problem.text);
     if (e->kind == WEFT_EV_STATE && e->state == WEFT_STREAM_REFUSED)
         return complain(r, e->problem.text);
-    if (e->kind == WEFT_EV_LOSS)
+    if (e->kind == WEFT_EV_LOSS && !e->loss_told)
         r->told += e->loss_to - e->loss_from;
     for (size_t i = 0; i < e->record_count; i++)
         if (!take_record(r, &e->records[i]))

@@ -56,13 +56,14 @@ static struct wf_cursor sample(void)
     mark(&c, 1, 7, 300);
     wf_cursor_lose(&c, 230);
     mark(&c, 3, 4, 1);
+    c.owned = 10;
     return c;
 }
 
 static void compare(const struct wf_cursor *a, const struct wf_cursor *b)
 {
     ck_assert(wf_hash_eq(&a->product_id, &b->product_id));
-    ck_assert_uint_eq(a->lost, b->lost);
+    ck_assert(a->lost == b->lost && a->owned == b->owned);
     ck_assert_uint_eq(a->log_count, b->log_count);
     for (size_t i = 0; i < a->log_count; i++)
         ck_assert(wf_incarnation_eq(&a->logs[i].log_id, &b->logs[i].log_id) &&
@@ -116,37 +117,40 @@ START_TEST(records_below_the_mark_are_skipped)
 }
 END_TEST
 
-START_TEST(a_hole_is_what_no_loss_accounts_for)
+START_TEST(a_hole_is_told_but_for_what_was_told_by_offset_since)
 {
-    // The sample: marks of 1 (7, 300; 230 were lost since), 2 (7, 40; 300 since) and 3 (4, 1; none since).
+    // The sample: marks of 1 (7, 300; 230 were lost since), 2 (7, 40; 300 since) and 3 (4, 1; none since). Of all 300, 10 have found their origin.
     static const struct {
         const char *why;
         unsigned who;
         uint64_t incarnation, first_seq;
         bool hole;
-        uint64_t from;
+        struct wf_gap want;
     } rows[] = {
-        { "an origin never heard of", 9, 7, 50, false, 0 },
-        { "the next batch", 3, 4, 1, false, 0 },
-        { "one that came before", 3, 4, 0, false, 0 },
-        { "an older incarnation", 3, 3, 9, false, 0 },
-        { "one number left out", 3, 4, 2, true, 1 },
-        { "a newer incarnation from its start", 3, 5, 0, false, 0 },
-        { "a newer incarnation in the middle", 3, 5, 3, true, 0 },
-        { "as many as were told as lost since", 1, 7, 530, false, 0 },
-        { "one more than were told", 1, 7, 531, true, 300 },
-        { "told since an older mark", 2, 7, 340, false, 0 },
-        { "the largest hole", 3, 4, UINT64_MAX, true, 1 },
+        { "an origin never heard of", 9, 7, 50, false, { 0 } },
+        { "the next batch", 3, 4, 1, false, { 0 } },
+        { "one that came before", 3, 4, 0, false, { 0 } },
+        { "an older incarnation", 3, 3, 9, false, { 0 } },
+        { "one number left out", 3, 4, 2, true, { 1, 1, 2 } },
+        { "a newer incarnation from its start", 3, 5, 0, false, { 0 } },
+        { "a newer incarnation in the middle", 3, 5, 3, true, { 0, 0, 3 } },
+        { "as many as were told as lost since", 1, 7, 530, true, { 300, 530, 530 } },
+        { "one more than were told", 1, 7, 531, true, { 300, 530, 531 } },
+        { "told since an older mark, but for what was others'", 2, 7, 341, true, { 40, 330, 341 } },
+        { "the largest hole", 3, 4, UINT64_MAX, true, { 1, 1, UINT64_MAX } },
     };
 
     for (size_t i = 0; i < WF_COUNT(rows); i++) {
         struct wf_cursor c = sample();
         struct wf_batch_header h = batch(rows[i].who, rows[i].incarnation, rows[i].first_seq, 1);
-        uint64_t from = 77;
-        ck_assert_msg(wf_cursor_hole(&c, &h, &from) == rows[i].hole, "%s", rows[i].why);
-        ck_assert_msg(from == (rows[i].hole ? rows[i].from : 77), "%s: from %llu", rows[i].why,
-            (unsigned long long)from);
-        ck_assert_msg(!wf_cursor_hole(&c, &h, &from), "%s: told twice", rows[i].why);
+        struct wf_gap gap = { 0 }, again = { 77, 77, 77 };
+        ck_assert_msg(wf_cursor_hole(&c, &h, &gap) == rows[i].hole, "%s", rows[i].why);
+        ck_assert_msg(memcmp(&gap, &rows[i].want, sizeof gap) == 0, "%s: %llu, %llu, %llu",
+            rows[i].why, (unsigned long long)gap.from, (unsigned long long)gap.told,
+            (unsigned long long)gap.to);
+        ck_assert_uint_eq(c.owned, 10 + gap.told - gap.from);
+        ck_assert_msg(!wf_cursor_hole(&c, &h, &again), "%s: told twice", rows[i].why);
+        ck_assert_uint_eq(again.from, 77);
         if (rows[i].hole) {
             ck_assert_uint_eq(wf_cursor_skip(&c, &h), 0); // the batch itself is still to come
             ck_assert_uint_eq(wf_cursor_find(&c, &h.signer)->next_seq, rows[i].first_seq);
@@ -157,6 +161,61 @@ START_TEST(a_hole_is_what_no_loss_accounts_for)
     wf_cursor_lose(&c, UINT64_MAX);
     ck_assert_uint_eq(c.lost, UINT64_MAX);
     wf_cursor_fini(&c);
+}
+END_TEST
+
+// What one origin lost by offset does not hide what another lost.
+START_TEST(a_loss_by_offset_accounts_for_one_origin_only)
+{
+    struct wf_cursor c;
+    struct wf_gap gap;
+
+    wf_cursor_init(&c, &product);
+    mark(&c, 1, 7, 10);
+    mark(&c, 2, 7, 10);
+    wf_cursor_lose(&c, 10);
+    struct wf_batch_header one = batch(1, 7, 20, 1), other = batch(2, 7, 17, 1);
+    ck_assert(wf_cursor_hole(&c, &one, &gap) && gap.from == 10 && gap.told == 20 && gap.to == 20);
+    ck_assert(wf_cursor_hole(&c, &other, &gap) && gap.from == 10 && gap.told == 10 && gap.to == 17);
+    wf_cursor_fini(&c);
+}
+END_TEST
+
+START_TEST(what_a_home_says_it_lost_is_news_but_for_what_was_read)
+{
+    static const struct {
+        const char *why;
+        unsigned who;
+        uint64_t incarnation, from_seq, to_seq;
+        bool news;
+        struct wf_gap want;
+    } rows[] = {
+        { "beyond the mark", 3, 4, 1, 6, true, { 1, 1, 6 } },
+        { "in part read before", 3, 4, 0, 6, true, { 1, 1, 6 } },
+        { "all of it read before", 3, 4, 0, 1, false, { 0 } },
+        { "of an incarnation that the reader is beyond", 3, 3, 0, 9, false, { 0 } },
+        { "of a newer one, of which nothing came", 3, 5, 0, 9, true, { 0, 0, 9 } },
+        { "told by their offsets since", 1, 7, 300, 310, true, { 300, 310, 310 } },
+        { "an origin never heard of", 9, 1, 2, 4, true, { 2, 2, 4 } },
+    };
+
+    for (size_t i = 0; i < WF_COUNT(rows); i++) {
+        struct wf_cursor c = sample();
+        struct wf_lost l = { .origin = origin(rows[i].who),
+            .incarnation = wf_test_incarnation(rows[i].incarnation),
+            .from_seq = rows[i].from_seq,
+            .to_seq = rows[i].to_seq };
+        struct wf_gap gap = { 0 };
+        ck_assert_msg(wf_cursor_lost(&c, &l, &gap) == rows[i].news, "%s", rows[i].why);
+        ck_assert_msg(memcmp(&gap, &rows[i].want, sizeof gap) == 0, "%s: %llu, %llu, %llu",
+            rows[i].why, (unsigned long long)gap.from, (unsigned long long)gap.told,
+            (unsigned long long)gap.to);
+        ck_assert_msg(!wf_cursor_lost(&c, &l, &gap), "%s: told twice", rows[i].why);
+        // The origin goes on behind it, and that is no hole.
+        struct wf_batch_header next = batch(rows[i].who, rows[i].incarnation, rows[i].to_seq, 1);
+        ck_assert_msg(!wf_cursor_hole(&c, &next, &gap), "%s: told again", rows[i].why);
+        wf_cursor_fini(&c);
+    }
 }
 END_TEST
 
@@ -257,8 +316,8 @@ START_TEST(what_is_packed_parses_to_the_same)
     struct wf_buf out = { 0 }, third = { 0 };
 
     ck_assert_int_eq(wf_cursor_pack(&c, &out), WEFT_OK);
-    wf_test_same_vector("stream/601-cursor", "accepted: two logs, three marks, 300 records lost",
-        wf_buf_view(&out));
+    wf_test_same_vector("stream/601-cursor",
+        "accepted: two logs, three marks, 300 records lost, 10 of them owned", wf_buf_view(&out));
     ck_assert_int_eq(wf_cursor_parse(wf_buf_view(&out), &again), WEFT_OK);
     compare(&c, &again);
     Weft__V1__Cursor *m = weft__v1__cursor__unpack(NULL, out.len, out.ptr);
@@ -284,7 +343,8 @@ START_TEST(a_cut_or_flipped_cursor_is_refused_or_says_something_else)
     ck_assert_int_eq(wf_cursor_pack(&c, &out), WEFT_OK);
     for (size_t len = 0; len < out.len; len++)
         if (wf_cursor_parse(wf_bytes(out.ptr, len), &again) == WEFT_OK) {
-            ck_assert_uint_lt(again.log_count + again.mark_count + (again.lost > 0), 6);
+            ck_assert_uint_lt(
+                again.log_count + again.mark_count + (again.lost > 0) + (again.owned > 0), 7);
             wf_cursor_fini(&again);
         }
     for (size_t bit = 0; bit < out.len * 8; bit++) {
@@ -332,7 +392,7 @@ static const struct refusal {
     { "622-cursor", "an origin twice", P "1a2d" K1 I "1a2d" K1 I, WEFT_E_ORDER },
     { "623-cursor", "a log after a mark", P "1a2d" K1 I "120b 0a09090700000000000000",
         WEFT_E_NOT_CANONICAL },
-    { "624-cursor", "a field 5", P "2801", WEFT_E_UNKNOWN_FIELD },
+    { "624-cursor", "a field 6", P "3001", WEFT_E_UNKNOWN_FIELD },
     { "625-cursor", "a field 5 in a mark", P "1a2f" K1 I "2801", WEFT_E_UNKNOWN_FIELD },
     { "626-cursor", "a field 3 in a log", P "120d 0a09090700000000000000 1801",
         WEFT_E_UNKNOWN_FIELD },
@@ -344,6 +404,7 @@ static const struct refusal {
         WEFT_E_TOO_BIG },
     { "629-cursor", "nothing lost written out", P "2000", WEFT_E_NOT_CANONICAL },
     { "630-cursor", "a mark after the lost", P "2001 1a2d" K1 I, WEFT_E_NOT_CANONICAL },
+    { "631-cursor", "more owned than lost", P "2001 2802", WEFT_E_RANGE },
 };
 
 START_TEST(each_malformed_cursor_has_its_code)
@@ -510,7 +571,9 @@ int main(void)
 
     tcase_add_checked_fixture(t, setup, NULL);
     tcase_add_test(t, records_below_the_mark_are_skipped);
-    tcase_add_test(t, a_hole_is_what_no_loss_accounts_for);
+    tcase_add_test(t, a_hole_is_told_but_for_what_was_told_by_offset_since);
+    tcase_add_test(t, a_loss_by_offset_accounts_for_one_origin_only);
+    tcase_add_test(t, what_a_home_says_it_lost_is_news_but_for_what_was_read);
     tcase_add_test(t, marks_stay_sorted_and_never_move_back);
     tcase_add_test(t, marks_are_bounded_and_pack_whole);
     tcase_add_test(t, position_is_the_end_of_the_newest_log);

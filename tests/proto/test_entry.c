@@ -10,7 +10,7 @@
 #define HEADER  WF_STR("a header's envelope")
 #define PAYLOAD WF_STR("stored bytes")
 
-enum sample { BATCH, LATE, LOSS, FIRST_LOG, NEXT_LOG, EXTREME, SAMPLE_COUNT };
+enum sample { BATCH, LATE, LOSS, FIRST_LOG, NEXT_LOG, EXTREME, LOST_LOG, SAMPLE_COUNT };
 
 static struct wf_entry batch_entry(enum sample which)
 {
@@ -35,12 +35,36 @@ static struct wf_entry batch_entry(enum sample which)
     return e;
 }
 
+// What two chains of one origin, and one of another, lost.
+static struct wf_bytes losses(void)
+{
+    static struct wf_buf packed;
+    struct wf_lost l = { .incarnation = wf_test_incarnation(3), .from_seq = 40, .to_seq = 60 };
+
+    if (packed.len)
+        return wf_buf_view(&packed);
+    memset(l.origin.b, 0x11, WF_KEY_LEN);
+    memcpy(l.subject, "node-1", 7);
+    struct wf_lost more = l, other = l;
+    more.incarnation = wf_test_incarnation(4);
+    more.from_seq = 0;
+    memset(other.origin.b, 0x12, WF_KEY_LEN);
+    memcpy(other.subject, "web-1", 6);
+    other.to_seq = UINT64_MAX;
+    ck_assert_int_eq(wf_lost_put(&packed, &l, NULL), WEFT_OK);
+    ck_assert_int_eq(wf_lost_put(&packed, &more, &l), WEFT_OK);
+    ck_assert_int_eq(wf_lost_put(&packed, &other, &more), WEFT_OK);
+    return wf_buf_view(&packed);
+}
+
 static struct wf_entry sample(enum sample which)
 {
     struct wf_entry e = { .log_id = wf_test_incarnation(9), .is_reset = true };
 
-    if (which != FIRST_LOG && which != NEXT_LOG)
+    if (which != FIRST_LOG && which != NEXT_LOG && which != LOST_LOG)
         return batch_entry(which);
+    if (which == LOST_LOG)
+        e.lost = losses();
     e.append_ms = WF_TEST_BASE_MS;
     if (which == FIRST_LOG)
         return e;
@@ -67,11 +91,12 @@ static void compare(const struct wf_entry *a, const struct wf_entry *b)
     ck_assert(a->late == b->late && a->is_reset == b->is_reset);
     ck_assert(wf_incarnation_eq(&a->previous_log, &b->previous_log));
     ck_assert(a->end_offset == b->end_offset && wf_hash_eq(&a->head_hash, &b->head_hash));
+    ck_assert(wf_bytes_eq(a->lost, b->lost));
 }
 
 static const char *const stems[SAMPLE_COUNT] = { "stream/301-entry-batch", "stream/302-entry-late",
     "stream/303-entry-loss", "stream/304-entry-first-log", "stream/305-entry-next-log",
-    "stream/306-entry-extreme" };
+    "stream/306-entry-extreme", "stream/307-entry-lost-log" };
 
 START_TEST(what_is_packed_parses_to_views_of_the_same)
 {
@@ -167,8 +192,60 @@ static const struct refusal {
     { "341-entry", "a reset of a head without log",
         L "4222 1a20 0202020202020202020202020202020202020202020202020202020202020202",
         WEFT_E_MISSING_FIELD },
-    { "342-entry", "a reset over its size, not there", L "427f", WEFT_E_TOO_BIG },
-    { "343-entry", "a reset with a field 4", L "42022001", WEFT_E_UNKNOWN_FIELD },
+    { "342-entry", "a reset over its size, not there", L "42c2e028", WEFT_E_TOO_BIG },
+    { "343-entry", "a reset with a field 5", L "42022801", WEFT_E_UNKNOWN_FIELD },
+    { "344-entry", "a loss without its origin",
+        L "4216221412090903000000000000001828203c2a03776562", WEFT_E_MISSING_FIELD },
+    { "345-entry", "a loss with an origin of 31 bytes",
+        L "423722350a1f111111111111111111111111111111111111111111111111111111"
+          "1111111112090903000000000000001828203c2a03776562",
+        WEFT_E_SYNTAX },
+    { "346-entry", "a loss without incarnation",
+        L "422d222b0a20111111111111111111111111111111111111111111111111111111"
+          "11111111111828203c2a03776562",
+        WEFT_E_MISSING_FIELD },
+    { "347-entry", "a loss of nothing",
+        L "423822360a20111111111111111111111111111111111111111111111111111111"
+          "11111111111209090300000000000000182820282a03776562",
+        WEFT_E_RANGE },
+    { "348-entry", "a loss that ends before it begins",
+        L "423822360a20111111111111111111111111111111111111111111111111111111"
+          "11111111111209090300000000000000182820012a03776562",
+        WEFT_E_RANGE },
+    { "349-entry", "a loss without a name",
+        L "423322310a20111111111111111111111111111111111111111111111111111111"
+          "111111111112090903000000000000001828203c",
+        WEFT_E_SYNTAX },
+    { "364-entry", "a loss with a name that is none",
+        L "423822360a20111111111111111111111111111111111111111111111111111111"
+          "111111111112090903000000000000001828203c2a03572062",
+        WEFT_E_SYNTAX },
+    { "357-entry", "the same chain twice",
+        L "427022360a20111111111111111111111111111111111111111111111111111111"
+          "111111111112090903000000000000001828203c2a0377656222360a2011111111"
+          "111111111111111111111111111111111111111111111111111111111209090300"
+          "000000000000183d203f2a03776562",
+        WEFT_E_ORDER },
+    { "358-entry", "losses out of order",
+        L "427022360a20111111111111111111111111111111111111111111111111111111"
+          "111111111112090904000000000000001828203c2a0377656222360a2011111111"
+          "111111111111111111111111111111111111111111111111111111111209090300"
+          "0000000000001828203c2a03776562",
+        WEFT_E_ORDER },
+    { "359-entry", "a loss with a field 6",
+        L "423a22380a20111111111111111111111111111111111111111111111111111111"
+          "111111111112090903000000000000001828203c2a037765623001",
+        WEFT_E_UNKNOWN_FIELD },
+    { "360-entry", "a loss whose numbers are out of order",
+        L "423822360a20111111111111111111111111111111111111111111111111111111"
+          "11111111111209090300000000000000203c18282a03776562",
+        WEFT_E_NOT_CANONICAL },
+    { "361-entry", "an empty loss", L "42022200", WEFT_E_NOT_CANONICAL },
+    { "362-entry", "a loss that ends within", L "4203220a20", WEFT_E_TRUNCATED },
+    { "363-entry", "the end offset after a loss",
+        L "423a22360a20111111111111111111111111111111111111111111111111111111"
+          "111111111112090903000000000000001828203c2a03776562100d",
+        WEFT_E_NOT_CANONICAL },
 };
 
 START_TEST(each_malformed_entry_has_its_code)
@@ -295,6 +372,7 @@ static struct wf_hash hash_by_the_book(
         append_be64(&b, e->previous_log.random);
         append_be64(&b, e->end_offset);
         ck_assert_int_eq(wf_buf_append(&b, wf_hash_view(&e->head_hash)), WEFT_OK);
+        ck_assert_int_eq(wf_buf_append(&b, e->lost), WEFT_OK);
     } else {
         ck_assert_int_eq(wf_buf_append(&b, wf_hash_view(batch_id)), WEFT_OK);
     }

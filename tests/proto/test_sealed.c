@@ -271,7 +271,7 @@ static const struct refusal {
     { "710-sealed", "nothing", "", WEFT_E_MISSING_FIELD },
     { "711-sealed", "a box without a head", "1006" N B, WEFT_E_MISSING_FIELD },
     { "712-sealed", "an empty head", "0a00 1006" N B, WEFT_E_NOT_CANONICAL },
-    { "713-sealed", "a head over its limit, not there", "0a8124", WEFT_E_TOO_BIG },
+    { "713-sealed", "a head over its limit, not there", "0a818429", WEFT_E_TOO_BIG },
     { "714-sealed", "a head that is no entry", "0a02100d", WEFT_E_MISSING_FIELD },
     { "715-sealed", "a payload in clear", W "1006" N B, WEFT_E_UNKNOWN_FIELD },
     { "716-sealed", "a payload in clear and no box", W, WEFT_E_UNKNOWN_FIELD },

@@ -25,7 +25,7 @@ static uint64_t next_seq[WF_HOME_ORIGINS]; // wanted of each origin
 static uint64_t got, lost;
 static enum weft_err last_loss;
 static bool loss_by_origin;
-static uint64_t loss_from, losses;
+static uint64_t loss_from, losses, owned;
 static char loss_of[64]; // origin and incarnation of one by origin
 static enum weft_stream_state state;
 static char state_text[512];
@@ -44,7 +44,7 @@ static inline void setup(void)
     wf_fakemesh_join(&m, 0, 12 * WF_TEST_HOUR, 1);
     wf_fakehome_init(&h, &m);
     memset(next_seq, 0, sizeof next_seq);
-    got = lost = losses = row_count = 0;
+    got = lost = losses = owned = row_count = 0;
     s = NULL;
     state = WEFT_STREAM_CONNECTING;
     state_text[0] = '\0';
@@ -122,6 +122,9 @@ static inline bool take(int timeout_ms)
     if (e->kind == WEFT_EV_STATE) {
         state = e->state;
         snprintf(state_text, sizeof state_text, "%s", e->problem.text);
+    } else if (e->kind == WEFT_EV_LOSS && e->loss_told) {
+        ck_assert(e->by_origin);
+        owned += e->loss_to - e->loss_from;
     } else if (e->kind == WEFT_EV_LOSS) {
         lost += e->loss_to - e->loss_from;
         last_loss = e->loss_code;

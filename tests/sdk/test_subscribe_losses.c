@@ -54,6 +54,78 @@ START_TEST(what_was_told_lost_by_offsets_is_not_told_again_by_numbers)
     append(2, 1);
     take_until_got(42);
     ck_assert_uint_eq(losses, 1);
+    ck_assert_uint_eq(owned, 30); // whose they were is told when their origins' numbers show it
+}
+END_TEST
+
+static void begin_anew(unsigned origin)
+{
+    h.origins[origin].incarnation.counter++;
+    h.origins[origin].seq = 0;
+    h.origins[origin].last = (struct wf_hash){ { 0 } };
+}
+
+// An origin that began anew since counts from 0 again: nothing of its own would show what is missing of its old numbers.
+START_TEST(a_home_that_knows_what_it_had_says_so_by_origin)
+{
+    char of[64], incarnation[WF_INCARNATION_TEXT];
+
+    atomic_store(&h.knows_lost, true);
+    append(4, 5);
+    subscribe(WEFT_FROM_CURSOR, 0);
+    take_until_got(20);
+    weft_unsubscribe(s);
+    append(3, 5); // ten of the first, five of the second
+    wf_incarnation_print(&h.origins[0].incarnation, incarnation);
+    snprintf(of, sizeof of, "web-0 %s", incarnation);
+    begin_anew(1);
+    wf_fakehome_append(&h, 1, 4);
+    wf_fakehome_put_back(&h, 5);
+    begin_anew(0);
+    begin_anew(1);
+    next_seq[0] = next_seq[1] = 0;
+    subscribe(WEFT_FROM_CURSOR, 0);
+    take_until_lost(19);
+    ck_assert(losses == 3 && loss_by_origin && last_loss == WEFT_E_LOST);
+    append(4, 5);
+    take_until_got(40);
+    // Once, also to a reader that comes back, and one that begins anew is told, too.
+    weft_unsubscribe(s);
+    subscribe(WEFT_FROM_CURSOR, 0);
+    append(2, 1);
+    take_until_got(42);
+    ck_assert(losses == 3 && lost == 19 && owned == 0);
+    weft_unsubscribe(s);
+    next_seq[0] = next_seq[1] = 0;
+    got = lost = losses = 0;
+    subscribe(WEFT_FROM_EARLIEST, 0);
+    take_until_got(20);
+    next_seq[0] = next_seq[1] = 0;
+    take_until_got(42);
+    ck_assert(losses == 3 && lost == 19);
+}
+END_TEST
+
+START_TEST(what_a_reader_had_of_it_is_no_loss)
+{
+    atomic_store(&h.knows_lost, true);
+    append(4, 5);
+    subscribe(WEFT_FROM_CURSOR, 0);
+    take_until_got(20);
+    append(1, 5);
+    take_until_got(25);
+    weft_unsubscribe(s);
+    append(3, 5);
+    wf_fakehome_put_back(&h, 5); // twenty are kept; five of the twenty that went were read
+    next_seq[0] += 10;
+    next_seq[1] += 5;
+    h.origins[0].seq += 2; // and some that even the home knows nothing of
+    next_seq[0] += 2;
+    append(2, 5);
+    subscribe(WEFT_FROM_CURSOR, 0);
+    take_until_got(35);
+    ck_assert_uint_eq(lost, 17);
+    ck_assert_uint_eq(losses, 3);
 }
 END_TEST
 
@@ -117,6 +189,8 @@ int main(void)
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, numbers_of_an_origin_that_no_entry_brings_are_a_loss);
     tcase_add_test(t, what_was_told_lost_by_offsets_is_not_told_again_by_numbers);
+    tcase_add_test(t, a_home_that_knows_what_it_had_says_so_by_origin);
+    tcase_add_test(t, what_a_reader_had_of_it_is_no_loss);
     tcase_add_test(t, a_log_put_back_from_a_copy_loses_what_it_lacks_by_name);
     tcase_add_test(t, a_head_that_was_told_and_is_gone_is_a_loss_of_offsets);
     suite_add_tcase(suite, t);

@@ -47,9 +47,12 @@ static void put_entry(
     h->count++;
 }
 
-static void put_reset(struct wf_fakehome *h, const struct wf_incarnation *previous)
+static void put_reset(
+    struct wf_fakehome *h, const struct wf_incarnation *previous, struct wf_bytes lost)
 {
-    struct wf_entry e = { .is_reset = true, .previous_log = *previous, .end_offset = h->head };
+    struct wf_entry e = {
+        .is_reset = true, .previous_log = *previous, .end_offset = h->head, .lost = lost
+    };
 
     if (!wf_incarnation_is_none(previous))
         e.head_hash = h->head_hash;
@@ -242,13 +245,55 @@ void wf_fakehome_restart(struct wf_fakehome *h, size_t lost)
         wf_buf_fini(&last->packed);
     }
     h->old_ends[h->logs] = h->head;
-    put_reset(h, &previous);
+    put_reset(h, &previous, wf_bytes(NULL, 0));
     pthread_mutex_unlock(&h->mutex);
+}
+
+static int by_chain(const void *a, const void *b)
+{
+    const struct wf_lost *x = a, *y = b;
+    int by = memcmp(x->origin.b, y->origin.b, WF_KEY_LEN);
+
+    return by ? by : wf_incarnation_cmp(&x->incarnation, &y->incarnation);
+}
+
+// What the entries from `keep` on are of each chain.
+static struct wf_buf lost_beyond(const struct wf_fakehome *h, size_t keep)
+{
+    struct wf_lost list[8];
+    struct wf_buf packed = { 0 };
+    size_t n = 0;
+
+    for (size_t i = keep; i < h->count && atomic_load(&h->knows_lost); i++) {
+        struct wf_entry e;
+        struct wf_batch_header b;
+        MUST(wf_entry_parse(wf_buf_view(&h->log[i].packed), &e));
+        if (e.is_reset)
+            continue;
+        MUST(wf_batch_open_header(e.header, &b));
+        struct wf_lost l = { .origin = b.signer, .incarnation = b.incarnation };
+        size_t at = 0;
+        while (at < n && by_chain(&list[at], &l) != 0)
+            at++;
+        ck_assert_uint_lt(at, WF_COUNT(list));
+        if (at == n) {
+            l.from_seq = b.first_seq;
+            bool first = memcmp(&h->origins[0].pub, &b.signer, sizeof b.signer) == 0;
+            snprintf(l.subject, sizeof l.subject, first ? "web-0" : "web-1");
+            list[n++] = l;
+        }
+        list[at].to_seq = wf_batch_next_seq(&b);
+    }
+    qsort(list, n, sizeof *list, by_chain);
+    for (size_t i = 0; i < n; i++)
+        MUST(wf_lost_put(&packed, &list[i], i ? &list[i - 1] : NULL));
+    return packed;
 }
 
 void wf_fakehome_put_back(struct wf_fakehome *h, size_t keep)
 {
     pthread_mutex_lock(&h->mutex);
+    struct wf_buf lost = lost_beyond(h, keep);
     h->old_ends[h->logs] = h->head;
     while (h->count > keep) {
         struct wf_home_entry *last = &h->log[--h->count];
@@ -263,7 +308,8 @@ void wf_fakehome_put_back(struct wf_fakehome *h, size_t keep)
     for (unsigned i = 1; i <= h->logs; i++)
         if (h->old_ends[i] != NEVER_WAS && h->old_ends[i] > h->head)
             h->old_ends[i] = h->head;
-    put_reset(h, &h->log[h->count - 1].log_id);
+    put_reset(h, &h->log[h->count - 1].log_id, wf_buf_view(&lost));
+    wf_buf_fini(&lost);
     pthread_mutex_unlock(&h->mutex);
 }
 
@@ -516,7 +562,7 @@ void wf_fakehome_init(struct wf_fakehome *h, struct wf_fakemesh *m)
     MUST(wf_net_pub_new(m->net, &conf, &h->pub));
     MUST(wf_net_pub_listen(h->pub, "127.0.0.1:0", &h->port));
     new_epoch(h);
-    put_reset(h, &none);
+    put_reset(h, &none, wf_bytes(NULL, 0));
     m->other_arg = h;
     m->other = answer;
     ck_assert_int_eq(pthread_create(&h->thread, NULL, beat_thread, h), 0);

@@ -52,16 +52,17 @@ struct wf_fakehome {
     uint64_t epoch;
     struct wf_frame_sealer sealer;
     // What goes wrong.
-    atomic_bool mute;                            // no frames at all
-    atomic_int drop;                             // so many next frames are lost
-    atomic_int refuse_lease;                     // code
-    atomic_int lease_ms;                         // 0: ten minutes
-    atomic_bool forget;                          // every lease id is unknown, once
-    atomic_bool busy_ranges;                     // every RANGE is refused
-    atomic_bool no_stream;                       // leases without an endpoint
-    atomic_bool stopping;                        // heartbeats say that the home ends
-    atomic_bool stopped;                         // heartbeats say so
-    atomic_bool wrong_commitment;                // leases carry one of another key
+    atomic_bool mute;             // no frames at all
+    atomic_int drop;              // so many next frames are lost
+    atomic_int refuse_lease;      // code
+    atomic_int lease_ms;          // 0: ten minutes
+    atomic_bool forget;           // every lease id is unknown, once
+    atomic_bool busy_ranges;      // every RANGE is refused
+    atomic_bool no_stream;        // leases without an endpoint
+    atomic_bool knows_lost;       // a log that begins below where one was says what went
+    atomic_bool stopping;         // heartbeats say that the home ends
+    atomic_bool stopped;          // heartbeats say so
+    atomic_bool wrong_commitment; // leases carry one of another key
     atomic_int leases, ranges, pulls, positions; // counted
     atomic_int given_back, replaced;             // leases
     // PUBLISH

@@ -444,10 +444,11 @@ enum weft_err wf_mon_pq_loss(
     }
     if (!err)
         wf_mon_pq_add(&q->statements,
-            "INSERT INTO _loss(id, product, \"from\", \"to\", code, at_ms, by_origin, incarnation) "
-            "VALUES(%" PRId64 ", %s, %" PRId64 ", %" PRId64 ", %s, %" PRId64 ", %s, %s);",
+            "INSERT INTO _loss(id, product, \"from\", \"to\", code, at_ms, by_origin, incarnation, "
+            "told) "
+            "VALUES(%" PRId64 ", %s, %" PRId64 ", %" PRId64 ", %s, %" PRId64 ", %s, %s, %d);",
             id, quoted[0], (int64_t)e->loss_from, (int64_t)e->loss_to, quoted[1], at_ms,
-            e->by_origin ? quoted[2] : "NULL", e->by_origin ? quoted[3] : "NULL");
+            e->by_origin ? quoted[2] : "NULL", e->by_origin ? quoted[3] : "NULL", e->loss_told);
     for (size_t i = 0; i < 4; i++)
         PQfreemem(quoted[i]);
     return err ? err : keep_cursor(s, t, e);

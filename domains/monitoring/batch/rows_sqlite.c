@@ -200,6 +200,7 @@ enum weft_err wf_mon_sqlite_loss(
         wf_mon_bind_text(st, 6, e->origin ? e->origin : "");
         wf_mon_bind_text(st, 7, e->loss_incarnation ? e->loss_incarnation : "");
     }
+    sqlite3_bind_int(st, 8, e->loss_told);
     err = wf_mon_sqlite_run(s, st, "loss");
     return err ? err : keep_cursor(s, t, e);
 }

@@ -216,7 +216,7 @@ enum weft_err wf_mon_store_loss(
         err = s->ops->loss(s, t, e, at_ms);
     if (err)
         return err;
-    if (e->loss_to > e->loss_from)
+    if (e->loss_to > e->loss_from && !e->loss_told)
         t->lost += e->loss_to - e->loss_from;
     t->dirty = true;
     return WEFT_OK;

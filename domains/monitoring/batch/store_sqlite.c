@@ -37,7 +37,7 @@ static const char tables_sql[] =
     "CREATE TABLE _cursor(product TEXT, key BLOB, value BLOB, PRIMARY KEY(product, key)) WITHOUT "
     "ROWID;"
     "CREATE TABLE _loss(id INTEGER PRIMARY KEY, product TEXT, \"from\" INTEGER, \"to\" INTEGER, "
-    "code TEXT, at_ms INTEGER, by_origin TEXT, incarnation TEXT);"
+    "code TEXT, at_ms INTEGER, by_origin TEXT, incarnation TEXT, told INTEGER NOT NULL DEFAULT 0);"
     "CREATE TABLE _status(product TEXT PRIMARY KEY, kind TEXT, state TEXT, cause TEXT, problem "
     "TEXT, freshness_ms INTEGER, records INTEGER NOT NULL DEFAULT 0, batches INTEGER NOT NULL "
     "DEFAULT 0, live INTEGER NOT NULL DEFAULT 0, repaired INTEGER NOT NULL DEFAULT 0, pulled "
@@ -78,8 +78,8 @@ static const char *const sql[WF_MON_SQL_COUNT] = {
     [WF_MON_SQL_CURSOR_SET] = "INSERT OR REPLACE INTO _cursor VALUES(?, ?, ?)",
     [WF_MON_SQL_CURSOR_GET] = "SELECT key, value FROM _cursor WHERE product = ? ORDER BY key",
     [WF_MON_SQL_LOSS_ADD] =
-        "INSERT INTO _loss(product, \"from\", \"to\", code, at_ms, by_origin, incarnation) "
-        "VALUES(?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO _loss(product, \"from\", \"to\", code, at_ms, by_origin, incarnation, "
+        "told) VALUES(?, ?, ?, ?, ?, ?, ?, ?)",
     [WF_MON_SQL_STATUS_SET] =
         "UPDATE _status SET kind = ?2, state = ?3, cause = ?4, problem = ?5, freshness_ms = ?6, "
         "head = ?7, next = ?8, lag = ?9, gaps = ?10, verify_failures = ?11, duplicates = ?12, "

@@ -380,6 +380,8 @@ struct weft_event {
     uint64_t loss_from, loss_to; // offsets, or seqs of `origin` in loss_incarnation when by_origin
     bool by_origin;
     const char *loss_incarnation; // printed; NULL unless by_origin
+    bool
+        loss_told; // by_origin: told as lost by their offsets before, and counted then; now it is known whose they were
     enum weft_err loss_code;
     // STATE
     enum weft_stream_state state;
