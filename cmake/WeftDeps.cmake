@@ -12,6 +12,7 @@ pkg_check_modules(LZ4 REQUIRED IMPORTED_TARGET liblz4)
 pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)
 pkg_check_modules(MICROHTTPD REQUIRED libmicrohttpd)
 pkg_check_modules(MNL REQUIRED IMPORTED_TARGET libmnl)
+pkg_check_modules(CURL REQUIRED IMPORTED_TARGET libcurl>=7.80)
 pkg_check_modules(PQ REQUIRED IMPORTED_TARGET libpq)
 
 add_library(weft::dep::nng ALIAS nng::nng)
@@ -23,6 +24,7 @@ add_library(weft::dep::jansson ALIAS PkgConfig::JANSSON)
 add_library(weft::dep::lz4 ALIAS PkgConfig::LZ4)
 add_library(weft::dep::zstd ALIAS PkgConfig::ZSTD)
 add_library(weft::dep::mnl ALIAS PkgConfig::MNL)
+add_library(weft::dep::curl ALIAS PkgConfig::CURL)
 add_library(weft::dep::pq ALIAS PkgConfig::PQ)
 
 # Loaded by node/http.c, not linked: only its headers and the name under which the installed one is found.

@@ -385,35 +385,44 @@ START_TEST(what_is_silenced_or_acknowledged_is_not_told_until_that_ends)
 }
 END_TEST
 
+// Time goes by `later_ms` and stands still until so many attempts have failed and so many messages wait.
+static struct wf_notify_stats turn_until(
+    struct rig *g, int64_t later_ms, uint64_t failed, uint64_t waiting)
+{
+    struct wf_notify_stats stats;
+    int64_t end = now_ms() + 20000;
+
+    g->now_ms += later_ms;
+    do {
+        wf_notify_turn(g->n, g->alerts, NULL, 0, g->now_ms);
+        wf_notify_stats(g->n, &stats);
+        nanosleep(&(struct timespec){ .tv_nsec = 5000000 }, NULL);
+    } while ((stats.failed < failed || stats.waiting > waiting) && now_ms() < end);
+    return stats;
+}
+
 START_TEST(a_target_that_fails_is_tried_again_and_holds_up_no_other)
 {
     struct rig g;
-    struct wf_notify_stats stats;
 
     rig_init(&g,
         "notify: {wait: 0, to: [{command: [/nowhere/page]}, {command: [sh, -c, 'exit 3']}, "
-        "{command: [sh, -c, 'cat >>%s']}]}\n");
+        "{webhook: 'http://127.0.0.1:1/'}, {command: [sh, -c, 'cat >>%s']}]}\n");
     put(&g, "00aa", "full");
-    turn(&g, 0, NULL);
-    for (int64_t end = now_ms() + 20000; !told(&g, "status", "00aa") && now_ms() < end;)
-        turn(&g, 0, NULL);
+    struct wf_notify_stats stats = turn_until(&g, 0, 3, 3);
     ck_assert_uint_eq(told(&g, "status", "00aa"), 1);
-    wf_notify_stats(g.n, &stats);
-    for (int64_t end = now_ms() + 20000; (stats.failed < 2 || stats.waiting > 2) && now_ms() < end;
-         wf_notify_stats(g.n, &stats))
-        turn(&g, 0, NULL);
-    ck_assert_uint_eq(stats.failed, 2);
-    ck_assert_uint_eq(stats.waiting, 2);
-    turn(&g, 1000, NULL); // the first is tried again
-    wf_notify_stats(g.n, &stats);
-    ck_assert_uint_ge(stats.failed, 3);
-    ck_assert_ptr_nonnull(
-        strstr(stats.problem, stats.problem[0] == 's' ? "sh: exit status 3" : "/nowhere/page: "));
-    for (int k = 0; k < 200 && stats.given_up < 2; k++) {
-        turn(&g, 60000, NULL);
-        wf_notify_stats(g.n, &stats);
-    }
-    ck_assert_uint_eq(stats.given_up, 2); // after an hour, and counted
+    ck_assert_uint_eq(stats.failed, 3);
+    ck_assert_uint_eq(stats.waiting, 3);
+    ck_assert_ptr_nonnull(strstr(stats.problem, ": "));
+    stats = turn_until(&g, 999, 3, 3);
+    ck_assert_uint_eq(stats.failed, 3); // not before a second
+    stats = turn_until(&g, 1, 6, 3);
+    ck_assert_uint_eq(stats.failed, 6);
+    stats = turn_until(&g, 1999, 6, 3);
+    ck_assert_uint_eq(stats.failed, 6); // and then not before two
+    stats = turn_until(&g, WF_NOTIFY_AGE_MS, 9, 0);
+    ck_assert_uint_eq(stats.given_up, 3); // after an hour, and counted
+    ck_assert_uint_eq(stats.waiting, 0);
     ck_assert_uint_eq(told(&g, "status", "00aa"), 1);
     rig_fini(&g);
 }
@@ -427,9 +436,14 @@ START_TEST(what_is_wrong_with_notify_is_said)
         { "notify: 5", "n.yaml:1:9: want keys and values" },
         { "notify: {wait: soon}", "n.yaml:1:16: want 0 or a duration" },
         { "notify: {to: stdout}", "n.yaml:1:14: want a list" },
-        { "notify: {to: [mail]}", "n.yaml:1:15: want stdout or {command:" },
+        { "notify: {to: [mail]}", "n.yaml:1:15: want stdout, {command:" },
         { "notify: {to: [{command: []}]}", "n.yaml:1:25: want a program" },
-        { "notify: {to: [{command: [a], more: 1}]}", "unknown key \"more\"" },
+        { "notify: {to: [{command: [a], more: 1}]}", "want stdout, {command:" },
+        { "notify: {to: [{webhook: ftp://a}]}", "n.yaml:1:25: want an address" },
+        { "notify: {to: [{webhook: 'http://me:secret@a'}]}", "no passwords in this file" },
+        { "notify: {to: [{alertmanager: [a]}]}", "want an address" },
+        { "notify: {to: [{webhok: 'http://a'}]}",
+            "unknown key \"webhok\" (did you mean \"webhook\"?)" },
         { "notify: {too: []}", "unknown key \"too\" (did you mean \"to\"?)" },
         { "notify: {group: [a, b, c, d, e, f, g, h, i]}", "want at most 8 labels" },
     };

@@ -30,8 +30,41 @@ cat >"$WORK/page" <<EOF2
 cat >>"$WORK/told"
 EOF2
 chmod 755 "$WORK/page"
+cat >"$WORK/hook.py" <<'EOF2'
+import http.server, signal, sys
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+class Hook(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        with open(sys.argv[1], "ab") as f:
+            f.write(self.rfile.read(int(self.headers["Content-Length"])))
+        self.send_response(204)
+        self.end_headers()
+    def log_message(self, *args):
+        pass
+server = http.server.HTTPServer(("127.0.0.1", 0), Hook)
+with open(sys.argv[1] + ".port", "w") as f:
+    f.write(str(server.server_port))
+server.serve_forever()
+EOF2
+start_program hook python3 "$WORK/hook.py" "$WORK/hooked"
+until_ok test -s "$WORK/hooked.port"
+to="{command: [\"$WORK/page\"]}, {webhook: \"http://127.0.0.1:$(cat "$WORK/hooked.port")/x\"}"
+am_port=""
+if command -v prometheus-alertmanager >/dev/null && command -v amtool >/dev/null; then
+    am_port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+    printf 'route: {receiver: none, group_by: [alertname]}\nreceivers: [{name: none}]\n' >"$WORK/am.yml"
+    start_program am prometheus-alertmanager --config.file="$WORK/am.yml" --storage.path="$WORK/am" \
+        --web.listen-address="127.0.0.1:$am_port" --cluster.listen-address=
+    to="$to, {alertmanager: \"http://127.0.0.1:$am_port\"}"
+else
+    echo "no prometheus-alertmanager here: it is not asked" >&2
+fi
+am() { amtool --alertmanager.url="http://127.0.0.1:$am_port" "$@"; }
+am_has() { am alert query -o json "$@" | grep -q '"alertname": *"high"'; } # MATCHER...
+am_has_not() { ! am_has "$@"; }
+[ -z "$am_port" ] || until_ok am alert query
 cat >"$WORK/rules.yaml" <<EOF2
-notify: {wait: 0, interval: 0, to: [{command: ["$WORK/page"]}]}
+notify: {wait: 0, interval: 0, to: [$to]}
 rules:
   high:
     servers/level: value > 90 for 1s by id
@@ -47,6 +80,8 @@ stored() { [ "$("$MONITOR" sql --db "$WORK/monitor.db" 'SELECT count(*) AS v FRO
 until_ok stored 1
 alerts test --rules "$WORK/rules.yaml"
 until_ok grep -q '"status":"test"' "$WORK/told"
+grep -q '"status":"test"' "$WORK/hooked" || fail "the hook was not tested"
+[ -z "$am_port" ] || am alert query | grep -q weft-monitor-test || fail "Alertmanager was not tested"
 
 echo "fires while the database of the batch layer is locked"
 python3 - "$WORK/monitor.db" "$WORK/unlock" <<'EOF2' &
@@ -66,6 +101,12 @@ until_ok is high pending
 until_ok is high firing
 until_ok was_told firing high
 grep -q '"summary":"a is at 95"' "$WORK/told" || fail "no summary: $(cat "$WORK/told")"
+until_ok grep -q '"summary":"a is at 95"' "$WORK/hooked"
+if [ -n "$am_port" ]; then
+    until_ok am_has id=a severity=critical product=servers/level
+    am silence add alertname=high id=a -d 1h -a test -c "by amtool" >/dev/null
+    until_ok am_has --silenced id=a
+fi
 status=0
 alerts list >"$WORK/out" || status=$?
 [ $status = 1 ] || fail "alerts list exits $status while one fires"
@@ -107,6 +148,7 @@ level a 10
 level c 10
 until_ok was_told resolved high
 grep '"rule":"high"' "$WORK/told" | grep -q '"id":"c"' && fail "told of what is silenced: $(cat "$WORK/told")"
+[ -z "$am_port" ] || until_ok am_has_not --silenced id=a
 touch "$WORK/unlock"
 wait $locker
 until_ok stored 7
@@ -115,4 +157,6 @@ alerts show "$id" >"$WORK/out"
 row=$(sed -n 's/.*"role":"fired".*"offset":\([0-9]*\)},{"role":"last".*/\1/p' "$WORK/out")
 "$MONITOR" verify --db "$WORK/monitor.db" --dir "$WORK/watch" --row "servers_level:$row" || fail "the evidence is not proven"
 stop monitor
+stop hook
+[ -z "$am_port" ] || stop am
 echo "$(grep -c . "$WORK/told") messages"

@@ -25,7 +25,7 @@ MAY_LINK = {
     "registry": ("sqlite",),
     "sdk": ("nng", "jansson", "yaml", "sqlite"),
     "node": ("sqlite", "microhttpd"),
-    "domains": ("sqlite", "pq", "jansson", "protobuf_c", "microhttpd", "mnl"),
+    "domains": ("sqlite", "pq", "jansson", "protobuf_c", "microhttpd", "mnl", "curl"),
     "examples": ("protobuf_c", "jansson", "sqlite"),
 }
 PUBLIC_TARGETS = ("weft", "weft::weft")  # all that domains and examples may link of ours
@@ -44,6 +44,7 @@ DOORS = [
     ("yaml.h", ["sdk/conf/yaml.c"] + FREE),
     ("microhttpd*", ["node/http.c"] + FREE),
     ("libmnl/*", FREE),
+    ("curl/*", ["domains/monitoring/*_curl.c", "tests/*"]),
     ("libpq*", ["domains/monitoring/*_pq.[ch]", "tests/*"]),
 ]
 SIGNERS = ["proto/base/crypto.*", "proto/trust/envelope.c", "tests/*"]
@@ -150,6 +151,7 @@ def self_test():
         ("node/a.c", '#include "domains/servers/a.h"\n', True),
         ("domains/monitoring/a.c", '#include "node/a.h"\n', True),
         ("domains/servers/a.c", '#include "domains/network/a.h"\n', True),
+        ("domains/monitoring/a.c", "#include <curl/curl.h>\n", True),
         ("examples/a.c", '#include "proto/base/err.h"\n', True),
         ("sdk/a.c", '#include "../proto/base/err.h"\n', True),
         ("sdk/include/weft/a.h", '#include "sdk/a.h"\n', True),

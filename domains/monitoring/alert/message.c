@@ -123,6 +123,60 @@ char *wf_message(const char *monitor, const char *group, struct wf_alert *const 
     return out;
 }
 
+// What Alertmanager calls annotations; those without a text are left out.
+static void put_annotations(FILE *f, const struct wf_alert *a)
+{
+    const struct {
+        const char *name, *text;
+    } texts[] = { { "summary", a->summary }, { "description", a->description },
+        { "runbook_url", a->runbook }, { "detail", a->detail } };
+
+    fputs("\"annotations\":{", f);
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        if (texts[i].text[0])
+            put_text(f, texts[i].name, texts[i].text);
+    fprintf(f, "\"weft_alert\":\"%s\"}", a->id);
+}
+
+static void put_for_alertmanager(FILE *f, const struct wf_alert *a, int64_t ends_ms)
+{
+    struct wf_labels labels = a->labels;
+
+    (void)wf_labels_set(&labels, "alertname", a->rule, strlen(a->rule));
+    (void)wf_labels_set(
+        &labels, "severity", wf_severity_name(a->severity), strlen(wf_severity_name(a->severity)));
+    if (!wf_labels_get(&labels, "product"))
+        (void)wf_labels_set(&labels, "product", a->product, strlen(a->product));
+    fputc('{', f);
+    put_labels(f, &labels);
+    put_time(f, "startsAt", a->fired_ms);
+    put_time(f, "endsAt", a->state == WF_ALERT_RESOLVED ? a->resolved_ms : ends_ms);
+    put_annotations(f, a);
+    fputc('}', f);
+}
+
+char *wf_message_alertmanager(struct wf_alert *const *alerts, size_t count, int64_t ends_ms)
+{
+    char *out = NULL;
+    size_t len = 0;
+    FILE *f = open_memstream(&out, &len);
+
+    if (!f)
+        return NULL;
+    fputc('[', f);
+    for (size_t i = 0; i < count; i++) {
+        if (i)
+            fputc(',', f);
+        put_for_alertmanager(f, alerts[i], ends_ms);
+    }
+    fputs("]\n", f);
+    if (fclose(f) != 0) {
+        free(out);
+        return NULL;
+    }
+    return out;
+}
+
 char *wf_message_alert(const struct wf_alert *a)
 {
     char *out = NULL;

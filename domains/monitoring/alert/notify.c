@@ -42,7 +42,7 @@ struct wf_notify {
     size_t group_count;
     struct wf_notify_stats stats;
     bool woken;
-    int64_t looked_ms;
+    int64_t looked_ms, resend_ms;
 };
 
 static void drop_first(struct queue *q)
@@ -138,7 +138,8 @@ static bool push_all(struct wf_notify *n, const char *text, int64_t now_ms)
     bool ok = true;
 
     for (size_t i = 0; i < n->conf->target_count; i++)
-        ok = push(n, &n->queues[i], text, now_ms) && ok;
+        if (n->conf->targets[i].kind != WF_TARGET_ALERTMANAGER)
+            ok = push(n, &n->queues[i], text, now_ms) && ok;
     return ok;
 }
 
@@ -249,8 +250,10 @@ static void look(struct wf_notify *n, struct wf_alerts *alerts, const struct vie
         if (on && !g->sent_ms)
             g->sent_ms = a->told_ms; // told in an earlier run
         g->firing = g->firing || on;
-        if (news && !g->changed_ms)
+        if (news && !g->changed_ms) {
             g->changed_ms = v->now_ms;
+            n->resend_ms = 0;
+        }
     }
 }
 
@@ -299,6 +302,65 @@ static void tell(
     }
 }
 
+// ---- Alertmanager ------------------------------------------------------------------------------------------------------------
+
+// It groups, silences and remembers by itself: it gets all that fires, again and again, and what was resolved for a while.
+static bool is_for_alertmanager(const struct wf_alert *a, const struct view *v)
+{
+    if (a->state == WF_ALERT_FIRING)
+        return !is_quiet(a, v);
+    return a->state == WF_ALERT_RESOLVED && v->now_ms - a->resolved_ms < WF_NOTIFY_ENDED_MS;
+}
+
+// What waits there is older than what comes now, and says nothing more.
+static void make_way(struct queue *q)
+{
+    struct message **rest = q->busy ? &q->first->next : &q->first;
+
+    while (*rest) {
+        struct message *m = *rest;
+        *rest = m->next;
+        free(m->text);
+        free(m);
+        q->count--;
+    }
+    q->last = q->first;
+}
+
+static void resend(
+    struct wf_notify *n, struct queue *q, struct wf_alerts *alerts, const struct view *v)
+{
+    struct wf_alert *some[WF_NOTIFY_MOST];
+    size_t count = 0;
+    // Three times the interval: one message that is lost resolves nothing.
+    int64_t ends_ms = v->now_ms + 3LL * WF_NOTIFY_RESEND_MS;
+
+    make_way(q);
+    for (struct wf_alert *a = wf_alerts_first(alerts); a || count; a = a ? a->next : NULL) {
+        if (a && is_for_alertmanager(a, v))
+            some[count++] = a;
+        if (a && count < WF_NOTIFY_MOST)
+            continue;
+        char *text = count ? wf_message_alertmanager(some, count, ends_ms) : NULL;
+        if (count && (!text || !push(n, q, text, v->now_ms)))
+            n->resend_ms = v->now_ms + FIRST_MS; // without memory now
+        free(text);
+        count = 0;
+    }
+}
+
+static void tell_alertmanagers(struct wf_notify *n, struct wf_alerts *alerts, const struct view *v)
+{
+    if (v->now_ms < n->resend_ms && n->resend_ms - v->now_ms <= WF_NOTIFY_RESEND_MS)
+        return;
+    n->resend_ms = v->now_ms + WF_NOTIFY_RESEND_MS;
+    for (size_t i = 0; i < n->conf->target_count; i++)
+        if (n->conf->targets[i].kind == WF_TARGET_ALERTMANAGER)
+            resend(n, &n->queues[i], alerts, v);
+}
+
+// ---- a turn --------------------------------------------------------------------------------------------------------------------
+
 static int64_t due_of(const struct wf_notify *n, const struct group *g)
 {
     int64_t due = INT64_MAX;
@@ -335,6 +397,7 @@ int64_t wf_notify_turn(struct wf_notify *n, struct wf_alerts *alerts,
         int64_t next = due_of(n, &n->groups[i]);
         due = next < due ? next : due;
     }
+    tell_alertmanagers(n, alerts, &v);
     for (size_t i = 0; i < n->conf->target_count; i++) {
         int64_t next = work(n, &n->queues[i], now_ms);
         due = next < due ? next : due;
@@ -342,12 +405,36 @@ int64_t wf_notify_turn(struct wf_notify *n, struct wf_alerts *alerts,
     return due;
 }
 
+// An Alertmanager is told of an alert that says so and ends by itself.
+static char *test_alert(int64_t now_ms)
+{
+    struct wf_alert *a = calloc(1, sizeof *a);
+    char *text = NULL;
+
+    if (!a)
+        return NULL;
+    snprintf(a->rule, sizeof a->rule, "weft-monitor-test");
+    snprintf(a->id, sizeof a->id, "test");
+    snprintf(a->summary, sizeof a->summary, "a test of weft-monitor: nothing is wrong");
+    a->state = WF_ALERT_FIRING;
+    a->fired_ms = now_ms;
+    text = wf_message_alertmanager(&a, 1, now_ms + WF_NOTIFY_RESEND_MS);
+    free(a);
+    return text;
+}
+
 bool wf_notify_test(struct wf_notify *n, int64_t now_ms)
 {
     char *text = wf_message(n->monitor, "test", NULL, 0, 0, now_ms);
-    bool ok = text && push_all(n, text, now_ms);
+    char *alert = test_alert(now_ms);
+    bool ok = text && alert && push_all(n, text, now_ms);
 
+    n->resend_ms = now_ms + WF_NOTIFY_RESEND_MS; // what it would say of alerts waits
+    for (size_t i = 0; ok && i < n->conf->target_count; i++)
+        if (n->conf->targets[i].kind == WF_TARGET_ALERTMANAGER)
+            ok = push(n, &n->queues[i], alert, now_ms);
     free(text);
+    free(alert);
     return ok;
 }
 

@@ -6,19 +6,27 @@
 #define WF_MONITORING_NOTIFY_H
 
 #include "domains/monitoring/alert/alert.h"
+#include "domains/monitoring/alert/post.h"
 
-#define WF_NOTIFY_TARGETS 16u
-#define WF_NOTIFY_WORDS   32u
-#define WF_NOTIFY_LABELS  8u
-#define WF_NOTIFY_QUEUE   1000u
-#define WF_NOTIFY_MOST    100u // alerts in one message; how many more there are is said
-#define WF_NOTIFY_AGE_MS  3600000
+#define WF_NOTIFY_TARGETS   16u
+#define WF_NOTIFY_WORDS     32u
+#define WF_NOTIFY_LABELS    8u
+#define WF_NOTIFY_QUEUE     1000u
+#define WF_NOTIFY_MOST      100u // alerts in one message; how many more there are is said
+#define WF_NOTIFY_AGE_MS    3600000
+#define WF_NOTIFY_RESEND_MS 60000  // to an Alertmanager: all that fires, again
+#define WF_NOTIFY_ENDED_MS  900000 // and so long what was resolved, as Prometheus does
 
-enum wf_target_kind { WF_TARGET_STDOUT, WF_TARGET_COMMAND };
+enum wf_target_kind {
+    WF_TARGET_STDOUT,
+    WF_TARGET_COMMAND,
+    WF_TARGET_WEBHOOK,
+    WF_TARGET_ALERTMANAGER
+};
 
 struct wf_target_conf {
     enum wf_target_kind kind;
-    const char *words[WF_NOTIFY_WORDS + 1]; // COMMAND: program and arguments
+    const char *words[WF_NOTIFY_WORDS + 1]; // COMMAND: program and arguments; else: the URL
 };
 
 struct wf_notify_conf {
@@ -64,6 +72,8 @@ void wf_notify_stats(const struct wf_notify *n, struct wf_notify_stats *ret);
 // {"schema":"weft.alerts/v1","status":…,"group":…,"alerts":[…]} in one line, malloc'd; NULL without memory.
 char *wf_message(const char *monitor, const char *group, struct wf_alert *const *alerts,
     size_t count, size_t more, int64_t now_ms);
+// For Alertmanager's POST /api/v2/alerts: those that fire end at ends_ms unless they are told again.
+char *wf_message_alertmanager(struct wf_alert *const *alerts, size_t count, int64_t ends_ms);
 // One alert as a JSON object, malloc'd.
 char *wf_message_alert(const struct wf_alert *a);
 
@@ -73,7 +83,8 @@ struct wf_target {
     const struct wf_target_conf *conf;
     const char *text; // being sent
     size_t at, len;
-    int pid; // COMMAND
+    int pid;              // COMMAND
+    struct wf_post *post; // WEBHOOK, ALERTMANAGER
     int64_t began_ms;
     char problem[200];
 };

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // From the key `notify` of a rules file to where and when alerts are told. See notify.h.
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -50,21 +51,53 @@ static void read_words(struct reader *r, const struct weft_conf_node *n, struct 
             "want a program and its arguments, as in command: [/usr/local/bin/page, --now]");
 }
 
+// The path of Alertmanager's API stands behind its address.
+static void read_url(
+    struct reader *r, const struct weft_conf_node *n, const char *path, struct wf_target_conf *t)
+{
+    char url[2048];
+    const char *text = n->kind == WEFT_CONF_VALUE ? n->text : "";
+    size_t len = strlen(text);
+
+    if ((strncmp(text, "http://", 7) != 0 && strncmp(text, "https://", 8) != 0) || len > 1900) {
+        weft_conf_error(
+            r->c, n->line, n->column, "want an address that begins with http:// or https://");
+        return;
+    }
+    if (strchr(text, '@'))
+        weft_conf_error(r->c, n->line, n->column,
+            "no passwords in this file; let a proxy on this host add them");
+    while (path[0] && len && text[len - 1] == '/')
+        len--;
+    snprintf(url, sizeof url, "%.*s%s", (int)len, text, path);
+    t->words[0] = keep(r, url);
+}
+
 static void read_target(struct reader *r, const struct weft_conf_node *n)
 {
-    static const char *const known[] = { "command", NULL };
+    static const char *const known[] = { "command", "webhook", "alertmanager", NULL };
     struct wf_target_conf *t = &r->out->targets[r->out->target_count];
-    const struct weft_conf_node *command = weft_conf_get(n, "command");
+    const struct weft_conf_node *what = n->kind == WEFT_CONF_MAP ? n->child : NULL;
 
     if (n->kind == WEFT_CONF_VALUE && strcmp(n->text, "stdout") == 0) {
-        t->kind = WF_TARGET_STDOUT;
-    } else if (command) {
-        t->kind = WF_TARGET_COMMAND;
-        weft_conf_known(r->c, n, known);
-        read_words(r, command, t);
-    } else {
-        weft_conf_error(r->c, n->line, n->column, "want stdout or {command: [PROGRAM, ARGUMENT]}");
+        r->out->target_count++;
         return;
+    }
+    if (!what || n->count != 1) {
+        weft_conf_error(r->c, n->line, n->column,
+            "want stdout, {command: [PROGRAM, ARGUMENT]}, {webhook: URL} or {alertmanager: URL}");
+        return;
+    }
+    weft_conf_known(r->c, n, known);
+    if (strcmp(what->key, "command") == 0) {
+        t->kind = WF_TARGET_COMMAND;
+        read_words(r, what, t);
+    } else if (strcmp(what->key, "webhook") == 0) {
+        t->kind = WF_TARGET_WEBHOOK;
+        read_url(r, what, "", t);
+    } else {
+        t->kind = WF_TARGET_ALERTMANAGER;
+        read_url(r, what, "/api/v2/alerts", t);
     }
     r->out->target_count++;
 }

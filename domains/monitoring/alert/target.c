@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where messages go: standard output in pieces that a pipe takes without waiting, and commands that read one message from their standard
-// input. See notify.h.
+// Where messages go: standard output in pieces that a pipe takes without waiting, commands that read one message from their standard
+// input, and addresses that take a POST. See notify.h.
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
@@ -123,17 +123,58 @@ static enum wf_sent poll_command(struct wf_target *t, int64_t now_ms)
     return failed(t, t->conf->words[0], why);
 }
 
+static enum wf_sent post_result(struct wf_target *t, int result, const char *why)
+{
+    if (result == 0)
+        return WF_SENT_NOT_YET;
+    t->text = NULL;
+    return result > 0 ? WF_SENT : failed(t, t->conf->words[0], why);
+}
+
+static enum wf_sent start_post(struct wf_target *t)
+{
+    char why[160] = "out of memory";
+
+    if (!t->post)
+        t->post = wf_post_new();
+    bool ok =
+        t->post && wf_post_start(t->post, t->conf->words[0], t->text, t->len, why, sizeof why);
+    return post_result(t, ok ? 0 : -1, why);
+}
+
+static enum wf_sent poll_post(struct wf_target *t)
+{
+    char why[160] = "";
+    int result = wf_post_poll(t->post, why, sizeof why);
+
+    return post_result(t, result, why);
+}
+
 enum wf_sent wf_target_send(struct wf_target *t, const char *text, size_t len, int64_t now_ms)
 {
     t->text = text;
     t->len = len;
     t->at = 0;
-    return t->conf->kind == WF_TARGET_STDOUT ? write_some(t) : start_command(t, now_ms);
+    switch (t->conf->kind) {
+    case WF_TARGET_STDOUT:
+        return write_some(t);
+    case WF_TARGET_COMMAND:
+        return start_command(t, now_ms);
+    default:
+        return start_post(t);
+    }
 }
 
 enum wf_sent wf_target_poll(struct wf_target *t, int64_t now_ms)
 {
-    return t->conf->kind == WF_TARGET_STDOUT ? write_some(t) : poll_command(t, now_ms);
+    switch (t->conf->kind) {
+    case WF_TARGET_STDOUT:
+        return write_some(t);
+    case WF_TARGET_COMMAND:
+        return poll_command(t, now_ms);
+    default:
+        return poll_post(t);
+    }
 }
 
 void wf_target_stop(struct wf_target *t)
@@ -143,6 +184,8 @@ void wf_target_stop(struct wf_target *t)
         while (waitpid(t->pid, NULL, 0) < 0 && errno == EINTR)
             continue;
     }
+    wf_post_free(t->post);
+    t->post = NULL;
     t->pid = 0;
     t->text = NULL;
 }
