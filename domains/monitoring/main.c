@@ -28,8 +28,10 @@ static const char usage[] =
     "  weft-monitor rules check rules.yaml                 what is wrong with a file of rules\n"
     "  weft-monitor rules test tests.yaml                  rules against written records\n"
     "\n"
-    "Usage: weft-monitor run    [--product PATTERN]... [--seconds N] [--once] [--every SECONDS]\n"
-    "       weft-monitor store  [--product PATTERN]... [--seconds N] [--once] [--every SECONDS]\n"
+    "Usage: weft-monitor run    [--product PATTERN]... [--keep K]... [--seconds N] [--once] "
+    "[--every SECONDS]\n"
+    "       weft-monitor store  [--product PATTERN]... [--keep K]... [--seconds N] [--once] "
+    "[--every SECONDS]\n"
     "       weft-monitor status [-o table|json|jsonl]\n"
     "       weft-monitor sql    SELECT [-o table|json|jsonl]\n"
     "       weft-monitor verify [--product PRODUCT | --row TABLE:OFFSET] [--most N] [-o "
@@ -55,6 +57,8 @@ static const char usage[] =
     "  --socket PATH  local weftd to ask for the catalog (default: $WEFT_SOCKET)\n"
     "  --product P    run, store: a shell pattern over domain/name, may be repeated; verify: one "
     "product\n"
+    "  --keep K       how long rows are kept, as 30d or 'servers/*=7d' (s, m, h, d, w; a day at "
+    "least)\n"
     "  --seconds N    end after N seconds\n"
     "  --once         end when all that is there was stored\n"
     "  --every N      look at the catalog every N seconds (default 10)\n"
@@ -113,6 +117,9 @@ static bool set_value(struct wf_mon_options *o, const char *name, const char *va
         o->row = value;
     else if (strcmp(name, "--database") == 0)
         o->database = value;
+    else if (strcmp(name, "--keep") == 0 && o->keep_count < WF_MON_KEEPS &&
+             wf_mon_keep_is_good(value))
+        o->keeps[o->keep_count++] = value;
     else if (strcmp(name, "-o") == 0)
         return set_format(o, value);
     else if (strcmp(name, "--db") == 0)

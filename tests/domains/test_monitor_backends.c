@@ -7,6 +7,7 @@
 
 #include "domains/monitoring/batch/store_ops.h"
 #include "domains/monitoring/batch/verify.h"
+#include "domains/monitoring/common/watch.h"
 #include "tests/domains/monitor_rig.h"
 #include "tests/domains/pq_rig.h"
 #include "tests/support/support.h"
@@ -421,6 +422,90 @@ START_TEST(status_reads_what_the_writer_told)
 }
 END_TEST
 
+// ---- retention ---------------------------------------------------------------------------------------------------------
+
+static void add(struct fake_product *p, int64_t time_us)
+{
+    struct wf_buf m = { 0 };
+
+    fake_text(&m, 1, "web-0");
+    fake_record(p, WEFT_PUT, &m, time_us);
+    wf_buf_fini(&m);
+}
+
+START_TEST(what_is_too_old_goes_and_all_else_stays_provable)
+{
+    const int64_t day = 86400000000, now = wf_mon_unix_ms() * 1000;
+    const char *where = place(_i), *name = "servers/load";
+    struct fake_product *p = load();
+    struct wf_mon_table *t = NULL;
+    bool more = true;
+
+    for (int i = 0; i < 3; i++) // a batch that goes whole
+        add(p, now - 60 * day);
+    fake_batch(p, "web-0", 1);
+    add(p, now - 40 * day); // one of which a part goes
+    add(p, now - 10 * day);
+    fake_batch(p, "web-0", 2);
+    add(p, now); // one that stays, but for a clock that was off
+    add(p, 77);
+    fake_batch(p, "web-0", 3);
+    struct wf_mon_store *s = open_store(where);
+    ck_assert(claim(s, name));
+    rig_store(s, p, 0, 3, true);
+    ck_assert_int_eq(wf_mon_store_table(s, name, &t), WEFT_OK);
+    enum weft_err err = wf_mon_store_trim(s, t, now - 30 * day, &more);
+    ck_assert_msg(!err, "%s", wf_mon_store_problem(s));
+    ck_assert(!more);
+    wf_mon_store_close(s);
+    ck_assert_int_eq(number(where, "SELECT count(*) FROM servers_load"), 2);
+    ck_assert_int_eq(number(where, "SELECT count(*) FROM _batch"), 2);
+    char seen[400] = "";
+    struct wf_mon_db *db = NULL;
+    struct wf_mon_proof proof = { 0 };
+    struct wf_mon_verify what = { .fn = see, .arg = seen };
+    ck_assert_int_eq(wf_mon_db_open(where, &db, NULL), WEFT_OK);
+    ck_assert_int_eq(wf_mon_prove(db, &what, &proof), WEFT_OK);
+    wf_mon_db_close(db);
+    ck_assert_msg(proof.differences == 0, "%s", seen);
+    ck_assert_uint_eq(proof.let_go, 2);
+    change(where, "DELETE FROM servers_load WHERE _offset = 5");
+    ck_assert_int_eq(wf_mon_db_open(where, &db, NULL), WEFT_OK);
+    ck_assert_int_eq(wf_mon_prove(db, &what, &proof), WEFT_OK);
+    wf_mon_db_close(db);
+    ck_assert_uint_eq(proof.differences, 1);
+    ck_assert_ptr_nonnull(strstr(seen, "servers_load 5 : the row is missing"));
+}
+END_TEST
+
+START_TEST(the_last_word_about_keeping_counts)
+{
+    static const struct {
+        const char *product;
+        bool inventory;
+        int64_t want;
+        const char *why;
+    } rows[] = {
+        { "network/ports", false, 30 * 86400000000, "the one without a pattern" },
+        { "servers/cpu", false, 7 * 86400000000, "its pattern comes later" },
+        { "servers/packages", true, 7 * 86400000000, "an inventory that is named" },
+        { "network/interfaces", true, 0, "an inventory that nobody named is kept" },
+    };
+    static const char *const bad[] = { "", "30", "d", "30x", "23h", "0d", "servers/*=", "=30d",
+        "-3d", "30dd", "99999999999w" };
+    struct wf_mon_options o = { .keeps = { "30d", "servers/*=1w" }, .keep_count = 2 };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        ck_assert_msg(wf_mon_keep_us(&o, rows[i].product, rows[i].inventory) == rows[i].want, "%s",
+            rows[i].why);
+    o.keep_count = 0;
+    ck_assert_int_eq(wf_mon_keep_us(&o, "servers/cpu", false), 0);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        ck_assert_msg(!wf_mon_keep_is_good(bad[i]), "%s", bad[i]);
+    ck_assert(wf_mon_keep_is_good("24h") && wf_mon_keep_is_good("a/*=2w"));
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("monitor_backends");
@@ -442,6 +527,8 @@ int main(void)
     tcase_add_loop_test(c, only_one_select_is_possible, 0, last);
     tcase_add_loop_test(c, late_hosts_are_told_apart_by_their_agents, 0, last);
     tcase_add_loop_test(c, status_reads_what_the_writer_told, 0, last);
+    tcase_add_loop_test(c, what_is_too_old_goes_and_all_else_stays_provable, 0, last);
+    tcase_add_test(c, the_last_word_about_keeping_counts);
     suite_add_tcase(suite, c);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

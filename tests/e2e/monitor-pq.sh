@@ -34,6 +34,7 @@ sql() { "$MONITOR" sql --database "$WHERE" -o jsonl "$1" | sed 's/.*"v":"\{0,1\}
 stored() { sql "SELECT count(*) AS v FROM servers_depth"; }
 has_stored() { [ "$(stored)" -ge "$1" ]; }
 holder() { sql "SELECT split_part(process, ':', 2) AS v FROM _lease WHERE product = 'servers/depth' AND owner IS NOT NULL"; }
+has_holder() { [ -n "$(holder)" ]; }
 run_monitor() { start_program "monitor-$1" "$MONITOR" run --dir "$WORK/$1" --db "$WORK/$1.db" --database "$WHERE" --every 1; }
 
 make_postgres
@@ -56,7 +57,8 @@ for ((k = 1; k <= KILLS; k++)); do
     until_ok has_stored $((at + 60))
     sleep 0.$((RANDOM % 3))$((RANDOM % 10))
     if [ $((k % 2)) = 1 ]; then
-        kill -KILL "$(holder)" || true # run starts it again, and the other one takes over
+        until_ok has_holder
+        kill -KILL "$(holder)" # run starts it again, and the other one takes over
     else
         stop postgres KILL
         until_ok again_postgres
@@ -82,7 +84,8 @@ grep -q "monitor stopped" "$WORK/out" || fail "not told: $(cat "$WORK/out")"
 
 echo "verify proves every row and names a changed one"
 "$MONITOR" verify --database "$WHERE" --dir "$WORK/watch" || fail "verify exits $?"
-"$MONITOR" verify --database "$WHERE" --dir "$WORK/watch" --row servers_depth:37 || fail "verify of a row exits $?"
+"$MONITOR" verify --database "$WHERE" --dir "$WORK/watch" --row servers_depth:37 >"$WORK/out" || fail "verify of a row exits $?"
+grep -q "servers/servers-node signed in batch .* certificate leads to the charter" "$WORK/out" || fail "the way is not told: $(cat "$WORK/out")"
 "$PG_BIN/psql" -qh "$PG" -U weft postgres -c "UPDATE servers_depth SET value = value + 1 WHERE _offset = 37"
 for one in "" "--row servers_depth:37"; do
     status=0

@@ -16,6 +16,8 @@
 #define STATUS_MS      1000
 #define LATE_MS        3000  // between two looks for late hosts
 #define PARK_MS        60000 // after a change that the database refuses for good
+#define TRIM_MS        60000 // between two looks for rows that are too old
+#define TRIM_SLICE_MS  200   // and of each second
 #define STUCK_MS       1000  // after one that may pass
 
 // Beside each feed.
@@ -32,6 +34,8 @@ struct keep {
     struct wf_mon_store *store;
     int64_t began_ms, status_due, stuck_until; // monotonic
     size_t records;                            // in the open transaction
+    int64_t trim_due;                          // monotonic
+    size_t trim_at;                            // the feed that is looked at next
     size_t claimed;                            // feeds that were claimed, or tried
 };
 
@@ -296,6 +300,38 @@ static void claim(struct keep *k, int64_t now_ms)
             wf_mon_feed_close(w->feeds[i], WF_MON_ELSEWHERE, now_ms, 0);
 }
 
+static enum weft_err trim_feed(struct keep *k, struct wf_mon_feed *f, bool *ret_more)
+{
+    const struct kept *own = kept_of(f);
+    int64_t keep_us = wf_mon_keep_us(k->watch.o, f->product, f->kind == WEFT_INVENTORY);
+
+    *ret_more = false;
+    if (!keep_us || !own->table || !own->shaped)
+        return WEFT_OK;
+    return wf_mon_store_trim(k->store, own->table, wf_mon_unix_ms() * 1000 - keep_us, ret_more);
+}
+
+// Lets go of what is too old: a little each second, so that storing goes on between.
+static void trim(struct keep *k, int64_t now_ms)
+{
+    struct wf_mon_watch *w = &k->watch;
+    enum weft_err err = WEFT_OK;
+
+    if (!w->o->keep_count || now_ms < k->trim_due || wf_mon_store_is_open(k->store))
+        return;
+    while (!err && k->trim_at < w->count && wf_mon_now_ms() - now_ms < TRIM_SLICE_MS) {
+        bool more = false;
+        err = trim_feed(k, w->feeds[k->trim_at], &more);
+        k->trim_at += !more;
+    }
+    if (err)
+        wf_mon_watch_note(w, wf_mon_store_problem(k->store));
+    if (k->trim_at >= w->count) {
+        k->trim_at = 0;
+        k->trim_due = now_ms + TRIM_MS;
+    }
+}
+
 // ---- the loop ----------------------------------------------------------------------------------------------------------
 
 static bool is_ready(struct keep *k, int64_t now_ms)
@@ -330,6 +366,7 @@ static void turn(struct keep *k)
         k->status_due = now_ms + STATUS_MS;
         tell(k, "running", now_ms);
         claim(k, now_ms);
+        trim(k, now_ms);
     } else if (k->watch.count != k->claimed && now_ms >= k->stuck_until) {
         claim(k, now_ms); // new products do not wait for their turn
     }

@@ -260,6 +260,16 @@ static bool is_wanted(const struct prove *v, uint64_t offset)
     return !v->what->table || v->what->offset == offset;
 }
 
+static void miss_row(struct prove *v, uint64_t offset, const struct weft_record *r)
+{
+    if (!is_wanted(v, offset))
+        return;
+    if (r->time_us < v->b.kept_from_us)
+        v->sum->let_go++;
+    else
+        differ(v, &offset, "", "the row is missing");
+}
+
 // Rows in order of offsets against records in order: what is missing and what is too much falls out of the walk.
 static enum weft_err check_rows(struct prove *v, const struct weft_verified *proven, size_t skip)
 {
@@ -279,8 +289,7 @@ static enum weft_err check_rows(struct prove *v, const struct weft_verified *pro
             offset = at.class == WF_MON_INTEGER ? (uint64_t)at.integer : end;
         }
         for (; next < end && next < offset; next++)
-            if (is_wanted(v, next))
-                differ(v, &next, "", "the row is missing");
+            miss_row(v, next, &proven->records[skip + (next - v->b.offset)]);
         if (!more)
             return WEFT_OK;
         if (offset != next || next == end) {
@@ -321,6 +330,11 @@ static enum weft_err prove_batch(struct prove *v)
         return WEFT_OK;
     }
     v->sum->revoked += proven.revoked;
+    snprintf(v->sum->batch, sizeof v->sum->batch, "%s", proven.batch);
+    snprintf(v->sum->origin, sizeof v->sum->origin, "%s", proven.origin);
+    snprintf(v->sum->domain, sizeof v->sum->domain, "%s", proven.domain);
+    v->sum->first_seq = proven.first_seq;
+    v->sum->last_seq = proven.first_seq + proven.record_count - (proven.record_count > 0);
     v->sum->records += proven.record_count;
     err = load_schema(v, &usable);
     if (!err && usable && schema_is(v, &proven) && check_batch(v, &proven, &skip)) {

@@ -72,6 +72,7 @@ static enum weft_err keep_batch(
     sqlite3_bind_int64(st, 11, chain);
     wf_mon_bind_blob(st, 12, e->header, e->header_len);
     wf_mon_bind_blob(st, 13, e->payload, e->payload_len);
+    sqlite3_bind_int64(st, 14, wf_mon_last_us(e));
     err = wf_mon_sqlite_run(s, st, "batch");
     if (!err)
         *ret = sqlite3_changes(wf_mon_sqlite(s)->db) == 1

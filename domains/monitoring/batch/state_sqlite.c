@@ -136,3 +136,72 @@ enum weft_err wf_mon_sqlite_late(
         *ret = late;
     return err;
 }
+
+// ---- letting go --------------------------------------------------------------------------------------------------------
+
+static enum weft_err trim_rows(
+    struct wf_mon_store *s, const struct wf_mon_table *t, int64_t before_us, int *ret_count)
+{
+    char *sql = sqlite3_mprintf("DELETE FROM \"%w\" WHERE rowid IN (SELECT rowid FROM \"%w\" WHERE "
+                                "_time < %lld LIMIT %d)",
+        t->name, t->name, (long long)before_us, WF_MON_TRIM_ROWS);
+
+    if (!sql)
+        return wf_mon_store_nomem(s);
+    enum weft_err err = wf_mon_sqlite_exec(s, sql, "trim");
+    *ret_count = sqlite3_changes(wf_mon_sqlite(s)->db);
+    sqlite3_free(sql);
+    return err;
+}
+
+static enum weft_err trim_batches(
+    struct wf_mon_store *s, const struct wf_mon_table *t, int64_t before_us, int *ret_count)
+{
+    sqlite3_stmt *st;
+    enum weft_err err = wf_mon_sqlite_get(s, WF_MON_SQL_BATCH_TRIM, &st);
+
+    if (err)
+        return err;
+    wf_mon_bind_text(st, 1, t->product);
+    sqlite3_bind_int64(st, 2, before_us);
+    sqlite3_bind_int(st, 3, WF_MON_TRIM_BATCHES);
+    err = wf_mon_sqlite_run(s, st, "trim");
+    *ret_count = sqlite3_changes(wf_mon_sqlite(s)->db);
+    return err;
+}
+
+static enum weft_err trim(
+    struct wf_mon_store *s, const struct wf_mon_table *t, int64_t before_us, bool *ret_more)
+{
+    sqlite3_stmt *st;
+    int rows = 0, batches = 0;
+    enum weft_err err = wf_mon_sqlite_get(s, WF_MON_SQL_KEPT_FROM, &st);
+
+    if (err)
+        return err;
+    wf_mon_bind_text(st, 1, t->product);
+    sqlite3_bind_int64(st, 2, before_us);
+    err = wf_mon_sqlite_run(s, st, "trim");
+    if (!err)
+        err = trim_rows(s, t, before_us, &rows);
+    // A batch goes after its last row.
+    if (!err && rows < WF_MON_TRIM_ROWS)
+        err = trim_batches(s, t, before_us, &batches);
+    *ret_more = rows == WF_MON_TRIM_ROWS || batches == WF_MON_TRIM_BATCHES;
+    return err;
+}
+
+enum weft_err wf_mon_sqlite_trim(
+    struct wf_mon_store *s, struct wf_mon_table *t, int64_t before_us, bool *ret_more)
+{
+    if (!t->plan->insert) // it has no table yet
+        return WEFT_OK;
+    enum weft_err err = wf_mon_store_begin(s);
+    if (!err)
+        err = trim(s, t, before_us, ret_more);
+    if (!err)
+        err = wf_mon_store_commit(s);
+    if (err && s->open)
+        wf_mon_store_rollback(s);
+    return err;
+}

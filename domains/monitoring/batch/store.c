@@ -255,9 +255,27 @@ bool wf_mon_store_holds(struct wf_mon_store *s, const char *product)
     return s->ops->holds ? s->ops->holds(s, product) : true;
 }
 
+enum weft_err wf_mon_store_trim(
+    struct wf_mon_store *s, struct wf_mon_table *t, int64_t before_us, bool *ret_more)
+{
+    enum weft_err err = load(s, t);
+
+    return err ? err : s->ops->trim(s, t, before_us, ret_more);
+}
+
 size_t wf_mon_store_bytes(const struct wf_mon_store *s)
 {
     return s->ops->bytes ? s->ops->bytes(s) : 0;
+}
+
+int64_t wf_mon_last_us(const struct weft_event *e)
+{
+    int64_t last = INT64_MIN;
+
+    for (size_t i = 0; i < e->record_count; i++)
+        if (e->records[i].time_us > last)
+            last = e->records[i].time_us;
+    return last;
 }
 
 // ---- parts of batches --------------------------------------------------------------------------------------------------

@@ -50,6 +50,10 @@ WEFT_MUST_USE enum weft_err wf_mon_store_loss(
 WEFT_MUST_USE enum weft_err wf_mon_store_claim(
     struct wf_mon_store *s, const char *const *products, size_t count);
 bool wf_mon_store_holds(struct wf_mon_store *s, const char *product);
+// Outside of a transaction: lets go of the product's rows whose time is before `before_us`, and of the batches that have none left; at most
+// so many at once that storing goes on. *ret_more: there are others. Verify knows from then on that they may be gone.
+WEFT_MUST_USE enum weft_err wf_mon_store_trim(
+    struct wf_mon_store *s, struct wf_mon_table *t, int64_t before_us, bool *ret_more);
 // What the open transaction holds in memory.
 size_t wf_mon_store_bytes(const struct wf_mon_store *s);
 // Whether this names a PostgreSQL database: a postgresql:// address, or settings as in "service=weft" or "host=/run/postgresql dbname=m".

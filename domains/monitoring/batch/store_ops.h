@@ -6,7 +6,10 @@
 
 #include "domains/monitoring/batch/store.h"
 
-#define WF_MON_FIXED 7 // _time _received _domain _origin _offset _batch _op
+#define WF_MON_FIXED        7 // _time _received _domain _origin _offset _batch _op
+
+#define WF_MON_TRIM_ROWS    20000 // let go of at once
+#define WF_MON_TRIM_BATCHES 2000
 
 struct wf_mon_plan; // how records of one schema go into the table: each back-end has its own
 
@@ -40,6 +43,8 @@ struct wf_mon_store_ops {
     enum weft_err (*beat)(struct wf_mon_store *s, const struct wf_mon_beat *beat);
     enum weft_err (*late)(
         struct wf_mon_store *s, struct wf_mon_table *t, int64_t before_ms, struct wf_mon_late *ret);
+    enum weft_err (*trim)(
+        struct wf_mon_store *s, struct wf_mon_table *t, int64_t before_us, bool *ret_more);
     // May be NULL: one process stores all.
     enum weft_err (*claim)(struct wf_mon_store *s, const char *const *products, size_t count);
     bool (*holds)(struct wf_mon_store *s, const char *product);
@@ -63,6 +68,8 @@ void wf_mon_tables_fini(struct wf_mon_store *s);
 void wf_mon_table_count(
     struct wf_mon_table *t, const struct weft_event *e, size_t count, int64_t received_us);
 
+// The latest time of an event's records.
+int64_t wf_mon_last_us(const struct weft_event *e);
 // Records [from, from + count) of an event.
 struct wf_mon_range {
     size_t from, count;

@@ -21,7 +21,8 @@ static const char tables_sql[] =
     "TEXT, state TEXT, problem TEXT, started_ms BIGINT, updated_ms BIGINT);"
     "CREATE TABLE IF NOT EXISTS _lease(product TEXT PRIMARY KEY, owner TEXT, process TEXT, "
     "until_ms BIGINT NOT NULL DEFAULT 0, asked TEXT);"
-    "CREATE TABLE IF NOT EXISTS _table(product TEXT PRIMARY KEY, tbl TEXT NOT NULL UNIQUE);"
+    "CREATE TABLE IF NOT EXISTS _table(product TEXT PRIMARY KEY, tbl TEXT NOT NULL UNIQUE, "
+    "kept_from_us BIGINT);"
     "CREATE TABLE IF NOT EXISTS _columns(tbl TEXT, col TEXT, field TEXT, number BIGINT, type TEXT, "
     "unit TEXT, role TEXT, is_key BIGINT, description TEXT, PRIMARY KEY(tbl, col), UNIQUE(tbl, "
     "field, type));"
@@ -33,6 +34,7 @@ static const char tables_sql[] =
     "NOT NULL, origin TEXT, \"offset\" BIGINT, first_seq BIGINT, count BIGINT, append_ms BIGINT, "
     "way TEXT, skewed BIGINT, schema BIGINT, chain BIGINT, header BYTEA, payload BYTEA, "
     "last_time_us BIGINT, UNIQUE(batch, first_seq, product));"
+    "CREATE INDEX IF NOT EXISTS _batch_time ON _batch(product, last_time_us);"
     "CREATE TABLE IF NOT EXISTS _origin(product TEXT, origin TEXT, records BIGINT, last_time_us "
     "BIGINT, last_append_ms BIGINT, PRIMARY KEY(product, origin));"
     "CREATE TABLE IF NOT EXISTS _cursor(product TEXT, key BYTEA, value BYTEA, PRIMARY KEY(product, "
@@ -322,6 +324,7 @@ static const struct wf_mon_store_ops ops = { .close = finish,
     .status = wf_mon_pq_status,
     .beat = wf_mon_pq_beat,
     .late = wf_mon_pq_late,
+    .trim = wf_mon_pq_trim,
     .claim = wf_mon_pq_claim,
     .holds = wf_mon_pq_holds,
     .bytes = wf_mon_pq_bytes,

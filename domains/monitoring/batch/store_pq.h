@@ -168,6 +168,8 @@ enum weft_err wf_mon_pq_late(
 enum weft_err wf_mon_pq_claim(struct wf_mon_store *s, const char *const *products, size_t count);
 bool wf_mon_pq_holds(struct wf_mon_store *s, const char *product);
 size_t wf_mon_pq_bytes(const struct wf_mon_store *s);
+enum weft_err wf_mon_pq_trim(
+    struct wf_mon_store *s, struct wf_mon_table *t, int64_t before_us, bool *ret_more);
 void wf_mon_pq_plan_fini(struct wf_mon_plan *p);
 
 #endif

@@ -19,8 +19,8 @@
 static const char tables_sql[] =
     "CREATE TABLE _monitor(id INTEGER PRIMARY KEY CHECK(id = 1), pid INTEGER, subject TEXT, state "
     "TEXT, problem TEXT, started_ms INTEGER, updated_ms INTEGER);"
-    "CREATE TABLE _table(product TEXT PRIMARY KEY, tbl TEXT NOT NULL UNIQUE COLLATE NOCASE) "
-    "WITHOUT ROWID;"
+    "CREATE TABLE _table(product TEXT PRIMARY KEY, tbl TEXT NOT NULL UNIQUE COLLATE NOCASE, "
+    "kept_from_us INTEGER) WITHOUT ROWID;"
     "CREATE TABLE _columns(tbl TEXT, col TEXT COLLATE NOCASE, field TEXT, number INTEGER, type "
     "TEXT, unit TEXT, role TEXT, is_key INTEGER, description TEXT, PRIMARY KEY(tbl, col), "
     "UNIQUE(tbl, field, type)) WITHOUT ROWID;"
@@ -31,7 +31,8 @@ static const char tables_sql[] =
     "CREATE TABLE _batch(id INTEGER PRIMARY KEY, product TEXT NOT NULL, batch TEXT NOT NULL, "
     "origin TEXT, \"offset\" INTEGER, first_seq INTEGER, count INTEGER, append_ms INTEGER, way "
     "TEXT, skewed INTEGER, schema INTEGER, chain INTEGER, header BLOB, payload BLOB, "
-    "UNIQUE(batch, first_seq, product));"
+    "last_time_us INTEGER, UNIQUE(batch, first_seq, product));"
+    "CREATE INDEX _batch_time ON _batch(product, last_time_us);"
     "CREATE TABLE _origin(product TEXT, origin TEXT, records INTEGER, last_time_us INTEGER, "
     "last_append_ms INTEGER, PRIMARY KEY(product, origin)) WITHOUT ROWID;"
     "CREATE TABLE _cursor(product TEXT, key BLOB, value BLOB, PRIMARY KEY(product, key)) WITHOUT "
@@ -49,7 +50,7 @@ static const char tables_sql[] =
 
 static const char *const sql[WF_MON_SQL_COUNT] = {
     [WF_MON_SQL_TABLE_GET] = "SELECT tbl FROM _table WHERE product = ?",
-    [WF_MON_SQL_TABLE_ADD] = "INSERT OR IGNORE INTO _table VALUES(?, ?)",
+    [WF_MON_SQL_TABLE_ADD] = "INSERT OR IGNORE INTO _table(product, tbl) VALUES(?, ?)",
     [WF_MON_SQL_STATUS_ADD] = "INSERT OR IGNORE INTO _status(product) VALUES(?)",
     [WF_MON_SQL_COUNTS_GET] = "SELECT records, batches, live, repaired, pulled, history, lost, "
                               "last_time_us, last_append_ms, "
@@ -69,8 +70,9 @@ static const char *const sql[WF_MON_SQL_COUNT] = {
     [WF_MON_SQL_CHAIN_ADD] = "INSERT INTO _chain(sum, bytes) VALUES(?, ?)",
     [WF_MON_SQL_BATCH_ADD] =
         "INSERT OR IGNORE INTO _batch(product, batch, origin, \"offset\", first_seq, count, "
-        "append_ms, way, skewed, schema, chain, header, payload) VALUES(?1, ?2, ?3, ?4, ?5, ?6, "
-        "?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+        "append_ms, way, skewed, schema, chain, header, payload, last_time_us) VALUES(?1, ?2, ?3, "
+        "?4, "
+        "?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
     [WF_MON_SQL_ORIGIN_SET] =
         "INSERT INTO _origin VALUES(?1, ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE SET records = "
         "records + ?3, last_time_us = max(last_time_us, ?4), last_append_ms = "
@@ -90,6 +92,10 @@ static const char *const sql[WF_MON_SQL_COUNT] = {
                               "coalesce(max(last_append_ms), 0) FROM _origin WHERE product = ?1",
     [WF_MON_SQL_LATE_NAMES] = "SELECT origin FROM _origin WHERE product = ?1 AND last_append_ms < "
                               "?2 ORDER BY last_append_ms LIMIT 200",
+    [WF_MON_SQL_KEPT_FROM] = "UPDATE _table SET kept_from_us = max(coalesce(kept_from_us, ?2), ?2) "
+                             "WHERE product = ?1",
+    [WF_MON_SQL_BATCH_TRIM] = "DELETE FROM _batch WHERE id IN (SELECT id FROM _batch WHERE product "
+                              "= ?1 AND last_time_us < ?2 LIMIT ?3)",
     [WF_MON_SQL_AGENT_TABLE] =
         "SELECT t.tbl, s.col, n.col FROM _table t JOIN _columns s ON s.tbl = t.tbl AND s.field = "
         "'state' JOIN _columns n ON n.tbl = t.tbl AND n.is_key WHERE t.product = ?1 LIMIT 1",
@@ -354,6 +360,7 @@ static const struct wf_mon_store_ops ops = { .close = finish,
     .status = wf_mon_sqlite_status,
     .beat = wf_mon_sqlite_beat,
     .late = wf_mon_sqlite_late,
+    .trim = wf_mon_sqlite_trim,
     .plan_size = sizeof(struct wf_mon_plan),
     .plan_fini = wf_mon_sqlite_plan_fini };
 

@@ -9,7 +9,7 @@
 #include "domains/monitoring/batch/store_ops.h"
 
 #define WF_MON_APPLICATION 0x77656674 // "weft", in the file's header
-#define WF_MON_VERSION     3
+#define WF_MON_VERSION     4
 
 // How records of one schema go into the table: made when the schema changes.
 struct wf_mon_plan {
@@ -42,6 +42,8 @@ enum wf_mon_sql {
     WF_MON_SQL_LATE_COUNT,
     WF_MON_SQL_LATE_NAMES,
     WF_MON_SQL_AGENT_TABLE,
+    WF_MON_SQL_KEPT_FROM,
+    WF_MON_SQL_BATCH_TRIM,
     WF_MON_SQL_COUNT
 };
 
@@ -87,6 +89,8 @@ enum weft_err wf_mon_sqlite_status(
 enum weft_err wf_mon_sqlite_beat(struct wf_mon_store *s, const struct wf_mon_beat *beat);
 enum weft_err wf_mon_sqlite_late(
     struct wf_mon_store *s, struct wf_mon_table *t, int64_t before_ms, struct wf_mon_late *ret);
+enum weft_err wf_mon_sqlite_trim(
+    struct wf_mon_store *s, struct wf_mon_table *t, int64_t before_us, bool *ret_more);
 void wf_mon_sqlite_plan_fini(struct wf_mon_plan *p);
 
 static inline void wf_mon_bind_text(sqlite3_stmt *st, int at, const char *s)

@@ -36,6 +36,7 @@ struct wf_mon_batch {
     int64_t id, schema;
     const char *product, *batch, *origin, *table;
     uint64_t offset, first_seq, count;
+    int64_t kept_from_us; // rows of a time before may have been let go
     const void *header, *payload, *chain;
     size_t header_len, payload_len, chain_len;
 };

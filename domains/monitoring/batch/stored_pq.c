@@ -292,7 +292,8 @@ static enum weft_err as_stored(struct wf_mon_db *db, struct wf_mon_cell *c)
 
 #define BATCH_SQL                                                                                  \
     "SELECT b.id, b.schema, b.\"offset\", b.first_seq, b.count, b.product, b.batch, b.origin, "    \
-    "t.tbl, b.header, b.payload, c.bytes FROM _batch b LEFT JOIN _table t ON t.product = "         \
+    "t.tbl, b.header, b.payload, c.bytes, coalesce(t.kept_from_us, -9223372036854775807) FROM "    \
+    "_batch b LEFT JOIN _table t ON t.product = "                                                  \
     "b.product LEFT JOIN _chain c ON c.id = b.chain WHERE b.id > $1 "
 
 // Of a result in the binary format.
@@ -348,6 +349,7 @@ static enum weft_err batch(struct wf_mon_db *db, const struct wf_mon_batches *wh
     ret->header = bytes(r->batch, 9, &ret->header_len);
     ret->payload = bytes(r->batch, 10, &ret->payload_len);
     ret->chain = bytes(r->batch, 11, &ret->chain_len);
+    ret->kept_from_us = number(r->batch, 12);
     return WEFT_OK;
 }
 

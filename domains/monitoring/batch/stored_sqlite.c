@@ -204,7 +204,8 @@ static void cell(struct wf_mon_db *db, size_t at, struct wf_mon_cell *ret)
 
 #define BATCH_SQL                                                                                  \
     "SELECT b.id, b.schema, b.product, b.batch, b.origin, t.tbl, b.\"offset\", b.first_seq, "      \
-    "b.count, b.header, b.payload, c.bytes FROM _batch b LEFT JOIN _table t ON t.product = "       \
+    "b.count, b.header, b.payload, c.bytes, coalesce(t.kept_from_us, -9223372036854775807) FROM "  \
+    "_batch b LEFT JOIN _table t ON t.product = "                                                  \
     "b.product LEFT JOIN _chain c ON c.id = b.chain WHERE b.id > ?1 "
 
 static enum weft_err batch_statement(
@@ -264,6 +265,7 @@ static enum weft_err batch(struct wf_mon_db *db, const struct wf_mon_batches *wh
     ret->header = blob(st, 9, &ret->header_len);
     ret->payload = blob(st, 10, &ret->payload_len);
     ret->chain = blob(st, 11, &ret->chain_len);
+    ret->kept_from_us = sqlite3_column_int64(st, 12);
     return WEFT_OK;
 }
 

@@ -70,18 +70,36 @@ static void name_difference(void *arg, const struct wf_mon_difference *d)
     putchar('\n');
 }
 
+// The auditor's way: row, signed batch, certificate, charter.
+static void print_way(const struct wf_mon_options *o, const struct wf_mon_proof *p)
+{
+    if (o->format != WF_MON_AS_TABLE || p->differences || !p->rows)
+        return;
+    put_plain(o->row);
+    printf(": each cell is what ");
+    put_plain(p->domain);
+    putchar('/');
+    put_plain(p->origin);
+    printf(" signed in batch ");
+    put_plain(p->batch);
+    printf(" (its records %" PRIu64 " to %" PRIu64 "), and its certificate leads to the charter\n",
+        p->first_seq, p->last_seq);
+}
+
 static void print_sum(const struct wf_mon_options *o, const struct wf_mon_proof *p)
 {
     if (o->format != WF_MON_AS_TABLE) {
         printf("{\"schema\":\"weft.monitor-verify/v1\",\"ok\":%s,\"verified_batches\":%" PRIu64
                ",\"records\":%" PRIu64 ",\"rows\":%" PRIu64 ",\"differences\":%" PRIu64
-               ",\"left_out\":%" PRIu64 ",\"revoked\":%" PRIu64 "}\n",
+               ",\"left_out\":%" PRIu64 ",\"let_go\":%" PRIu64 ",\"revoked\":%" PRIu64 "}\n",
             p->differences ? "false" : "true", p->batches, p->records, p->rows, p->differences,
-            p->left_out, p->revoked);
+            p->left_out, p->let_go, p->revoked);
         return;
     }
     if (p->differences > o->most)
         printf("and %" PRIu64 " more\n", p->differences - o->most);
+    if (p->let_go)
+        printf("%" PRIu64 " rows are older than what is kept\n", p->let_go);
     if (p->revoked)
         printf("%" PRIu64 " batches are of origins revoked as of their time\n", p->revoked);
     printf("verified %" PRIu64 " batches, %" PRIu64 " records, %" PRIu64 " rows: ", p->batches,
@@ -140,6 +158,8 @@ int wf_mon_cmd_verify(const struct wf_mon_options *o)
     else if (o->row && proof.batches == 0 && proof.differences == 0)
         status = wf_mon_fail(WEFT_E_NOT_FOUND, "no batch holds this row", "");
     else {
+        if (o->row)
+            print_way(o, &proof);
         print_sum(o, &proof);
         status = proof.differences != 0;
     }

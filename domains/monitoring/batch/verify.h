@@ -25,8 +25,11 @@ struct wf_mon_verify {
 };
 struct wf_mon_proof {
     uint64_t batches, records, rows, differences;
+    char batch[80], origin[64], domain[64]; // of the batch proven last: whose certificate signed it
+    uint64_t first_seq, last_seq;           // its records in that host's chain
     uint64_t
         left_out; // records of kept batches that were delivered with another batch or before the reader began
+    uint64_t let_go;  // records whose rows were older than what is kept
     uint64_t revoked; // batches whose origin was revoked as of their time
 };
 // OK also with differences: they are counted. An error says that the database could not be read.

@@ -8,6 +8,8 @@
 #define WF_MON_PATTERNS 64u
 #define WF_MON_WORDS    64u
 
+#define WF_MON_KEEPS    16u
+
 struct wf_mon_options {
     const char *dir, *socket; // NULL: libweft's own choice
     char db
@@ -15,6 +17,8 @@ struct wf_mon_options {
     const char *database;                  // PostgreSQL instead; NULL: none
     const char *patterns[WF_MON_PATTERNS]; // fnmatch(3) over "domain/name"; none: all
     size_t pattern_count;
+    const char *keeps[WF_MON_KEEPS]; // "30d", "servers/cpu=7d": see wf_mon_keep_us
+    size_t keep_count;
     unsigned seconds; // 0 = until a signal
     bool once;
     unsigned discover_ms;
@@ -48,6 +52,10 @@ bool wf_mon_is_flag(const char *option);  // has no value
 int wf_mon_fail(enum weft_err err, const char *text, const char *hint);
 // Where the batch layer stores: the --database, else the file.
 const char *wf_mon_where(const struct wf_mon_options *o);
+// How long rows of a product are kept, in microseconds; 0 = for ever. The last --keep that fits counts; one without a pattern fits every
+// product but inventories, whose oldest rows may be what is so today.
+int64_t wf_mon_keep_us(const struct wf_mon_options *o, const char *product, bool inventory);
+bool wf_mon_keep_is_good(const char *keep); // "[PATTERN=]NUMBER(s|m|h|d|w)", one day at least
 bool wf_mon_wants(const struct wf_mon_options *o, const char *product);
 
 #endif

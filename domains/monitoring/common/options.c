@@ -29,14 +29,49 @@ bool wf_mon_wants(const struct wf_mon_options *o, const char *product)
     return o->pattern_count == 0;
 }
 
+// What stands behind the pattern; 0: it is no duration.
+static int64_t keep_of(const char *keep)
+{
+    static const struct {
+        char unit;
+        int64_t seconds;
+    } units[] = { { 's', 1 }, { 'm', 60 }, { 'h', 3600 }, { 'd', 86400 }, { 'w', 7 * 86400 } };
+    const char *at = strrchr(keep, '=');
+    int64_t n = 0;
+
+    for (at = at ? at + 1 : keep; *at >= '0' && *at <= '9' && n < 100000000; at++)
+        n = n * 10 + (*at - '0');
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++)
+        if (at[0] == units[i].unit && at[1] == '\0')
+            return n * units[i].seconds;
+    return 0;
+}
+
+bool wf_mon_keep_is_good(const char *keep)
+{
+    return keep[0] != '=' && keep_of(keep) >= 86400 && keep_of(keep) < (int64_t)200 * 366 * 86400;
+}
+
+int64_t wf_mon_keep_us(const struct wf_mon_options *o, const char *product, bool inventory)
+{
+    for (size_t i = o->keep_count; i > 0; i--) {
+        char pattern[WF_MON_PRODUCT * 2];
+        const char *keep = o->keeps[i - 1], *end = strrchr(keep, '=');
+        snprintf(pattern, sizeof pattern, "%.*s", end ? (int)(end - keep) : 0, keep);
+        if (end ? fnmatch(pattern, product, 0) == 0 : !inventory)
+            return keep_of(keep) * 1000000;
+    }
+    return 0;
+}
+
 bool wf_mon_takes(const char *command, const char *option)
 {
     static const struct {
         const char *command, *options;
-    } table[] = { { "run", " --product --seconds --once --every --rules --alerts " },
+    } table[] = { { "run", " --keep --product --seconds --once --every --rules --alerts " },
         { "alert", " --product --seconds --once --every --rules --alerts " },
         { "alerts", " --alerts --rules --for --comment -o " },
-        { "store", " --product --seconds --once --every " }, { "status", " --alerts -o " },
+        { "store", " --keep --product --seconds --once --every " }, { "status", " --alerts -o " },
         { "sql", " -o " }, { "verify", " --product --row --most -o " } };
     char word[64];
 
