@@ -428,6 +428,25 @@ START_TEST(a_target_that_fails_is_tried_again_and_holds_up_no_other)
 }
 END_TEST
 
+START_TEST(a_dead_mans_switch_is_held_whatever_happens)
+{
+    struct rig g;
+
+    rig_init(&g, "notify: {wait: 0, alive: 1m, to: [{command: [sh, -c, 'cat >>%s']}]}\n");
+    turn(&g, 0, NULL);
+    ck_assert_uint_eq(told(&g, "\"status\":\"alive\"", "servers/watch"), 1);
+    turn(&g, 59999, NULL);
+    ck_assert_uint_eq(told(&g, "alive", ""), 1);
+    put(&g, "00aa", "full");
+    turn(&g, 1, NULL);
+    ck_assert_uint_eq(told(&g, "\"status\":\"alive\"", ""), 2);
+    ck_assert_uint_eq(told(&g, "00aa", "\"status\":\"firing\""), 1);
+    turn(&g, -900000, NULL); // a clock that is set back holds it all the same
+    ck_assert_uint_eq(told(&g, "\"status\":\"alive\"", ""), 3);
+    rig_fini(&g);
+}
+END_TEST
+
 START_TEST(what_is_wrong_with_notify_is_said)
 {
     static const struct {
@@ -475,6 +494,7 @@ int main(void)
     tcase_add_test(t, a_group_gathers_is_told_once_and_again_after_a_while);
     tcase_add_test(t, what_is_silenced_or_acknowledged_is_not_told_until_that_ends);
     tcase_add_test(t, a_target_that_fails_is_tried_again_and_holds_up_no_other);
+    tcase_add_test(t, a_dead_mans_switch_is_held_whatever_happens);
     tcase_add_test(t, what_is_wrong_with_notify_is_said);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);

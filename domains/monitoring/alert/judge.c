@@ -9,6 +9,7 @@
 
 #include "domains/monitoring/alert/book.h"
 #include "domains/monitoring/alert/fields.h"
+#include "domains/monitoring/alert/self.h"
 #include "domains/monitoring/common/watch.h"
 #include "domains/monitoring/speed/file.h"
 
@@ -18,6 +19,7 @@
 #define PLACE_MS 2000  // how far products were judged, and that this process is alive
 #define HEARD_MS 10000 // when origins were heard
 #define BASE_MS  300000
+#define SELF_MS  10000  // what this process knows of itself
 #define STALL_MS 5000   // between two attempts of a book that takes nothing
 #define FIRST_MS 600000 // of the past that a first start looks at
 #define STOP_MS  5000   // for messages under way at the end
@@ -38,10 +40,11 @@ struct judge {
     struct wf_engine *engine;
     struct wf_alerts *alerts;
     struct wf_notify *notify;
+    struct wf_shape self; // what rules may ask of this process
     struct wf_silence silences[WF_ALERT_SILENCES];
     size_t silence_count;
     int64_t tick_due, write_due, place_due, heard_due, base_due, notify_due; // unix ms
-    int64_t heard_since_ms;
+    int64_t self_due, heard_since_ms;
     bool dirty; // an alert changed and is not written
     bool sweep; // one that waited is no more
     char problem[320];
@@ -201,12 +204,30 @@ static void forget_alert(void *arg, const char *id)
         snprintf(j->problem, sizeof j->problem, "%s", wf_book_problem(j->book));
 }
 
+// A product that nobody grants is nobody's finding; one that no rule looks at is not read.
+static enum weft_err look_at_self(struct judge *j, int64_t unix_ms)
+{
+    enum weft_err err = WEFT_OK;
+
+    if (unix_ms < j->self_due || !wf_engine_wants(j->engine, WF_SELF_PRODUCT))
+        return WEFT_OK;
+    j->self_due = unix_ms + SELF_MS;
+    for (size_t i = 0; i < j->watch.count && !err; i++) {
+        const struct wf_mon_feed *f = j->watch.feeds[i];
+        if (wf_engine_wants(j->engine, f->product) && !wf_mon_feed_is_foreign(f))
+            err = wf_self_row(&j->self, j->engine, f, judged_of(f)->cause, unix_ms);
+    }
+    return err;
+}
+
 static void tick(struct judge *j, int64_t now_ms, int64_t unix_ms)
 {
     for (size_t i = 0; i < j->watch.count; i++)
         look_at(j->watch.feeds[i], now_ms, unix_ms);
     wf_alerts_expire(j->alerts, unix_ms, forget_alert, j);
-    enum weft_err err = wf_engine_tick(j->engine, unix_ms);
+    enum weft_err err = look_at_self(j, unix_ms);
+    if (!err)
+        err = wf_engine_tick(j->engine, unix_ms);
     if (err)
         snprintf(j->problem, sizeof j->problem, "rules: %s", weft_err_text(err));
 }
@@ -479,6 +500,8 @@ static void tear_down(struct judge *j)
 {
     for (size_t i = 0; i < j->watch.count; i++)
         wf_fields_fini(&judged_of(j->watch.feeds[i])->fields, j->engine);
+    if (j->engine)
+        wf_engine_forget(j->engine, &j->self);
     wf_mon_watch_fini(&j->watch);
     wf_notify_free(j->notify);
     wf_engine_free(j->engine);
@@ -495,6 +518,7 @@ int wf_mon_cmd_alert(const struct wf_mon_options *o)
 
     if (!j)
         return wf_mon_fail(WEFT_E_NOMEM, weft_err_text(WEFT_E_NOMEM), "");
+    j->self = wf_self_shape();
     j->sink = (struct wf_mon_sink){ .arg = j,
         .own_size = sizeof(struct judged),
         .reloads = true,

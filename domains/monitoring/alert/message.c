@@ -104,7 +104,7 @@ char *wf_message(const char *monitor, const char *group, struct wf_alert *const 
     if (!f)
         return NULL;
     fputs("{\"schema\":\"weft.alerts/v1\",", f);
-    put_text(f, "status", any_firing(alerts, count) ? "firing" : count ? "resolved" : "test");
+    put_text(f, "status", any_firing(alerts, count) ? "firing" : count ? "resolved" : group);
     put_text(f, "monitor", monitor);
     put_text(f, "group", group);
     put_time(f, "sent", now_ms);

@@ -42,7 +42,7 @@ struct wf_notify {
     size_t group_count;
     struct wf_notify_stats stats;
     bool woken;
-    int64_t looked_ms, resend_ms;
+    int64_t looked_ms, resend_ms, alive_ms;
 };
 
 static void drop_first(struct queue *q)
@@ -359,6 +359,62 @@ static void tell_alertmanagers(struct wf_notify *n, struct wf_alerts *alerts, co
             resend(n, &n->queues[i], alerts, v);
 }
 
+// ---- a test, a sign of life ----------------------------------------------------------------------------------------------------
+
+// An Alertmanager is told of an alert that says so and ends by itself.
+static char *sign_alert(const char *rule, const char *summary, int64_t now_ms, int64_t ends_ms)
+{
+    struct wf_alert *a = calloc(1, sizeof *a);
+    char *text = NULL;
+
+    if (!a)
+        return NULL;
+    snprintf(a->rule, sizeof a->rule, "%s", rule);
+    snprintf(a->id, sizeof a->id, "sign");
+    snprintf(a->summary, sizeof a->summary, "%s", summary);
+    a->state = WF_ALERT_FIRING;
+    a->fired_ms = now_ms;
+    text = wf_message_alertmanager(&a, 1, ends_ms);
+    free(a);
+    return text;
+}
+
+static bool push_sign(struct wf_notify *n, const char *status, char *alert, int64_t now_ms)
+{
+    char *text = wf_message(n->monitor, status, NULL, 0, 0, now_ms);
+    bool ok = text && alert && push_all(n, text, now_ms);
+
+    for (size_t i = 0; ok && i < n->conf->target_count; i++)
+        if (n->conf->targets[i].kind == WF_TARGET_ALERTMANAGER)
+            ok = push(n, &n->queues[i], alert, now_ms);
+    free(text);
+    free(alert);
+    return ok;
+}
+
+bool wf_notify_test(struct wf_notify *n, int64_t now_ms)
+{
+    n->resend_ms = now_ms + WF_NOTIFY_RESEND_MS; // what it would say of alerts waits
+    return push_sign(n, "test",
+        sign_alert("weft-monitor-test", "a test of weft-monitor: nothing is wrong", now_ms,
+            now_ms + WF_NOTIFY_RESEND_MS),
+        now_ms);
+}
+
+// A dead man's switch: who stops hearing this knows that nobody would tell of anything else.
+static void say_alive(struct wf_notify *n, int64_t now_ms)
+{
+    int64_t every = n->conf->alive_ms;
+
+    if (!every || (now_ms < n->alive_ms && n->alive_ms - now_ms <= every))
+        return;
+    bool said = push_sign(n, "alive",
+        sign_alert("weft-monitor-alive", "rules are judged; this always fires", now_ms,
+            now_ms + 3 * every),
+        now_ms);
+    n->alive_ms = now_ms + (said ? every : FIRST_MS);
+}
+
 // ---- a turn --------------------------------------------------------------------------------------------------------------------
 
 static int64_t due_of(const struct wf_notify *n, const struct group *g)
@@ -398,44 +454,12 @@ int64_t wf_notify_turn(struct wf_notify *n, struct wf_alerts *alerts,
         due = next < due ? next : due;
     }
     tell_alertmanagers(n, alerts, &v);
+    say_alive(n, now_ms);
     for (size_t i = 0; i < n->conf->target_count; i++) {
         int64_t next = work(n, &n->queues[i], now_ms);
         due = next < due ? next : due;
     }
     return due;
-}
-
-// An Alertmanager is told of an alert that says so and ends by itself.
-static char *test_alert(int64_t now_ms)
-{
-    struct wf_alert *a = calloc(1, sizeof *a);
-    char *text = NULL;
-
-    if (!a)
-        return NULL;
-    snprintf(a->rule, sizeof a->rule, "weft-monitor-test");
-    snprintf(a->id, sizeof a->id, "test");
-    snprintf(a->summary, sizeof a->summary, "a test of weft-monitor: nothing is wrong");
-    a->state = WF_ALERT_FIRING;
-    a->fired_ms = now_ms;
-    text = wf_message_alertmanager(&a, 1, now_ms + WF_NOTIFY_RESEND_MS);
-    free(a);
-    return text;
-}
-
-bool wf_notify_test(struct wf_notify *n, int64_t now_ms)
-{
-    char *text = wf_message(n->monitor, "test", NULL, 0, 0, now_ms);
-    char *alert = test_alert(now_ms);
-    bool ok = text && alert && push_all(n, text, now_ms);
-
-    n->resend_ms = now_ms + WF_NOTIFY_RESEND_MS; // what it would say of alerts waits
-    for (size_t i = 0; ok && i < n->conf->target_count; i++)
-        if (n->conf->targets[i].kind == WF_TARGET_ALERTMANAGER)
-            ok = push(n, &n->queues[i], alert, now_ms);
-    free(text);
-    free(alert);
-    return ok;
 }
 
 bool wf_notify_is_idle(const struct wf_notify *n)

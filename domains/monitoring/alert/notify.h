@@ -33,6 +33,8 @@ struct wf_notify_conf {
     int64_t wait_ms;     // a new group gathers so long
     int64_t interval_ms; // between two messages of a group
     int64_t repeat_ms;   // what goes on firing is told again
+    int64_t
+        alive_ms; // every so often a message that says no more than that rules are judged; 0: none
     const char *group[WF_NOTIFY_LABELS];
     size_t group_count;
     struct wf_target_conf targets[WF_NOTIFY_TARGETS];
@@ -69,6 +71,7 @@ void wf_notify_stats(const struct wf_notify *n, struct wf_notify_stats *ret);
 
 // ---- messages (message.c) ----
 
+// Without alerts the status is that of `group`: "test", "alive".
 // {"schema":"weft.alerts/v1","status":…,"group":…,"alerts":[…]} in one line, malloc'd; NULL without memory.
 char *wf_message(const char *monitor, const char *group, struct wf_alert *const *alerts,
     size_t count, size_t more, int64_t now_ms);

@@ -136,7 +136,8 @@ static void read_group(struct reader *r, const struct weft_conf_node *map)
 
 struct wf_notify_conf *wf_notify_read(struct weft_conf *c)
 {
-    static const char *const known[] = { "wait", "interval", "repeat", "group", "to", NULL };
+    static const char *const known[] = { "wait", "interval", "repeat", "alive", "group", "to",
+        NULL };
     const struct weft_conf_node *n = weft_conf_get(weft_conf_root(c), "notify");
     struct wf_notify_conf *out = calloc(1, sizeof *out);
     struct reader r = { .c = c, .out = out };
@@ -159,6 +160,7 @@ struct wf_notify_conf *wf_notify_read(struct weft_conf *c)
     read_time(&r, n, "wait", &out->wait_ms);
     read_time(&r, n, "interval", &out->interval_ms);
     read_time(&r, n, "repeat", &out->repeat_ms);
+    read_time(&r, n, "alive", &out->alive_ms);
     read_group(&r, n);
     read_targets(&r, n);
     return out;

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+// The rules to begin with: each fits the schemas of the products that weft brings, and each is tied to at least one of them.
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "domains/monitoring/alert/self.h"
+#include "domains/monitoring/speed/engine_int.h"
+#include "domains/monitoring/speed/file.h"
+#include "tests/support/support.h"
+
+// Of the build directory: what is installed, and what of the built-in products the tests compile.
+static const struct {
+    const char *product, *set, *message;
+    bool events;
+} products[] = {
+    { "servers/filesystems", "share/weft/products/servers/filesystems.desc",
+        "weft.common.v1.FilesystemUsage", false },
+    { "servers/memory", "share/weft/products/servers/memory.desc", "weft.common.v1.Memory", false },
+    { "servers/load", "share/weft/products/servers/load.desc", "weft.common.v1.Load", false },
+    { "network/interfaces", "share/weft/products/network/interfaces.desc",
+        "weft.common.v1.InterfaceCounters", false },
+    { "servers/agents", "tests/monitor/agent_record.set", "weft.v1.AgentRecord", false },
+    { "servers/access", "tests/monitor/access_event.set", "weft.v1.AccessEvent", true },
+    { "servers/signals-node-1", "tests/monitor/signal_record.set", "weft.v1.SignalRecord", false },
+};
+#define PRODUCTS (sizeof products / sizeof *products)
+
+static void on_observed(void *arg, const struct wf_observed *o)
+{
+    (void)arg, (void)o;
+}
+
+static size_t fill_shape(size_t i, struct wf_shape_field *fields, struct weft_product **ret)
+{
+    char path[512];
+    struct weft_problem problem = { 0 };
+
+    snprintf(path, sizeof path, "%s/%s", getenv("WEFT_BUILD_DIR"), products[i].set);
+    struct wf_buf set = wf_test_file(path);
+    enum weft_err err =
+        weft_product_from_descriptor(set.ptr, set.len, products[i].message, ret, &problem);
+    ck_assert_msg(!err, "%s: %s", path, problem.text);
+    wf_buf_fini(&set);
+    size_t count = weft_product_field_count(*ret);
+    for (size_t k = 0; k < count; k++) {
+        const struct weft_field *f = weft_product_field(*ret, k);
+        fields[k] = (struct wf_shape_field){ .name = f->name, .label = f->role == WEFT_ROLE_LABEL };
+    }
+    return count;
+}
+
+static struct wf_rules_file starter(void)
+{
+    char path[512];
+    struct wf_rules_file file;
+
+    snprintf(
+        path, sizeof path, "%s/domains/monitoring/rules/starter.yaml", getenv("WEFT_SOURCE_DIR"));
+    ck_assert_int_eq(wf_rules_file_open(path, 0, &file), 0);
+    ck_assert_uint_ge(file.rules->count, 20);
+    return file;
+}
+
+START_TEST(every_rule_fits_the_products_that_it_names)
+{
+    struct wf_rules_file file = starter();
+    struct wf_engine *e = wf_engine_new(NULL, on_observed, NULL);
+    struct wf_shape shapes[PRODUCTS + 1] = { [PRODUCTS] = wf_self_shape() };
+    static struct wf_shape_field fields[PRODUCTS][64];
+    struct weft_product *p[PRODUCTS] = { NULL };
+    unsigned tied[WF_RULES_MOST] = { 0 };
+
+    ck_assert_ptr_nonnull(e);
+    wf_engine_rules(e, file.rules, 0);
+    for (size_t i = 0; i <= PRODUCTS; i++) {
+        struct wf_engine_stats stats;
+        if (i < PRODUCTS)
+            shapes[i] = (struct wf_shape){ .product = products[i].product,
+                .domain = "servers",
+                .events = products[i].events,
+                .fields = fields[i],
+                .field_count = fill_shape(i, fields[i], &p[i]) };
+        ck_assert_int_eq(wf_engine_reshape(e, &shapes[i]), WEFT_OK);
+        wf_engine_stats(e, &stats);
+        ck_assert_str_eq(stats.problem, "");
+        for (size_t k = 0; k < shapes[i].bound->count; k++)
+            for (size_t r = 0; r < file.rules->count; r++)
+                tied[r] += shapes[i].bound->rules[k].rule == file.rules->rules[r];
+    }
+    for (size_t r = 0; r < file.rules->count; r++)
+        ck_assert_msg(tied[r] == 1, "%s looks at %u products", file.rules->rules[r]->name, tied[r]);
+    wf_engine_free(e);
+    for (size_t i = 0; i < PRODUCTS; i++)
+        weft_product_free(p[i]);
+    wf_rules_file_close(&file);
+}
+END_TEST
+
+// A summary with a name that is neither a label nor a field shows its braces to people.
+START_TEST(every_summary_can_be_filled)
+{
+    struct wf_rules_file file = starter();
+
+    for (size_t r = 0; r < file.rules->count; r++) {
+        const struct wf_rule *rule = file.rules->rules[r];
+        ck_assert_msg(rule->summary[0], "%s has no summary", rule->name);
+        for (const char *at = strstr(rule->summary, "{{"); at; at = strstr(at + 2, "{{")) {
+            char name[64];
+            snprintf(name, sizeof name, "%.*s", (int)strcspn(at + 2, "|}"), at + 2);
+            bool known = strcmp(name, "value") == 0 || strcmp(name, "detail") == 0 ||
+                         strcmp(name, "host") == 0 || strcmp(name, "origin") == 0;
+            for (unsigned i = 0; i < rule->when.by_count; i++)
+                known = known || strcmp(name, rule->when.by[i]) == 0;
+            for (unsigned i = 0; i < rule->when.expr.field_count; i++)
+                known = known || strcmp(name, rule->when.expr.fields[i]) == 0;
+            ck_assert_msg(known, "%s: {{%s}} is nothing", rule->name, name);
+        }
+    }
+    wf_rules_file_close(&file);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("domains.starter");
+    TCase *t = tcase_create("all");
+
+    tcase_add_test(t, every_rule_fits_the_products_that_it_names);
+    tcase_add_test(t, every_summary_can_be_filled);
+    suite_add_tcase(s, t);
+    SRunner *r = srunner_create(s);
+    srunner_run_all(r, CK_ENV);
+    int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed != 0;
+}
