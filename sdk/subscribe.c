@@ -134,6 +134,7 @@ static enum weft_err make(struct weft_client *c, const struct wf_target *t,
     pthread_mutex_init(&s->mutex, NULL);
     s->c = c;
     s->target = *t;
+    s->stats.history_end = UINT64_MAX;
     snprintf(s->name, sizeof s->name, "%s/%s", t->domain.s, t->product.s);
     if (o)
         s->options = *o;

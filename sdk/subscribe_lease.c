@@ -218,6 +218,8 @@ static void plan_renewal(
     wf_random(&spread, sizeof spread);
     set_lease_timer(s, now + left / 2 + left * 3 / 10 * spread / UINT16_MAX);
     pthread_mutex_lock(&s->mutex);
+    if (s->stats.history_end == UINT64_MAX)
+        s->stats.history_end = head_offset;
     if (head_offset > s->stats.head_offset) // known before the lease is: who sees one sees both
         s->stats.head_offset = head_offset;
     s->stats.lease_expires_ms = r->expires_ms;

@@ -18,8 +18,6 @@
 struct feed { // one product
     struct weft_subscription *s;
     const char *product;
-    bool has_end; // of its history
-    uint64_t end;
 };
 
 struct reader {
@@ -117,16 +115,12 @@ static void on_event(struct reader *r, const struct feed *f, const struct weft_e
 // ---- following -------------------------------------------------------------------------------------------------------------
 
 // What was there at the beginning is here.
-static bool history_is_done(struct feed *f)
+static bool history_is_done(const struct feed *f)
 {
     struct weft_stats s;
 
     weft_subscription_stats(f->s, &s);
-    if (!f->has_end && s.lease_expires_ms) {
-        f->end = s.head_offset;
-        f->has_end = true;
-    }
-    return f->has_end && s.next_offset >= f->end;
+    return s.next_offset >= s.history_end;
 }
 
 static bool all_history_is_done(struct reader *r)

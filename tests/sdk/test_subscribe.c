@@ -9,10 +9,14 @@ START_TEST(history_then_live_without_a_seam)
 {
     append(20, 5);
     subscribe(WEFT_FROM_EARLIEST, 0);
+    take_until_got(5);
+    // Who looks only now must not take the place of what came for the end: it was cut off there, with status 0.
+    ck_assert_uint_eq(stats().history_end, 100);
     take_until_got(100);
     take_until_state(WEFT_STREAM_LIVE);
     append(100, 3);
     take_until_got(400);
+    ck_assert_uint_eq(stats().history_end, 100);
     struct weft_stats st = stats();
     ck_assert_uint_eq(st.records, 400);
     ck_assert_uint_eq(st.live_records, 300);
