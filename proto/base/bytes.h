@@ -170,10 +170,13 @@ bool wf_name_is_valid(struct wf_bytes name);
 static inline bool wf_bytes_is_ascii(struct wf_bytes text)
 {
     const uint64_t high = 0x8080808080808080u;
-    const uint8_t *p = text.ptr, *end = text.ptr + text.len;
+    const uint8_t *p = text.ptr, *end = NULL;
     uint64_t eight = 0;
     uint32_t first = 0, last = 0;
 
+    if (text.len == 0) // an empty text may have no address to add to
+        return true;
+    end = p + text.len;
     if (text.len >= sizeof eight) {
         for (; end - p > (ptrdiff_t)sizeof eight; p += sizeof eight) {
             memcpy(&eight, p, sizeof eight);

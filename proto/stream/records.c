@@ -98,11 +98,12 @@ static inline const uint8_t *take_short(const uint8_t *p, const uint8_t *end, ui
 // A record as nearly all are: put, near the base in time, with data. False: not one, or not a right one; *in is as it was.
 static inline bool next_is_usual(struct wf_bytes *in, int64_t base_us, struct wf_record_view *ret)
 {
-    const uint8_t *p = in->ptr, *end = p + in->len;
+    const uint8_t *p = in->ptr, *end = NULL;
     uint64_t len = 0, delta = 0;
 
-    if (!in->len || *p != WF_TAG_BYTES(F_RECORD))
+    if (!in->len || *p != WF_TAG_BYTES(F_RECORD)) // an empty payload has no address to add to
         return false;
+    end = p + in->len;
     p = take_short(p + 1, end, &len);
     if (!p || len > (uint64_t)(end - p) || len < 2)
         return false;

@@ -398,7 +398,7 @@ struct weft_stats {
     uint64_t mirrored_records; // of them, read from a mirror while the owner's node was away
     uint64_t batches, bytes, gaps_repaired, lost_records, verify_failures, duplicates;
     uint64_t head_offset, next_offset; // lag = head - next
-    uint64_t history_end; // the head when the first lease came; UINT64_MAX until then
+    uint64_t history_end;              // the head when the first lease came; UINT64_MAX until then
     int64_t last_append_ms, last_heard_ms;
     int64_t token_expires_ms, lease_expires_ms;
     enum weft_stream_state state;
