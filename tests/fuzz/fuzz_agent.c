@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What an agent gets from its node: the uplink room of an agent, on a real disk, against a node that the fuzzer plays (played.h); the input is
+// What an agent gets from its node: the uplink room of an agent, its spool on a disk in memory, against a node that the fuzzer plays (played.h); the input is
 // the script. The honest node names a metric product and two APIs, gives what is asked for, keeps what is pushed, hands over calls and
 // renews. Whatever comes instead, what the agent pushes is signed by it, chained, and the same bytes when it is sent again.
 #include <ftw.h>
@@ -15,6 +15,7 @@
 #include "sdk/disk.h"
 #include "tests/fuzz/played.h"
 #include "tests/support/clock.h"
+#include "tests/support/memroom.h"
 #include "tests/support/trust_mesh.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -420,7 +421,7 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 // The next input finds an agent that has joined and knows nothing else.
 static void forget(void)
 {
-    static const char *const rooms[] = { "meta", "manifests", "documents", "spool" };
+    static const char *const rooms[] = { "manifests", "documents" };
 
     for (size_t i = 0; i < WF_COUNT(rooms); i++) {
         char *path = NULL;
@@ -465,8 +466,10 @@ static void settle(void)
 {
     wf_loop_turn(node.loop, 0);
     for (int i = 0; waits(); i++) {
-        must(i < 20000); // ms and more
-        wf_loop_turn(node.loop, played.on_way ? 0 : 1);
+        must(i < 20000);
+        while (wf_log_worker_turn(node.uplink->worker))
+            ;
+        wf_loop_turn(node.loop, 0);
     }
 }
 
@@ -493,6 +496,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         start();
     played.script = wf_bytes(data, size);
     played.replies = 0;
+    struct wf_memdisk *disk = wf_memdisk_new();
+    wf_memroom_use(disk);
     wf_test_must(wf_loop_new(NULL, &node.loop));
     wf_test_must(wf_uplink_room.open(&node, &diag));
     wf_test_must(wf_uplink_room.start(&node, &diag));
@@ -512,5 +517,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     wf_loop_free(node.loop);
     wf_test_clock_skip(-STEPS * STEP_MS);
     forget();
+    wf_memdisk_free(disk);
     return 0;
 }

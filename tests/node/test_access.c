@@ -405,6 +405,62 @@ START_TEST(explain_tells_every_check_to_the_one_that_refused)
 }
 END_TEST
 
+// ---- WF_ACCESS_PENDING, WF_ACCESS_PENDING_HOLDER ------------------------------------------------------------------------------
+
+// So many requests wait already: of this holder, or each of another.
+static void let_wait(uint32_t count, const struct wf_sign_pub *holder)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        char product[32];
+        struct wf_grant row = { .has_request = true,
+            .label = "network/somebody",
+            .products = product,
+            .verbs = "query",
+            .columns = "",
+            .rows = "",
+            .purpose = "",
+            .how = "request",
+            .reason = "",
+            .made_ms = unix_ms,
+            .state = WF_GRANT_PENDING };
+        snprintf(product, sizeof product, "p%u", (unsigned)i);
+        wf_store_be32(row.request_id, i + 1);
+        wf_store_be32(row.holder.b, i + 1);
+        if (holder)
+            row.holder = *holder;
+        ck_assert_int_eq(wf_grants_put(node.access->grants, &row), WEFT_OK);
+    }
+}
+
+START_TEST(access_pending_holder_who_asks_for_more_is_refused_and_others_are_not)
+{
+    advertise("cpu", NULL, 0);
+    let_wait(WF_ACCESS_PENDING_HOLDER - 1, &reader.cert.sign_key);
+    request(&reader, "cpu", "query", false);
+    ck_assert_int_eq(call.err, WEFT_OK);
+    ck_assert_str_eq(call.reply->access->state, "pending");
+    request(&reader, "cpu", "replay", false);
+    ck_assert_int_eq(call.err, WEFT_E_FULL);
+    request(&other, "cpu", "query", false);
+    ck_assert_int_eq(call.err, WEFT_OK);
+}
+END_TEST
+
+START_TEST(access_pending_beyond_it_nobody_waits_for_a_person)
+{
+    size_t all = 0;
+
+    advertise("cpu", NULL, 0);
+    let_wait(WF_ACCESS_PENDING - 1, NULL);
+    request(&reader, "cpu", "query", false);
+    ck_assert_int_eq(call.err, WEFT_OK);
+    request(&other, "cpu", "query", false);
+    ck_assert_int_eq(call.err, WEFT_E_FULL);
+    ck_assert_int_eq(wf_grants_pending(node.access->grants, NULL, &all), WEFT_OK);
+    ck_assert_uint_eq(all, WF_ACCESS_PENDING);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("node.access");
@@ -420,5 +476,7 @@ int main(void)
         t, what_no_rule_gives_waits_for_a_person_or_is_refused, 0, (int)WF_COUNT(no_rules));
     tcase_add_test(t, a_rule_does_not_give_back_what_a_person_took_away);
     tcase_add_test(t, explain_tells_every_check_to_the_one_that_refused);
+    tcase_add_test(t, access_pending_holder_who_asks_for_more_is_refused_and_others_are_not);
+    tcase_add_test(t, access_pending_beyond_it_nobody_waits_for_a_person);
     return rig_run(suite, t);
 }
