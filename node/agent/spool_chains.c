@@ -159,7 +159,8 @@ static enum weft_err scan_key(struct scan *s, const struct found *f)
         .max_bytes = WF_MIB,
         .visit = on_item,
         .arg = s,
-        .scratch = &scratch };
+        .scratch = &scratch,
+        .pass_unread = true };
     enum weft_err err = WEFT_OK;
 
     s->chain = NULL;

@@ -117,7 +117,8 @@ struct wf_hash wf_inspect_product_of(struct wf_inspect *x, const struct wf_inspe
         .max_bytes = 1,
         .visit = ask,
         .arg = &a,
-        .scratch = &x->scratch };
+        .scratch = &x->scratch,
+        .pass_unread = true };
 
     if (x->is_spool && wf_log_read(wf_log_look_log(x->look), &reader, &next))
         a.product = r->id;

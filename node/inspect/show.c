@@ -205,7 +205,8 @@ static enum weft_err show_range(struct view *w, const struct wf_inspect_range *r
         .max_bytes = READ_BYTES,
         .visit = on_view,
         .arg = w,
-        .scratch = &w->x->scratch };
+        .scratch = &w->x->scratch,
+        .pass_unread = true };
     enum weft_err err = start_of(w, r, &next);
 
     while (!err && !w->slice.full) {

@@ -58,7 +58,8 @@ static enum weft_err add_range(struct sum *s, const struct wf_inspect_range *r)
         .max_bytes = READ_BYTES,
         .visit = on_view,
         .arg = s,
-        .scratch = &s->x->scratch };
+        .scratch = &s->x->scratch,
+        .pass_unread = true };
     enum weft_err err = WEFT_OK;
 
     do {

@@ -155,7 +155,8 @@ static enum weft_err read_range(struct pass *p, const struct wf_inspect_range *r
         .max_bytes = READ_BYTES,
         .visit = on_view,
         .arg = p,
-        .scratch = &x->scratch };
+        .scratch = &x->scratch,
+        .pass_unread = true };
     enum weft_err err = WEFT_OK;
 
     p->chain = (struct wf_inspect_chain){ .product = r->id };

@@ -161,7 +161,8 @@ WF_MUST_USE enum weft_err wf_log_append(
 
 // Visits items of a product in order from the one that holds offset `from`, at least one, until max_bytes of bodies; every
 // missing range is visited as a gap, so offsets in views are contiguous from `from` on. ret_next is where to go on; at the
-// head nothing is visited. NOT_FOUND: no such product; RANGE: beyond the head; NOMEM.
+// head nothing is visited. NOT_FOUND: no such product; RANGE: beyond the head; NOMEM, NO_FILES, IO: what comes next can't be read now, twice in
+// a row, and is no gap: only what is proven to be damaged or gone is one.
 struct wf_log_reader {
     struct wf_hash product;
     uint64_t from;
@@ -169,6 +170,7 @@ struct wf_log_reader {
     wf_log_visit_fn visit;
     void *arg;
     struct wf_buf *scratch; // the caller's; worth keeping for the next call
+    bool pass_unread;       // IO is a gap like any other: for who must come to the head, and tells nobody of a loss
 };
 WF_MUST_USE enum weft_err wf_log_read(
     struct wf_log *log, const struct wf_log_reader *reader, uint64_t *ret_next);

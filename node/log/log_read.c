@@ -195,8 +195,9 @@ static enum weft_err read_run(struct reader *r, const struct run_ref *ref)
     if (err == WEFT_E_IO) // once more: what is told as missing is passed over for good
         err = walk(r, ref);
     wf_log_return(r->log, ref->segment);
-    if (err == WEFT_E_NOMEM || err == WEFT_E_NO_FILES)
-        return err; // nothing is lost: it can be read when there is room again
+    bool passes = err == WEFT_E_NOMEM || err == WEFT_E_NO_FILES;
+    if (passes || (err == WEFT_E_IO && !r->conf->pass_unread && !is_below_floor(r)))
+        return err; // nothing is lost: what can't be read now may be read later
     if (!err || !is_below_floor(r))
         gap(r, end, err ? WEFT_E_IO : WEFT_E_DAMAGED);
     return WEFT_OK;
@@ -218,6 +219,8 @@ enum weft_err wf_log_read(struct wf_log *log, const struct wf_log_reader *conf, 
         enum next_kind kind = next_run(&r, &ref, &end);
         if (kind == NEXT_RUN) {
             err = read_run(&r, &ref);
+            if (err == WEFT_E_IO && r.expected > conf->from)
+                break; // what was visited counts; the next call says it
             if (err)
                 return err;
         } else if (kind == NEXT_FLOOR) {

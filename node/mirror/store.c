@@ -174,7 +174,8 @@ enum weft_err wf_mirror_recall(struct wf_mirror *m)
             .max_bytes = WF_MIB,
             .visit = on_last,
             .arg = &last,
-            .scratch = &m->room->scratch };
+            .scratch = &m->room->scratch,
+            .pass_unread = true };
         err = wf_log_read(m->log, &reader, &next);
         if (next == at)
             break;

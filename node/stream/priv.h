@@ -226,6 +226,7 @@ struct wf_home_product {
     bool damaged;   // recovery met damage: chains may have lost their end
     bool dirty;     // since the last checkpoint
     bool beat_stale;
+    bool unread; // a part of its log could not be read when somebody last asked
 
     struct {
         uint64_t records, batches, bytes, refused, dropped, frames, frame_bytes, paused, pulls,
@@ -487,6 +488,8 @@ void wf_leases_end_of(struct wf_stream_room *r, struct wf_home_product *p);
 
 // ---- range.c, tap.c, apply.c, advert.c, local.c, status.c ----------------------------------------------------------------
 
+// The log of the product could not be read, or could again (OK): an alarm for as long as readers are told to come back later.
+void wf_read_failed(struct wf_home_product *p, enum weft_err err);
 void wf_pulls_init(struct wf_stream_room *r);
 void wf_taps_tell(struct wf_home_product *p, const struct wf_pending *e);
 void wf_taps_end(struct wf_stream_room *r);

@@ -2,6 +2,7 @@
 // Entries by request: a range (repair of a gap) or a pull (a reader that is behind, or cannot hear the stream). Read from the log in slices
 // of one reply: what is small, as for a reader that follows, on the loop thread; the rest on a worker. What is missing is told as a loss
 // with its exact range and reason, never left out.
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "node/pool.h"
@@ -134,11 +135,27 @@ static void answer(struct wf_call *c, struct part *s)
     wf_call_reply(c, &reply);
 }
 
+void wf_read_failed(struct wf_home_product *p, enum weft_err err)
+{
+    char alarm[16 + WF_MAX_NAME], text[200];
+
+    if (err ? err != WEFT_E_IO : !p->unread)
+        return;
+    p->unread = err != WEFT_OK;
+    snprintf(alarm, sizeof alarm, "read-%s", p->collect->product.name);
+    snprintf(text, sizeof text,
+        "%s: a part of its log can't be read now (input/output error); readers wait for it, "
+        "nothing is told as lost",
+        p->collect->product.name);
+    wf_alarm(p->room->node, alarm, p->unread ? text : NULL);
+}
+
 static void refuse(struct wf_call *c, enum weft_err err)
 {
     wf_call_refuse(c, err, "%s",
         err == WEFT_E_LOG_ID  ? "the position names a log this node never had; begin anew by offset"
         : err == WEFT_E_RANGE ? "the position lies beyond the head"
+        : err == WEFT_E_IO    ? "this part of the log can't be read now; it is not lost: try again"
                               : weft_err_text(err));
 }
 
@@ -168,6 +185,8 @@ static void answer_reading(struct reading *r, enum weft_err cancelled)
     struct wf_call *c = r->call;
 
     c->on_gone = NULL;
+    if (!cancelled)
+        wf_read_failed(r->s.p, r->err);
     if (cancelled)
         wf_call_refuse(c, WEFT_E_CLOSED, "the node is stopping");
     else if (!wf_lease_find(r->room, WF_BYTES(r->lease_id)))
@@ -235,6 +254,8 @@ static bool serve(struct wf_stream_room *r, struct wf_call *c, struct part *s,
         first.slice.max_bytes = INLINE_BYTES;
     enum weft_err err = wf_slice_read(&first.slice);
     const struct wf_slice *got = &first.slice;
+    if (err || got->entry_count)
+        wf_read_failed(s->p, err);
     bool is_part =
         !err && got->max_bytes < s->slice.max_bytes && !got->done && got->next < got->head;
     if (is_part && hand_over(r, c, s, lease_id))

@@ -289,7 +289,8 @@ static enum weft_err check_last(
         .max_bytes = READ_BYTES,
         .visit = on_last,
         .arg = &a,
-        .scratch = &r->scratch };
+        .scratch = &r->scratch,
+        .pass_unread = true };
     uint64_t next = 0;
 
     if (wf_hash_is_zero(&p->head_hash))
@@ -414,7 +415,8 @@ static enum weft_err read_log(
         .max_bytes = READ_BYTES,
         .visit = on_view,
         .arg = &w,
-        .scratch = &r->scratch };
+        .scratch = &r->scratch,
+        .pass_unread = true };
     enum weft_err err = WEFT_OK;
 
     for (bool first = true; !err && (first || at < range->head); first = false) {

@@ -5,6 +5,7 @@
 #include "node/stream/priv.h"
 
 #define SLICE_BYTES (256u * WF_KIB)
+#define RETRY_MS    1000
 
 struct wf_replay {
     struct wf_timer timer; // first
@@ -97,7 +98,14 @@ static void on_slice(struct wf_timer *t)
         .scratch = &r->scratch };
     enum weft_err err = wf_log_read(r->node->log, &reader, &next);
     if (err == WEFT_E_NOT_FOUND)
-        err = WEFT_OK; // nothing was ever appended
+        err = WEFT_OK;      // nothing was ever appended
+    if (err == WEFT_E_IO) { // it may pass; a fold without what is there would be wrong
+        wf_read_failed(p, err);
+        err = wf_timer_set(r->node->loop, t, wf_node_now_ms(r->node) + RETRY_MS);
+        if (err)
+            finish(y, err);
+        return;
+    }
     if (err || y->next >= p->head || !y->moved) {
         finish(y, err);
         return;

@@ -214,6 +214,51 @@ START_TEST(a_range_gives_what_was_asked_for)
 }
 END_TEST
 
+static atomic_bool unreadable;
+
+static enum weft_err read_or_fail(
+    void *ctx, int file, uint64_t at, void *out, size_t len, size_t *ret_len)
+{
+    return atomic_load(&unreadable) ? WEFT_E_IO
+                                    : wf_vfs_posix.read(ctx, file, at, out, len, ret_len);
+}
+
+enum weft_err __real_wf_log_worker_new(
+    const struct wf_vfs *vfs, bool thread, struct wf_log_worker **ret);
+enum weft_err __wrap_wf_log_worker_new(
+    const struct wf_vfs *vfs, bool thread, struct wf_log_worker **ret);
+enum weft_err __wrap_wf_log_worker_new(
+    const struct wf_vfs *vfs, bool thread, struct wf_log_worker **ret)
+{
+    struct wf_vfs v = *vfs;
+
+    v.read = read_or_fail;
+    return __real_wf_log_worker_new(&v, thread, ret);
+}
+
+// A disk that hangs or was pulled may come back: whoever was told of a loss would pass over what is there.
+START_TEST(what_cannot_be_read_now_is_no_loss)
+{
+    publish(0, 10);
+    publish(10, 10);
+    struct streamrig_call *l = lease();
+    struct ask all = { .log_id = wf_home_log_id(product), .from = 0 };
+    atomic_store(&unreadable, true);
+    struct streamrig_call *now = ask(l, &all);
+    ck_assert_int_eq(now->err, WEFT_E_IO);
+    ck_assert(product->unread);
+    atomic_store(&unreadable, false);
+    struct streamrig_call *later = ask(l, &all);
+    struct got g = look(later);
+    ck_assert(g.first == 0 && g.end == 20);
+    ck_assert_uint_eq(later->reply->range->n_losses, 0);
+    ck_assert(!product->unread);
+    streamrig_call_free(l);
+    streamrig_call_free(now);
+    streamrig_call_free(later);
+}
+END_TEST
+
 START_TEST(a_reader_of_an_older_log_is_led_to_the_next)
 {
     struct wf_incarnation first = wf_home_log_id(product), second;
@@ -502,6 +547,7 @@ int main(void)
     tcase_add_test(t, nobody_reads_without_a_grant_or_under_anothers_lease);
     tcase_add_test(t, leases_end_with_their_time_and_their_product);
     tcase_add_test(t, a_range_gives_what_was_asked_for);
+    tcase_add_test(t, what_cannot_be_read_now_is_no_loss);
     tcase_add_test(t, a_reader_of_an_older_log_is_led_to_the_next);
     tcase_add_test(t, a_long_range_comes_in_pages);
     tcase_add_test(t, what_retention_dropped_is_told_with_its_range);

@@ -266,8 +266,10 @@ void rig_read(struct rig *r, unsigned product, uint64_t from, size_t page, struc
     for (;;) {
         reader.from = ret->next;
         enum weft_err err = wf_log_read(r->log, &reader, &next);
-        if (err == WEFT_E_NOT_FOUND)
+        if (err == WEFT_E_NOT_FOUND || (err == WEFT_E_IO && ++ret->unread == RIG_UNREAD))
             break;
+        if (err == WEFT_E_IO)
+            continue;
         ck_assert_int_eq(err, WEFT_OK);
         if (next == ret->next)
             break;

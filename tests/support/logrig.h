@@ -30,6 +30,7 @@ struct rig {
 };
 
 // What a read found.
+#define RIG_UNREAD 2 // so often what can't be read is asked for
 struct rig_read {
     uint64_t items, offsets, next;
     size_t gap_count;
@@ -38,6 +39,7 @@ struct rig_read {
         enum weft_err why;
     } gaps[RIG_GAPS_MAX];
     uint64_t gap_offsets;
+    unsigned unread;     // calls that ended with IO
     bool seen[RIG_SEEN]; // delivered, by offset
 };
 
