@@ -16,6 +16,7 @@ static const char usage[] =
     "  weft-monitor store --db /srv/weft/monitor.db        the storing process alone\n"
     "  weft-monitor run --product 'servers/*' --seconds 60\n"
     "  weft-monitor status                                 what is seen, and why not\n"
+    "  weft-monitor backfill servers/cpu --from 7d         read again what is missing\n"
     "  weft-monitor store --database service=weft          into PostgreSQL\n"
     "  weft-monitor sql 'SELECT * FROM servers_load ORDER BY _time DESC LIMIT 5'\n"
     "  weft-monitor verify                                 prove every row against its host's "
@@ -32,6 +33,7 @@ static const char usage[] =
     "[--every SECONDS]\n"
     "       weft-monitor store  [--product PATTERN]... [--keep K]... [--seconds N] [--once] "
     "[--every SECONDS]\n"
+    "       weft-monitor backfill PRODUCT [--from PLACE]\n"
     "       weft-monitor status [-o table|json|jsonl]\n"
     "       weft-monitor sql    SELECT [-o table|json|jsonl]\n"
     "       weft-monitor verify [--product PRODUCT | --row TABLE:OFFSET] [--most N] [-o "
@@ -59,6 +61,7 @@ static const char usage[] =
     "product\n"
     "  --keep K       how long rows are kept, as 30d or 'servers/*=7d' (s, m, h, d, w; a day at "
     "least)\n"
+    "  --from PLACE   earliest, an offset, 7d, 2026-11-21 or 2026-11-21T10:00:00Z\n"
     "  --seconds N    end after N seconds\n"
     "  --once         end when all that is there was stored\n"
     "  --every N      look at the catalog every N seconds (default 10)\n"
@@ -117,6 +120,8 @@ static bool set_value(struct wf_mon_options *o, const char *name, const char *va
         o->row = value;
     else if (strcmp(name, "--database") == 0)
         o->database = value;
+    else if (strcmp(name, "--from") == 0)
+        o->from = value;
     else if (strcmp(name, "--keep") == 0 && o->keep_count < WF_MON_KEEPS &&
              wf_mon_keep_is_good(value))
         o->keeps[o->keep_count++] = value;
@@ -192,9 +197,9 @@ int main(int argc, char **argv)
         const char *name;
         int (*run)(const struct wf_mon_options *o);
     } commands[] = { { "run", wf_mon_cmd_run }, { "store", wf_mon_cmd_store },
-        { "status", wf_mon_cmd_status }, { "sql", wf_mon_cmd_sql }, { "verify", wf_mon_cmd_verify },
-        { "rules", wf_mon_cmd_rules }, { "alert", wf_mon_cmd_alert },
-        { "alerts", wf_mon_cmd_alerts } };
+        { "status", wf_mon_cmd_status }, { "backfill", wf_mon_cmd_backfill },
+        { "sql", wf_mon_cmd_sql }, { "verify", wf_mon_cmd_verify }, { "rules", wf_mon_cmd_rules },
+        { "alert", wf_mon_cmd_alert }, { "alerts", wf_mon_cmd_alerts } };
     static struct wf_mon_options o = { .discover_ms = 10000, .most = 20, .for_ms = 3600000 };
 
     if (argc < 2)

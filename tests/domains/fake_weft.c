@@ -431,7 +431,8 @@ int weft_subscription_fd(const struct weft_subscription *s)
 
 void weft_subscription_stats(const struct weft_subscription *s, struct weft_stats *ret)
 {
-    *ret = (struct weft_stats){ .head_offset = s->end, .next_offset = s->at };
+    *ret =
+        (struct weft_stats){ .head_offset = s->end, .next_offset = s->at, .lease_expires_ms = 1 };
 }
 
 // That of the records handed over last, or of the next.

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "domains/monitoring/batch/refill.h"
 #include "domains/monitoring/batch/store_ops.h"
 #include "domains/monitoring/batch/verify.h"
 #include "domains/monitoring/common/watch.h"
@@ -422,6 +423,77 @@ START_TEST(status_reads_what_the_writer_told)
 }
 END_TEST
 
+// ---- backfill ----------------------------------------------------------------------------------------------------------
+
+START_TEST(a_backfill_brings_back_what_is_missing_and_nothing_twice)
+{
+    const char *where = place(_i);
+    struct wf_mon_options o = options_of(where);
+    struct fake_product *p = load();
+
+    fake_fill(p, 8, 5);
+    fake_state(p, WEFT_STREAM_LIVE, WEFT_OK, "");
+    run(where);
+    // A batch is gone, of another one a part, as if a reader had begun inside it, and its middle of a third.
+    change(where, "DELETE FROM servers_load WHERE _offset BETWEEN 5 AND 9");
+    change(where, "DELETE FROM _batch WHERE \"offset\" = 5");
+    change(where, "DELETE FROM servers_load WHERE _offset IN (20, 21)");
+    change(where, "UPDATE _batch SET \"offset\" = 22, first_seq = first_seq + 2, count = 3 WHERE "
+                  "\"offset\" = 20");
+    change(where, "DELETE FROM servers_load WHERE _offset IN (30, 31, 33, 34)");
+    change(where, "UPDATE _batch SET \"offset\" = 32, first_seq = first_seq + 2, count = 1 WHERE "
+                  "\"offset\" = 30");
+    change(where, "UPDATE _status SET records = records - 11");
+    o.args[0] = "servers/load";
+    o.word_count = 1;
+    for (int times = 0; times < 2; times++) {
+        ck_assert_int_eq(wf_mon_cmd_backfill(&o), 0);
+        ck_assert_int_eq(number(where, "SELECT count(*) FROM servers_load"), 40);
+        ck_assert_int_eq(number(where, "SELECT count(DISTINCT _offset) FROM servers_load"), 40);
+        ck_assert_int_eq(number(where, "SELECT sum(count) FROM _batch"), 40);
+        ck_assert_int_eq(number(where, "SELECT count(*) FROM _batch"), 11);
+        ck_assert_int_eq(number(where, "SELECT records FROM _status"), 40);
+    }
+    ck_assert_int_eq(wf_mon_cmd_verify(&o), 0);
+    fake_fill(p, 1, 2); // and the storing goes on where it stood
+    run(where);
+    ck_assert_int_eq(number(where, "SELECT count(*) FROM servers_load"), 42);
+}
+END_TEST
+
+START_TEST(a_place_is_an_offset_a_time_or_a_time_back)
+{
+    static const struct {
+        const char *text;
+        enum weft_from from;
+        uint64_t offset;
+        int64_t time_ms;
+    } rows[] = {
+        { "earliest", WEFT_FROM_EARLIEST, 0, 0 },
+        { "1042", WEFT_FROM_OFFSET, 1042, 0 },
+        { "7d", WEFT_FROM_TIME, 0, 1700000000000 - 7 * 86400000LL },
+        { "2h", WEFT_FROM_TIME, 0, 1700000000000 - 2 * 3600000LL },
+        { "2026-11-21", WEFT_FROM_TIME, 0, 1795219200000 },
+        { "2026-11-21T10:00:00Z", WEFT_FROM_TIME, 0, 1795255200000 },
+    };
+    static const char *const bad[] = { "", "latest", "-1", "7y", "2026-13-01", "2026-11-21 10:00",
+        "0d", "99999999999999999999" };
+    struct wf_mon_place place;
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        ck_assert_msg(wf_mon_place_parse(rows[i].text, 1700000000000, &place), "%s", rows[i].text);
+        ck_assert_int_eq(place.from, rows[i].from);
+        if (place.from == WEFT_FROM_OFFSET)
+            ck_assert_uint_eq(place.offset, rows[i].offset);
+        if (place.from == WEFT_FROM_TIME)
+            ck_assert_msg(place.time_ms == rows[i].time_ms, "%s: %lld", rows[i].text,
+                (long long)place.time_ms);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        ck_assert_msg(!wf_mon_place_parse(bad[i], 1700000000000, &place), "%s", bad[i]);
+}
+END_TEST
+
 // ---- retention ---------------------------------------------------------------------------------------------------------
 
 static void add(struct fake_product *p, int64_t time_us)
@@ -529,6 +601,8 @@ int main(void)
     tcase_add_loop_test(c, status_reads_what_the_writer_told, 0, last);
     tcase_add_loop_test(c, what_is_too_old_goes_and_all_else_stays_provable, 0, last);
     tcase_add_test(c, the_last_word_about_keeping_counts);
+    tcase_add_loop_test(c, a_backfill_brings_back_what_is_missing_and_nothing_twice, 0, last);
+    tcase_add_test(c, a_place_is_an_offset_a_time_or_a_time_back);
     suite_add_tcase(suite, c);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

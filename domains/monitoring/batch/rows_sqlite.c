@@ -47,10 +47,18 @@ static enum weft_err keep_chain(struct wf_mon_store *s, const struct weft_event 
     return err;
 }
 
-// *ret = 0 when this part of this batch is stored already.
+// What of an event goes where.
+struct arrival {
+    const struct weft_event *e;
+    const struct weft_product *p;
+    int64_t received_us, batch;
+    size_t from, count; // records of the event
+};
+
 static enum weft_err keep_batch(
-    struct wf_mon_store *s, const struct wf_mon_table *t, const struct weft_event *e, int64_t *ret)
+    struct wf_mon_store *s, const struct wf_mon_table *t, struct arrival *a)
 {
+    const struct weft_event *e = a->e;
     int64_t chain = 0;
     sqlite3_stmt *st;
     enum weft_err err = keep_chain(s, e, &chain);
@@ -62,9 +70,9 @@ static enum weft_err keep_batch(
     wf_mon_bind_text(st, 1, t->product);
     wf_mon_bind_text(st, 2, e->batch ? e->batch : "");
     wf_mon_bind_text(st, 3, e->origin ? e->origin : "");
-    sqlite3_bind_int64(st, 4, (sqlite3_int64)e->records[0].offset);
-    sqlite3_bind_int64(st, 5, (sqlite3_int64)e->records[0].seq);
-    sqlite3_bind_int64(st, 6, (sqlite3_int64)e->record_count);
+    sqlite3_bind_int64(st, 4, (sqlite3_int64)e->records[a->from].offset);
+    sqlite3_bind_int64(st, 5, (sqlite3_int64)e->records[a->from].seq);
+    sqlite3_bind_int64(st, 6, (sqlite3_int64)a->count);
     sqlite3_bind_int64(st, 7, e->append_ms);
     wf_mon_bind_text(st, 8, wf_mon_way_name(e->way));
     sqlite3_bind_int(st, 9, e->late);
@@ -72,12 +80,9 @@ static enum weft_err keep_batch(
     sqlite3_bind_int64(st, 11, chain);
     wf_mon_bind_blob(st, 12, e->header, e->header_len);
     wf_mon_bind_blob(st, 13, e->payload, e->payload_len);
-    sqlite3_bind_int64(st, 14, wf_mon_last_us(e));
+    sqlite3_bind_int64(st, 14, wf_mon_last_us(e, a->from, a->count));
     err = wf_mon_sqlite_run(s, st, "batch");
-    if (!err)
-        *ret = sqlite3_changes(wf_mon_sqlite(s)->db) == 1
-                   ? sqlite3_last_insert_rowid(wf_mon_sqlite(s)->db)
-                   : 0;
+    a->batch = sqlite3_last_insert_rowid(wf_mon_sqlite(s)->db);
     return err;
 }
 
@@ -101,12 +106,6 @@ static void bind_cell(sqlite3_stmt *st, int at, const struct wf_mon_cell *c)
         break;
     }
 }
-
-struct arrival {
-    const struct weft_event *e;
-    const struct weft_product *p;
-    int64_t received_us, batch;
-};
 
 static enum weft_err keep_row(struct wf_mon_store *s, struct wf_mon_table *t,
     const struct arrival *a, const struct weft_record *r)
@@ -133,8 +132,9 @@ static enum weft_err keep_row(struct wf_mon_store *s, struct wf_mon_table *t,
 }
 
 static enum weft_err keep_origin(
-    struct wf_mon_store *s, const struct wf_mon_table *t, const struct weft_event *e)
+    struct wf_mon_store *s, const struct wf_mon_table *t, const struct arrival *a)
 {
+    const struct weft_event *e = a->e;
     sqlite3_stmt *st;
     enum weft_err err = wf_mon_sqlite_get(s, WF_MON_SQL_ORIGIN_SET, &st);
 
@@ -142,8 +142,8 @@ static enum weft_err keep_origin(
         return err;
     wf_mon_bind_text(st, 1, t->product);
     wf_mon_bind_text(st, 2, e->origin ? e->origin : "");
-    sqlite3_bind_int64(st, 3, (sqlite3_int64)e->record_count);
-    sqlite3_bind_int64(st, 4, e->records[e->record_count - 1].time_us);
+    sqlite3_bind_int64(st, 3, (sqlite3_int64)a->count);
+    sqlite3_bind_int64(st, 4, e->records[a->from + a->count - 1].time_us);
     sqlite3_bind_int64(st, 5, e->append_ms);
     return wf_mon_sqlite_run(s, st, "origin");
 }
@@ -166,20 +166,51 @@ static enum weft_err keep_cursor(
     return WEFT_OK;
 }
 
+// The records of the event that no stored part of its batch holds.
+static enum weft_err find_uncovered(struct wf_mon_store *s, const struct wf_mon_table *t,
+    const struct weft_event *e, struct wf_mon_range ranges[WF_MON_RANGES], size_t *ret_count)
+{
+    sqlite3_stmt *st;
+    size_t count = *ret_count;
+    int rc;
+    enum weft_err err = wf_mon_sqlite_get(s, WF_MON_SQL_BATCH_PARTS, &st);
+
+    if (err)
+        return err;
+    wf_mon_bind_text(st, 1, e->batch ? e->batch : "");
+    wf_mon_bind_text(st, 2, t->product);
+    for (rc = sqlite3_step(st); rc == SQLITE_ROW; rc = sqlite3_step(st))
+        count = wf_mon_ranges_cut(ranges, count, e, (uint64_t)sqlite3_column_int64(st, 0),
+            (uint64_t)sqlite3_column_int64(st, 1));
+    sqlite3_reset(st);
+    *ret_count = count;
+    return wf_mon_sqlite_err(s, rc, "batch");
+}
+
+static enum weft_err keep_part(struct wf_mon_store *s, struct wf_mon_table *t, struct arrival *a)
+{
+    enum weft_err err = keep_batch(s, t, a);
+
+    for (size_t i = a->from; i < a->from + a->count && !err; i++)
+        err = keep_row(s, t, a, &a->e->records[i]);
+    if (!err)
+        err = keep_origin(s, t, a);
+    wf_mon_table_count(t, a->e, a->count, a->received_us);
+    return err;
+}
+
 enum weft_err wf_mon_sqlite_records(struct wf_mon_store *s, struct wf_mon_table *t,
     const struct weft_product *p, const struct weft_event *e, int64_t received_us)
 {
     struct arrival a = { .e = e, .p = p, .received_us = received_us };
-    enum weft_err err = WEFT_OK;
+    struct wf_mon_range ranges[WF_MON_RANGES] = { { .from = 0, .count = e->record_count } };
+    size_t count = e->record_count > 0;
+    enum weft_err err = find_uncovered(s, t, e, ranges, &count);
 
-    if (e->record_count)
-        err = keep_batch(s, t, e, &a.batch);
-    if (!err && a.batch) {
-        for (size_t i = 0; i < e->record_count && !err; i++)
-            err = keep_row(s, t, &a, &e->records[i]);
-        if (!err)
-            err = keep_origin(s, t, e);
-        wf_mon_table_count(t, e, e->record_count, received_us);
+    for (size_t i = 0; i < count && !err; i++) {
+        a.from = ranges[i].from;
+        a.count = ranges[i].count;
+        err = keep_part(s, t, &a);
     }
     return err ? err : keep_cursor(s, t, e);
 }

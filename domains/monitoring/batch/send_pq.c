@@ -16,11 +16,17 @@ static enum weft_err lock_one(struct wf_mon_pq *q, const struct wf_mon_table *t)
     PGresult *r = NULL;
 
     wf_mon_pq_text(&a, t->product);
-    enum weft_err err = wf_mon_pq_ask(
+    enum weft_err err = WEFT_OK;
+    if (q->guest) // there has to be a row to lock
+        err = wf_mon_pq_ask(&q->link,
+            "INSERT INTO _lease(product) VALUES($1) ON CONFLICT DO NOTHING", &a, false, NULL);
+    if (err)
+        return err;
+    err = wf_mon_pq_ask(
         &q->link, "SELECT owner FROM _lease WHERE product = $1 FOR UPDATE", &a, false, &r);
     if (err)
         return err;
-    bool mine = PQntuples(r) == 1 && strcmp(PQgetvalue(r, 0, 0), q->owner) == 0;
+    bool mine = q->guest || (PQntuples(r) == 1 && strcmp(PQgetvalue(r, 0, 0), q->owner) == 0);
     PQclear(r);
     if (mine)
         return WEFT_OK;

@@ -263,16 +263,22 @@ enum weft_err wf_mon_store_trim(
     return err ? err : s->ops->trim(s, t, before_us, ret_more);
 }
 
+void wf_mon_store_be_guest(struct wf_mon_store *s)
+{
+    if (s->ops->be_guest)
+        s->ops->be_guest(s);
+}
+
 size_t wf_mon_store_bytes(const struct wf_mon_store *s)
 {
     return s->ops->bytes ? s->ops->bytes(s) : 0;
 }
 
-int64_t wf_mon_last_us(const struct weft_event *e)
+int64_t wf_mon_last_us(const struct weft_event *e, size_t from, size_t count)
 {
     int64_t last = INT64_MIN;
 
-    for (size_t i = 0; i < e->record_count; i++)
+    for (size_t i = from; i < from + count; i++)
         if (e->records[i].time_us > last)
             last = e->records[i].time_us;
     return last;

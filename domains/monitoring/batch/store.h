@@ -54,6 +54,8 @@ bool wf_mon_store_holds(struct wf_mon_store *s, const char *product);
 // so many at once that storing goes on. *ret_more: there are others. Verify knows from then on that they may be gone.
 WEFT_MUST_USE enum weft_err wf_mon_store_trim(
     struct wf_mon_store *s, struct wf_mon_table *t, int64_t before_us, bool *ret_more);
+// From now on this store only adds what is missing, beside the process that stores the products: it claims none and looks before it adds.
+void wf_mon_store_be_guest(struct wf_mon_store *s);
 // What the open transaction holds in memory.
 size_t wf_mon_store_bytes(const struct wf_mon_store *s);
 // Whether this names a PostgreSQL database: a postgresql:// address, or settings as in "service=weft" or "host=/run/postgresql dbname=m".

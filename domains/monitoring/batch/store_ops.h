@@ -45,6 +45,7 @@ struct wf_mon_store_ops {
         struct wf_mon_store *s, struct wf_mon_table *t, int64_t before_ms, struct wf_mon_late *ret);
     enum weft_err (*trim)(
         struct wf_mon_store *s, struct wf_mon_table *t, int64_t before_us, bool *ret_more);
+    void (*be_guest)(struct wf_mon_store *s); // may be NULL: it looks anyway
     // May be NULL: one process stores all.
     enum weft_err (*claim)(struct wf_mon_store *s, const char *const *products, size_t count);
     bool (*holds)(struct wf_mon_store *s, const char *product);
@@ -64,12 +65,12 @@ enum weft_err wf_mon_store_nomem(struct wf_mon_store *s); // notes it
 // After a rollback nothing known of the tables holds.
 void wf_mon_tables_forget(struct wf_mon_store *s);
 void wf_mon_tables_fini(struct wf_mon_store *s);
-// A RECORDS event of which `count` records were stored.
+// A RECORDS event of which `count` records were stored as one batch or a part of it.
 void wf_mon_table_count(
     struct wf_mon_table *t, const struct weft_event *e, size_t count, int64_t received_us);
 
-// The latest time of an event's records.
-int64_t wf_mon_last_us(const struct weft_event *e);
+// The latest time of `count` records of an event.
+int64_t wf_mon_last_us(const struct weft_event *e, size_t from, size_t count);
 // Records [from, from + count) of an event.
 struct wf_mon_range {
     size_t from, count;

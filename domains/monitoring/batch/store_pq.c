@@ -179,24 +179,35 @@ static enum weft_err begin(struct wf_mon_store *s)
     return wf_mon_pq_connect(&wf_mon_pq(s)->link);
 }
 
+static void counts_of(const struct wf_mon_table *t, uint64_t ret[7])
+{
+    const uint64_t counts[7] = { t->records, t->batches, t->live, t->repaired, t->pulled,
+        t->history, t->lost };
+
+    memcpy(ret, counts, sizeof counts);
+}
+
+// By how much they grew: a backfill beside the holder adds to the same ones.
 static enum weft_err flush_counts(struct wf_mon_pq *q)
 {
     for (struct wf_mon_table *t = q->base.tables; t; t = t->next) {
         struct wf_mon_pq_args a = { 0 };
+        uint64_t counts[7];
         if (!t->dirty)
             continue;
-        const uint64_t counts[] = { t->records, t->batches, t->live, t->repaired, t->pulled,
-            t->history, t->lost };
+        counts_of(t, counts);
         wf_mon_pq_text(&a, t->product);
         for (size_t i = 0; i < 7; i++)
-            wf_mon_pq_int(&a, (int64_t)counts[i]);
+            wf_mon_pq_int(&a, (int64_t)(counts[i] - t->plan->told[i]));
         wf_mon_pq_int(&a, t->last_time_us);
         wf_mon_pq_int(&a, t->last_append_ms);
         wf_mon_pq_int(&a, t->last_received_ms);
         enum weft_err err = wf_mon_pq_ask(&q->link,
-            "UPDATE _status SET records = $2, batches = $3, live = $4, repaired = $5, pulled = $6, "
-            "history = $7, lost = $8, last_time_us = $9, last_append_ms = $10, last_received_ms = "
-            "$11 WHERE product = $1",
+            "UPDATE _status SET records = records + $2, batches = batches + $3, live = live + $4, "
+            "repaired = repaired + $5, pulled = pulled + $6, history = history + $7, lost = lost + "
+            "$8, last_time_us = greatest(last_time_us, $9), last_append_ms = "
+            "greatest(last_append_ms, $10), last_received_ms = greatest(last_received_ms, $11) "
+            "WHERE product = $1",
             &a, false, NULL);
         if (err)
             return err;
@@ -251,8 +262,10 @@ static enum weft_err commit(struct wf_mon_store *s)
     enum weft_err err = send_all(q);
     if (err)
         return err;
-    for (struct wf_mon_table *t = s->tables; t; t = t->next)
+    for (struct wf_mon_table *t = s->tables; t; t = t->next) {
         t->dirty = false;
+        counts_of(t, t->plan->told);
+    }
     wf_mon_pq_forget(q);
     return WEFT_OK;
 }
@@ -311,6 +324,11 @@ static void finish(struct wf_mon_store *s)
     free(q);
 }
 
+static void be_guest(struct wf_mon_store *s)
+{
+    wf_mon_pq(s)->guest = wf_mon_pq(s)->careful = true;
+}
+
 static const struct wf_mon_store_ops ops = { .close = finish,
     .ready = begin,
     .begin = begin,
@@ -325,6 +343,7 @@ static const struct wf_mon_store_ops ops = { .close = finish,
     .beat = wf_mon_pq_beat,
     .late = wf_mon_pq_late,
     .trim = wf_mon_pq_trim,
+    .be_guest = be_guest,
     .claim = wf_mon_pq_claim,
     .holds = wf_mon_pq_holds,
     .bytes = wf_mon_pq_bytes,

@@ -89,6 +89,7 @@ struct wf_mon_plan {
     bool touched;        // this transaction has something of the product
     bool held;           // by this process's lease
     unsigned free_turns; // claims for which it was nobody's
+    uint64_t told[7];    // counts as the database has them
 };
 
 struct wf_mon_pq_chunk { // rows of one table and one set of columns
@@ -114,6 +115,7 @@ struct wf_mon_pq {
     struct wf_mon_store base;
     struct wf_mon_pq_link link;
     bool partitions;   // the server has them
+    bool guest;        // adds what is missing, and holds no product
     bool careful;      // look before storing: part of a batch was there already
     char machine[20];  // "1a2b3c4d5e6f7a8b-": where process ids are the same ones
     char owner[64];    // of leases: MACHINE-PID-RANDOM

@@ -69,10 +69,12 @@ static const char *const sql[WF_MON_SQL_COUNT] = {
     [WF_MON_SQL_CHAIN_GET] = "SELECT id FROM _chain WHERE sum = ? AND bytes = ?",
     [WF_MON_SQL_CHAIN_ADD] = "INSERT INTO _chain(sum, bytes) VALUES(?, ?)",
     [WF_MON_SQL_BATCH_ADD] =
-        "INSERT OR IGNORE INTO _batch(product, batch, origin, \"offset\", first_seq, count, "
+        "INSERT INTO _batch(product, batch, origin, \"offset\", first_seq, count, "
         "append_ms, way, skewed, schema, chain, header, payload, last_time_us) VALUES(?1, ?2, ?3, "
         "?4, "
         "?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+    [WF_MON_SQL_BATCH_PARTS] =
+        "SELECT first_seq, count FROM _batch WHERE batch = ?1 AND product = ?2",
     [WF_MON_SQL_ORIGIN_SET] =
         "INSERT INTO _origin VALUES(?1, ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE SET records = "
         "records + ?3, last_time_us = max(last_time_us, ?4), last_append_ms = "

@@ -28,8 +28,9 @@ void wf_mon_pq_plan_fini(struct wf_mon_plan *p)
         free(p->marks[i].value);
     }
     free(p->marks);
-    bool held = p->held;
-    *p = (struct wf_mon_plan){ .held = held };
+    struct wf_mon_plan kept = { .held = p->held, .free_turns = p->free_turns };
+    memcpy(kept.told, p->told, sizeof kept.told);
+    *p = kept;
 }
 
 // ---- the product's entry -----------------------------------------------------------------------------------------------
@@ -95,7 +96,7 @@ static enum weft_err read_counts(struct wf_mon_pq *q, struct wf_mon_table *t)
         uint64_t *const counts[] = { &t->records, &t->batches, &t->live, &t->repaired, &t->pulled,
             &t->history, &t->lost };
         for (int i = 0; i < 7; i++)
-            *counts[i] = (uint64_t)wf_mon_pq_number(r, 0, i);
+            t->plan->told[i] = *counts[i] = (uint64_t)wf_mon_pq_number(r, 0, i);
         t->last_time_us = wf_mon_pq_number(r, 0, 7);
         t->last_append_ms = wf_mon_pq_number(r, 0, 8);
         t->last_received_ms = wf_mon_pq_number(r, 0, 9);

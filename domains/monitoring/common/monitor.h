@@ -26,6 +26,7 @@ struct wf_mon_options {
     const char *row; // verify: "TABLE:OFFSET"
     uint64_t most;   // verify: differences named
     const char *sql;
+    const char *from;               // backfill: see wf_mon_place_parse
     const char *args[WF_MON_WORDS]; // what is no option, behind the command
     size_t word_count;
     const char *rules;   // alert, run, alerts test: the file of rules
@@ -37,6 +38,7 @@ struct wf_mon_options {
 
 int wf_mon_cmd_run(const struct wf_mon_options *o);
 int wf_mon_cmd_store(const struct wf_mon_options *o);
+int wf_mon_cmd_backfill(const struct wf_mon_options *o);
 int wf_mon_cmd_status(const struct wf_mon_options *o);
 int wf_mon_cmd_sql(const struct wf_mon_options *o);
 int wf_mon_cmd_verify(const struct wf_mon_options *o);

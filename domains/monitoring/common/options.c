@@ -72,7 +72,8 @@ bool wf_mon_takes(const char *command, const char *option)
         { "alert", " --product --seconds --once --every --rules --alerts " },
         { "alerts", " --alerts --rules --for --comment -o " },
         { "store", " --keep --product --seconds --once --every " }, { "status", " --alerts -o " },
-        { "sql", " -o " }, { "verify", " --product --row --most -o " } };
+        { "backfill", " --from " }, { "sql", " -o " },
+        { "verify", " --product --row --most -o " } };
     char word[64];
 
     snprintf(word, sizeof word, " %s ", option);
@@ -86,7 +87,7 @@ bool wf_mon_takes(const char *command, const char *option)
 
 size_t wf_mon_words(const char *command)
 {
-    if (strcmp(command, "sql") == 0)
+    if (strcmp(command, "sql") == 0 || strcmp(command, "backfill") == 0)
         return 1;
     return strcmp(command, "rules") == 0 || strcmp(command, "alerts") == 0 ? WF_MON_WORDS : 0;
 }
