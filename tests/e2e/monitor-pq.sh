@@ -66,12 +66,14 @@ for ((k = 1; k <= KILLS; k++)); do
 done
 
 echo "what is lost from the database comes back from the log, while both store on"
+until_ok has_stored 500
 at=$(stored)
 "$PG_BIN/psql" -qh "$PG" -U weft postgres -c "DELETE FROM servers_depth WHERE _offset BETWEEN 100 AND 399; DELETE FROM _batch b WHERE product = 'servers/depth' AND NOT EXISTS (SELECT 1 FROM servers_depth WHERE _batch = b.id)"
 "$PG_BIN/psql" -qh "$PG" -U weft postgres -c "UPDATE _batch b SET count = n FROM (SELECT _batch, count(*) AS n FROM servers_depth GROUP BY _batch) r WHERE r._batch = b.id AND n < count AND b.\"offset\" < 100"
 "$PG_BIN/psql" -qh "$PG" -U weft postgres -c "UPDATE _batch b SET first_seq = first_seq + least - \"offset\", \"offset\" = least, count = n FROM (SELECT _batch, count(*) AS n, min(_offset) AS least FROM servers_depth GROUP BY _batch) r WHERE r._batch = b.id AND n < count"
 "$MONITOR" backfill servers/depth --from earliest --database "$WHERE" --dir "$WORK/watch" 2>"$WORK/out" || fail "backfill exits $?: $(cat "$WORK/out")"
-grep -q "100.0 %, .* read, 300 added" "$WORK/out" || fail "not 300 came back: $(cat "$WORK/out")"
+added=$(sed -n 's/.* 100.0 %, .* read, \([0-9]*\) added$/\1/p' "$WORK/out") # it may be ahead of the others as well
+[ "${added:-0}" -ge 300 ] || fail "not 300 came back: $(cat "$WORK/out")"
 until_ok has_stored $((at + 100))
 
 echo "each record once, by the ledger"
@@ -93,7 +95,7 @@ grep -q "monitor stopped" "$WORK/out" || fail "not told: $(cat "$WORK/out")"
 echo "verify proves every row and names a changed one"
 "$MONITOR" verify --database "$WHERE" --dir "$WORK/watch" || fail "verify exits $?"
 "$MONITOR" verify --database "$WHERE" --dir "$WORK/watch" --row servers_depth:37 >"$WORK/out" || fail "verify of a row exits $?"
-grep -q "servers/servers-node signed in batch .* certificate leads to the charter" "$WORK/out" || fail "the way is not told: $(cat "$WORK/out")"
+grep -q "servers/node-1 signed in batch .* certificate leads to the charter" "$WORK/out" || fail "the way is not told: $(cat "$WORK/out")"
 "$PG_BIN/psql" -qh "$PG" -U weft postgres -c "UPDATE servers_depth SET value = value + 1 WHERE _offset = 37"
 for one in "" "--row servers_depth:37"; do
     status=0
