@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "domains/monitoring/batch/refill.h"
 #include "domains/monitoring/batch/store_ops.h"
 #include "domains/monitoring/batch/verify.h"
 #include "domains/monitoring/common/watch.h"
@@ -461,39 +460,6 @@ START_TEST(a_backfill_brings_back_what_is_missing_and_nothing_twice)
 }
 END_TEST
 
-START_TEST(a_place_is_an_offset_a_time_or_a_time_back)
-{
-    static const struct {
-        const char *text;
-        enum weft_from from;
-        uint64_t offset;
-        int64_t time_ms;
-    } rows[] = {
-        { "earliest", WEFT_FROM_EARLIEST, 0, 0 },
-        { "1042", WEFT_FROM_OFFSET, 1042, 0 },
-        { "7d", WEFT_FROM_TIME, 0, 1700000000000 - 7 * 86400000LL },
-        { "2h", WEFT_FROM_TIME, 0, 1700000000000 - 2 * 3600000LL },
-        { "2026-11-21", WEFT_FROM_TIME, 0, 1795219200000 },
-        { "2026-11-21T10:00:00Z", WEFT_FROM_TIME, 0, 1795255200000 },
-    };
-    static const char *const bad[] = { "", "latest", "-1", "7y", "2026-13-01", "2026-11-21 10:00",
-        "0d", "99999999999999999999" };
-    struct wf_mon_place place;
-
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        ck_assert_msg(wf_mon_place_parse(rows[i].text, 1700000000000, &place), "%s", rows[i].text);
-        ck_assert_int_eq(place.from, rows[i].from);
-        if (place.from == WEFT_FROM_OFFSET)
-            ck_assert_uint_eq(place.offset, rows[i].offset);
-        if (place.from == WEFT_FROM_TIME)
-            ck_assert_msg(place.time_ms == rows[i].time_ms, "%s: %lld", rows[i].text,
-                (long long)place.time_ms);
-    }
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-        ck_assert_msg(!wf_mon_place_parse(bad[i], 1700000000000, &place), "%s", bad[i]);
-}
-END_TEST
-
 // ---- retention ---------------------------------------------------------------------------------------------------------
 
 static void add(struct fake_product *p, int64_t time_us)
@@ -550,34 +516,6 @@ START_TEST(what_is_too_old_goes_and_all_else_stays_provable)
 }
 END_TEST
 
-START_TEST(the_last_word_about_keeping_counts)
-{
-    static const struct {
-        const char *product;
-        bool inventory;
-        int64_t want;
-        const char *why;
-    } rows[] = {
-        { "network/ports", false, 30 * 86400000000, "the one without a pattern" },
-        { "servers/cpu", false, 7 * 86400000000, "its pattern comes later" },
-        { "servers/packages", true, 7 * 86400000000, "an inventory that is named" },
-        { "network/interfaces", true, 0, "an inventory that nobody named is kept" },
-    };
-    static const char *const bad[] = { "", "30", "d", "30x", "23h", "0d", "servers/*=", "=30d",
-        "-3d", "30dd", "99999999999w" };
-    struct wf_mon_options o = { .keeps = { "30d", "servers/*=1w" }, .keep_count = 2 };
-
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        ck_assert_msg(wf_mon_keep_us(&o, rows[i].product, rows[i].inventory) == rows[i].want, "%s",
-            rows[i].why);
-    o.keep_count = 0;
-    ck_assert_int_eq(wf_mon_keep_us(&o, "servers/cpu", false), 0);
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-        ck_assert_msg(!wf_mon_keep_is_good(bad[i]), "%s", bad[i]);
-    ck_assert(wf_mon_keep_is_good("24h") && wf_mon_keep_is_good("a/*=2w"));
-}
-END_TEST
-
 int main(void)
 {
     Suite *suite = suite_create("monitor_backends");
@@ -600,9 +538,7 @@ int main(void)
     tcase_add_loop_test(c, late_hosts_are_told_apart_by_their_agents, 0, last);
     tcase_add_loop_test(c, status_reads_what_the_writer_told, 0, last);
     tcase_add_loop_test(c, what_is_too_old_goes_and_all_else_stays_provable, 0, last);
-    tcase_add_test(c, the_last_word_about_keeping_counts);
     tcase_add_loop_test(c, a_backfill_brings_back_what_is_missing_and_nothing_twice, 0, last);
-    tcase_add_test(c, a_place_is_an_offset_a_time_or_a_time_back);
     suite_add_tcase(suite, c);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "domains/monitoring/batch/refill.h"
 #include "domains/monitoring/batch/store_sqlite.h"
 #include "tests/domains/monitor_rig.h"
 #include "tests/support/support.h"
@@ -486,6 +487,69 @@ START_TEST(a_locked_database_is_busy_and_nothing_happened)
 }
 END_TEST
 
+// ---- options -----------------------------------------------------------------------------------------------------------
+
+START_TEST(a_place_is_an_offset_a_time_or_a_time_back)
+{
+    static const struct {
+        const char *text;
+        enum weft_from from;
+        uint64_t offset;
+        int64_t time_ms;
+    } rows[] = {
+        { "earliest", WEFT_FROM_EARLIEST, 0, 0 },
+        { "1042", WEFT_FROM_OFFSET, 1042, 0 },
+        { "7d", WEFT_FROM_TIME, 0, 1700000000000 - 7 * 86400000LL },
+        { "2h", WEFT_FROM_TIME, 0, 1700000000000 - 2 * 3600000LL },
+        { "2026-11-21", WEFT_FROM_TIME, 0, 1795219200000 },
+        { "2026-11-21T10:00:00Z", WEFT_FROM_TIME, 0, 1795255200000 },
+    };
+    static const char *const bad[] = { "", "latest", "-1", "7y", "2026-13-01", "2026-11-21 10:00",
+        "0d", "99999999999999999999" };
+    struct wf_mon_place place;
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        ck_assert_msg(wf_mon_place_parse(rows[i].text, 1700000000000, &place), "%s", rows[i].text);
+        ck_assert_int_eq(place.from, rows[i].from);
+        if (place.from == WEFT_FROM_OFFSET)
+            ck_assert_uint_eq(place.offset, rows[i].offset);
+        if (place.from == WEFT_FROM_TIME)
+            ck_assert_msg(place.time_ms == rows[i].time_ms, "%s: %lld", rows[i].text,
+                (long long)place.time_ms);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        ck_assert_msg(!wf_mon_place_parse(bad[i], 1700000000000, &place), "%s", bad[i]);
+}
+END_TEST
+
+START_TEST(the_last_word_about_keeping_counts)
+{
+    static const struct {
+        const char *product;
+        bool inventory;
+        int64_t want;
+        const char *why;
+    } rows[] = {
+        { "network/ports", false, 30 * 86400000000, "the one without a pattern" },
+        { "servers/cpu", false, 7 * 86400000000, "its pattern comes later" },
+        { "servers/packages", true, 7 * 86400000000, "an inventory that is named" },
+        { "network/interfaces", true, 0, "an inventory that nobody named is kept" },
+    };
+    static const char *const bad[] = { "", "30", "d", "30x", "23h", "0d", "servers/*=", "=30d",
+        "-3d", "30dd", "99999999999w" };
+    struct wf_mon_options o = { .keeps = { "30d", "servers/*=1w" }, .keep_count = 2 };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        ck_assert_msg(wf_mon_keep_us(&o, rows[i].product, rows[i].inventory) == rows[i].want, "%s",
+            rows[i].why);
+    o.keep_count = 0;
+    ck_assert_int_eq(wf_mon_keep_us(&o, "servers/cpu", false), 0);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        ck_assert_msg(!wf_mon_keep_is_good(bad[i]), "%s", bad[i]);
+    ck_assert(wf_mon_keep_is_good("24h") && wf_mon_keep_is_good("a/*=2w"));
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("monitor_store");
@@ -494,6 +558,8 @@ int main(void)
     tcase_add_checked_fixture(c, fake_reset, fake_reset);
     tcase_set_timeout(c, 100);
     tcase_add_test(c, names_are_plain_and_never_reserved);
+    tcase_add_test(c, a_place_is_an_offset_a_time_or_a_time_back);
+    tcase_add_test(c, the_last_word_about_keeping_counts);
     tcase_add_test(c, two_products_with_one_name_get_two_tables);
     tcase_add_test(c, every_type_has_its_column);
     tcase_add_test(c, odd_values_stay_what_they_are);
