@@ -57,6 +57,10 @@
     X(STREAM_READERS, "weft_stream_readers", "gauge", "product major", "Of them, those whose place in the log is known.") \
     X(STREAM_LAG_MIN, "weft_stream_lag_min_records", "gauge", "product major", "Records that the fastest reader does not have yet.") \
     X(STREAM_LAG_MAX, "weft_stream_lag_max_records", "gauge", "product major", "Records that the slowest reader does not have yet.") \
+    X(STREAM_CONNECTIONS, "weft_stream_connections", "gauge", "product major", "Connections to the stream.") \
+    X(STREAM_WAITING, "weft_stream_waiting_bytes", "gauge", "product major", "Bytes of frames that connections have not taken yet.") \
+    X(STREAM_UNSENT, "weft_stream_dropped_frames_total", "counter", "product major", "Frames dropped for a connection that did not take them, each for one; repair fetches them.") \
+    X(STREAM_HOST_UNSENT, "weft_stream_host_dropped_frames", "gauge", "product major host", "Of them, those of one host's connections as they stand; at most 16 hosts.") \
     X(STREAM_HEAD, "weft_stream_head", "gauge", "product major", "Offset one past the newest record.") \
     X(STREAM_FLOOR, "weft_stream_floor", "gauge", "product major", "Offset of the oldest record kept.") \
     X(STREAM_EPOCH, "weft_stream_epoch", "gauge", "product major", "Number of the epoch in force; 0: nobody reads the stream.") \

@@ -8,9 +8,9 @@
 #include "node/log/log_priv.h"
 
 #define GROUP_BYTES (8u * 1024u * 1024u)
-#define FLOORS_MAX  256u // marks in one write
-#define AHEAD_MAX   (1u * 1024u * 1024u)
-#define AHEAD_GROUP (64u * 1024u) // of larger ones the sync costs more than the file's new size
+#define FLOORS_MAX  256u           // marks in one write
+#define AHEAD_MAX   (128u * 1024u) // a sync that meets them takes longer: not by much
+#define AHEAD_GROUP (64u * 1024u)  // of larger ones the sync costs more than the file's new size
 #define SPACE_US    100000
 #define SPACE_BYTES (1u * 1024u * 1024u)
 

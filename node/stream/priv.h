@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The inside of the stream room: what its files share. Not for other rooms (room.h is). Loop thread only, but for the two places
-// where other threads hand something over: the box of acknowledgements and the sender's queue.
+// The inside of the stream room: what its files share. Not for other rooms (room.h is). Loop thread only, but for the box
+// of acknowledgements, where the log's thread hands something over.
 // Invariant: durable <= ahead everywhere; what readers see (frames, ranges, heartbeats, taps) is durable.
 #ifndef WF_NODE_STREAM_PRIV_H
 #define WF_NODE_STREAM_PRIV_H
@@ -234,8 +234,9 @@ struct wf_home_product {
     } count;
     struct wf_latency took, age; // of batches: from here to the disk; of their oldest records then
     struct {
-        uint64_t readers, lag_min, lag_max;
-    } seen; // of its leases, when somebody last looked
+        uint64_t readers, lag_min, lag_max;    // of its leases
+        uint64_t connections, waiting, unsent; // of its stream
+    } seen;                                    // when somebody last looked
 };
 
 struct wf_tap {
@@ -243,7 +244,6 @@ struct wf_tap {
     void *arg;
 };
 
-struct wf_sender;
 struct wf_box;
 struct wf_replay;
 struct wf_taking;
@@ -257,7 +257,6 @@ struct wf_stream_room {
     struct wf_incarnation log_id; // of this start
     uint64_t last_counter;        // highest incarnation counter used
     struct wf_box *box;
-    struct wf_sender *sender;
     struct wf_net_gate *gate;
     struct wf_home_product *products;
     struct wf_lease *leases, *lease_buckets[WF_LEASE_BUCKETS];
@@ -455,23 +454,13 @@ void wf_beat_soon(struct wf_home_product *p); // data flowed or a lease began
 void wf_beat_timer(struct wf_timer *t);
 void wf_beat_now(struct wf_home_product *p);
 
-// ---- publish.c, sender.c -------------------------------------------------------------------------------------------------
+// ---- publish.c -----------------------------------------------------------------------------------------------------------
 
 WF_MUST_USE enum weft_err wf_publish_open(struct wf_home_product *p, struct wf_diag *diag);
 void wf_publish_close(struct wf_home_product *p);
 void wf_publish_entries(struct wf_home_product *p, struct wf_pending *first);
 void wf_publish_beat(struct wf_home_product *p, struct wf_bytes beat);
 void wf_publish_position(struct wf_home_product *p, uint64_t offset); // the fastest is here
-WF_MUST_USE enum weft_err wf_sender_new(struct wf_sender **ret);
-void wf_sender_free(struct wf_sender *s); // waits for what is queued
-// False when the queue is full: the frame is dropped, readers repair. msg is taken in any case.
-bool wf_sender_send(struct wf_sender *s, struct wf_net_pub *pub, struct wf_net_msg *msg);
-struct wf_sender_stats {
-    size_t items, bytes, max_bytes;
-    uint64_t dropped; // frames, since the start
-};
-void wf_sender_get_stats(struct wf_sender *s, struct wf_sender_stats *ret);
-void wf_sender_close(struct wf_sender *s, struct wf_net_pub *pub); // after what was sent before
 
 // ---- lease.c -------------------------------------------------------------------------------------------------------------
 

@@ -53,8 +53,7 @@ enum weft_err wf_publish_open(struct wf_home_product *p, struct wf_diag *diag)
 
 void wf_publish_close(struct wf_home_product *p)
 {
-    if (p->pub)
-        wf_sender_close(p->room->sender, p->pub);
+    wf_net_pub_free(p->pub);
     p->pub = NULL;
     p->port = 0;
     p->sent_count = p->sent_bytes = 0;
@@ -76,7 +75,8 @@ static void send_frame(struct wf_home_product *p, const struct wf_frame *f)
     }
     p->count.frames++;
     p->count.frame_bytes += out->len;
-    (void)wf_sender_send(p->room->sender, p->pub, m);
+    err = wf_net_pub_send(p->pub, m);
+    (void)err; // counted; readers repair what is not sent
 }
 
 // ---- the window ------------------------------------------------------------------------------------------------------

@@ -121,10 +121,8 @@ static enum weft_err stream_open(struct wf_node *n, struct wf_diag *diag)
 static enum weft_err stream_start(struct wf_node *n, struct wf_diag *diag)
 {
     struct wf_stream_room *r = n->stream;
-    enum weft_err err = wf_sender_new(&r->sender);
+    enum weft_err err = n->conf->streams.gate ? wf_net_gate_new(&r->gate) : WEFT_OK;
 
-    if (!err && n->conf->streams.gate)
-        err = wf_net_gate_new(&r->gate);
     if (err)
         wf_diag_set(diag, 0, 0, "streams: %s", weft_err_text(err));
     for (struct wf_home_product *p = r->products; p && !err; p = p->next)
@@ -273,9 +271,9 @@ static void stream_drain(struct wf_node *n)
 
 static bool stream_drained(const struct wf_node *n)
 {
-    struct wf_sender_stats s;
+    struct wf_net_sending s;
 
-    wf_sender_get_stats(n->stream->sender, &s);
+    wf_net_get_sending(n->control->net, &s);
     return n->stream->said_last && is_settled(n->stream) && s.items == 0;
 }
 
@@ -314,7 +312,6 @@ static void stream_close(struct wf_node *n)
     wf_log_worker_free(r->worker);
     for (struct wf_home_product *p = r->products; p; p = p->next)
         wf_publish_close(p);
-    wf_sender_free(r->sender);
     close_products(r);
     wf_net_gate_free(r->gate);
     wf_timer_cancel(n->loop, &r->beat);

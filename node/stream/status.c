@@ -4,10 +4,13 @@
 #include <stdlib.h>
 
 #include "node/address.h"
+#include "node/call.h"
 #include "node/metrics.h"
 #include "node/queues.h"
 #include "node/status.h"
 #include "node/stream/priv.h"
+
+#define SLOW_HOSTS 16u // of a product, on /metrics
 
 static const char *state_of(const struct wf_home_product *p)
 {
@@ -44,8 +47,15 @@ static void survey(struct wf_stream_room *r)
 {
     if (!r)
         return; // of an agent
-    for (struct wf_home_product *p = r->products; p; p = p->next)
+    for (struct wf_home_product *p = r->products; p; p = p->next) {
+        struct wf_net_pub_stats s = { 0 };
+        if (p->pub)
+            wf_net_pub_get_stats(p->pub, &s);
         p->seen.readers = p->seen.lag_min = p->seen.lag_max = 0;
+        p->seen.connections = s.pipes;
+        p->seen.waiting = s.queued;
+        p->seen.unsent = s.dropped;
+    }
     for (const struct wf_lease *l = r->leases; l; l = l->next) {
         struct wf_home_product *p = l->product;
         uint64_t lag = lag_of(l);
@@ -115,7 +125,7 @@ void wf_stream_queues(const struct wf_node *n, struct wf_queues *out)
         .max_bytes = WF_PENDING_MAX,
         .dropped = r->pending_full };
     struct wf_queue ahead = { .name = "ahead" };
-    struct wf_sender_stats s = { 0 };
+    struct wf_net_sending s;
 
     for (const struct wf_home_product *p = r->products; p; p = p->next) {
         pending.items += p->pending_count;
@@ -128,8 +138,7 @@ void wf_stream_queues(const struct wf_node *n, struct wf_queues *out)
     wf_queues_add(out, &pending);
     wf_queues_add_log(out, n->log);
     wf_queues_add(out, &ahead);
-    if (r->sender)
-        wf_sender_get_stats(r->sender, &s);
+    wf_net_get_sending(n->control->net, &s);
     wf_queues_add(out, &(struct wf_queue){ .name = "sender",
                            .items = s.items,
                            .bytes = s.bytes,
@@ -228,6 +237,9 @@ static const struct {
     ROW(READERS, seen.readers),
     ROW(LAG_MIN, seen.lag_min),
     ROW(LAG_MAX, seen.lag_max),
+    ROW(CONNECTIONS, seen.connections),
+    ROW(WAITING, seen.waiting),
+    ROW(UNSENT, seen.unsent),
     ROW(HEAD, head),
     ROW(EPOCH, epoch.number),
 };
@@ -239,6 +251,23 @@ static void put_product(
         p->collect->product.major);
 }
 
+// Of each reader's host that something was dropped for.
+static void put_slow_hosts(struct wf_metrics *m, const struct wf_home_product *p)
+{
+    struct wf_net_pub_host slow[SLOW_HOSTS];
+    size_t count = p->pub ? wf_net_pub_slow_hosts(p->pub, slow, WF_COUNT(slow)) : 0;
+
+    for (size_t i = 0; i < count; i++) {
+        char at[WF_NET_ADDR_TEXT];
+        slow[i].addr.port = 0;
+        wf_net_addr_text(&slow[i].addr, at);
+        *strrchr(at, ':') = '\0';
+        wf_metric_of(m, WF_METRIC_STREAM_HOST_UNSENT, (double)slow[i].dropped,
+            "product=\"%s\",major=\"%u\",host=\"%s\"", p->collect->product.name,
+            p->collect->product.major, at);
+    }
+}
+
 void wf_stream_metrics(const struct wf_node *n, struct wf_metrics *m)
 {
     survey(n->stream);
@@ -248,6 +277,9 @@ void wf_stream_metrics(const struct wf_node *n, struct wf_metrics *m)
             if (!p->removed)
                 put_product(m, product_rows[i].which, p, (double)number_at(p, product_rows[i].at));
     }
+    wf_metric_head(m, WF_METRIC_STREAM_HOST_UNSENT);
+    for (const struct wf_home_product *p = n->stream->products; p; p = p->next)
+        put_slow_hosts(m, p);
     wf_metric_head(m, WF_METRIC_STREAM_FLOOR);
     for (const struct wf_home_product *p = n->stream->products; p; p = p->next)
         if (!p->removed)

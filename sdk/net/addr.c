@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <stdio.h>
+#include <sys/socket.h>
 #include <sys/un.h>
 
 #define SOCKET_PATH_MAX (sizeof(((struct sockaddr_un *)0)->sun_path) - 1)
@@ -118,6 +119,25 @@ static void from_ip6(const nng_sockaddr_in6 *in, struct wf_net_addr *ret)
     }
     ret->family = WF_NET_IP6;
     memcpy(ret->ip, in->sa_addr, 16);
+}
+
+bool net_addr_from(const struct sockaddr_storage *sa, struct wf_net_addr *ret)
+{
+    const struct sockaddr_in *in4 = (const struct sockaddr_in *)(const void *)sa;
+    const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)(const void *)sa;
+    nng_sockaddr_in6 six = { .sa_port = in6->sin6_port };
+    struct wf_net_addr a = { .family = WF_NET_IP4, .port = ntohs(in4->sin_port) };
+
+    if (sa->ss_family == AF_INET6) {
+        memcpy(six.sa_addr, &in6->sin6_addr, sizeof six.sa_addr);
+        from_ip6(&six, &a);
+    } else if (sa->ss_family == AF_INET) {
+        memcpy(a.ip, &in4->sin_addr, 4);
+    } else {
+        return false;
+    }
+    *ret = a;
+    return true;
 }
 
 bool net_pipe_addr(nng_pipe p, struct wf_net_addr *ret)

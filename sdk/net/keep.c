@@ -296,6 +296,7 @@ void wf_net_free(struct wf_net *net)
     pthread_cond_broadcast(&net->cv);
     pthread_mutex_unlock(&net->mu);
     pthread_join(net->keeper, NULL);
+    net_pubs_free(net->pubs);
     if (watching)
         pthread_join(net->watcher, NULL);
     assert(net->ticks == NULL || net->stats.closes_abandoned > 0);

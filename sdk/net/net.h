@@ -201,8 +201,8 @@ WF_MUST_USE enum weft_err wf_net_request(struct wf_net_peer *p, struct wf_net_ms
 void wf_net_peer_free(struct wf_net_peer *p); // NULL is permitted
 
 // ---- PUB ----
-// NNG sends every frame to every connection and drops the oldest where one does not keep up, in silence: numbering and
-// repair are the caller's.
+// Every frame goes to every connection that greeted, in order. One that does not keep up has a queue; what finds no room there is dropped, the
+// oldest first: numbering and repair are the caller's. The bytes are those of NNG's PUB over tcp, but the sockets are ours (ADR 35).
 
 // Which hosts may connect to PUB sockets, shared by all of them and changed at run time. Admissions are counted: a host
 // stays admitted until each was taken back; then its connections are closed within a second or two.
@@ -217,25 +217,45 @@ struct wf_net_pub;
 
 struct wf_net_pub_conf {      // zero = the default in brackets
     struct wf_net_gate *gate; // NULL = everybody up to the caps
-    unsigned send_buf;        // messages queued for one slow connection [256], at most 8192
+    size_t queue_bytes;       // of frames that wait for one slow connection [16 MiB]
     unsigned pipes;           // [4096]
     unsigned pipes_per_addr;  // [1024]
+    int64_t first_ms;         // a connection that did not greet in time is closed [10000]
 };
 
 struct wf_net_pub_stats {
-    unsigned pipes;
+    unsigned pipes; // that greeted
     uint64_t admitted, refused, gated, messages, bytes;
+    size_t queued;    // bytes that wait for connections
+    uint64_t dropped; // frames, each for one connection, since the start
 };
 
 WF_MUST_USE enum weft_err wf_net_pub_new(
     struct wf_net *net, const struct wf_net_pub_conf *conf, struct wf_net_pub **ret);
+// Once. where: as for wf_net_rep_listen, but no local socket (SYNTAX).
 WF_MUST_USE enum weft_err wf_net_pub_listen(
     struct wf_net_pub *p, const char *where, uint16_t *ret_port);
-// Queues msg (taken, also on failure) on every connection. Never waits for a reader, but works through all of them:
-// milliseconds with hundreds of readers, so not on the loop thread.
+// Sends msg (taken, also on failure) to every connection; never waits for any. A small one for few goes out at once, others by the thread that
+// serves all PUB sockets: one caller's stay in order. FULL: too much waits for that thread, and the frame is dropped.
 WF_MUST_USE enum weft_err wf_net_pub_send(struct wf_net_pub *p, struct wf_net_msg *msg);
 void wf_net_pub_get_stats(struct wf_net_pub *p, struct wf_net_pub_stats *ret);
-// Returns at once; the socket is closed behind, after what is queued had a moment to leave.
+// What one host's connections, as they stand, were not sent.
+struct wf_net_pub_host {
+    struct wf_net_addr addr; // of one of them
+    unsigned pipes;
+    size_t queued;
+    uint64_t dropped;
+};
+// Those that were not sent something, at most max; how many.
+size_t wf_net_pub_slow_hosts(struct wf_net_pub *p, struct wf_net_pub_host *ret, size_t max);
+// Returns at once; what is queued gets a moment to leave.
 void wf_net_pub_free(struct wf_net_pub *p); // NULL is permitted
+
+// Frames of all PUB sockets that wait for their thread.
+struct wf_net_sending {
+    size_t items, bytes, max_bytes;
+    uint64_t dropped; // since the start
+};
+void wf_net_get_sending(struct wf_net *net, struct wf_net_sending *ret);
 
 #endif

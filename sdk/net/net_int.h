@@ -72,6 +72,9 @@ struct net_where {
     uint16_t port;
 };
 enum weft_err net_where_parse(const char *where, struct net_where *ret);
+// Of a peer over tcp; false for any other family.
+struct sockaddr_storage;
+bool net_addr_from(const struct sockaddr_storage *sa, struct wf_net_addr *ret);
 // Whose connection this is; false when the connection is gone already.
 bool net_pipe_addr(nng_pipe p, struct wf_net_addr *ret);
 
@@ -114,6 +117,7 @@ struct net_endings {
 };
 
 struct net_listener;
+struct net_pubs;
 
 struct wf_net {
     pthread_mutex_t mu;
@@ -131,7 +135,8 @@ struct wf_net {
     struct net_endings endings,
         ended; // to be shut down; shut down and expected to go by themselves
     struct net_listener *listeners;
-    uint64_t removed; // pipes of listeners that NNG has done with
+    uint64_t removed;      // pipes of listeners that NNG has done with
+    struct net_pubs *pubs; // made with the first PUB socket
 };
 
 void net_tick_add(struct wf_net *net, struct net_tick *t);
@@ -153,6 +158,11 @@ int64_t net_run_endings(struct wf_net *net, int64_t now_ms);
 void net_forget_endings(struct wf_net *net);
 // Shuts the connection down; false when its descriptor is not to be found (ipc, or gone).
 bool net_pipe_shut_down(nng_pipe p);
+
+// ---- the thread of PUB sockets (pub.c)
+
+// Waits for those that close; NULL is permitted.
+void net_pubs_free(struct net_pubs *p);
 
 // ---- the table of admitted pipes (pipes.c); under the endpoint's mutex ----
 

@@ -1,201 +1,411 @@
 // SPDX-License-Identifier: Apache-2.0
-// PUB: one socket a product. Sending never waits: NNG queues send_buf messages for each connection and then drops the oldest
-// without a word (v1.5.2 pub0.c).
-#include "sdk/net/gate.h"
-#include "sdk/net/net_int.h"
-
+// PUB: one socket a product, all of a process on one thread. Sending never waits for a reader. The thread that calls sends what is small and has
+// few to go to: that costs less than waking the other. A socket lives until that thread has closed it.
 #include <assert.h>
-#include <nng/protocol/pubsub0/pub.h>
+#include <errno.h>
+#include <netdb.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
-#define PROTO_SUB 0x21u // what clients of a PUB socket call themselves
-#define LINGER_MS 200   // nng_close throws away what is queued
-#define QUIET_MS  20
-#define SWEEP_MS  500
+#include "sdk/net/gate.h"
+#include "sdk/net/pub_int.h"
+#include "sdk/net/resolve.h"
 
-struct wf_net_pub {
-    struct wf_net *net;
-    nng_socket sock;
-    nng_aio *aio; // without a callback: PUB completes a send at once
-    pthread_mutex_t mu;
-    struct wf_net_pub_conf conf;
-    bool shut;
-    bool leaving; // the closer's: its first half is done
-    struct net_pipes pipes;
-    uint64_t gate_version;
-    int64_t last_send_ms;
-    struct wf_net_pub_stats stats;
-    struct net_tick tick;
-    struct net_close close;
-};
+#define BACKLOG      128
+#define LINGER_MS    200 // for what is queued when a socket closes
+#define SWEEP_MS     500
+#define QUEUE_BYTES  (16u * WF_MIB) // of a connection
+#define WAIT_BYTES   (64u * WF_MIB) // of frames that wait for the thread
+#define INLINE_BYTES (16u * WF_KIB) // of a frame that its sender sends itself
+#define INLINE_PIPES 4u             // to so many connections
 
-static void admit(struct wf_net_pub *p, nng_pipe pipe)
+// ---- the thread --------------------------------------------------------------------------------------------------------
+
+static void *run(void *arg)
 {
-    struct wf_net_addr addr;
-    bool known = net_pipe_addr(pipe, &addr);
-
-    net_listener_accepted(p->net, pipe);
-    pthread_mutex_lock(&p->mu);
-    bool gated = known && p->conf.gate && !net_gate_open_for(p->conf.gate, &addr);
-    bool ok = known && !gated && !p->shut &&
-              net_pipes_admit(&p->pipes, (uint32_t)nng_pipe_id(pipe), &addr, net_now_ms());
-    p->stats.admitted += ok;
-    p->stats.refused += !ok;
-    p->stats.gated += gated;
-    pthread_mutex_unlock(&p->mu);
-    if (!ok)
-        nng_pipe_close(pipe);
+    wf_loop_run(arg);
+    return NULL;
 }
 
-static void on_pipe(nng_pipe pipe, nng_pipe_ev ev, void *arg)
+static enum weft_err pubs_new(struct net_pubs **ret)
 {
-    struct wf_net_pub *p = arg;
+    struct net_pubs *a = calloc(1, sizeof *a);
 
-    if (ev == NNG_PIPE_EV_ADD_PRE) {
-        admit(p, pipe);
-    } else if (ev == NNG_PIPE_EV_REM_POST) {
-        net_listener_removed(p->net);
-        pthread_mutex_lock(&p->mu);
-        (void)net_pipes_remove(&p->pipes, (uint32_t)nng_pipe_id(pipe));
-        pthread_mutex_unlock(&p->mu);
+    if (!a)
+        return WEFT_E_NOMEM;
+    net_lock_init(&a->mu, &a->closed);
+    enum weft_err err = wf_loop_new(&(struct wf_loop_conf){ .mail_bytes = WAIT_BYTES }, &a->loop);
+    if (!err)
+        err = net_thread(&a->thread, run, a->loop);
+    if (err) {
+        wf_loop_free(a->loop);
+        net_lock_fini(&a->mu, &a->closed);
+        free(a);
+        return err;
     }
+    *ret = a;
+    return WEFT_OK;
 }
 
-// Closes the connections of hosts that the gate no longer admits.
-static int64_t sweep(void *arg, int64_t now_ms)
+void net_pubs_free(struct net_pubs *a)
 {
-    struct wf_net_pub *p = arg;
-    uint64_t version = net_gate_version(p->conf.gate);
-
-    pthread_mutex_lock(&p->mu);
-    if (version != p->gate_version) {
-        p->gate_version = version;
-        for (struct net_pipe *i = NULL; (i = net_pipes_next(&p->pipes, i)) != NULL;)
-            if (!i->condemned && !net_gate_open_for(p->conf.gate, &i->addr)) {
-                i->condemned = true;
-                net_pipe_end(p->net, i->id);
-            }
-    }
-    pthread_mutex_unlock(&p->mu);
-    return now_ms + SWEEP_MS;
+    if (!a)
+        return;
+    pthread_mutex_lock(&a->mu);
+    while (a->open)
+        pthread_cond_wait(&a->closed, &a->mu);
+    pthread_mutex_unlock(&a->mu);
+    wf_loop_stop(a->loop);
+    pthread_join(a->thread, NULL);
+    wf_loop_free(a->loop);
+    net_lock_fini(&a->mu, &a->closed);
+    free(a);
 }
+
+static enum weft_err pubs_of(struct wf_net *net, struct net_pubs **ret)
+{
+    pthread_mutex_lock(&net->mu);
+    enum weft_err err = net->pubs ? WEFT_OK : pubs_new(&net->pubs);
+    *ret = net->pubs;
+    pthread_mutex_unlock(&net->mu);
+    return err;
+}
+
+void wf_net_get_sending(struct wf_net *net, struct wf_net_sending *ret)
+{
+    *ret = (struct wf_net_sending){ .max_bytes = WAIT_BYTES };
+    pthread_mutex_lock(&net->mu);
+    if (net->pubs) {
+        ret->items = atomic_load(&net->pubs->items);
+        ret->bytes = atomic_load(&net->pubs->bytes);
+        ret->dropped = atomic_load(&net->pubs->dropped);
+    }
+    pthread_mutex_unlock(&net->mu);
+}
+
+// ---- looking after connections -----------------------------------------------------------------------------------------
 
 static void destroy(struct wf_net_pub *p)
 {
-    nng_aio_free(p->aio);
+    struct net_pubs *a = p->all;
+
+    wf_timer_cancel(a->loop, &p->timer);
+    while (p->conns)
+        net_pub_end(p->conns);
     net_pipes_fini(&p->pipes);
     net_lock_fini(&p->mu, NULL);
     wf_net_gate_free(p->conf.gate);
     free(p);
+    pthread_mutex_lock(&a->mu);
+    a->open--;
+    pthread_cond_broadcast(&a->closed);
+    pthread_mutex_unlock(&a->mu);
 }
 
-static int64_t do_close(void *arg)
+// Those that did not greet in time, and those of hosts that the gate no longer admits.
+static void sweep(struct wf_net_pub *p)
 {
-    struct wf_net_pub *p = arg;
+    int64_t now = wf_loop_now_ms(p->all->loop);
+    uint64_t version = p->conf.gate ? net_gate_version(p->conf.gate) : 0;
+    bool shut = version != p->gate_version;
 
-    if (!p->leaving) {
-        p->leaving = true;
-        if (p->conf.gate)
-            net_tick_remove(p->net, &p->tick);
-        net_unlisten(p->net, p->sock);
-        return QUIET_MS;
+    p->gate_version = version;
+    for (struct net_pub_conn *c = p->conns, *next; c; c = next) {
+        next = c->next;
+        bool late = !c->greeted && now - c->born_ms >= p->conf.first_ms;
+        if (late || (shut && !net_gate_open_for(p->conf.gate, &c->addr)))
+            net_pub_end(c);
     }
-    nng_close(p->sock);
-    destroy(p);
-    return 0;
+}
+
+static void on_time(struct wf_timer *t)
+{
+    struct wf_net_pub *p =
+        (struct wf_net_pub *)(void *)((char *)t - offsetof(struct wf_net_pub, timer));
+
+    if (p->closing) {
+        destroy(p);
+        return;
+    }
+    pthread_mutex_lock(&p->mu);
+    sweep(p);
+    pthread_mutex_unlock(&p->mu);
+    if (p->deaf)
+        p->deaf = wf_loop_rewatch(p->all->loop, &p->listener, EPOLLIN) != WEFT_OK;
+    net_pub_tick(p);
+}
+
+void net_pub_tick(struct wf_net_pub *p)
+{
+    struct wf_loop *loop = p->all->loop;
+
+    if ((!p->conns && !p->deaf) || p->timer.index)
+        return;
+    if (wf_timer_set(loop, &p->timer, wf_loop_now_ms(loop) + SWEEP_MS))
+        return; // short of memory: the next connection tries again
+}
+
+// ---- sending -----------------------------------------------------------------------------------------------------------
+
+static void done(struct net_frame *f)
+{
+    struct net_pubs *a = f->pub->all;
+
+    atomic_fetch_sub(&a->bytes, f->mail.bytes);
+    net_frame_unref(f);
+    atomic_fetch_sub(&a->items, 1); // the last: from now on others may send
+}
+
+static void open_frame(struct wf_mail *m)
+{
+    struct net_frame *f = (struct net_frame *)(void *)m;
+    struct wf_net_pub *p = f->pub;
+
+    pthread_mutex_lock(&p->mu);
+    net_pub_put(p, f);
+    done(f);
+    pthread_mutex_unlock(&p->mu);
+}
+
+static void drop_frame(struct wf_mail *m)
+{
+    done((struct net_frame *)(void *)m); // never: sockets are closed before their loop
+}
+
+static enum weft_err queue(struct wf_net_pub *p, struct net_frame *f)
+{
+    struct net_pubs *a = p->all;
+
+    f->mail = (struct wf_mail){ .open = open_frame,
+        .drop = drop_frame,
+        .class = WF_MAIL_LIVE,
+        .bytes = wf_net_msg_len(f->msg) };
+    atomic_fetch_add(&a->items, 1);
+    atomic_fetch_add(&a->bytes, f->mail.bytes);
+    enum weft_err err = wf_loop_post(a->loop, &f->mail);
+    if (!err)
+        return WEFT_OK;
+    atomic_fetch_add(&a->dropped, 1);
+    done(f);
+    return err;
+}
+
+enum weft_err wf_net_pub_send(struct wf_net_pub *p, struct wf_net_msg *msg)
+{
+    struct net_frame *f = malloc(sizeof *f);
+
+    if (!f) {
+        wf_net_msg_free(msg);
+        atomic_fetch_add(&p->all->dropped, 1);
+        return WEFT_E_NOMEM;
+    }
+    *f = (struct net_frame){ .pub = p, .msg = msg, .refs = 1 };
+    wf_store_be64(f->head, wf_net_msg_len(msg));
+    // What its caller queued before must have gone.
+    if (wf_net_msg_len(msg) > INLINE_BYTES || atomic_load(&p->all->items) > 0)
+        return queue(p, f);
+    pthread_mutex_lock(&p->mu);
+    bool few = p->stats.pipes <= INLINE_PIPES;
+    if (few) {
+        net_pub_put(p, f);
+        net_frame_unref(f);
+    }
+    pthread_mutex_unlock(&p->mu);
+    return few ? WEFT_OK : queue(p, f);
+}
+
+// ---- listening ---------------------------------------------------------------------------------------------------------
+
+static enum weft_err listen_error(int error)
+{
+    switch (error) {
+    case EADDRINUSE:
+        return WEFT_E_IN_USE;
+    case EACCES:
+    case EPERM:
+        return WEFT_E_PERMISSION;
+    case EADDRNOTAVAIL:
+        return WEFT_E_UNREACHABLE;
+    case ENOMEM:
+    case ENOBUFS:
+        return WEFT_E_NOMEM;
+    case EMFILE:
+    case ENFILE:
+        return WEFT_E_NO_FILES;
+    default:
+        return WEFT_E_IO;
+    }
+}
+
+static enum weft_err listen_at(
+    const struct sockaddr_storage *at, socklen_t at_len, int *ret_fd, uint16_t *ret_port)
+{
+    int fd = socket(at->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), yes = 1;
+    struct sockaddr_storage bound = { 0 };
+    struct wf_net_addr addr;
+    socklen_t len = sizeof bound;
+
+    if (fd < 0)
+        return listen_error(errno);
+    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+    if (bind(fd, (const struct sockaddr *)at, at_len) != 0 || listen(fd, BACKLOG) != 0 ||
+        getsockname(fd, (struct sockaddr *)&bound, &len) != 0) {
+        enum weft_err err = listen_error(errno);
+        close(fd);
+        return err;
+    }
+    *ret_fd = fd;
+    *ret_port = net_addr_from(&bound, &addr) ? addr.port : 0;
+    return WEFT_OK;
+}
+
+// A name is one of this machine's, as the node's control address is.
+static bool find_address(const struct net_where *w, struct net_resolved *ret)
+{
+    const struct addrinfo hints = { .ai_flags = AI_PASSIVE, .ai_socktype = SOCK_STREAM };
+    struct addrinfo *found = NULL;
+    char port[8];
+
+    if (net_resolve_numeric(w->host, w->port, ret))
+        return true;
+    snprintf(port, sizeof port, "%u", (unsigned)w->port);
+    if (getaddrinfo(w->host, port, &hints, &found) != 0)
+        return false;
+    bool fits = found->ai_addrlen <= sizeof ret->at[0];
+    if (fits) {
+        memcpy(&ret->at[0], found->ai_addr, found->ai_addrlen);
+        ret->len[0] = found->ai_addrlen;
+        ret->count = 1;
+    }
+    freeaddrinfo(found);
+    return fits;
+}
+
+enum weft_err wf_net_pub_listen(struct wf_net_pub *p, const char *where, uint16_t *ret_port)
+{
+    struct net_resolved at = { 0 };
+    struct net_where w;
+    uint16_t port = 0;
+    int fd = -1;
+
+    assert(!p->listening);
+    enum weft_err err = net_where_parse(where, &w);
+    if (err || w.local)
+        return err ? err : WEFT_E_SYNTAX;
+    if (!find_address(&w, &at))
+        return WEFT_E_UNREACHABLE;
+    err = listen_at(&at.at[0], at.len[0], &fd, &port);
+    if (err)
+        return err;
+    p->listener = (struct wf_watch){ .ready = net_pub_accept, .fd = fd };
+    err = wf_loop_watch(p->all->loop, &p->listener, EPOLLIN);
+    if (err) {
+        close(fd);
+        return err;
+    }
+    p->listening = true;
+    if (ret_port)
+        *ret_port = port;
+    return WEFT_OK;
+}
+
+// ---- life --------------------------------------------------------------------------------------------------------------
+
+static void begin_close(struct wf_mail *m)
+{
+    struct wf_net_pub *p = (struct wf_net_pub *)(void *)m;
+    struct wf_loop *loop = p->all->loop;
+
+    if (p->listening) {
+        wf_loop_unwatch(loop, &p->listener);
+        close(p->listener.fd);
+    }
+    p->closing = true;
+    pthread_mutex_lock(&p->mu);
+    bool queued = p->stats.queued > 0;
+    pthread_mutex_unlock(&p->mu);
+    if (!queued || wf_timer_set(loop, &p->timer, wf_loop_now_ms(loop) + LINGER_MS))
+        destroy(p);
+}
+
+static void never(struct wf_mail *m)
+{
+    (void)m; // the loop ends when every socket is closed
 }
 
 void wf_net_pub_free(struct wf_net_pub *p)
 {
     if (!p)
         return;
-    pthread_mutex_lock(&p->mu);
-    p->shut = true;
-    p->close.begin_ms = p->pipes.count > 0 ? p->last_send_ms + LINGER_MS : 0;
-    pthread_mutex_unlock(&p->mu);
-    net_close_later(p->net, &p->close);
-}
-
-static enum weft_err open_socket(struct wf_net_pub *p)
-{
-    int buf = p->conf.send_buf ? (int)p->conf.send_buf : 256;
-    int rv = nng_pub0_open(&p->sock);
-
-    if (rv != 0)
-        return net_err(rv);
-    enum weft_err err = net_socket_common(p->sock, 64); // a reader has nothing to say
-    if (!err)
-        err = net_err(nng_socket_set_int(p->sock, NNG_OPT_SENDBUF, buf));
-    if (!err)
-        err = net_pipe_events(p->sock, on_pipe, p);
-    if (err)
-        nng_close(p->sock);
-    return err;
+    p->mail =
+        (struct wf_mail){ .open = begin_close, .drop = never, .class = WF_MAIL_LIVE, .must = true };
+    enum weft_err err = wf_loop_post(p->all->loop, &p->mail);
+    (void)err; // a letter that must arrive is refused by a closed loop alone
 }
 
 enum weft_err wf_net_pub_new(
     struct wf_net *net, const struct wf_net_pub_conf *conf, struct wf_net_pub **ret)
 {
     struct wf_net_pub *p = calloc(1, sizeof *p);
-    enum weft_err err = WEFT_OK;
+    enum weft_err err = p ? pubs_of(net, &p->all) : WEFT_E_NOMEM;
 
-    if (!p)
-        return WEFT_E_NOMEM;
+    if (!err)
+        err = net_pipes_init(&p->pipes, conf->pipes ? conf->pipes : 4096,
+            conf->pipes_per_addr ? conf->pipes_per_addr : 1024);
+    if (err) {
+        free(p);
+        return err;
+    }
     net_lock_init(&p->mu, NULL);
-    p->net = net;
     p->conf = *conf;
     p->conf.gate = net_gate_ref(conf->gate); // closing goes on after wf_net_pub_free
-    p->tick = (struct net_tick){ .fn = sweep, .arg = p, .due_ms = net_now_ms() + SWEEP_MS };
-    p->close = (struct net_close){ .fn = do_close, .arg = p, .what = "pub" };
-    err = net_pipes_init(&p->pipes, conf->pipes ? conf->pipes : 4096,
-        conf->pipes_per_addr ? conf->pipes_per_addr : 1024);
-    if (err)
-        goto out;
-    err = net_err(nng_aio_alloc(&p->aio, NULL, NULL));
-    if (err)
-        goto out;
-    err = open_socket(p);
-    if (err)
-        goto out;
-    if (conf->gate)
-        net_tick_add(net, &p->tick);
+    p->conf.queue_bytes = conf->queue_bytes ? conf->queue_bytes : QUEUE_BYTES;
+    p->conf.first_ms = conf->first_ms > 0 ? conf->first_ms : 10000;
+    p->timer.fire = on_time;
+    pthread_mutex_lock(&p->all->mu);
+    p->all->open++;
+    pthread_mutex_unlock(&p->all->mu);
     *ret = p;
-    p = NULL;
-out:
-    if (p)
-        destroy(p);
-    return err;
+    return WEFT_OK;
 }
 
-enum weft_err wf_net_pub_listen(struct wf_net_pub *p, const char *where, uint16_t *ret_port)
-{
-    return net_listen(p->net, p->sock, PROTO_SUB, where, 0600, ret_port);
-}
-
-enum weft_err wf_net_pub_send(struct wf_net_pub *p, struct wf_net_msg *msg)
-{
-    size_t len = wf_net_msg_len(msg);
-
-    pthread_mutex_lock(&p->mu);
-    assert(!p->shut);
-    net_aio_give(p->aio, net_msg_out(msg));
-    nng_send_aio(p->sock, p->aio);
-    nng_aio_wait(p->aio);
-    enum weft_err err = net_err(nng_aio_result(p->aio));
-    if (err)
-        nng_msg_free(nng_aio_get_msg(p->aio));
-    nng_aio_set_msg(p->aio, NULL);
-    p->last_send_ms = net_now_ms();
-    p->stats.messages += !err;
-    p->stats.bytes += err ? 0 : len;
-    pthread_mutex_unlock(&p->mu);
-    return err;
-}
+// ---- figures -----------------------------------------------------------------------------------------------------------
 
 void wf_net_pub_get_stats(struct wf_net_pub *p, struct wf_net_pub_stats *ret)
 {
     pthread_mutex_lock(&p->mu);
     *ret = p->stats;
-    ret->pipes = p->pipes.count;
     pthread_mutex_unlock(&p->mu);
+}
+
+static void add_conn(struct wf_net_pub_host *h, const struct net_pub_conn *c)
+{
+    h->addr = c->addr;
+    h->pipes += c->greeted;
+    h->queued += c->queued;
+    h->dropped += c->dropped;
+}
+
+size_t wf_net_pub_slow_hosts(struct wf_net_pub *p, struct wf_net_pub_host *ret, size_t max)
+{
+    size_t count = 0;
+
+    pthread_mutex_lock(&p->mu);
+    for (const struct net_pub_conn *c = p->conns; c; c = c->next) {
+        size_t i = 0;
+        if (!c->dropped)
+            continue;
+        while (i < count && !wf_net_addr_same_host(&ret[i].addr, &c->addr))
+            i++;
+        if (i == max)
+            continue;
+        if (i == count)
+            ret[count++] = (struct wf_net_pub_host){ 0 };
+        add_conn(&ret[i], c);
+    }
+    pthread_mutex_unlock(&p->mu);
+    return count;
 }

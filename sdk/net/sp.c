@@ -2,12 +2,17 @@
 #include "sdk/net/sp.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define READ_BYTES (64u * WF_KIB)
+#define READ_BYTES   (64u * WF_KIB)
+#define ALIVE_S      15 // a silent host is asked for a sign of life after so long,
+#define ALIVE_EACH_S 5  // then so often,
+#define ALIVE_TIMES  3  // and given up after so many
 
 struct net_sp_out {
     struct net_sp_out *next;
@@ -201,6 +206,24 @@ enum weft_err net_sp_read(struct net_sp *s, net_sp_message_fn fn, void *arg)
 }
 
 // ---- life ------------------------------------------------------------------------------------------------------------------
+
+void net_sp_options(int fd)
+{
+    static const struct {
+        int level, name, value;
+    } options[] = {
+        { SOL_SOCKET, SO_KEEPALIVE, 1 },
+        { IPPROTO_TCP, TCP_NODELAY, 1 },
+        { IPPROTO_TCP, TCP_KEEPIDLE, ALIVE_S },
+        { IPPROTO_TCP, TCP_KEEPINTVL, ALIVE_EACH_S },
+        { IPPROTO_TCP, TCP_KEEPCNT, ALIVE_TIMES },
+    };
+
+    // Without them a lost host is noticed later, nothing worse.
+    for (size_t i = 0; i < WF_COUNT(options); i++)
+        (void)setsockopt(
+            fd, options[i].level, options[i].name, &options[i].value, sizeof options[i].value);
+}
 
 const struct net_sp_wire net_sp_requester = { 0x30, 0x31, .is_marked = true, .has_id = true };
 const struct net_sp_wire net_sp_replier = { 0x31, 0x30, .is_marked = true, .has_id = true };

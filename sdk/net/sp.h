@@ -44,6 +44,8 @@ struct net_sp {
 // Takes msg; id is 0 where the wire has none. False: the connection is to end, nothing more of it is handed over.
 typedef bool (*net_sp_message_fn)(void *arg, uint32_t id, struct wf_net_msg *msg);
 
+// A TCP connection: small messages leave at once, and a host that is gone is noticed within half a minute.
+void net_sp_options(int fd);
 // fd is taken, not on failure. The greeting is the first thing sent.
 WF_MUST_USE enum weft_err net_sp_init(
     struct net_sp *s, int fd, const struct net_sp_wire *wire, size_t recv_max);

@@ -4,8 +4,6 @@
 #include "sdk/net/sub.h"
 
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -19,9 +17,6 @@
 #define REDIAL_MAX_MS 5000
 #define TRY_MS        10000 // to connect and to greet
 #define NEVER_MS      (INT64_MAX / 2)
-#define ALIVE_S       15 // a silent host is asked for a sign of life after so long,
-#define ALIVE_EACH_S  5  // then so often,
-#define ALIVE_TIMES   3  // and given up after so many
 
 struct wf_net_sub {
     struct wf_watch watch; // first
@@ -157,24 +152,6 @@ static void on_ready(struct wf_watch *w, uint32_t events)
 
 // ---- dialling ----------------------------------------------------------------------------------------------------------
 
-static void set_options(int fd)
-{
-    static const struct {
-        int level, name, value;
-    } options[] = {
-        { SOL_SOCKET, SO_KEEPALIVE, 1 },
-        { IPPROTO_TCP, TCP_NODELAY, 1 },
-        { IPPROTO_TCP, TCP_KEEPIDLE, ALIVE_S },
-        { IPPROTO_TCP, TCP_KEEPINTVL, ALIVE_EACH_S },
-        { IPPROTO_TCP, TCP_KEEPCNT, ALIVE_TIMES },
-    };
-
-    // Without them a lost host is noticed later, nothing worse.
-    for (size_t i = 0; i < WF_COUNT(options); i++)
-        (void)setsockopt(
-            fd, options[i].level, options[i].name, &options[i].value, sizeof options[i].value);
-}
-
 static enum weft_err connect_to(
     struct wf_net_sub *s, const struct sockaddr_storage *at, socklen_t len)
 {
@@ -182,7 +159,7 @@ static enum weft_err connect_to(
 
     if (fd < 0)
         return WEFT_E_IO;
-    set_options(fd);
+    net_sp_options(fd);
     s->watch = (struct wf_watch){ .ready = on_ready, .fd = fd };
     enum weft_err err = WEFT_E_UNREACHABLE;
     if (connect(fd, (const struct sockaddr *)at, len) == 0 || errno == EINPROGRESS)

@@ -13,7 +13,7 @@ import tree
 
 TABLE, PAGE = "node/metrics.h", "docs/man/weftd-metrics.7"
 ROW = re.compile(r'^ *X\((\w+), "([^"]*)", "([^"]*)", "([^"]*)", "([^"]*)"\)', re.M)
-LABELS = {"version", "role", "domain", "subject", "queue", "class", "cause", "code", "product", "major", "state", "le"}  # each bounded
+LABELS = {"version", "role", "domain", "subject", "queue", "class", "cause", "code", "product", "major", "state", "le", "host"}  # each bounded
 
 
 def wrong(row):
