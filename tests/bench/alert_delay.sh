@@ -1,0 +1,77 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# usage: tests/bench/alert_delay.sh BUILD [RECORDS/S] [SECONDS]
+# How long from a record's time to the message about it, while records come at a rate and the batch layer's database is locked all the time: one in
+# a thousand records is above the threshold and an alert of its own. Prints percentiles, and the processor time of the alert process.
+# shellcheck disable=SC2034 # for lib.sh
+BUILD=$(cd "$1" && pwd)
+RATE=${2:-20000}
+SECONDS_LONG=${3:-20}
+# shellcheck disable=SC1091 source=tests/e2e/lib.sh
+. "$(dirname "$0")/../e2e/lib.sh"
+
+make_mesh servers
+make_event servers-node level
+make_reader servers-node watch service
+cat >"$WORK/rules.yaml" <<EOF2
+notify: {wait: 0, interval: 0, repeat: 0, group: [id], to: [stdout]}
+rules:
+  high:
+    servers/level: value > 90 by id
+EOF2
+chmod 600 "$WORK/rules.yaml"
+start_monitor watch --every 1
+"$MONITOR" alert --dir "$WORK/watch" --alerts "$WORK/alerts.db" --rules "$WORK/rules.yaml" --every 1 >"$WORK/told" 2>"$WORK/alert.log" &
+echo $! >"$WORK/alert.pid"
+until_ok weft_at servers-node publish level --wait -q <<<'{"id":"first","value":99}'
+until_ok grep -q first "$WORK/told"
+python3 - "$WORK/watch.db" "$WORK/unlock" <<'EOF2' &
+import os, sqlite3, sys, time
+db = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=20)
+db.execute("BEGIN EXCLUSIVE")
+end = time.monotonic() + 600
+while not os.path.exists(sys.argv[2]) and time.monotonic() < end:
+    time.sleep(0.05)
+db.execute("ROLLBACK")
+EOF2
+locker=$!
+python3 - "$RATE" "$SECONDS_LONG" <<'EOF2' | weft_at servers-node publish level -q
+import sys, time
+rate, seconds = int(sys.argv[1]), int(sys.argv[2])
+begin, sent = time.monotonic(), 0
+while sent < rate * seconds:
+    due = int((time.monotonic() - begin) * rate)
+    lines = []
+    while sent < min(due, rate * seconds):
+        hot = sent % 1000 == 500
+        lines.append('{"id":"%s","value":%d}' % (f"hot-{sent}" if hot else f"cold-{sent % 100}", 99 if hot else 1))
+        sent += 1
+    sys.stdout.write("\n".join(lines) + "\n" if lines else "")
+    sys.stdout.flush()
+    time.sleep(0.005)
+EOF2
+expected=$((RATE * SECONDS_LONG / 1000))
+all_told() { [ "$(grep -c '"hot-' "$WORK/told")" -ge "$expected" ]; }
+DEADLINE=60
+until_ok all_told
+ticks=$(awk '{ print $14 + $15 }' "/proc/$(cat "$WORK/alert.pid")/stat")
+touch "$WORK/unlock"
+wait $locker
+python3 - "$WORK/told" "$RATE" "$SECONDS_LONG" "$ticks" "$(getconf CLK_TCK)" <<'EOF2'
+import datetime, json, sys
+def ms(text):
+    return datetime.datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp() * 1000
+delays = []
+for line in open(sys.argv[1], encoding="utf-8"):
+    message = json.loads(line)
+    for alert in message["alerts"]:
+        fired = [e for e in alert["evidence"] if e["role"] == "fired"]
+        if alert["labels"]["id"].startswith("hot-") and fired:
+            delays.append(ms(message["sent"]) - ms(fired[0]["time"]))
+delays.sort()
+at = lambda share: delays[min(len(delays) - 1, int(len(delays) * share))]
+records = int(sys.argv[2]) * int(sys.argv[3])
+cpu = int(sys.argv[4]) / int(sys.argv[5])
+print(f"{records} records at {sys.argv[2]}/s, {len(delays)} alerts: p50 {at(0.5):.0f} ms, p99 {at(0.99):.0f} ms, most {delays[-1]:.0f} ms; "
+      f"{cpu / records * 1e6:.2f} CPU s per million records")
+EOF2
