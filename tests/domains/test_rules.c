@@ -333,6 +333,8 @@ static bool value_of(void *arg, const char *name, struct wf_expr_value *ret)
     *ret = (struct wf_expr_value){ .kind = WF_KIND_NUMBER, .number = 0.931 };
     if (strcmp(name, "text") == 0)
         *ret = (struct wf_expr_value){ .kind = WF_KIND_TEXT, .ptr = "a/b", .len = 3 };
+    if (strcmp(name, "sly") == 0)
+        *ret = (struct wf_expr_value){ .kind = WF_KIND_TEXT, .ptr = "{{text}}", .len = 8 };
     if (strcmp(name, "big") == 0)
         ret->number = 5.0 * 1024 * 1024 * 1024;
     if (strcmp(name, "long") == 0)
@@ -348,7 +350,7 @@ START_TEST(a_template_is_filled)
         const char *text, *want;
     } rows[] = { { "{{text}} at {{value}}", "a/b at 0.931" }, { "{{ value | percent }}", "93.1 %" },
         { "{{big|bytes}}", "5 GiB" }, { "{{long|duration}}", "2.5 h" }, { "{{absent}}", "?" },
-        { "{{nobody}} {", "{{nobody}} {" }, { "", "" } };
+        { "{{sly}}", "{{text}}" }, { "{{nobody}} {", "{{nobody}} {" }, { "", "" } };
     char out[64];
 
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
