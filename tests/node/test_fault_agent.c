@@ -265,6 +265,33 @@ START_TEST(what_an_application_was_told_reaches_the_home_whatever_failed)
 }
 END_TEST
 
+static const struct disk_state {
+    enum weft_err err;
+    const char *said;
+} disk_states[] = {
+    { WEFT_E_READ_ONLY, "can only be read" },
+    { WEFT_E_NO_FILES, "no file descriptor is left" },
+};
+
+START_TEST(a_disk_that_takes_nothing_is_named_until_it_does_again)
+{
+    const struct disk_state *d = &disk_states[_i];
+
+    begin();
+    wf_memdisk_fail(disk, WF_MEM_WRITE, 1, 1000000, d->err);
+    ck_assert_int_eq(publish(1), d->err); // by the spool's thread
+    ck_assert_int_eq(publish(1), d->err);
+    const char *text = rig_alarm("spool");
+    ck_assert_msg(text && strstr(text, d->said), "%s", text ? text : "no alarm");
+    wf_memdisk_fail(disk, WF_MEM_WRITE, 1, 0, WEFT_OK);
+    turn_and_serve();
+    ck_assert_int_eq(publish(1), WEFT_OK);
+    ck_assert_ptr_null(rig_alarm("spool"));
+    rig_close();
+    wf_memdisk_free(disk);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("node.fault_agent");
@@ -273,6 +300,8 @@ int main(void)
     tcase_set_timeout(t, 600);
     tcase_add_loop_test(
         t, what_an_application_was_told_reaches_the_home_whatever_failed, 0, WF_COUNT(scenarios));
+    tcase_add_loop_test(
+        t, a_disk_that_takes_nothing_is_named_until_it_does_again, 0, WF_COUNT(disk_states));
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_ENV);
