@@ -71,6 +71,9 @@ void wf_uplink_failed(struct wf_node *n, enum weft_err err, const Weft__V1__Repl
     snprintf(u->last_error, sizeof u->last_error, "%.80s: %.110s", u->address, text);
     wf_alarm(n, "uplink", u->last_error);
     later(n);
+    // It answers, only not now, and there is no other: one more handshake would not make it less busy.
+    if (err == WEFT_E_BUSY && reply && uplink_count(n) < 2)
+        return;
     if (++u->failures >= WF_UPLINK_FAILURES) {
         u->failures = 0;
         u->at++;

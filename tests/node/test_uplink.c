@@ -237,6 +237,28 @@ START_TEST(uplinks_are_tried_in_their_order_and_each_twice)
 }
 END_TEST
 
+// A thousand of them that dialled anew would keep it busy with handshakes.
+START_TEST(a_busy_node_is_asked_again_in_the_same_session_when_there_is_no_other)
+{
+    joined(1);
+    core.dir->seed_count = 1;
+    const struct wf_link *line = node.uplink->link;
+    unsigned dials = at[0].dialled;
+    at[0].busy = true;
+    for (int i = 0; i < 8; i++)
+        rig_pass(30000);
+    ck_assert(at[0].dialled == dials && node.uplink->link == line);
+    ck_assert_ptr_nonnull(rig_alarm("uplink"));
+    at[0].busy = false;
+    rig_pass(30000);
+    ck_assert_ptr_null(rig_alarm("uplink"));
+    ck_assert_int_eq(rig_say(0, 100), WEFT_OK);
+    rig_run();
+    ck_assert_uint_eq(home.records[0], 1);
+    rig_close();
+}
+END_TEST
+
 START_TEST(who_failed_over_goes_back_when_the_first_answers_and_keeps_the_line_until_then)
 {
     joined(1);
@@ -391,6 +413,7 @@ int main(void)
     tcase_add_test(c, a_product_that_fills_the_spool_leaves_room_for_the_others);
     tcase_add_test(c, a_product_alone_may_fill_the_whole_spool);
     tcase_add_test(c, uplinks_are_tried_in_their_order_and_each_twice);
+    tcase_add_test(c, a_busy_node_is_asked_again_in_the_same_session_when_there_is_no_other);
     tcase_add_test(
         c, who_failed_over_goes_back_when_the_first_answers_and_keeps_the_line_until_then);
     tcase_add_test(c, a_batch_whose_answer_was_lost_is_not_pushed_again);

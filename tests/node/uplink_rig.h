@@ -54,7 +54,7 @@ static bool rig_by_hand;
 static enum wf_durability rig_durability[RIG_PRODUCTS]; // 0: process
 static bool lost_answers;                               // of pushes: taken, and the line breaks
 static struct {
-    bool down;
+    bool down, busy;
     unsigned dialled, asked;
 } at[RIG_NODES]; // by its place in the list of uplinks
 
@@ -238,6 +238,12 @@ static void rig_answer(struct rig_request *r)
     at[r->link->node].asked++;
     if (at[r->link->node].down || !r->packed.len) {
         rig_end(r, at[r->link->node].down ? WEFT_E_UNREACHABLE : WEFT_OK, NULL);
+        return;
+    }
+    if (at[r->link->node].busy) {
+        Weft__V1__Refusal refusal = WEFT__V1__REFUSAL__INIT;
+        reply.refusal = &refusal;
+        rig_end(r, WEFT_E_BUSY, &reply);
         return;
     }
     r->link->state.up = true;
