@@ -170,7 +170,8 @@ struct wf_log_reader {
     wf_log_visit_fn visit;
     void *arg;
     struct wf_buf *scratch; // the caller's; worth keeping for the next call
-    bool pass_unread;       // IO is a gap like any other: for who must come to the head, and tells nobody of a loss
+    bool
+        pass_unread; // IO is a gap like any other: for who must come to the head, and tells nobody of a loss
 };
 WF_MUST_USE enum weft_err wf_log_read(
     struct wf_log *log, const struct wf_log_reader *reader, uint64_t *ret_next);
