@@ -195,6 +195,7 @@ static const struct wf_key conf_keys[] = {
     { "role", WF_KEY_ENUM, 0, AT(role), .words = roles },
     { "domain", WF_KEY_NAME, 0, AT(domain) },
     { "name", WF_KEY_NAME, 0, AT(name) },
+    { "region", WF_KEY_NAME, 0, AT(region) },
     { "data", WF_KEY_PATH, 0, AT(data) },
     { "socket", WF_KEY_PATH, 0, AT(socket) },
     { "products", WF_KEY_PATH, 0, AT(products) },
@@ -322,6 +323,7 @@ static const struct role_key {
     const char *name;
     int role;
 } role_keys[] = {
+    { "region", WF_ROLE_NODE },
     { "listen", WF_ROLE_NODE },
     { "advertise", WF_ROLE_NODE },
     { "http", WF_ROLE_NODE },

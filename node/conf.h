@@ -52,6 +52,8 @@ struct wf_conf_mirror {
 struct wf_conf {
     int role;                  // enum wf_node_role
     const char *domain, *name; // NULL: whatever the certificate says; else they must agree
+    const char
+        *region; // where this node stands, as tokens' caveats and charters name it; NULL = not said
     const char *data, *socket,
         *products;               // absolute, or relative to the working directory as the file was
     const char *ticket;          // file to join with, NULL = none

@@ -101,18 +101,6 @@ static bool same_text(const char *a, const char *b)
     return (!a && !b) || (a && b && strcmp(a, b) == 0);
 }
 
-static bool same_mirrors(const struct wf_conf *a, const struct wf_conf *b)
-{
-    if (a->mirror.count != b->mirror.count)
-        return false;
-    for (size_t i = 0; i < a->mirror.count; i++) {
-        const struct wf_conf_mirror *x = &a->mirror.items[i], *y = &b->mirror.items[i];
-        if (strcmp(x->product, y->product) != 0 || x->age_ms != y->age_ms || x->bytes != y->bytes)
-            return false;
-    }
-    return true;
-}
-
 const char *wf_conf_needs_restart(const struct wf_conf *running, const struct wf_conf *wanted)
 {
     if (running->role != wanted->role)
@@ -137,8 +125,6 @@ const char *wf_conf_needs_restart(const struct wf_conf *running, const struct wf
     if (running->sources.enabled != wanted->sources.enabled ||
         !same_text(running->sources.user, wanted->sources.user))
         return "sources";
-    if (!same_mirrors(running, wanted))
-        return "mirror";
     if (running->workers != wanted->workers)
         return "workers";
     return NULL;

@@ -163,12 +163,24 @@ static enum weft_err find_pending(
     return WEFT_E_STATE;
 }
 
+static struct wf_access_lists lists_of(const Weft__V1__GrantRequest *m)
+{
+    return (struct wf_access_lists){ .products = m->products,
+        .verbs = m->verbs,
+        .columns = m->columns,
+        .regions = m->regions,
+        .product_count = m->n_products,
+        .verb_count = m->n_verbs,
+        .column_count = m->n_columns,
+        .region_count = m->n_regions,
+        .patterns = true };
+}
+
 // A grant without a request: everything is said here.
 static enum weft_err by_hand(struct wf_call *c, struct wf_grant *row, struct wf_diag *diag)
 {
     const Weft__V1__GrantRequest *m = c->request->grant;
-    struct wf_access_lists in = { m->products, m->verbs, m->columns, m->n_products, m->n_verbs,
-        m->n_columns, true, false };
+    struct wf_access_lists in = lists_of(m);
     enum weft_err err = wf_access_read_lists(&in, c->arena, row, diag);
 
     if (!err && m->holder.len != WF_KEY_LEN) {
@@ -187,8 +199,7 @@ static enum weft_err by_hand(struct wf_call *c, struct wf_grant *row, struct wf_
 static enum weft_err overrule(struct wf_call *c, struct wf_grant *row, struct wf_diag *diag)
 {
     const Weft__V1__GrantRequest *m = c->request->grant;
-    struct wf_access_lists in = { m->products, m->verbs, m->columns, m->n_products, m->n_verbs,
-        m->n_columns, true, false };
+    struct wf_access_lists in = lists_of(m);
     struct wf_grant said = { 0 };
 
     in.partial = true;
@@ -201,6 +212,7 @@ static enum weft_err overrule(struct wf_call *c, struct wf_grant *row, struct wf
         row->verbs = said.verbs;
     if (m->n_columns)
         row->columns = said.columns;
+    row->regions = said.regions; // a request names none
     return WEFT_OK;
 }
 

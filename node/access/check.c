@@ -138,6 +138,7 @@ bool wf_access_check(struct wf_node *n, struct wf_call *c, struct wf_access *ask
     }
     asked->mesh_id = &n->mesh_id;
     asked->who = c->caller->identity.cert.sign_key;
+    asked->region = wf_access_region(n);
     d.err = wf_call_token(c, token, token_id, &t, &diag);
     if (d.err) {
         const char *why = d.err == WEFT_E_NO_CAPABILITY ? "no capability was shown"

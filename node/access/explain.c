@@ -153,7 +153,8 @@ void wf_access_explain_handle(struct wf_node *n, struct wf_call *c)
     struct wf_access asked = { .mesh_id = &n->mesh_id,
         .domain = m->domain,
         .product = m->product,
-        .who = c->caller->identity.cert.sign_key };
+        .who = c->caller->identity.cert.sign_key,
+        .region = wf_access_region(n) };
 
     t.steps = wf_arena_calloc(c->arena, STEPS_MAX, sizeof *t.steps);
     enum weft_err err = t.steps ? WEFT_OK : wf_arena_err(c->arena);

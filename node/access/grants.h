@@ -25,7 +25,8 @@ struct wf_grant {
     struct wf_sign_pub holder;
     const char *label; // domain/subject where known
     const char *products, *verbs, *columns;
-    const char *rows; // filter text
+    const char *rows;    // filter text
+    const char *regions; // for the minting alone; what was granted is in the token
     const char *purpose, *how, *reason;
     uint32_t rate_per_minute;
     int64_t duration_ms, made_ms, issued_ms, expires_ms;

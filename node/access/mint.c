@@ -9,7 +9,7 @@
 struct block_room {
     struct wf_block b;
     struct wf_pattern products[WF_MAX_PATTERNS], methods[WF_MAX_CAVEAT_ITEMS];
-    const char *columns[WF_MAX_CAVEAT_ITEMS];
+    const char *columns[WF_MAX_CAVEAT_ITEMS], *regions[WF_MAX_CAVEAT_ITEMS];
 };
 
 static enum weft_err take_products(const char *text, struct block_room *r)
@@ -64,6 +64,22 @@ static enum weft_err take_columns(const char *text, struct wf_arena *arena, stru
     return WEFT_OK;
 }
 
+static enum weft_err take_regions(const char *text, struct wf_arena *arena, struct block_room *r)
+{
+    for (const char *at = text; *at;) {
+        size_t len = strcspn(at, " ");
+        if (r->b.region_count == WF_MAX_CAVEAT_ITEMS)
+            return WEFT_E_TOO_BIG;
+        enum weft_err err =
+            wf_arena_str(arena, wf_bytes(at, len), &r->regions[r->b.region_count++]);
+        if (err)
+            return err;
+        at += len + (at[len] == ' ');
+    }
+    r->b.regions = r->regions;
+    return WEFT_OK;
+}
+
 static enum weft_err fill(struct wf_node *n, const struct wf_grant *row, struct wf_arena *arena,
     struct block_room *r, struct wf_diag *diag)
 {
@@ -73,6 +89,8 @@ static enum weft_err fill(struct wf_node *n, const struct wf_grant *row, struct 
         err = take_verbs(row->verbs, r);
     if (!err)
         err = take_columns(row->columns ? row->columns : "", arena, r);
+    if (!err)
+        err = take_regions(row->regions ? row->regions : "", arena, r);
     if (!err && row->rows && row->rows[0])
         err =
             wf_row_filter_parse(wf_bytes_str(row->rows), arena, &r->b.rows, &r->b.row_count, diag);

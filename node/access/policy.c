@@ -45,7 +45,7 @@ static enum weft_err check_lists(const struct wf_access_lists *in, struct wf_dia
         return WEFT_E_MISSING_FIELD;
     }
     if (in->product_count > WF_MAX_PATTERNS || in->verb_count > WF_MAX_CAVEAT_ITEMS ||
-        in->column_count > WF_MAX_CAVEAT_ITEMS)
+        in->column_count > WF_MAX_CAVEAT_ITEMS || in->region_count > WF_MAX_CAVEAT_ITEMS)
         return WEFT_E_TOO_BIG;
     for (size_t i = 0; i < in->product_count; i++)
         if (wf_pattern_from(wf_bytes_str(in->products[i]), &p) ||
@@ -65,6 +65,11 @@ static enum weft_err check_lists(const struct wf_access_lists *in, struct wf_dia
             wf_diag_set(diag, 0, 0, "'%.80s' is not the name of a column", in->columns[i]);
             return WEFT_E_SYNTAX;
         }
+    for (size_t i = 0; i < in->region_count; i++)
+        if (!wf_name_is_valid(wf_bytes_str(in->regions[i]))) {
+            wf_diag_set(diag, 0, 0, "'%.80s' is not the name of a region", in->regions[i]);
+            return WEFT_E_NAME;
+        }
     return WEFT_OK;
 }
 
@@ -79,14 +84,20 @@ enum weft_err wf_access_read_lists(const struct wf_access_lists *in, struct wf_a
         err = join(in->verbs, in->verb_count, arena, &row->verbs);
     if (!err)
         err = join(in->columns, in->column_count, arena, &row->columns);
+    if (!err)
+        err = join(in->regions, in->region_count, arena, &row->regions);
     return err;
 }
 
 enum weft_err wf_access_read_request(const Weft__V1__AccessRequest *m, struct wf_arena *arena,
     struct wf_grant *row, struct wf_diag *diag)
 {
-    struct wf_access_lists in = { m->products, m->verbs, m->columns, m->n_products, m->n_verbs,
-        m->n_columns, false, false };
+    struct wf_access_lists in = { .products = m->products,
+        .verbs = m->verbs,
+        .columns = m->columns,
+        .product_count = m->n_products,
+        .verb_count = m->n_verbs,
+        .column_count = m->n_columns };
 
     if (strlen(m->purpose) > WF_MAX_TEXT)
         return WEFT_E_TOO_BIG;

@@ -91,6 +91,9 @@ unsigned wf_access_over(struct wf_node *n, const struct wf_grant *row);
 void wf_access_ending_tick(struct wf_node *n);
 
 // ---- mint.c
+void wf_access_region_tick(
+    struct wf_node *n); // an alarm while the charter does not know the region
+
 // Mints a token, keeps it. row: holder, label, products, verbs, columns, rows, purpose, rate, how, request id; its id, times and token are
 // filled here. CHARTER_EXPIRED; NOT_OWNER when this node is not the issuer.
 WF_MUST_USE enum weft_err wf_access_grant(

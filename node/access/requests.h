@@ -11,8 +11,8 @@
 WF_MUST_USE enum weft_err wf_access_read_request(const Weft__V1__AccessRequest *m,
     struct wf_arena *arena, struct wf_grant *row, struct wf_diag *diag);
 struct wf_access_lists {
-    char *const *products, *const *verbs, *const *columns;
-    size_t product_count, verb_count, column_count;
+    char *const *products, *const *verbs, *const *columns, *const *regions;
+    size_t product_count, verb_count, column_count, region_count;
     bool patterns; // products may be patterns
     bool partial;  // none of a kind is fine: the request said it
 };

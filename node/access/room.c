@@ -44,6 +44,7 @@ static enum weft_err access_open(struct wf_node *n, struct wf_diag *diag)
 static enum weft_err access_start(struct wf_node *n, struct wf_diag *diag)
 {
     (void)diag;
+    wf_access_region_tick(n);
     wf_access_list_tick(n);
     return WEFT_OK;
 }

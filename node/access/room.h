@@ -15,6 +15,8 @@ struct wf_granted {
     struct wf_hash token_id;
     int64_t expires_ms;
 };
+// Where this node stands, for the caveat `regions`: weftd.yaml's region, when the charter lists it or lists none. NULL: unknown, in no region.
+const char *wf_access_region(const struct wf_node *n);
 bool wf_access_check(struct wf_node *n, struct wf_call *c, struct wf_access *asked,
     ProtobufCBinaryData token, ProtobufCBinaryData token_id, struct wf_granted *ret);
 

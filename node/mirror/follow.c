@@ -43,8 +43,15 @@ static void try_later(struct wf_mirror *m)
 static void fail(struct wf_mirror *m, enum weft_err err, const char *what, const char *text)
 {
     char why[sizeof m->why];
-    bool refused = weft_err_exit(err) == 77;
+    bool refused = weft_err_exit(err) == 77 && !m->via; // only the home speaks for its owner
 
+    if (m->via) {
+        wf_mirror_via_end(m);
+    } else if (wf_mirror_via_begin(m, err)) {
+        m->leased = false;
+        wf_mirror_soon(m, 0);
+        return;
+    }
     snprintf(why, sizeof why, "%s: %s", what, text && text[0] ? text : weft_err_text(err));
     if (refused) { // the owner does not want it any more: nothing is handed on either
         m->refused = err;
@@ -69,8 +76,10 @@ static void ask(
 {
     struct wf_mirror_ask *a = calloc(1, sizeof *a);
     struct wf_link *link = NULL;
-    enum weft_err err =
-        a ? wf_gossip_link(m->room->node, m->domain.s, m->home.s, &link) : WEFT_E_NOMEM;
+    enum weft_err err = !a ? WEFT_E_NOMEM
+                        : m->via
+                            ? wf_gossip_link(m->room->node, m->via_domain.s, m->via_node.s, &link)
+                            : wf_gossip_link(m->room->node, m->domain.s, m->home.s, &link);
 
     if (a)
         a->m = m;
@@ -245,34 +254,6 @@ static void want_token(struct wf_mirror *m)
 
 // ---- the lease -------------------------------------------------------------------------------------------------------
 
-enum weft_err wf_mirror_take_beat(struct wf_mirror *m, struct wf_bytes envelope)
-{
-    struct wf_heartbeat h;
-    struct wf_buf copy = { 0 };
-    enum weft_err err = wf_heartbeat_open(envelope, &h);
-
-    if (!err && !wf_hash_eq(&h.product_id, &m->product_id))
-        err = WEFT_E_PRODUCT;
-    if (!err && memcmp(h.signer.b, m->home_key.b, WF_KEY_LEN) != 0)
-        err = WEFT_E_SIGNATURE;
-    bool same_home = m->has_beat && memcmp(h.signer.b, m->said.signer.b, WF_KEY_LEN) == 0;
-    if (!err && same_home && h.time_ms < m->said.time_ms)
-        err = WEFT_E_STALE;
-    if (!err && m->linked && wf_incarnation_eq(&h.log_id, &m->head.log_id) &&
-        h.head_offset == m->head.next_offset && !wf_hash_eq(&h.head_hash, &m->head.hash))
-        err = WEFT_E_ORDER;
-    if (!err)
-        err = wf_bytes_dup(envelope, &copy);
-    if (err)
-        return err;
-    wf_buf_fini(&m->beat);
-    m->beat = copy;
-    m->said = h;
-    m->has_beat = m->beat_dirty = true;
-    m->heard_ms = wf_node_now_ms(m->room->node);
-    return WEFT_OK;
-}
-
 static void pull(struct wf_mirror *m);
 
 static void keep_lease(struct wf_mirror *m, const Weft__V1__LeaseReply *r)
@@ -287,8 +268,11 @@ static void keep_lease(struct wf_mirror *m, const Weft__V1__LeaseReply *r)
     memcpy(m->lease_id, r->lease_id.data, sizeof m->lease_id);
     m->lease_until_ms = wf_node_now_ms(n) + left / 2 + left * 3 / 10 * spread / UINT16_MAX;
     m->leased = true;
-    m->asked_token = false;
     m->retry_ms = 0;
+    if (m->via)
+        return;
+    m->asked_token = false;
+    m->home_misses = 0;
     if (m->refused) {
         m->refused = WEFT_OK;
         wf_mirror_told_changed(m->room);
@@ -313,7 +297,7 @@ static void on_lease(void *arg, enum weft_err err, const Weft__V1__Reply *reply)
         if (err == WEFT_E_STALE)
             err = WEFT_OK; // its clock was set back, or it overtook a reply
     }
-    if (err == WEFT_E_ORDER)
+    if (err == WEFT_E_ORDER && !m->via)
         err = wf_mirror_begin_anew(m, "the home's word does not fit what it gave");
     if (err) {
         fail(m, err, "no lease", text_of(reply));
@@ -332,7 +316,8 @@ static void ask_lease(struct wf_mirror *m)
     lease.domain = m->domain.s;
     lease.product = m->product.s;
     lease.token = wf_pb_bin(wf_buf_view(&m->token));
-    lease.purpose = WEFT__V1__LEASE_REQUEST__PURPOSE__PURPOSE_MIRROR;
+    lease.purpose = m->via ? WEFT__V1__LEASE_REQUEST__PURPOSE__PURPOSE_AT_MIRROR
+                           : WEFT__V1__LEASE_REQUEST__PURPOSE__PURPOSE_MIRROR;
     if (m->leased)
         lease.lease_id = wf_pb_bin(WF_BYTES(m->lease_id));
     m->leased = false; // until it is renewed; a node that was started anew knows it no more
@@ -353,6 +338,10 @@ static void end_check(struct wf_mirror *m)
 // The home's own entries don't fit what it gave before: it lost its log, or was put back from a copy.
 static void contradicted(struct wf_mirror *m, enum weft_err code)
 {
+    if (m->via) {
+        fail(m, code, "what another mirror has does not continue what is here", NULL);
+        return;
+    }
     enum weft_err err = wf_mirror_begin_anew(m, "the home's log does not continue what it gave");
 
     fail(m, err ? err : code, "the home's log changed", NULL);
@@ -361,9 +350,14 @@ static void contradicted(struct wf_mirror *m, enum weft_err code)
 static void next_round(struct wf_mirror *m)
 {
     int64_t now = wf_node_now_ms(m->room->node);
+    char from[2 * WF_MAX_NAME + 16] = "";
 
     m->retry_ms = 0;
-    set_state(m, WF_MIRROR_FOLLOWING, "");
+    if (m->via)
+        snprintf(from, sizeof from, "from mirror %s/%s", m->via_domain.s, m->via_node.s);
+    set_state(m, WF_MIRROR_FOLLOWING, from);
+    if (wf_mirror_via_over(m))
+        wf_mirror_via_end(m);
     if (m->beat_dirty && now - m->saved_ms >= WF_MIRROR_SAVE_MS)
         wf_mirror_save(m);
     wf_mirror_wake(m);
@@ -452,6 +446,7 @@ static void check_done(struct wf_job *job, enum weft_err cancelled)
     struct wf_mirror_check *k = (struct wf_mirror_check *)(void *)job;
     struct wf_mirror *m = k->m;
 
+    k->working = false;
     if (!m || cancelled) {
         if (m)
             m->check = NULL;
@@ -487,6 +482,7 @@ static enum weft_err check(struct wf_mirror *m, const Weft__V1__RangeReply *r)
         wf_mirror_check_free(k);
         return err;
     }
+    k->working = true;
     m->check = k;
     return WEFT_OK;
 }
@@ -557,6 +553,8 @@ void wf_mirror_timer(struct wf_timer *t)
         try_later(m);
     else if (m->leased && wf_node_now_ms(m->room->node) < m->lease_until_ms)
         pull(m);
+    else if (m->via)
+        ask_lease(m);
     else
         want_token(m);
 }
@@ -567,7 +565,11 @@ void wf_mirror_follow_end(struct wf_mirror *m)
     if (m->ask)
         m->ask->m = NULL;
     m->ask = NULL;
-    end_check(m); // the pool was stopped: no job runs
+    if (m->check && m->check->working) {
+        m->check->m = NULL; // freed when the worker is done
+        m->check = NULL;
+    }
+    end_check(m);
     wf_buf_fini(&m->token);
     wf_mirror_origins_fini(m);
 }

@@ -51,7 +51,8 @@ struct wf_mirror_entry {
 // One reply of a home on its way into the store.
 struct wf_mirror_check {
     struct wf_job job;   // first
-    struct wf_mirror *m; // NULL: the room closed
+    struct wf_mirror *m; // NULL: the mirror ended
+    bool working;        // on a worker
     struct wf_hash product_id;
     struct wf_log_head head; // of the store; moves with each entry
     bool linked;             // head.hash is known, the next entry must continue it
@@ -127,6 +128,10 @@ struct wf_mirror {
     bool leased;
     int64_t lease_until_ms; // monotonic: renewed from here on
     int64_t retry_ms;
+    bool via; // another mirror is followed, because the home does not answer; via.c
+    struct wf_name via_domain, via_node;
+    int64_t via_until_ms; // then the home is tried
+    unsigned home_misses; // in a row
     struct wf_mirror_origin *origins[WF_MIRROR_BUCKETS];
     size_t origin_count;
     struct wf_hash schemas[WF_MIRROR_SCHEMAS];
@@ -198,16 +203,25 @@ void wf_mirror_timer(struct wf_timer *t);
 void wf_mirror_soon(struct wf_mirror *m, int64_t wait_ms);
 void wf_mirror_stored(struct wf_mirror *m, enum weft_err err); // the log has acknowledged all
 void wf_mirror_follow_end(struct wf_mirror *m);
-// The home's word, newer than what was known: OK. SIGNATURE, PRODUCT, STALE, or ORDER when it contradicts what it gave.
-WF_MUST_USE enum weft_err wf_mirror_take_beat(struct wf_mirror *m, struct wf_bytes envelope);
 // Is the token at hand still good under the owner's newest list?
 void wf_mirror_recheck(struct wf_mirror *m);
+
+// ---- word.c
+// The home's word, newer than what was known: OK. SIGNATURE, PRODUCT, STALE, or ORDER when it contradicts what it gave.
+WF_MUST_USE enum weft_err wf_mirror_take_beat(struct wf_mirror *m, struct wf_bytes envelope);
+
+// ---- via.c: another mirror in the home's place
+// After this failure of the home: is another mirror followed from here on?
+bool wf_mirror_via_begin(struct wf_mirror *m, enum weft_err err);
+bool wf_mirror_via_over(const struct wf_mirror *m);
+void wf_mirror_via_end(struct wf_mirror *m);
 
 // ---- serve.c
 void wf_mirror_serve_init(struct wf_mirror_room *r);
 void wf_mirror_wake(struct wf_mirror *m); // more is here, or the home said something
 void wf_mirror_serve_tick(struct wf_mirror_room *r);
 void wf_mirror_serve_end(struct wf_mirror_room *r);
+void wf_mirror_serve_end_of(struct wf_mirror *m); // its leases and pulls
 
 // ---- room.c
 void wf_mirror_told_changed(struct wf_mirror_room *r);

@@ -10,14 +10,41 @@
 #include "node/queues.h"
 #include "sdk/disk.h"
 
-static enum weft_err mirror_new(
-    struct wf_mirror_room *r, const struct wf_conf_mirror *c, struct wf_diag *diag)
+static void unlink_mirror(struct wf_mirror *m)
+{
+    struct wf_mirror **at = &m->room->mirrors;
+
+    while (*at != m)
+        at = &(*at)->next;
+    *at = m->next;
+    m->room->mirror_count--;
+    wf_mirror_store_close(m);
+    free(m);
+}
+
+// What it held stays on the disk.
+static void end_mirror(struct wf_mirror *m)
+{
+    struct wf_node *n = m->room->node;
+
+    wf_mirror_serve_end_of(m);
+    wf_mirror_follow_end(m);
+    wf_alarm(n, m->alarm, NULL);
+    unlink_mirror(m);
+}
+
+static enum weft_err mirror_new(struct wf_mirror_room *r, const struct wf_conf_mirror *c,
+    struct wf_mirror **ret, struct wf_diag *diag)
 {
     struct wf_mirror *m = calloc(1, sizeof *m), **end = &r->mirrors;
     const char *slash = strchr(c->product, '/');
+    const char **told = m ? realloc(r->told, (r->mirror_count + 1) * sizeof *told) : NULL;
 
-    if (!m)
+    if (!told) {
+        free(m);
         return WEFT_E_NOMEM;
+    }
+    r->told = told;
     m->room = r;
     m->timer.fire = wf_mirror_timer;
     m->age_ms = c->age_ms;
@@ -33,35 +60,108 @@ static enum weft_err mirror_new(
         wf_name_from(wf_bytes(c->product, (size_t)(slash - c->product)), &m->domain);
     if (!err)
         err = wf_name_from(wf_bytes_str(slash + 1), &m->product);
-    return err ? err : wf_mirror_store_open(m, diag);
+    if (!err)
+        err = wf_mirror_store_open(m, diag);
+    if (err)
+        unlink_mirror(m);
+    else
+        *ret = m;
+    return err;
 }
 
-static enum weft_err mirror_open(struct wf_node *n, struct wf_diag *diag)
+static enum weft_err room_new(struct wf_node *n, struct wf_diag *diag)
 {
-    struct wf_mirror_room *r = NULL;
+    struct wf_mirror_room *r = calloc(1, sizeof *r);
     char *dir = NULL;
 
-    if (!n->conf->mirror.count)
-        return WEFT_OK; // nothing is mirrored: there is no room
-    r = calloc(1, sizeof *r);
     if (!r)
         return WEFT_E_NOMEM;
-    n->mirror = r;
     r->node = n;
-    r->vfs = wf_vfs_posix;
     wf_mirror_serve_init(r);
+    r->vfs = wf_vfs_posix;
     enum weft_err err = wf_disk_join(n->conf->data, "mirror", &dir);
     if (!err)
         err = wf_disk_mkdir(dir, diag);
     if (!err)
         err = wf_log_worker_new(&r->vfs, true, &r->worker);
-    r->told = calloc(n->conf->mirror.count, sizeof *r->told);
-    if (!err && !r->told)
-        err = WEFT_E_NOMEM;
-    for (size_t i = 0; i < n->conf->mirror.count && !err; i++)
-        err = mirror_new(r, &n->conf->mirror.items[i], diag);
     free(dir);
+    if (err)
+        free(r);
+    else
+        n->mirror = r;
     return err;
+}
+
+static enum weft_err mirror_open(struct wf_node *n, struct wf_diag *diag)
+{
+    struct wf_mirror *m = NULL;
+
+    if (!n->conf->mirror.count)
+        return WEFT_OK; // nothing is mirrored: there is no room
+    enum weft_err err = room_new(n, diag);
+    for (size_t i = 0; i < n->conf->mirror.count && !err; i++)
+        err = mirror_new(n->mirror, &n->conf->mirror.items[i], &m, diag);
+    return err;
+}
+
+// ---- another configuration -------------------------------------------------------------------------------------------
+
+static const struct wf_conf_mirror *wanted(const struct wf_mirror *m)
+{
+    const struct wf_conf *c = m->room->node->conf;
+
+    for (size_t i = 0; i < c->mirror.count; i++)
+        if (strcmp(c->mirror.items[i].product, m->name) == 0)
+            return &c->mirror.items[i];
+    return NULL;
+}
+
+static bool is_held(const struct wf_node *n, const char *product)
+{
+    for (const struct wf_mirror *m = n->mirror ? n->mirror->mirrors : NULL; m; m = m->next)
+        if (strcmp(m->name, product) == 0)
+            return true;
+    return false;
+}
+
+static void add_mirror(struct wf_node *n, const struct wf_conf_mirror *c)
+{
+    struct wf_mirror *m = NULL;
+    struct wf_diag diag = { 0 };
+    char alarm[2 * WF_MAX_NAME + 16], text[240];
+    enum weft_err err = n->mirror ? WEFT_OK : room_new(n, &diag);
+
+    if (!err)
+        err = mirror_new(n->mirror, c, &m, &diag);
+    if (!err) {
+        wf_mirror_soon(m, 0);
+        return;
+    }
+    snprintf(alarm, sizeof alarm, "mirror-%.40s", c->product);
+    snprintf(
+        text, sizeof text, "it can't be begun: %s", diag.text[0] ? diag.text : weft_err_text(err));
+    wf_alarm(n, alarm, text);
+}
+
+// As the configuration in force says, once a second: what it no longer names ends, what it names anew or with other bounds begins. One that
+// can't begin is tried again with the next look.
+static void apply(struct wf_node *n)
+{
+    bool fewer = false;
+
+    for (struct wf_mirror *m = n->mirror ? n->mirror->mirrors : NULL, *next; m; m = next) {
+        const struct wf_conf_mirror *c = wanted(m);
+        next = m->next;
+        if (c && c->age_ms == m->age_ms && c->bytes == m->max_bytes)
+            continue;
+        end_mirror(m);
+        fewer = true;
+    }
+    if (fewer)
+        wf_mirror_told_changed(n->mirror);
+    for (size_t i = 0; i < n->conf->mirror.count; i++)
+        if (!is_held(n, n->conf->mirror.items[i].product))
+            add_mirror(n, &n->conf->mirror.items[i]);
 }
 
 static enum weft_err mirror_start(struct wf_node *n, struct wf_diag *diag)
@@ -74,8 +174,9 @@ static enum weft_err mirror_start(struct wf_node *n, struct wf_diag *diag)
 
 static void mirror_tick(struct wf_node *n)
 {
+    if (!n->draining)
+        apply(n);
     struct wf_mirror_room *r = n->mirror;
-
     if (!r)
         return;
     wf_mirror_serve_tick(r);
@@ -103,12 +204,8 @@ static void mirror_close(struct wf_node *n)
         wf_gossip_set_mirrors(n, NULL, 0);
     for (struct wf_mirror *m = r->mirrors; m; m = m->next)
         wf_mirror_follow_end(m);
-    while (r->mirrors) {
-        struct wf_mirror *m = r->mirrors;
-        r->mirrors = m->next;
-        wf_mirror_store_close(m);
-        free(m);
-    }
+    while (r->mirrors)
+        unlink_mirror(r->mirrors);
     wf_log_worker_free(r->worker);
     wf_buf_fini(&r->scratch);
     free(r->told);

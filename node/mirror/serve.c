@@ -30,23 +30,25 @@ static enum weft_err may_serve(const struct wf_mirror *m)
     return m->token_expires_ms <= wf_node_now_unix_ms(m->room->node) ? WEFT_E_EXPIRED : WEFT_OK;
 }
 
-// subscribe, else replay: as at the home.
+// subscribe, else replay: as at the home; else mirror: another mirror, while the home is away.
 static enum weft_err decide(const struct wf_mirror *m, const struct wf_token *t,
     const struct wf_sign_pub *who, struct wf_decision *ret)
 {
+    static const enum wf_verb verbs[] = { WF_VERB_SUBSCRIBE, WF_VERB_REPLAY, WF_VERB_MIRROR };
     struct wf_node *n = m->room->node;
     struct wf_access asked = { .mesh_id = &n->mesh_id,
         .domain = m->domain.s,
         .product = m->product.s,
-        .verb = WF_VERB_SUBSCRIBE,
-        .who = *who };
+        .who = *who,
+        .region = wf_access_region(n) };
     const struct wf_revocations *list = wf_gossip_revocations(n, m->domain.s);
-    enum weft_err err = wf_token_decide(t, &asked, list, wf_node_now_unix_ms(n), ret);
+    enum weft_err err = WEFT_E_VERB;
 
-    if (err != WEFT_E_VERB)
-        return err;
-    asked.verb = WF_VERB_REPLAY;
-    return wf_token_decide(t, &asked, list, wf_node_now_unix_ms(n), ret);
+    for (size_t i = 0; i < WF_COUNT(verbs) && err == WEFT_E_VERB; i++) {
+        asked.verb = verbs[i];
+        err = wf_token_decide(t, &asked, list, wf_node_now_unix_ms(n), ret);
+    }
+    return err;
 }
 
 static void refuse(struct wf_mirror *m, struct wf_call *c, enum weft_err err, const char *why)
@@ -359,6 +361,18 @@ void wf_mirror_serve_end(struct wf_mirror_room *r)
     wf_parked_end(&r->pulls, NULL);
     while (r->leases)
         lease_end(r, r->leases);
+}
+
+void wf_mirror_serve_end_of(struct wf_mirror *m)
+{
+    struct wf_mirror_room *r = m->room;
+
+    for (struct wf_mirror_lease *l = r->leases, *next; l; l = next) {
+        next = l->next;
+        if (l->m == m)
+            lease_end(r, l);
+    }
+    wf_parked_end(&r->pulls, m);
 }
 
 // ---- revocation ------------------------------------------------------------------------------------------------------

@@ -332,6 +332,12 @@ static void show_block(size_t index, const struct wf_block *b)
             printf(" %s", b->columns[i]);
         putchar('\n');
     }
+    if (b->region_count) {
+        printf("  regions ");
+        for (size_t i = 0; i < b->region_count; i++)
+            printf(" %s", b->regions[i]);
+        putchar('\n');
+    }
     if (b->row_count)
         printf("  rows     limited by %zu conditions\n", b->row_count);
     if (b->purpose[0])

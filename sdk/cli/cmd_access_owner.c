@@ -245,7 +245,8 @@ static int save_token(const char *out, struct wf_bytes token)
 
 struct grant_options {
     const struct wf_cli *cli;
-    const char *to, *duration, *rows, *purpose, *out, *request, *rate, **verbs, **columns;
+    const char *to, *duration, *rows, *purpose, *out, *request, *rate, **verbs, **columns,
+        **regions;
 };
 
 static int fill_grant(const struct grant_options *o, char **products, int product_count,
@@ -263,6 +264,8 @@ static int fill_grant(const struct grant_options *o, char **products, int produc
     g->n_verbs = list_len(o->verbs);
     g->columns = (char **)(uintptr_t)o->columns;
     g->n_columns = list_len(o->columns);
+    g->regions = (char **)(uintptr_t)o->regions;
+    g->n_regions = list_len(o->regions);
     g->rows = wf_pb_str(o->rows);
     g->purpose = wf_pb_str(o->purpose);
     g->rate_per_minute = o->rate ? (uint32_t)strtoul(o->rate, NULL, 10) : 0;
@@ -286,6 +289,7 @@ int wf_cmd_access_grant(struct wf_cli *cli, int argc, char **argv)
         { "verb", 0, .list = &o.verbs },
         { "for", 0, .value = &o.duration },
         { "column", 0, .list = &o.columns },
+        { "region", 0, .list = &o.regions },
         { "rows", 0, .value = &o.rows },
         { "purpose", 0, .value = &o.purpose },
         { "rate", 0, .value = &o.rate },
@@ -322,6 +326,7 @@ out:
     wf_buf_fini(&request_id);
     free(o.verbs);
     free(o.columns);
+    free(o.regions);
     return status;
 }
 

@@ -146,8 +146,10 @@ const struct wf_command wf_commands[] = {
         "--for 7d --out packages.cap\n  weft access grant --request "
         "00112233445566778899aabbccddeeff",
         "Options:\n      --to ID         the holder, as its weft key show prints it\n      --verb "
-        "VERB     --for DURATION  --column NAME  --rows \"host == 'a'\"\n      --purpose TEXT  "
-        "--rate N a minute  --out FILE\n      --request ID    of: weft access list --pending",
+        "VERB     --for DURATION  --column NAME  --rows \"host == 'a'\"\n      --region NAME   "
+        "where "
+        "the node stands that decides\n      --purpose TEXT  --rate N a minute  --out FILE\n      "
+        "--request ID    of: weft access list --pending",
         wf_cmd_access_grant },
     { "access import", "FILE", "Keep a token that an owner sent",
         "  weft access import packages.cap", NULL, wf_cmd_access_import },

@@ -7,11 +7,19 @@ BUILD=$1
 # shellcheck disable=SC1091 source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-mirror_is() { # STATE HEAD
-    weft_at backup-node node status -o json | grep -q "\"mirrors\":\[{\"product\":\"servers/depth\",\"state\":\"$1\",\"home\":\"node-1\",\"head\":$2,"
+mirror_is() { # STATE HEAD [NODE]
+    weft_at "${3:-backup-node}" node status -o json | grep -q "\"mirrors\":\[{\"product\":\"servers/depth\",\"state\":\"$1\",\"home\":\"node-1\",\"head\":$2,"
 }
 has() { # LINES FILE
     [ "$(wc -l <"$2")" -ge "$1" ]
+}
+configure_mirror() { # LINE: of weftd.yaml, in force without a restart
+    sed -i '/^mirror:/d' "$WORK/backup-node/weftd.yaml"
+    [ -z "$1" ] || echo "$1" >>"$WORK/backup-node/weftd.yaml"
+    kill -HUP "$(cat "$WORK/backup-node.pid")"
+}
+no_mirrors() {
+    weft_at backup-node node status -o json | grep -q '"mirrors":\[\]'
 }
 batches() { # FROM TO: a batch for nearly each record
     i=$1
@@ -24,23 +32,27 @@ batches() { # FROM TO: a batch for nearly each record
 
 make_domain servers
 make_domain backup
-(cd "$WORK" && "$WEFT" mesh init acme --domain servers-root --add backup-root/backup.weftdomain --out acme.charter >/dev/null)
-"$WEFT" charter sign "$WORK/acme.charter" --domain "$WORK/backup-root" >/dev/null
-for d in servers backup; do "$WEFT" charter commit "$WORK/acme.charter" --dir "$WORK/$d-node" >/dev/null; done
+make_domain vault
+(cd "$WORK" && "$WEFT" mesh init acme --domain servers-root --add backup-root/backup.weftdomain --add vault-root/vault.weftdomain --out acme.charter >/dev/null)
+for d in backup vault; do "$WEFT" charter sign "$WORK/acme.charter" --domain "$WORK/$d-root" >/dev/null; done
+for d in servers backup vault; do "$WEFT" charter commit "$WORK/acme.charter" --dir "$WORK/$d-node" >/dev/null; done
 start servers-node
 until_ok weft_at servers-node node status
 home_port=$(port_of servers-node)
 sed -i "s/127.0.0.1:0/127.0.0.1:$home_port/" "$WORK/servers-node/weftd.yaml"
-printf 'seeds:\n  - address: "127.0.0.1:%s"\n    key: %s\nmirror:\n  - {product: servers/depth, age: 1h, bytes: 64MiB}\n' \
-    "$home_port" "$(key_of servers-node)" >>"$WORK/backup-node/weftd.yaml"
+printf 'seeds:\n  - address: "127.0.0.1:%s"\n    key: %s\n' "$home_port" "$(key_of servers-node)" >>"$WORK/backup-node/weftd.yaml"
+sed -n '/^seeds:/,$p' "$WORK/backup-node/weftd.yaml" >>"$WORK/vault-node/weftd.yaml"
+echo "mirror: [{product: servers/depth, age: 1h, bytes: 64MiB}]" >>"$WORK/vault-node/weftd.yaml"
 make_event servers-node depth
 batches 1 20 # before anybody holds a lease: under no epoch
 
-echo "a mirror without the owner's word gets nothing"
+echo "a mirror without the owner's word gets nothing; it begins with a reload"
 start backup-node
 until_ok weft_at backup-node node status
+configure_mirror "mirror: [{product: servers/depth, age: 1h, bytes: 64MiB}]"
 until_ok mirror_is refused 0
 allow depth backup mirror
+allow depth vault mirror
 weft_at servers-node product apply "$WORK/depth.yaml" >/dev/null
 
 echo "with it, it follows, and says so in its advert"
@@ -79,3 +91,22 @@ grep -v '^{"schema"' "$WORK/reading.log" >"$WORK/read"
 grep -q '"mirrored_records":[1-9]' "$WORK/reading.log" || fail "$(tail -n 1 "$WORK/reading.log")"
 grep -q '"lost_records":0,.*"verify_failures":0' "$WORK/reading.log" || fail "$(tail -n 1 "$WORK/reading.log")"
 until_ok mirror_is following 620
+start vault-node
+until_ok mirror_is following 620 vault-node
+stop vault-node
+batches 621 640
+until_ok mirror_is following 640
+
+echo "taken out and put in again by reloads: what was held is held still"
+configure_mirror ""
+until_ok no_mirrors
+stop servers-node
+configure_mirror "mirror: [{product: servers/depth, age: 2h, bytes: 64MiB}]"
+until_ok mirror_is away 640
+
+echo "the home is away: a mirror that has less follows the one that has more"
+start vault-node
+from_mirror() {
+    weft_at vault-node node status -o json | grep -q 'from mirror backup/node-1' && mirror_is following 640 vault-node
+}
+until_ok from_mirror

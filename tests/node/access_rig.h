@@ -85,9 +85,13 @@ void wf_say(struct wf_node *n, enum wf_log_level level, const char *room, const 
         snprintf(ending[ending_count++ % WF_COUNT(ending)], sizeof ending[0], "%s", said);
 }
 
+static char alarmed[256]; // the last alarm, empty when it was cleared
+
 void wf_alarm(struct wf_node *n, const char *name, const char *text)
 {
-    (void)n, (void)name, (void)text;
+    (void)n;
+    snprintf(
+        alarmed, sizeof alarmed, "%s%s%s", text ? name : "", text ? ": " : "", text ? text : "");
 }
 
 struct wf_catalog *wf_gossip_catalog(struct wf_node *n)

@@ -192,11 +192,11 @@ START_TEST(each_caveat_decides_and_is_named)
         .product = d->product,
         .verb = d->verb,
         .method = d->method,
-        .region = d->region,
         .purpose = d->purpose,
         .columns = &d->column,
         .column_count = d->column != NULL };
 
+    conf.region = d->region;
     if (d->spoil == NO_LIST) {
         wf_catalog_free(catalog);
         wf_store_free(store);
@@ -240,6 +240,81 @@ START_TEST(every_caveat_is_seen_to_grant_and_to_refuse)
             *(decisions[i].want ? &refused : &granted) += 1;
     ck_assert_msg(granted > 0 && refused > 0, "%s: %zu rows grant, %zu refuse", caveats[_i],
         granted, refused);
+}
+END_TEST
+
+// A node that says it stands where the charter knows nothing stands nowhere, and says so.
+START_TEST(a_region_counts_when_the_charter_lists_it_or_lists_none)
+{
+    static char *listed[] = { (char *)(uintptr_t) "eu-north", (char *)(uintptr_t) "us-east" };
+    static const struct {
+        const char *why, *region;
+        size_t listed;
+        bool known;
+    } rows[] = {
+        { "none is said", NULL, 0, false },
+        { "the charter lists none", "eu-west", 0, true },
+        { "the charter lists it", "us-east", 2, true },
+        { "the charter lists others", "eu-west", 2, false },
+    };
+
+    for (size_t i = 0; i < WF_COUNT(rows); i++) {
+        conf.region = rows[i].region;
+        mesh.charter->regions = listed;
+        mesh.charter->region_count = rows[i].listed;
+        const char *here = wf_access_region(&node);
+        ck_assert_msg((here != NULL) == rows[i].known, "%s", rows[i].why);
+        ck_assert_msg(!here || strcmp(here, rows[i].region) == 0, "%s", rows[i].why);
+        wf_access_region_tick(&node);
+        bool rings = strstr(alarmed, "region: the charter knows no region eu-west") == alarmed;
+        ck_assert_msg(rings == (rows[i].region && !rows[i].known), "%s: %s", rows[i].why, alarmed);
+    }
+    mesh.charter->region_count = 0;
+}
+END_TEST
+
+static enum weft_err grant_in(char **regions, size_t count)
+{
+    Weft__V1__GrantRequest q = WEFT__V1__GRANT_REQUEST__INIT;
+    char *products[] = { wf_pb_str("hosts") }, *verbs[] = { wf_pb_str("query") };
+
+    q.action = WEFT__V1__GRANT_REQUEST__ACTION__ACTION_GRANT;
+    q.products = products;
+    q.verbs = verbs;
+    q.n_products = q.n_verbs = 1;
+    q.regions = regions;
+    q.n_regions = count;
+    q.holder = wf_pb_bin(WF_BYTES(reader.cert.sign_key.b));
+    call_local();
+    call.request.grant = &q;
+    wf_access_grant_handle(&node, &call.pub);
+    return call.err;
+}
+
+START_TEST(a_grant_by_hand_is_limited_to_the_regions_that_it_names)
+{
+    char *regions[] = { wf_pb_str("eu-west"), wf_pb_str("eu-north"), wf_pb_str("eu-west") };
+    char *bad[] = { wf_pb_str("EU") };
+    struct wf_token *t = NULL;
+    struct wf_granted granted;
+    ProtobufCBinaryData none = { 0 };
+    struct wf_access asked = { .domain = "servers", .product = "hosts", .verb = WF_VERB_QUERY };
+
+    ck_assert_int_eq(grant_in(bad, 1), WEFT_E_NAME);
+    ck_assert_int_eq(grant_in(regions, 3), WEFT_OK);
+    ck_assert_int_eq(wf_token_open(wf_pb_view(call.reply->grant->token), &t, NULL), WEFT_OK);
+    ck_assert_uint_eq(t->blocks[0].region_count, 2);
+    ck_assert_str_eq(t->blocks[0].regions[0], "eu-north");
+    ck_assert_str_eq(t->blocks[0].regions[1], "eu-west");
+    call.token = t;
+    call_by(&reader);
+    conf.region = "eu-north";
+    ck_assert(wf_access_check(&node, &call.pub, &asked, none, none, &granted));
+    call_by(&reader);
+    conf.region = "us-east";
+    ck_assert(!wf_access_check(&node, &call.pub, &asked, none, none, &granted));
+    ck_assert_int_eq(call.err, WEFT_E_REGION);
+    ck_assert_ptr_nonnull(strstr(call.reply->refusal->text, "asked: us-east"));
 }
 END_TEST
 
@@ -469,6 +544,8 @@ int main(void)
     tcase_add_checked_fixture(t, setup, rig_close);
     tcase_add_loop_test(t, each_caveat_decides_and_is_named, 0, (int)WF_COUNT(decisions));
     tcase_add_loop_test(t, every_caveat_is_seen_to_grant_and_to_refuse, 0, (int)WF_COUNT(caveats));
+    tcase_add_test(t, a_region_counts_when_the_charter_lists_it_or_lists_none);
+    tcase_add_test(t, a_grant_by_hand_is_limited_to_the_regions_that_it_names);
     tcase_add_test(t, no_token_is_refused_with_what_to_type);
     tcase_add_test(t, a_rate_is_used_up_and_comes_back_with_time);
     tcase_add_test(t, a_rule_gives_a_token_that_renews_in_the_second_half_of_its_life);

@@ -229,7 +229,7 @@ static const struct {
     { "subscribe", FINE, WF_VERB_SUBSCRIBE, "flows", WEFT_OK },
     { "replay", FINE, WF_VERB_REPLAY, "fl*", WEFT_OK },
     { "query alone", FINE, WF_VERB_QUERY, "flows", WEFT_E_VERB },
-    { "mirror alone", FINE, WF_VERB_MIRROR, "flows", WEFT_E_VERB },
+    { "mirror alone: another mirror", FINE, WF_VERB_MIRROR, "flows", WEFT_OK },
     { "another product", FINE, WF_VERB_SUBSCRIBE, "hosts", WEFT_E_PRODUCT },
     { "no token", NO_TOKEN, WF_VERB_SUBSCRIBE, "flows", WEFT_E_NO_CAPABILITY },
     { "a stolen token", OTHERS_TOKEN, WF_VERB_SUBSCRIBE, "flows", WEFT_E_HOLDER },
