@@ -84,6 +84,13 @@ void wf_client_token(struct weft_client *c, struct wf_link *owner, const struct 
 typedef void (*wf_client_document_fn)(void *arg, enum weft_err err, struct wf_bytes content);
 void wf_client_document(struct weft_client *c, struct wf_link *prefer, const struct wf_hash *hash,
     wf_client_document_fn done, void *arg);
+// Several in one request, at most WF_MAX_GET (BUSY for those above); done comes for each, in any order, some perhaps before this returns.
+struct wf_client_wanted {
+    struct wf_hash hash;
+    void *arg;
+};
+void wf_client_documents(struct weft_client *c, struct wf_link *prefer,
+    const struct wf_client_wanted *wanted, size_t count, wf_client_document_fn done);
 
 // The product as an object with its schema: owner, then document. product is the callee's to free; NULL on error.
 typedef void (*wf_client_product_fn)(

@@ -53,6 +53,7 @@ struct wf_sub_need { // a document on its way
     struct weft_subscription *s;
     struct wf_hash hash;
     bool is_chain;
+    bool asked; // else it goes with the next request
 };
 
 struct wf_sub_item { // an event on its way to the application

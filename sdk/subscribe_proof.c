@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "proto/base/limits.h"
 #include "sdk/subscribe_int.h"
 
 // ---- units -----------------------------------------------------------------------------------------------------------------
@@ -219,6 +220,7 @@ static enum weft_err add_schema(
 // ---- fetching --------------------------------------------------------------------------------------------------------------
 
 static void look_through_units(struct weft_subscription *s);
+static void ask_needs(struct weft_subscription *s);
 
 static void remove_need(struct weft_subscription *s, struct wf_sub_need *n)
 {
@@ -242,6 +244,18 @@ static void fail_units(struct weft_subscription *s, const struct wf_sub_need *n)
         }
 }
 
+static void drop_needs(struct weft_subscription *s)
+{
+    for (struct wf_sub_need *n = s->needs, *next; n; n = next) {
+        next = n->next;
+        if (n->asked)
+            continue;
+        remove_need(s, n);
+        free(n);
+        wf_sub_unref(s); // never the last one: who calls holds one
+    }
+}
+
 static void on_document(void *arg, enum weft_err err, struct wf_bytes content)
 {
     struct wf_sub_need *n = arg;
@@ -254,9 +268,31 @@ static void on_document(void *arg, enum weft_err err, struct wf_bytes content)
         if (err)
             fail_units(s, n);
         look_through_units(s);
+        ask_needs(s);
+    } else {
+        drop_needs(s);
     }
     free(n);
     wf_sub_unref(s);
+}
+
+// One request at a time: what is found missing meanwhile goes together with the next, be it a thousand origins.
+static void ask_needs(struct weft_subscription *s)
+{
+    struct wf_client_wanted wanted[WF_MAX_GET];
+    size_t count = 0;
+    struct wf_bytes lease;
+    unsigned turn;
+
+    for (const struct wf_sub_need *n = s->needs; n; n = n->next)
+        if (n->asked)
+            return;
+    for (struct wf_sub_need *n = s->needs; n && count < WF_MAX_GET; n = n->next) {
+        n->asked = true;
+        wanted[count++] = (struct wf_client_wanted){ n->hash, n };
+    }
+    if (count)
+        wf_client_documents(s->c, wf_sub_source(s, &lease, &turn), wanted, count, on_document);
 }
 
 static void need(struct weft_subscription *s, const struct wf_hash *hash, bool is_chain)
@@ -267,18 +303,17 @@ static void need(struct weft_subscription *s, const struct wf_hash *hash, bool i
     struct wf_sub_need *n = calloc(1, sizeof *n);
     if (!n)
         return; // the unit is looked at again with the next
-    *n = (struct wf_sub_need){ s->needs, s, *hash, is_chain };
+    *n = (struct wf_sub_need){ s->needs, s, *hash, is_chain, false };
     s->needs = n;
     wf_sub_ref(s);
-    struct wf_bytes lease;
-    unsigned turn;
-    wf_client_document(s->c, wf_sub_source(s, &lease, &turn), hash, on_document, n);
 }
 
 void wf_sub_need_product(struct weft_subscription *s, const struct wf_hash *schema)
 {
-    if (!find_schema(s, schema))
-        need(s, schema, false);
+    if (find_schema(s, schema))
+        return;
+    need(s, schema, false);
+    ask_needs(s);
 }
 
 // ---- from documents to the machine -----------------------------------------------------------------------------------------
@@ -291,6 +326,8 @@ static bool settle(struct weft_subscription *s, struct wf_sub_item *i)
     const struct wf_sub_origin *o = find_origin(s, &i->header.certificate);
     if (!o) {
         need(s, &i->header.certificate, true);
+        if (i->header.kind == WF_BATCH_DATA && !find_schema(s, &i->header.schema_hash))
+            need(s, &i->header.schema_hash, false); // in the same request
         return false;
     }
     i->code = judge_batch(o, i);
@@ -339,8 +376,10 @@ void wf_sub_unit_go(struct weft_subscription *s, struct wf_sub_unit *u)
 {
     u->next = NULL;
     bool settled = is_settled(s, u);
-    if (!settled) // documents at hand come back at once: a second look finds them
+    if (!settled) { // documents at hand come back at once: a second look finds them
+        ask_needs(s);
         settled = is_settled(s, u);
+    }
     if (settled) {
         wf_sub_step_unit(s, u);
         return;
