@@ -550,8 +550,10 @@ void wf_call_begin(struct wf_node *n, struct wf_net_request *net, struct wf_live
     if (s)
         s->in_flight++;
     ctl->count.requests++;
+    // What came over the local socket stays until it is answered, and may be large.
     enum weft_err err =
-        wf_pb_unpack(&weft__v1__request__descriptor, plain, WF_PB_STRICT, &c->arena, &request);
+        s ? wf_pb_unpack(&weft__v1__request__descriptor, plain, WF_PB_STRICT, &c->arena, &request)
+          : wf_pb_unpack_view(&weft__v1__request__descriptor, plain, &c->arena, &request);
     static const Weft__V1__Request none = WEFT__V1__REQUEST__INIT;
     c->pub.request = err ? &none : request;
     set_deadline(c);

@@ -126,6 +126,21 @@ void wf_client_send(struct weft_client *c, struct wf_link *l, Weft__V1__Request 
         done(arg, err, NULL);
 }
 
+// NOLINTNEXTLINE(readability-function-size): as wf_client_send
+void wf_client_send_lent(struct weft_client *c, struct wf_link *l, Weft__V1__Request *q,
+    const struct wf_link_lent *lent, wf_link_fn done, void *arg)
+{
+    struct wf_link_lent timed = *lent;
+
+    timed.deadline_ms = lent->deadline_ms > 0 ? lent->deadline_ms : c->deadline_ms;
+    q->deadline_ms = (uint32_t)timed.deadline_ms;
+    enum weft_err err = c->closing ? WEFT_E_CLOSED : wf_link_request_lent(l, q, &timed, done, arg);
+    if (err) {
+        lent->back(lent->arg);
+        done(arg, err, NULL);
+    }
+}
+
 void wf_client_key(Weft__V1__Request *q, uint8_t room[16])
 {
     wf_random(room, 16);

@@ -113,6 +113,9 @@ struct wf_link *wf_client_source(struct weft_client *c, size_t index);
 // Ends in exactly one call of done, possibly before it returns. deadline_ms 0: the client's.
 void wf_client_send(struct weft_client *c, struct wf_link *l, Weft__V1__Request *q,
     int64_t deadline_ms, wf_link_fn done, void *arg);
+// The same with a bytes field that is sent from where it lies: back is called exactly once, when it is not needed any more, perhaps after done.
+void wf_client_send_lent(struct weft_client *c, struct wf_link *l, Weft__V1__Request *q,
+    const struct wf_link_lent *lent, wf_link_fn done, void *arg);
 // A last word over a link that is up: nobody waits for the answer, but weft_close for its leaving.
 void wf_client_part(struct weft_client *c, struct wf_link *l, Weft__V1__Request *q);
 // A fresh idempotency key into q, kept in room (16 bytes).

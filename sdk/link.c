@@ -57,6 +57,8 @@ static void ask_free(struct wf_link_ask *a)
 {
     wf_net_msg_free(a->reply);
     wf_net_msg_free(a->message);
+    if (a->lent.back)
+        a->lent.back(a->lent.arg);
     wf_wipe(a->plain.ptr, a->plain.len);
     wf_buf_fini(&a->plain);
     free(a);
@@ -308,7 +310,10 @@ enum weft_err wf_link_put_msg(struct wf_link *l, struct wf_link_ask *a, struct w
     a->on_wire = true;
     int64_t timeout_ms = (left > 0 ? left : 0) + GRACE_MS;
     uint64_t tag = (uint64_t)(uintptr_t)a;
-    enum weft_err err = l->is_local ? wf_local_peer_send(l->conn->local, tag, msg, timeout_ms)
+    struct wf_net_lent lent = a->lent;
+    a->lent = (struct wf_net_lent){ 0 };
+    enum weft_err err = l->is_local ? wf_local_peer_send_lent(l->conn->local, tag, msg,
+                                          lent.back ? &lent : NULL, timeout_ms)
                                     : wf_net_peer_send(l->conn->net, tag, msg, timeout_ms);
     if (err) {
         a->on_wire = false;
@@ -427,8 +432,33 @@ static enum weft_err pack(
     return err;
 }
 
-enum weft_err wf_link_request(struct wf_link *l, const Weft__V1__Request *request,
-    int64_t deadline_ms, wf_link_fn done, void *arg)
+// For the local socket, around what is lent; another link seals it, and so needs it in one piece.
+static enum weft_err pack_lent(const struct wf_link *l, const Weft__V1__Request *request,
+    const struct wf_link_lent *lent, struct wf_link_ask *a)
+{
+    struct wf_buf around = { 0 };
+    size_t at = 0;
+    enum weft_err err = WEFT_OK;
+
+    if (!l->is_local) {
+        err = pack(l, request, a);
+        if (!err)
+            lent->back(lent->arg);
+        return err;
+    }
+    err = wf_pb_pack_around(request, lent->bytes, &around, &at);
+    if (!err && around.len + lent->bytes.len > WF_SESSION_MAX_PLAIN)
+        err = WEFT_E_TOO_BIG;
+    if (!err)
+        err = wf_net_msg_from(wf_buf_view(&around), &a->message);
+    if (!err)
+        a->lent = (struct wf_net_lent){ lent->bytes, at, lent->back, lent->arg };
+    wf_buf_fini(&around);
+    return err;
+}
+
+static enum weft_err request(struct wf_link *l, const Weft__V1__Request *request,
+    const struct wf_link_lent *lent, wf_link_fn done, void *arg)
 {
     struct wf_link_ask *a = NULL;
 
@@ -436,12 +466,12 @@ enum weft_err wf_link_request(struct wf_link *l, const Weft__V1__Request *reques
         return WEFT_E_CLOSED;
     if (l->in_flight >= WF_MAX_IN_FLIGHT)
         return WEFT_E_BUSY;
-    enum weft_err err = wf_link_ask_new(l, WF_LINK_USER, deadline_ms, done, &a);
+    enum weft_err err = wf_link_ask_new(l, WF_LINK_USER, lent->deadline_ms, done, &a);
     if (err)
         return err;
     a->arg = arg;
     a->reply_kind = wf_link_reply_kind(request->kind_case);
-    err = pack(l, request, a);
+    err = lent->back ? pack_lent(l, request, lent, a) : pack(l, request, a);
     if (err) {
         a->done = NULL;
         wf_link_finish(a, err, NULL);
@@ -451,6 +481,18 @@ enum weft_err wf_link_request(struct wf_link *l, const Weft__V1__Request *reques
     wf_link_start(l);
     leave(l);
     return WEFT_OK;
+}
+
+enum weft_err wf_link_request(
+    struct wf_link *l, const Weft__V1__Request *q, int64_t deadline_ms, wf_link_fn done, void *arg)
+{
+    return request(l, q, &(struct wf_link_lent){ .deadline_ms = deadline_ms }, done, arg);
+}
+
+enum weft_err wf_link_request_lent(struct wf_link *l, const Weft__V1__Request *q,
+    const struct wf_link_lent *lent, wf_link_fn done, void *arg)
+{
+    return request(l, q, lent, done, arg);
 }
 
 enum weft_err wf_link_open(struct wf_link *l, wf_link_fn done, void *arg)

@@ -38,6 +38,17 @@ typedef void (*wf_link_fn)(void *arg, enum weft_err err, const Weft__V1__Reply *
 WF_MUST_USE enum weft_err wf_link_request(struct wf_link *l, const Weft__V1__Request *request,
     int64_t deadline_ms, wf_link_fn done, void *arg);
 
+// The same for a request with a large bytes field, whose content is sent from where it lies: request points to it. Unless the call fails, back is
+// called exactly once, when the bytes are not needed any more; that may be before the call returns, and after done.
+struct wf_link_lent {
+    struct wf_bytes bytes;
+    void (*back)(void *arg);
+    void *arg;
+    int64_t deadline_ms;
+};
+WF_MUST_USE enum weft_err wf_link_request_lent(struct wf_link *l, const Weft__V1__Request *request,
+    const struct wf_link_lent *lent, wf_link_fn done, void *arg);
+
 struct wf_link_state {
     bool up;          // a confirmed session, or a local connection
     int64_t heard_ms; // monotonic time of the last authentic message; -1 = never

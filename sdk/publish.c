@@ -279,7 +279,7 @@ static enum weft_err begin_batch(struct weft_publisher *p)
         return WEFT_OK;
     }
     size_t room = p->queue_bytes < WF_PUB_LOADED ? p->queue_bytes : WF_PUB_LOADED;
-    return wf_buf_reserve(&p->current.raw, room + 64);
+    return wf_buf_reserve(&p->current.raw, room);
 }
 
 // Batches leave at 64 KiB; while others still wait for their turn, growing costs no time and saves signatures and hand-overs.
@@ -287,7 +287,7 @@ static enum weft_err put(struct weft_publisher *p, enum weft_op op, struct wf_by
     int64_t time_us, bool *ret_kick)
 {
     size_t target = p->unsent ? WF_PUB_LOADED : WF_PUB_BATCH;
-    bool big = p->current.count && p->current.raw.len + data.len > target;
+    bool big = p->current.count && p->current.raw.len + data.len + WF_PUB_HEAD > target;
     enum weft_err err = big ? wf_pub_seal(p) : WEFT_OK;
 
     if (!err)

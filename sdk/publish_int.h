@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the files of a publisher share (sdk/publish*.c). Application threads pack records into the current batch under a short lock; the loop
-// thread sends batches in order, a few at a time, and again after a failure until the node acknowledged them.
+// thread sends batches in order, from where they lie, a few at a time, and again after a failure until the node acknowledged them.
 // Invariant: batches lie in the order of their sequences without a hole, and none is released before it was acknowledged.
 #ifndef WF_SDK_PUBLISH_INT_H
 #define WF_SDK_PUBLISH_INT_H
@@ -14,6 +14,7 @@
 
 #define WF_PUB_BATCH     (64u * WF_KIB)  // leaves at this size
 #define WF_PUB_LOADED    (256u * WF_KIB) // and at this one while others wait to be sent
+#define WF_PUB_HEAD      32u             // at most, of what a record has around its data
 #define WF_PUB_SPARES    12u             // buffers kept for the batches to come
 #define WF_PUB_QUEUE     (8u * WF_MIB)   // default of queue_bytes
 #define WF_PUB_BLOCK_MS  10000u          // default of block_ms
@@ -29,7 +30,10 @@ struct wf_pub_batch {
     uint64_t seq; // of its first record
     uint32_t count;
     bool sent, acked;
-    bool lost; // dropped: there are no records, but their numbers
+    struct weft_publisher *owner;
+    unsigned lent; // loop thread: how often its records are on their way out
+    bool lost;     // dropped: there are no records, but their numbers
+    bool released; // and it is only kept for what is lent
 };
 
 struct weft_publisher {

@@ -76,7 +76,7 @@ static struct wf_pub_batch *find(const struct weft_publisher *p, uint64_t seq)
 
 static void keep_spare(struct weft_publisher *p, struct wf_buf *b)
 {
-    if (p->spare_count == WF_PUB_SPARES || b->cap > WF_PUB_LOADED + 64) {
+    if (p->spare_count == WF_PUB_SPARES || b->cap > WF_PUB_LOADED) {
         wf_buf_fini(b);
         return;
     }
@@ -93,6 +93,9 @@ static void release(struct weft_publisher *p)
             p->last = &p->first;
         p->acked = b->seq + b->count;
         p->batch_bytes -= b->raw.len;
+        b->released = true;
+        if (b->lent) // acknowledged by a connection before this one
+            continue;
         if (!b->lost)
             keep_spare(p, &b->raw);
         free(b);
@@ -185,7 +188,21 @@ static void on_reply(void *arg, enum weft_err err, const Weft__V1__Reply *reply)
 
 // ---- sending ---------------------------------------------------------------------------------------------------------------
 
-static void send_batch(struct weft_publisher *p, const struct wf_pub_batch *b, struct send_op *o)
+// The records of a batch are no longer needed by the socket.
+static void on_back(void *arg)
+{
+    struct wf_pub_batch *b = arg;
+    struct weft_publisher *p = b->owner;
+
+    b->lent--;
+    if (b->released && !b->lent) {
+        wf_buf_fini(&b->raw);
+        free(b);
+    }
+    wf_pub_unref(p);
+}
+
+static void send_batch(struct weft_publisher *p, struct wf_pub_batch *b, struct send_op *o)
 {
     Weft__V1__Request q = WEFT__V1__REQUEST__INIT;
     Weft__V1__PublishRequest publish = WEFT__V1__PUBLISH_REQUEST__INIT;
@@ -201,7 +218,15 @@ static void send_batch(struct weft_publisher *p, const struct wf_pub_batch *b, s
     q.publish = &publish; // its sequence says whether it came before: no idempotency key
     p->in_flight++;
     wf_pub_ref(p);
-    wf_client_send(p->c, wf_client_local(p->c), &q, 0, on_reply, o);
+    if (b->lost) {
+        wf_client_send(p->c, wf_client_local(p->c), &q, 0, on_reply, o);
+        return;
+    }
+    struct wf_link_lent lent = { .bytes = wf_buf_view(&b->raw), .back = on_back, .arg = b };
+    b->owner = p;
+    b->lent++;
+    wf_pub_ref(p);
+    wf_client_send_lent(p->c, wf_client_local(p->c), &q, &lent, on_reply, o);
 }
 
 // A batch is only released by on_reply on this thread, so it may be read without the lock.

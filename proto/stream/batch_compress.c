@@ -9,7 +9,7 @@
 
 #define LZ4_ACCELERATION 8
 #define ZSTD_LEVEL       1
-#define ZSTD_LEVEL_FAST  (-1)
+#define ZSTD_LEVEL_FAST  (-2)
 
 _Static_assert(WF_MAX_BATCH_RAW < LZ4_MAX_INPUT_SIZE, "a payload fits one LZ4 block");
 

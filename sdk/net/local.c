@@ -59,12 +59,15 @@ struct wf_local {
     int null;           // what a spare is a copy of
     struct wf_timer sweep;
     struct wf_local_stats stats;
+    struct net_sp_spares messages;
 };
 
 static void unref(struct wf_local *s)
 {
-    if (--s->refs == 0)
-        free(s);
+    if (--s->refs > 0)
+        return;
+    net_sp_spares_fini(&s->messages);
+    free(s);
 }
 
 static int64_t now_ms(const struct wf_local *s)
@@ -193,7 +196,7 @@ static void finish(struct wf_net_request *pub, struct wf_net_msg *m, bool close_
     struct conn *c = q->conn;
     struct wf_local *s = c->server;
 
-    wf_net_msg_free(pub->msg);
+    net_sp_spare(&s->messages, pub->msg);
     if (q->held)
         s->stats.held--;
     else
@@ -306,6 +309,7 @@ static void admit(struct wf_local *s, int fd)
         return;
     }
     c->server = s;
+    c->stream.spares = &s->messages;
     c->refs = 1;
     s->refs++;
     s->last_id = (s->last_id + 1) % (FIRST_ID - 1);
@@ -406,9 +410,12 @@ static void on_sweep(struct wf_timer *t)
         sweep_one(c, now);
     }
     fill_spares(s);
+    if (!s->messages.served)
+        net_sp_spares_fini(&s->messages);
+    s->messages.served = false;
     if (s->deaf)
         s->deaf = wf_loop_rewatch(s->conf.loop, &s->listener, EPOLLIN) != WEFT_OK;
-    if (s->conns || s->deaf)
+    if (s->conns || s->deaf || s->messages.count)
         start_sweep(s);
 }
 

@@ -63,6 +63,9 @@ WF_MUST_USE enum weft_err wf_local_peer_new(
 // Sends msg (taken, also on failure); a REPLY event with tag follows within timeout_ms. Failure (no event): BUSY, or why the connection is dead.
 WF_MUST_USE enum weft_err wf_local_peer_send(
     struct wf_local_peer *p, uint64_t tag, struct wf_net_msg *msg, int64_t timeout_ms);
+// The same with bytes that stay the caller's until they are given back (also on failure); NULL: none.
+WF_MUST_USE enum weft_err wf_local_peer_send_lent(struct wf_local_peer *p, uint64_t tag,
+    struct wf_net_msg *msg, const struct wf_net_lent *lent, int64_t timeout_ms);
 // Ends every request in flight with CANCELLED. NULL is permitted.
 void wf_local_peer_free(struct wf_local_peer *p);
 

@@ -250,6 +250,12 @@ enum weft_err wf_local_peer_new(const struct wf_local_peer_conf *conf, struct wf
 enum weft_err wf_local_peer_send(
     struct wf_local_peer *p, uint64_t tag, struct wf_net_msg *msg, int64_t timeout_ms)
 {
+    return wf_local_peer_send_lent(p, tag, msg, NULL, timeout_ms);
+}
+
+enum weft_err wf_local_peer_send_lent(struct wf_local_peer *p, uint64_t tag, struct wf_net_msg *msg,
+    const struct wf_net_lent *lent, int64_t timeout_ms)
+{
     unsigned at = 0;
     enum weft_err err = p->why;
 
@@ -258,6 +264,8 @@ enum weft_err wf_local_peer_send(
     if (!err && at == p->conf.in_flight)
         err = WEFT_E_BUSY;
     if (err) {
+        if (lent)
+            lent->back(lent->arg);
         wf_net_msg_free(msg);
         return err;
     }
@@ -269,7 +277,7 @@ enum weft_err wf_local_peer_send(
         .due_ms = now_ms(p) + timeout_ms };
     look_at(p, s->due_ms);
     // A failure is that of the connection, told to every request on it.
-    err = net_sp_send(&p->stream, s->id, msg);
+    err = net_sp_send_lent(&p->stream, s->id, msg, lent);
     if (err)
         die_soon(p, err);
     else

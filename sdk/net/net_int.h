@@ -40,6 +40,9 @@ static inline nng_msg *net_msg_out(struct wf_net_msg *m)
 {
     return (nng_msg *)m;
 }
+// Of this length, with whatever content: what NNG makes anew it fills with zeros first. NOMEM leaves it as it was.
+WF_MUST_USE enum weft_err net_msg_resize(struct wf_net_msg *m, size_t len);
+
 static inline struct wf_net_msg *net_msg_in(nng_msg *m)
 {
     return (struct wf_net_msg *)m;

@@ -101,6 +101,13 @@ enum weft_err wf_net_msg_new(size_t len, struct wf_net_msg **ret)
     return WEFT_OK;
 }
 
+enum weft_err net_msg_resize(struct wf_net_msg *m, size_t len)
+{
+    if (nng_msg_capacity(net_msg_out(m)) < len)
+        nng_msg_clear(net_msg_out(m)); // there is nothing to be kept
+    return net_err(nng_msg_realloc(net_msg_out(m), len));
+}
+
 enum weft_err wf_net_msg_from(struct wf_bytes bytes, struct wf_net_msg **ret)
 {
     struct wf_net_msg *m = NULL;

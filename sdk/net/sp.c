@@ -9,6 +9,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "sdk/net/net_int.h"
+
 #define READ_BYTES   (64u * WF_KIB)
 #define ALIVE_S      15 // a silent host is asked for a sign of life after so long,
 #define ALIVE_EACH_S 5  // then so often,
@@ -17,12 +19,20 @@
 struct net_sp_out {
     struct net_sp_out *next;
     struct wf_net_msg *msg; // NULL: head alone, the greeting
+    struct wf_net_lent lent;
     size_t head_len;
     uint8_t head[NET_SP_HEAD_MAX];
 };
 
+static void give_back(const struct wf_net_lent *lent)
+{
+    if (lent && lent->back)
+        lent->back(lent->arg);
+}
+
 static void out_free(struct net_sp_out *o)
 {
+    give_back(&o->lent);
     wf_net_msg_free(o->msg);
     free(o);
 }
@@ -31,7 +41,7 @@ static void out_free(struct net_sp_out *o)
 
 static size_t out_len(const struct net_sp_out *o)
 {
-    return o->head_len + (o->msg ? wf_net_msg_len(o->msg) : 0);
+    return o->head_len + (o->msg ? wf_net_msg_len(o->msg) : 0) + o->lent.bytes.len;
 }
 
 static enum weft_err write_error(void)
@@ -46,12 +56,18 @@ static bool send_first(struct net_sp *s, enum weft_err *ret_err)
 {
     struct net_sp_out *o = s->first;
     struct wf_bytes body = o->msg ? wf_net_msg_view(o->msg) : wf_bytes(NULL, 0);
-    size_t of_head = s->sent < o->head_len ? s->sent : o->head_len, of_body = s->sent - of_head;
-    struct iovec parts[2] = {
-        { o->head + of_head, o->head_len - of_head },
-        { (void *)(uintptr_t)(body.ptr ? body.ptr + of_body : NULL), body.len - of_body },
-    };
-    struct msghdr h = { .msg_iov = parts, .msg_iovlen = 2 };
+    const struct wf_bytes whole[] = { wf_bytes(o->head, o->head_len),
+        wf_bytes(body.ptr, o->lent.at), o->lent.bytes,
+        wf_bytes(body.ptr + o->lent.at, body.len - o->lent.at) };
+    struct iovec parts[WF_COUNT(whole)];
+    size_t gone = s->sent;
+    for (size_t i = 0; i < WF_COUNT(whole); i++) {
+        size_t n = gone < whole[i].len ? gone : whole[i].len;
+        gone -= n;
+        parts[i] = (struct iovec){ (void *)(uintptr_t)(n ? whole[i].ptr + n : whole[i].ptr),
+            whole[i].len - n };
+    }
+    struct msghdr h = { .msg_iov = parts, .msg_iovlen = WF_COUNT(parts) };
     ssize_t n = sendmsg(s->fd, &h, MSG_NOSIGNAL | MSG_DONTWAIT);
 
     if (n < 0) {
@@ -94,16 +110,25 @@ static void put_head(const struct net_sp_wire *w, uint8_t *to, uint32_t id, size
 
 enum weft_err net_sp_send(struct net_sp *s, uint32_t id, struct wf_net_msg *msg)
 {
+    return net_sp_send_lent(s, id, msg, NULL);
+}
+
+enum weft_err net_sp_send_lent(
+    struct net_sp *s, uint32_t id, struct wf_net_msg *msg, const struct wf_net_lent *lent)
+{
     struct net_sp_out *o = calloc(1, sizeof *o);
     bool waited = s->first != NULL;
 
     if (!o) {
+        give_back(lent);
         wf_net_msg_free(msg);
         return WEFT_E_NOMEM;
     }
     o->msg = msg;
+    if (lent)
+        o->lent = *lent;
     o->head_len = net_sp_head(s->wire);
-    put_head(s->wire, o->head, id, wf_net_msg_len(msg));
+    put_head(s->wire, o->head, id, wf_net_msg_len(msg) + o->lent.bytes.len);
     queue(s, o);
     return waited ? WEFT_OK : net_sp_flush(s);
 }
@@ -114,6 +139,36 @@ bool net_sp_waits(const struct net_sp *s)
 }
 
 // ---- reading ---------------------------------------------------------------------------------------------------------------
+
+void net_sp_spare(struct net_sp_spares *s, struct wf_net_msg *msg)
+{
+    size_t len = msg ? wf_net_msg_len(msg) : 0;
+
+    if (len < NET_SP_SPARE_MIN || len > NET_SP_SPARE_MAX || s->count == NET_SP_SPARES)
+        wf_net_msg_free(msg);
+    else
+        s->msgs[s->count++] = msg;
+}
+
+void net_sp_spares_fini(struct net_sp_spares *s)
+{
+    while (s->count)
+        wf_net_msg_free(s->msgs[--s->count]);
+}
+
+static enum weft_err make_message(struct net_sp *s, size_t len)
+{
+    struct net_sp_spares *spares = s->spares;
+
+    if (!spares || !spares->count || len < NET_SP_SPARE_MIN || len > NET_SP_SPARE_MAX)
+        return wf_net_msg_new(len, &s->msg);
+    enum weft_err err = net_msg_resize(spares->msgs[spares->count - 1], len);
+    if (err)
+        return err;
+    s->msg = spares->msgs[--spares->count];
+    spares->served = true;
+    return WEFT_OK;
+}
 
 static enum weft_err take_head(struct net_sp *s)
 {
@@ -129,7 +184,7 @@ static enum weft_err take_head(struct net_sp *s)
     if (len - id_len > s->recv_max)
         return WEFT_E_TOO_BIG;
     s->filled = 0;
-    return wf_net_msg_new((size_t)len - id_len, &s->msg);
+    return make_message(s, (size_t)len - id_len);
 }
 
 static enum weft_err take_greeting(struct net_sp *s)

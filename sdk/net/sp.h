@@ -25,6 +25,18 @@ static inline size_t net_sp_head(const struct net_sp_wire *w)
     return (w->is_marked ? 1u : 0u) + 8u + (w->has_id ? 4u : 0u);
 }
 
+// Large messages that come round. Kept while they serve; the owner frees them when they did not for a while.
+#define NET_SP_SPARES    8u
+#define NET_SP_SPARE_MIN (32u * WF_KIB)
+#define NET_SP_SPARE_MAX (512u * WF_KIB)
+struct net_sp_spares {
+    struct wf_net_msg *msgs[NET_SP_SPARES];
+    unsigned count;
+    bool served; // since it was looked at last
+};
+void net_sp_spare(struct net_sp_spares *s, struct wf_net_msg *msg); // takes it, NULL is permitted
+void net_sp_spares_fini(struct net_sp_spares *s);
+
 struct net_sp_out;
 
 struct net_sp {
@@ -38,7 +50,8 @@ struct net_sp {
     size_t filled;
     uint32_t id;
     struct net_sp_out *first, **last;
-    size_t sent; // of first
+    size_t sent;                  // of first
+    struct net_sp_spares *spares; // for what is read; NULL = none
 };
 
 // Takes msg; id is 0 where the wire has none. False: the connection is to end, nothing more of it is handed over.
@@ -54,6 +67,9 @@ void net_sp_fini(struct net_sp *s);
 WF_MUST_USE enum weft_err net_sp_read(struct net_sp *s, net_sp_message_fn fn, void *arg);
 // msg is taken, also on failure. What the socket has no room for waits for net_sp_flush.
 WF_MUST_USE enum weft_err net_sp_send(struct net_sp *s, uint32_t id, struct wf_net_msg *msg);
+// The same with bytes that stay the caller's until they are given back; NULL: none. Taken, also on failure.
+WF_MUST_USE enum weft_err net_sp_send_lent(
+    struct net_sp *s, uint32_t id, struct wf_net_msg *msg, const struct wf_net_lent *lent);
 WF_MUST_USE enum weft_err net_sp_flush(struct net_sp *s);
 // Something waits until the socket takes more.
 bool net_sp_waits(const struct net_sp *s);

@@ -147,6 +147,8 @@ enum weft_err __wrap_wf_link_new(const struct wf_link_conf *conf, struct wf_link
 void __wrap_wf_link_free(struct wf_link *l);
 enum weft_err __wrap_wf_link_request(struct wf_link *l, const Weft__V1__Request *request,
     int64_t deadline_ms, wf_link_fn done, void *arg);
+enum weft_err __wrap_wf_link_request_lent(struct wf_link *l, const Weft__V1__Request *request,
+    const struct wf_link_lent *lent, wf_link_fn done, void *arg);
 enum weft_err __wrap_wf_link_open(struct wf_link *l, wf_link_fn done, void *arg);
 enum weft_err __wrap_wf_link_set_chain(
     struct wf_link *l, struct wf_bytes chain, uint64_t charter_version);
@@ -314,6 +316,16 @@ enum weft_err __wrap_wf_link_request(struct wf_link *l, const Weft__V1__Request 
     wf_arena_fini(&arena);
     wf_buf_fini(&asked);
     return send(&m);
+}
+
+enum weft_err __wrap_wf_link_request_lent(struct wf_link *l, const Weft__V1__Request *request,
+    const struct wf_link_lent *lent, wf_link_fn done, void *arg)
+{
+    enum weft_err err = __wrap_wf_link_request(l, request, lent->deadline_ms, done, arg);
+
+    if (!err)
+        lent->back(lent->arg);
+    return err;
 }
 
 enum weft_err __wrap_wf_link_open(struct wf_link *l, wf_link_fn done, void *arg)

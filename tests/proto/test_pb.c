@@ -253,6 +253,151 @@ START_TEST(a_malformed_message_is_not_packed)
 }
 END_TEST
 
+// ---- large contents --------------------------------------------------------------------------------------------------
+
+#define LARGE 5000u
+
+// A PUBLISH as libweft packs it, or what somebody else might make of it.
+static const struct large {
+    const char *why;
+    const char *before, *behind; // hex, within the request around the records
+    size_t len;
+    bool view;
+} larges[] = {
+    { "records among other fields", "0a0163 18 05", "2808 3003", LARGE, true },
+    { "records alone", "", "", LARGE, true },
+    { "a small one", "0a0163", "2808", WF_PB_LARGE - 1, false },
+    { "the smallest that is large", "0a0163", "2808", WF_PB_LARGE, true },
+    { "fields out of order", "2808", "0a0163", LARGE, false },
+    { "records twice, the last counts", "", "220161", LARGE, false },
+    { "records twice, the large ones last", "220161", "", LARGE, false },
+};
+
+static struct wf_buf publish_bytes(const struct large *row, const char *behind_request)
+{
+    struct wf_buf in = { 0 }, inner = wf_test_hex(row->before), rest = wf_test_hex(row->behind);
+    struct wf_buf more = wf_test_hex(behind_request);
+    uint8_t number[WF_VARINT_MAX];
+
+    ck_assert(!wf_buf_append_byte(&inner, 0x22));
+    ck_assert(!wf_buf_append(&inner, wf_bytes(number, wf_varint_put(number, row->len))));
+    for (size_t i = 0; i < row->len; i++)
+        ck_assert(!wf_buf_append_byte(&inner, (uint8_t)i));
+    ck_assert(!wf_buf_append(&inner, wf_buf_view(&rest)));
+    ck_assert(!wf_buf_append(&in, WF_STR("\x10\x07\xc2\x02"))); // deadline_ms, publish
+    ck_assert(!wf_buf_append(&in, wf_bytes(number, wf_varint_put(number, inner.len))));
+    ck_assert(!wf_buf_append(&in, wf_buf_view(&inner)));
+    ck_assert(!wf_buf_append(&in, wf_buf_view(&more)));
+    wf_buf_fini(&inner);
+    wf_buf_fini(&rest);
+    wf_buf_fini(&more);
+    return in;
+}
+
+static bool is_within(struct wf_bytes all, const uint8_t *p)
+{
+    return p >= all.ptr && p < all.ptr + all.len;
+}
+
+// However it was read, it packs to the same bytes.
+static void read_alike(struct wf_bytes in, struct wf_bytes *ret_records)
+{
+    struct wf_arena a, b;
+    Weft__V1__Request *copied = NULL, *viewed = NULL;
+    struct wf_buf x = { 0 }, y = { 0 };
+
+    wf_arena_init(&a, wf_pb_budget(in.len));
+    wf_arena_init(&b, wf_pb_budget(in.len));
+    enum weft_err err = wf_pb_unpack(&weft__v1__request__descriptor, in, WF_PB_STRICT, &a, &copied);
+    ck_assert_int_eq(wf_pb_unpack_view(&weft__v1__request__descriptor, in, &b, &viewed), err);
+    ck_assert_int_eq(viewed != NULL, copied != NULL);
+    *ret_records = wf_bytes(NULL, 0);
+    if (!err) {
+        ck_assert(!wf_pb_pack(copied, &x) && !wf_pb_pack(viewed, &y));
+        ck_assert(wf_bytes_eq(wf_buf_view(&x), wf_buf_view(&y)));
+        if (viewed->kind_case == WEFT__V1__REQUEST__KIND_PUBLISH)
+            *ret_records = wf_pb_view(viewed->publish->records);
+    }
+    wf_buf_fini(&x);
+    wf_buf_fini(&y);
+    wf_arena_fini(&a);
+    wf_arena_fini(&b);
+}
+
+START_TEST(a_large_content_is_a_view_and_all_else_as_ever)
+{
+    struct wf_buf in = publish_bytes(&larges[_i], "");
+    struct wf_bytes records;
+
+    read_alike(wf_buf_view(&in), &records);
+    ck_assert_msg(
+        is_within(wf_buf_view(&in), records.ptr) == larges[_i].view, "%s", larges[_i].why);
+    wf_buf_fini(&in);
+}
+END_TEST
+
+// Another member of the oneof takes the place of the one that had the content; its memory is not to be written to.
+START_TEST(a_member_that_was_replaced_has_no_content)
+{
+    struct wf_buf in = publish_bytes(&larges[0], "ca0200"); // apply
+    struct wf_bytes records;
+
+    read_alike(wf_buf_view(&in), &records);
+    ck_assert_ptr_null(records.ptr);
+    wf_buf_fini(&in);
+}
+END_TEST
+
+// Whatever byte of the frame around it is another one: both ways of reading agree.
+START_TEST(both_ways_of_reading_refuse_the_same)
+{
+    struct wf_buf in = publish_bytes(&larges[0], "");
+    struct wf_bytes records;
+    const size_t heads[] = { 0, in.len - 6 }; // before the records, and behind them
+
+    for (size_t h = 0; h < WF_COUNT(heads); h++)
+        for (size_t i = heads[h]; i < heads[h] + (h ? 6 : 16); i++)
+            for (unsigned byte = 0; byte < 256; byte++) {
+                uint8_t was = in.ptr[i];
+                in.ptr[i] = (uint8_t)byte;
+                read_alike(wf_buf_view(&in), &records);
+                in.ptr[i] = was;
+            }
+    for (size_t len = 0; len < 32; len++) {
+        read_alike(wf_bytes(in.ptr, len), &records);
+        read_alike(wf_bytes(in.ptr, in.len - len), &records);
+    }
+    wf_buf_fini(&in);
+}
+END_TEST
+
+START_TEST(what_is_packed_around_a_content_becomes_whole_with_it)
+{
+    struct wf_buf in = publish_bytes(&larges[0], ""), around = { 0 }, whole = { 0 };
+    struct wf_arena a;
+    Weft__V1__Request *q = NULL;
+    size_t at = 0;
+
+    wf_arena_init(&a, wf_pb_budget(in.len));
+    ck_assert(!wf_pb_unpack_view(&weft__v1__request__descriptor, wf_buf_view(&in), &a, &q));
+    struct wf_bytes records = wf_pb_view(q->publish->records);
+    ck_assert(!wf_buf_append_str(&around, "before"));
+    ck_assert_int_eq(wf_pb_pack_around(q, records, &around, &at), WEFT_OK);
+    ck_assert(!wf_buf_append(&whole, wf_bytes(around.ptr + 6, at)));
+    ck_assert(!wf_buf_append(&whole, records));
+    ck_assert(!wf_buf_append(&whole, wf_bytes(around.ptr + 6 + at, around.len - 6 - at)));
+    ck_assert(wf_bytes_eq(wf_buf_view(&whole), wf_buf_view(&in)));
+    size_t len = around.len; // what is no content of the message has no place in it
+    ck_assert_int_eq(wf_pb_pack_around(q, wf_bytes(records.ptr, records.len - 1), &around, &at),
+        WEFT_E_INTERNAL);
+    ck_assert_uint_eq(around.len, len);
+    wf_arena_fini(&a);
+    wf_buf_fini(&in);
+    wf_buf_fini(&around);
+    wf_buf_fini(&whole);
+}
+END_TEST
+
 // ---- our own messages ------------------------------------------------------------------------------------------------
 
 // The longest way down from a type, beyond any limit when it contains itself.
@@ -332,6 +477,11 @@ int main(void)
     tcase_add_test(t, what_is_packed_unpacks_to_the_same);
     tcase_add_test(t, a_truncated_message_is_never_accepted_as_the_whole);
     tcase_add_test(t, a_malformed_message_is_not_packed);
+    tcase_add_loop_test(
+        t, a_large_content_is_a_view_and_all_else_as_ever, 0, (int)WF_COUNT(larges));
+    tcase_add_test(t, a_member_that_was_replaced_has_no_content);
+    tcase_add_test(t, both_ways_of_reading_refuse_the_same);
+    tcase_add_test(t, what_is_packed_around_a_content_becomes_whole_with_it);
     tcase_add_loop_test(t, no_message_of_ours_contains_itself_and_no_signed_one_a_float, 0,
         (int)(sizeof own / sizeof *own));
     suite_add_tcase(s, t);

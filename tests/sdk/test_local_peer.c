@@ -23,6 +23,74 @@ START_TEST(nobody_there_is_told_after_the_call)
 }
 END_TEST
 
+static void count_back(void *arg)
+{
+    ++*(unsigned *)arg;
+}
+
+static struct wf_buf counting(size_t len)
+{
+    struct wf_buf b = { 0 };
+
+    ck_assert_int_eq(wf_buf_reserve(&b, len), WEFT_OK);
+    for (; b.len < len; b.len++)
+        b.ptr[b.len] = (uint8_t)(b.len % 251);
+    return b;
+}
+
+// Longer than a socket's buffer, so that it goes in pieces; then of lengths whose memory comes round at the server.
+START_TEST(lent_bytes_go_in_the_midst_of_a_message_and_come_back_once)
+{
+    const size_t lens[] = { 900000, 400000, 100000, 300000, 500 };
+    struct wf_buf large = counting(lens[0]);
+    unsigned back = 0;
+
+    serve((struct wf_local_conf){ 0 });
+    dial((struct wf_local_peer_conf){ 0 });
+    for (unsigned i = 0; i < WF_COUNT(lens); i++) {
+        struct wf_net_lent lent = {
+            .bytes = wf_bytes(large.ptr + i, lens[i] - i), .at = 2, .back = count_back, .arg = &back
+        };
+        ck_assert_int_eq(wf_local_peer_send_lent(peer, i, msg_of("abcd"), &lent, LONG_MS), WEFT_OK);
+        struct wf_net_event ev = next(&at_server);
+        struct wf_bytes got = wf_net_request_bytes(ev.request);
+        ck_assert_uint_eq(back, i + 1);
+        ck_assert_uint_eq(got.len, lent.bytes.len + 4);
+        ck_assert(memcmp(got.ptr, "ab", 2) == 0 && memcmp(got.ptr + got.len - 2, "cd", 2) == 0);
+        ck_assert(wf_bytes_eq(wf_bytes(got.ptr + 2, got.len - 4), lent.bytes));
+        wf_net_reply(ev.request, msg_of("ok"));
+        reply_is(i, WEFT_OK, "ok");
+    }
+    wf_buf_fini(&large);
+}
+END_TEST
+
+// A server that takes nothing, and one that is not there: what was not sent comes back as well.
+START_TEST(lent_bytes_come_back_from_a_connection_that_ends)
+{
+    struct wf_buf large = counting(900000);
+    unsigned back = 0;
+    struct wf_net_lent lent = { .bytes = wf_buf_view(&large), .back = count_back, .arg = &back };
+    int listener = raw_listener();
+
+    dial((struct wf_local_peer_conf){ .in_flight = 2 });
+    for (uint64_t tag = 0; tag < 2; tag++)
+        ck_assert_int_eq(wf_local_peer_send_lent(peer, tag, msg_of(""), &lent, LONG_MS), WEFT_OK);
+    turn_a_while();
+    ck_assert_uint_eq(back, 0);
+    ck_assert_int_eq(wf_local_peer_send_lent(peer, 2, msg_of(""), &lent, LONG_MS), WEFT_E_BUSY);
+    ck_assert_uint_eq(back, 1);
+    wf_local_peer_free(peer);
+    peer = NULL;
+    ck_assert_uint_eq(back, 3);
+    reply_is(0, WEFT_E_CANCELLED, NULL);
+    reply_is(1, WEFT_E_CANCELLED, NULL);
+    down_is(&at_peer, WEFT_E_CANCELLED);
+    close(listener);
+    wf_buf_fini(&large);
+}
+END_TEST
+
 START_TEST(a_server_that_goes_ends_every_request_and_then_the_connection)
 {
     serve((struct wf_local_conf){ 0 });
@@ -174,6 +242,8 @@ static Suite *suite(void)
 
     tcase_add_checked_fixture(t, local_set_up, local_tear_down);
     tcase_add_test(t, nobody_there_is_told_after_the_call);
+    tcase_add_test(t, lent_bytes_go_in_the_midst_of_a_message_and_come_back_once);
+    tcase_add_test(t, lent_bytes_come_back_from_a_connection_that_ends);
     tcase_add_test(t, a_server_that_goes_ends_every_request_and_then_the_connection);
     tcase_add_test(t, a_late_answer_finds_nobody_and_ends_nothing);
     tcase_add_test(t, a_mute_server_is_given_up);
