@@ -338,13 +338,16 @@ static struct wf_log_node *make_node(const struct wf_log_item *item, uint64_t to
 {
     size_t plain = item->head.len + item->body.len;
     size_t stored = plain + (item->sealed ? WF_ITEM_SEAL_LEN : 0);
-    struct wf_log_node *n = malloc(sizeof *n + WF_ITEM_HEAD_LEN + stored);
+    // A body has one check over all of it, so what is lent is lent whole.
+    bool lent = item->lent && !item->sealed && !item->head.len;
+    struct wf_log_node *n = malloc(sizeof *n + WF_ITEM_HEAD_LEN + (lent ? 0 : stored));
 
     if (!n)
         return NULL;
     *n = (struct wf_log_node){ .token = token,
         .durability = item->durability,
         .plain_len = (uint32_t)plain,
+        .lent = lent ? item->body : wf_bytes(NULL, 0),
         .item = { .product = item->product,
             .first = item->first,
             .count = item->count,
@@ -356,7 +359,7 @@ static struct wf_log_node *make_node(const struct wf_log_item *item, uint64_t to
     uint8_t *body = n->bytes + WF_ITEM_HEAD_LEN + (item->sealed ? WF_XNONCE_LEN : 0);
     if (item->head.len)
         memcpy(body, item->head.ptr, item->head.len);
-    if (item->body.len)
+    if (item->body.len && !lent)
         memcpy(body + item->head.len, item->body.ptr, item->body.len);
     return n;
 }

@@ -91,7 +91,9 @@ struct wf_log_item {
     bool sealed; // encrypt at rest
     bool jump;   // first may lie beyond the head: offsets between were never used
     enum wf_log_durability durability;
-    struct wf_bytes head, body; // stored one after the other; copied by append
+    struct wf_bytes head, body; // stored one after the other; copied by append,
+    bool
+        lent; // unless the body is lent: then it stays as it is until done. One that is sealed is copied all the same
 };
 
 // What a reader sees: an item (status OK) or a gap of offsets first..end.

@@ -30,7 +30,8 @@ struct wf_log_node { // one queued item
     struct wf_part *part; // reserved
     uint64_t at;
     uint32_t plain_len;
-    uint8_t bytes[]; // WF_ITEM_HEAD_LEN, then the body with room for its seal
+    struct wf_bytes lent; // the end of the body, where it is the appender's
+    uint8_t bytes[];      // WF_ITEM_HEAD_LEN, then the body with room for its seal
 };
 
 struct wf_log_worker {
@@ -80,7 +81,7 @@ struct wf_log {
     int64_t space_us;     // when free space was looked at
     uint64_t space_bytes; // written since
     struct wf_secret key; // the active segment's data key
-    struct iovec parts[WF_LOG_GROUP];
+    struct iovec parts[2 * WF_LOG_GROUP];
     struct wf_log_ack acks[WF_LOG_GROUP];
     size_t ack_count;
     struct wf_buf scratch;

@@ -76,14 +76,23 @@ static void encode(struct wf_log *log, struct wf_log_node *n, uint64_t at)
     n->at = at;
     if (n->item.flags & WF_ITEM_SEALED)
         wf_seg_body_seal(log->key.ptr, &n->item, salt, body, n->plain_len);
-    wf_seg_body_check(salt, at, wf_bytes(body, n->item.body_len), n->item.body_check);
+    wf_seg_body_check(
+        salt, at, n->lent.ptr ? n->lent : wf_bytes(body, n->item.body_len), n->item.body_check);
     wf_seg_item_put(&n->item, salt, at, n->bytes);
+}
+
+// What is written of it; a lent body stands apart from its head.
+static size_t put_parts(const struct wf_log_node *n, struct iovec parts[2])
+{
+    parts[0] = (struct iovec){ (void *)(uintptr_t)n->bytes, (size_t)item_len(n) - n->lent.len };
+    parts[1] = (struct iovec){ (void *)(uintptr_t)n->lent.ptr, n->lent.len };
+    return n->lent.len ? 2 : 1;
 }
 
 // One group within one segment: nodes from first up to but not including end.
 struct group {
     struct wf_log_node *first, *end;
-    size_t part_count;
+    size_t items, part_count;
     uint64_t start; // file position
     bool disk;      // something waits for the sync
     bool failed;    // something could not be prepared
@@ -97,7 +106,7 @@ static void form(struct wf_log *log, struct wf_log_node *first, struct group *g)
 
     *g = (struct group){ .first = first, .start = at };
     for (; n; n = n->next) {
-        bool alone = g->part_count == 0 && log->active->items == 0;
+        bool alone = g->items == 0 && log->active->items == 0;
         if (at + item_len(n) > log->conf.segment_bytes && !alone)
             break;
         n->err = prepare(log, n);
@@ -105,11 +114,12 @@ static void form(struct wf_log *log, struct wf_log_node *first, struct group *g)
         if (n->err)
             continue;
         n->item.flags &= (uint8_t)~WF_ITEM_SYNCED;
-        if (g->part_count == 0 && !log->unsynced)
+        if (g->items == 0 && !log->unsynced)
             n->item.flags |= WF_ITEM_SYNCED;
         encode(log, n, at);
         at += item_len(n);
-        log->parts[g->part_count++] = (struct iovec){ n->bytes, (size_t)item_len(n) };
+        g->items++;
+        g->part_count += put_parts(n, log->parts + g->part_count);
         g->disk = g->disk || n->waits_disk;
     }
     g->end = n;
@@ -227,7 +237,7 @@ static void write_group(struct wf_log *log, struct group *g)
         return;
     send_acks(log);
     tell_written(log, g);
-    wf_log_count_group(log, g->part_count);
+    wf_log_count_group(log, g->items);
     err = wf_log_sync(log);
     if (err)
         abandon(log, g, true, err);

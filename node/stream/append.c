@@ -74,6 +74,7 @@ static enum weft_err hand_over(struct wf_pending *e, uint32_t count)
         .count = count,
         .time_ms = e->entry.append_ms,
         .sealed = wf_storage_seals(d),
+        .lent = true, // an entry lives until it was acknowledged
         .durability = d->durability == WF_DURABILITY_PROCESS ? WF_LOG_PROCESS : WF_LOG_DISK,
         .body = wf_buf_view(&e->packed) };
     enum weft_err err = wf_entry_pack(&e->entry, &e->packed);

@@ -423,6 +423,69 @@ START_TEST(a_second_opener_and_a_foreign_store_are_refused)
 }
 END_TEST
 
+struct kept {
+    size_t count;
+    uint8_t bodies[4][64];
+    size_t lens[4];
+};
+
+static bool keep(void *arg, const struct wf_log_view *view)
+{
+    struct kept *k = arg;
+
+    ck_assert_int_eq(view->status, WEFT_OK);
+    ck_assert_uint_lt(k->count, WF_COUNT(k->lens));
+    memcpy(k->bodies[k->count], view->body.ptr, view->body.len);
+    k->lens[k->count++] = view->body.len;
+    return true;
+}
+
+// One group of what is lent, copied, lent with a head and lent to be sealed. What is only copied may change at once, what is lent is written as it
+// is when its turn comes.
+START_TEST(a_lent_body_is_written_from_where_it_lies)
+{
+    static const struct {
+        const char *head;
+        bool lent, sealed;
+        const char *want;
+    } rows[] = { { "", true, false, "later" }, { "", false, false, "first" },
+        { "head ", true, false, "head first" }, { "", true, true, "first" } };
+    static char bodies[WF_COUNT(rows)][6];
+    struct kept kept = { 0 };
+    struct wf_log_item item = { .product = rig_product(1), .count = 1 };
+
+    open_ok();
+    for (size_t i = 0; i < WF_COUNT(rows); i++) {
+        memcpy(bodies[i], "first", 6);
+        item.first = i;
+        item.head = wf_bytes_str(rows[i].head);
+        item.body = wf_bytes(bodies[i], 5);
+        item.lent = rows[i].lent;
+        item.sealed = rows[i].sealed;
+        ck_assert_int_eq(wf_log_append(rig.log, &item, i), WEFT_OK);
+        memcpy(bodies[i], "later", 6);
+    }
+    rig_run(&rig);
+    for (size_t i = 0; i < WF_COUNT(rows); i++) {
+        ck_assert_int_eq(rig_ack(&rig, i), WEFT_OK);
+        memset(bodies[i], 'x', 5); // it was acknowledged: nobody needs it
+    }
+    reopen();
+    struct wf_buf scratch = { 0 };
+    uint64_t next = 0;
+    const struct wf_log_reader reader = { .product = item.product,
+        .max_bytes = 1u << 20,
+        .visit = keep,
+        .arg = &kept,
+        .scratch = &scratch };
+    ck_assert_int_eq(wf_log_read(rig.log, &reader, &next), WEFT_OK);
+    wf_buf_fini(&scratch);
+    ck_assert_uint_eq(kept.count, WF_COUNT(rows));
+    for (size_t i = 0; i < WF_COUNT(rows); i++)
+        ck_assert(wf_bytes_is(wf_bytes(kept.bodies[i], kept.lens[i]), rows[i].want));
+}
+END_TEST
+
 START_TEST(limits_are_refused_at_once)
 {
     static uint8_t big[WF_LOG_BODY_MAX + 1];
@@ -522,6 +585,7 @@ int main(void)
     tcase_add_test(t, the_latest_items_are_found_without_reading);
     tcase_add_test(t, sealed_bodies_are_not_on_the_disk_and_need_the_storage_key);
     tcase_add_test(t, a_second_opener_and_a_foreign_store_are_refused);
+    tcase_add_test(t, a_lent_body_is_written_from_where_it_lies);
     tcase_add_test(t, limits_are_refused_at_once);
     tcase_add_test(t, appends_stop_when_the_disk_is_nearly_full_and_go_on_without_a_restart);
     tcase_add_test(t, lost_indexes_are_rebuilt);
