@@ -20,6 +20,8 @@
 #define WF_PUB_BLOCK_MS  10000u          // default of block_ms
 #define WF_PUB_LINGER_US 1000u
 #define WF_PUB_IN_FLIGHT 8u
+#define WF_PUB_IN_FLIGHT_LARGE                                                                     \
+    16u // of batches that were full: a disk that takes long for a sync then has more to do in each
 #define WF_PUB_RETRY_MS  100
 #define WF_PUB_RETRY_MAX 1000 // the node is on this machine: one that was restarted is found soon
 

@@ -229,6 +229,16 @@ static void send_batch(struct weft_publisher *p, struct wf_pub_batch *b, struct 
     wf_client_send_lent(p->c, wf_client_local(p->c), &q, &lent, on_reply, o);
 }
 
+// A node that knows nothing of this publisher takes the first batch it sees for the next one, so that one goes alone.
+static bool may_go(const struct weft_publisher *p, const struct wf_pub_batch *b)
+{
+    bool large = b->raw.len >= WF_PUB_BATCH;
+
+    if (!p->settled)
+        return p->in_flight == 0;
+    return p->in_flight < (large ? WF_PUB_IN_FLIGHT_LARGE : WF_PUB_IN_FLIGHT);
+}
+
 // A batch is only released by on_reply on this thread, so it may be read without the lock.
 static struct wf_pub_batch *next_unsent(struct weft_publisher *p)
 {
@@ -236,6 +246,8 @@ static struct wf_pub_batch *next_unsent(struct weft_publisher *p)
     struct wf_pub_batch *b = p->err ? NULL : p->first;
     while (b && (b->sent || b->acked))
         b = b->next;
+    if (b && !may_go(p, b))
+        b = NULL;
     if (b) {
         b->sent = true;
         p->unsent--;
@@ -255,8 +267,7 @@ static void unsend(struct weft_publisher *p, struct wf_pub_batch *b)
 
 static void pump(struct weft_publisher *p)
 {
-    // A node that knows nothing of this publisher takes the first batch it sees for the next one, so that one goes alone.
-    while (!p->waits_to_retry && p->in_flight < (p->settled ? WF_PUB_IN_FLIGHT : 1u)) {
+    while (!p->waits_to_retry) {
         struct wf_pub_batch *b = next_unsent(p);
         if (!b)
             return;
