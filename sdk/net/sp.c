@@ -56,9 +56,9 @@ static bool send_first(struct net_sp *s, enum weft_err *ret_err)
 {
     struct net_sp_out *o = s->first;
     struct wf_bytes body = o->msg ? wf_net_msg_view(o->msg) : wf_bytes(NULL, 0);
-    const struct wf_bytes whole[] = { wf_bytes(o->head, o->head_len),
-        wf_bytes(body.ptr, o->lent.at), o->lent.bytes,
-        wf_bytes(body.ptr + o->lent.at, body.len - o->lent.at) };
+    size_t at = o->lent.at;
+    const struct wf_bytes whole[] = { wf_bytes(o->head, o->head_len), wf_bytes(body.ptr, at),
+        o->lent.bytes, wf_bytes(at ? body.ptr + at : body.ptr, body.len - at) };
     struct iovec parts[WF_COUNT(whole)];
     size_t gone = s->sent;
     for (size_t i = 0; i < WF_COUNT(whole); i++) {
