@@ -7,6 +7,7 @@
 
 #include "node/access/room.h"
 #include "node/conf.h"
+#include "proto/base/pb_large.h"
 #include "sdk/loop/loop.h"
 
 static struct call *call_of(struct wf_call *c)

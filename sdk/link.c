@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "proto/base/pb_large.h"
+
 #define BACKOFF_MIN_MS 200
 #define BACKOFF_MAX_MS 5000
 // A local weftd that does not answer costs nobody else anything, and its publishers wait for its restart.

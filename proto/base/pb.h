@@ -23,20 +23,11 @@ size_t wf_pb_budget(size_t document_len);
 WF_MUST_USE enum weft_err wf_pb_unpack(const ProtobufCMessageDescriptor *type, struct wf_bytes in,
     enum wf_pb_rule rule, struct wf_arena *arena, void *ret_message);
 
-// The same by the STRICT rule, but a large content stays where it lies: that of the one bytes field of the one message in `in`, or of `in` itself,
-// from WF_PB_LARGE on. It is a view of in, which lives as long as the message is used; everything else is a copy.
-#define WF_PB_LARGE 4096u
-WF_MUST_USE enum weft_err wf_pb_unpack_view(const ProtobufCMessageDescriptor *type,
-    struct wf_bytes in, struct wf_arena *arena, void *ret_message);
-
 // Checks the message (protobuf_c_message_check) and appends its encoding to out. INTERNAL when it is malformed.
 WF_MUST_USE enum weft_err wf_pb_pack(const void *message, struct wf_buf *out);
 // The same in two steps, for memory of another kind: how long it is, then exactly so many bytes of a message that was measured.
 WF_MUST_USE enum weft_err wf_pb_measure(const void *message, size_t *ret_len);
 void wf_pb_write(const void *message, uint8_t *to);
-// All of it but `lent`, the content of one of its bytes fields, which belongs before byte *ret_at of what is appended. INTERNAL also when it is not there.
-WF_MUST_USE enum weft_err wf_pb_pack_around(
-    const void *message, struct wf_bytes lent, struct wf_buf *out, size_t *ret_at);
 // Packs into the arena.
 WF_MUST_USE enum weft_err wf_pb_pack_arena(
     const void *message, struct wf_arena *arena, struct wf_bytes *ret);

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Messages whose one large content is not copied: unpacked, it is a view of where it came from; packed, it is left out for the sender to put in.
-#include "proto/base/limits.h"
-#include "proto/base/pb.h"
+#include "proto/base/pb_large.h"
 
 // ---- unpacking ---------------------------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@
 #define WF_NET_LOCAL_H
 
 #include "sdk/loop/loop.h"
+#include "sdk/net/lent.h"
 #include "sdk/net/net.h"
 
 // ---- server ----

@@ -20,14 +20,6 @@ uint8_t *wf_net_msg_ptr(struct wf_net_msg *m);
 size_t wf_net_msg_len(const struct wf_net_msg *m);
 struct wf_bytes wf_net_msg_view(const struct wf_net_msg *m);
 // Shortens to len; len must not exceed the present length.
-// Bytes that go out in the midst of a message, before its byte `at`, from where they lie. back is called exactly once, when they are not needed any
-// more: sent, or given up.
-struct wf_net_lent {
-    struct wf_bytes bytes;
-    size_t at;
-    void (*back)(void *arg);
-    void *arg;
-};
 void wf_net_msg_shorten(struct wf_net_msg *m, size_t len);
 void wf_net_msg_free(struct wf_net_msg *m); // NULL is permitted
 

@@ -6,6 +6,7 @@
 #ifndef WF_NET_SP_H
 #define WF_NET_SP_H
 
+#include "sdk/net/lent.h"
 #include "sdk/net/net.h"
 
 #define NET_SP_GREETING 8u

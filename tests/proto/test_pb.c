@@ -5,6 +5,7 @@
 #include <google/protobuf/descriptor.pb-c.h>
 
 #include "proto/base/limits.h"
+#include "proto/base/pb_large.h"
 #include "proto/base/pb_v1.h"
 #include "tests/support/support.h"
 
