@@ -7,6 +7,7 @@
 #include "node/access/room.h"
 #include "node/gossip/priv.h"
 #include "node/mirror/room.h"
+#include "node/stream/room.h"
 #include "node/restored.h"
 
 struct exchange {
@@ -307,6 +308,8 @@ void wf_gossip_learned(struct wf_node *n, const struct wf_digest *d, bool is_pro
     } else if (d->kind == WF_ENTRY_REVOCATIONS) {
         wf_access_list_changed(n, d->domain.s);
         wf_mirror_list_changed(n, d->domain.s);
+    } else if (d->kind == WF_ENTRY_HOME) {
+        wf_stream_homes_changed(n);
     }
     wf_gossip_soon(n);
 }

@@ -8,7 +8,7 @@
 #include "node/restored.h"
 #include "node/signer/signer.h"
 
-static enum weft_err sign(
+enum weft_err wf_join_sign_at(
     struct wf_node *n, const char *product, const char *node, uint64_t term, uint64_t after)
 {
     uint64_t now = (uint64_t)wf_node_now_unix_ms(n);
@@ -40,7 +40,7 @@ enum weft_err wf_join_sign_home(
 
     if (known && (!known->doc || strcmp(known->doc->home.node.s, node) != 0))
         return WEFT_E_NOT_HOME;
-    enum weft_err err = sign(n, product, node, term, known ? known->sequence : 0);
+    enum weft_err err = wf_join_sign_at(n, product, node, term, known ? known->sequence : 0);
     if (!err)
         *ret_term = term;
     return err;
@@ -70,7 +70,7 @@ void wf_join_rehome(struct wf_node *n, const char *node)
             continue;
         }
         done = k->name;
-        enum weft_err err = sign(n, done.s, node, k->term + 1, k->sequence);
+        enum weft_err err = wf_join_sign_at(n, done.s, node, k->term + 1, k->sequence);
         if (err)
             wf_say(n, WF_LOG_ERROR, "join", "a replaced node's product keeps its old home document",
                 "product", done.s, "why", weft_err_text(err), NULL);
@@ -117,7 +117,10 @@ static enum weft_err say_home(struct wf_node *n, struct wf_call *c, Weft__V1__Ho
 {
     const char *product = c->request->home->product;
     struct wf_bytes raw = { 0 };
-    enum weft_err err = wf_join_sign_home(n, product, c->caller->identity.cert.subject.s, &r->term);
+    const char *asker = c->caller->identity.cert.subject.s;
+    bool moved = c->request->home->moved;
+    enum weft_err err = moved ? wf_join_sign_moved(n, product, asker, &r->term)
+                              : wf_join_sign_home(n, product, asker, &r->term);
 
     if (err)
         return err;
@@ -125,7 +128,7 @@ static enum weft_err say_home(struct wf_node *n, struct wf_call *c, Weft__V1__Ho
         wf_catalog_find(wf_gossip_catalog(n), WF_ENTRY_HOME, n->identity.cert.domain.s, product);
     err = k ? wf_arena_dup(c->arena, k->raw, &raw) : WEFT_E_QUOTA;
     r->home = wf_pb_bin(raw);
-    if (!err)
+    if (!err && !moved)
         wf_join_keep(n, c);
     return err;
 }
@@ -144,7 +147,7 @@ void wf_home_handle(struct wf_node *n, struct wf_call *c)
         return;
     }
     (void)wf_access_audit(
-        n, c->caller, wants ? "manifests" : "home", c->request->home->product, WEFT_OK, NULL);
+        n, c->caller, wants ? "manifests" : c->request->home->moved ? "moved" : "home", c->request->home->product, WEFT_OK, NULL);
     reply.kind_case = WEFT__V1__REPLY__KIND_HOME;
     reply.home = &r;
     wf_call_reply(c, &reply);

@@ -87,6 +87,20 @@ void wf_join_keep(struct wf_node *n, struct wf_call *c)
             q->product, "why", weft_err_text(err), NULL);
 }
 
+void wf_join_forget(struct wf_node *n, const char *node, const char *product)
+{
+    struct wf_diag diag = { 0 };
+    char *path = NULL;
+    enum weft_err err = file_of(n, node, product, &path);
+
+    if (!err)
+        err = wf_disk_remove(path, &diag);
+    free(path);
+    if (err)
+        wf_say(n, WF_LOG_WARN, "join", "a manifest of a product that moved stays kept", "node",
+            node, "product", product, NULL);
+}
+
 // ---- given back ------------------------------------------------------------------------------------------------------
 
 // The next product kept of this node, in the order of names; false: there is none.
@@ -112,22 +126,22 @@ static bool next_product(
     return found;
 }
 
-static enum weft_err read_one(struct wf_node *n, struct wf_call *c, const struct wf_name *product,
-    struct wf_bytes *ret_manifest, struct wf_bytes *ret_schema)
+enum weft_err wf_join_kept_of(struct wf_node *n, const char *node, const char *product,
+    struct wf_arena *arena, struct wf_bytes *ret_manifest, struct wf_bytes *ret_schema)
 {
     struct wf_buf raw = { 0 };
     struct wf_collect *m = NULL;
     char *path = NULL;
-    enum weft_err err = file_of(n, c->caller->identity.cert.subject.s, product->s, &path);
+    enum weft_err err = file_of(n, node, product, &path);
 
     if (!err)
         err = wf_file_read(path, WF_MAX_ENVELOPE, WF_FILE_OWNED, &raw, NULL);
     if (!err)
         err = wf_collect_open(wf_buf_view(&raw), &m);
     if (!err)
-        err = wf_documents_get(n, &m->product.schema_hash, c->arena, ret_schema);
+        err = wf_documents_get(n, &m->product.schema_hash, arena, ret_schema);
     if (!err)
-        err = wf_arena_dup(c->arena, wf_buf_view(&raw), ret_manifest);
+        err = wf_arena_dup(arena, wf_buf_view(&raw), ret_manifest);
     wf_collect_free(m);
     wf_buf_fini(&raw);
     free(path);
@@ -136,6 +150,7 @@ static enum weft_err read_one(struct wf_node *n, struct wf_call *c, const struct
 
 enum weft_err wf_join_kept(struct wf_node *n, struct wf_call *c, Weft__V1__HomeReply *ret)
 {
+    const char *node = c->caller->identity.cert.subject.s;
     struct wf_name at = { 0 };
     size_t bytes = 0;
 
@@ -147,9 +162,9 @@ enum weft_err wf_join_kept(struct wf_node *n, struct wf_call *c, Weft__V1__HomeR
     if (!ret->manifests || !ret->schemas)
         return wf_arena_err(c->arena);
     while (ret->n_manifests < REPLY_MAX &&
-           next_product(n, c->caller->identity.cert.subject.s, at.s, &at)) {
+           next_product(n, node, at.s, &at)) {
         struct wf_bytes manifest, schema;
-        if (read_one(n, c, &at, &manifest, &schema))
+        if (wf_join_kept_of(n, node, at.s, c->arena, &manifest, &schema))
             continue; // damaged: its owner applies it again
         bytes += manifest.len + schema.len;
         if (ret->n_manifests && bytes > REPLY_BYTES)

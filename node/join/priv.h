@@ -21,8 +21,17 @@ WF_MUST_USE enum weft_err wf_join_issue(
 // counts for nothing any more.
 void wf_join_rehome(struct wf_node *n, const char *node);
 
+// homes.c: signs the home document of this term and tells the registry. after: the sequence of the one before.
+WF_MUST_USE enum weft_err wf_join_sign_at(
+    struct wf_node *n, const char *product, const char *node, uint64_t term, uint64_t after);
+
 // kept.c: the manifests of the domain's other nodes. Keeps what came with the request (or forgets the product, when nothing did).
 void wf_join_keep(struct wf_node *n, struct wf_call *c);
+// Forgets the product of that node.
+void wf_join_forget(struct wf_node *n, const char *node, const char *product);
+// What is kept of that node's product, in the arena. NOT_FOUND, DAMAGED.
+WF_MUST_USE enum weft_err wf_join_kept_of(struct wf_node *n, const char *node, const char *product,
+    struct wf_arena *arena, struct wf_bytes *ret_manifest, struct wf_bytes *ret_schema);
 // What is kept of the caller's name, after the product of the request, as much as fits an answer.
 WF_MUST_USE enum weft_err wf_join_kept(
     struct wf_node *n, struct wf_call *c, Weft__V1__HomeReply *ret);

@@ -14,9 +14,14 @@ extern const struct wf_room wf_join_room;
 WF_MUST_USE enum weft_err wf_join_sign_home(
     struct wf_node *n, const char *product, const char *node, uint64_t *ret_term);
 
+// The same for the node that the order at hand names, under the order's term: it has all that the old home had.
+WF_MUST_USE enum weft_err wf_join_sign_moved(
+    struct wf_node *n, const char *product, const char *node, uint64_t *ret_term);
+
 void wf_join_handle(struct wf_node *n, struct wf_call *c);
 void wf_renew_handle(struct wf_node *n, struct wf_call *c);
 void wf_home_handle(struct wf_node *n, struct wf_call *c);
+void wf_move_handle(struct wf_node *n, struct wf_call *c);
 void wf_ticket_handle(struct wf_node *n, struct wf_call *c);
 void wf_charter_handle(struct wf_node *n, struct wf_call *c);
 

@@ -132,6 +132,22 @@ static enum weft_err sign_home(
     return wf_home_sign(&f, &c->keys.sign, out);
 }
 
+static enum weft_err sign_move(
+    const struct wf_signer_child *c, struct wf_bytes body, struct wf_buf *out)
+{
+    struct wf_move m;
+
+    if (body.len != sizeof m)
+        return WEFT_E_SYNTAX;
+    memcpy(&m, body.ptr, sizeof m);
+    if (!ends_within(&m.domain) || !ends_within(&m.product) || !ends_within(&m.from) ||
+        !ends_within(&m.to))
+        return WEFT_E_NAME;
+    if (!wf_name_eq(&m.domain, &c->issuer.domain))
+        return WEFT_E_WRONG_DOMAIN;
+    return wf_move_sign(&m, c->cert, &c->keys.sign, out);
+}
+
 static enum weft_err sign_token(
     const struct wf_signer_child *c, struct wf_bytes body, struct wf_buf *out)
 {
@@ -172,6 +188,8 @@ enum weft_err wf_signer_answer(
         return sign_cert(c, body, out);
     case WF_SIGNER_HOME:
         return sign_home(c, body, out);
+    case WF_SIGNER_MOVE:
+        return sign_move(c, body, out);
     case WF_SIGNER_TOKEN:
         return sign_token(c, body, out);
     case WF_SIGNER_REVOCATIONS:

@@ -4,6 +4,7 @@
 #define WF_NODE_SIGNER_CHILD_H
 
 #include "proto/trust/capability.h"
+#include "proto/trust/move.h"
 
 #define WF_SIGNER_MAX     (16u * 1024u * 1024u) // a revocation list at its limit
 #define WF_SIGNER_WAIT_MS 1000
@@ -12,7 +13,8 @@ enum wf_signer_op {
     WF_SIGNER_CERT = 'C',
     WF_SIGNER_HOME = 'H',
     WF_SIGNER_TOKEN = 'T',
-    WF_SIGNER_REVOCATIONS = 'R'
+    WF_SIGNER_REVOCATIONS = 'R',
+    WF_SIGNER_MOVE = 'M'
 };
 
 struct wf_signer_home {

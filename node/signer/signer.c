@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The parent's side. Certificates and homes are plain values and travel as such between two copies of one program; tokens and revocation
+// The parent's side. Certificates, homes and moves are plain values and travel as such between two copies of one program; tokens and revocation
 // lists travel as documents signed by a throw-away issuer, which the child opens like any receiver and issues again.
 #include "node/signer/signer.h"
 
@@ -201,6 +201,11 @@ enum weft_err wf_signer_home(struct wf_node *n, const struct wf_home_fields *f, 
     if (!err)
         err = wf_name_from(wf_bytes_str(f->node), &h.node);
     return err ? err : ask(n, WF_SIGNER_HOME, wf_bytes(&h, sizeof h), out);
+}
+
+enum weft_err wf_signer_move(struct wf_node *n, const struct wf_move *fields, struct wf_buf *out)
+{
+    return ask(n, WF_SIGNER_MOVE, wf_bytes(fields, sizeof *fields), out);
 }
 
 enum weft_err wf_signer_grant(struct wf_node *n, const struct wf_block *fields, struct wf_buf *out)

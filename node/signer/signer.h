@@ -22,6 +22,9 @@ WF_MUST_USE enum weft_err wf_signer_grant(
     struct wf_node *n, const struct wf_block *fields, struct wf_buf *out);
 WF_MUST_USE enum weft_err wf_signer_home(
     struct wf_node *n, const struct wf_home_fields *fields, struct wf_buf *out);
+struct wf_move;
+WF_MUST_USE enum weft_err wf_signer_move(
+    struct wf_node *n, const struct wf_move *fields, struct wf_buf *out);
 WF_MUST_USE enum weft_err wf_signer_revocations(
     struct wf_node *n, const struct wf_revocations *fields, struct wf_buf *out);
 

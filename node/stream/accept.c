@@ -23,6 +23,8 @@ enum weft_err wf_accept_may(struct wf_node *n, const struct wf_home_product *p,
 {
     if (p->removed)
         return refuse(diag, WEFT_E_STOPPED, "the product was removed");
+    if (wf_home_moves(p))
+        return refuse(diag, WEFT_E_BUSY, "the product is on its way to another node");
     if (!wf_home_has_stream(p))
         return refuse(diag, WEFT_E_UNSUPPORTED, "an api has no records");
     if (wf_stream_is_built_in(p->collect->product.name))
@@ -143,7 +145,8 @@ enum weft_err wf_accept_run(struct wf_accept_set *s, struct wf_accept *a, bool *
 static bool may_begin_in_its_middle(
     const struct wf_node *n, const struct wf_home_product *p, const struct wf_origin *o)
 {
-    return !o || (p->damaged && !o->seen) || (!o->seen && o->last_ms < wf_restored_ms(n));
+    return !o || (p->damaged && !o->seen) || (!o->seen && o->last_ms < wf_restored_ms(n)) ||
+           (!o->seen && o->last_ms < p->lost_ms);
 }
 
 void wf_accept_begin(struct wf_accept_set *s, struct wf_node *n, const struct wf_home_product *p)

@@ -64,14 +64,16 @@ enum weft_err wf_append_wait(struct wf_home_product *p, wf_stream_done_fn done, 
 
 // ---- append ----------------------------------------------------------------------------------------------------------
 
-static enum weft_err hand_over(struct wf_pending *e, uint32_t count)
+// jump: what lies before the entry was never here.
+static enum weft_err hand_over(struct wf_pending *e, uint32_t count, bool jump)
 {
     struct wf_home_product *p = e->product;
     struct wf_stream_room *r = p->room;
     const struct wf_product *d = &p->collect->product;
-    struct wf_log_item item = { .product = d->id,
-        .first = p->tail,
+    struct wf_log_item item = { .product = p->log_key,
+        .first = e->entry.offset,
         .count = count,
+        .jump = jump,
         .time_ms = e->entry.append_ms,
         .sealed = wf_storage_seals(d),
         .lent = true, // an entry lives until it was acknowledged
@@ -98,7 +100,7 @@ static enum weft_err hand_over(struct wf_pending *e, uint32_t count)
     *p->pending_end = e;
     p->pending_end = &e->next;
     p->pending_count++;
-    p->tail += count;
+    p->tail = e->entry.offset + count;
     p->tail_hash = e->hash;
     return WEFT_OK;
 }
@@ -116,7 +118,7 @@ enum weft_err wf_append_batch(struct wf_home_product *p, struct wf_to_append *a)
     struct wf_origin *o = NULL;
     struct wf_pending *e = NULL;
 
-    if (p->failing || wf_incarnation_is_none(&p->log_id))
+    if (p->failing || wf_home_moves(p) || wf_incarnation_is_none(&p->log_id))
         return WEFT_E_BUSY;
     enum weft_err err = wf_origin_need(p, &a->header->signer, &o);
     if (err)
@@ -134,7 +136,7 @@ enum weft_err wf_append_batch(struct wf_home_product *p, struct wf_to_append *a)
         .header = a->envelope,
         .payload = a->stored,
         .late = a->late };
-    err = hand_over(e, a->header->count);
+    err = hand_over(e, a->header->count, false);
     if (err) {
         pending_free(e);
         return err;
@@ -161,7 +163,8 @@ enum weft_err wf_append_reset(struct wf_home_product *p)
     if (!e)
         return WEFT_E_NOMEM;
     e->product = p;
-    e->entry = (struct wf_entry){ .log_id = p->room->log_id,
+    e->entry = (struct wf_entry){ .log_id = wf_incarnation_is_none(&p->begins) ? p->room->log_id
+                                                                                : p->begins,
         .offset = p->tail,
         .append_ms = wf_node_now_unix_ms(n),
         .is_reset = true,
@@ -175,13 +178,37 @@ enum weft_err wf_append_reset(struct wf_home_product *p)
     if (!err)
         err = wf_logs_add(p, &p->last_log, p->tail);
     if (!err)
-        err = hand_over(e, 0);
+        err = hand_over(e, 0, false);
     wf_buf_fini(&lost);
     if (err)
         pending_free(e);
     else
         p->beginning = true;
     return err;
+}
+
+// Bit for bit: packing an entry that was parsed gives the same bytes, and so the hash that the next one names.
+enum weft_err wf_append_copied(struct wf_home_product *p, const struct wf_entry *entry,
+    const struct wf_batch_header *header, struct wf_buf *raw)
+{
+    struct wf_pending *e = calloc(1, sizeof *e);
+
+    if (!e)
+        return WEFT_E_NOMEM;
+    e->product = p;
+    e->entry = *entry;
+    if (header)
+        e->header = *header;
+    enum weft_err err = hand_over(e, header ? header->count : 0, entry->offset > p->tail);
+    if (err) {
+        pending_free(e);
+        return err;
+    }
+    if (raw) {
+        e->raw = *raw;
+        *raw = (struct wf_buf){ 0 };
+    }
+    return WEFT_OK;
 }
 
 // ---- acknowledgement -------------------------------------------------------------------------------------------------
@@ -216,11 +243,11 @@ static void become_durable(struct wf_home_product *p, struct wf_pending *e)
 {
     struct wf_node *n = p->room->node;
 
-    if (e->entry.is_reset) {
+    p->last_log = e->entry.log_id;
+    if (e->entry.is_reset && !p->incoming) {
         p->log_id = e->entry.log_id;
-        p->last_log = e->entry.log_id;
         p->beginning = false;
-    } else {
+    } else if (!e->entry.is_reset) {
         p->head = e->entry.offset + e->header.count;
         p->count.batches++;
         p->count.records += e->header.count;
@@ -296,6 +323,8 @@ static void tell(struct wf_home_product *p)
     }
     if (p->failing && !p->pending)
         settle_failure(p);
+    if (p->incoming && !p->pending)
+        wf_moves_soon(p->room, 0);
 }
 
 void wf_box_open(struct wf_box *box)

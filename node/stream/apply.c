@@ -73,6 +73,9 @@ static enum weft_err check_home(struct plan *w)
         w->n->gossip ? wf_catalog_find(wf_gossip_catalog(w->n), WF_ENTRY_HOME, d->domain, d->name)
                      : NULL;
 
+    if (w->old && (w->old->frozen || w->old->incoming))
+        return refuse(w, WEFT_E_BUSY, "%s/%s is on its way to another node; apply it there",
+            d->domain, d->name);
     if (!home || !home->doc || strcmp(home->doc->home.node.s, w->n->identity.cert.subject.s) == 0)
         return WEFT_OK;
     return refuse(w, WEFT_E_NOT_HOME, "%s/%s lives on node %s; apply it there", d->domain, d->name,
@@ -328,7 +331,7 @@ static enum weft_err change(struct plan *w, struct wf_collect *c)
     return WEFT_OK;
 }
 
-static enum weft_err put_in_force(struct plan *w)
+static enum weft_err put(struct plan *w)
 {
     struct wf_collect *c = NULL;
     enum weft_err err = sign(w, &c);
@@ -344,11 +347,16 @@ static enum weft_err put_in_force(struct plan *w)
                    ? err
                    : refuse(w, err, "it could not be kept: %s", weft_err_text(err));
     }
-    err = w->old ? change(w, c) : make(w, c);
-    if (err)
-        return err;
-    wf_home_started(w->old);
-    return WEFT_OK;
+    return w->old ? change(w, c) : make(w, c);
+}
+
+static enum weft_err put_in_force(struct plan *w)
+{
+    enum weft_err err = put(w);
+
+    if (!err)
+        wf_home_started(w->old);
+    return err;
 }
 
 // ---- removal ---------------------------------------------------------------------------------------------------------
@@ -360,8 +368,10 @@ static enum weft_err remove_product(struct plan *w, bool dry_run)
     enum weft_err err = WEFT_OK;
 
     for (struct wf_home_product *p = w->r->products; p && !err; p = p->next) {
-        if (p->removed || strcmp(p->collect->product.name, d->name) != 0)
+        if (!wf_home_is_here(p) || strcmp(p->collect->product.name, d->name) != 0)
             continue;
+        if (p->frozen)
+            return refuse(w, WEFT_E_BUSY, "%s is on its way to another node; remove it there", d->name);
         count++;
         err = wf_buf_printf(w->changes,
             "%s/%s %s removed; what is in the log stays until retention\n", d->domain, d->name,
@@ -373,6 +383,30 @@ static enum weft_err remove_product(struct plan *w, bool dry_run)
         return refuse(w, WEFT_E_NOT_FOUND, "this node has no product %s", d->name);
     if (!err && !dry_run && w->n->agents)
         wf_agents_manifests_changed(w->n);
+    return err;
+}
+
+enum weft_err wf_apply_incoming(struct wf_node *n, const struct wf_collect *wanted,
+    struct wf_bytes schema, struct wf_diag *diag, struct wf_home_product **ret)
+{
+    struct plan w = { .n = n, .r = n->stream, .fields = *wanted, .set = schema, .diag = diag };
+    enum weft_err err = check_place(&w);
+
+    if (!err) {
+        w.old = find_any(w.r, &w.fields.product);
+        err = check_schema(&w);
+    }
+    if (!err && w.old && !w.old->removed && wf_hash_eq(&w.old->collect->product.schema_hash,
+                                                &w.fields.product.schema_hash))
+        err = gather_earlier(&w); // of both
+    if (!err)
+        err = put(&w);
+    if (!err) {
+        w.old->incoming = true;
+        *ret = w.old;
+    }
+    wf_schema_free(w.schema);
+    free(w.earlier);
     return err;
 }
 

@@ -40,7 +40,7 @@ enum weft_err wf_beat_signed(struct wf_home_product *p, struct wf_bytes *ret)
         .time_ms = now,
         .next_by_ms = now + p->beat_every_ms + NEXT_SLACK_MS,
         .stopped = p->removed,
-        .stopping = n->draining };
+        .stopping = n->draining || p->away };
     enum weft_err err = wf_heartbeat_sign(&h, &n->keys.sign, &fresh);
     if (err)
         return err;

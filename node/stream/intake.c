@@ -70,6 +70,10 @@ static enum weft_err may_take(
         wf_diag_set(diag, 0, 0, "the product was removed");
         return WEFT_E_STOPPED;
     }
+    if (wf_home_moves(p)) {
+        wf_diag_set(diag, 0, 0, "the product is on its way to another node; ask again");
+        return WEFT_E_BUSY;
+    }
     if (!wf_home_has_stream(p)) {
         wf_diag_set(diag, 0, 0, "an api has no records; see: weft call");
         return WEFT_E_UNSUPPORTED;

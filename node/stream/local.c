@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // PUBLISH on the local socket: a publisher opens (no records: mark, descriptor, schema), then hands over records under its own numbering;
 // the answer comes when they are durable. Records below its mark came before a crash: dropped and acknowledged.
+#include "node/gossip/room.h"
 #include "node/publish.h"
 #include "node/stream/priv.h"
 
@@ -44,6 +45,8 @@ void wf_publish_handle(struct wf_node *n, struct wf_call *c)
         return; // answered
     if (wf_stream_is_built_in(q->product)) {
         wf_call_refuse(c, WEFT_E_POLICY, "%s is built in: only weftd itself writes it", q->product);
+    } else if (!p && wf_gossip_not_home(n, c, n->identity.cert.domain.s, q->product)) {
+        return; // answered with the node that is
     } else if (!p) {
         wf_call_refuse(c, WEFT_E_NOT_FOUND,
             "this node has no product %s; see: weft products, weft product apply", q->product);

@@ -10,6 +10,7 @@
 #include "node/conf.h"
 #include "node/log/log.h"
 #include "node/log/meta.h"
+#include "node/pool.h"
 #include "node/signals/room.h"
 #include "node/stream/parked.h"
 #include "node/stream/room.h"
@@ -17,6 +18,7 @@
 #include "proto/stream/chain.h"
 #include "proto/stream/frame.h"
 #include "proto/stream/heartbeat.h"
+#include "proto/trust/move.h"
 #include "sdk/loop/loop.h"
 #include "sdk/net/net.h"
 
@@ -174,7 +176,17 @@ struct wf_home_product {
     enum weft_err home_err; // its last answer
     struct wf_hash told;    // id of the manifest that the issuer's node was given
 
+    // where it lives (moving.c)
+    bool incoming;       // being taken over: nobody sees it yet
+    bool frozen;         // handed over by an order of the issuer: nothing is appended any more
+    bool away;           // another node is home
+    uint64_t away_term;  // the highest term under which one was
+    int64_t lost_ms;     // unix: taken over from a home that was lost; 0: never
+    unsigned generation; // counts logs begun anew in this start
+
     // the log
+    struct wf_hash log_key;       // its name in the node's log: the product id, until it moves
+    struct wf_incarnation begins; // the next log id, unless none: then it is the room's
     struct wf_incarnation log_id; // this start's; none until the reset is acknowledged
     struct wf_incarnation own;    // incarnation of our own chain
     uint64_t head, tail;          // durable; with what is pending
@@ -239,6 +251,16 @@ struct wf_home_product {
     } seen;                                    // when somebody last looked
 };
 
+// An order of the issuer that is being carried out here: by the old home (from is this node) or by the new one.
+struct wf_takeover;
+struct wf_moving {
+    struct wf_moving *next;
+    struct wf_stream_room *room;
+    struct wf_move order;
+    struct wf_buf raw;
+    struct wf_takeover *taking; // of the new home
+};
+
 struct wf_tap {
     wf_stream_tap_fn fn;
     void *arg;
@@ -253,7 +275,9 @@ struct wf_stream_room {
     struct wf_vfs vfs;
     struct wf_secret storage_key;
     struct wf_log_worker *worker;
-    char *meta_dir, *product_dir;
+    char *meta_dir, *product_dir, *moves_dir;
+    struct wf_moving *moves;
+    struct wf_timer moving; // the registry has a new home, or a step is due
     struct wf_incarnation log_id; // of this start
     uint64_t last_counter;        // highest incarnation counter used
     struct wf_box *box;
@@ -318,6 +342,7 @@ WF_MUST_USE enum weft_err wf_publisher_need(struct wf_home_product *p,
 WF_MUST_USE enum weft_err wf_marks_entry(struct wf_home_product *p, const struct wf_entry *e,
     const struct wf_batch_header *h, struct wf_bytes raw);
 void wf_marks_roll_back(struct wf_home_product *p);
+void wf_marks_forget(struct wf_home_product *p); // recover.c: as if nothing was ever appended
 WF_MUST_USE enum weft_err wf_logs_add(
     struct wf_home_product *p, const struct wf_incarnation *id, uint64_t end);
 const struct wf_old_log *wf_logs_find(
@@ -351,6 +376,11 @@ WF_MUST_USE enum weft_err wf_home_checkpoint(struct wf_home_product *p);
 WF_MUST_USE enum weft_err wf_stream_incarnation(
     struct wf_stream_room *r, struct wf_incarnation *ret);
 
+WF_MUST_USE enum weft_err wf_checkpoint_pack(const struct wf_home_product *p, struct wf_buf *out);
+// Marks, place and hash of a checkpoint in place of what was known; DAMAGED leaves some of both.
+WF_MUST_USE enum weft_err wf_checkpoint_take(
+    struct wf_home_product *p, struct wf_bytes bytes, uint64_t *ret_head);
+
 // ---- append.c ------------------------------------------------------------------------------------------------------------
 
 struct wf_to_append {
@@ -361,6 +391,9 @@ struct wf_to_append {
     struct wf_waiter *waiters; // taken on success
 };
 WF_MUST_USE enum weft_err wf_append_batch(struct wf_home_product *p, struct wf_to_append *a);
+// An entry of the product's old home, at its own place; header NULL: a reset. raw is taken on success, of an inventory.
+WF_MUST_USE enum weft_err wf_append_copied(struct wf_home_product *p, const struct wf_entry *entry,
+    const struct wf_batch_header *header, struct wf_buf *raw);
 // The reset that begins this start's log; again at each tick until it stands.
 WF_MUST_USE enum weft_err wf_append_reset(struct wf_home_product *p);
 WF_MUST_USE enum weft_err wf_box_new(struct wf_stream_room *r, struct wf_box **ret);
@@ -485,6 +518,70 @@ void wf_taps_end(struct wf_stream_room *r);
 // OK: this node is home of the product, p->term holds. NOT_HOME: another node is. NO_HOME: the issuer is being asked. Else why it
 // did not say so.
 WF_MUST_USE enum weft_err wf_home_claim(struct wf_home_product *p); // home.c
+
+// ---- moving.c: where products live, and orders to move them --------------------------------------------------------------------
+
+// Nothing is appended: it is on its way from or to another node, or there.
+bool wf_home_moves(const struct wf_home_product *p);
+// Readers, publishers and agents find it here.
+bool wf_home_is_here(const struct wf_home_product *p);
+void wf_moves_load(struct wf_stream_room *r);
+void wf_moves_close(struct wf_stream_room *r);
+struct wf_moving *wf_moving_find(struct wf_stream_room *r, const char *product);
+// Keeps the order on the disk in place of an older one of the product.
+WF_MUST_USE enum weft_err wf_moving_keep(
+    struct wf_stream_room *r, const struct wf_move *order, struct wf_bytes raw, struct wf_moving **ret);
+void wf_moving_end(struct wf_moving *m); // done, or superseded
+// What the registry says of the product's home now.
+void wf_home_judge(struct wf_home_product *p);
+void wf_moves_tick(struct wf_stream_room *r);
+void wf_moves_timer(struct wf_timer *t);
+void wf_moves_soon(struct wf_stream_room *r, int64_t wait_ms);
+// Files of a product's directory: away, log, lost. Called when it is loaded.
+WF_MUST_USE enum weft_err wf_moved_load(struct wf_home_product *p, const char *dir);
+// Writes them. The log's name changes with set_log: what lies under the old one is given up.
+WF_MUST_USE enum weft_err wf_moved_set_log(struct wf_home_product *p, const struct wf_hash *key);
+WF_MUST_USE enum weft_err wf_moved_set_lost(struct wf_home_product *p, int64_t unix_ms);
+
+// ---- handover.c, takeover.c, takeover_check.c --------------------------------------------------------------------------------------
+
+// The products of a manifest's name, ready to be filled (apply.c): signed by this node, kept, not in force.
+WF_MUST_USE enum weft_err wf_apply_incoming(struct wf_node *n, const struct wf_collect *wanted,
+    struct wf_bytes schema, struct wf_diag *diag, struct wf_home_product **ret);
+struct wf_takeover *wf_takeover_new(struct wf_moving *m); // NULL: no memory
+void wf_takeover_tick(struct wf_moving *m);
+void wf_takeover_free(struct wf_takeover *t);
+WF_MUST_USE enum weft_err wf_takeover_state(
+    const struct wf_takeover *t, struct wf_arena *arena, Weft__V1__MoveReply *ret);
+// The registry names this node as home under the order's term (taken.c).
+void wf_takeover_named(struct wf_moving *m);
+
+// Entries of an old home, judged as a reader would judge them, on a worker.
+struct wf_copied {
+    struct wf_entry entry; // views into the check's bytes
+    struct wf_batch_header header;
+    struct wf_buf raw; // records of an inventory
+};
+struct wf_copy_check {
+    struct wf_job job; // first
+    struct wf_takeover *t; // NULL: it ended
+    struct wf_hash product_id;
+    bool inventory;
+    struct wf_log_head head; // moves with each entry
+    bool linked;             // head.hash is known: the next entry must continue it
+    uint8_t *bytes;
+    struct wf_copied *entries;
+    size_t count;
+    uint64_t next; // where to go on
+    enum weft_err err;
+};
+// What the reply holds is copied. NOMEM.
+WF_MUST_USE enum weft_err wf_copy_check_new(
+    const struct wf_home_product *p, const Weft__V1__RangeReply *r, struct wf_copy_check **ret);
+// ORDER: it does not continue what is here, or itself; those of entries, headers and payloads.
+void wf_copy_check_run(struct wf_copy_check *k);
+void wf_copy_check_free(struct wf_copy_check *k);
+
 void wf_adopt_load(struct wf_stream_room *r);                       // adopt.c
 void wf_adopt_tick(struct wf_stream_room *r);
 void wf_advert_tick(struct wf_home_product *p, int64_t now_ms);

@@ -33,6 +33,7 @@ enum weft_err wf_home_new(
     if (!p)
         return WEFT_E_NOMEM;
     p->room = r;
+    p->log_key = *id;
     p->pending_end = &p->pending;
     p->ready_end = &p->ready;
     p->beat_every_ms = WF_BEAT_MS;
@@ -143,7 +144,7 @@ struct wf_home_product *wf_stream_find(struct wf_node *n, const char *name, uint
 
     for (struct wf_home_product *p = n->stream ? n->stream->products : NULL; p; p = p->next) {
         const struct wf_product *d = &p->collect->product;
-        if (p->removed || strcmp(d->name, name) != 0 || (major && d->major != major))
+        if (!wf_home_is_here(p) || strcmp(d->name, name) != 0 || (major && d->major != major))
             continue;
         if (!found || d->major > found->collect->product.major)
             found = p;
@@ -154,7 +155,7 @@ struct wf_home_product *wf_stream_find(struct wf_node *n, const char *name, uint
 struct wf_home_product *wf_stream_find_id(struct wf_node *n, const struct wf_hash *product_id)
 {
     for (struct wf_home_product *p = n->stream ? n->stream->products : NULL; p; p = p->next)
-        if (!p->removed && wf_hash_eq(&p->collect->product.id, product_id))
+        if (wf_home_is_here(p) && wf_hash_eq(&p->collect->product.id, product_id))
             return p;
     return NULL;
 }
@@ -163,7 +164,7 @@ struct wf_home_product *wf_stream_next(struct wf_node *n, struct wf_home_product
 {
     struct wf_home_product *p = after ? after->next : n->stream ? n->stream->products : NULL;
 
-    while (p && p->removed)
+    while (p && !wf_home_is_here(p))
         p = p->next;
     return p;
 }
@@ -198,7 +199,7 @@ uint64_t wf_home_floor(const struct wf_home_product *p)
     struct wf_log_range range;
 
     // At the very end the log is closed before its products.
-    if (!p->room->node->log || wf_log_range(p->room->node->log, &p->collect->product.id, &range))
+    if (!p->room->node->log || wf_log_range(p->room->node->log, &p->log_key, &range))
         return p->head;
     return range.floor < p->head ? range.floor : p->head;
 }
@@ -395,7 +396,9 @@ static enum weft_err load_one(struct wf_stream_room *r, const char *dir, struct 
         return err;
     }
     wf_home_take(p, c, schema);
-    err = wf_home_recover(p, diag);
+    err = wf_moved_load(p, dir);
+    if (!err)
+        err = wf_home_recover(p, diag);
     if (!err)
         err = load_removed(p, dir);
     if (err) {

@@ -34,7 +34,7 @@ static void part_of(struct part *s, const struct wf_lease *l, struct wf_arena *a
 
     *s = (struct part){ .p = p, .sealed = l->verb == WF_VERB_MIRROR };
     s->slice = (struct wf_slice){ .log = p->room->node->log,
-        .product = p->collect->product.id,
+        .product = p->log_key,
         .head = p->head,
         .log_of_reset = log_of_reset,
         .scratch = &p->room->scratch,
@@ -62,7 +62,7 @@ static enum weft_err place(struct part *s, const Weft__V1__RangeRequest *q)
         break;
     case WEFT__V1__RANGE_REQUEST__START__START_TIME:
         err = wf_log_find_time(
-            r->node->log, &s->p->collect->product.id, q->time_ms, &r->scratch, &s->slice.from);
+            r->node->log, &s->p->log_key, q->time_ms, &r->scratch, &s->slice.from);
         if (!err && s->slice.from > s->p->head)
             s->slice.from = s->p->head;
         break;

@@ -99,27 +99,33 @@ static enum weft_err put_lists(const struct wf_home_product *p, struct wf_buf *b
     return err;
 }
 
+enum weft_err wf_checkpoint_pack(const struct wf_home_product *p, struct wf_buf *out)
+{
+    enum weft_err err = put64(out, CHECKPOINT_VERSION);
+
+    if (!err)
+        err = put64(out, p->head);
+    if (!err)
+        err = put_incarnation(out, &p->last_log);
+    if (!err)
+        err = wf_buf_append(out, wf_hash_view(&p->head_hash));
+    if (!err)
+        err = put64(out, p->last_epoch);
+    if (!err)
+        err = put64(out, (uint64_t)p->last_append_ms);
+    return err ? err : put_lists(p, out);
+}
+
 enum weft_err wf_home_checkpoint(struct wf_home_product *p)
 {
     struct wf_buf b = { 0 };
     char name[40];
 
-    if (wf_incarnation_is_none(&p->log_id))
-        return WEFT_OK; // this start's log has not begun: the checkpoint before still holds
+    // Until this start's log has begun the checkpoint before holds; one that is taken over has none but its marks.
+    if (wf_incarnation_is_none(&p->log_id) && !p->incoming)
+        return WEFT_OK;
     meta_name(p, name);
-    enum weft_err err = put64(&b, CHECKPOINT_VERSION);
-    if (!err)
-        err = put64(&b, p->head);
-    if (!err)
-        err = put_incarnation(&b, &p->log_id);
-    if (!err)
-        err = wf_buf_append(&b, wf_hash_view(&p->head_hash));
-    if (!err)
-        err = put64(&b, p->last_epoch);
-    if (!err)
-        err = put64(&b, (uint64_t)p->last_append_ms);
-    if (!err)
-        err = put_lists(p, &b);
+    enum weft_err err = wf_checkpoint_pack(p, &b);
     if (!err)
         err = wf_meta_put(&p->room->vfs, p->room->meta_dir, name, wf_buf_view(&b));
     wf_buf_fini(&b);
@@ -239,7 +245,7 @@ static enum weft_err take_lists(struct cut *c, struct wf_home_product *p)
     return c->bad ? WEFT_E_DAMAGED : err;
 }
 
-static void forget(struct wf_home_product *p)
+void wf_marks_forget(struct wf_home_product *p)
 {
     p->origin_count = 0;
     p->publisher_count = 0;
@@ -248,6 +254,26 @@ static void forget(struct wf_home_product *p)
     p->head_hash = (struct wf_hash){ 0 };
     p->last_log = (struct wf_incarnation){ 0 };
     p->last_append_ms = 0;
+}
+
+enum weft_err wf_checkpoint_take(
+    struct wf_home_product *p, struct wf_bytes bytes, uint64_t *ret_head)
+{
+    struct cut c = { .in = bytes };
+    bool known = take64(&c) == CHECKPOINT_VERSION;
+    uint64_t head = take64(&c);
+
+    wf_marks_forget(p);
+    p->last_log = take_incarnation(&c);
+    take_into(&c, p->head_hash.b, WF_HASH_LEN);
+    p->last_epoch = take64(&c);
+    p->last_append_ms = (int64_t)take64(&c);
+    enum weft_err err = known && !c.bad ? take_lists(&c, p) : WEFT_E_DAMAGED;
+    if (!err && c.in.len)
+        err = WEFT_E_DAMAGED;
+    if (!err)
+        *ret_head = head;
+    return err;
 }
 
 struct agreement {
@@ -284,7 +310,7 @@ static enum weft_err check_last(
 {
     struct wf_stream_room *r = p->room;
     struct agreement a = { .p = p, .head = head };
-    struct wf_log_reader reader = { .product = p->collect->product.id,
+    struct wf_log_reader reader = { .product = p->log_key,
         .from = head > range->floor ? head - 1 : head,
         .max_bytes = READ_BYTES,
         .visit = on_last,
@@ -312,14 +338,8 @@ static enum weft_err load_checkpoint(struct wf_home_product *p, const struct wf_
     enum weft_err err = wf_meta_get(&p->room->vfs, p->room->meta_dir, name, &file);
     if (err)
         goto out;
-    struct cut c = { .in = wf_buf_view(&file) };
-    bool known = take64(&c) == CHECKPOINT_VERSION;
-    uint64_t head = take64(&c);
-    p->last_log = take_incarnation(&c);
-    take_into(&c, p->head_hash.b, WF_HASH_LEN);
-    p->last_epoch = take64(&c);
-    p->last_append_ms = (int64_t)take64(&c);
-    err = known && !c.bad ? take_lists(&c, p) : WEFT_E_DAMAGED;
+    uint64_t head = 0;
+    err = wf_checkpoint_take(p, wf_buf_view(&file), &head);
     // A log that ends before its checkpoint was put back from a copy, or lost what was durable: only what it holds counts.
     bool whole = !err;
     if (!err && head > range->head) {
@@ -337,7 +357,7 @@ out:
     if (err == WEFT_E_NOMEM)
         return err;
     if (err) {
-        forget(p);
+        wf_marks_forget(p);
         *ret_from = range->floor;
     }
     return WEFT_OK;
@@ -411,7 +431,7 @@ static enum weft_err read_log(
 {
     struct wf_stream_room *r = p->room;
     struct walk w = { .p = p };
-    struct wf_log_reader reader = { .product = p->collect->product.id,
+    struct wf_log_reader reader = { .product = p->log_key,
         .max_bytes = READ_BYTES,
         .visit = on_view,
         .arg = &w,
@@ -468,14 +488,15 @@ static void doubt_publishers(struct wf_home_product *p)
     int64_t restored_ms = wf_restored_ms(p->room->node);
 
     for (size_t i = 0; i < p->publisher_count; i++)
-        p->publishers[i].unsure = p->damaged || p->publishers[i].used_ms < restored_ms;
+        p->publishers[i].unsure = p->damaged || p->publishers[i].used_ms < restored_ms ||
+                                  p->publishers[i].used_ms < p->lost_ms;
 }
 
 enum weft_err wf_home_recover(struct wf_home_product *p, struct wf_diag *diag)
 {
     struct wf_log_range range = { 0 };
     char text[160];
-    enum weft_err err = wf_log_range(p->room->node->log, &p->collect->product.id, &range);
+    enum weft_err err = wf_log_range(p->room->node->log, &p->log_key, &range);
 
     err = err == WEFT_E_NOT_FOUND ? recover_without_log(p)
           : err                   ? err

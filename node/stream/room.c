@@ -98,11 +98,14 @@ static enum weft_err stream_open(struct wf_node *n, struct wf_diag *diag)
     wf_pulls_init(r);
     r->vfs = wf_vfs_posix;
     r->beat.fire = wf_beat_timer;
+    r->moving.fire = wf_moves_timer;
     enum weft_err err = wf_storage_key_load(n->conf->data, &r->storage_key, diag);
     if (!err)
         err = make_dir(r, "meta", &r->meta_dir, diag);
     if (!err)
         err = make_dir(r, "products", &r->product_dir, diag);
+    if (!err)
+        err = make_dir(r, "moves", &r->moves_dir, diag);
     if (!err)
         err = load_counter(r, diag);
     if (!err)
@@ -111,6 +114,8 @@ static enum weft_err stream_open(struct wf_node *n, struct wf_diag *diag)
         err = wf_box_new(r, &r->box);
     if (!err)
         err = open_log(r, diag);
+    if (!err)
+        wf_moves_load(r);
     if (!err)
         err = wf_home_load_all(r, diag);
     return err;
@@ -126,19 +131,36 @@ static enum weft_err stream_start(struct wf_node *n, struct wf_diag *diag)
     if (err)
         wf_diag_set(diag, 0, 0, "streams: %s", weft_err_text(err));
     for (struct wf_home_product *p = r->products; p && !err; p = p->next)
-        if (!p->removed)
+        if (wf_home_is_here(p))
             wf_home_started(p);
+    if (!err)
+        wf_moves_soon(r, 0);
     return err;
+}
+
+// A log id is above that of the log before it, which another node may have begun, later than this one started.
+static enum weft_err name_log(struct wf_home_product *p)
+{
+    struct wf_stream_room *r = p->room;
+
+    if (wf_incarnation_cmp(&r->log_id, &p->last_log) > 0 ||
+        (wf_incarnation_cmp(&p->begins, &p->last_log) > 0))
+        return WEFT_OK;
+    if (p->last_log.counter > r->last_counter)
+        r->last_counter = p->last_log.counter;
+    return wf_stream_incarnation(r, &p->begins);
 }
 
 static void begin_log(struct wf_home_product *p)
 {
     char alarm[16 + WF_MAX_NAME], text[160];
 
-    if (p->removed || p->beginning || p->failing || !wf_incarnation_is_none(&p->log_id) ||
-        !wf_home_has_stream(p))
+    if (p->removed || wf_home_moves(p) || p->beginning || p->failing ||
+        !wf_incarnation_is_none(&p->log_id) || !wf_home_has_stream(p))
         return;
-    enum weft_err err = wf_append_reset(p);
+    enum weft_err err = name_log(p);
+    if (!err)
+        err = wf_append_reset(p);
     snprintf(alarm, sizeof alarm, "begin-%s", p->collect->product.name);
     snprintf(text, sizeof text, "%s takes no records: its log could not be begun: %s",
         p->collect->product.name, weft_err_text(err));
@@ -182,7 +204,7 @@ static void retain(struct wf_stream_room *r, int64_t now)
     // Pins first: what a snapshot needs must not go in between.
     for (struct wf_home_product *p = r->products; p; p = p->next)
         if (p->collect->product.kind == WF_PRODUCT_INVENTORY &&
-            wf_log_pin(n->log, &p->collect->product.id,
+            wf_log_pin(n->log, &p->log_key,
                 p->removed ? WF_NONE : wf_marks_pin(p, wf_node_now_unix_ms(n))) == WEFT_E_NOMEM)
             return;
     for (struct wf_home_product *p = r->products; p; p = p->next)
@@ -242,6 +264,7 @@ static void stream_tick(struct wf_node *n)
 
     bool stepped = r->clock_back_steps != n->clock_back_steps;
     r->clock_back_steps = n->clock_back_steps;
+    wf_moves_tick(r);
     for (struct wf_home_product *p = r->products; p; p = p->next) {
         begin_log(p);
         if (stepped)
@@ -281,6 +304,8 @@ static bool stream_drained(const struct wf_node *n)
 
 static void close_products(struct wf_stream_room *r)
 {
+    wf_timer_cancel(r->node->loop, &r->moving);
+    wf_moves_close(r);
     while (r->products) {
         struct wf_home_product *p = r->products;
         if (p->dirty && wf_home_checkpoint(p))
@@ -322,6 +347,7 @@ static void stream_close(struct wf_node *n)
     wf_compressor_fini(&r->compressor);
     free(r->meta_dir);
     free(r->product_dir);
+    free(r->moves_dir);
     free(r);
     n->stream = NULL;
 }

@@ -94,6 +94,18 @@ WF_MUST_USE enum weft_err wf_stream_tap(struct wf_node *n, wf_stream_tap_fn fn, 
 WF_MUST_USE enum weft_err wf_stream_replay(struct wf_node *n, struct wf_home_product *p,
     uint64_t from, wf_stream_tap_fn fn, void *arg, wf_stream_done_fn done);
 
+// The registry learned a home document.
+void wf_stream_homes_changed(struct wf_node *n);
+// An order of this domain's issuer that names this node as the product's new home: kept, and carried out from here on. manifest, schema: what was
+// kept of a home that is lost; empty else. What wf_move_verify refuses, NOT_OWNER (another node is meant), STALE (a later order is known), PRODUCT
+// (the certificate does not cover it).
+struct wf_move;
+WF_MUST_USE enum weft_err wf_stream_take_over(struct wf_node *n, struct wf_bytes order,
+    struct wf_bytes manifest, struct wf_bytes schema, struct wf_diag *diag);
+// How far that is; WAITING with a reason where nothing is known of it.
+void wf_stream_takeover_state(
+    struct wf_node *n, const struct wf_move *order, struct wf_arena *arena, Weft__V1__MoveReply *ret);
+
 // Forced rotation (revocation): a fresh epoch at once, the announced next key discarded; leases whose token is now refused end.
 void wf_stream_rotate(struct wf_node *n, const char *product); // NULL = all
 
@@ -105,6 +117,7 @@ void wf_position_handle(struct wf_node *n, struct wf_call *c);
 void wf_range_handle(struct wf_node *n, struct wf_call *c);
 void wf_pull_handle(struct wf_node *n, struct wf_call *c);
 void wf_publish_handle(struct wf_node *n, struct wf_call *c);
+void wf_handover_handle(struct wf_node *n, struct wf_call *c);
 void wf_apply_handle(struct wf_node *n, struct wf_call *c);
 void wf_stream_status(struct wf_node *n, struct wf_arena *arena, Weft__V1__StatusReply *reply);
 void wf_stream_readers(struct wf_node *n, struct wf_arena *arena, Weft__V1__StatusReply *reply);

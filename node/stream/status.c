@@ -18,6 +18,8 @@ static const char *state_of(const struct wf_home_product *p)
         return "failing";
     if (!wf_home_has_stream(p))
         return "api";
+    if (p->frozen)
+        return "moving";
     return wf_incarnation_is_none(&p->log_id) ? "starting" : "up";
 }
 
@@ -274,7 +276,7 @@ void wf_stream_metrics(const struct wf_node *n, struct wf_metrics *m)
     for (size_t i = 0; i < WF_COUNT(product_rows); i++) {
         wf_metric_head(m, product_rows[i].which);
         for (const struct wf_home_product *p = n->stream->products; p; p = p->next)
-            if (!p->removed)
+            if (wf_home_is_here(p))
                 put_product(m, product_rows[i].which, p, (double)number_at(p, product_rows[i].at));
     }
     wf_metric_head(m, WF_METRIC_STREAM_HOST_UNSENT);
@@ -282,11 +284,11 @@ void wf_stream_metrics(const struct wf_node *n, struct wf_metrics *m)
         put_slow_hosts(m, p);
     wf_metric_head(m, WF_METRIC_STREAM_FLOOR);
     for (const struct wf_home_product *p = n->stream->products; p; p = p->next)
-        if (!p->removed)
+        if (wf_home_is_here(p))
             put_product(m, WF_METRIC_STREAM_FLOOR, p, (double)wf_home_floor(p));
     wf_metric_head(m, WF_METRIC_STREAM_APPENDED);
     for (const struct wf_home_product *p = n->stream->products; p; p = p->next)
-        if (!p->removed)
+        if (wf_home_is_here(p))
             put_product(m, WF_METRIC_STREAM_APPENDED, p, (double)p->last_append_ms / 1000);
 }
 

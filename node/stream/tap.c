@@ -90,7 +90,7 @@ static void on_slice(struct wf_timer *t)
     uint64_t next = 0;
 
     y->moved = false;
-    struct wf_log_reader reader = { .product = p->collect->product.id,
+    struct wf_log_reader reader = { .product = p->log_key,
         .from = y->next,
         .max_bytes = SLICE_BYTES,
         .visit = on_view,

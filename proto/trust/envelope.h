@@ -18,6 +18,7 @@
     X(NODE, "weft/node/v1")                                                                        \
     X(PRODUCT, "weft/product/v1")                                                                  \
     X(HOME, "weft/home/v1")                                                                        \
+    X(MOVE, "weft/move/v1")                                                                        \
     X(BATCH, "weft/batch/v1")                                                                      \
     X(HEARTBEAT, "weft/heartbeat/v1")
 

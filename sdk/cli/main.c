@@ -124,6 +124,15 @@ const struct wf_command wf_commands[] = {
         "  weft product apply queue-depth.yaml --dir servers-node\n  weft product apply -n "
         "queue-depth.yaml",
         "Options:\n  -n, --dry-run  say what would change, change nothing", wf_cmd_product_apply },
+    { "product move", "PRODUCT --to NODE [--lost]",
+        "Another node of the domain becomes a product's home, with its records",
+        "  weft product move queue-depth --to node-2 --dir servers-node\n  weft product move "
+        "queue-depth --to node-2 --lost --yes --dir servers-node",
+        "On the node with the domain's issuer. Repeated it shows how far it is; moved to where it "
+        "is, it is called off.\nOptions:\n      --to NODE          the new home\n      --lost      "
+        "       the old home is lost: go on with what the new one has (needs --yes)\n      "
+        "--within DURATION  wait so long (10m)\n      --no-wait          only give the order",
+        wf_cmd_product_move },
     { "product remove", "NAME --yes", "Stop a product for all its readers",
         "  weft product remove queue-depth --yes", NULL, wf_cmd_product_remove },
     { "access request", "DOMAIN/PRODUCT --verb VERB …", "Ask the owner for a token",

@@ -9,6 +9,7 @@ int wf_cmd_product_new(struct wf_cli *cli, int argc, char **argv);
 int wf_cmd_product_check(struct wf_cli *cli, int argc, char **argv);
 int wf_cmd_product_build(struct wf_cli *cli, int argc, char **argv);
 int wf_cmd_product_apply(struct wf_cli *cli, int argc, char **argv);
+int wf_cmd_product_move(struct wf_cli *cli, int argc, char **argv);
 int wf_cmd_product_remove(struct wf_cli *cli, int argc, char **argv);
 
 int wf_cmd_products(struct wf_cli *cli, int argc, char **argv);

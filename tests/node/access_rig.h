@@ -17,6 +17,7 @@
 #include "node/gossip/room.h"
 #include "node/join/priv.h"
 #include "node/signer/signer.h"
+#include "proto/trust/move.h"
 #include "node/source/room.h"
 #include "node/stream/room.h"
 #include "sdk/disk.h"
@@ -202,6 +203,13 @@ enum weft_err wf_signer_home(
 {
     (void)n;
     return wf_home_sign(fields, &mesh.d[WF_TEST_SERVERS].issuer, out);
+}
+
+enum weft_err wf_signer_move(struct wf_node *n, const struct wf_move *fields, struct wf_buf *out)
+{
+    (void)n;
+    return wf_move_sign(fields, wf_buf_view(&mesh.d[WF_TEST_SERVERS].issuer_cert),
+        &mesh.d[WF_TEST_SERVERS].issuer, out);
 }
 
 enum weft_err wf_signer_revocations(

@@ -211,6 +211,29 @@ START_TEST(a_revocation_list_is_signed_for_the_own_domain_alone)
 }
 END_TEST
 
+START_TEST(a_move_is_signed_for_the_own_domain_alone)
+{
+    struct wf_signer_home h = home_of("servers");
+    struct wf_move m = { .domain = h.domain,
+        .product = h.product,
+        .from = h.node,
+        .to = { "node-2" },
+        .term = 2,
+        .sequence = WF_TEST_NOW,
+        .expires_ms = WF_TEST_NOW + WF_TEST_DAY };
+
+    memset(m.mesh_id.b, 1, WF_HASH_LEN);
+    ck_assert_int_eq(answer(WF_SIGNER_MOVE, wf_bytes(&m, sizeof m)), WEFT_OK);
+    ck_assert_uint_gt(out.len, 0);
+    ck_assert_int_eq(answer(WF_SIGNER_MOVE, wf_bytes(&m, sizeof m - 1)), WEFT_E_SYNTAX);
+    m.domain = home_of("network").domain;
+    ck_assert_int_eq(answer(WF_SIGNER_MOVE, wf_bytes(&m, sizeof m)), WEFT_E_WRONG_DOMAIN);
+    memset(m.from.s, 'p', sizeof m.from.s);
+    ck_assert_int_eq(answer(WF_SIGNER_MOVE, wf_bytes(&m, sizeof m)), WEFT_E_NAME);
+    ck_assert_uint_eq(out.len, 0);
+}
+END_TEST
+
 // Batches, heartbeats, charters, bare bytes: there is no request for them.
 START_TEST(every_other_kind_is_refused)
 {
@@ -218,7 +241,7 @@ START_TEST(every_other_kind_is_refused)
 
     for (uint32_t op = 0; op < 1024; op++) {
         if (op == WF_SIGNER_CERT || op == WF_SIGNER_HOME || op == WF_SIGNER_TOKEN ||
-            op == WF_SIGNER_REVOCATIONS)
+            op == WF_SIGNER_REVOCATIONS || op == WF_SIGNER_MOVE)
             continue;
         ck_assert_int_eq(answer(op, wf_bytes(&c, sizeof c)), WEFT_E_REQUEST);
         ck_assert_uint_eq(out.len, 0);
@@ -231,7 +254,7 @@ END_TEST
 START_TEST(rubbish_upsets_nothing)
 {
     static const uint32_t ops[] = { WF_SIGNER_CERT, WF_SIGNER_HOME, WF_SIGNER_TOKEN,
-        WF_SIGNER_REVOCATIONS };
+        WF_SIGNER_REVOCATIONS, WF_SIGNER_MOVE };
     struct wf_cert c;
     uint64_t seed = 11;
 
@@ -239,7 +262,7 @@ START_TEST(rubbish_upsets_nothing)
         uint8_t bytes[4096];
         size_t len = (size_t)(wf_test_rand(&seed) % sizeof bytes);
         wf_test_rand_bytes(&seed, bytes, len);
-        (void)answer(ops[i % 4], wf_bytes(bytes, len));
+        (void)answer(ops[i % 5], wf_bytes(bytes, len));
         c = wf_test_cert("servers", WF_ID_AGENT, "web-1");
         wf_test_rand_bytes(&seed, (uint8_t *)&c + wf_test_rand(&seed) % (sizeof c - 8), 8);
         (void)answer(WF_SIGNER_CERT, wf_bytes(&c, sizeof c));
@@ -578,6 +601,7 @@ int main(void)
     tcase_add_test(tc, a_certificate_of_the_own_domain_is_signed);
     tcase_add_loop_test(tc, a_certificate_that_must_not_be_is_refused, 0, (int)WF_COUNT(certs));
     tcase_add_test(tc, a_home_is_signed_for_the_own_domain_alone);
+    tcase_add_test(tc, a_move_is_signed_for_the_own_domain_alone);
     tcase_add_test(tc, a_token_is_granted_for_the_own_domain_alone);
     tcase_add_test(tc, a_revocation_list_is_signed_for_the_own_domain_alone);
     tcase_add_test(tc, every_other_kind_is_refused);

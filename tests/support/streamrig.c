@@ -81,6 +81,22 @@ enum weft_err wf_join_sign_home(
     return WEFT_E_STATE;
 }
 
+enum weft_err wf_join_sign_moved(
+    struct wf_node *n, const char *product, const char *node, uint64_t *ret_term)
+{
+    return wf_join_sign_home(n, product, node, ret_term);
+}
+
+enum weft_err wf_gossip_link(
+    struct wf_node *n, const char *domain, const char *subject, struct wf_link **ret)
+{
+    (void)n;
+    (void)domain;
+    (void)subject;
+    *ret = NULL;
+    return WEFT_E_NOT_FOUND;
+}
+
 enum weft_err wf_gossip_ask_issuer(
     struct wf_node *n, const Weft__V1__Request *request, wf_gossip_issuer_fn done, void *arg)
 {
