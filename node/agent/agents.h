@@ -63,6 +63,8 @@ struct wf_agents_room {
     struct wf_agent **by_name; // sorted by subject
     size_t count, cap;
     int64_t save_due_ms, snapshot_due_ms;
+    struct wf_hash places;          // what agents are told of the domain's nodes, by its hash
+    int64_t places_ms;              // gathered anew from then on
     bool has_inventory;             // the built-in product stands
     const struct wf_conf *rules_of; // the configuration whose rules it has
     struct {
@@ -98,6 +100,13 @@ Weft__V1__AgentState *wf_agent_last_state(const struct wf_agent *a, struct wf_ar
 void wf_agent_polls_tick(struct wf_node *n);
 void wf_agent_poll_end(struct wf_node *n, struct wf_agent *a);
 void wf_agent_tasks_end(struct wf_node *n, struct wf_agent *a, enum weft_err err);
+
+// told.c
+bool wf_agents_has_news(
+    struct wf_node *n, struct wf_bytes had); // had: the hash that the agent gave
+// Nothing when there is none.
+WF_MUST_USE enum weft_err wf_agents_put_places(
+    struct wf_node *n, struct wf_arena *arena, struct wf_bytes had, Weft__V1__PollReply *r);
 
 // inventory.c: DOMAIN/agents
 void wf_agents_tell(struct wf_node *n, struct wf_agent *a); // its row, if its state is another

@@ -342,9 +342,16 @@ static enum weft_err check_signer(struct wf_node *n, const struct wf_collect *c)
     return memcmp(id.cert.sign_key.b, c->signer.b, WF_KEY_LEN) == 0 ? WEFT_OK : WEFT_E_UNKNOWN_KEY;
 }
 
-static bool is_signed_by(const struct wf_agent_product *p, const struct wf_sign_pub *signer)
+bool wf_manifests_is_signed_by(const struct wf_agent_product *p, const struct wf_sign_pub *signer)
 {
     return !p->removed && memcmp(p->collect->signer.b, signer->b, WF_KEY_LEN) == 0;
+}
+
+// What moved away from that node stays in force until the node where it is now has said what shall run.
+static bool is_of_its_set(
+    const struct wf_node *n, const struct wf_agent_product *p, const struct wf_sign_pub *signer)
+{
+    return wf_manifests_is_signed_by(p, signer) && !wf_whereabouts_moved(n, p);
 }
 
 // As the node makes it: over the ids in order.
@@ -358,7 +365,7 @@ void wf_manifests_root(struct wf_node *n)
     if (u->root_known || node_in_session(n, &id))
         return;
     for (struct wf_agent_product *p = u->products; p && count < WF_COUNT(ids); p = p->next)
-        if (is_signed_by(p, &id.cert.sign_key))
+        if (is_of_its_set(n, p, &id.cert.sign_key))
             ids[count++] = p->collect->id;
     qsort(ids, count, sizeof *ids, by_hash);
     wf_blake2b(wf_bytes(ids, count * sizeof *ids), &u->root);
@@ -498,7 +505,7 @@ static void apply_round(struct wf_node *n)
             "version", c->product.version, NULL);
     }
     for (struct wf_agent_product *p = u->products; p; p = p->next)
-        if (!r->again && is_signed_by(p, &r->signer) && !wanted(r, &p->collect->id))
+        if (!r->again && is_of_its_set(n, p, &r->signer) && !wanted(r, &p->collect->id))
             wf_manifests_drop(n, p);
     if (!bad)
         wf_alarm(n, "manifest", NULL);

@@ -211,6 +211,8 @@ static void reply_poll(struct wf_node *n, struct wf_agent *a, struct wf_call *c)
     }
     if (!err)
         err = put_tasks(n, a, c->arena, &r);
+    if (!err)
+        err = wf_agents_put_places(n, c->arena, wf_pb_view(c->request->poll->places), &r);
     if (err) {
         wf_call_refuse(c, err, "poll: %s", weft_err_text(err));
         return;
@@ -252,7 +254,24 @@ static bool needs_answer(struct wf_node *n, const struct wf_agent *a, struct wf_
     if (has_work(a) || manifests_of(n, a, c->arena, &ids, &count))
         return true;
     manifests_root(ids, count, &root);
-    return !wf_bytes_eq(wf_pb_view(c->request->poll->manifests), wf_hash_view(&root));
+    return !wf_bytes_eq(wf_pb_view(c->request->poll->manifests), wf_hash_view(&root)) ||
+           wf_agents_has_news(n, wf_pb_view(c->request->poll->places));
+}
+
+// Its own nodes are silent: perhaps they are elsewhere now. Who may poll at all was looked at.
+static void reply_places(struct wf_node *n, struct wf_call *c)
+{
+    Weft__V1__Reply reply = WEFT__V1__REPLY__INIT;
+    Weft__V1__PollReply r = WEFT__V1__POLL_REPLY__INIT;
+    enum weft_err err = wf_agents_put_places(n, c->arena, wf_pb_view(c->request->poll->places), &r);
+
+    if (err) {
+        wf_call_refuse(c, err, "poll: %s", weft_err_text(err));
+        return;
+    }
+    reply.kind_case = WEFT__V1__REPLY__KIND_POLL;
+    reply.poll = &r;
+    wf_call_reply(c, &reply);
 }
 
 // ---- clones ----------------------------------------------------------------------------------------------------------
@@ -329,6 +348,10 @@ void wf_poll_handle(struct wf_node *n, struct wf_call *c)
         return;
     if (n->outcast) { // the agent goes on to its next uplink
         wf_call_refuse(c, WEFT_E_NOT_HOME, "this node was replaced by another machine");
+        return;
+    }
+    if (q->places_only) {
+        reply_places(n, c);
         return;
     }
     if (is_clone(a, c->caller->session)) {

@@ -16,27 +16,6 @@
 
 // ---- which node ------------------------------------------------------------------------------------------------------
 
-// The uplinks of the configuration, else the nodes the ticket named.
-static size_t uplink_count(const struct wf_node *n)
-{
-    return n->conf->uplinks.count ? n->conf->uplinks.count : n->core->dir->seed_count;
-}
-
-static void uplink_at(
-    const struct wf_node *n, size_t i, char address[WF_MAX_ADDR + 8], struct wf_dh_pub *key)
-{
-    if (n->conf->uplinks.count) {
-        const struct wf_conf_peer *p = &n->conf->uplinks.items[i];
-        bool is_v6 = strchr(p->address.host, ':') != NULL;
-        snprintf(address, WF_MAX_ADDR + 8, is_v6 ? "[%s]:%u" : "%s:%u", p->address.host,
-            p->address.port);
-        *key = p->key;
-    } else {
-        snprintf(address, WF_MAX_ADDR + 8, "%s", n->core->dir->seeds[i].address);
-        *key = n->core->dir->seeds[i].dh_key;
-    }
-}
-
 static void later(struct wf_node *n)
 {
     struct wf_uplink_room *u = n->uplink;
@@ -70,6 +49,8 @@ void wf_uplink_failed(struct wf_node *n, enum weft_err err, const Weft__V1__Repl
         return;
     snprintf(u->last_error, sizeof u->last_error, "%.80s: %.110s", u->address, text);
     wf_alarm(n, "uplink", u->last_error);
+    if (!u->silent_since_ms)
+        u->silent_since_ms = wf_node_now_ms(n);
     later(n);
     // It answers, only not now, and there is no other: one more handshake would not make it less busy.
     if (err == WEFT_E_BUSY && reply && uplink_count(n) < 2)
@@ -89,10 +70,13 @@ void wf_uplink_failed(struct wf_node *n, enum weft_err err, const Weft__V1__Repl
 static void take_turns(struct wf_node *n)
 {
     struct wf_uplink_room *u = n->uplink;
+    size_t next = u->at + 1;
+    bool moved = u->link && wf_whereabouts_next(n, &next);
 
-    if (!u->link || !u->stranded || uplink_count(n) < 2 || wf_node_now_ms(n) < u->turn_at_ms)
+    if (!u->link || wf_whereabouts_count(n) < 2 ||
+        !(moved || (u->stranded && wf_node_now_ms(n) >= u->turn_at_ms)))
         return;
-    u->at++;
+    u->at = next;
     u->turned = u->touring = true;
     u->failures = 0;
     drop_link(n);
@@ -103,7 +87,7 @@ static void heard(struct wf_node *n)
     struct wf_uplink_room *u = n->uplink;
 
     u->failures = 0;
-    u->retry_ms = 0;
+    u->retry_ms = u->silent_since_ms = 0;
     if (u->turned)
         u->turn_ms = WF_UPLINK_TURN_MS;
     u->turned = false;
@@ -111,7 +95,7 @@ static void heard(struct wf_node *n)
     wf_alarm(n, "uplink", NULL);
 }
 
-static enum weft_err new_link(
+enum weft_err wf_uplink_link(
     struct wf_node *n, const char *address, const struct wf_dh_pub *peer, struct wf_link **ret)
 {
     struct wf_link_conf conf = { .loop = n->loop,
@@ -140,12 +124,12 @@ static void begin_session(struct wf_node *n)
 static enum weft_err dial(struct wf_node *n)
 {
     struct wf_uplink_room *u = n->uplink;
-    size_t count = uplink_count(n);
+    size_t count = wf_whereabouts_count(n);
 
     if (count == 0)
         return WEFT_E_UNREACHABLE;
-    uplink_at(n, u->at % count, u->address, &u->peer);
-    enum weft_err err = new_link(n, u->address, &u->peer, &u->link);
+    wf_whereabouts_at(n, u->at % count, u->address, &u->peer);
+    enum weft_err err = wf_uplink_link(n, u->address, &u->peer, &u->link);
     begin_session(n);
     return err;
 }
@@ -180,7 +164,7 @@ static void on_probed(void *arg, enum weft_err err, const Weft__V1__Reply *reply
     u->link = l;
     u->at = u->probed;
     u->failures = 0;
-    uplink_at(n, u->at, u->address, &u->peer);
+    wf_whereabouts_at(n, u->at, u->address, &u->peer);
     begin_session(n);
     wf_say(n, WF_LOG_INFO, "uplink", "back to an uplink that stands before", "address", u->address,
         NULL);
@@ -191,7 +175,7 @@ static void on_probed(void *arg, enum weft_err err, const Weft__V1__Reply *reply
 static void look_back(struct wf_node *n)
 {
     struct wf_uplink_room *u = n->uplink;
-    size_t count = uplink_count(n), here = count ? u->at % count : 0;
+    size_t count = wf_whereabouts_count(n), here = count ? u->at % count : 0;
     char address[WF_MAX_ADDR + 8];
     struct wf_dh_pub peer;
 
@@ -201,8 +185,8 @@ static void look_back(struct wf_node *n)
     end_probe(n);
     u->probe_at_ms = wf_node_now_ms(n) + WF_UPLINK_BACK_MS;
     u->probed %= here;
-    uplink_at(n, u->probed, address, &peer);
-    enum weft_err err = new_link(n, address, &peer, &u->probe);
+    wf_whereabouts_at(n, u->probed, address, &peer);
+    enum weft_err err = wf_uplink_link(n, address, &peer, &u->probe);
     if (!err)
         err = wf_link_open(u->probe, on_probed, n);
     if (err)
@@ -343,6 +327,7 @@ static void on_polled(void *arg, enum weft_err err, const Weft__V1__Reply *reply
         return;
     }
     heard(n);
+    wf_whereabouts_take(n, reply->poll);
     wf_manifests_root(n);
     if (!wf_bytes_eq(wf_pb_view(reply->poll->manifests), wf_hash_view(&u->root)))
         wf_manifests_fetch(n, reply->poll);
@@ -371,6 +356,7 @@ static void poll_node(struct wf_node *n)
     wf_arena_init(&arena, WF_MIB);
     enum weft_err err = wf_uplink_state(n, &arena, &p.state);
     p.manifests = wf_pb_bin(wf_hash_view(&u->root));
+    p.places = wf_pb_bin(wf_hash_view(&u->places.root));
     p.wait_ms = WF_LONG_POLL_MS;
     q.deadline_ms = WF_LONG_POLL_MS + WF_REQUEST_DEADLINE_MS;
     q.kind_case = WEFT__V1__REQUEST__KIND_POLL;
@@ -433,6 +419,8 @@ static enum weft_err uplink_open(struct wf_node *n, struct wf_diag *diag)
     if (!err)
         err = make_dir(n, "manifests", &u->manifest_dir, diag);
     if (!err)
+        wf_whereabouts_load(n);
+    if (!err)
         err = wf_manifests_load(n, diag);
     if (!err)
         err = wf_retired_load(n);
@@ -469,6 +457,7 @@ static void uplink_tick(struct wf_node *n)
     wf_spool_tick(n);
     take_turns(n);
     look_back(n);
+    wf_whereabouts_tick(n);
     wf_uplink_wake(n);
 }
 
@@ -498,6 +487,7 @@ static void uplink_close(struct wf_node *n)
         wf_ticket_fini(&u->ticket);
     wf_host_tasks_end(n);
     end_probe(n);
+    wf_whereabouts_close(n);
     drop_link(n);
     wf_answers_close(n);
     wf_spool_close(n);

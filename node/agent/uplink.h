@@ -4,6 +4,7 @@
 #ifndef WF_NODE_AGENT_UPLINK_H
 #define WF_NODE_AGENT_UPLINK_H
 
+#include "node/agent/places.h"
 #include "node/agent/room.h"
 #include "node/conf.h"
 #include "node/log/log.h"
@@ -146,6 +147,14 @@ struct wf_uplink_room {
     size_t probed;         // which
     int64_t probe_at_ms;
 
+    // whereabouts.c
+    struct wf_places places;
+    struct wf_link *asked; // a node that is no uplink: where are ours?
+    size_t asked_at;
+    struct wf_name went_to; // for a product that moved there, and not again before:
+    int64_t go_at_ms;
+    int64_t ask_at_ms, silent_since_ms; // monotonic; silent: 0 = an uplink answers
+
     // manifests
     struct wf_hash root;     // of the set of the node in session, as it gave it
     bool root_known;         // since the link is up
@@ -187,6 +196,24 @@ void wf_uplink_failed(struct wf_node *n, enum weft_err err, const Weft__V1__Repl
 WF_MUST_USE enum weft_err wf_uplink_state(
     struct wf_node *n, struct wf_arena *arena, Weft__V1__AgentState **ret);
 
+// The room's own link or another: to a node of the domain.
+WF_MUST_USE enum weft_err wf_uplink_link(
+    struct wf_node *n, const char *address, const struct wf_dh_pub *peer, struct wf_link **ret);
+
+// whereabouts.c
+void wf_whereabouts_load(struct wf_node *n);
+void wf_whereabouts_close(struct wf_node *n);
+void wf_whereabouts_tick(struct wf_node *n); // while no uplink answers, other nodes are asked
+void wf_whereabouts_take(struct wf_node *n, const Weft__V1__PollReply *reply);
+// Uplinks: the configured ones (else the ticket's), each where its node is now, then homes of products in force that none of them is.
+size_t wf_whereabouts_count(const struct wf_node *n);
+void wf_whereabouts_at(
+    const struct wf_node *n, size_t i, char address[WF_MAX_ADDR + 8], struct wf_dh_pub *key);
+// A product that the node in session signed and that lives elsewhere by its issuer's word: it stays in force.
+bool wf_whereabouts_moved(const struct wf_node *n, const struct wf_agent_product *p);
+// The uplink that is the home of such a product, and has its turn now: at once when it is told, then after WF_UPLINK_TURN_MS. False: none.
+bool wf_whereabouts_next(struct wf_node *n, size_t *ret_at);
+
 // selfjoin.c
 void wf_selfjoin_tick(struct wf_node *n);
 
@@ -198,6 +225,7 @@ void wf_manifests_root(struct wf_node *n);
 // The poll's answer named another set: fetches what is missing, then puts it in force.
 void wf_manifests_fetch(struct wf_node *n, const Weft__V1__PollReply *reply);
 void wf_manifests_close(struct wf_node *n);
+bool wf_manifests_is_signed_by(const struct wf_agent_product *p, const struct wf_sign_pub *key);
 // Whose manifests those of the node in session are: NOT_FOUND without one.
 WF_MUST_USE enum weft_err wf_manifests_signer(struct wf_node *n, struct wf_sign_pub *ret);
 // Out of force; what waits of it in the spool stays.

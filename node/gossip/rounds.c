@@ -7,8 +7,8 @@
 #include "node/access/room.h"
 #include "node/gossip/priv.h"
 #include "node/mirror/room.h"
-#include "node/stream/room.h"
 #include "node/restored.h"
+#include "node/stream/room.h"
 
 struct exchange {
     struct wf_node *node;

@@ -146,8 +146,11 @@ void wf_home_handle(struct wf_node *n, struct wf_call *c)
         refuse(n, c, err);
         return;
     }
-    (void)wf_access_audit(
-        n, c->caller, wants ? "manifests" : c->request->home->moved ? "moved" : "home", c->request->home->product, WEFT_OK, NULL);
+    (void)wf_access_audit(n, c->caller,
+        wants                     ? "manifests"
+        : c->request->home->moved ? "moved"
+                                  : "home",
+        c->request->home->product, WEFT_OK, NULL);
     reply.kind_case = WEFT__V1__REPLY__KIND_HOME;
     reply.home = &r;
     wf_call_reply(c, &reply);

@@ -161,8 +161,7 @@ enum weft_err wf_join_kept(struct wf_node *n, struct wf_call *c, Weft__V1__HomeR
     ret->schemas = wf_arena_calloc(c->arena, REPLY_MAX, sizeof *ret->schemas);
     if (!ret->manifests || !ret->schemas)
         return wf_arena_err(c->arena);
-    while (ret->n_manifests < REPLY_MAX &&
-           next_product(n, node, at.s, &at)) {
+    while (ret->n_manifests < REPLY_MAX && next_product(n, node, at.s, &at)) {
         struct wf_bytes manifest, schema;
         if (wf_join_kept_of(n, node, at.s, c->arena, &manifest, &schema))
             continue; // damaged: its owner applies it again

@@ -235,8 +235,7 @@ static void send_order(
     Weft__V1__Request q = WEFT__V1__REQUEST__INIT;
     struct wf_link *link = NULL;
     struct ordering *o = calloc(1, sizeof *o);
-    enum weft_err err =
-        o ? wf_gossip_link(n, order->domain.s, order->to.s, &link) : WEFT_E_NOMEM;
+    enum weft_err err = o ? wf_gossip_link(n, order->domain.s, order->to.s, &link) : WEFT_E_NOMEM;
 
     if (!err) {
         *o = (struct ordering){ n, c, *order };
@@ -262,7 +261,8 @@ static void carry_out(
     struct wf_diag diag = { 0 };
 
     // Without one it is home all the same, and its manifest is applied there by hand.
-    if (order->lost && wf_join_kept_of(n, order->from.s, order->product.s, c->arena, &manifest, &schema))
+    if (order->lost &&
+        wf_join_kept_of(n, order->from.s, order->product.s, c->arena, &manifest, &schema))
         manifest = schema = wf_bytes(NULL, 0);
     if (strcmp(order->to.s, n->identity.cert.subject.s) != 0) {
         m.order = wf_pb_bin(raw);

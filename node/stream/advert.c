@@ -60,8 +60,8 @@ void wf_advert_tick(struct wf_home_product *p, int64_t now_ms)
     struct wf_catalog *catalog = n->gossip ? wf_gossip_catalog(n) : NULL;
     char alarm[16 + WF_MAX_NAME], text[256];
 
-    if (now_ms < p->advert_due_ms || p->incoming || p->away || !catalog || !n->has_certificate || wf_restored_waits(n) ||
-        !speaks_for_its_name(p))
+    if (now_ms < p->advert_due_ms || p->incoming || p->away || !catalog || !n->has_certificate ||
+        wf_restored_waits(n) || !speaks_for_its_name(p))
         return;
     if (p->removed && wf_node_now_unix_ms(n) - p->removed_ms > WF_TOMBSTONE_MS)
         return;

@@ -164,7 +164,7 @@ enum weft_err wf_append_reset(struct wf_home_product *p)
         return WEFT_E_NOMEM;
     e->product = p;
     e->entry = (struct wf_entry){ .log_id = wf_incarnation_is_none(&p->begins) ? p->room->log_id
-                                                                                : p->begins,
+                                                                               : p->begins,
         .offset = p->tail,
         .append_ms = wf_node_now_unix_ms(n),
         .is_reset = true,

@@ -371,7 +371,8 @@ static enum weft_err remove_product(struct plan *w, bool dry_run)
         if (!wf_home_is_here(p) || strcmp(p->collect->product.name, d->name) != 0)
             continue;
         if (p->frozen)
-            return refuse(w, WEFT_E_BUSY, "%s is on its way to another node; remove it there", d->name);
+            return refuse(
+                w, WEFT_E_BUSY, "%s is on its way to another node; remove it there", d->name);
         count++;
         err = wf_buf_printf(w->changes,
             "%s/%s %s removed; what is in the log stays until retention\n", d->domain, d->name,
@@ -396,8 +397,8 @@ enum weft_err wf_apply_incoming(struct wf_node *n, const struct wf_collect *want
         w.old = find_any(w.r, &w.fields.product);
         err = check_schema(&w);
     }
-    if (!err && w.old && !w.old->removed && wf_hash_eq(&w.old->collect->product.schema_hash,
-                                                &w.fields.product.schema_hash))
+    if (!err && w.old && !w.old->removed &&
+        wf_hash_eq(&w.old->collect->product.schema_hash, &w.fields.product.schema_hash))
         err = gather_earlier(&w); // of both
     if (!err)
         err = put(&w);

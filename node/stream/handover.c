@@ -47,8 +47,8 @@ static bool is_meant(const struct wf_home_product *p, const struct wf_move *orde
 
 // ---- what there is ---------------------------------------------------------------------------------------------------
 
-static enum weft_err put_incarnation(struct wf_arena *arena, const struct wf_incarnation *from,
-    Weft__V1__Incarnation **ret)
+static enum weft_err put_incarnation(
+    struct wf_arena *arena, const struct wf_incarnation *from, Weft__V1__Incarnation **ret)
 {
     Weft__V1__Incarnation *i = wf_arena_alloc(arena, sizeof *i);
 
@@ -75,8 +75,8 @@ static enum weft_err put_marks(
     return err;
 }
 
-static enum weft_err put_product(struct wf_call *c, const struct wf_home_product *p, bool marks,
-    Weft__V1__HandoverProduct **ret)
+static enum weft_err put_product(
+    struct wf_call *c, const struct wf_home_product *p, bool marks, Weft__V1__HandoverProduct **ret)
 {
     bool whole = c->request->handover->product_id.len > 0;
     Weft__V1__HandoverProduct *m = wf_arena_alloc(c->arena, sizeof *m);
@@ -111,7 +111,8 @@ static void answer_products(
     if (!r.products)
         err = wf_arena_err(c->arena);
     for (struct wf_home_product *p = n->stream->products; p && !err; p = p->next) {
-        if (!is_meant(p, order) || (one.len && !wf_bytes_eq(one, wf_hash_view(&p->collect->product.id))))
+        if (!is_meant(p, order) ||
+            (one.len && !wf_bytes_eq(one, wf_hash_view(&p->collect->product.id))))
             continue;
         err = r.n_products == MAJORS_MAX ? WEFT_E_TOO_BIG
                                          : put_product(c, p, marks, &r.products[r.n_products]);
@@ -217,8 +218,8 @@ static void freeze(struct wf_node *n, struct wf_call *c, const struct wf_move *o
     if (!m || !wf_hash_eq(&m->order.id, &order->id))
         err = wf_moving_keep(r, order, wf_pb_view(c->request->handover->order), &m);
     if (err) {
-        wf_call_refuse(c, err, "%s: the order could not be kept: %s", order->product.s,
-            weft_err_text(err));
+        wf_call_refuse(
+            c, err, "%s: the order could not be kept: %s", order->product.s, weft_err_text(err));
     } else if (!is_settled(r, order)) {
         Weft__V1__Refusal busy = WEFT__V1__REFUSAL__INIT;
         busy.code = WEFT_E_BUSY;

@@ -29,8 +29,8 @@ static enum weft_err path_of(const struct wf_home_product *p, const char *file, 
 {
     char name[WF_MAX_NAME + 32];
 
-    snprintf(name, sizeof name, "%s.%u/%s", p->collect->product.name, p->collect->product.major,
-        file);
+    snprintf(
+        name, sizeof name, "%s.%u/%s", p->collect->product.name, p->collect->product.major, file);
     return wf_disk_join(p->room->product_dir, name, ret);
 }
 
@@ -42,8 +42,7 @@ static enum weft_err keep(
     enum weft_err err = path_of(p, file, &path);
 
     if (!err)
-        err =
-            content.len ? wf_disk_replace(path, content, &diag) : wf_disk_remove(path, &diag);
+        err = content.len ? wf_disk_replace(path, content, &diag) : wf_disk_remove(path, &diag);
     free(path);
     return err;
 }

@@ -277,7 +277,7 @@ struct wf_stream_room {
     struct wf_log_worker *worker;
     char *meta_dir, *product_dir, *moves_dir;
     struct wf_moving *moves;
-    struct wf_timer moving; // the registry has a new home, or a step is due
+    struct wf_timer moving;       // the registry has a new home, or a step is due
     struct wf_incarnation log_id; // of this start
     uint64_t last_counter;        // highest incarnation counter used
     struct wf_box *box;
@@ -529,8 +529,8 @@ void wf_moves_load(struct wf_stream_room *r);
 void wf_moves_close(struct wf_stream_room *r);
 struct wf_moving *wf_moving_find(struct wf_stream_room *r, const char *product);
 // Keeps the order on the disk in place of an older one of the product.
-WF_MUST_USE enum weft_err wf_moving_keep(
-    struct wf_stream_room *r, const struct wf_move *order, struct wf_bytes raw, struct wf_moving **ret);
+WF_MUST_USE enum weft_err wf_moving_keep(struct wf_stream_room *r, const struct wf_move *order,
+    struct wf_bytes raw, struct wf_moving **ret);
 void wf_moving_end(struct wf_moving *m); // done, or superseded
 // What the registry says of the product's home now.
 void wf_home_judge(struct wf_home_product *p);
@@ -563,7 +563,7 @@ struct wf_copied {
     struct wf_buf raw; // records of an inventory
 };
 struct wf_copy_check {
-    struct wf_job job; // first
+    struct wf_job job;     // first
     struct wf_takeover *t; // NULL: it ended
     struct wf_hash product_id;
     bool inventory;
@@ -582,7 +582,7 @@ WF_MUST_USE enum weft_err wf_copy_check_new(
 void wf_copy_check_run(struct wf_copy_check *k);
 void wf_copy_check_free(struct wf_copy_check *k);
 
-void wf_adopt_load(struct wf_stream_room *r);                       // adopt.c
+void wf_adopt_load(struct wf_stream_room *r); // adopt.c
 void wf_adopt_tick(struct wf_stream_room *r);
 void wf_advert_tick(struct wf_home_product *p, int64_t now_ms);
 void wf_stream_queues(const struct wf_node *n, struct wf_queues *out);

@@ -61,8 +61,8 @@ static enum weft_err place(struct part *s, const Weft__V1__RangeRequest *q)
         s->slice.after = s->p->log_id;
         break;
     case WEFT__V1__RANGE_REQUEST__START__START_TIME:
-        err = wf_log_find_time(
-            r->node->log, &s->p->log_key, q->time_ms, &r->scratch, &s->slice.from);
+        err =
+            wf_log_find_time(r->node->log, &s->p->log_key, q->time_ms, &r->scratch, &s->slice.from);
         if (!err && s->slice.from > s->p->head)
             s->slice.from = s->p->head;
         break;

@@ -103,8 +103,8 @@ struct wf_move;
 WF_MUST_USE enum weft_err wf_stream_take_over(struct wf_node *n, struct wf_bytes order,
     struct wf_bytes manifest, struct wf_bytes schema, struct wf_diag *diag);
 // How far that is; WAITING with a reason where nothing is known of it.
-void wf_stream_takeover_state(
-    struct wf_node *n, const struct wf_move *order, struct wf_arena *arena, Weft__V1__MoveReply *ret);
+void wf_stream_takeover_state(struct wf_node *n, const struct wf_move *order,
+    struct wf_arena *arena, Weft__V1__MoveReply *ret);
 
 // Forced rotation (revocation): a fresh epoch at once, the announced next key discarded; leases whose token is now refused end.
 void wf_stream_rotate(struct wf_node *n, const char *product); // NULL = all

@@ -89,8 +89,8 @@ enum weft_err wf_stream_take_over(struct wf_node *n, struct wf_bytes raw, struct
     return err;
 }
 
-void wf_stream_takeover_state(
-    struct wf_node *n, const struct wf_move *order, struct wf_arena *arena, Weft__V1__MoveReply *ret)
+void wf_stream_takeover_state(struct wf_node *n, const struct wf_move *order,
+    struct wf_arena *arena, Weft__V1__MoveReply *ret)
 {
     const struct wf_moving *m = wf_moving_find(n->stream, order->product.s);
 

@@ -133,7 +133,8 @@ static int follow(struct moving *m, int64_t within_ms)
     if (status || done || !m->wait)
         return status;
     return wf_cli_fail(WEFT_E_TIMEOUT,
-        "%s: not yet; it goes on by itself (%s). Repeat the command to see how far it is, or call it "
+        "%s: not yet; it goes on by itself (%s). Repeat the command to see how far it is, or call "
+        "it "
         "off: weft product move %s --to its present node",
         m->product, m->said, m->product);
 }

@@ -12,6 +12,7 @@
 #include "node/agent/agents.h"
 #include "node/conf.h"
 #include "node/core.h"
+#include "node/gossip/room.h"
 #include "node/provider/room.h"
 #include "node/signer/signer.h"
 #include "proto/schema/schema.h"
@@ -162,6 +163,12 @@ enum weft_err wf_stream_apply_built_in(
     ck_assert_str_eq(wanted->name, "agents");
     products_made = true;
     return schema ? WEFT_OK : wf_schema_compile(set, &schema, diag);
+}
+
+struct wf_catalog *wf_gossip_catalog(struct wf_node *n)
+{
+    (void)n;
+    return NULL;
 }
 
 struct wf_home_product *wf_stream_find(struct wf_node *n, const char *name, uint32_t major)

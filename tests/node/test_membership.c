@@ -1,114 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tickets and who redeems them, names that revoked keys give up, renewal, and the homes of products.
-#include "node/agent/room.h"
-#include "node/sessions.h"
-#include "node/stream/room.h"
-#include "tests/node/access_rig.h"
-
-static struct wf_live_session session; // of the newcomer
-static struct wf_identity_dir dir;
-static char charter_dir[700];
-
-struct wf_live_session *wf_sessions_find(struct wf_sessions *t, uint64_t id)
-{
-    (void)t, (void)id;
-    return &session;
-}
-
-void wf_gossip_refuse_home(struct wf_call *c, const struct wf_known *home, const char *product)
-{
-    wf_call_refuse(c, WEFT_E_NOT_HOME, "%s lives on %s", product, home->name.s);
-}
-
-enum weft_err wf_node_set_chain(struct wf_node *n, struct wf_bytes chain, struct wf_diag *diag)
-{
-    (void)n, (void)chain, (void)diag;
-    return WEFT_OK;
-}
-
-enum weft_err wf_node_add_charter(struct wf_node *n, struct wf_bytes raw, struct wf_diag *diag)
-{
-    (void)n, (void)raw, (void)diag;
-    return WEFT_OK;
-}
-
-enum weft_err wf_documents_put(
-    struct wf_node *n, struct wf_bytes content, const struct wf_hash *hash)
-{
-    (void)n, (void)content, (void)hash;
-    return WEFT_OK;
-}
-
-enum weft_err wf_documents_get(
-    struct wf_node *n, const struct wf_hash *hash, struct wf_arena *arena, struct wf_bytes *ret)
-{
-    (void)n, (void)hash, (void)arena, (void)ret;
-    return WEFT_E_NOT_FOUND;
-}
-
-enum weft_err wf_gossip_link(
-    struct wf_node *n, const char *domain, const char *subject, struct wf_link **ret)
-{
-    (void)n, (void)domain, (void)subject, (void)ret;
-    return WEFT_E_NOT_FOUND;
-}
-
-bool wf_stream_is_built_in(const char *name)
-{
-    return strcmp(name, "agents") == 0;
-}
-
-static struct wf_buf given; // the order that this node itself was given
-
-enum weft_err wf_stream_take_over(struct wf_node *n, struct wf_bytes order,
-    struct wf_bytes manifest, struct wf_bytes schema, struct wf_diag *diag)
-{
-    (void)n, (void)manifest, (void)schema, (void)diag;
-    given.len = 0;
-    return wf_buf_append(&given, order);
-}
-
-void wf_stream_takeover_state(
-    struct wf_node *n, const struct wf_move *order, struct wf_arena *arena, Weft__V1__MoveReply *ret)
-{
-    (void)n, (void)arena;
-    ret->state = WEFT__V1__MOVE_REPLY__STATE__STATE_WAITING;
-    ret->term = order->term;
-}
-
-static unsigned shut_out;
-static struct wf_sign_pub last_out;
-
-void wf_agents_shut_out(struct wf_node *n, const char *subject, const struct wf_sign_pub *key)
-{
-    (void)n;
-    ck_assert_str_eq(subject, "web-1");
-    shut_out++;
-    last_out = *key;
-}
-
-static void setup(void)
-{
-    struct wf_diag diag = { 0 };
-    char path[760];
-
-    rig_open();
-    snprintf(charter_dir, sizeof charter_dir, "%s/charter", conf.data);
-    ck_assert_int_eq(wf_disk_mkdir(charter_dir, &diag), WEFT_OK);
-    snprintf(path, sizeof path, "%s/000001", charter_dir);
-    ck_assert_int_eq(wf_disk_create(path, wf_buf_view(&mesh.charter->raw), &diag), WEFT_OK);
-    dir = (struct wf_identity_dir){ .dir = (char *)(uintptr_t)conf.data };
-    core.dir = &dir;
-    snprintf(conf.listen.host, sizeof conf.listen.host, "127.0.0.1");
-    control.port = 7400;
-    ck_assert_msg(wf_join_room.open(&node, &diag) == WEFT_OK, "%s", diag.text);
-}
-
-static void teardown(void)
-{
-    wf_join_room.close(&node);
-    rig_close();
-}
+#include "tests/node/join_rig.h"
 
 // ---- tickets ---------------------------------------------------------------------------------------------------------
 
@@ -374,17 +266,6 @@ END_TEST
 
 // ---- homes -----------------------------------------------------------------------------------------------------------
 
-static enum weft_err ask_home(const struct wf_identity *who, const char *product)
-{
-    Weft__V1__HomeRequest q = WEFT__V1__HOME_REQUEST__INIT;
-
-    q.product = wf_pb_str(product);
-    call_by(who);
-    call.request.home = &q;
-    wf_home_handle(&node, &call.pub);
-    return call.err;
-}
-
 START_TEST(a_product_has_the_home_that_asked_first)
 {
     struct wf_identity two = identity_of("servers", WF_ID_NODE, "node-2");
@@ -447,128 +328,6 @@ START_TEST(a_replaced_nodes_products_get_homes_of_the_next_term)
 }
 END_TEST
 
-// ---- moves -----------------------------------------------------------------------------------------------------------
-
-static enum weft_err order(const char *product, const char *to, bool lost)
-{
-    Weft__V1__MoveRequest q = WEFT__V1__MOVE_REQUEST__INIT;
-
-    q.product = wf_pb_str(product);
-    q.node = wf_pb_str(to);
-    q.lost = lost;
-    call_local();
-    call.request.move = &q;
-    wf_move_handle(&node, &call.pub);
-    return call.err;
-}
-
-static enum weft_err claim(const struct wf_identity *who, const char *product)
-{
-    Weft__V1__HomeRequest q = WEFT__V1__HOME_REQUEST__INIT;
-
-    q.product = wf_pb_str(product);
-    q.moved = true;
-    call_by(who);
-    call.request.home = &q;
-    wf_home_handle(&node, &call.pub);
-    return call.err;
-}
-
-static void expect_home(const char *product, const char *where, uint64_t term)
-{
-    const struct wf_known *k = wf_catalog_find(catalog, WF_ENTRY_HOME, "servers", product);
-
-    ck_assert_ptr_nonnull(k);
-    ck_assert_str_eq(k->doc->home.node.s, where);
-    ck_assert_uint_eq(k->term, term);
-}
-
-// The order makes nobody home. Its home document is signed once, for whom it names, under its term.
-START_TEST(a_move_comes_into_force_when_the_new_home_claims_it)
-{
-    struct wf_identity two = identity_of("servers", WF_ID_NODE, "node-2");
-    struct wf_identity three = identity_of("servers", WF_ID_NODE, "node-3");
-    struct wf_identity one = identity_of("servers", WF_ID_NODE, "node-1");
-    struct wf_move m, again;
-
-    ck_assert_int_eq(ask_home(&two, "depth"), WEFT_OK);
-    ck_assert_int_eq(claim(&three, "depth"), WEFT_E_NOT_HOME); // nobody ordered it
-    ck_assert_int_eq(order("depth", "node-1", false), WEFT_OK);
-    ck_assert_int_eq(call.reply->move->state, WEFT__V1__MOVE_REPLY__STATE__STATE_WAITING);
-    ck_assert_int_eq(wf_move_open(wf_buf_view(&given), &m), WEFT_OK);
-    ck_assert_int_eq(wf_move_verify(&m, mesh.charter, unix_ms), WEFT_OK);
-    ck_assert_str_eq(m.from.s, "node-2");
-    ck_assert_str_eq(m.to.s, "node-1");
-    ck_assert_uint_eq(m.term, 2);
-    expect_home("depth", "node-2", 1);
-    ck_assert_int_eq(order("depth", "node-1", false), WEFT_OK); // how far is it?
-    ck_assert_int_eq(wf_move_open(wf_buf_view(&given), &again), WEFT_OK);
-    ck_assert(wf_hash_eq(&again.id, &m.id));
-    ck_assert_int_eq(claim(&three, "depth"), WEFT_E_NOT_HOME); // it names another
-    ck_assert_int_eq(ask_home(&two, "depth"), WEFT_OK);        // still its home's
-    expect_home("depth", "node-2", 1);
-    ck_assert_int_eq(claim(&one, "depth"), WEFT_OK);
-    expect_home("depth", "node-1", 2);
-    ck_assert_int_eq(claim(&one, "depth"), WEFT_OK); // its answer was lost
-    expect_home("depth", "node-1", 2);
-    ck_assert_int_eq(ask_home(&two, "depth"), WEFT_E_NOT_HOME);
-    ck_assert_int_eq(order("depth", "node-1", false), WEFT_OK);
-    ck_assert_int_eq(call.reply->move->state, WEFT__V1__MOVE_REPLY__STATE__STATE_DONE);
-    ck_assert_uint_eq(call.reply->move->term, 2);
-}
-END_TEST
-
-// Whoever had frozen it takes records again, under a term above the one that nobody will get any more.
-START_TEST(a_move_that_was_called_off_never_comes_into_force)
-{
-    struct wf_identity one = identity_of("servers", WF_ID_NODE, "node-1");
-    struct wf_identity two = identity_of("servers", WF_ID_NODE, "node-2");
-
-    ck_assert_int_eq(ask_home(&two, "depth"), WEFT_OK);
-    ck_assert_int_eq(order("depth", "node-1", false), WEFT_OK);
-    ck_assert_int_eq(order("depth", "node-2", false), WEFT_OK); // where it is
-    ck_assert_int_eq(call.reply->move->state, WEFT__V1__MOVE_REPLY__STATE__STATE_DONE);
-    expect_home("depth", "node-2", 3);
-    ck_assert_int_eq(claim(&one, "depth"), WEFT_E_NOT_HOME);
-    ck_assert_int_eq(order("depth", "node-2", false), WEFT_OK); // nothing to do
-    expect_home("depth", "node-2", 3);
-    ck_assert_int_eq(order("depth", "node-1", false), WEFT_OK);
-    ck_assert_int_eq(order("depth", "node-1", true), WEFT_OK); // another one in its place
-    struct wf_move m;
-    ck_assert_int_eq(wf_move_open(wf_buf_view(&given), &m), WEFT_OK);
-    ck_assert(m.lost);
-    ck_assert_int_eq(claim(&one, "depth"), WEFT_OK);
-    expect_home("depth", "node-1", 4);
-}
-END_TEST
-
-static const struct {
-    const char *why, *product, *to;
-    bool issuer;
-    enum weft_err want;
-} not_moved[] = {
-    { "only the domain's issuer can say it", "depth", "node-1", false, WEFT_E_NOT_OWNER },
-    { "a product that no node is home of", "width", "node-1", true, WEFT_E_NOT_FOUND },
-    { "a node that nobody knows", "depth", "node-9", true, WEFT_E_NOT_FOUND },
-    { "no name of a node", "depth", "node 9", true, WEFT_E_NAME },
-    { "no name of a product", "de/pth", "node-1", true, WEFT_E_NAME },
-    { "every node has its own", "agents", "node-1", true, WEFT_E_POLICY },
-};
-
-START_TEST(a_move_that_cannot_be_is_refused_before_anything_happens)
-{
-    struct wf_identity two = identity_of("servers", WF_ID_NODE, "node-2");
-
-    given.len = 0;
-    ck_assert_int_eq(ask_home(&two, "depth"), WEFT_OK);
-    is_issuer = not_moved[_i].issuer;
-    enum weft_err err = order(not_moved[_i].product, not_moved[_i].to, false);
-    ck_assert_msg(err == not_moved[_i].want, "%s: %s", not_moved[_i].why, weft_err_name(err));
-    ck_assert_uint_eq(given.len, 0);
-    expect_home("depth", "node-2", 1);
-}
-END_TEST
-
 // Nobody has another's manifest kept under its name, nor is given what was kept of another.
 START_TEST(a_manifest_that_is_not_the_askers_is_not_kept)
 {
@@ -625,10 +384,6 @@ int main(void)
     tcase_add_test(t, a_certificate_is_renewed_for_the_same_keys_unless_it_is_revoked);
     tcase_add_test(t, a_product_has_the_home_that_asked_first);
     tcase_add_test(t, a_replaced_nodes_products_get_homes_of_the_next_term);
-    tcase_add_test(t, a_move_comes_into_force_when_the_new_home_claims_it);
-    tcase_add_test(t, a_move_that_was_called_off_never_comes_into_force);
-    tcase_add_loop_test(t, a_move_that_cannot_be_is_refused_before_anything_happens, 0,
-        (int)WF_COUNT(not_moved));
     tcase_add_test(t, a_manifest_that_is_not_the_askers_is_not_kept);
     tcase_add_test(t, only_nodes_whose_certificate_covers_a_product_get_it);
     return rig_run(suite, t);

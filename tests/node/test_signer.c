@@ -211,29 +211,6 @@ START_TEST(a_revocation_list_is_signed_for_the_own_domain_alone)
 }
 END_TEST
 
-START_TEST(a_move_is_signed_for_the_own_domain_alone)
-{
-    struct wf_signer_home h = home_of("servers");
-    struct wf_move m = { .domain = h.domain,
-        .product = h.product,
-        .from = h.node,
-        .to = { "node-2" },
-        .term = 2,
-        .sequence = WF_TEST_NOW,
-        .expires_ms = WF_TEST_NOW + WF_TEST_DAY };
-
-    memset(m.mesh_id.b, 1, WF_HASH_LEN);
-    ck_assert_int_eq(answer(WF_SIGNER_MOVE, wf_bytes(&m, sizeof m)), WEFT_OK);
-    ck_assert_uint_gt(out.len, 0);
-    ck_assert_int_eq(answer(WF_SIGNER_MOVE, wf_bytes(&m, sizeof m - 1)), WEFT_E_SYNTAX);
-    m.domain = home_of("network").domain;
-    ck_assert_int_eq(answer(WF_SIGNER_MOVE, wf_bytes(&m, sizeof m)), WEFT_E_WRONG_DOMAIN);
-    memset(m.from.s, 'p', sizeof m.from.s);
-    ck_assert_int_eq(answer(WF_SIGNER_MOVE, wf_bytes(&m, sizeof m)), WEFT_E_NAME);
-    ck_assert_uint_eq(out.len, 0);
-}
-END_TEST
-
 // Batches, heartbeats, charters, bare bytes: there is no request for them.
 START_TEST(every_other_kind_is_refused)
 {
@@ -601,7 +578,6 @@ int main(void)
     tcase_add_test(tc, a_certificate_of_the_own_domain_is_signed);
     tcase_add_loop_test(tc, a_certificate_that_must_not_be_is_refused, 0, (int)WF_COUNT(certs));
     tcase_add_test(tc, a_home_is_signed_for_the_own_domain_alone);
-    tcase_add_test(tc, a_move_is_signed_for_the_own_domain_alone);
     tcase_add_test(tc, a_token_is_granted_for_the_own_domain_alone);
     tcase_add_test(tc, a_revocation_list_is_signed_for_the_own_domain_alone);
     tcase_add_test(tc, every_other_kind_is_refused);

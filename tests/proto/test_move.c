@@ -174,14 +174,15 @@ START_TEST(nobody_but_the_domains_issuer_orders)
     struct wf_sealed s;
     struct wf_arena arena;
 
-    ck_assert_int_eq(wf_move_sign(&f, wf_buf_view(&servers->issuer_cert), &servers->node, &raw),
-        WEFT_E_CHAIN);
+    ck_assert_int_eq(
+        wf_move_sign(&f, wf_buf_view(&servers->issuer_cert), &servers->node, &raw), WEFT_E_CHAIN);
     ck_assert_int_eq(wf_move_sign(&f, wf_buf_view(&network->issuer_cert), &network->issuer, &raw),
         WEFT_E_WRONG_DOMAIN);
     raw = sealed();
     ck_assert_int_eq(wf_move_open(wf_buf_view(&raw), &got), WEFT_OK);
     ck_assert_int_eq(wf_cert_open(wf_buf_view(&servers->node_cert), &got.issuer), WEFT_OK);
-    ck_assert_int_eq(wf_move_verify(&got, mesh.charter, NOW), WEFT_E_CHAIN); // no root stands behind it
+    ck_assert_int_eq(
+        wf_move_verify(&got, mesh.charter, NOW), WEFT_E_CHAIN); // no root stands behind it
     wf_arena_init(&arena, 1u << 20);
     ck_assert_int_eq(wf_envelope_read(wf_buf_view(&raw), WF_DOC_MOVE, &arena, &s), WEFT_OK);
     wf_test_purposes(s.body, WF_DOC_MOVE, &servers->issuer, open_move, NULL);

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// The inside of a take-over, shared by its two files: takeover.c goes from step to step, takeover_copy.c brings entries and what they cite. Loop
+// thread only.
+#ifndef WF_NODE_STREAM_TAKEOVER_H
+#define WF_NODE_STREAM_TAKEOVER_H
+
+#include "node/stream/priv.h"
+#include "sdk/link.h"
+
+#define WF_TAKEOVER_MAJORS 16u
+#define WF_TAKEOVER_SEEN   1024u
+
+enum wf_takeover_step {
+    WF_TAKE_LIST,
+    WF_TAKE_DETAIL,
+    WF_TAKE_COPY,
+    WF_TAKE_FREEZE,
+    WF_TAKE_MARKS,
+    WF_TAKE_CLAIM
+};
+
+struct wf_takeover_part { // a major
+    struct wf_hash id;
+    struct wf_home_product *p; // once its manifest is here
+    struct wf_hash manifest;   // that p has, as the old home signed it
+    uint64_t head;             // at the old home
+    struct wf_hash head_hash;
+    struct wf_incarnation log_id;
+};
+
+struct wf_takeover_asking { // outlives what asked
+    struct wf_takeover *t;
+};
+
+struct wf_takeover {
+    struct wf_moving *m;
+    enum wf_takeover_step step;
+    bool frozen; // the old home is
+    struct wf_takeover_part parts[WF_TAKEOVER_MAJORS];
+    size_t count, at;
+    struct wf_takeover_asking *asking;
+    struct wf_copy_check *check; // at work, or waiting for its documents
+    bool working;                // a worker has the check
+    bool little;                 // of the last reply
+    int64_t due_ms, retry_ms;
+    enum weft_err err;
+    char why[200];
+    struct wf_hash seen[WF_TAKEOVER_SEEN]; // documents that are here, or nowhere
+};
+
+// ---- takeover.c
+
+// The step was done: the next one at once.
+void wf_takeover_go_on(struct wf_takeover *t);
+// It is tried again after a growing pause; what and text say why, for people.
+void wf_takeover_fail(struct wf_takeover *t, enum weft_err err, const char *what, const char *text);
+const char *wf_takeover_text(const Weft__V1__Reply *reply); // of a refusal; NULL
+// The part at hand is done: the next one, or after the last `then`.
+void wf_takeover_next(struct wf_takeover *t, enum wf_takeover_step then);
+// To the old home. In done, the argument leads to the take-over: NULL when it has ended.
+void wf_takeover_ask(struct wf_takeover *t, const Weft__V1__Request *q, wf_link_fn done);
+void wf_takeover_ask_home(struct wf_takeover *t, Weft__V1__HandoverRequest__Step what,
+    const struct wf_hash *product, Weft__V1__RangeRequest *range, wf_link_fn done);
+struct wf_takeover *wf_takeover_answered(void *arg);
+
+// ---- takeover_copy.c
+
+void wf_takeover_copy(struct wf_takeover *t); // the part at hand: one request further
+bool wf_takeover_has_all(const struct wf_takeover_part *at);
+// The schemas that the product had before; asks for those that are not here.
+void wf_takeover_earlier(struct wf_takeover *t, const struct wf_collect *c);
+
+#endif
