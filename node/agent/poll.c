@@ -407,6 +407,8 @@ void wf_answer_handle(struct wf_node *n, struct wf_call *c)
 
 void wf_agents_manifests_changed(struct wf_node *n)
 {
+    if (n->agents)
+        n->agents->places_ms = 0; // who lost a product learns with the same answer where it is
     for (size_t i = 0; n->agents && i < n->agents->count; i++) {
         struct wf_agent *a = n->agents->by_name[i];
         if (a->poll && needs_answer(n, a, a->poll))

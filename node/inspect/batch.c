@@ -30,16 +30,17 @@ enum weft_err wf_inspect_parse(struct wf_inspect *x, const struct wf_log_view *v
 }
 
 // Is the item what its place in the log says?
-static enum weft_err judge_place(struct wf_inspect *x, const struct wf_hash *product,
+static enum weft_err judge_place(struct wf_inspect *x, const struct wf_inspect_chain *chain,
     const struct wf_log_view *v, const struct wf_inspect_item *item)
 {
+    const struct wf_hash *wanted = x->is_spool ? &chain->key : &chain->product;
     struct wf_hash key = item->h.product_id;
     uint64_t first = x->is_spool ? item->h.first_seq : item->entry.offset;
     uint64_t count = item->is_reset ? 0 : item->h.count;
 
     if (x->is_spool)
         wf_spool_key(&item->h.product_id, &item->h.incarnation, &key);
-    if (!item->is_reset && !wf_hash_eq(&key, product))
+    if (!item->is_reset && !wf_hash_eq(&key, wanted))
         return WEFT_E_PRODUCT;
     return v->end - v->first == count && first == v->first ? WEFT_OK : WEFT_E_ORDER;
 }
@@ -106,7 +107,7 @@ enum weft_err wf_inspect_judge(struct wf_inspect *x, struct wf_inspect_chain *ch
         return err;
     }
     *ret_what = "place";
-    err = judge_place(x, &chain->product, v, &item);
+    err = judge_place(x, chain, v, &item);
     if (!err && !item.is_reset)
         err = judge_content(x, &item, ret_what);
     enum weft_err order = judge_order(x, chain, &item);

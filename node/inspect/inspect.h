@@ -19,6 +19,7 @@ int wf_inspect_main(int argc, char **argv);
 
 struct wf_inspect_name { // of a product: domain/name@major
     struct wf_hash id;
+    struct wf_hash key; // its name in the node's log: the id, until it moved here
     char text[WF_INSPECT_NAME];
     char *message; // of its records; NULL: it has none
 };
@@ -69,6 +70,9 @@ int wf_inspect_store(struct wf_inspect *x, size_t i);
 const char *wf_inspect_product(const struct wf_inspect *x, const struct wf_hash *id);
 // The message of its records; NULL when nothing here says it.
 const char *wf_inspect_message(const struct wf_inspect *x, const struct wf_hash *id);
+// The product whose log this is the name of, and the reverse; the same hash when nothing here knows it.
+const struct wf_hash *wf_inspect_of_key(const struct wf_inspect *x, const struct wf_hash *key);
+const struct wf_hash *wf_inspect_key_of(const struct wf_inspect *x, const struct wf_hash *id);
 // Is this product id asked for? Everything is when no product was named.
 bool wf_inspect_wants(const struct wf_inspect *x, const struct wf_hash *id);
 const struct wf_inspect_origin *wf_inspect_origin(
@@ -86,9 +90,9 @@ struct wf_inspect_item {
 WF_MUST_USE enum weft_err wf_inspect_parse(struct wf_inspect *x, const struct wf_log_view *v,
     struct wf_inspect_item *ret, const char **ret_what);
 
-struct wf_inspect_chain {   // of one product, from item to item
-    struct wf_hash product; // the log's key
-    bool known;             // head or last hold
+struct wf_inspect_chain {        // of one product, from item to item
+    struct wf_hash product, key; // key: the log's
+    bool known;                  // head or last hold
     struct wf_log_head head;
     struct wf_batch_header last;
 };

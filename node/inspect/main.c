@@ -120,7 +120,9 @@ struct wf_hash wf_inspect_product_of(struct wf_inspect *x, const struct wf_inspe
         .scratch = &x->scratch,
         .pass_unread = true };
 
-    if (x->is_spool && wf_log_read(wf_log_look_log(x->look), &reader, &next))
+    if (!x->is_spool)
+        return *wf_inspect_of_key(x, &r->id);
+    if (wf_log_read(wf_log_look_log(x->look), &reader, &next))
         a.product = r->id;
     return a.product;
 }

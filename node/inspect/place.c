@@ -34,8 +34,8 @@ static bool exists(const char *dir, const char *name)
 
 // ---- names -----------------------------------------------------------------------------------------------------------
 
-static enum weft_err add_name(
-    struct wf_inspect *x, const struct wf_hash *id, const struct wf_product *p)
+static enum weft_err add_name(struct wf_inspect *x, const struct wf_hash *id,
+    const struct wf_hash *key, const struct wf_product *p)
 {
     if (x->name_count == NAMES_MAX)
         return WEFT_E_TOO_BIG;
@@ -45,9 +45,27 @@ static enum weft_err add_name(
     x->names = more;
     struct wf_inspect_name *n = &x->names[x->name_count++];
     n->id = *id;
+    n->key = *key;
     snprintf(n->text, sizeof n->text, "%s/%s@%u", p->domain, p->name, (unsigned)p->major);
     n->message = NULL;
     return p->message ? wf_bytes_strdup(wf_bytes_str(p->message), &n->message) : WEFT_OK;
+}
+
+// Beside the manifest of a product that moved to this node: the name of its log.
+static void take_key(const char *manifest, const struct wf_hash *id, struct wf_hash *ret)
+{
+    struct wf_buf raw = { 0 };
+    char *path = NULL, *dir = strdup(manifest), *slash = dir ? strrchr(dir, '/') : NULL;
+
+    *ret = *id;
+    if (slash)
+        *slash = '\0';
+    if (slash && !wf_disk_join(dir, "log", &path) &&
+        !wf_file_read(path, WF_HASH_LEN, WF_FILE_ANY, &raw, NULL) && raw.len == WF_HASH_LEN)
+        memcpy(ret->b, raw.ptr, WF_HASH_LEN);
+    wf_buf_fini(&raw);
+    free(path);
+    free(dir);
 }
 
 static void take_manifest(struct wf_inspect *x, const char *dir, const char *name)
@@ -61,8 +79,11 @@ static void take_manifest(struct wf_inspect *x, const char *dir, const char *nam
         err = wf_file_read(path, WF_MAX_ENVELOPE, WF_FILE_ANY, &raw, NULL);
     if (!err)
         err = wf_collect_open(wf_buf_view(&raw), &c);
+    struct wf_hash key = { 0 };
     if (!err)
-        err = add_name(x, &c->product.id, &c->product);
+        take_key(path, &c->product.id, &key);
+    if (!err)
+        err = add_name(x, &c->product.id, &key, &c->product);
     (void)err; // its product is shown by id
     wf_collect_free(c);
     wf_buf_fini(&raw);
@@ -84,6 +105,22 @@ static void take_manifests(struct wf_inspect *x, const char *folder, const char 
     if (d)
         closedir(d);
     free(dir);
+}
+
+const struct wf_hash *wf_inspect_of_key(const struct wf_inspect *x, const struct wf_hash *key)
+{
+    for (size_t i = 0; i < x->name_count; i++)
+        if (wf_hash_eq(&x->names[i].key, key))
+            return &x->names[i].id;
+    return key;
+}
+
+const struct wf_hash *wf_inspect_key_of(const struct wf_inspect *x, const struct wf_hash *id)
+{
+    for (size_t i = 0; i < x->name_count; i++)
+        if (wf_hash_eq(&x->names[i].id, id))
+            return &x->names[i].key;
+    return id;
 }
 
 const char *wf_inspect_product(const struct wf_inspect *x, const struct wf_hash *id)

@@ -140,7 +140,7 @@ static bool on_view(void *arg, const struct wf_log_view *v)
     struct wf_log_flaw f = {
         .has_product = true, .product = p->shown, .first = v->first, .end = v->end
     };
-    (void)wf_log_look_find(p->x->look, &p->chain.product, v->first, &f.segment, &f.at);
+    (void)wf_log_look_find(p->x->look, &p->chain.key, v->first, &f.segment, &f.at);
     tell(p->x,
         &(struct problem){
             .name = what, .text = content_text(what), .err = err, .damage = true, .flaw = &f });
@@ -159,7 +159,7 @@ static enum weft_err read_range(struct pass *p, const struct wf_inspect_range *r
         .pass_unread = true };
     enum weft_err err = WEFT_OK;
 
-    p->chain = (struct wf_inspect_chain){ .product = r->id };
+    p->chain = (struct wf_inspect_chain){ .product = p->shown, .key = r->id };
     do {
         at = reader.from = next;
         err = wf_log_read(wf_log_look_log(x->look), &reader, &next);
@@ -179,11 +179,13 @@ static void check_head(struct pass *p, const char *hex, struct wf_bytes value)
     uint64_t head = wf_load_be64(value.ptr + 8);
     for (size_t i = 0; i < p->range_count; i++) {
         const struct wf_inspect_range *r = &p->ranges[i];
-        wf_hex_put(wf_bytes(r->id.b, 16), own);
-        if (strcmp(own, hex) != 0 || head <= r->range.head || !wf_inspect_wants(p->x, &r->id))
+        const struct wf_hash *product = &p->products[i];
+        wf_hex_put(wf_bytes(product->b, 16), own);
+        if (strcmp(own, hex) != 0 || head <= r->range.head || !wf_inspect_wants(p->x, product) ||
+            !wf_hash_eq(&r->id, wf_inspect_key_of(p->x, product)))
             continue;
         struct wf_log_flaw f = {
-            .has_product = true, .product = r->id, .first = r->range.head, .end = head
+            .has_product = true, .product = *product, .first = r->range.head, .end = head
         };
         tell(p->x,
             &(struct problem){ .name = "head",

@@ -14,6 +14,7 @@ struct inventory {
     struct wf_hash product_id;
     struct wf_fold *fold; // NULL only once it failed
     const struct wf_schema_message *message;
+    unsigned generation; // of the log that is folded
     char *path;
     uint64_t nameless; // entries whose origin's certificate is not here: their rows are missing
     bool replaying, failed, dirty;

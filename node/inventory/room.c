@@ -197,6 +197,7 @@ static enum weft_err open_fold(struct wf_node *n, struct inventory *i, struct wf
         wf_say(n, WF_LOG_ERROR, "inventory", "an inventory could not be opened", "product",
             conf.product->name, "why", diag.text[0] ? diag.text : weft_err_text(err), NULL);
     i->message = conf.message;
+    i->generation = wf_home_generation(p);
     return err ? err : begin_replay(n, i, p);
 }
 
@@ -260,6 +261,18 @@ static void try_again(struct wf_node *n, struct inventory *i, struct wf_home_pro
         fail_fold(n, i, err);
 }
 
+// It lived elsewhere meanwhile: what was folded here may not be what its log says now.
+static void begin_anew(struct wf_node *n, struct inventory *i, struct wf_home_product *p)
+{
+    enum weft_err err = wf_fold_clear(i->fold);
+
+    i->generation = wf_home_generation(p);
+    if (err)
+        fail_fold(n, i, err);
+    else
+        reopen(n, i, p);
+}
+
 // Products come and go by `weft product apply`.
 static void inventory_tick(struct wf_node *n)
 {
@@ -272,6 +285,8 @@ static void inventory_tick(struct wf_node *n)
             return; // said; tried again at the next tick
         if (i->failed && !i->replaying && wf_node_now_ms(n) >= i->retry_ms)
             try_again(n, i, p);
+        else if (i->generation != wf_home_generation(p) && !i->replaying && !i->failed)
+            begin_anew(n, i, p);
         else if (i->message != wf_home_message(p) && !i->replaying && !i->failed)
             reopen(n, i, p);
     }

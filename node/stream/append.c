@@ -252,8 +252,10 @@ static void become_durable(struct wf_home_product *p, struct wf_pending *e)
         p->count.batches++;
         p->count.records += e->header.count;
         p->count.bytes += e->packed.len;
-        wf_latency_add(&p->took, wf_loop_exact_us() - e->handed_us);
-        wf_latency_add(&p->age, wf_node_now_unix_ms(n) * 1000 - e->header.min_us);
+        if (!p->incoming) { // what is copied says nothing of how fast this node is
+            wf_latency_add(&p->took, wf_loop_exact_us() - e->handed_us);
+            wf_latency_add(&p->age, wf_node_now_unix_ms(n) * 1000 - e->header.min_us);
+        }
     }
     if (p->room->append_failed) {
         wf_alarm(n, "append", NULL);

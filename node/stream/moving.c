@@ -102,6 +102,10 @@ enum weft_err wf_moved_load(struct wf_home_product *p, const char *dir)
     if (!err && key.len)
         err = wf_hash_from(wf_buf_view(&key), &p->log_key);
     wf_buf_fini(&key);
+    struct wf_log_range range = { 0 }; // of nothing yet
+    if (!err && wf_log_range(p->room->node->log, &p->log_key, &range) == WEFT_E_NOT_FOUND)
+        range.head = 0;
+    p->head = p->tail = range.head;
     p->lost_ms = (int64_t)lost_ms;
     p->away = p->away_term > 0;
     apply_order(p);
@@ -306,7 +310,7 @@ static void leave(struct wf_home_product *p, const struct wf_known *home)
     wf_beat_now(p); // says that it stops here
     if (n->source && !wf_stream_find(n, name, 0))
         wf_source_remove(n, name);
-    wf_pulls_end(r, p);
+    wf_parked_end(&r->pulls, p);
     wf_leases_end_of(r, p);
     wf_publish_close(p);
     if (n->agents)
@@ -376,7 +380,7 @@ void wf_moves_soon(struct wf_stream_room *r, int64_t wait_ms)
 {
     int64_t at = wf_node_now_ms(r->node) + wait_ms;
 
-    if (!r->closed && (!r->moving.index || r->moving.due_ms > at) &&
+    if (!r->closed && (!r->moving.index || r->moving.due_us > 1000 * at) &&
         wf_timer_set(r->node->loop, &r->moving, at))
         return; // the room's tick does the same, within a second
 }

@@ -209,6 +209,11 @@ struct wf_incarnation wf_home_log_id(const struct wf_home_product *p)
     return p->log_id;
 }
 
+unsigned wf_home_generation(const struct wf_home_product *p)
+{
+    return p->generation;
+}
+
 const struct wf_schema_message *wf_home_message_of(
     struct wf_home_product *p, const struct wf_hash *schema_hash)
 {

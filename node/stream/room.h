@@ -28,6 +28,8 @@ const struct wf_collect *wf_home_collect(const struct wf_home_product *p);
 uint64_t wf_home_head(const struct wf_home_product *p);
 uint64_t wf_home_floor(const struct wf_home_product *p);
 struct wf_incarnation wf_home_log_id(const struct wf_home_product *p);
+// Another number than before: its log was begun anew, with other entries at the offsets that were known.
+unsigned wf_home_generation(const struct wf_home_product *p);
 
 // DOMAIN/agents and DOMAIN/access: weftd makes them and alone writes them. What comes from outside (apply, remove, publish, push) is refused, so
 // that nobody rewrites or floods the trail.

@@ -114,6 +114,9 @@ START_TEST(a_move_that_cannot_be_is_refused_before_anything_happens)
     struct wf_identity two = identity_of("servers", WF_ID_NODE, "node-2");
 
     given.len = 0;
+    learn(WF_ENTRY_NODE,
+        wf_test_node_advert(
+            &mesh, &(struct wf_test_entry){ .domain = WF_TEST_SERVERS, .sequence = WF_TEST_SEQ }));
     ck_assert_int_eq(ask_home(&two, "depth"), WEFT_OK);
     is_issuer = not_moved[_i].issuer;
     enum weft_err err = order(not_moved[_i].product, not_moved[_i].to, false);
