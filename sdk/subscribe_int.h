@@ -160,6 +160,7 @@ struct weft_subscription {
     bool silent, met_since_silent;
     int64_t freshness_ms; // promised by the advert; 0 = nothing is
     int64_t news_ms;      // monotonic: of the last record, at first of the first lease
+    int64_t missing_ms;   // monotonic: since then no advert of the product is known; 0: one is
     int64_t pulling_since_ms;
     struct wf_sub_ask asks[WF_REPAIR_RANGES + 1];
     size_t ask_count;

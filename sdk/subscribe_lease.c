@@ -8,7 +8,8 @@
 #include "proto/trust/capability.h"
 #include "sdk/subscribe_int.h"
 
-#define RETRY_MS 100 // doubles; a node that was started anew is back in less than a second
+#define MISSING_MS 10000
+#define RETRY_MS   100 // doubles; a node that was started anew is back in less than a second
 
 // ---- trying again --------------------------------------------------------------------------------------------------------
 
@@ -91,6 +92,14 @@ static void note_token(struct weft_subscription *s, const struct wf_token *t)
         "%u %% of the token's life is over and no later one was granted; it ends at %s", over, at);
 }
 
+// A product that moves has no advert from its new home's document to the new home's word: what was read until now is given a moment.
+static bool is_between_homes(struct weft_subscription *s)
+{
+    if (s->started && !s->missing_ms)
+        s->missing_ms = wf_sub_now(s);
+    return s->started && wf_sub_now(s) - s->missing_ms < MISSING_MS;
+}
+
 static void fail(struct weft_subscription *s, enum weft_err err, const struct weft_problem *problem)
 {
     struct weft_problem p;
@@ -104,6 +113,8 @@ static void fail(struct weft_subscription *s, enum weft_err err, const struct we
         tell_ended(s, &p);
     if (s->stopped && err == WEFT_E_NOT_FOUND) // the owner said it, and took the advert away
         state = WEFT_STREAM_STOPPED;
+    else if (err == WEFT_E_NOT_FOUND && is_between_homes(s))
+        state = WEFT_STREAM_UNREACHABLE;
     if (wf_sub_mirror_active(s) && state == WEFT_STREAM_UNREACHABLE) {
         try_later(s); // what it is read from meanwhile was told
         return;
@@ -242,6 +253,7 @@ static void begin_lease(
     s->acquiring = s->asked_token = false;
     s->retry_ms = RETRY_MS;
     s->failures = 0;
+    s->missing_ms = 0;
     s->net_down = false;
     plan_renewal(s, r, beat->head_offset);
     if (r->n_schemas) {
