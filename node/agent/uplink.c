@@ -53,7 +53,7 @@ void wf_uplink_failed(struct wf_node *n, enum weft_err err, const Weft__V1__Repl
         u->silent_since_ms = wf_node_now_ms(n);
     later(n);
     // It answers, only not now, and there is no other: one more handshake would not make it less busy.
-    if (err == WEFT_E_BUSY && reply && uplink_count(n) < 2)
+    if (err == WEFT_E_BUSY && reply && wf_whereabouts_count(n) < 2)
         return;
     if (++u->failures >= WF_UPLINK_FAILURES) {
         u->failures = 0;
