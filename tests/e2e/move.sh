@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # A product moves to another node of its domain while an agent says numbers and a reader takes them: what was acknowledged is known outside. Then the
-# same with a kill -9 of a node on the way (WEFT_MOVE_KILLS times), then the home is lost.
+# same with a kill -9 of a node on the way (WEFT_MOVE_KILLS times).
 # shellcheck disable=SC2034 # for lib.sh
 BUILD=$1
 # shellcheck disable=SC1091 source=tests/e2e/lib.sh
