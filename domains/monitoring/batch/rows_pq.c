@@ -305,17 +305,18 @@ static char *copy_of(const void *ptr, size_t len)
 static enum weft_err set_mark(
     struct wf_mon_store *s, struct wf_mon_plan *plan, const struct weft_cursor_row *row)
 {
-    struct wf_mon_pq_mark *m = plan->marks, *end = plan->marks + plan->mark_count;
+    size_t i = 0;
 
-    while (m != end && (m->key_len != row->key_len || memcmp(m->key, row->key, row->key_len) != 0))
-        m++;
+    while (i < plan->mark_count && (plan->marks[i].key_len != row->key_len ||
+                                       memcmp(plan->marks[i].key, row->key, row->key_len) != 0))
+        i++;
     char *value = copy_of(row->value, row->value_len);
     if (!value)
         return wf_mon_store_nomem(s);
-    if (m != end) {
-        free(m->value);
-        m->value = value;
-        m->value_len = row->value_len;
+    if (i < plan->mark_count) {
+        free(plan->marks[i].value);
+        plan->marks[i].value = value;
+        plan->marks[i].value_len = row->value_len;
         return WEFT_OK;
     }
     char *key = copy_of(row->key, row->key_len);
