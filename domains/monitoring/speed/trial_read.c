@@ -117,6 +117,17 @@ static void names_of(struct reader *r, const struct weft_conf_node *map, const c
         wrong(r, n, "want a list of names");
 }
 
+// The first of the pairs below `key`; NULL when there are none. A list has items without keys, and is told.
+static const struct weft_conf_node *pairs_of(
+    struct reader *r, const struct weft_conf_node *map, const char *key)
+{
+    const struct weft_conf_node *n = weft_conf_get(map, key);
+
+    if (n && n->kind != WEFT_CONF_MAP)
+        weft_conf_error(r->c, n->line, n->column, "want %s as name: value", key);
+    return n && n->kind == WEFT_CONF_MAP ? n->child : NULL;
+}
+
 static void read_product(
     struct reader *r, const struct weft_conf_node *n, struct wf_trial_product *p)
 {
@@ -133,12 +144,12 @@ static void read_product(
     span_of(r, n, "blind", &p->blind);
 }
 
-static void read_fields(struct reader *r, const struct weft_conf_node *map, int64_t every_ms,
+static void read_fields(struct reader *r, const struct weft_conf_node *first, int64_t every_ms,
     bool fixed, struct wf_trial_input *in)
 {
     char why[160];
 
-    for (const struct weft_conf_node *n = map ? map->child : NULL; n; n = n->next) {
+    for (const struct weft_conf_node *n = first; n; n = n->next) {
         struct wf_trial_field f = { .name = keep(r, n->key) };
         if (n->kind != WEFT_CONF_VALUE || in->field_count == WF_TRIAL_FIELDS) {
             wrong(r, n, "want a value for each of at most 16 fields");
@@ -174,8 +185,8 @@ static void read_input(struct reader *r, const struct weft_conf_node *n, struct 
         return;
     }
     in->origin = text_of(r, n, "origin", true);
-    read_fields(r, weft_conf_get(n, "set"), t->every_ms, true, in);
-    read_fields(r, weft_conf_get(n, "values"), t->every_ms, false, in);
+    read_fields(r, pairs_of(r, n, "set"), t->every_ms, true, in);
+    read_fields(r, pairs_of(r, n, "values"), t->every_ms, false, in);
     span_of(r, n, "clock", &in->clock);
     span_of(r, n, "held", &in->held);
     t->input_count++;
@@ -187,15 +198,16 @@ static void read_fire(struct reader *r, const struct weft_conf_node *n, struct w
 {
     static const char *const known[] = { "rule", "labels", "from", "until", NULL };
     struct wf_trial_fire *f = &t->fires[t->fire_count++];
-    const struct weft_conf_node *labels = weft_conf_get(n, "labels");
+    const struct weft_conf_node *labels = pairs_of(r, n, "labels");
 
     weft_conf_known(r->c, n, known);
     f->rule = text_of(r, n, "rule", true);
     f->line = n->line;
     wf_labels_init(&f->labels);
-    for (const struct weft_conf_node *l = labels ? labels->child : NULL; l; l = l->next)
-        if (!wf_labels_set(&f->labels, l->key, l->text, strlen(l->text)))
-            wrong(r, l, "too many labels");
+    for (const struct weft_conf_node *l = labels; l; l = l->next)
+        if (l->kind != WEFT_CONF_VALUE ||
+            !wf_labels_set(&f->labels, l->key, l->text, strlen(l->text)))
+            wrong(r, l, "want a text for each of few labels");
     if (!weft_conf_get(n, "from"))
         wrong(r, n, "from is missing: when it begins to fire");
     range_of(r, n, "from", 0, f->from_ms);
