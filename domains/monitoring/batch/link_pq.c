@@ -128,19 +128,25 @@ enum weft_err wf_mon_pq_err(struct wf_mon_pq_link *l, const PGresult *r, const c
     return err;
 }
 
+// What became of a statement; the result stays the caller's.
+static enum weft_err judge(struct wf_mon_pq_link *l, const PGresult *r, const char *sql)
+{
+    ExecStatusType status = PQresultStatus(r);
+    char doing[48];
+
+    if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK)
+        return WEFT_OK;
+    snprintf(doing, sizeof doing, "%.40s", sql);
+    return wf_mon_pq_err(l, r, doing);
+}
+
 enum weft_err wf_mon_pq_ask(struct wf_mon_pq_link *l, const char *sql,
     const struct wf_mon_pq_args *a, bool binary, PGresult **ret)
 {
     PGresult *r = PQexecParams(l->conn, sql, a ? a->count : 0, NULL, a ? a->value : NULL,
         a ? a->len : NULL, a ? a->format : NULL, binary);
-    ExecStatusType status = PQresultStatus(r);
-    enum weft_err err = WEFT_OK;
+    enum weft_err err = judge(l, r, sql);
 
-    if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) {
-        char doing[48];
-        snprintf(doing, sizeof doing, "%.40s", sql);
-        err = wf_mon_pq_err(l, r, doing);
-    }
     if (!err && ret)
         *ret = r;
     else
@@ -151,14 +157,8 @@ enum weft_err wf_mon_pq_ask(struct wf_mon_pq_link *l, const char *sql,
 enum weft_err wf_mon_pq_do(struct wf_mon_pq_link *l, const char *sql)
 {
     PGresult *r = PQexec(l->conn, sql);
-    ExecStatusType status = PQresultStatus(r);
-    enum weft_err err = WEFT_OK;
+    enum weft_err err = judge(l, r, sql);
 
-    if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) {
-        char doing[48];
-        snprintf(doing, sizeof doing, "%.40s", sql);
-        err = wf_mon_pq_err(l, r, doing);
-    }
     PQclear(r);
     return err;
 }

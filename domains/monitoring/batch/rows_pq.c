@@ -68,17 +68,6 @@ static struct wf_mon_pq_part *add_part(struct wf_mon_pq *q)
 
 // ---- chains ------------------------------------------------------------------------------------------------------------
 
-// FNV-1a, for the index alone: bytes are compared.
-static int64_t sum_of(const void *ptr, size_t len)
-{
-    const uint8_t *p = ptr;
-    uint64_t h = 14695981039346656037u;
-
-    for (size_t i = 0; i < len; i++)
-        h = (h ^ p[i]) * 1099511628211u;
-    return (int64_t)(h >> 1);
-}
-
 static enum weft_err remember_chain(struct wf_mon_pq *q, const struct weft_event *e, int64_t id)
 {
     if (q->chain_count >= MAX_CHAINS)
@@ -100,7 +89,7 @@ static enum weft_err store_chain(struct wf_mon_pq *q, const struct weft_event *e
     struct wf_mon_pq_args a = { 0 };
     PGresult *r = NULL;
 
-    wf_mon_pq_int(&a, sum_of(e->chain, e->chain_len));
+    wf_mon_pq_int(&a, wf_mon_chain_sum(e->chain, e->chain_len));
     wf_mon_pq_blob(&a, e->chain, e->chain_len);
     enum weft_err err = wf_mon_pq_ask(
         &q->link, "SELECT id FROM _chain WHERE sum = $1 AND bytes = $2", &a, false, &r);
@@ -189,7 +178,7 @@ static enum weft_err copy_row(
     const struct wf_mon_plan *plan = t->plan;
     struct wf_mon_cell cell;
 
-    wf_mon_copy_row(c, (unsigned)(WF_MON_FIXED + plan->field_count));
+    wf_mon_copy_row(c, (unsigned)(WF_MON_FIXED + plan->shape.field_count));
     wf_mon_copy_int(c, r->time_us);
     wf_mon_copy_int(c, a->received_us);
     copy_string(c, t->domain);
@@ -197,8 +186,8 @@ static enum weft_err copy_row(
     wf_mon_copy_int(c, (int64_t)r->offset);
     wf_mon_copy_int(c, a->batch);
     copy_string(c, wf_mon_op_name(r->op));
-    for (size_t f = 0; f < plan->field_count; f++) {
-        if (wf_mon_record_cell(a->p, r, f, plan->is_key[f], &cell))
+    for (size_t f = 0; f < plan->shape.field_count; f++) {
+        if (wf_mon_record_cell(a->p, r, f, plan->shape.is_key[f], &cell))
             return WEFT_E_NOMEM;
         copy_cell(c, plan->types[f], &cell);
     }

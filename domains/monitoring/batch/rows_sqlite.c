@@ -8,20 +8,9 @@
 
 // ---- what arrives ------------------------------------------------------------------------------------------------------
 
-// FNV-1a, for the index alone: bytes are compared.
-static int64_t sum_of(const void *ptr, size_t len)
-{
-    const uint8_t *p = ptr;
-    uint64_t h = 14695981039346656037u;
-
-    for (size_t i = 0; i < len; i++)
-        h = (h ^ p[i]) * 1099511628211u;
-    return (int64_t)(h >> 1);
-}
-
 static enum weft_err keep_chain(struct wf_mon_store *s, const struct weft_event *e, int64_t *ret)
 {
-    int64_t sum = sum_of(e->chain, e->chain_len);
+    int64_t sum = wf_mon_chain_sum(e->chain, e->chain_len);
     sqlite3_stmt *st;
     enum weft_err err = wf_mon_sqlite_get(s, WF_MON_SQL_CHAIN_GET, &st);
 
@@ -120,8 +109,8 @@ static enum weft_err keep_row(struct wf_mon_store *s, struct wf_mon_table *t,
     sqlite3_bind_int64(st, 5, (sqlite3_int64)r->offset);
     sqlite3_bind_int64(st, 6, a->batch);
     wf_mon_bind_text(st, 7, wf_mon_op_name(r->op));
-    for (size_t i = 0; i < t->plan->field_count; i++) {
-        enum weft_err err = wf_mon_record_cell(a->p, r, i, t->plan->is_key[i], &cell);
+    for (size_t i = 0; i < t->plan->shape.field_count; i++) {
+        enum weft_err err = wf_mon_record_cell(a->p, r, i, t->plan->shape.is_key[i], &cell);
         if (err)
             return wf_mon_store_nomem(s);
         bind_cell(st, WF_MON_FIXED + 1 + (int)i, &cell);

@@ -18,18 +18,15 @@ enum weft_err wf_mon_pq_status(
     struct wf_mon_store *s, const struct wf_mon_line *line, int64_t now_ms)
 {
     struct wf_mon_pq_args a = { 0 };
-    const char *const words[] = { line->product, line->kind, line->state, line->cause,
-        line->problem };
-    const int64_t numbers[] = { line->freshness_ms, (int64_t)line->head, (int64_t)line->next,
-        (int64_t)line->lag, (int64_t)line->gaps, (int64_t)line->verify_failures,
-        (int64_t)line->duplicates, line->token_expires_ms, line->lease_expires_ms,
-        (int64_t)line->hosts, (int64_t)line->hosts_late };
+    const char *words[WF_MON_LINE_TEXTS];
+    int64_t numbers[WF_MON_LINE_NUMBERS];
 
     if (!wf_mon_pq_holds(s, line->product))
         return WEFT_OK; // its holder tells
-    for (int i = 0; i < 5; i++)
+    wf_mon_line_columns(line, words, numbers);
+    for (int i = 0; i < WF_MON_LINE_TEXTS; i++)
         wf_mon_pq_text(&a, words[i]);
-    for (int i = 0; i < 11; i++)
+    for (int i = 0; i < WF_MON_LINE_NUMBERS; i++)
         wf_mon_pq_int(&a, numbers[i]);
     wf_mon_pq_text(&a, line->late);
     wf_mon_pq_int(&a, now_ms);

@@ -8,20 +8,17 @@
 enum weft_err wf_mon_sqlite_status(
     struct wf_mon_store *s, const struct wf_mon_line *line, int64_t now_ms)
 {
+    const char *words[WF_MON_LINE_TEXTS];
+    int64_t numbers[WF_MON_LINE_NUMBERS];
     sqlite3_stmt *st;
     enum weft_err err = wf_mon_sqlite_get(s, WF_MON_SQL_STATUS_SET, &st);
 
     if (err)
         return err;
-    const char *const words[] = { line->product, line->kind, line->state, line->cause,
-        line->problem };
-    const int64_t numbers[] = { line->freshness_ms, (int64_t)line->head, (int64_t)line->next,
-        (int64_t)line->lag, (int64_t)line->gaps, (int64_t)line->verify_failures,
-        (int64_t)line->duplicates, line->token_expires_ms, line->lease_expires_ms,
-        (int64_t)line->hosts, (int64_t)line->hosts_late };
-    for (int i = 0; i < 5; i++)
+    wf_mon_line_columns(line, words, numbers);
+    for (int i = 0; i < WF_MON_LINE_TEXTS; i++)
         wf_mon_bind_text(st, 1 + i, words[i]);
-    for (int i = 0; i < 11; i++)
+    for (int i = 0; i < WF_MON_LINE_NUMBERS; i++)
         sqlite3_bind_int64(st, 6 + i, numbers[i]);
     wf_mon_bind_text(st, 17, line->late);
     sqlite3_bind_int64(st, 18, now_ms);

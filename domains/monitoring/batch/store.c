@@ -179,6 +179,72 @@ void wf_mon_table_count(
     t->dirty = true;
 }
 
+// ---- what both databases keep alike ------------------------------------------------------------------------------------
+
+enum weft_err wf_mon_shape_take(
+    struct wf_mon_store *s, struct wf_mon_shape *shape, const struct weft_product *p, char *keys)
+{
+    const struct weft_product_info *info = weft_product_info(p);
+    size_t count = weft_product_field_count(p);
+
+    wf_mon_shape_fini(shape);
+    *shape = (struct wf_mon_shape){ .hash = strdup(info->schema ? info->schema : ""),
+        .message = strdup(info->message ? info->message : ""),
+        .keys = keys,
+        .field_count = count,
+        .is_key = calloc(count + 1, sizeof *shape->is_key) };
+    if (!shape->hash || !shape->message || !shape->is_key)
+        return wf_mon_store_nomem(s);
+    for (size_t i = 0; i < count; i++)
+        shape->is_key[i] = weft_product_field(p, i)->key;
+    return WEFT_OK;
+}
+
+bool wf_mon_shape_is(
+    const struct wf_mon_shape *shape, const struct weft_product *p, const char *keys)
+{
+    const struct weft_product_info *info = weft_product_info(p);
+
+    return shape->hash && shape->message && shape->keys &&
+           shape->field_count == weft_product_field_count(p) &&
+           strcmp(shape->hash, info->schema ? info->schema : "") == 0 &&
+           strcmp(shape->message, info->message ? info->message : "") == 0 &&
+           strcmp(shape->keys, keys) == 0;
+}
+
+void wf_mon_shape_fini(struct wf_mon_shape *shape)
+{
+    free(shape->hash);
+    free(shape->message);
+    free(shape->keys);
+    free(shape->is_key);
+    *shape = (struct wf_mon_shape){ 0 };
+}
+
+int64_t wf_mon_chain_sum(const void *chain, size_t len)
+{
+    const uint8_t *p = chain;
+    uint64_t h = 14695981039346656037u;
+
+    for (size_t i = 0; i < len; i++)
+        h = (h ^ p[i]) * 1099511628211u;
+    return (int64_t)(h >> 1);
+}
+
+void wf_mon_line_columns(const struct wf_mon_line *line, const char *texts[WF_MON_LINE_TEXTS],
+    int64_t numbers[WF_MON_LINE_NUMBERS])
+{
+    const char *const words[WF_MON_LINE_TEXTS] = { line->product, line->kind, line->state,
+        line->cause, line->problem };
+    const int64_t values[WF_MON_LINE_NUMBERS] = { line->freshness_ms, (int64_t)line->head,
+        (int64_t)line->next, (int64_t)line->lag, (int64_t)line->gaps,
+        (int64_t)line->verify_failures, (int64_t)line->duplicates, line->token_expires_ms,
+        line->lease_expires_ms, (int64_t)line->hosts, (int64_t)line->hosts_late };
+
+    memcpy(texts, words, sizeof words);
+    memcpy(numbers, values, sizeof values);
+}
+
 // ---- what is handed on -------------------------------------------------------------------------------------------------
 
 // The table as the database has it: after a rollback it is read again before anything is added to it.

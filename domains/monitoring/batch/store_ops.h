@@ -69,6 +69,29 @@ void wf_mon_tables_fini(struct wf_mon_store *s);
 void wf_mon_table_count(
     struct wf_mon_table *t, const struct weft_event *e, size_t count, int64_t received_us);
 
+// What of a schema decides how its records go into the table. All NULL: nothing yet.
+struct wf_mon_shape {
+    char *hash, *message, *keys;
+    size_t field_count;
+    bool *is_key; // of each field
+};
+// Empties the shape and takes that of `p`, with `keys` (from wf_mon_keys), which are its own in any case. NOMEM, noted.
+WEFT_MUST_USE enum weft_err wf_mon_shape_take(
+    struct wf_mon_store *s, struct wf_mon_shape *shape, const struct weft_product *p, char *keys);
+// Is it that of `p` and `keys`?
+bool wf_mon_shape_is(
+    const struct wf_mon_shape *shape, const struct weft_product *p, const char *keys);
+void wf_mon_shape_fini(struct wf_mon_shape *shape);
+
+// FNV-1a of a chain, for the index alone: bytes are compared.
+int64_t wf_mon_chain_sum(const void *chain, size_t len);
+
+// A line of status as _status has it: the texts from `product` on, then the numbers from `freshness_ms` on.
+#define WF_MON_LINE_TEXTS   5
+#define WF_MON_LINE_NUMBERS 11
+void wf_mon_line_columns(const struct wf_mon_line *line, const char *texts[WF_MON_LINE_TEXTS],
+    int64_t numbers[WF_MON_LINE_NUMBERS]);
+
 // The latest time of `count` records of an event.
 int64_t wf_mon_last_us(const struct weft_event *e, size_t from, size_t count);
 // Records [from, from + count) of an event.

@@ -75,12 +75,10 @@ struct wf_mon_pq_mark { // a cursor row of the open transaction
 };
 
 struct wf_mon_plan {
-    char *hash, *message, *keys; // NULL: no plan
+    struct wf_mon_shape shape;
     int64_t schema_id;
-    size_t field_count;
-    bool *is_key;
     enum weft_type *types;
-    char *copy;    // "COPY ... FROM STDIN (FORMAT binary)"
+    char *copy;    // NULL: no plan; "COPY ... FROM STDIN (FORMAT binary)"
     size_t chunk;  // where its rows go in this transaction, 1 = the first; 0 = nowhere yet
     int32_t *days; // whose partitions are known to be there
     size_t day_count;

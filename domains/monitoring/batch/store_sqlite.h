@@ -13,11 +13,9 @@
 
 // How records of one schema go into the table: made when the schema changes.
 struct wf_mon_plan {
-    char *hash, *message, *keys; // NULL: no plan
+    struct wf_mon_shape shape;
     int64_t schema_id;
-    size_t field_count;
-    bool *is_key;
-    sqlite3_stmt *insert;
+    sqlite3_stmt *insert; // NULL: no plan
 };
 
 enum wf_mon_sql {

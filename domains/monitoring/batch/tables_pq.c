@@ -16,10 +16,7 @@
 
 void wf_mon_pq_plan_fini(struct wf_mon_plan *p)
 {
-    free(p->hash);
-    free(p->message);
-    free(p->keys);
-    free(p->is_key);
+    wf_mon_shape_fini(&p->shape);
     free(p->types);
     free(p->copy);
     free(p->days);
@@ -348,9 +345,9 @@ static enum weft_err keep_schema(
     size_t len;
 
     weft_product_descriptor(p, &set, &len);
-    wf_mon_pq_text(&a, plan->hash);
-    wf_mon_pq_text(&a, plan->message);
-    wf_mon_pq_text(&a, plan->keys);
+    wf_mon_pq_text(&a, plan->shape.hash);
+    wf_mon_pq_text(&a, plan->shape.message);
+    wf_mon_pq_text(&a, plan->shape.keys);
     wf_mon_pq_blob(&a, set, len);
     enum weft_err err = wf_mon_pq_ask(&q->link,
         "SELECT id FROM _schema WHERE hash = $1 AND message = $2 AND keys = $3 AND descriptor = $4",
@@ -371,35 +368,20 @@ static enum weft_err keep_schema(
 }
 
 static enum weft_err plan_fill(
-    struct wf_mon_store *s, struct wf_mon_plan *plan, const struct weft_product *p)
+    struct wf_mon_store *s, struct wf_mon_plan *plan, const struct weft_product *p, char *keys)
 {
-    const struct weft_product_info *info = weft_product_info(p);
     size_t count = weft_product_field_count(p);
+    enum weft_err err = wf_mon_shape_take(s, &plan->shape, p, keys);
 
-    plan->hash = strdup(info->schema ? info->schema : "");
-    plan->message = strdup(info->message ? info->message : "");
-    plan->is_key = calloc(count + 1, sizeof *plan->is_key);
-    plan->types = calloc(count + 1, sizeof *plan->types);
-    plan->field_count = count;
+    if (err)
+        return err;
     plan->chunk = 0; // rows of another set of columns go into a chunk of their own
-    if (!plan->hash || !plan->message || !plan->is_key || !plan->types)
+    plan->types = calloc(count + 1, sizeof *plan->types);
+    if (!plan->types)
         return wf_mon_store_nomem(s);
-    for (size_t i = 0; i < count; i++) {
-        plan->is_key[i] = weft_product_field(p, i)->key;
+    for (size_t i = 0; i < count; i++)
         plan->types[i] = weft_product_field(p, i)->type;
-    }
     return WEFT_OK;
-}
-
-static bool plan_fits(
-    const struct wf_mon_plan *plan, const struct weft_product *p, const char *keys)
-{
-    const struct weft_product_info *info = weft_product_info(p);
-
-    return plan->copy && plan->field_count == weft_product_field_count(p) &&
-           strcmp(plan->hash, info->schema ? info->schema : "") == 0 &&
-           strcmp(plan->message, info->message ? info->message : "") == 0 &&
-           strcmp(plan->keys, keys) == 0;
 }
 
 // What is the schema's goes; what the open transaction holds of the product stays.
@@ -435,13 +417,12 @@ enum weft_err wf_mon_pq_shape(
     char *keys = wf_mon_keys(p);
     if (!keys)
         return wf_mon_store_nomem(s);
-    if (plan_fits(t->plan, p, keys)) {
+    if (t->plan->copy && wf_mon_shape_is(&t->plan->shape, p, keys)) {
         free(keys);
         return WEFT_OK;
     }
     plan_clear(t->plan);
-    t->plan->keys = keys;
-    enum weft_err err = plan_fill(s, t->plan, p);
+    enum weft_err err = plan_fill(s, t->plan, p, keys);
     if (!err)
         err = make_table(q, t, p);
     if (!err)

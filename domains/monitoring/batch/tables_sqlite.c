@@ -10,10 +10,7 @@
 
 void wf_mon_sqlite_plan_fini(struct wf_mon_plan *p)
 {
-    free(p->hash);
-    free(p->message);
-    free(p->keys);
-    free(p->is_key);
+    wf_mon_shape_fini(&p->shape);
     sqlite3_finalize(p->insert);
     *p = (struct wf_mon_plan){ 0 };
 }
@@ -243,9 +240,9 @@ static enum weft_err bind_schema(struct wf_mon_store *s, enum wf_mon_sql which,
     if (err)
         return err;
     weft_product_descriptor(p, &set, &len);
-    wf_mon_bind_text(*ret, 1, plan->hash);
-    wf_mon_bind_text(*ret, 2, plan->message);
-    wf_mon_bind_text(*ret, 3, plan->keys);
+    wf_mon_bind_text(*ret, 1, plan->shape.hash);
+    wf_mon_bind_text(*ret, 2, plan->shape.message);
+    wf_mon_bind_text(*ret, 3, plan->shape.keys);
     wf_mon_bind_blob(*ret, 4, set, len);
     return WEFT_OK;
 }
@@ -272,36 +269,6 @@ static enum weft_err keep_schema(
     return err;
 }
 
-static enum weft_err plan_fill(
-    struct wf_mon_store *s, struct wf_mon_plan *plan, const struct weft_product *p, char **keys)
-{
-    const struct weft_product_info *info = weft_product_info(p);
-    size_t count = weft_product_field_count(p);
-
-    plan->hash = strdup(info->schema ? info->schema : "");
-    plan->message = strdup(info->message ? info->message : "");
-    plan->keys = *keys;
-    *keys = NULL;
-    plan->is_key = calloc(count ? count : 1, sizeof *plan->is_key);
-    plan->field_count = count;
-    if (!plan->hash || !plan->message || !plan->is_key)
-        return wf_mon_store_nomem(s);
-    for (size_t i = 0; i < count; i++)
-        plan->is_key[i] = weft_product_field(p, i)->key;
-    return WEFT_OK;
-}
-
-static bool plan_fits(
-    const struct wf_mon_plan *plan, const struct weft_product *p, const char *keys)
-{
-    const struct weft_product_info *info = weft_product_info(p);
-
-    return plan->insert && plan->field_count == weft_product_field_count(p) &&
-           strcmp(plan->hash, info->schema ? info->schema : "") == 0 &&
-           strcmp(plan->message, info->message ? info->message : "") == 0 &&
-           strcmp(plan->keys, keys) == 0;
-}
-
 enum weft_err wf_mon_sqlite_shape(
     struct wf_mon_store *s, struct wf_mon_table *t, const struct weft_product *p)
 {
@@ -313,12 +280,12 @@ enum weft_err wf_mon_sqlite_shape(
     char *keys = wf_mon_keys(p);
     if (!keys)
         return wf_mon_store_nomem(s);
-    if (plan_fits(t->plan, p, keys)) {
+    if (t->plan->insert && wf_mon_shape_is(&t->plan->shape, p, keys)) {
         free(keys);
         return WEFT_OK;
     }
     wf_mon_sqlite_plan_fini(t->plan);
-    enum weft_err err = plan_fill(s, t->plan, p, &keys);
+    enum weft_err err = wf_mon_shape_take(s, &t->plan->shape, p, keys);
     if (!err)
         err = make_table(s, t);
     if (!err)
