@@ -2,6 +2,7 @@
 // The built-in inventory DOMAIN/agents: a row a host, told when its state changes, and all rows as a snapshot once an hour, so that a reader
 // of the log's end finds them too.
 #include "node/agent/agents.h"
+#include "node/built_in.h"
 #include "node/conf.h"
 #include "node/signer/signer.h"
 #include "proto/schema/json_out.h"
@@ -16,24 +17,9 @@ extern const unsigned long wf_agent_schema_len;
 
 // ---- the product -----------------------------------------------------------------------------------------------------
 
-// What weftd.yaml says: these domains get it by asking. Nobody else does, not even the monitor.
-static void add_rules(const struct wf_conf *conf, struct wf_access_rule rules[WF_MAX_ACCESS_RULES],
-    struct wf_product *p)
-{
-    static const char *verbs[] = { "subscribe", "replay", "query" };
-
-    for (size_t i = 0; i < conf->agents_for.count && p->rule_count < WF_MAX_ACCESS_RULES; i++)
-        rules[p->rule_count++] = (struct wf_access_rule){ .domain = conf->agents_for.items[i],
-            .subject = "",
-            .verbs = verbs,
-            .verb_count = WF_COUNT(verbs),
-            .duration_ms = 86400000 };
-    p->rules = rules;
-}
-
 static enum weft_err make_product(struct wf_node *n, struct wf_diag *diag)
 {
-    static const char *keys[] = { "host" };
+    static const char *keys[] = { "host" }, *verbs[] = { "subscribe", "replay", "query" };
     struct wf_access_rule rules[WF_MAX_ACCESS_RULES];
     struct wf_product p = { .name = PRODUCT,
         .title = "Agents",
@@ -48,7 +34,9 @@ static enum weft_err make_product(struct wf_node *n, struct wf_diag *diag)
         .freshness_ms = WF_AGENT_SNAPSHOT_MS,
         .retention_ms = 7 * INT64_C(86400000) };
 
-    add_rules(n->conf, rules, &p);
+    wf_built_in_allow(&p, rules,
+        &(struct wf_built_in_readers){
+            n->conf->agents_for.items, n->conf->agents_for.count, verbs, WF_COUNT(verbs) });
     return wf_stream_apply_built_in(n, &p, wf_bytes(wf_agent_schema, wf_agent_schema_len), diag);
 }
 

@@ -3,6 +3,7 @@
 // so that readers who come while the home is away find them here.
 #include <stdlib.h>
 
+#include "node/documents.h"
 #include "node/mirror/priv.h"
 
 static struct wf_mirror_origin *find(const struct wf_mirror *m, const struct wf_hash *id)
@@ -57,20 +58,14 @@ static void add_origin(struct wf_mirror *m, struct wf_bytes chain, const struct 
 
 void wf_mirror_take_document(struct wf_mirror *m, struct wf_bytes content)
 {
-    struct wf_bytes certs[WF_MAX_CHAIN];
-    struct wf_hash plain;
-    struct wf_cert cert;
-    size_t count = 0;
-    bool is_chain = wf_chain_split(content, certs, &count) == WEFT_OK &&
-                    wf_cert_open(certs[0], &cert) == WEFT_OK;
+    struct wf_document d;
 
-    wf_blake2b(content, &plain);
-    if (wf_documents_put(m->room->node, content, is_chain ? &cert.id : &plain))
+    if (wf_documents_take(m->room->node, content, &d))
         return; // said there; it is asked for again
-    if (is_chain)
-        add_origin(m, content, &cert);
-    else if (m->schema_count < WF_MIRROR_SCHEMAS && !has_schema(m, &plain))
-        m->schemas[m->schema_count++] = plain;
+    if (d.is_chain)
+        add_origin(m, content, &d.cert);
+    else if (m->schema_count < WF_MIRROR_SCHEMAS && !has_schema(m, &d.id))
+        m->schemas[m->schema_count++] = d.id;
 }
 
 static size_t add_missing(struct wf_hash *out, size_t count, size_t cap, const struct wf_hash *hash)

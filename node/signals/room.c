@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "node/built_in.h"
 #include "node/conf.h"
 #include "node/core.h"
 #include "node/queues.h"
@@ -37,15 +38,11 @@ static enum weft_err make_product(struct wf_node *n, const char *name, struct wf
         .classification = WF_CLASS_INTERNAL,
         .freshness_ms = WF_SIGNALS_EVERY_MS,
         .retention_ms = 7 * INT64_C(86400000),
-        .retention_bytes = 256ULL * WF_MIB,
-        .rules = rules };
+        .retention_bytes = 256ULL * WF_MIB };
 
-    for (size_t i = 0; i < n->conf->signals_for.count && p.rule_count < WF_MAX_ACCESS_RULES; i++)
-        rules[p.rule_count++] = (struct wf_access_rule){ .domain = n->conf->signals_for.items[i],
-            .subject = "",
-            .verbs = verbs,
-            .verb_count = WF_COUNT(verbs),
-            .duration_ms = 86400000 };
+    wf_built_in_allow(&p, rules,
+        &(struct wf_built_in_readers){
+            n->conf->signals_for.items, n->conf->signals_for.count, verbs, WF_COUNT(verbs) });
     return wf_stream_apply_built_in(n, &p, wf_bytes(wf_signal_schema, wf_signal_schema_len), diag);
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Entries of a product's old home: asked for from where the log here ends, checked on a worker, with the certificates and schemas that they cite,
 // and appended before the next are asked for.
+#include "node/documents.h"
 #include "node/stream/takeover.h"
 
 #define LITTLE (64u * WF_KIB) // what comes while the old home is asked to stop
@@ -36,15 +37,9 @@ static size_t add_missing(
 
 static void take_document(struct wf_takeover *t, struct wf_bytes content)
 {
-    struct wf_bytes certs[WF_MAX_CHAIN];
-    struct wf_hash plain;
-    struct wf_cert cert;
-    size_t count = 0;
-    bool is_chain = wf_chain_split(content, certs, &count) == WEFT_OK &&
-                    wf_cert_open(certs[0], &cert) == WEFT_OK;
+    struct wf_document d;
 
-    wf_blake2b(content, &plain);
-    if (wf_documents_put(t->m->room->node, content, is_chain ? &cert.id : &plain))
+    if (wf_documents_take(t->m->room->node, content, &d))
         return; // said there; readers who need it are told
 }
 
