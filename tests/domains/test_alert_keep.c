@@ -41,8 +41,8 @@ static struct wf_alert alert_of(const char *id, const char *rule, enum wf_alert_
     snprintf(a.fired.product, sizeof a.fired.product, "servers/disks");
     snprintf(a.fired.origin, sizeof a.fired.origin, "web-1");
     a.fired.offset = UINT64_MAX;
-    a.told = WF_ALERT_FIRING;
-    a.told_ms = 2500;
+    a.told = a.kept_told = WF_ALERT_FIRING;
+    a.told_ms = a.kept_told_ms = 2500;
     return a;
 }
 
@@ -288,8 +288,8 @@ static void put(struct rig *g, const char *id, const char *rule)
 {
     struct wf_alert a = alert_of(id, rule, WF_ALERT_FIRING);
 
-    a.told = WF_ALERT_PENDING;
-    a.told_ms = 0;
+    a.told = a.kept_told = WF_ALERT_PENDING;
+    a.told_ms = a.kept_told_ms = 0;
     ck_assert_int_eq(wf_alerts_put(g->alerts, &a), WEFT_OK);
 }
 
@@ -428,6 +428,84 @@ START_TEST(a_target_that_fails_is_tried_again_and_holds_up_no_other)
 }
 END_TEST
 
+// Over a restart nothing is known but the book.
+static void keep_and_put_back(struct rig *g, const char *id)
+{
+    struct wf_book *b = open_book(new_path("alerts.db"), WF_BOOK_KEEP);
+
+    must(b, wf_book_put(b, wf_alerts_find(g->alerts, id)));
+    struct seen s = look(b);
+    wf_book_close(b);
+    wf_alerts_free(g->alerts);
+    g->alerts = wf_alerts_new(NULL, NULL);
+    ck_assert_ptr_nonnull(g->alerts);
+    ck_assert_int_eq(wf_alerts_put(g->alerts, &s.last), WEFT_OK);
+    wf_notify_free(g->n);
+    g->n = wf_notify_new(g->notify, "servers/watch");
+    ck_assert_ptr_nonnull(g->n);
+}
+
+START_TEST(what_did_not_arrive_everywhere_is_told_again_after_a_restart)
+{
+    struct rig g;
+    char gate[512], text[1024];
+
+    snprintf(gate, sizeof gate, "%s", new_path("gate"));
+    snprintf(text, sizeof text,
+        "notify: {wait: 0, to: [{command: [sh, -c, 'cat >>%%s']}, {command: [test, -e, %s]}]}\n",
+        gate);
+    rig_init(&g, text);
+    put(&g, "00aa", "full");
+    turn_until(&g, 0, 1, 1);
+    ck_assert_uint_eq(told(&g, "status", "00aa"), 1); // one has it, the other does not
+    keep_and_put_back(&g, "00aa");
+    turn_until(&g, 1000, 1, 1);
+    ck_assert_uint_eq(told(&g, "status", "00aa"), 2);
+    FILE *f = fopen(gate, "w");
+    ck_assert_ptr_nonnull(f);
+    fclose(f);
+    turn_until(&g, 1000, 1, 0);
+    keep_and_put_back(&g, "00aa");
+    turn(&g, 1000, NULL);
+    ck_assert_uint_eq(told(&g, "status", "00aa"), 2); // both have it
+    rig_fini(&g);
+}
+END_TEST
+
+START_TEST(groups_that_are_over_make_room_for_others)
+{
+    struct rig g;
+    struct weft_conf *none = NULL;
+    char rule[16];
+
+    rig_init(&g, "notify: {wait: 0, interval: 1s, to: [{command: [sh, -c, 'cat >>%s']}]}\n");
+    ck_assert_int_eq(
+        weft_conf_parse("notify: {wait: 0, interval: 1s}\n", 32, "n.yaml", &none, NULL), WEFT_OK);
+    struct wf_notify_conf *nobody = wf_notify_read(none);
+    ck_assert_ptr_nonnull(nobody);
+    wf_notify_use(g.n, nobody);
+    for (unsigned i = 0; i < 1100; i++) {
+        snprintf(rule, sizeof rule, "rule-%u", i);
+        put(&g, "00aa", rule);
+        g.now_ms += 2000;
+        wf_notify_turn(g.n, g.alerts, NULL, 0, g.now_ms);
+        wf_alerts_find(g.alerts, "00aa")->state = WF_ALERT_RESOLVED;
+        g.now_ms += 2000;
+        wf_notify_turn(g.n, g.alerts, NULL, 0, g.now_ms);
+        wf_alerts_expire(g.alerts, g.now_ms + WF_ALERT_KEPT_MS, NULL, NULL);
+    }
+    wf_notify_use(g.n, g.notify);
+    put(&g, "00aa", "full");
+    put(&g, "00ab", "other");
+    turn(&g, 2000, NULL);
+    ck_assert_uint_eq(
+        told(&g, "\"status\":\"firing\"", ""), 2); // a message each, not one for all others
+    rig_fini(&g);
+    wf_notify_conf_free(nobody);
+    weft_conf_free(none);
+}
+END_TEST
+
 START_TEST(a_dead_mans_switch_is_held_whatever_happens)
 {
     struct rig g;
@@ -493,6 +571,8 @@ int main(void)
     tcase_add_test(t, a_book_that_somebody_holds_gives_up_soon);
     tcase_add_test(t, a_group_gathers_is_told_once_and_again_after_a_while);
     tcase_add_test(t, what_is_silenced_or_acknowledged_is_not_told_until_that_ends);
+    tcase_add_test(t, what_did_not_arrive_everywhere_is_told_again_after_a_restart);
+    tcase_add_test(t, groups_that_are_over_make_room_for_others);
     tcase_add_test(t, a_target_that_fails_is_tried_again_and_holds_up_no_other);
     tcase_add_test(t, a_dead_mans_switch_is_held_whatever_happens);
     tcase_add_test(t, what_is_wrong_with_notify_is_said);

@@ -43,7 +43,11 @@ struct wf_alert {
     int64_t acked_ms, ack_until_ms;
     int told;        // the state that was told last: PENDING (nothing), FIRING, RESOLVED
     int64_t told_ms; // when
-    bool changed;    // since the store took it
+    // What of that has arrived everywhere, which is what a store keeps: who restarts tells the rest again.
+    uint64_t telling; // on its way
+    int kept_told;
+    int64_t kept_told_ms;
+    bool changed; // since the store took it
 };
 
 struct wf_silence {

@@ -17,6 +17,7 @@ struct message {
     struct message *next;
     char *text;
     size_t len;
+    uint64_t telling; // the one it belongs to; 0: a sign of life, a test, what is sent again anyway
     int64_t made_ms, again_ms, wait_ms;
 };
 
@@ -42,6 +43,7 @@ struct wf_notify {
     size_t group_count;
     struct wf_notify_stats stats;
     bool woken;
+    uint64_t telling, arrived; // tellings begun; all before `arrived` have ended
     int64_t looked_ms, resend_ms, alive_ms;
 };
 
@@ -87,8 +89,10 @@ void wf_notify_use(struct wf_notify *n, const struct wf_notify_conf *conf)
         struct queue *q = &n->queues[i];
         bool same = n->conf && i < conf->target_count && i < n->conf->target_count &&
                     conf->targets[i].kind == n->conf->targets[i].kind;
-        if (!same)
+        if (!same) {
+            n->stats.given_up += q->count;
             empty(q);
+        }
         q->target.conf = i < conf->target_count ? &conf->targets[i] : NULL;
     }
     n->conf = conf;
@@ -106,7 +110,8 @@ void wf_notify_free(struct wf_notify *n)
 
 // ---- queues ------------------------------------------------------------------------------------------------------------------
 
-static bool push(struct wf_notify *n, struct queue *q, const char *text, int64_t now_ms)
+static bool push(
+    struct wf_notify *n, struct queue *q, const char *text, uint64_t telling, int64_t now_ms)
 {
     struct message *m = calloc(1, sizeof *m);
 
@@ -117,6 +122,7 @@ static bool push(struct wf_notify *n, struct queue *q, const char *text, int64_t
         return false;
     }
     m->len = strlen(text);
+    m->telling = telling;
     m->made_ms = now_ms;
     m->wait_ms = FIRST_MS;
     if (q->count == WF_NOTIFY_QUEUE && !q->busy) {
@@ -133,13 +139,13 @@ static bool push(struct wf_notify *n, struct queue *q, const char *text, int64_t
     return true;
 }
 
-static bool push_all(struct wf_notify *n, const char *text, int64_t now_ms)
+static bool push_all(struct wf_notify *n, const char *text, uint64_t telling, int64_t now_ms)
 {
     bool ok = true;
 
     for (size_t i = 0; i < n->conf->target_count; i++)
         if (n->conf->targets[i].kind != WF_TARGET_ALERTMANAGER)
-            ok = push(n, &n->queues[i], text, now_ms) && ok;
+            ok = push(n, &n->queues[i], text, telling, now_ms) && ok;
     return ok;
 }
 
@@ -210,8 +216,9 @@ static struct group *group_of(struct wf_notify *n, const struct wf_alert *a)
     for (size_t i = 0; i < n->group_count; i++)
         if (strcmp(n->groups[i].key, key) == 0)
             return &n->groups[i];
-    struct group *g = &n->groups[n->group_count < GROUPS ? n->group_count++ : GROUPS - 1];
-    if (n->group_count < GROUPS)
+    bool room = n->group_count < GROUPS;
+    struct group *g = &n->groups[room ? n->group_count++ : GROUPS - 1];
+    if (room)
         *g = (struct group){ .sent_ms = 0 };
     snprintf(g->key, sizeof g->key, "%s", n->group_count < GROUPS ? key : "others");
     return g;
@@ -237,6 +244,18 @@ static bool is_news(const struct wf_alert *a, const struct view *v)
     return a->state == WF_ALERT_RESOLVED && a->told == WF_ALERT_FIRING;
 }
 
+// Groups come and go with labels. One of which nothing fires, and whose interval is over, is as good as one that never was.
+static void forget_groups(struct wf_notify *n, int64_t now_ms)
+{
+    for (size_t i = 0; i < n->group_count;) {
+        const struct group *g = &n->groups[i];
+        if (g->firing || g->changed_ms || now_ms - g->sent_ms <= n->conf->interval_ms)
+            i++;
+        else
+            n->groups[i] = n->groups[--n->group_count];
+    }
+}
+
 static void look(struct wf_notify *n, struct wf_alerts *alerts, const struct view *v)
 {
     for (size_t i = 0; i < n->group_count; i++)
@@ -255,6 +274,7 @@ static void look(struct wf_notify *n, struct wf_alerts *alerts, const struct vie
             n->resend_ms = 0;
         }
     }
+    forget_groups(n, v->now_ms);
 }
 
 static size_t gather(struct wf_notify *n, const struct group *g, struct wf_alerts *alerts,
@@ -285,7 +305,8 @@ static void tell(
     g->changed_ms = 0;
     if (!count)
         return;
-    if (!text || !push_all(n, text, v->now_ms)) {
+    n->telling++;
+    if (!text || !push_all(n, text, n->telling, v->now_ms)) {
         g->changed_ms = v->now_ms; // without memory now
         free(text);
         return;
@@ -298,6 +319,28 @@ static void tell(
             continue;
         a->told = (int)a->state;
         a->told_ms = v->now_ms > a->fired_ms ? v->now_ms : a->fired_ms;
+        a->telling = n->telling;
+    }
+}
+
+// What every target has, or was given up for, need not be told again after a restart. Until then the book says that nobody was told.
+static void keep_told(struct wf_notify *n, struct wf_alerts *alerts)
+{
+    uint64_t arrived = n->telling + 1;
+
+    for (size_t i = 0; i < WF_NOTIFY_TARGETS; i++)
+        for (const struct message *m = n->queues[i].first; m; m = m->next)
+            if (m->telling && m->telling < arrived)
+                arrived = m->telling;
+    if (arrived == n->arrived)
+        return;
+    n->arrived = arrived;
+    for (struct wf_alert *a = wf_alerts_first(alerts); a; a = a->next) {
+        if (!a->telling || a->telling >= arrived)
+            continue;
+        a->kept_told = a->told;
+        a->kept_told_ms = a->told_ms;
+        a->telling = 0;
         a->changed = true;
     }
 }
@@ -342,7 +385,7 @@ static void resend(
         if (a && count < WF_NOTIFY_MOST)
             continue;
         char *text = count ? wf_message_alertmanager(some, count, ends_ms) : NULL;
-        if (count && (!text || !push(n, q, text, v->now_ms)))
+        if (count && (!text || !push(n, q, text, 0, v->now_ms)))
             n->resend_ms = v->now_ms + FIRST_MS; // without memory now
         free(text);
         count = 0;
@@ -382,11 +425,11 @@ static char *sign_alert(const char *rule, const char *summary, int64_t now_ms, i
 static bool push_sign(struct wf_notify *n, const char *status, char *alert, int64_t now_ms)
 {
     char *text = wf_message(n->monitor, status, NULL, 0, 0, now_ms);
-    bool ok = text && alert && push_all(n, text, now_ms);
+    bool ok = text && alert && push_all(n, text, 0, now_ms);
 
     for (size_t i = 0; ok && i < n->conf->target_count; i++)
         if (n->conf->targets[i].kind == WF_TARGET_ALERTMANAGER)
-            ok = push(n, &n->queues[i], alert, now_ms);
+            ok = push(n, &n->queues[i], alert, 0, now_ms);
     free(text);
     free(alert);
     return ok;
@@ -459,6 +502,7 @@ int64_t wf_notify_turn(struct wf_notify *n, struct wf_alerts *alerts,
         int64_t next = work(n, &n->queues[i], now_ms);
         due = next < due ? next : due;
     }
+    keep_told(n, alerts);
     return due;
 }
 

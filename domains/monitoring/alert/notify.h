@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Telling people and programs of alerts: in groups, once a change, again after a while, and never of what is silenced or acknowledged. A message
-// waits for its target in a bounded queue and is tried again until it is an hour old; what is given up is counted and named. Owns the
-// queues. Nothing here waits: a target that hangs holds up nobody. Thread rule: one owner.
+// waits for its target in a bounded queue and is tried again until it is an hour old; what is given up is counted and named. An alert counts
+// as told over a restart only when every target has it: one may hear twice, none never. Owns the queues. Nothing here waits: a target that
+// hangs holds up nobody. Thread rule: one owner.
 #ifndef WF_MONITORING_NOTIFY_H
 #define WF_MONITORING_NOTIFY_H
 

@@ -15,8 +15,8 @@ enum weft_err wf_book_put(struct wf_book *b, const struct wf_alert *a)
         WF_B(a->labels.text, a->labels.len), WF_T(a->summary), WF_T(a->description),
         WF_T(a->runbook), WF_T(a->detail), a->has_value ? value : none, WF_I(a->since_ms),
         WF_I(a->fired_ms), WF_I(a->resolved_ms), WF_I(a->updated_ms), WF_I(a->episode),
-        WF_I(a->told), WF_I(a->told_ms), EVIDENCE(a->began), EVIDENCE(a->fired), EVIDENCE(a->last),
-        WF_END };
+        WF_I(a->kept_told), WF_I(a->kept_told_ms), EVIDENCE(a->began), EVIDENCE(a->fired),
+        EVIDENCE(a->last), WF_END };
 
     return wf_book_run(b,
         "INSERT OR REPLACE INTO alert VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
@@ -80,8 +80,8 @@ static bool read_alert(sqlite3_stmt *st, struct wf_alert *a)
     a->resolved_ms = sqlite3_column_int64(st, 14);
     a->updated_ms = sqlite3_column_int64(st, 15);
     a->episode = (uint64_t)sqlite3_column_int64(st, 16);
-    a->told = (int)sqlite3_column_int64(st, 17);
-    a->told_ms = sqlite3_column_int64(st, 18);
+    a->told = a->kept_told = (int)sqlite3_column_int64(st, 17);
+    a->told_ms = a->kept_told_ms = sqlite3_column_int64(st, 18);
     read_evidence(st, 19, &a->began);
     read_evidence(st, 23, &a->fired);
     read_evidence(st, 27, &a->last);
