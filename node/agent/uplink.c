@@ -82,17 +82,28 @@ static void take_turns(struct wf_node *n)
     drop_link(n);
 }
 
+void wf_uplink_anew(struct wf_node *n)
+{
+    struct wf_uplink_room *u = n->uplink;
+
+    drop_link(n);
+    u->failures = 0;
+    u->retry_ms = u->retry_at_ms = 0;
+    wf_uplink_wake(n);
+}
+
 static void heard(struct wf_node *n)
 {
     struct wf_uplink_room *u = n->uplink;
 
     u->failures = 0;
-    u->retry_ms = u->silent_since_ms = 0;
+    u->retry_ms = u->silent_since_ms = u->ask_ms = 0;
     if (u->turned)
         u->turn_ms = WF_UPLINK_TURN_MS;
     u->turned = false;
     u->last_error[0] = '\0';
     wf_alarm(n, "uplink", NULL);
+    wf_alarm(n, "no-node", NULL);
 }
 
 enum weft_err wf_uplink_link(
@@ -327,7 +338,7 @@ static void on_polled(void *arg, enum weft_err err, const Weft__V1__Reply *reply
         return;
     }
     heard(n);
-    wf_whereabouts_take(n, reply->poll);
+    (void)wf_whereabouts_take(n, reply->poll);
     wf_manifests_root(n);
     if (!wf_bytes_eq(wf_pb_view(reply->poll->manifests), wf_hash_view(&u->root)))
         wf_manifests_fetch(n, reply->poll);
@@ -491,6 +502,7 @@ static void uplink_close(struct wf_node *n)
     drop_link(n);
     wf_answers_close(n);
     wf_spool_close(n);
+    wf_manifests_fetch_close(n);
     wf_manifests_close(n);
     free(u->meta_dir);
     free(u->manifest_dir);

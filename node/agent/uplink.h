@@ -153,7 +153,7 @@ struct wf_uplink_room {
     size_t asked_at;
     struct wf_name went_to; // for a product that moved there, and not again before:
     int64_t go_at_ms;
-    int64_t ask_at_ms, silent_since_ms; // monotonic; silent: 0 = an uplink answers
+    int64_t ask_at_ms, ask_ms, silent_since_ms; // monotonic; silent: 0 = an uplink answers
 
     // manifests
     struct wf_hash root;     // of the set of the node in session, as it gave it
@@ -192,6 +192,7 @@ struct wf_uplink_room {
 
 // uplink.c
 void wf_uplink_wake(struct wf_node *n); // the tick's work, now
+void wf_uplink_anew(struct wf_node *n); // the uplinks may be elsewhere: dialled at once
 void wf_uplink_failed(struct wf_node *n, enum weft_err err, const Weft__V1__Reply *reply);
 WF_MUST_USE enum weft_err wf_uplink_state(
     struct wf_node *n, struct wf_arena *arena, Weft__V1__AgentState **ret);
@@ -204,7 +205,8 @@ WF_MUST_USE enum weft_err wf_uplink_link(
 void wf_whereabouts_load(struct wf_node *n);
 void wf_whereabouts_close(struct wf_node *n);
 void wf_whereabouts_tick(struct wf_node *n); // while no uplink answers, other nodes are asked
-void wf_whereabouts_take(struct wf_node *n, const Weft__V1__PollReply *reply);
+// Was there news?
+bool wf_whereabouts_take(struct wf_node *n, const Weft__V1__PollReply *reply);
 // Uplinks: the configured ones (else the ticket's), each where its node is now, then homes of products in force that none of them is.
 size_t wf_whereabouts_count(const struct wf_node *n);
 void wf_whereabouts_at(
@@ -219,19 +221,26 @@ void wf_selfjoin_tick(struct wf_node *n);
 
 // manifests.c
 struct wf_agent_product *wf_uplink_find(struct wf_node *n, const char *product);
+struct wf_agent_product *wf_manifests_find_id(struct wf_node *n, const struct wf_hash *id);
+bool wf_manifests_is_ours(const struct wf_node *n, const struct wf_collect *c);
 WF_MUST_USE enum weft_err wf_manifests_load(struct wf_node *n, struct wf_diag *diag);
-// Which set of the node in session is in force, once its chain is known.
-void wf_manifests_root(struct wf_node *n);
-// The poll's answer named another set: fetches what is missing, then puts it in force.
-void wf_manifests_fetch(struct wf_node *n, const Weft__V1__PollReply *reply);
+// On the disk, then in force; c is taken on success.
+WF_MUST_USE enum weft_err wf_manifests_take(struct wf_node *n, struct wf_collect *c);
 void wf_manifests_close(struct wf_node *n);
 bool wf_manifests_is_signed_by(const struct wf_agent_product *p, const struct wf_sign_pub *key);
-// Whose manifests those of the node in session are: NOT_FOUND without one.
-WF_MUST_USE enum weft_err wf_manifests_signer(struct wf_node *n, struct wf_sign_pub *ret);
 // Out of force; what waits of it in the spool stays.
 void wf_manifests_drop(struct wf_node *n, struct wf_agent_product *p);
 // Runs, changes or ends the source of each product.
 void wf_manifests_sources(struct wf_node *n);
+
+// manifests_fetch.c
+// Which set of the node in session is in force, once its chain is known.
+void wf_manifests_root(struct wf_node *n);
+// The poll's answer named another set: fetches what is missing, then puts it in force.
+void wf_manifests_fetch(struct wf_node *n, const Weft__V1__PollReply *reply);
+void wf_manifests_fetch_close(struct wf_node *n);
+// Whose manifests those of the node in session are: NOT_FOUND without one.
+WF_MUST_USE enum weft_err wf_manifests_signer(struct wf_node *n, struct wf_sign_pub *ret);
 
 // retired.c
 WF_MUST_USE enum weft_err wf_retired_load(struct wf_node *n);

@@ -6,9 +6,11 @@
 #include "node/agent/uplink.h"
 #include "node/core.h"
 
-#define META      "places"
-#define SILENT_MS 10000 // of all uplinks, before another node is asked
-#define ASK_MS    30000 // between two such questions
+#define META       "places"
+#define SILENT_MS  5000 // of all uplinks, before another node is asked
+#define ASK_MIN_MS 5000 // between two such questions, doubling to:
+#define ASK_MAX_MS 60000
+#define LOST_MS    20000 // of silence: people are told what an agent can't find out by itself
 
 // ---- kept ------------------------------------------------------------------------------------------------------------
 
@@ -55,15 +57,16 @@ static unsigned take_all(
     return news;
 }
 
-void wf_whereabouts_take(struct wf_node *n, const Weft__V1__PollReply *reply)
+bool wf_whereabouts_take(struct wf_node *n, const Weft__V1__PollReply *reply)
 {
     struct wf_places *p = &n->uplink->places;
 
     if (!reply->places.len || !n->charter || wf_hash_from(wf_pb_view(reply->places), &p->root))
-        return;
-    take_all(n, WF_ENTRY_NODE, reply->nodes, reply->n_nodes);
-    take_all(n, WF_ENTRY_HOME, reply->homes, reply->n_homes);
+        return false;
+    unsigned news = take_all(n, WF_ENTRY_NODE, reply->nodes, reply->n_nodes);
+    news += take_all(n, WF_ENTRY_HOME, reply->homes, reply->n_homes);
     keep(n);
+    return news > 0;
 }
 
 // ---- uplinks ---------------------------------------------------------------------------------------------------------
@@ -231,9 +234,11 @@ static void on_told(void *arg, enum weft_err err, const Weft__V1__Reply *reply)
 
     if (n->uplink->closed || !n->uplink->asked)
         return; // it is being ended
-    if (!err && reply->kind_case == WEFT__V1__REPLY__KIND_POLL)
-        wf_whereabouts_take(n, reply->poll);
+    bool news = !err && reply->kind_case == WEFT__V1__REPLY__KIND_POLL &&
+                wf_whereabouts_take(n, reply->poll);
     end_asking(n);
+    if (news && n->uplink->silent_since_ms)
+        wf_uplink_anew(n);
 }
 
 static void ask(struct wf_node *n, const struct wf_place_node *at)
@@ -255,11 +260,32 @@ static void ask(struct wf_node *n, const struct wf_place_node *at)
         end_asking(n);
 }
 
+// Where a domain's only node was replaced under another address, nobody is left who could say so.
+static void tell_lost(struct wf_node *n, int64_t now)
+{
+    const struct wf_uplink_room *u = n->uplink;
+    char text[400];
+    size_t others = 0;
+
+    if (!u->silent_since_ms || now - u->silent_since_ms < LOST_MS || !n->has_certificate)
+        return;
+    for (size_t i = 0; i < u->places.node_count; i++)
+        others += !is_base(n, &u->places.nodes[i]);
+    snprintf(text, sizeof text,
+        "no node of %s answers%s; what is said here waits in the spool. If its node is at another "
+        "address, or was made anew: put address and key (weft key show DIR, there) into uplinks: "
+        "of weftd.yaml and restart weftd",
+        n->identity.cert.domain.s,
+        others ? ", nor does another one say where it is" : ", and no other one is known here");
+    wf_alarm(n, "no-node", text);
+}
+
 void wf_whereabouts_tick(struct wf_node *n)
 {
     struct wf_uplink_room *u = n->uplink;
     int64_t now = wf_node_now_ms(n);
 
+    tell_lost(n, now);
     if (!u->silent_since_ms || now - u->silent_since_ms < SILENT_MS || now < u->ask_at_ms ||
         u->asked || !n->has_certificate || !n->charter || n->draining || !u->places.node_count)
         return;
@@ -267,7 +293,10 @@ void wf_whereabouts_tick(struct wf_node *n)
         const struct wf_place_node *at = &u->places.nodes[u->asked_at++ % u->places.node_count];
         if (is_base(n, at))
             continue; // tried anyway
-        u->ask_at_ms = now + ASK_MS;
+        u->ask_ms = u->ask_ms ? 2 * u->ask_ms : ASK_MIN_MS;
+        if (u->ask_ms > ASK_MAX_MS)
+            u->ask_ms = ASK_MAX_MS;
+        u->ask_at_ms = now + u->ask_ms;
         ask(n, at);
         return;
     }

@@ -142,7 +142,9 @@ int wf_cmd_node_replace(struct wf_cli *cli, int argc, char **argv)
             "on the new machine: weft join TICKET --dir DIR, then weftd -c DIR/weftd.yaml\n"
             "  then the old key of %s is refused, its products live on the new machine, and what "
             "only the old one had is lost: readers name it\n"
-            "  agents that have it in uplinks: need its new key: weft key show DIR\n",
+            "  agents ask the domain's other nodes where it is; one that knows none needs address "
+            "and "
+            "key (weft key show DIR) in its uplinks:\n",
             name);
 out:
     free(products);

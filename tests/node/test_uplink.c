@@ -343,6 +343,27 @@ START_TEST(a_clock_that_is_set_back_where_it_was_gives_the_certificate_back)
 }
 END_TEST
 
+// ---- nodes that are elsewhere -----------------------------------------------------------------------------------------
+
+START_TEST(an_agent_whose_only_nodes_are_silent_says_what_it_needs)
+{
+    joined(1);
+    all_down(true);
+    rig_pass(10000);
+    ck_assert_ptr_null(rig_alarm("no-node")); // a restart is no news
+    rig_pass(30000);
+    const char *text = rig_alarm("no-node");
+    ck_assert_ptr_nonnull(text);
+    ck_assert_msg(strstr(text, "no node of servers answers, and no other one is known") &&
+                      strstr(text, "weft key show") && strstr(text, "uplinks: of weftd.yaml"),
+        "%s", text);
+    all_down(false);
+    rig_pass(30000);
+    ck_assert_ptr_null(rig_alarm("no-node"));
+    rig_close();
+}
+END_TEST
+
 // ---- nodes that are no more -----------------------------------------------------------------------------------------
 
 // As if the node had been silent for so long already.
@@ -417,6 +438,7 @@ int main(void)
     tcase_add_test(
         c, who_failed_over_goes_back_when_the_first_answers_and_keeps_the_line_until_then);
     tcase_add_test(c, a_batch_whose_answer_was_lost_is_not_pushed_again);
+    tcase_add_test(c, an_agent_whose_only_nodes_are_silent_says_what_it_needs);
     tcase_add_test(c, what_a_node_signed_that_left_goes_out_of_force_once_another_one_is_heard);
     suite_add_tcase(s, c);
     SRunner *r = srunner_create(s);

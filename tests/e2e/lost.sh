@@ -1,0 +1,76 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# A product's home is gone for good, its disk with it, and nobody makes that machine anew: `weft product move --lost` gives the product to another node
+# of the domain. Outside it is known what was acknowledged: a reader gets what agents still had, once, and is told by origin and numbers what is lost.
+# The old home comes back after all: it is home no more.
+# shellcheck disable=SC2034 # for lib.sh
+BUILD=$1
+# shellcheck disable=SC1091 source=tests/e2e/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+N=${WEFT_LOSS_RECORDS:-20}
+is_kept() { [ -s "$WORK/servers-node/data/kept/node-2.depth" ]; }
+listed() { weft_at "$1" describe servers/depth >/dev/null; }
+second_node() { # DIRECTORY NAME
+    "$WEFT" join "$(weft_at servers-node ticket create --kind node --name "$2")" --dir "$WORK/$1" >/dev/null || fail "join"
+    sed -i 's/^listen:.*/listen: "127.0.0.1:0"\nstreams: {ports: any}\nhttp: off/' "$WORK/$1/weftd.yaml"
+    start "$1"
+    until_ok weft_at "$1" node status
+}
+
+make_mesh servers
+second_node servers-two node-2
+second_node servers-three node-3
+(cd "$WORK" && "$WEFT" product new depth --kind event >/dev/null)
+sed -i 's/domain: monitoring/domain: servers/' "$WORK/depth.yaml"
+"$WEFT" product build "$WORK/depth.yaml" >/dev/null
+weft_at servers-two product apply "$WORK/depth.yaml" >/dev/null || fail "apply"
+until_ok is_kept
+for who in early late; do make_reader servers-node $who; done
+make_agent web-1 "$(weft_at servers-node ticket create --kind agent --name web-1)" 'sources: {enabled: off}'
+printf "uplinks:\n  - {address: '127.0.0.1:%s', key: %s}\n" "$(port_of servers-two)" "$(key_of servers-two)" >>"$WORK/web-1/weftd.yaml"
+start web-1
+until_ok has_manifest web-1 depth
+until_ok grep -q node-3 "$WORK"/web-1/data/meta/places*
+say web-1 depth 1 "$N"
+until_ok head_beyond servers-two depth $((N - 1))
+until_ok listed servers-node
+for who in early late; do
+    read_on $who depth "$N"
+    expect_read $who 1 "$N"
+done
+say web-1 depth $((N + 1)) $((2 * N))
+until_ok head_beyond servers-two depth $((2 * N - 1))
+until_ok spool_is_empty web-1
+read_on late depth "$N"
+expect_read late $((N + 1)) $((2 * N))
+
+echo "node-2 and its disk are gone; its agent goes on"
+{ stop servers-two KILL; } 2>/dev/null
+mv "$WORK/servers-two" "$WORK/servers-old"
+say web-1 depth $((2 * N + 1)) $((3 * N))
+
+echo "node-3 takes the product over, with the manifest that the issuer's node kept"
+weft_at servers-node product move depth --to node-3 --lost --yes -q >"$WORK/out" 2>"$WORK/err" || fail "move: $(cat "$WORK/out" "$WORK/err")"
+grep -q node-3 "$WORK/out" || fail "no row: $(cat "$WORK/out")"
+until_ok head_beyond servers-three depth -1
+
+echo "the agent, which was given node-2 alone, comes over; who lagged is told what is lost"
+until_ok spool_is_empty web-1
+expect_the_rest depth $((2 * N + 1)) $((3 * N)) "$N"
+grep -q "lost: $N records, numbers $N to $((2 * N - 1)) of web-1" "$WORK/read.err" || fail "not by origin and numbers: $(cat "$WORK/read.err")"
+
+echo "node-2 was not gone: it learns that it is home no more, and takes nothing"
+start servers-old
+elsewhere() { ! head_beyond servers-old depth -1 && weft_at servers-old node status; }
+until_ok elsewhere
+got=0
+echo '{"id":"a","value":1}' | timeout 10 "$WEFT" publish depth --wait -q --dir "$WORK/servers-old" >"$WORK/out" 2>&1 || got=$?
+[ "$got" -ne 0 ] || fail "two homes take records"
+say web-1 depth $((3 * N + 1)) $((3 * N + 5))
+until_ok spool_is_empty web-1
+for who in early late; do
+    read_on $who depth 5
+    expect_read $who $((3 * N + 1)) $((3 * N + 5))
+done
+echo ok
