@@ -29,6 +29,13 @@ target_link_options(weft_flags INTERFACE -Wl,-z,relro,-z,now,-z,noexecstack,--as
 # Executables are position independent; libraries are already -fPIC.
 set(CMAKE_EXE_LINKER_FLAGS "${CMAKE_EXE_LINKER_FLAGS} -pie")
 
+# Sanitized programs are large, and a test each: mold, where it is installed, links them in half the time.
+if(WEFT_SANITIZE)
+    find_program(WEFT_MOLD mold)
+    if(WEFT_MOLD)
+        target_link_options(weft_flags INTERFACE -fuse-ld=mold)
+    endif()
+endif()
 foreach(san IN LISTS WEFT_SANITIZE)
     target_compile_options(weft_flags INTERFACE -fsanitize=${san} -fno-omit-frame-pointer)
     target_link_options(weft_flags INTERFACE -fsanitize=${san})

@@ -23,6 +23,9 @@ set(WEFT_TEST_SCENARIO "${WEFT_TEST_OOM}" "${PROJECT_SOURCE_DIR}/tests/support/s
     "${PROJECT_SOURCE_DIR}/tests/support/fault_libs.c")
 set(WEFT_TEST_OOM_WRAP "-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc")
 
+# What a run of one label needs, so that the rest need not be built.
+add_custom_target(tsan_tests)
+
 function(weft_test layer unit)
     cmake_parse_arguments(T "THREADS" "TIMEOUT" "SOURCES;LINK;LABELS" ${ARGN})
     if(NOT T_LABELS)
@@ -38,6 +41,9 @@ function(weft_test layer unit)
     add_executable(${exe} "${PROJECT_SOURCE_DIR}/tests/${layer}/test_${unit}.c" ${T_SOURCES})
     target_link_libraries(${exe} PRIVATE weft_flags weft_test_support ${T_LINK} PkgConfig::CHECK)
     target_link_options(${exe} PRIVATE -Wl,--wrap=_mark_point) # tests/support/mark.c
+    if("tsan" IN_LIST T_LABELS)
+        add_dependencies(tsan_tests ${exe})
+    endif()
     add_test(NAME ${layer}.${unit} COMMAND ${exe})
     set_tests_properties(${layer}.${unit} PROPERTIES LABELS "${T_LABELS}" TIMEOUT ${T_TIMEOUT}
         ENVIRONMENT "${WEFT_TEST_ENV}" SKIP_RETURN_CODE 77)

@@ -42,10 +42,10 @@ note() { # CONFIGURATION TEXT SECONDS
 }
 
 # Configures and builds a preset; a failure counts as one failed test and shows the log.
-build() { # PRESET
+build() { # PRESET [TARGET]
     local log="$results/build-$1.log" start=$SECONDS
     echo "== $1: build"
-    if cmake --preset "$1" >"$log" 2>&1 && cmake --build "build/$1" -j "$jobs" >>"$log" 2>&1; then
+    if cmake --preset "$1" >"$log" 2>&1 && cmake --build "build/$1" --target "${2:-all}" -j "$jobs" >>"$log" 2>&1; then
         note "$1" built $((SECONDS - start))
         return 0
     fi
@@ -100,7 +100,7 @@ release() {
 
 dev() {
     [ "$(count dev "${filters[@]}")" != 0 ] || return
-    at_once=$((jobs + (jobs + 1) / 2)) # end-to-end tests mostly wait
+    at_once=$((2 * jobs)) # end-to-end tests mostly wait
     build dev && run dev dev "${filters[@]}" "${verbose[@]}"
     at_once=$jobs
 }
@@ -113,6 +113,7 @@ fuzz() {
 
 # The fuzz build is clang with ASan and UBSan, so it serves as the second compiler's unit run as well.
 clang_unit() {
+    at_once=$((jobs + (jobs + 1) / 2)) # some wait for clocks and sockets
     build fuzz && run clang-unit fuzz -L '^(unit|vectors)$' "${filters[@]}" "${verbose[@]}"
 }
 
@@ -124,7 +125,8 @@ tsan() {
         return
     fi
     ! setarch -R true 2>/dev/null || launcher=(setarch -R)
-    build tsan && run tsan tsan "${which[@]}" "${filters[@]}" "${verbose[@]}"
+    at_once=$((jobs + (jobs + 1) / 2))
+    build tsan tsan_tests && run tsan tsan "${which[@]}" "${filters[@]}" "${verbose[@]}"
     launcher=(env)
 }
 

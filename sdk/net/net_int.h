@@ -34,6 +34,7 @@ void net_aio_give(nng_aio *aio, nng_msg *m);
 enum weft_err net_dial_failure(nng_dialer dialer);
 // REQ and REP: no forwarding devices between us.
 enum weft_err net_socket_one_hop(nng_socket s);
+enum weft_err net_dialer_new(nng_dialer *ret, nng_socket s, const char *url);
 // The beginning (ADD_PRE) and the end (REM_POST) of a pipe to one function. ADD_PRE alone may close the pipe.
 enum weft_err net_pipe_events(nng_socket s, nng_pipe_cb fn, void *arg);
 static inline nng_msg *net_msg_out(struct wf_net_msg *m)

@@ -448,7 +448,7 @@ static enum weft_err open_socket(struct wf_net_peer *p, const struct wf_net_peer
     if (!err)
         err = net_pipe_events(p->sock, on_pipe, p);
     if (!err)
-        err = net_err(nng_dialer_create(&p->dialer, p->sock, where.url));
+        err = net_dialer_new(&p->dialer, p->sock, where.url);
     if (!err)
         err = net_err(nng_dialer_set_ms(p->dialer, NNG_OPT_RECONNMINT, REDIAL_MS));
     if (err)

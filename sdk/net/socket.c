@@ -14,6 +14,8 @@
 #include <sanitizer/lsan_interface.h>
 #else
 #define __lsan_ignore_object(object) ((void)(object))
+#define __lsan_disable()             ((void)0)
+#define __lsan_enable()              ((void)0)
 #endif
 
 int64_t net_now_ms(void)
@@ -158,6 +160,17 @@ void net_aio_give(nng_aio *aio, nng_msg *m)
     if (m)
         __lsan_ignore_object(m);
     nng_aio_set_msg(aio, m);
+}
+
+// NNG (1.5 to 1.10) never frees a connection whose handshake ends at the moment its dialer is closed: tcptran_ep_close closes what waits to be
+// matched, and nobody ends it, so that it and its dialer's endpoint stay, some 4 kB without a descriptor. The leak checker looks away from
+// what a dialer is made of; the socket, and what is ours of a peer, it sees.
+enum weft_err net_dialer_new(nng_dialer *ret, nng_socket s, const char *url)
+{
+    __lsan_disable();
+    int rv = nng_dialer_create(ret, s, url);
+    __lsan_enable();
+    return net_err(rv);
 }
 
 enum weft_err net_socket_common(nng_socket s, size_t recv_max)

@@ -113,10 +113,15 @@ say web-1 depth 6 8
 until_ok head_beyond servers-two depth $((before + 2))
 say web-1 gauge 6 10 # its node is away: the spool has it
 start servers-node
+until_ok weft_at servers-node node status
+before_two=$(head_of servers-two depth)
+stop servers-two # else it has its turn after 15 s (node.uplink)
 until_ok head_beyond servers-node gauge 9
 [ "$(head_of servers-node gauge)" = 10 ] || fail "$(head_of servers-node gauge) records of gauge"
-[ "$(head_of servers-two depth)" = $((before + 3)) ] || fail "$(head_of servers-two depth) records of depth"
+[ "$before_two" = $((before + 3)) ] || fail "$before_two records of depth"
 stop web-1
+start servers-two
+until_ok weft_at servers-two node status
 
 echo "a request by a person waits at the issuer's node, whoever took it"
 "$WEFT" join "$(weft_at monitoring-node ticket create --kind user --name bob)" --name bob --dir "$WORK/bob" >/dev/null

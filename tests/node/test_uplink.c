@@ -292,6 +292,30 @@ START_TEST(who_failed_over_goes_back_when_the_first_answers_and_keeps_the_line_u
 }
 END_TEST
 
+// What waits for the node that signed its product, while the agent's line stands to another one of the domain.
+START_TEST(what_another_node_shall_have_gives_it_its_turn)
+{
+    two_signers = second_is_no_home = true;
+    joined(1);
+    at[0].down = at[2].down = true; // they are one, the home of p0
+    for (int i = 0; i < 3; i++)
+        rig_pass(30000);
+    ck_assert_str_eq(node.uplink->address, "127.0.0.1:2");
+    const struct wf_link *line = node.uplink->link;
+    rig_pass(WF_UPLINK_TURN_MS);
+    ck_assert_msg(node.uplink->link == line, "nothing waits, so nobody has a turn");
+    ck_assert_int_eq(rig_say(0, 100), WEFT_OK);
+    rig_settle();
+    at[2].down = false;
+    for (int i = 0; i < 3; i++)
+        rig_pass(WF_UPLINK_TURN_MS / 3);
+    ck_assert_uint_eq(home.records[0], 1);
+    ck_assert_uint_eq(waiting(), 0);
+    wf_buf_fini(&second_chain);
+    rig_close();
+}
+END_TEST
+
 // The home has the batch, its answer is lost with the line: the marks are asked first over the next one, and nothing is pushed twice.
 START_TEST(a_batch_whose_answer_was_lost_is_not_pushed_again)
 {
@@ -437,6 +461,7 @@ int main(void)
     tcase_add_test(c, a_busy_node_is_asked_again_in_the_same_session_when_there_is_no_other);
     tcase_add_test(
         c, who_failed_over_goes_back_when_the_first_answers_and_keeps_the_line_until_then);
+    tcase_add_test(c, what_another_node_shall_have_gives_it_its_turn);
     tcase_add_test(c, a_batch_whose_answer_was_lost_is_not_pushed_again);
     tcase_add_test(c, an_agent_whose_only_nodes_are_silent_says_what_it_needs);
     tcase_add_test(c, what_a_node_signed_that_left_goes_out_of_force_once_another_one_is_heard);

@@ -58,8 +58,8 @@ static struct {
     unsigned dialled, asked;
 } at[RIG_NODES]; // by its place in the list of uplinks
 
-// The second of them may be a node of its own, which has nothing for this host.
-static bool two_signers;
+// The second of them may be a node of its own, which has nothing for this host, and refuse what it is not home of.
+static bool two_signers, second_is_no_home;
 static struct wf_cert second;
 static struct wf_buf second_chain;
 static struct wf_hash no_manifests;
@@ -157,7 +157,8 @@ static void rig_keep(struct rig_chain *c, struct wf_bytes batch)
     *(h.kind == WF_BATCH_LOSS ? &home.lost[i] : &home.records[i]) += h.count;
 }
 
-static void rig_push(const Weft__V1__PushRequest *q, struct wf_arena *arena, Weft__V1__PushReply *r)
+static void rig_push(const Weft__V1__PushRequest *q, struct wf_arena *arena,
+    Weft__V1__PushReply *r, size_t place)
 {
     r->marks = wf_arena_calloc(arena, q->n_items + 1, sizeof *r->marks);
     for (size_t i = 0; i < q->n_items; i++) {
@@ -167,10 +168,16 @@ static void rig_push(const Weft__V1__PushRequest *q, struct wf_arena *arena, Wef
         struct wf_hash id;
         ck_assert_int_eq(wf_hash_from(wf_pb_view(item->product_id), &id), WEFT_OK);
         struct rig_chain *c = rig_chain_of(&id, &inc);
-        for (size_t b = 0; b < item->n_batches; b++)
+        bool refused = second_is_no_home && is_second(place);
+        for (size_t b = 0; b < item->n_batches && !refused; b++)
             rig_keep(c, wf_pb_view(item->batches[b]));
-        home.pushes += item->n_batches > 0;
+        home.pushes += item->n_batches > 0 && !refused;
         weft__v1__push_mark__init(m);
+        if (refused) {
+            m->refusal = wf_arena_alloc(arena, sizeof *m->refusal);
+            weft__v1__refusal__init(m->refusal);
+            m->refusal->code = WEFT_E_NOT_HOME;
+        }
         m->product_id = item->product_id;
         m->incarnation = item->incarnation;
         m->durable = m->release = c->next_seq;
@@ -254,7 +261,7 @@ static void rig_answer(struct rig_request *r)
         WEFT_OK);
     switch (q->kind_case) {
     case WEFT__V1__REQUEST__KIND_PUSH:
-        rig_push(q->push, &arena, &push);
+        rig_push(q->push, &arena, &push, r->link->node);
         reply.kind_case = WEFT__V1__REPLY__KIND_PUSH;
         reply.push = &push;
         break;

@@ -468,18 +468,17 @@ END_TEST
 START_TEST(without_a_lease_that_lives_no_mirror_is_asked)
 {
     lie = HONEST;
-    atomic_store(&h.lease_ms, 1);
     read_then_lose_the_home();
-    // 2 s, whatever the lease says: clocks differ. Then only the home will do.
-    TAKE_UNTIL(
-        strstr(told, "its node does not answer") || strstr(told, "lease of its home is over"));
+    TAKE_UNTIL(got == BEFORE + AFTER);
+    wf_test_clock_skip(11 * 60000); // the lease of its home had ten minutes; then only that will do
+    TAKE_UNTIL(strstr(told, "mirror security/node-1 is left"));
+    wf_test_clock_skip(60000); // what it was left for is forgotten
     int before = atomic_load(&served);
-    for (int i = 0; i < 150; i++)
-        take(20);
-    before = atomic_load(&served);
-    for (int i = 0; i < 50; i++)
+    wf_fakehome_append(&h, 1, 2);
+    for (int i = 0; i < 25; i++)
         take(20);
     ck_assert_int_eq(atomic_load(&served), before);
+    ck_assert_uint_eq(got, BEFORE + AFTER);
 }
 END_TEST
 
