@@ -157,8 +157,8 @@ static void rig_keep(struct rig_chain *c, struct wf_bytes batch)
     *(h.kind == WF_BATCH_LOSS ? &home.lost[i] : &home.records[i]) += h.count;
 }
 
-static void rig_push(const Weft__V1__PushRequest *q, struct wf_arena *arena,
-    Weft__V1__PushReply *r, size_t place)
+static void rig_push(
+    const Weft__V1__PushRequest *q, struct wf_arena *arena, Weft__V1__PushReply *r, size_t place)
 {
     r->marks = wf_arena_calloc(arena, q->n_items + 1, sizeof *r->marks);
     for (size_t i = 0; i < q->n_items; i++) {
