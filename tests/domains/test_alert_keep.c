@@ -288,6 +288,7 @@ static void put(struct rig *g, const char *id, const char *rule)
 {
     struct wf_alert a = alert_of(id, rule, WF_ALERT_FIRING);
 
+    ck_assert(wf_labels_set(&a.series, "disk", id, strlen(id)));
     a.told = a.kept_told = WF_ALERT_PENDING;
     a.told_ms = a.kept_told_ms = 0;
     ck_assert_int_eq(wf_alerts_put(g->alerts, &a), WEFT_OK);

@@ -2,16 +2,18 @@
 #include "domains/monitoring/alert/alert.h"
 
 #include <inttypes.h>
+#include <search.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define BUCKETS 4096u
-
 struct wf_alerts {
-    struct wf_alert *buckets[BUCKETS];
+    // Trees, tsearch(3): labels are what others write, and sums can be made to meet.
+    void *ids, *all_series;
+    struct wf_alert key; // what is looked for; what else it has is nothing
     struct wf_alert *all;
     size_t count;
+    struct wf_share *shares;
     uint64_t refused;
     wf_alert_fn fn;
     void *arg;
@@ -28,16 +30,6 @@ struct wf_alerts *wf_alerts_new(wf_alert_fn fn, void *arg)
     return s;
 }
 
-void wf_alerts_free(struct wf_alerts *s)
-{
-    while (s && s->all) {
-        struct wf_alert *a = s->all;
-        s->all = a->next;
-        free(a);
-    }
-    free(s);
-}
-
 // ---- the table -------------------------------------------------------------------------------------------------------------
 
 static uint64_t sum_of(const char *rule, const struct wf_labels *series)
@@ -45,62 +37,111 @@ static uint64_t sum_of(const char *rule, const struct wf_labels *series)
     return wf_sum(wf_sum(0, rule, strlen(rule) + 1), series->text, series->len);
 }
 
-static struct wf_alert **bucket_of(struct wf_alerts *s, const char *id)
+static int by_id(const void *a, const void *b) // an id, or an alert, which begins with it
 {
-    return &s->buckets[strtoull(id, NULL, 16) % BUCKETS];
+    return strcmp(a, b);
+}
+
+static int by_series(const void *left, const void *right)
+{
+    const struct wf_alert *a = left, *b = right;
+    int order = strcmp(a->rule, b->rule);
+
+    if (!order && a->series.len != b->series.len)
+        order = a->series.len < b->series.len ? -1 : 1;
+    return order ? order : memcmp(a->series.text, b->series.text, a->series.len);
+}
+
+static struct wf_alert *find_in(
+    void *const *tree, const void *key, int (*order)(const void *, const void *))
+{
+    struct wf_alert *const *at = tfind(key, tree, order);
+
+    return at ? *at : NULL;
 }
 
 struct wf_alert *wf_alerts_find(struct wf_alerts *s, const char *id)
 {
-    struct wf_alert *a = *bucket_of(s, id);
-
-    while (a && strcmp(a->id, id) != 0)
-        a = a->chain;
-    return a;
+    return find_in(&s->ids, id, by_id);
 }
 
-// By what it is about. Two sets of labels of one sum have ids that follow each other.
 static struct wf_alert *find_series(
-    struct wf_alerts *s, const char *rule, const struct wf_labels *series, char id[WF_ALERT_ID])
+    struct wf_alerts *s, const char *rule, const struct wf_labels *series)
 {
-    for (uint64_t sum = sum_of(rule, series);; sum++) {
-        snprintf(id, WF_ALERT_ID, "%016" PRIx64, sum);
-        struct wf_alert *a = wf_alerts_find(s, id);
-        if (!a || (strcmp(a->rule, rule) == 0 && wf_labels_eq(&a->series, series)))
-            return a;
-    }
+    snprintf(s->key.rule, sizeof s->key.rule, "%s", rule);
+    s->key.series.len = series->len;
+    memcpy(s->key.series.text, series->text, series->len);
+    return find_in(&s->all_series, &s->key, by_series);
 }
 
-static struct wf_alert *add(struct wf_alerts *s, const char *id, enum weft_err *ret_err)
+static bool plant(struct wf_alerts *s, struct wf_alert *a)
 {
-    *ret_err = s->count >= WF_ALERTS_MOST ? WEFT_E_FULL : WEFT_E_NOMEM;
-    struct wf_alert *a = *ret_err == WEFT_E_FULL ? NULL : calloc(1, sizeof *a);
-    if (!a) {
+    if (!tsearch(a, &s->ids, by_id))
+        return false;
+    if (tsearch(a, &s->all_series, by_series))
+        return true;
+    tdelete(a, &s->ids, by_id);
+    return false;
+}
+
+static struct wf_alert *add(
+    struct wf_alerts *s, const struct wf_alert *from, enum weft_err *ret_err)
+{
+    struct wf_share *share = wf_share_of(&s->shares, from->product);
+    bool full =
+        share && (s->count >= WF_ALERTS_MOST || !wf_share_has_room(share->count, WF_ALERTS_MOST));
+    struct wf_alert *a = full || !share ? NULL : malloc(sizeof *a);
+
+    *ret_err = full ? WEFT_E_FULL : WEFT_E_NOMEM;
+    if (a)
+        *a = *from;
+    if (!a || !plant(s, a)) {
         s->refused++;
+        free(a);
         return NULL;
     }
-    snprintf(a->id, sizeof a->id, "%s", id);
-    struct wf_alert **bucket = bucket_of(s, id);
-    a->chain = *bucket;
-    *bucket = a;
+    a->prev = NULL;
     a->next = s->all;
+    if (a->next)
+        a->next->prev = a;
     s->all = a;
     s->count++;
+    a->share = share;
+    share->count++;
     return a;
+}
+
+// Of what was looked for last. Its id is the sum of rule and labels; of those that are taken the next one that is not.
+static struct wf_alert *add_series(struct wf_alerts *s, const char *product, enum weft_err *ret_err)
+{
+    uint64_t sum = sum_of(s->key.rule, &s->key.series);
+
+    do
+        snprintf(s->key.id, sizeof s->key.id, "%016" PRIx64, sum++);
+    while (wf_alerts_find(s, s->key.id));
+    snprintf(s->key.product, sizeof s->key.product, "%s", product);
+    return add(s, &s->key, ret_err);
 }
 
 static void drop(struct wf_alerts *s, struct wf_alert *a)
 {
-    struct wf_alert **at = bucket_of(s, a->id);
-
-    while (*at != a)
-        at = &(*at)->chain;
-    *at = a->chain;
-    for (at = &s->all; *at != a;)
-        at = &(*at)->next;
-    *at = a->next;
+    tdelete(a, &s->ids, by_id);
+    tdelete(a, &s->all_series, by_series);
+    if (a->next)
+        a->next->prev = a->prev;
+    *(a->prev ? &a->prev->next : &s->all) = a->next;
     s->count--;
+    a->share->count--;
     free(a);
+}
+
+void wf_alerts_free(struct wf_alerts *s)
+{
+    while (s && s->all)
+        drop(s, s->all);
+    if (s)
+        wf_shares_fini(&s->shares);
+    free(s);
 }
 
 // ---- what an observation writes ------------------------------------------------------------------------------------------------
@@ -193,20 +234,16 @@ static void fire(struct wf_alerts *s, struct wf_alert *a, const struct wf_observ
 
 static enum weft_err on_true(struct wf_alerts *s, const struct wf_observed *o)
 {
-    char id[WF_ALERT_ID];
-    struct wf_alert *a = find_series(s, o->rule->name, o->labels, id);
+    struct wf_alert *a = find_series(s, o->rule->name, o->labels);
     enum weft_err err = WEFT_OK;
 
     if (!a)
-        a = add(s, id, &err);
+        a = add_series(s, o->product, &err);
     if (!a)
         return err;
     bool fresh = a->state == WF_ALERT_INACTIVE || a->state == WF_ALERT_RESOLVED;
-    if (fresh) {
-        snprintf(a->rule, sizeof a->rule, "%s", o->rule->name);
-        a->series = *o->labels;
+    if (fresh)
         begin(a, o);
-    }
     write_value(a, o);
     if (fresh)
         a->began = a->last;
@@ -222,8 +259,7 @@ static enum weft_err on_true(struct wf_alerts *s, const struct wf_observed *o)
 
 static void on_false(struct wf_alerts *s, const struct wf_observed *o)
 {
-    char id[WF_ALERT_ID];
-    struct wf_alert *a = find_series(s, o->rule->name, o->labels, id);
+    struct wf_alert *a = find_series(s, o->rule->name, o->labels);
 
     if (!a || a->state == WF_ALERT_RESOLVED)
         return;
@@ -256,14 +292,11 @@ enum weft_err wf_alerts_observe(struct wf_alerts *s, const struct wf_observed *o
 enum weft_err wf_alerts_put(struct wf_alerts *s, const struct wf_alert *a)
 {
     enum weft_err err = WEFT_E_EXISTS;
-    struct wf_alert *to = wf_alerts_find(s, a->id) ? NULL : add(s, a->id, &err);
+    bool known = wf_alerts_find(s, a->id) || find_series(s, a->rule, &a->series);
+    struct wf_alert *to = known ? NULL : add(s, a, &err);
 
     if (!to)
         return err;
-    struct wf_alert *next = to->next, *chain = to->chain;
-    *to = *a;
-    to->next = next;
-    to->chain = chain;
     to->changed = false;
     return WEFT_OK;
 }

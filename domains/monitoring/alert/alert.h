@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Alerts and what becomes of them: inactive -> pending -> firing -> resolved. (state, now, observation) -> transitions. Owns the alerts; knows
-// no clock, no store, no network. Bounded: WF_ALERTS_MOST; an observation beyond is refused with FULL, never dropped in silence.
+// no clock, no store, no network. Bounded: WF_ALERTS_MOST, of which a domain has three quarters at most (speed/share.h); an observation
+// beyond is refused with FULL, never dropped in silence.
 // Invariant: an alert is found by its rule and the labels of its series; one of both is there once. Thread rule: one owner.
 #ifndef WF_MONITORING_ALERT_H
 #define WF_MONITORING_ALERT_H
 
 #include "domains/monitoring/alert/match.h"
 #include "domains/monitoring/speed/engine.h"
+#include "domains/monitoring/speed/share.h"
 
 #define WF_ALERTS_MOST    20000u
 #define WF_ALERT_SILENCES 1000u
@@ -25,8 +27,8 @@ struct wf_evidence {
 };
 
 struct wf_alert {
-    struct wf_alert *next, *chain; // of all, of a bucket
-    char id[WF_ALERT_ID];          // of rule and series: the same over restarts
+    char id[WF_ALERT_ID];         // first; of rule and series: the same over restarts
+    struct wf_alert *next, *prev; // of all
     char rule[WF_RULE_NAME], product[136];
     enum wf_severity severity;
     enum wf_alert_state state;
@@ -47,7 +49,8 @@ struct wf_alert {
     uint64_t telling; // on its way
     int kept_told;
     int64_t kept_told_ms;
-    bool changed; // since the store took it
+    bool changed;           // since the store took it
+    struct wf_share *share; // of the product's domain, the set's
 };
 
 struct wf_silence {

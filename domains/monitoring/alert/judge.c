@@ -76,8 +76,9 @@ static void on_observed(void *arg, const struct wf_observed *o)
     enum weft_err err = wf_alerts_observe(j->alerts, o);
 
     if (err)
-        snprintf(j->problem, sizeof j->problem, "rule %s: an alert was not raised: %s",
-            o->rule->name, err == WEFT_E_FULL ? "there are too many" : weft_err_text(err));
+        snprintf(j->problem, sizeof j->problem, "rule %s: an alert of %s was not raised: %s",
+            o->rule->name, o->product,
+            err == WEFT_E_FULL ? "there are too many" : weft_err_text(err));
 }
 
 static bool find_baseline(void *arg, uint64_t series, unsigned slot, struct wf_baseline *ret)
@@ -265,8 +266,8 @@ static void fill_beat(const struct judge *j, int64_t unix_ms, struct wf_book_bea
     snprintf(ret->state, sizeof ret->state, "%s", j->watch.stop ? "stopped" : "running");
     if (stats.refused)
         snprintf(ret->problem, sizeof ret->problem,
-            "no room for series of rule %s: %llu records were not judged", stats.refused_rule,
-            (unsigned long long)stats.refused);
+            "no room for series of rule %s and %s: %llu records were not judged",
+            stats.refused_rule, stats.refused_product, (unsigned long long)stats.refused);
     else if (sent.problem[0] && sent.waiting)
         snprintf(ret->problem, sizeof ret->problem, "not told: %s", sent.problem);
     else

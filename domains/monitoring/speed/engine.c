@@ -34,7 +34,7 @@ void wf_engine_free(struct wf_engine *e)
     wf_series_each(e, remove_one, e);
     while (e->bounds)
         wf_engine_forget(e, e->bounds->shape);
-    free(e->buckets);
+    wf_shares_fini(&e->shares);
     free(e);
 }
 
@@ -342,9 +342,10 @@ static void fill_windows(struct wf_judged *j)
         uint64_t cut = w->points.cut;
         if (!known)
             wf_window_advance(&w->points, x->windows[i].span_ms, p.ms);
-        else if (!wf_window_push(&w->points, x->windows[i].span_ms, &p, wf_series_may_grow(j->e)))
+        else if (!wf_window_push(
+                     &w->points, x->windows[i].span_ms, &p, wf_series_may_grow(j->e, j->s->share)))
             cut--; // nothing of it is kept
-        j->e->stats.bytes += wf_window_bytes(&w->points) - before;
+        wf_series_resized(j->e, j->s, before, wf_window_bytes(&w->points));
         j->e->stats.cut += w->points.cut - cut;
     }
 }
@@ -356,9 +357,10 @@ static void learn(struct wf_judged *j)
         size_t before = w->base ? w->base->bytes : 0;
         if (!w->base || !w->has_last)
             continue;
-        if (!wf_series_may_grow(j->e) || !wf_baseline_learn(w->base, j->s->time_ms, w->last))
+        if (!wf_series_may_grow(j->e, j->s->share) ||
+            !wf_baseline_learn(w->base, j->s->time_ms, w->last))
             j->e->stats.cut++;
-        j->e->stats.bytes += w->base->bytes - before;
+        wf_series_resized(j->e, j->s, before, w->base->bytes);
     }
 }
 
@@ -453,7 +455,7 @@ static enum weft_err one_rule(struct wf_judged *j)
     if (!j->s && j->row->deleted)
         return WEFT_OK;
     if (!j->s)
-        j->s = wf_series_add(j->e, j->b, &labels);
+        j->s = wf_series_add(j->e, j->b, &labels, j->row->shape->product);
     if (!j->s)
         return j->e->stats.refused > refused ? WEFT_OK : WEFT_E_NOMEM;
     if (j->row->deleted)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rules against records: (state, time, record) -> what each series' condition says now. Owns the series with their windows and baselines.
 // Knows no clock, no network, no alert: what it sees goes to one function. Bounded in series and bytes; what finds no room is counted and
-// named, never dropped in silence. Invariant: a series is judged in order of its own time; a record older than its last changes nothing.
-// Thread rule: one owner.
+// named, never dropped in silence. No domain's records take the last quarter of the room (share.h). Invariant: a series is judged in order
+// of its own time; a record older than its last changes nothing. Thread rule: one owner.
 #ifndef WF_MONITORING_ENGINE_H
 #define WF_MONITORING_ENGINE_H
 
@@ -79,8 +79,8 @@ struct wf_engine_stats {
     uint64_t rows, judged, out_of_order;
     uint64_t refused; // records whose series found no room
     uint64_t cut;     // points that left a window before their time
-    char refused_rule[WF_RULE_NAME],
-        problem[320]; // the last of them; what a rule asks for that a product does not have
+    char refused_rule[WF_RULE_NAME], refused_product[136]; // the last of them
+    char problem[320]; // what a rule asks for that a product does not have
 };
 
 struct wf_engine;

@@ -4,6 +4,7 @@
 #define WF_MONITORING_ENGINE_INT_H
 
 #include "domains/monitoring/speed/engine.h"
+#include "domains/monitoring/speed/share.h"
 #include "domains/monitoring/speed/window.h"
 
 // Where a value comes from: a field of the record (0 and more), or what stands beside it.
@@ -48,8 +49,9 @@ struct wf_series_window {
 };
 
 struct wf_series {
-    struct wf_series *next; // of its bucket
-    uint64_t hash;          // of rule and labels
+    struct wf_series *next, *prev; // of all
+    struct wf_share *share;        // of its product's domain
+    uint64_t hash;                 // of rule and labels
     const struct wf_rule *rule;
     struct wf_shape *shape; // NULL while its product is away
     const struct wf_bound_rule *bound;
@@ -72,8 +74,9 @@ struct wf_engine {
     void *arg;
     const struct wf_rules *rules;
     struct wf_bound *bounds;
-    struct wf_series **buckets;
-    size_t bucket_count;
+    void *tree; // of series by rule and labels, tsearch(3)
+    struct wf_series *series;
+    struct wf_share *shares;
     struct wf_engine_stats stats;
     wf_baseline_find_fn find;
     void *find_arg;
@@ -97,13 +100,15 @@ struct wf_judged {
 struct wf_series *wf_series_find(
     const struct wf_engine *e, const struct wf_rule *rule, const struct wf_labels *labels);
 // NULL: refused (counted) or without memory.
-struct wf_series *wf_series_add(
-    struct wf_engine *e, const struct wf_bound_rule *b, const struct wf_labels *labels);
+struct wf_series *wf_series_add(struct wf_engine *e, const struct wf_bound_rule *b,
+    const struct wf_labels *labels, const char *product);
 void wf_series_remove(struct wf_engine *e, struct wf_series *s);
 // fn may remove the series that it was given.
 void wf_series_each(struct wf_engine *e, void (*fn)(void *arg, struct wf_series *s), void *arg);
 void wf_series_labels(const struct wf_series *s, struct wf_labels *ret);
-bool wf_series_may_grow(const struct wf_engine *e);
+bool wf_series_may_grow(const struct wf_engine *e, const struct wf_share *share);
+// Its memory was so much and is so much now.
+void wf_series_resized(struct wf_engine *e, struct wf_series *s, size_t before, size_t now);
 
 // engine.c
 void wf_judge_time(struct wf_judged *j);

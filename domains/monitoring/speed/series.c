@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The table of series, bounded in number and bytes. See engine_int.h.
+#include <search.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,38 +12,30 @@ static uint64_t hash_of(const struct wf_rule *rule, const char *text, size_t len
     return wf_sum(rule->id, text, len);
 }
 
+// A balanced tree: labels are what others write, and sums of a known function can be made to meet.
+static int by_labels(const void *left, const void *right)
+{
+    const struct wf_series *a = left, *b = right;
+
+    if (a->hash != b->hash)
+        return a->hash < b->hash ? -1 : 1;
+    if (a->rule->id != b->rule->id)
+        return a->rule->id < b->rule->id ? -1 : 1;
+    if (a->labels_len != b->labels_len)
+        return a->labels_len < b->labels_len ? -1 : 1;
+    return memcmp(a->labels, b->labels, a->labels_len);
+}
+
 struct wf_series *wf_series_find(
     const struct wf_engine *e, const struct wf_rule *rule, const struct wf_labels *labels)
 {
-    uint64_t hash = hash_of(rule, labels->text, labels->len);
-    struct wf_series *s = e->bucket_count ? e->buckets[hash % e->bucket_count] : NULL;
+    const struct wf_series key = { .hash = hash_of(rule, labels->text, labels->len),
+        .rule = rule,
+        .labels = (char *)(uintptr_t)labels->text,
+        .labels_len = labels->len };
+    struct wf_series *const *at = tfind(&key, &e->tree, by_labels);
 
-    while (s && (s->hash != hash || s->rule != rule || s->labels_len != labels->len ||
-                    memcmp(s->labels, labels->text, labels->len) != 0))
-        s = s->next;
-    return s;
-}
-
-static bool grow(struct wf_engine *e)
-{
-    size_t count = e->bucket_count ? e->bucket_count * 2 : 256;
-
-    if (e->stats.series < e->bucket_count)
-        return true;
-    struct wf_series **buckets = calloc(count, sizeof(struct wf_series *));
-    if (!buckets)
-        return e->bucket_count > 0;
-    for (size_t i = 0; i < e->bucket_count; i++) {
-        for (struct wf_series *s = e->buckets[i], *next; s; s = next) {
-            next = s->next;
-            s->next = buckets[s->hash % count];
-            buckets[s->hash % count] = s;
-        }
-    }
-    free(e->buckets);
-    e->buckets = buckets;
-    e->bucket_count = count;
-    return true;
+    return at ? *at : NULL;
 }
 
 static size_t fixed_bytes(const struct wf_series *s)
@@ -84,17 +78,35 @@ static bool make_room(struct wf_series *s, const struct wf_bound_rule *b)
     return ok;
 }
 
-struct wf_series *wf_series_add(
-    struct wf_engine *e, const struct wf_bound_rule *b, const struct wf_labels *labels)
+bool wf_series_may_grow(const struct wf_engine *e, const struct wf_share *share)
 {
-    unsigned windows = b->rule->when.expr.window_count;
+    return e->stats.bytes < e->limits.bytes && wf_share_has_room(share->bytes, e->limits.bytes);
+}
 
-    if (e->stats.series >= e->limits.series || !wf_series_may_grow(e)) {
-        e->stats.refused++;
-        memcpy(e->stats.refused_rule, b->rule->name, strlen(b->rule->name) + 1);
-        return NULL;
-    }
-    struct wf_series *s = grow(e) ? calloc(1, sizeof *s + windows * sizeof s->windows[0]) : NULL;
+void wf_series_resized(struct wf_engine *e, struct wf_series *s, size_t before, size_t now)
+{
+    e->stats.bytes = e->stats.bytes - before + now;
+    s->share->bytes = s->share->bytes - before + now;
+}
+
+static bool has_room(const struct wf_engine *e, const struct wf_share *share)
+{
+    return e->stats.series < e->limits.series &&
+           wf_share_has_room(share->count, e->limits.series) && wf_series_may_grow(e, share);
+}
+
+static void refuse(struct wf_engine *e, const struct wf_bound_rule *b, const char *product)
+{
+    e->stats.refused++;
+    snprintf(e->stats.refused_rule, sizeof e->stats.refused_rule, "%s", b->rule->name);
+    snprintf(e->stats.refused_product, sizeof e->stats.refused_product, "%s", product);
+}
+
+static struct wf_series *make(const struct wf_bound_rule *b, const struct wf_labels *labels)
+{
+    size_t windows = b->rule->when.expr.window_count;
+    struct wf_series *s = calloc(1, sizeof *s + windows * sizeof s->windows[0]);
+
     if (!s)
         return NULL;
     s->rule = b->rule;
@@ -106,39 +118,60 @@ struct wf_series *wf_series_add(
     }
     memcpy(s->labels, labels->text, labels->len);
     s->hash = hash_of(b->rule, labels->text, labels->len);
-    s->next = e->buckets[s->hash % e->bucket_count];
-    e->buckets[s->hash % e->bucket_count] = s;
+    return s;
+}
+
+struct wf_series *wf_series_add(struct wf_engine *e, const struct wf_bound_rule *b,
+    const struct wf_labels *labels, const char *product)
+{
+    struct wf_share *share = wf_share_of(&e->shares, product);
+
+    if (share && !has_room(e, share)) {
+        refuse(e, b, product);
+        return NULL;
+    }
+    struct wf_series *s = share ? make(b, labels) : NULL;
+    if (s && !tsearch(s, &e->tree, by_labels)) {
+        release(s);
+        s = NULL;
+    }
+    if (!s)
+        return NULL;
+    s->share = share;
+    s->next = e->series;
+    if (s->next)
+        s->next->prev = s;
+    e->series = s;
+    share->count++;
     e->stats.series++;
-    e->stats.bytes += fixed_bytes(s);
-    for (unsigned i = 0; i < windows && e->find; i++)
+    wf_series_resized(e, s, 0, fixed_bytes(s));
+    for (unsigned i = 0; i < b->rule->when.expr.window_count && e->find; i++)
         if (s->windows[i].base && e->find(e->find_arg, s->hash, i, s->windows[i].base))
-            e->stats.bytes += s->windows[i].base->bytes;
+            wf_series_resized(e, s, 0, s->windows[i].base->bytes);
     return s;
 }
 
 void wf_series_remove(struct wf_engine *e, struct wf_series *s)
 {
-    struct wf_series **at = &e->buckets[s->hash % e->bucket_count];
-
-    while (*at != s)
-        at = &(*at)->next;
-    *at = s->next;
+    tdelete(s, &e->tree, by_labels);
+    if (s->next)
+        s->next->prev = s->prev;
+    *(s->prev ? &s->prev->next : &e->series) = s->next;
+    s->share->count--;
     e->stats.series--;
-    e->stats.bytes -= fixed_bytes(s);
+    wf_series_resized(e, s, fixed_bytes(s), 0);
     for (unsigned i = 0; i < s->rule->when.expr.window_count; i++) {
-        e->stats.bytes -= wf_window_bytes(&s->windows[i].points);
-        e->stats.bytes -= s->windows[i].base ? s->windows[i].base->bytes : 0;
+        wf_series_resized(e, s, wf_window_bytes(&s->windows[i].points), 0);
+        wf_series_resized(e, s, s->windows[i].base ? s->windows[i].base->bytes : 0, 0);
     }
     release(s);
 }
 
 void wf_series_each(struct wf_engine *e, void (*fn)(void *arg, struct wf_series *s), void *arg)
 {
-    for (size_t i = 0; i < e->bucket_count; i++) {
-        for (struct wf_series *s = e->buckets[i], *next; s; s = next) {
-            next = s->next;
-            fn(arg, s);
-        }
+    for (struct wf_series *s = e->series, *next; s; s = next) {
+        next = s->next;
+        fn(arg, s);
     }
 }
 
@@ -150,9 +183,4 @@ void wf_series_labels(const struct wf_series *s, struct wf_labels *ret)
     for (size_t i = 0; i < ret->len; i++)
         ret->count += !ret->text[i];
     ret->count /= 2;
-}
-
-bool wf_series_may_grow(const struct wf_engine *e)
-{
-    return e->stats.bytes < e->limits.bytes;
 }

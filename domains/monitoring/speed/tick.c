@@ -168,7 +168,7 @@ static enum weft_err tick_blind(
         return WEFT_OK;
     uint64_t refused = t->e->stats.refused;
     if (!j.s)
-        j.s = wf_series_add(t->e, b, &labels);
+        j.s = wf_series_add(t->e, b, &labels, shape->product);
     if (!j.s)
         return t->e->stats.refused > refused ? WEFT_OK : WEFT_E_NOMEM;
     j.s->append_ms = t->now_ms; // never silent itself, never given up
