@@ -34,7 +34,7 @@ static const char usage[] =
     "       weft-monitor store  [--product PATTERN]... [--keep K]... [--seconds N] [--once] "
     "[--every SECONDS]\n"
     "       weft-monitor backfill PRODUCT [--from PLACE]\n"
-    "       weft-monitor status [-o table|json|jsonl]\n"
+    "       weft-monitor status [--json | -o table|json|jsonl]\n"
     "       weft-monitor sql    SELECT [-o table|json|jsonl]\n"
     "       weft-monitor verify [--product PRODUCT | --row TABLE:OFFSET] [--most N] [-o "
     "table|json]\n"
@@ -164,6 +164,8 @@ static int parse(int argc, char **argv, struct wf_mon_options *o)
             return wrong("unknown option \"%.200s\" here", a);
         } else if (strcmp(a, "--once") == 0) {
             o->once = true;
+        } else if (strcmp(a, "--json") == 0) {
+            o->format = WF_MON_AS_JSON;
         } else if (i + 1 >= argc || !set_value(o, a, argv[i + 1])) {
             return wrong("%.200s wants another value", a);
         } else {

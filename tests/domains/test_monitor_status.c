@@ -248,6 +248,9 @@ START_TEST(what_run_tells_is_what_status_reads)
         .verify_failures = 15,
         .duplicates = 16,
         .token_expires_ms = 17,
+        .why = "w",
+        .past = "was",
+        .since_ms = 21,
         .lease_expires_ms = 18,
         .hosts = 19,
         .hosts_late = 20 };

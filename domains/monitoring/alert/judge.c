@@ -274,7 +274,29 @@ static void fill_beat(const struct judge *j, int64_t unix_ms, struct wf_book_bea
         snprintf(ret->problem, sizeof ret->problem, "%s",
             j->problem[0]      ? j->problem
             : stats.problem[0] ? stats.problem
-                               : j->watch.problem);
+                               : wf_mon_watch_wrong(&j->watch));
+}
+
+// What needs no book: it may be the book that is wrong.
+static void tell_beside(struct judge *j, int64_t unix_ms)
+{
+    struct wf_book_beat beat;
+    uint64_t firing = 0, pending = 0;
+
+    for (struct wf_alert *a = wf_alerts_first(j->alerts); a; a = a->next) {
+        firing += a->state == WF_ALERT_FIRING;
+        pending += a->state == WF_ALERT_PENDING;
+    }
+    fill_beat(j, unix_ms, &beat);
+    const struct {
+        const char *name;
+        uint64_t value;
+    } counts[] = { { "records_total", beat.records }, { "refused_total", beat.refused },
+        { "rules", beat.rules }, { "series", beat.series }, { "firing", firing },
+        { "pending", pending } };
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
+        wf_mon_pulse_count(&j->watch.pulse, counts[i].name, counts[i].value);
+    wf_mon_watch_tell(&j->watch, "alert", beat.problem);
 }
 
 static enum weft_err write_places(struct judge *j, int64_t unix_ms)
@@ -353,10 +375,10 @@ static void write_book(struct judge *j, int64_t unix_ms, bool all)
         w.err = wf_book_commit(j->book);
     if (!w.err) {
         written(j, unix_ms, places, heard, base);
+        wf_mon_watch_trouble(&j->watch, "");
         return;
     }
-    snprintf(j->problem, sizeof j->problem, "%s", wf_book_problem(j->book));
-    wf_mon_watch_note(&j->watch, j->problem);
+    wf_mon_watch_trouble(&j->watch, wf_book_problem(j->book));
     wf_book_rollback(j->book);
     j->write_due = j->place_due = j->heard_due = unix_ms + STALL_MS;
 }
@@ -409,7 +431,7 @@ static void reload(struct judge *j, int64_t now_ms)
         wf_rules_file_close(&new);
         snprintf(j->problem, sizeof j->problem, "%.200s has mistakes: the rules before it go on",
             j->watch.o->rules);
-        wf_mon_watch_note(&j->watch, j->problem);
+        fprintf(stderr, "weft-monitor: %s\n", j->problem);
         return;
     }
     j->file = new;
@@ -444,6 +466,7 @@ static void turn(struct judge *j)
         j->tick_due = unix_ms + TICK_MS;
         tick(j, now_ms, unix_ms);
         hear_people(j, unix_ms);
+        tell_beside(j, unix_ms);
     }
     j->notify_due = wf_notify_turn(j->notify, j->alerts, j->silences, j->silence_count, unix_ms);
     write_book(j, unix_ms, false);
@@ -495,6 +518,7 @@ static void run(struct judge *j)
             poll(NULL, 0, 20);
     } while (!wf_notify_is_idle(j->notify) && wf_mon_now_ms() < end);
     write_book(j, wf_mon_unix_ms(), true);
+    tell_beside(j, wf_mon_unix_ms());
 }
 
 static void tear_down(struct judge *j)

@@ -67,6 +67,13 @@ void wf_alert_look(const char *path, int64_t now_ms, struct wf_alert_sum *ret)
             problem.text[0] ? problem.text : weft_err_text(err));
     ret->judged =
         !err && now_ms - beat.updated_ms <= STALE_MS && strcmp(beat.state, "running") == 0;
+    ret->firing = c.firing;
+    ret->pending = c.pending;
+    ret->rules = beat.rules;
+    ret->series = beat.series;
+    ret->records = beat.records;
+    ret->updated_ms = beat.updated_ms;
+    snprintf(ret->problem, sizeof ret->problem, "%s", beat.problem);
     fill(ret, &beat, &c, beat.updated_ms ? now_ms - beat.updated_ms : -1);
     wf_book_close(b);
 }

@@ -8,10 +8,13 @@
 #include <stdint.h>
 
 struct wf_alert_sum {
-    bool there;     // there is a book
-    bool judged;    // its process is alive
-    char text[640]; // one line for people
-    char json[640]; // an object, "null" where there is no book
+    bool there;  // there is a book
+    bool judged; // its process is alive
+    uint64_t firing, pending, rules, series, records;
+    int64_t updated_ms; // unix; 0: never
+    char problem[320];  // of its own
+    char text[640];     // one line for people
+    char json[640];     // an object, "null" where there is no book
 };
 void wf_alert_look(const char *path, int64_t now_ms, struct wf_alert_sum *ret);
 

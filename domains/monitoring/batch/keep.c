@@ -4,9 +4,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
-#include "domains/monitoring/batch/store.h"
+#include "domains/monitoring/batch/line.h"
 #include "domains/monitoring/common/watch.h"
 
 #define COMMIT_MS      200                 // most that a transaction stays open while more arrives
@@ -25,7 +26,8 @@ struct kept {
     struct wf_mon_table *table;
     bool shaped; // the table has the columns of the schema of its subscription
     int64_t late_due_ms;
-    struct wf_mon_line told; // what the database has
+    struct wf_mon_line told;       // what the database has
+    char schema[WF_MON_SCHEMA_ID]; // that records of now have
 };
 
 struct keep {
@@ -37,6 +39,9 @@ struct keep {
     int64_t trim_due;                          // monotonic
     size_t trim_at;                            // the feed that is looked at next
     size_t claimed;                            // feeds that were claimed, or tried
+    struct {
+        uint64_t records, commits, failed, commit_us;
+    } total;
 };
 
 static struct kept *kept_of(const struct wf_mon_feed *f)
@@ -91,7 +96,8 @@ static void abandon(struct keep *k, enum weft_err err, struct wf_mon_feed *culpr
 
     snprintf(why, sizeof why, "%s",
         err == WEFT_E_SCHEMA ? "records came without a schema" : wf_mon_store_problem(k->store));
-    wf_mon_watch_note(&k->watch, why);
+    wf_mon_watch_trouble(&k->watch, why);
+    k->total.failed++;
     wf_mon_store_rollback(k->store);
     for (size_t i = 0; i < k->watch.count; i++) {
         struct wf_mon_feed *f = k->watch.feeds[i];
@@ -115,7 +121,8 @@ static bool begin(struct keep *k, int64_t now_ms)
         return false;
     enum weft_err err = wf_mon_store_begin(k->store);
     if (err) {
-        wf_mon_watch_note(&k->watch, wf_mon_store_problem(k->store));
+        wf_mon_watch_trouble(&k->watch, wf_mon_store_problem(k->store));
+        k->total.failed++;
         k->stuck_until = now_ms + STUCK_MS;
         return false;
     }
@@ -124,15 +131,28 @@ static bool begin(struct keep *k, int64_t now_ms)
     return true;
 }
 
+static int64_t mono_us(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
 static void commit(struct keep *k, int64_t now_ms)
 {
     if (!wf_mon_store_is_open(k->store))
         return;
+    int64_t began_us = mono_us();
     enum weft_err err = wf_mon_store_commit(k->store);
     if (err) {
         abandon(k, err, NULL, now_ms);
         return;
     }
+    wf_mon_watch_trouble(&k->watch, "");
+    k->total.commits++;
+    k->total.commit_us += (uint64_t)(mono_us() - began_us);
+    k->total.records += k->records;
     for (size_t i = 0; i < k->watch.count; i++)
         k->watch.feeds[i]->touched = false;
     k->records = 0;
@@ -193,32 +213,19 @@ static void shape(struct keep *k, int64_t now_ms)
 
 // ---- status ------------------------------------------------------------------------------------------------------------
 
-static void fill_line(const struct wf_mon_feed *f, int64_t now_ms, struct wf_mon_line *ret)
+// What was told before: by this process, or by the one that stored the product before it.
+static struct wf_mon_said said_of(const struct kept *own)
 {
-    struct weft_stats stats = { 0 };
+    struct wf_mon_said said;
 
-    memset(ret, 0, sizeof *ret);
-    if (f->sub)
-        weft_subscription_stats(f->sub, &stats);
-    snprintf(ret->product, sizeof ret->product, "%s", f->product);
-    snprintf(ret->kind, sizeof ret->kind, "%s", wf_mon_kind_name(f->kind));
-    snprintf(ret->state, sizeof ret->state, "%s", wf_mon_feed_state(f));
-    wf_mon_feed_cause(f, now_ms - f->state_ms, ret->cause, sizeof ret->cause);
-    snprintf(ret->problem, sizeof ret->problem, "%.319s", f->problem.text);
-    if (f->late.late)
-        snprintf(ret->late, sizeof ret->late, "%s%s%s", f->late.cut,
-            f->late.cut[0] && f->late.silent[0] ? ", " : "", f->late.silent);
-    ret->freshness_ms = f->freshness_ms;
-    ret->head = stats.head_offset;
-    ret->next = stats.next_offset;
-    ret->lag = wf_mon_feed_lag(&stats);
-    ret->gaps = stats.gaps_repaired;
-    ret->verify_failures = stats.verify_failures;
-    ret->duplicates = stats.duplicates;
-    ret->token_expires_ms = stats.token_expires_ms;
-    ret->lease_expires_ms = stats.lease_expires_ms;
-    ret->hosts = f->late.hosts;
-    ret->hosts_late = f->late.late;
+    if (!own->told.product[0])
+        return *wf_mon_table_said(own->table);
+    memset(&said, 0, sizeof said);
+    memcpy(said.cause, own->told.cause, sizeof said.cause);
+    memcpy(said.why, own->told.why, sizeof said.why);
+    memcpy(said.past, own->told.past, sizeof said.past);
+    said.since_ms = own->told.since_ms;
+    return said;
 }
 
 static enum weft_err look_late(struct keep *k, struct wf_mon_feed *f, int64_t now_ms)
@@ -246,7 +253,8 @@ static enum weft_err tell_feed(struct keep *k, struct wf_mon_feed *f, int64_t no
     if (err)
         return err;
     f->granted = f->granted || wf_mon_table_records(own->table) > 0;
-    fill_line(f, now_ms, &line);
+    const struct wf_mon_said said = said_of(own);
+    wf_mon_line_fill(f, &said, own->schema, (struct wf_mon_now){ now_ms, wf_mon_unix_ms() }, &line);
     // Both were filled from zero; a difference in padding alone would only write a line too many. NOLINTNEXTLINE
     if (memcmp(&line, &own->told, sizeof line) == 0)
         return WEFT_OK;
@@ -256,10 +264,29 @@ static enum weft_err tell_feed(struct keep *k, struct wf_mon_feed *f, int64_t no
     return err;
 }
 
+// What needs no database: it may be the database that is wrong.
+static void tell_beside(struct keep *k)
+{
+    struct wf_mon_watch *w = &k->watch;
+    bool open = wf_mon_store_is_open(k->store);
+    const struct {
+        const char *name;
+        uint64_t value;
+    } counts[] = { { "records_total", k->total.records }, { "commits_total", k->total.commits },
+        { "commit_us_total", k->total.commit_us }, { "failed_total", k->total.failed },
+        { "waiting", open ? k->records : 0 },
+        { "waiting_bytes", open ? wf_mon_store_bytes(k->store) : 0 }, { "products", w->count } };
+
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
+        wf_mon_pulse_count(&w->pulse, counts[i].name, counts[i].value);
+    wf_mon_watch_tell(w, "store", wf_mon_watch_wrong(w));
+}
+
 static void tell(struct keep *k, const char *state, int64_t now_ms)
 {
     struct wf_mon_watch *w = &k->watch;
 
+    tell_beside(k);
     if (!begin(k, now_ms))
         return;
     struct wf_mon_beat beat = {
@@ -267,7 +294,7 @@ static void tell(struct keep *k, const char *state, int64_t now_ms)
     };
     snprintf(beat.subject, sizeof beat.subject, "%s", w->subject);
     snprintf(beat.state, sizeof beat.state, "%s", state);
-    snprintf(beat.problem, sizeof beat.problem, "%s", w->problem);
+    snprintf(beat.problem, sizeof beat.problem, "%s", wf_mon_watch_wrong(w));
     enum weft_err err = wf_mon_store_beat(k->store, &beat);
     for (size_t i = 0; i < w->count && !err; i++)
         if (wf_mon_store_holds(k->store, w->feeds[i]->product))
@@ -291,7 +318,7 @@ static void claim(struct keep *k, int64_t now_ms)
     enum weft_err err = wf_mon_store_claim(k->store, products, w->count);
     free(products);
     if (err) {
-        wf_mon_watch_note(w, wf_mon_store_problem(k->store));
+        wf_mon_watch_trouble(w, wf_mon_store_problem(k->store));
         return;
     }
     k->claimed = w->count;
@@ -325,7 +352,7 @@ static void trim(struct keep *k, int64_t now_ms)
         k->trim_at += !more;
     }
     if (err)
-        wf_mon_watch_note(w, wf_mon_store_problem(k->store));
+        wf_mon_watch_trouble(w, wf_mon_store_problem(k->store));
     if (k->trim_at >= w->count) {
         k->trim_at = 0;
         k->trim_due = now_ms + TRIM_MS;
@@ -340,7 +367,7 @@ static bool is_ready(struct keep *k, int64_t now_ms)
 
     if (!err)
         return true;
-    wf_mon_watch_note(&k->watch, wf_mon_store_problem(k->store));
+    wf_mon_watch_trouble(&k->watch, wf_mon_store_problem(k->store));
     k->stuck_until = now_ms + STUCK_MS;
     return false;
 }
@@ -399,6 +426,7 @@ int wf_mon_cmd_store(const struct wf_mon_options *o)
             turn(&k);
         // The data first: closing the network may take a deadline.
         k.stuck_until = 0;
+        k.watch.stop = true;
         tell(&k, "stopped", wf_mon_now_ms());
     }
     wf_mon_store_close(k.store);

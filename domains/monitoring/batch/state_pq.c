@@ -31,10 +31,10 @@ enum weft_err wf_mon_pq_status(
     wf_mon_pq_text(&a, line->late);
     wf_mon_pq_int(&a, now_ms);
     return wf_mon_pq_ask(&wf_mon_pq(s)->link,
-        "UPDATE _status SET kind = $2, state = $3, cause = $4, problem = $5, freshness_ms = $6, "
-        "head = $7, next = $8, lag = $9, gaps = $10, verify_failures = $11, duplicates = $12, "
-        "token_expires_ms = $13, lease_expires_ms = $14, hosts = $15, hosts_late = $16, late = "
-        "$17, updated_ms = $18 WHERE product = $1",
+        "UPDATE _status SET kind = $2, state = $3, cause = $4, problem = $5, why = $6, past = $7, "
+        "freshness_ms = $8, head = $9, next = $10, lag = $11, gaps = $12, verify_failures = $13, "
+        "duplicates = $14, token_expires_ms = $15, lease_expires_ms = $16, hosts = $17, "
+        "hosts_late = $18, since_ms = $19, late = $20, updated_ms = $21 WHERE product = $1",
         &a, false, NULL);
 }
 

@@ -19,9 +19,9 @@ enum weft_err wf_mon_sqlite_status(
     for (int i = 0; i < WF_MON_LINE_TEXTS; i++)
         wf_mon_bind_text(st, 1 + i, words[i]);
     for (int i = 0; i < WF_MON_LINE_NUMBERS; i++)
-        sqlite3_bind_int64(st, 6 + i, numbers[i]);
-    wf_mon_bind_text(st, 17, line->late);
-    sqlite3_bind_int64(st, 18, now_ms);
+        sqlite3_bind_int64(st, 1 + WF_MON_LINE_TEXTS + i, numbers[i]);
+    wf_mon_bind_text(st, 20, line->late);
+    sqlite3_bind_int64(st, 21, now_ms);
     return wf_mon_sqlite_run(s, st, "status");
 }
 

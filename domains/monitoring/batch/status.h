@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// The judgement of status: whether a product is seen. Pure.
+// What is seen, as members of a JSON object, each with a comma behind it. status and top have them in common. Pure.
 #ifndef WF_MONITORING_STATUS_H
 #define WF_MONITORING_STATUS_H
 
-#include "domains/monitoring/batch/stored.h"
+#include <stdio.h>
 
-#define WF_MON_STALE_MS                                                                            \
-    10000 // a monitor tells every second; one that did not for so long is a finding itself
+#include "domains/monitoring/batch/sight.h"
 
-// Why all is blind: nobody tells any more. "" while run does.
-void wf_mon_status_silence(const struct wf_mon_beat *beat, int64_t now_ms, char *out, size_t size);
-// The cause to be shown of a line: the monitor's silence, or the line's own.
-const char *wf_mon_status_cause(const struct wf_mon_line *line, const char *silence);
+void wf_mon_put_text(FILE *f, const char *name, const char *text); // "": null
+void wf_mon_put_processes(FILE *f, const struct wf_mon_sight *s);
+void wf_mon_put_domains(FILE *f, const struct wf_mon_sight *s);
+void wf_mon_put_findings(FILE *f, const struct wf_mon_sight *s);
 
 #endif

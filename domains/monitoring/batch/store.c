@@ -159,6 +159,11 @@ uint64_t wf_mon_table_records(const struct wf_mon_table *t)
     return t->records;
 }
 
+const struct wf_mon_said *wf_mon_table_said(const struct wf_mon_table *t)
+{
+    return &t->said;
+}
+
 const char *wf_mon_table_of(const struct wf_mon_table *t)
 {
     return t->name;
@@ -235,11 +240,11 @@ void wf_mon_line_columns(const struct wf_mon_line *line, const char *texts[WF_MO
     int64_t numbers[WF_MON_LINE_NUMBERS])
 {
     const char *const words[WF_MON_LINE_TEXTS] = { line->product, line->kind, line->state,
-        line->cause, line->problem };
+        line->cause, line->problem, line->why, line->past };
     const int64_t values[WF_MON_LINE_NUMBERS] = { line->freshness_ms, (int64_t)line->head,
         (int64_t)line->next, (int64_t)line->lag, (int64_t)line->gaps,
         (int64_t)line->verify_failures, (int64_t)line->duplicates, line->token_expires_ms,
-        line->lease_expires_ms, (int64_t)line->hosts, (int64_t)line->hosts_late };
+        line->lease_expires_ms, (int64_t)line->hosts, (int64_t)line->hosts_late, line->since_ms };
 
     memcpy(texts, words, sizeof words);
     memcpy(numbers, values, sizeof values);

@@ -69,16 +69,24 @@ WEFT_MUST_USE enum weft_err wf_mon_store_cursor(
 uint64_t wf_mon_table_records(const struct wf_mon_table *t); // stored so far
 const char *wf_mon_table_of(const struct wf_mon_table *t);   // its name, "" before it is known
 
+// What an earlier run told of the product, kept while nothing newer is known.
+struct wf_mon_said {
+    char cause[320], why[24], past[320];
+    int64_t since_ms;
+};
+const struct wf_mon_said *wf_mon_table_said(const struct wf_mon_table *t);
+
 // What status shows of one product. Counts and last times are kept by wf_mon_store_records; the rest is what the feed knows.
 struct wf_mon_line {
-    char product[WF_MON_PRODUCT], kind[16], state[16], cause[320], problem[320],
-        late[344]; // no holes: lines are compared as bytes
+    char product[WF_MON_PRODUCT], kind[16], state[16], cause[320], problem[320], late[344], why[24],
+        past[320]; // no holes: lines are compared as bytes
     int64_t freshness_ms;
     uint64_t records, batches, live, repaired, pulled, history, lost; // counts, read only
     int64_t last_time_us, last_append_ms, last_received_ms;
     uint64_t head, next, lag, gaps, verify_failures, duplicates;
     int64_t token_expires_ms, lease_expires_ms;
     uint64_t hosts, hosts_late;
+    int64_t since_ms; // unix: not seen since then; 0 when it is seen
 };
 WEFT_MUST_USE enum weft_err wf_mon_store_status(
     struct wf_mon_store *s, const struct wf_mon_line *line, int64_t now_ms);

@@ -20,6 +20,7 @@ struct wf_mon_table {
     bool dirty;  // counts changed in this transaction
     uint64_t records, batches, live, repaired, pulled, history, lost;
     int64_t last_time_us, last_append_ms, last_received_ms;
+    struct wf_mon_said said;
     struct wf_mon_plan *plan; // never NULL; made and released by the back-end
 };
 
@@ -87,8 +88,8 @@ void wf_mon_shape_fini(struct wf_mon_shape *shape);
 int64_t wf_mon_chain_sum(const void *chain, size_t len);
 
 // A line of status as _status has it: the texts from `product` on, then the numbers from `freshness_ms` on.
-#define WF_MON_LINE_TEXTS   5
-#define WF_MON_LINE_NUMBERS 11
+#define WF_MON_LINE_TEXTS   7
+#define WF_MON_LINE_NUMBERS 12
 void wf_mon_line_columns(const struct wf_mon_line *line, const char *texts[WF_MON_LINE_TEXTS],
     int64_t numbers[WF_MON_LINE_NUMBERS]);
 

@@ -49,7 +49,7 @@ static const char tables_sql[] =
     "DEFAULT 0, last_time_us BIGINT, last_append_ms BIGINT, last_received_ms BIGINT, head BIGINT, "
     "next BIGINT, lag BIGINT, gaps BIGINT, verify_failures BIGINT, duplicates BIGINT, "
     "token_expires_ms BIGINT, lease_expires_ms BIGINT, hosts BIGINT, hosts_late BIGINT, late TEXT, "
-    "updated_ms BIGINT)";
+    "why TEXT, past TEXT, since_ms BIGINT, updated_ms BIGINT)";
 
 // ---- set-up ------------------------------------------------------------------------------------------------------------
 

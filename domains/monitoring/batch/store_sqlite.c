@@ -46,15 +46,16 @@ static const char tables_sql[] =
     "NOT NULL DEFAULT 0, last_time_us INTEGER, last_append_ms INTEGER, last_received_ms INTEGER, "
     "head INTEGER, next INTEGER, lag INTEGER, gaps INTEGER, verify_failures INTEGER, duplicates "
     "INTEGER, token_expires_ms INTEGER, lease_expires_ms INTEGER, hosts INTEGER, hosts_late "
-    "INTEGER, late TEXT, updated_ms INTEGER) WITHOUT ROWID;";
+    "INTEGER, late TEXT, why TEXT, past TEXT, since_ms INTEGER, updated_ms INTEGER) WITHOUT ROWID;";
 
 static const char *const sql[WF_MON_SQL_COUNT] = {
     [WF_MON_SQL_TABLE_GET] = "SELECT tbl FROM _table WHERE product = ?",
     [WF_MON_SQL_TABLE_ADD] = "INSERT OR IGNORE INTO _table(product, tbl) VALUES(?, ?)",
     [WF_MON_SQL_STATUS_ADD] = "INSERT OR IGNORE INTO _status(product) VALUES(?)",
-    [WF_MON_SQL_COUNTS_GET] = "SELECT records, batches, live, repaired, pulled, history, lost, "
-                              "last_time_us, last_append_ms, "
-                              "last_received_ms FROM _status WHERE product = ?",
+    [WF_MON_SQL_COUNTS_GET] =
+        "SELECT records, batches, live, repaired, pulled, history, lost, "
+        "last_time_us, last_append_ms, "
+        "last_received_ms, since_ms, why, cause, past FROM _status WHERE product = ?",
     [WF_MON_SQL_COUNTS_SET] =
         "UPDATE _status SET records = ?2, batches = ?3, live = ?4, repaired = ?5, pulled = ?6, "
         "history = ?7, lost = ?8, last_time_us = ?9, last_append_ms = ?10, "
@@ -85,10 +86,10 @@ static const char *const sql[WF_MON_SQL_COUNT] = {
         "INSERT INTO _loss(product, \"from\", \"to\", code, at_ms, by_origin, incarnation, "
         "told) VALUES(?, ?, ?, ?, ?, ?, ?, ?)",
     [WF_MON_SQL_STATUS_SET] =
-        "UPDATE _status SET kind = ?2, state = ?3, cause = ?4, problem = ?5, freshness_ms = ?6, "
-        "head = ?7, next = ?8, lag = ?9, gaps = ?10, verify_failures = ?11, duplicates = ?12, "
-        "token_expires_ms = ?13, lease_expires_ms = ?14, hosts = ?15, hosts_late = ?16, late = "
-        "?17, updated_ms = ?18 WHERE product = ?1",
+        "UPDATE _status SET kind = ?2, state = ?3, cause = ?4, problem = ?5, why = ?6, past = ?7, "
+        "freshness_ms = ?8, head = ?9, next = ?10, lag = ?11, gaps = ?12, verify_failures = ?13, "
+        "duplicates = ?14, token_expires_ms = ?15, lease_expires_ms = ?16, hosts = ?17, "
+        "hosts_late = ?18, since_ms = ?19, late = ?20, updated_ms = ?21 WHERE product = ?1",
     [WF_MON_SQL_BEAT_SET] = "INSERT OR REPLACE INTO _monitor VALUES(1, ?, ?, ?, ?, ?, ?)",
     [WF_MON_SQL_LATE_COUNT] = "SELECT count(*), coalesce(sum(last_append_ms < ?2), 0), "
                               "coalesce(max(last_append_ms), 0) FROM _origin WHERE product = ?1",

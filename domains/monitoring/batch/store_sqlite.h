@@ -9,7 +9,7 @@
 #include "domains/monitoring/batch/store_ops.h"
 
 #define WF_MON_APPLICATION 0x77656674 // "weft", in the file's header
-#define WF_MON_VERSION     4
+#define WF_MON_VERSION     5
 
 // How records of one schema go into the table: made when the schema changes.
 struct wf_mon_plan {

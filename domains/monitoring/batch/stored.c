@@ -75,25 +75,29 @@ enum weft_err wf_mon_db_beat(struct wf_mon_db *db, struct wf_mon_beat *ret)
 
 static void read_line(struct wf_mon_db *db, struct wf_mon_line *l)
 {
-    char *const words[] = { l->product, l->kind, l->state, l->cause, l->problem, l->late };
+    char *const words[] = { l->product, l->kind, l->state, l->cause, l->problem, l->late, l->why,
+        l->past };
     const size_t rooms[] = { sizeof l->product, sizeof l->kind, sizeof l->state, sizeof l->cause,
-        sizeof l->problem, sizeof l->late };
+        sizeof l->problem, sizeof l->late, sizeof l->why, sizeof l->past };
     uint64_t *const counts[] = { &l->records, &l->batches, &l->live, &l->repaired, &l->pulled,
         &l->history, &l->lost, &l->head, &l->next, &l->lag, &l->gaps, &l->verify_failures,
         &l->duplicates, &l->hosts, &l->hosts_late };
     int64_t *const times[] = { &l->freshness_ms, &l->last_time_us, &l->last_append_ms,
-        &l->last_received_ms, &l->token_expires_ms, &l->lease_expires_ms };
+        &l->last_received_ms, &l->token_expires_ms, &l->lease_expires_ms, &l->since_ms };
     size_t at = 0;
 
     memset(l, 0, sizeof *l);
-    for (size_t i = 0; i < 6; i++, at++)
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++, at++)
         take_text(db, at, words[i], rooms[i]);
-    for (size_t i = 0; i < 15; i++, at++)
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++, at++)
         *counts[i] = (uint64_t)take_number(db, at);
-    for (size_t i = 0; i < 6; i++, at++)
+    for (size_t i = 0; i < sizeof times / sizeof *times; i++, at++)
         *times[i] = take_number(db, at);
-    if (take_number(db, at) && strcmp(l->state, WF_MON_NOT_GRANTED) != 0)
+    if (take_number(db, at) && strcmp(l->state, WF_MON_NOT_GRANTED) != 0) {
         snprintf(l->cause, sizeof l->cause, "no process stores it");
+        snprintf(l->why, sizeof l->why, "%s", wf_mon_why_name(WF_MON_NO_PROCESS));
+        l->since_ms = l->last_received_ms;
+    }
 }
 
 static enum weft_err start_lines(struct wf_mon_db *db)
@@ -101,10 +105,12 @@ static enum weft_err start_lines(struct wf_mon_db *db)
     char sql[ROW_SQL];
 
     snprintf(sql, sizeof sql,
-        "SELECT s.product, kind, state, cause, problem, late, records, batches, live, repaired, "
+        "SELECT s.product, kind, state, cause, problem, late, why, past, records, batches, live, "
+        "repaired, "
         "pulled, history, lost, head, next, lag, gaps, verify_failures, duplicates, hosts, "
         "hosts_late, freshness_ms, last_time_us, last_append_ms, last_received_ms, "
-        "token_expires_ms, lease_expires_ms, CASE WHEN %s THEN 1 ELSE 0 END FROM _status s ORDER "
+        "token_expires_ms, lease_expires_ms, since_ms, CASE WHEN %s THEN 1 ELSE 0 END FROM _status "
+        "s ORDER "
         "BY "
         "s.product",
         db->ops->no_holder);
@@ -139,6 +145,28 @@ enum weft_err wf_mon_db_lines(struct wf_mon_db *db, struct wf_mon_line **ret, si
     *ret = lines;
     *ret_count = count;
     return WEFT_OK;
+}
+
+enum weft_err wf_mon_db_losses(struct wf_mon_db *db, wf_mon_loss_fn fn, void *arg)
+{
+    enum weft_err err = db->ops->run(db,
+        "SELECT product, code, by_origin, \"from\", \"to\", at_ms FROM _loss WHERE told = 0 ORDER "
+        "BY at_ms DESC, id DESC LIMIT 500");
+
+    while (!err) {
+        struct wf_mon_lost l = { 0 };
+        err = db->ops->step(db);
+        if (err)
+            break;
+        take_text(db, 0, l.product, sizeof l.product);
+        take_text(db, 1, l.code, sizeof l.code);
+        take_text(db, 2, l.origin, sizeof l.origin);
+        l.from = (uint64_t)take_number(db, 3);
+        l.to = (uint64_t)take_number(db, 4);
+        l.at_ms = take_number(db, 5);
+        fn(arg, &l);
+    }
+    return err == WEFT_E_NOT_FOUND ? WEFT_OK : err;
 }
 
 // ---- any SELECT --------------------------------------------------------------------------------------------------------

@@ -20,6 +20,16 @@ WEFT_MUST_USE enum weft_err wf_mon_db_beat(struct wf_mon_db *db, struct wf_mon_b
 WEFT_MUST_USE enum weft_err wf_mon_db_lines(
     struct wf_mon_db *db, struct wf_mon_line **ret, size_t *ret_count);
 
+// Records that will never come, the newest loss first, at most 500 of them.
+struct wf_mon_lost {
+    char product[WF_MON_PRODUCT], code[24],
+        origin[64]; // origin "": [from, to) are offsets; else seqs of that origin
+    uint64_t from, to;
+    int64_t at_ms;
+};
+typedef void (*wf_mon_loss_fn)(void *arg, const struct wf_mon_lost *l);
+WEFT_MUST_USE enum weft_err wf_mon_db_losses(struct wf_mon_db *db, wf_mon_loss_fn fn, void *arg);
+
 // ---- any SELECT ----------------------------------------------------------------------------------------------------------------
 
 // SQL: not a read of tables alone, more than one statement, or it does not parse; the text says which.

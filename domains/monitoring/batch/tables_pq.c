@@ -85,7 +85,8 @@ static enum weft_err read_counts(struct wf_mon_pq *q, struct wf_mon_table *t)
     if (!err)
         err = wf_mon_pq_ask(&q->link,
             "SELECT records, batches, live, repaired, pulled, history, lost, last_time_us, "
-            "last_append_ms, last_received_ms FROM _status WHERE product = $1",
+            "last_append_ms, last_received_ms, since_ms, why, cause, past FROM _status WHERE "
+            "product = $1",
             &a, false, &r);
     if (err)
         return err;
@@ -97,6 +98,10 @@ static enum weft_err read_counts(struct wf_mon_pq *q, struct wf_mon_table *t)
         t->last_time_us = wf_mon_pq_number(r, 0, 7);
         t->last_append_ms = wf_mon_pq_number(r, 0, 8);
         t->last_received_ms = wf_mon_pq_number(r, 0, 9);
+        t->said.since_ms = wf_mon_pq_number(r, 0, 10);
+        snprintf(t->said.why, sizeof t->said.why, "%s", PQgetvalue(r, 0, 11));
+        snprintf(t->said.cause, sizeof t->said.cause, "%s", PQgetvalue(r, 0, 12));
+        snprintf(t->said.past, sizeof t->said.past, "%s", PQgetvalue(r, 0, 13));
     }
     PQclear(r);
     return WEFT_OK;

@@ -76,6 +76,10 @@ static enum weft_err read_counts(struct wf_mon_store *s, struct wf_mon_table *t)
         t->last_time_us = sqlite3_column_int64(st, 7);
         t->last_append_ms = sqlite3_column_int64(st, 8);
         t->last_received_ms = sqlite3_column_int64(st, 9);
+        t->said.since_ms = sqlite3_column_int64(st, 10);
+        snprintf(t->said.why, sizeof t->said.why, "%s", wf_mon_column_text(st, 11));
+        snprintf(t->said.cause, sizeof t->said.cause, "%s", wf_mon_column_text(st, 12));
+        snprintf(t->said.past, sizeof t->said.past, "%s", wf_mon_column_text(st, 13));
     }
     sqlite3_reset(st);
     return wf_mon_sqlite_err(s, rc, "status");

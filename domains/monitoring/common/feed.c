@@ -66,6 +66,15 @@ void wf_mon_feed_fini(struct wf_mon_feed *f)
 
 // ---- events ------------------------------------------------------------------------------------------------------------
 
+// Whether the token that was read with is over.
+static bool has_ended(const struct wf_mon_feed *f)
+{
+    struct weft_stats stats = { 0 };
+
+    weft_subscription_stats(f->sub, &stats);
+    return stats.token_expires_ms > 0 && stats.token_expires_ms <= unix_us() / 1000;
+}
+
 static void on_state(struct wf_mon_feed *f, const struct weft_event *e, int64_t now_ms)
 {
     if (e->state != f->state)
@@ -73,8 +82,10 @@ static void on_state(struct wf_mon_feed *f, const struct weft_event *e, int64_t 
     f->state = e->state;
     f->problem = e->problem;
     f->granted = f->granted || e->state == WEFT_STREAM_LIVE || e->state == WEFT_STREAM_PULL;
-    if (e->state == WEFT_STREAM_REFUSED) // and stays so while its owner cannot be asked
+    if (e->state == WEFT_STREAM_REFUSED) { // and stays so while its owner cannot be asked
         f->foreign = e->problem.err == WEFT_E_NO_CAPABILITY;
+        f->ended = has_ended(f);
+    }
 }
 
 static enum weft_err on_event(struct wf_mon_feed *f, const struct weft_event *e, int64_t now_ms)
@@ -157,45 +168,89 @@ const char *wf_mon_feed_state(const struct wf_mon_feed *f)
     return wf_mon_feed_is_foreign(f) ? WF_MON_NOT_GRANTED : state_name(f->state);
 }
 
-void wf_mon_feed_cause(const struct wf_mon_feed *f, int64_t connecting_ms, char *out, size_t size)
+static enum wf_mon_why refused_why(const struct wf_mon_feed *f)
 {
-    const struct weft_problem *p = &f->problem;
+    switch (f->problem.err) {
+    case WEFT_E_REVOKED:
+        return WF_MON_REVOKED;
+    case WEFT_E_PENDING:
+        return WF_MON_WAITS;
+    case WEFT_E_EXPIRED:
+        return WF_MON_TOKEN_ENDED;
+    case WEFT_E_NO_CAPABILITY:
+        return f->ended ? WF_MON_TOKEN_ENDED : WF_MON_NO_TOKEN;
+    default:
+        return WF_MON_REFUSED;
+    }
+}
 
-    if (f->closed[0]) {
-        snprintf(out, size, "not stored: %s", f->closed);
-        return;
-    }
-    if (wf_mon_feed_is_foreign(f)) {
-        out[0] = '\0';
-        return;
-    }
+static enum wf_mon_why late_why(const struct wf_mon_late *l)
+{
+    return !l->late ? WF_MON_SEEN : l->cut[0] ? WF_MON_CUT_OFF : WF_MON_HOST_SILENT;
+}
+
+enum wf_mon_why wf_mon_feed_why(const struct wf_mon_feed *f, int64_t connecting_ms)
+{
+    if (f->closed[0])
+        return WF_MON_NOT_STORED;
+    if (wf_mon_feed_is_foreign(f))
+        return WF_MON_SEEN;
     switch (f->state) {
     case WEFT_STREAM_LIVE:
     case WEFT_STREAM_PULL:
-        host_cause(&f->late, out, size);
-        break;
+        return late_why(&f->late);
     case WEFT_STREAM_CONNECTING:
-        snprintf(out, size, "%s",
-            connecting_ms < WF_MON_CONNECT_MS ? ""
-            : f->gone                         ? "node unreachable"
-                                              : "node unreachable: still connecting");
-        break;
+        return connecting_ms < WF_MON_CONNECT_MS ? WF_MON_SEEN : WF_MON_UNREACHABLE;
     case WEFT_STREAM_UNREACHABLE:
-        snprintf(out, size, "node unreachable");
-        break;
+        return WF_MON_UNREACHABLE;
     case WEFT_STREAM_SILENT: // the node answers, but nobody has anything new for it
+        return f->late.hosts ? late_why(&f->late) : WF_MON_HOST_SILENT;
+    case WEFT_STREAM_REFUSED:
+        return refused_why(f);
+    case WEFT_STREAM_STOPPED:
+        return WF_MON_STOPPED;
+    }
+    return WF_MON_TROUBLE;
+}
+
+static const char *refused_word(const struct wf_mon_feed *f, enum wf_mon_why why)
+{
+    if (why == WF_MON_REVOKED)
+        return "its owner revoked the token";
+    if (why == WF_MON_TOKEN_ENDED)
+        return "the token ended";
+    return f->problem.caveat[0] ? f->problem.caveat : weft_err_text(f->problem.err);
+}
+
+void wf_mon_feed_cause(const struct wf_mon_feed *f, int64_t connecting_ms, char *out, size_t size)
+{
+    enum wf_mon_why why = wf_mon_feed_why(f, connecting_ms);
+
+    switch (why) {
+    case WF_MON_SEEN:
+        out[0] = '\0';
+        break;
+    case WF_MON_NOT_STORED:
+        snprintf(out, size, "not stored: %s", f->closed);
+        break;
+    case WF_MON_HOST_SILENT:
+    case WF_MON_CUT_OFF:
         host_cause(&f->late, out, size);
-        if (!f->late.hosts)
+        if (!f->late.late)
             snprintf(out, size, "host silent: no record of any host");
         break;
-    case WEFT_STREAM_REFUSED:
-        snprintf(out, size, "refused: %s", p->caveat[0] ? p->caveat : weft_err_text(p->err));
+    case WF_MON_UNREACHABLE:
+        snprintf(out, size, "node unreachable%s",
+            f->state == WEFT_STREAM_CONNECTING && !f->gone ? ": still connecting" : "");
         break;
-    case WEFT_STREAM_STOPPED:
+    case WF_MON_STOPPED:
         snprintf(out, size, "stopped by owner");
         break;
-    default:
+    case WF_MON_TROUBLE:
         snprintf(out, size, "state %d", (int)f->state);
+        break;
+    default:
+        snprintf(out, size, "refused: %s", refused_word(f, why));
     }
 }
 

@@ -6,6 +6,7 @@
 #define WF_MONITORING_FEED_H
 
 #include "domains/monitoring/common/scout.h"
+#include "domains/monitoring/common/why.h"
 
 #define WF_MON_CONNECT_MS  10000                       // connecting for longer than that is blind
 #define WF_MON_NOT_GRANTED "not-granted"               // a state
@@ -50,6 +51,7 @@ struct wf_mon_feed {
     bool named;   // by --product
     bool foreign; // the owner said that nothing is granted
     bool granted; // was read from, now or in an earlier run
+    bool ended;   // refused, and its token had come to its end
     struct weft_subscription *sub;
     enum weft_stream_state state;
     struct weft_problem problem; // of the state
@@ -75,7 +77,8 @@ WEFT_MUST_USE enum weft_err wf_mon_feed_take(
 bool wf_mon_feed_is_foreign(const struct wf_mon_feed *f);
 // "live"; "closed" and WF_MON_NOT_GRANTED besides the stream's own.
 const char *wf_mon_feed_state(const struct wf_mon_feed *f);
-// Why the product is not seen, in the words of status; "" when it is. `connecting_ms`: how long the state holds.
+// Why the product is not seen, and the same in the words of status; "" when it is. `connecting_ms`: how long the state holds.
+enum wf_mon_why wf_mon_feed_why(const struct wf_mon_feed *f, int64_t connecting_ms);
 void wf_mon_feed_cause(const struct wf_mon_feed *f, int64_t connecting_ms, char *out, size_t size);
 // Origins whose last append is older than this are late; 0 = not to be judged.
 int64_t wf_mon_feed_late_before(

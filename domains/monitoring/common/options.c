@@ -71,8 +71,8 @@ bool wf_mon_takes(const char *command, const char *option)
     } table[] = { { "run", " --keep --product --seconds --once --every --rules --alerts " },
         { "alert", " --product --seconds --once --every --rules --alerts " },
         { "alerts", " --alerts --rules --for --comment -o " },
-        { "store", " --keep --product --seconds --once --every " }, { "status", " --alerts -o " },
-        { "backfill", " --from " }, { "sql", " -o " },
+        { "store", " --keep --product --seconds --once --every " },
+        { "status", " --alerts -o --json " }, { "backfill", " --from " }, { "sql", " -o " },
         { "verify", " --product --row --most -o " } };
     char word[64];
 
@@ -94,5 +94,5 @@ size_t wf_mon_words(const char *command)
 
 bool wf_mon_is_flag(const char *option)
 {
-    return strcmp(option, "--once") == 0;
+    return strcmp(option, "--once") == 0 || strcmp(option, "--json") == 0;
 }

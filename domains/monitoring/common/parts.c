@@ -1,16 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // See parts.h.
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
-#include <unistd.h>
 
 #include "domains/monitoring/common/parts.h"
-
-#define SIZE 1024u // of the file: written in one go, so that a reader finds all or nothing new
+#include "domains/monitoring/common/slate.h"
 
 static const char *const states[] = { "running", "waiting", "ended", "failed" };
 
@@ -28,26 +23,14 @@ enum weft_err wf_mon_parts_create(const char *db, int *ret_fd)
 {
     char name[4200];
 
-    if (!name_file(db, name))
-        return WEFT_E_TOO_BIG;
-    int fd = open(name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return WEFT_E_IO;
-    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-        enum weft_err err = errno == EWOULDBLOCK ? WEFT_E_IN_USE : WEFT_E_IO;
-        close(fd);
-        return err;
-    }
-    *ret_fd = fd;
-    return WEFT_OK;
+    return name_file(db, name) ? wf_mon_slate_create(name, ret_fd) : WEFT_E_TOO_BIG;
 }
 
 enum weft_err wf_mon_parts_write(int fd, const struct wf_mon_part *parts, size_t count)
 {
-    char text[SIZE];
+    char text[WF_MON_SLATE] = "";
     size_t at = 0;
 
-    memset(text, '\n', sizeof text);
     for (size_t i = 0; i < count && i < WF_MON_PARTS; i++) {
         const struct wf_mon_part *p = &parts[i];
         // At most 121 bytes a line.
@@ -55,8 +38,7 @@ enum weft_err wf_mon_parts_write(int fd, const struct wf_mon_part *parts, size_t
             "%s %s %" PRId64 " %" PRId64 " %" PRId64 " %u %d\n", p->name, states[p->state], p->pid,
             p->since_ms, p->again_ms, p->restarts, p->status);
     }
-    text[at] = '\n'; // the NUL of the last line
-    return pwrite(fd, text, sizeof text, 0) == (ssize_t)sizeof text ? WEFT_OK : WEFT_E_IO;
+    return wf_mon_slate_write(fd, text);
 }
 
 static bool read_line(const char *line, struct wf_mon_part *p)
@@ -79,16 +61,12 @@ static bool read_line(const char *line, struct wf_mon_part *p)
 
 size_t wf_mon_parts_read(const char *db, struct wf_mon_part ret[WF_MON_PARTS])
 {
-    char name[4200], text[SIZE + 1] = "";
+    char name[4200], text[WF_MON_SLATE + 1];
     size_t count = 0;
-    int fd = name_file(db, name) ? open(name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC) : -1;
+    bool alive = false;
 
-    if (fd < 0)
+    if (!name_file(db, name) || wf_mon_slate_read(name, text, &alive) || !alive)
         return 0;
-    bool alive = flock(fd, LOCK_SH | LOCK_NB) != 0;
-    ssize_t len = alive ? pread(fd, text, SIZE, 0) : 0;
-    close(fd);
-    text[len > 0 ? len : 0] = '\0';
     for (char *rest = NULL, *line = strtok_r(text, "\n", &rest); line && count < WF_MON_PARTS;
          line = strtok_r(NULL, "\n", &rest))
         count += read_line(line, &ret[count]);

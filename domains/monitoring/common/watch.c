@@ -29,13 +29,44 @@ int64_t wf_mon_unix_ms(void)
     return clock_ms(CLOCK_REALTIME);
 }
 
-void wf_mon_watch_note(struct wf_mon_watch *w, const char *what)
+static void note(char kept[320], const char *what)
 {
-    if (strcmp(w->problem, what) == 0)
+    if (strcmp(kept, what) == 0)
         return;
-    snprintf(w->problem, sizeof w->problem, "%s", what);
+    snprintf(kept, 320, "%s", what);
     if (what[0])
         fprintf(stderr, "weft-monitor: %s\n", what);
+}
+
+void wf_mon_watch_trouble(struct wf_mon_watch *w, const char *what)
+{
+    note(w->trouble, what);
+}
+
+const char *wf_mon_watch_wrong(const struct wf_mon_watch *w)
+{
+    return w->trouble[0] ? w->trouble : w->problem;
+}
+
+void wf_mon_watch_tell(struct wf_mon_watch *w, const char *name, const char *wrong)
+{
+    struct wf_mon_pulse *p = &w->pulse;
+    enum weft_err err = WEFT_OK;
+
+    if (w->pulse_fd == -1)
+        err = wf_mon_pulse_create(w->o->db, name, &w->pulse_fd);
+    p->pid = getpid();
+    p->started_ms = w->started_ms;
+    p->updated_ms = wf_mon_unix_ms();
+    snprintf(p->state, sizeof p->state, "%s", w->stop ? "stopped" : "running");
+    wf_mon_pulse_wrong(p, wrong, p->updated_ms);
+    if (!err && w->pulse_fd >= 0)
+        err = wf_mon_pulse_write(w->pulse_fd, p);
+    if (err && w->pulse_fd == -1) {
+        w->pulse_fd = -2;
+        fprintf(stderr, "weft-monitor: %s-pulse-%s: %s: status will know less\n", w->o->db, name,
+            weft_err_text(err));
+    }
 }
 
 // ---- beginning and end -------------------------------------------------------------------------------------------------
@@ -45,7 +76,9 @@ enum weft_err wf_mon_watch_init(
 {
     sigset_t signals;
 
-    *w = (struct wf_mon_watch){ .o = o, .sink = sink, .started_ms = wf_mon_unix_ms() };
+    *w = (struct wf_mon_watch){
+        .o = o, .sink = sink, .started_ms = wf_mon_unix_ms(), .pulse_fd = -1
+    };
     if (o->seconds)
         w->end_ms = wf_mon_now_ms() + (int64_t)o->seconds * 1000;
     // Blocked before the first thread starts, so that all inherit it and the descriptor alone hears them.
@@ -88,6 +121,8 @@ void wf_mon_watch_fini(struct wf_mon_watch *w)
     weft_close(w->client);
     if (w->signal_fd >= 0)
         close(w->signal_fd);
+    if (w->pulse_fd >= 0)
+        close(w->pulse_fd);
     free(w->feeds);
     free(w->polls);
 }
@@ -121,6 +156,7 @@ static struct wf_mon_feed *add_feed(struct wf_mon_watch *w, const char *product)
         return NULL;
     }
     f->sink = w->sink;
+    f->state_ms = wf_mon_now_ms();
     snprintf(f->product, sizeof f->product, "%s", product);
     w->polls[2 + w->count] = (struct pollfd){ .fd = -1 }; // not polled before the next wait
     w->feeds[w->count++] = f;
@@ -142,10 +178,10 @@ void wf_mon_watch_catalog(struct wf_mon_watch *w)
         char text[320];
         snprintf(text, sizeof text, "catalog: %.300s",
             problem.text[0] ? problem.text : weft_err_text(err));
-        wf_mon_watch_note(w, text);
+        note(w->problem, text);
         return;
     }
-    wf_mon_watch_note(w, "");
+    note(w->problem, "");
     w->looked = true;
     for (size_t i = 0; i < count; i++) {
         if (!wf_mon_wants(w->o, found[i].product))

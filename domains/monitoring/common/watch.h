@@ -8,6 +8,7 @@
 
 #include "domains/monitoring/common/feed.h"
 #include "domains/monitoring/common/monitor.h"
+#include "domains/monitoring/common/pulse.h"
 
 struct wf_mon_watch {
     const struct wf_mon_options *o;
@@ -21,7 +22,10 @@ struct wf_mon_watch {
     bool stop, looked;          // a signal came; a catalog was seen
     bool hup;                   // SIGHUP came, of a sink that reloads
     char subject[160];          // "domain/name" of the identity, "" when it is not known
-    char problem[320];          // what was noted last
+    char problem[320];          // of the catalog, "" when there is none
+    char trouble[320];          // of the layer's own, such as its database
+    struct wf_mon_pulse pulse;  // what was told last; the layer sets its counts
+    int pulse_fd;               // -1: not made yet; -2: it can't be
     int64_t started_ms, end_ms; // unix; monotonic, 0 = never
 };
 
@@ -47,7 +51,11 @@ bool wf_mon_watch_has(const struct wf_mon_watch *w, size_t i);
 void wf_mon_watch_catalog(struct wf_mon_watch *w);
 // --seconds are over, or --once and all there is was taken.
 bool wf_mon_watch_is_done(const struct wf_mon_watch *w, int64_t now_ms);
-// Keeps what is wrong for status and says it once on standard error; "" clears it.
-void wf_mon_watch_note(struct wf_mon_watch *w, const char *what);
+// Keeps what is wrong with the layer's own things for status and says it once on standard error; "" clears it.
+void wf_mon_watch_trouble(struct wf_mon_watch *w, const char *what);
+const char *wf_mon_watch_wrong(
+    const struct wf_mon_watch *w); // trouble, else the catalog's problem, else ""
+// About every second: that the process lives, for those who look. `name` as in weft-monitor NAME.
+void wf_mon_watch_tell(struct wf_mon_watch *w, const char *name, const char *wrong);
 
 #endif

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+// What status shows of one product, from what its feed knows now and what was told of it before. Pure: the clock is an argument.
+#ifndef WF_MONITORING_LINE_H
+#define WF_MONITORING_LINE_H
+
+#include "domains/monitoring/batch/store.h"
+
+#define WF_MON_SCHEMA_ID 80u // a schema's hash, printed
+
+struct wf_mon_now {
+    int64_t mono_ms, unix_ms;
+};
+// Counts and last times are the store's and stay 0. `schema`: of the records told of before, "" at first; that of now is written to it.
+void wf_mon_line_fill(const struct wf_mon_feed *f, const struct wf_mon_said *said,
+    char schema[WF_MON_SCHEMA_ID], struct wf_mon_now now, struct wf_mon_line *ret);
+
+#endif

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// Why something is not seen, as a word for programs and as what to do for people. Pure.
+#ifndef WF_MONITORING_WHY_H
+#define WF_MONITORING_WHY_H
+
+// X(name, word, what to do)
+// clang-format off
+#define WF_MON_WHY_TABLE(X) \
+    X(SEEN,          "",                 "") \
+    X(HOST_SILENT,   "host-silent",      "are these hosts up, and do their sources run? `weft top` on each shows it") \
+    X(CUT_OFF,       "agent-cut-off",    "look at the line between these agents and their node: `weft agent list` there") \
+    X(UNREACHABLE,   "node-unreachable", "is its owner's node up, and is there a way to it? It is asked again by itself, and nothing is lost while the owner keeps it") \
+    X(REVOKED,       "token-revoked",    "ask its owner why; with a new token, or a rule that grants it, reading goes on where it stopped: `weft access request`") \
+    X(TOKEN_ENDED,   "token-ended",      "ask its owner for a new token (`weft access request`), or bring one: `weft access import`") \
+    X(NO_TOKEN,      "no-token",         "ask its owner: `weft access request`") \
+    X(WAITS,         "request-waits",    "its owner has to decide on the request: remind its contact") \
+    X(REFUSED,       "refused",          "the token does not permit it: ask its owner for a wider one") \
+    X(STOPPED,       "stopped",          "its owner stopped or removed it: ask there whether it comes back") \
+    X(NOT_STORED,    "not-stored",       "the store's own trouble: it is named here, and is tried again by itself") \
+    X(NO_PROCESS,    "no-process",       "start a store that takes it: `weft-monitor store`, and look at its --product patterns") \
+    X(BEGINS,        "begins",           "it was asked for just now: look again in some seconds") \
+    X(NEVER_RAN,     "never-ran",        "start it: `weft-monitor run`") \
+    X(NOT_RUNNING,   "not-running",      "start it again, and look at its last words: `weft-monitor run`") \
+    X(QUIET,         "quiet",            "it lives and tells nothing: what it says is wrong comes first, then its log") \
+    X(AGAIN,         "started-again",    "it ends again and again: its log says why") \
+    X(FAILED,        "failed",           "no start can help it: correct its options or its identity, then start `weft-monitor run` again") \
+    X(DATABASE,      "database",         "the database takes nothing: who holds its lock, is the disk full, does the server answer?") \
+    X(CATALOG,       "catalog",          "no catalog, so new products are not found: does a node of this domain answer? `weft product list`") \
+    X(NOTHING,       "nothing",          "nothing is granted to this identity yet: `weft product list`, then `weft access request`") \
+    X(TROUBLE,       "trouble",          "what it says is what is wrong; it goes on meanwhile with what it can") \
+    X(RULES,         "rules",            "correct the rules (`weft-monitor rules check`), or give them more room; then SIGHUP") \
+    X(NOT_JUDGED,    "not-judged",       "no alert can fire: start `weft-monitor alert`, or move the file of alerts away when it is not wanted any more") \
+    X(TOKEN_ENDS,    "token-ends",       "renew it in time: `weft access request`, or a longer rule of its owner") \
+    X(LOST,          "lost",             "these records never come: `weft-monitor sql 'SELECT * FROM _loss'` has them all; --keep and the owner's retention decide on more")
+// clang-format on
+
+enum wf_mon_why {
+#define X(name, word, todo) WF_MON_##name,
+    WF_MON_WHY_TABLE(X)
+#undef X
+        WF_MON_WHYS
+};
+
+const char *wf_mon_why_name(enum wf_mon_why why); // "host-silent"; "" for SEEN
+const char *wf_mon_why_todo(enum wf_mon_why why);
+enum wf_mon_why wf_mon_why_of(const char *name); // TROUBLE for words of nobody
+
+#endif

@@ -1,0 +1,429 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is judged of what the monitor sees: each finding with its word, since when, and whether the whole is well; a line over an hour without
+// its domain, by a clock that is handed in; what processes tell beside the database.
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "domains/monitoring/batch/line.h"
+#include "domains/monitoring/batch/status.h"
+#include "tests/domains/monitor_rig.h"
+
+#define NOW  1700000000000
+#define HOUR 3600000
+
+// A monitor that runs and sees two products of two domains.
+static struct wf_mon_sight *well(void)
+{
+    struct wf_mon_sight *s = calloc(1, sizeof *s);
+
+    ck_assert_ptr_nonnull(s);
+    s->now_ms = NOW;
+    s->beat = (struct wf_mon_beat){ .pid = 5, .updated_ms = NOW - 500, .state = "running" };
+    s->lines = calloc(4, sizeof *s->lines);
+    ck_assert_ptr_nonnull(s->lines);
+    s->count = 2;
+    s->lines[0] = (struct wf_mon_line){ .product = "network/links",
+        .state = "live",
+        .records = 10,
+        .last_append_ms = 1000,
+        .last_received_ms = 1250 };
+    s->lines[1] =
+        (struct wf_mon_line){ .product = "servers/load", .state = "pull", .records = 5, .lag = 3 };
+    return s;
+}
+
+static void release(struct wf_mon_sight *s)
+{
+    wf_mon_sight_fini(s);
+    free(s);
+}
+
+static const struct wf_mon_finding *found(
+    const struct wf_mon_sight *s, enum wf_mon_why why, const char *what)
+{
+    for (size_t i = 0; i < s->finding_count; i++)
+        if (s->findings[i].why == why && strcmp(s->findings[i].what, what) == 0)
+            return &s->findings[i];
+    return NULL;
+}
+
+static void blind(struct wf_mon_line *l, enum wf_mon_why why, const char *cause, int64_t since_ms)
+{
+    snprintf(l->why, sizeof l->why, "%s", wf_mon_why_name(why));
+    snprintf(l->cause, sizeof l->cause, "%s", cause);
+    l->since_ms = since_ms;
+}
+
+START_TEST(a_monitor_that_sees_all_has_no_finding_and_a_line_a_domain)
+{
+    struct wf_mon_sight *s = well();
+
+    s->lines[2] = (struct wf_mon_line){ .product = "servers/secret", .state = "not-granted" };
+    s->count = 3;
+    ck_assert_int_eq(wf_mon_sight_judge(s), WEFT_OK);
+    ck_assert(s->whole);
+    ck_assert_uint_eq(s->finding_count, 0);
+    ck_assert_uint_eq(s->domain_count, 2);
+    ck_assert_str_eq(s->domains[0].name, "network");
+    ck_assert_int_eq(s->domains[0].delay_ms, 250);
+    ck_assert_str_eq(s->domains[1].name, "servers");
+    ck_assert_uint_eq(s->domains[1].products, 2);
+    ck_assert_uint_eq(s->domains[1].seen, 1);
+    ck_assert_uint_eq(s->domains[1].foreign, 1);
+    ck_assert_uint_eq(s->domains[1].lag, 3);
+    ck_assert_int_eq(s->domains[1].delay_ms, -1);
+    release(s);
+}
+END_TEST
+
+// What makes a monitor that was well unwell, and what is said of it.
+static void node_away(struct wf_mon_sight *s)
+{
+    blind(&s->lines[1], WF_MON_UNREACHABLE, "node unreachable", NOW - HOUR);
+}
+static void word_of_nobody(struct wf_mon_sight *s)
+{
+    snprintf(s->lines[1].cause, sizeof s->lines[1].cause, "something new");
+}
+static void begins(struct wf_mon_sight *s)
+{
+    snprintf(s->lines[0].state, sizeof s->lines[0].state, "connecting");
+}
+static void stopped(struct wf_mon_sight *s)
+{
+    snprintf(s->beat.state, sizeof s->beat.state, "stopped");
+}
+static void never(struct wf_mon_sight *s)
+{
+    s->beat.updated_ms = 0;
+}
+static void locked(struct wf_mon_sight *s)
+{
+    s->beat.updated_ms = NOW - 20000;
+    s->pulses[0] = (struct wf_mon_pulse){ .name = "store",
+        .alive = true,
+        .pid = 5,
+        .state = "running",
+        .updated_ms = NOW,
+        .wrong_ms = NOW - 20000,
+        .wrong = "database: begin: database is locked" };
+    s->pulse_count = 1;
+}
+static void away(struct wf_mon_sight *s)
+{
+    s->err = WEFT_E_UNREACHABLE;
+    snprintf(s->err_text, sizeof s->err_text, "connection refused");
+    s->count = 0;
+    s->beat = (struct wf_mon_beat){ 0 };
+}
+static void died(struct wf_mon_sight *s)
+{
+    s->pulses[0] = (struct wf_mon_pulse){
+        .name = "remote", .pid = 7, .state = "running", .updated_ms = NOW - 5000
+    };
+    s->pulse_count = 1;
+}
+static void hangs(struct wf_mon_sight *s)
+{
+    died(s);
+    s->pulses[0].alive = true;
+    s->pulses[0].updated_ms = NOW - 11000;
+}
+static void broken_rules(struct wf_mon_sight *s)
+{
+    died(s);
+    s->pulses[0].alive = true;
+    s->pulses[0].updated_ms = NOW;
+    s->pulses[0].wrong_ms = NOW - 60000;
+    snprintf(s->pulses[0].wrong, sizeof s->pulses[0].wrong, "no room for series of rule x");
+}
+static void no_catalog(struct wf_mon_sight *s)
+{
+    snprintf(s->beat.problem, sizeof s->beat.problem, "catalog: no answer");
+}
+static void again(struct wf_mon_sight *s)
+{
+    s->parts[0] = (struct wf_mon_part){
+        .name = "alert", .state = WF_MON_PART_WAITING, .since_ms = NOW - 1000, .restarts = 3
+    };
+    s->part_count = 1;
+}
+static void failed(struct wf_mon_sight *s)
+{
+    again(s);
+    s->parts[0].state = WF_MON_PART_FAILED;
+}
+static void unjudged(struct wf_mon_sight *s)
+{
+    s->alerts.there = true;
+    s->alerts.updated_ms = NOW - HOUR;
+}
+static void empty(struct wf_mon_sight *s)
+{
+    s->count = 0;
+}
+
+START_TEST(whatever_is_not_known_to_be_seen_is_a_finding)
+{
+    static const struct {
+        void (*make)(struct wf_mon_sight *s);
+        const char *what;
+        enum wf_mon_why why;
+        int64_t since_ms;
+    } rows[] = {
+        { node_away, "servers/load", WF_MON_UNREACHABLE, NOW - HOUR },
+        { word_of_nobody, "servers/load", WF_MON_TROUBLE, 0 },
+        { begins, "network/links", WF_MON_BEGINS, 0 },
+        { stopped, "monitor", WF_MON_NOT_RUNNING, NOW - 500 },
+        { never, "monitor", WF_MON_NEVER_RAN, 0 },
+        { locked, "monitor", WF_MON_QUIET, NOW - 20000 },
+        { locked, "process store", WF_MON_DATABASE, NOW - 20000 },
+        { away, "database", WF_MON_DATABASE, 0 },
+        { died, "process remote", WF_MON_NOT_RUNNING, NOW - 5000 },
+        { hangs, "process remote", WF_MON_QUIET, NOW - 11000 },
+        { broken_rules, "process remote", WF_MON_RULES, NOW - 60000 },
+        { no_catalog, "monitor", WF_MON_CATALOG, 0 },
+        { again, "process alert", WF_MON_AGAIN, NOW - 1000 },
+        { failed, "process alert", WF_MON_FAILED, NOW - 1000 },
+        { unjudged, "alerts", WF_MON_NOT_JUDGED, NOW - HOUR },
+        { empty, "products", WF_MON_NOTHING, 0 },
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct wf_mon_sight *s = well();
+        rows[i].make(s);
+        ck_assert_int_eq(wf_mon_sight_judge(s), WEFT_OK);
+        const struct wf_mon_finding *f = found(s, rows[i].why, rows[i].what);
+        ck_assert_msg(
+            f, "row %zu: no finding %s of %s", i, wf_mon_why_name(rows[i].why), rows[i].what);
+        ck_assert_msg(!s->whole, "row %zu: and yet all is well", i);
+        ck_assert_msg(f->since_ms == rows[i].since_ms, "row %zu: since %lld", i,
+            (long long)(NOW - f->since_ms));
+        ck_assert_msg(f->cause[0] && wf_mon_why_todo(f->why)[0], "row %zu: no words", i);
+        release(s);
+    }
+}
+END_TEST
+
+START_TEST(products_of_a_domain_with_the_same_cause_are_one_finding)
+{
+    struct wf_mon_sight *s = well();
+
+    for (size_t i = 1; i < 4; i++)
+        snprintf(s->lines[i].product, sizeof s->lines[i].product, "servers/p%zu", i);
+    s->count = 4;
+    blind(&s->lines[1], WF_MON_REVOKED, "refused: its owner revoked the token", NOW - 60000);
+    blind(&s->lines[2], WF_MON_HOST_SILENT, "host silent: web-1", NOW - 1000);
+    blind(&s->lines[3], WF_MON_REVOKED, "refused: its owner revoked the token", NOW - 90000);
+    ck_assert_int_eq(wf_mon_sight_judge(s), WEFT_OK);
+    ck_assert_uint_eq(s->finding_count, 2);
+    ck_assert_int_eq(found(s, WF_MON_REVOKED, "servers (2 products)")->since_ms, NOW - 90000);
+    ck_assert_ptr_nonnull(found(s, WF_MON_HOST_SILENT, "servers/p2"));
+    ck_assert_str_eq(s->domains[1].cause, "1 host-silent, 2 token-revoked");
+    ck_assert_int_eq(s->domains[1].since_ms, NOW - 90000);
+    ck_assert_uint_eq(s->domains[1].blind, 3);
+    ck_assert_uint_eq(s->domains[0].blind, 0);
+    ck_assert_uint_eq(s->blind, 3);
+    release(s);
+}
+END_TEST
+
+START_TEST(what_will_be_missed_and_what_was_lost_are_told_and_not_blind)
+{
+    struct wf_mon_sight *s = well();
+    char text[100];
+
+    s->lines[0].token_expires_ms = NOW + 1800000;
+    s->lines[1].token_expires_ms = NOW + 2 * HOUR; // in good time
+    s->lines[1].lost = 7;
+    s->losses = calloc(1, sizeof *s->losses);
+    ck_assert_ptr_nonnull(s->losses);
+    s->losses[0] = (struct wf_mon_lost){
+        .product = "servers/load", .code = "LOST", .from = 8, .to = 12, .at_ms = NOW - 1000
+    };
+    s->loss_count = 1;
+    ck_assert_int_eq(wf_mon_sight_judge(s), WEFT_OK);
+    ck_assert(s->whole);
+    ck_assert_uint_eq(s->finding_count, 2);
+    ck_assert_str_eq(
+        found(s, WF_MON_TOKEN_ENDS, "network/links")->cause, "its token ends in 30 min");
+    ck_assert_str_eq(found(s, WF_MON_LOST, "servers/load")->cause,
+        "7 records are lost, last offsets 8 to 11 (LOST)");
+    snprintf(s->losses[0].origin, sizeof s->losses[0].origin, "web-1");
+    wf_mon_loss_print(&s->losses[0], text, sizeof text);
+    ck_assert_str_eq(text, "4 of web-1 (LOST)");
+    release(s);
+}
+END_TEST
+
+// ---- a line over time --------------------------------------------------------------------------------------------------
+
+struct life { // a product's feed, and what was told of it
+    struct wf_mon_feed f;
+    struct wf_mon_said said;
+    char schema[WF_MON_SCHEMA_ID];
+    struct wf_mon_line line;
+};
+
+static void live_on(struct life *l, enum weft_stream_state state, enum weft_err err, int64_t at_ms)
+{
+    l->f.state = state;
+    l->f.problem.err = err;
+    wf_mon_line_fill(
+        &l->f, &l->said, l->schema, (struct wf_mon_now){ at_ms, NOW + at_ms }, &l->line);
+    memcpy(l->said.cause, l->line.cause, sizeof l->said.cause);
+    memcpy(l->said.why, l->line.why, sizeof l->said.why);
+    memcpy(l->said.past, l->line.past, sizeof l->said.past);
+    l->said.since_ms = l->line.since_ms;
+}
+
+START_TEST(an_hour_without_its_domain_is_told_while_it_lasts_and_afterwards)
+{
+    struct life l = { .f = { .product = "servers/load", .granted = true } };
+
+    live_on(&l, WEFT_STREAM_LIVE, WEFT_OK, 1000);
+    ck_assert_str_eq(l.line.cause, "");
+    live_on(&l, WEFT_STREAM_UNREACHABLE, WEFT_E_UNREACHABLE, 5000);
+    ck_assert_str_eq(l.line.why, "node-unreachable");
+    ck_assert_int_eq(l.line.since_ms, NOW + 5000);
+    live_on(&l, WEFT_STREAM_UNREACHABLE, WEFT_E_TIMEOUT, HOUR / 2);
+    ck_assert_int_eq(l.line.since_ms, NOW + 5000);
+    // The monitor is started again meanwhile: a reader that begins knows nothing better.
+    l.f.state_ms = HOUR / 2 + 1000;
+    live_on(&l, WEFT_STREAM_CONNECTING, WEFT_OK, HOUR / 2 + 2000);
+    ck_assert_str_eq(l.line.state, "connecting");
+    ck_assert_str_eq(l.line.cause, "node unreachable");
+    ck_assert_int_eq(l.line.since_ms, NOW + 5000);
+    live_on(&l, WEFT_STREAM_LIVE, WEFT_OK, HOUR + 5000);
+    ck_assert_str_eq(l.line.cause, "");
+    ck_assert_int_eq(l.line.since_ms, 0);
+    ck_assert_str_eq(
+        l.line.past, "until 2023-11-14T23:13:25Z not seen for 60 min: node unreachable");
+    live_on(&l, WEFT_STREAM_LIVE, WEFT_OK, 2 * HOUR); // and stays told
+    ck_assert_str_eq(
+        l.line.past, "until 2023-11-14T23:13:25Z not seen for 60 min: node unreachable");
+}
+END_TEST
+
+START_TEST(a_token_that_is_revoked_or_ends_is_told_in_these_words)
+{
+    static const struct {
+        enum weft_err err;
+        bool ended;
+        const char *why, *cause;
+    } rows[] = {
+        { WEFT_E_REVOKED, false, "token-revoked", "refused: its owner revoked the token" },
+        { WEFT_E_NO_CAPABILITY, true, "token-ended", "refused: the token ended" },
+        { WEFT_E_EXPIRED, false, "token-ended", "refused: the token ended" },
+        { WEFT_E_NO_CAPABILITY, false, "no-token", "refused: no capability" },
+        { WEFT_E_PENDING, false, "request-waits", "refused: pending" },
+        { WEFT_E_VERB, false, "refused", "refused: verb not granted" },
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct life l = { .f = { .product = "servers/load", .granted = true } };
+        l.f.ended = rows[i].ended;
+        l.f.foreign = rows[i].err == WEFT_E_NO_CAPABILITY;
+        live_on(&l, WEFT_STREAM_REFUSED, rows[i].err, 5000);
+        ck_assert_str_eq(l.line.why, rows[i].why);
+        ck_assert_str_eq(l.line.cause, rows[i].cause);
+        live_on(&l, WEFT_STREAM_LIVE, WEFT_OK, 65000);
+        ck_assert_msg(strstr(l.line.past, rows[i].cause) && strstr(l.line.past, "for 60 s"),
+            "row %zu: %s", i, l.line.past);
+    }
+}
+END_TEST
+
+// ---- beside the database -----------------------------------------------------------------------------------------------
+
+START_TEST(what_a_process_tells_is_read_and_its_death_is_seen)
+{
+    const char *db = rig_path();
+    struct wf_mon_pulse told = { .pid = 12, .started_ms = 3, .updated_ms = 4, .state = "running" };
+    struct wf_mon_pulse read[WF_MON_PULSES];
+    int fds[3] = { -1, -1, -1 };
+
+    ck_assert_uint_eq(wf_mon_pulses_read(db, read), 0);
+    ck_assert_int_eq(wf_mon_pulse_create(db, "store", &fds[0]), WEFT_OK);
+    ck_assert_uint_eq(wf_mon_pulses_read(db, read), 0); // it says nothing yet
+    wf_mon_pulse_wrong(&told, "database: locked\nby somebody", 77);
+    wf_mon_pulse_wrong(&told, "database: locked\nstill", 99);
+    wf_mon_pulse_count(&told, "records_total", 1);
+    wf_mon_pulse_count(&told, "records_total", 18446744073709551615u);
+    wf_mon_pulse_count(&told, "waiting", 6);
+    ck_assert_int_eq(wf_mon_pulse_write(fds[0], &told), WEFT_OK);
+    ck_assert_int_eq(wf_mon_pulse_create(db, "store", &fds[1]), WEFT_OK); // a second one
+    told.pid = 13;
+    wf_mon_pulse_wrong(&told, "", 100);
+    ck_assert_int_eq(wf_mon_pulse_write(fds[1], &told), WEFT_OK);
+    ck_assert_int_eq(wf_mon_pulse_create(db, "remote", &fds[2]), WEFT_OK);
+    ck_assert_int_eq(wf_mon_pulse_write(fds[2], &told), WEFT_OK);
+    close(fds[2]);
+
+    ck_assert_uint_eq(wf_mon_pulses_read(db, read), 3);
+    ck_assert_str_eq(read[0].name, "remote");
+    ck_assert(!read[0].alive);
+    ck_assert_str_eq(read[1].name, "store");
+    ck_assert(read[1].alive);
+    ck_assert_int_eq(read[1].pid, 12);
+    ck_assert_int_eq(read[1].started_ms, 3);
+    ck_assert_int_eq(read[1].updated_ms, 4);
+    ck_assert_int_eq(read[1].wrong_ms, 77);
+    ck_assert_str_eq(read[1].wrong, "database: locked still");
+    ck_assert_uint_eq(wf_mon_pulse_get(&read[1], "records_total"), 18446744073709551615u);
+    ck_assert_uint_eq(wf_mon_pulse_get(&read[1], "waiting"), 6);
+    ck_assert_uint_eq(wf_mon_pulse_get(&read[1], "nothing"), 0);
+    ck_assert_str_eq(read[2].name, "store-2");
+    ck_assert_int_eq(read[2].wrong_ms, 0);
+    close(fds[0]);
+    close(fds[1]);
+}
+END_TEST
+
+START_TEST(losses_are_read_newest_first_without_those_that_were_counted_before)
+{
+    const char *path = rig_path();
+    struct wf_mon_options o = rig_options(path);
+    struct wf_mon_sight *s = calloc(1, sizeof *s);
+    struct fake_product *p = fake_product("servers/load", WEFT_METRIC, "load1", "weft.test.Load");
+
+    fake_fill(p, 2, 2);
+    fake_loss(p, 4, 9);
+    rig_run(path);
+    rig_change(path, "INSERT INTO _loss(product, \"from\", \"to\", code, at_ms, by_origin, told) "
+                     "VALUES('servers/load', 1, 2, 'OLD', 5, '', 0), ('servers/load', 1, 2, "
+                     "'TOLD', 9e15, 'web-1', 1)");
+    ck_assert_ptr_nonnull(s);
+    ck_assert_int_eq(wf_mon_sight_look(&o, NOW, s), WEFT_OK);
+    ck_assert_int_eq(s->err, WEFT_OK);
+    ck_assert_uint_eq(s->loss_count, 1);
+    ck_assert_uint_eq(s->losses[0].from, 4);
+    ck_assert_uint_eq(s->losses[0].to, 9);
+    release(s);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("monitor_sight");
+    TCase *c = tcase_create("sight");
+
+    tcase_add_checked_fixture(c, fake_reset, fake_reset);
+    tcase_set_timeout(c, 60);
+    tcase_add_test(c, a_monitor_that_sees_all_has_no_finding_and_a_line_a_domain);
+    tcase_add_test(c, whatever_is_not_known_to_be_seen_is_a_finding);
+    tcase_add_test(c, products_of_a_domain_with_the_same_cause_are_one_finding);
+    tcase_add_test(c, what_will_be_missed_and_what_was_lost_are_told_and_not_blind);
+    tcase_add_test(c, an_hour_without_its_domain_is_told_while_it_lasts_and_afterwards);
+    tcase_add_test(c, a_token_that_is_revoked_or_ends_is_told_in_these_words);
+    tcase_add_test(c, what_a_process_tells_is_read_and_its_death_is_seen);
+    tcase_add_test(c, losses_are_read_newest_first_without_those_that_were_counted_before);
+    suite_add_tcase(suite, c);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int bad = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return bad != 0;
+}
