@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // What alerts keep over a restart, and how they are told: the book's file, groups, targets that fail, and who is not to be told.
 #include <check.h>
+#include <fcntl.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "domains/monitoring/alert/book.h"
 #include "domains/monitoring/speed/file.h"
@@ -437,13 +439,10 @@ static void keep_and_put_back(struct rig *g, const char *id)
     must(b, wf_book_put(b, wf_alerts_find(g->alerts, id)));
     struct seen s = look(b);
     wf_book_close(b);
-    wf_alerts_free(g->alerts);
+    wf_alerts_free(g->alerts), wf_notify_free(g->n);
     g->alerts = wf_alerts_new(NULL, NULL);
-    ck_assert_ptr_nonnull(g->alerts);
-    ck_assert_int_eq(wf_alerts_put(g->alerts, &s.last), WEFT_OK);
-    wf_notify_free(g->n);
     g->n = wf_notify_new(g->notify, "servers/watch");
-    ck_assert_ptr_nonnull(g->n);
+    ck_assert_int_eq(wf_alerts_put(g->alerts, &s.last), WEFT_OK);
 }
 
 START_TEST(what_did_not_arrive_everywhere_is_told_again_after_a_restart)
@@ -462,13 +461,28 @@ START_TEST(what_did_not_arrive_everywhere_is_told_again_after_a_restart)
     keep_and_put_back(&g, "00aa");
     turn_until(&g, 1000, 1, 1);
     ck_assert_uint_eq(told(&g, "status", "00aa"), 2);
-    FILE *f = fopen(gate, "w");
-    ck_assert_ptr_nonnull(f);
-    fclose(f);
+    ck_assert_int_eq(close(creat(gate, 0600)), 0);
     turn_until(&g, 1000, 1, 0);
     keep_and_put_back(&g, "00aa");
     turn(&g, 1000, NULL);
     ck_assert_uint_eq(told(&g, "status", "00aa"), 2); // both have it
+    rig_fini(&g);
+}
+END_TEST
+
+START_TEST(a_target_that_hangs_has_a_bounded_queue)
+{
+    struct rig g;
+    struct wf_notify_stats stats;
+
+    rig_init(&g, "notify: {wait: 0, to: [{command: [sh, -c, 'sleep 60; cat >>%s']}]}\n");
+    for (unsigned i = 0; i < WF_NOTIFY_QUEUE + 50; i++) {
+        ck_assert(wf_notify_test(g.n, g.now_ms));
+        wf_notify_turn(g.n, g.alerts, NULL, 0, g.now_ms);
+    }
+    wf_notify_stats(g.n, &stats);
+    ck_assert_uint_eq(stats.waiting, WF_NOTIFY_QUEUE);
+    ck_assert_uint_eq(stats.given_up, 50);
     rig_fini(&g);
 }
 END_TEST
@@ -483,7 +497,6 @@ START_TEST(groups_that_are_over_make_room_for_others)
     ck_assert_int_eq(
         weft_conf_parse("notify: {wait: 0, interval: 1s}\n", 32, "n.yaml", &none, NULL), WEFT_OK);
     struct wf_notify_conf *nobody = wf_notify_read(none);
-    ck_assert_ptr_nonnull(nobody);
     wf_notify_use(g.n, nobody);
     for (unsigned i = 0; i < 1100; i++) {
         snprintf(rule, sizeof rule, "rule-%u", i);
@@ -574,6 +587,7 @@ int main(void)
     tcase_add_test(t, what_is_silenced_or_acknowledged_is_not_told_until_that_ends);
     tcase_add_test(t, what_did_not_arrive_everywhere_is_told_again_after_a_restart);
     tcase_add_test(t, groups_that_are_over_make_room_for_others);
+    tcase_add_test(t, a_target_that_hangs_has_a_bounded_queue);
     tcase_add_test(t, a_target_that_fails_is_tried_again_and_holds_up_no_other);
     tcase_add_test(t, a_dead_mans_switch_is_held_whatever_happens);
     tcase_add_test(t, what_is_wrong_with_notify_is_said);

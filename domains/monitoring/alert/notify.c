@@ -59,6 +59,23 @@ static void drop_first(struct queue *q)
     free(m);
 }
 
+// The oldest but the one that is under way.
+static void give_up_oldest(struct queue *q)
+{
+    struct message *m = q->first->next;
+
+    if (!q->busy) {
+        drop_first(q);
+        return;
+    }
+    q->first->next = m->next; // there is one: the queue is full
+    if (!m->next)
+        q->last = q->first;
+    q->count--;
+    free(m->text);
+    free(m);
+}
+
 static void empty(struct queue *q)
 {
     wf_target_stop(&q->target);
@@ -125,8 +142,8 @@ static bool push(
     m->telling = telling;
     m->made_ms = now_ms;
     m->wait_ms = FIRST_MS;
-    if (q->count == WF_NOTIFY_QUEUE && !q->busy) {
-        drop_first(q);
+    if (q->count == WF_NOTIFY_QUEUE) {
+        give_up_oldest(q);
         n->stats.given_up++;
     }
     if (q->last)
