@@ -9,6 +9,7 @@
 #include "sdk/cli/stream.h"
 #include "sdk/cli/top.h"
 #include "sdk/cli/weftd.h"
+#include "sdk/conf/values.h"
 
 const struct wf_command wf_commands[] = {
     { "domain init", "NAME [--dir ROOT]",
@@ -301,23 +302,45 @@ static int match(const char *name, int argc, char **argv)
     return words;
 }
 
-static int unknown(int argc, char **argv)
+static const char *next_name(const void *ctx, size_t i)
 {
-    const char *noun = argv[0];
-    bool any = false;
+    (void)ctx;
+    return wf_commands[i].name;
+}
 
-    (void)argc;
+// The commands that have this word, as their first or as their second. False: none has.
+static bool print_those_of(const char *word, bool first, const char *head)
+{
+    bool any = false;
+    size_t len = strlen(word);
+
     for (const struct wf_command *c = wf_commands; c->name; c++) {
-        size_t len = strlen(noun);
-        if (strncmp(c->name, noun, len) != 0 || (c->name[len] != ' ' && c->name[len] != '\0'))
+        const char *space = strchr(c->name, ' ');
+        const char *at = first ? c->name : space ? space + 1 : "";
+        if (strncmp(at, word, len) != 0 || (at[len] != ' ' && at[len] != '\0'))
             continue;
         if (!any)
-            fprintf(stderr, "weft: %s what? One of:\n", noun);
+            fprintf(stderr, head, word);
         any = true;
         fprintf(stderr, "  weft %s %s\n", c->name, c->args);
     }
-    if (!any)
-        fprintf(stderr, "weft: unknown command \"%s\"; see: weft --help\n", noun);
+    return any;
+}
+
+static int unknown(int argc, char **argv)
+{
+    char both[128];
+    const char *near = NULL;
+
+    if (print_those_of(argv[0], true, "weft: %s what? One of:\n") ||
+        print_those_of(argv[0], false, "weft: %s of what? One of:\n"))
+        return WF_EXIT_USAGE;
+    snprintf(both, sizeof both, "%s %s", argv[0], argc > 1 ? argv[1] : "");
+    near = wf_suggest(wf_bytes_str(both), next_name, NULL);
+    if (!near)
+        near = wf_suggest(wf_bytes_str(argv[0]), next_name, NULL);
+    fprintf(stderr, "weft: unknown command \"%s\"%s%s%s; see: weft --help\n", argv[0],
+        near ? " (did you mean \"" : "", near ? near : "", near ? "\"?)" : "");
     return WF_EXIT_USAGE;
 }
 

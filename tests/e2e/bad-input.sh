@@ -63,6 +63,10 @@ for program in '"$WEFT" config check bad.yaml' '"$WEFTD" -c bad.yaml'; do
         'bad.yaml:5:18: want ports FIRST-LAST' 'bad.yaml:5:30: want on or off, not "maybe"'
 done
 printf 'role: node\n\tdata: [x\n' >broken.yaml
+row "a verb alone" '"$WEFT" revoke abc' 64 'revoke of what? One of:' 'weft access revoke' 'weft agent revoke'
+row "a noun alone" '"$WEFT" access' 64 'access what? One of:' 'weft access list'
+row "a mistyped command" '"$WEFT" proudcts' 64 'unknown command "proudcts" (did you mean "products"?)'
+row "a mistyped noun" '"$WEFT" acces list' 64 'unknown command "acces" (did you mean "access list"?)'
 row "YAML that is none" '"$WEFTD" -c broken.yaml' 78 'broken.yaml:2:1: '
 row "a configuration that is not there" '"$WEFTD" -c nothing.yaml' 78 'nothing.yaml'
 sed 's/^kind: event/kind: evnt/; s/^freshness:/freshnes:/' depth.yaml >wrong.yaml
