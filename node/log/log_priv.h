@@ -75,6 +75,7 @@ struct wf_log {
     struct wf_segment *active; // NULL: the next append opens one
     uint64_t end;              // where the next item goes
     uint64_t ahead;            // up to here the active file is written, with zeros behind `end`
+    uint64_t last_group;       // bytes of the last one that waited for a sync; 0: it did not
     bool ahead_failed;         // zeros could not be written: the segment goes on without
     bool unsynced;
     int64_t unsynced_us;  // since when

@@ -11,6 +11,7 @@
 #define FLOORS_MAX  256u           // marks in one write
 #define AHEAD_MAX   (128u * 1024u) // a sync that meets them takes longer: not by much
 #define AHEAD_GROUP (64u * 1024u)  // of larger ones the sync costs more than the file's new size
+#define AHEAD_SOON  (32u * 1024u)  // of groups up to here the next zeros have a sync of their own
 #define SPACE_US    100000
 #define SPACE_BYTES (1u * 1024u * 1024u)
 
@@ -188,27 +189,52 @@ static void tell_written(struct wf_log *log, const struct group *g)
 
 // Where small groups end at a sync, zeros are written ahead of them, as much again as the segment holds: a sync that finds the file as long as
 // it was commits no metadata. What is there is not counted, and not told from nothing when it is read again.
-static void write_zeros(struct wf_log *log, const struct group *g)
+static bool takes_zeros(const struct wf_log *log, uint64_t group)
+{
+    uint64_t most = log->conf.segment_bytes;
+
+    return group > 0 && group <= AHEAD_GROUP && !log->ahead_failed && log->ahead < most &&
+           log->end >= most / 1024;
+}
+
+static void write_zeros(struct wf_log *log)
 {
     static const uint8_t zeros[4096];
     const struct wf_vfs *vfs = log->vfs;
-    uint64_t most = log->conf.segment_bytes, len = log->end < AHEAD_MAX ? log->end : AHEAD_MAX;
+    uint64_t at = log->ahead, most = log->conf.segment_bytes - at;
+    uint64_t len = log->end < AHEAD_MAX ? log->end : AHEAD_MAX;
     size_t count = 0;
 
-    if (log->end > log->ahead)
-        log->ahead = log->end;
-    if (!g->disk || log->ahead > log->end || log->end - g->start > AHEAD_GROUP ||
-        log->ahead_failed || log->end >= most || log->end < most / 1024)
-        return;
-    len = len < most - log->end ? len : most - log->end;
+    len = len < most ? len : most;
     for (uint64_t left = len; left > 0 && count < WF_LOG_GROUP; count++) {
         size_t n = left < sizeof zeros ? (size_t)left : sizeof zeros;
         log->parts[count] = (struct iovec){ (void *)(uintptr_t)zeros, n };
         left -= n;
     }
     log->ahead += len;
-    log->ahead_failed =
-        vfs->write(vfs->ctx, log->active->file, log->end, log->parts, count) != WEFT_OK;
+    log->ahead_failed = vfs->write(vfs->ctx, log->active->file, at, log->parts, count) != WEFT_OK;
+}
+
+static bool waits_for_nobody(struct wf_log *log)
+{
+    pthread_mutex_lock(&log->worker->lock);
+    bool idle = !log->queue && !log->closing;
+    pthread_mutex_unlock(&log->worker->lock);
+    return idle;
+}
+
+// The next zeros, with a sync of their own, before a group meets the end of the last ones: else one sync in sixty has the file's new size to
+// commit and takes thrice as long, and a batch waits for it.
+static void make_room(struct wf_log *log)
+{
+    uint64_t group = log->last_group;
+
+    if (!log->active || group > AHEAD_SOON || log->ahead >= log->end + 2 * group ||
+        !takes_zeros(log, group) || !waits_for_nobody(log))
+        return;
+    write_zeros(log);
+    if (!log->ahead_failed)
+        (void)wf_log_sync(log); // whoever was acknowledged has been synced before
 }
 
 static void write_group(struct wf_log *log, struct group *g)
@@ -231,7 +257,11 @@ static void write_group(struct wf_log *log, struct group *g)
         log->unsynced = true;
         log->unsynced_us = vfs->mono_us(vfs->ctx);
     }
-    write_zeros(log, g);
+    if (log->end > log->ahead)
+        log->ahead = log->end;
+    log->last_group = g->disk ? log->end - g->start : 0;
+    if (log->ahead == log->end && takes_zeros(log, log->last_group))
+        write_zeros(log);
     commit(log, g, false);
     if (!g->disk)
         return;
@@ -463,6 +493,8 @@ bool wf_log_turn(struct wf_log *log)
         any = may_write(log) || any;
     }
     send_acks(log);
+    if (w.list)
+        make_room(log);
     while (w.list) {
         struct wf_log_node *next = w.list->next;
         free(w.list);
