@@ -314,8 +314,8 @@ enum weft_err wf_link_put_msg(struct wf_link *l, struct wf_link_ask *a, struct w
     uint64_t tag = (uint64_t)(uintptr_t)a;
     struct wf_net_lent lent = a->lent;
     a->lent = (struct wf_net_lent){ 0 };
-    enum weft_err err = l->is_local ? wf_local_peer_send_lent(l->conn->local, tag, msg,
-                                          lent.back ? &lent : NULL, timeout_ms)
+    struct wf_local_how how = { lent.back ? &lent : NULL, timeout_ms, a->patience_us };
+    enum weft_err err = l->is_local ? wf_local_peer_send_how(l->conn->local, tag, msg, &how)
                                     : wf_net_peer_send(l->conn->net, tag, msg, timeout_ms);
     if (err) {
         a->on_wire = false;
@@ -472,6 +472,7 @@ static enum weft_err request(struct wf_link *l, const Weft__V1__Request *request
     if (err)
         return err;
     a->arg = arg;
+    a->patience_us = lent->patience_us;
     a->reply_kind = wf_link_reply_kind(request->kind_case);
     err = lent->back ? pack_lent(l, request, lent, a) : pack(l, request, a);
     if (err) {
@@ -495,6 +496,12 @@ enum weft_err wf_link_request_lent(struct wf_link *l, const Weft__V1__Request *q
     const struct wf_link_lent *lent, wf_link_fn done, void *arg)
 {
     return request(l, q, lent, done, arg);
+}
+
+void wf_link_hurry(struct wf_link *l)
+{
+    if (l->conn && l->conn->local)
+        wf_local_peer_hurry(l->conn->local);
 }
 
 enum weft_err wf_link_open(struct wf_link *l, wf_link_fn done, void *arg)

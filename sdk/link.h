@@ -45,9 +45,13 @@ struct wf_link_lent {
     void (*back)(void *arg);
     void *arg;
     int64_t deadline_ms;
+    uint32_t
+        patience_us; // so long the reply may lie unread at a local socket, which then wakes nobody
 };
 WF_MUST_USE enum weft_err wf_link_request_lent(struct wf_link *l, const Weft__V1__Request *request,
     const struct wf_link_lent *lent, wf_link_fn done, void *arg);
+// Somebody waits now: ends the patience of what is under way.
+void wf_link_hurry(struct wf_link *l);
 
 struct wf_link_state {
     bool up;          // a confirmed session, or a local connection

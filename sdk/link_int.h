@@ -36,6 +36,7 @@ struct wf_link_ask {     // a request
     struct wf_buf plain;        // packed request, to be sealed
     struct wf_net_msg *message; // of the local socket, where nothing is: packed for the wire
     struct wf_net_lent lent;    // with it
+    uint32_t patience_us;
     Weft__V1__Reply__KindCase reply_kind; // that the request has, or none
     uint64_t nonce;
     unsigned session; // serial of the session it was sealed in

@@ -22,6 +22,8 @@
 #define WF_PUB_IN_FLIGHT 8u
 #define WF_PUB_IN_FLIGHT_LARGE                                                                     \
     16u // of batches that were full: a disk that takes long for a sync then has more to do in each
+#define WF_PUB_PATIENCE_US                                                                         \
+    5000u // of lingers up to here the next tick reads the answer: one wake-up for both
 #define WF_PUB_RETRY_MS  100
 #define WF_PUB_RETRY_MAX 1000 // the node is on this machine: one that was restarted is found soon
 
@@ -34,6 +36,7 @@ struct wf_pub_batch {
     bool sent, acked;
     struct weft_publisher *owner;
     unsigned lent; // loop thread: how often its records are on their way out
+    bool patient;  // nobody waits for its answer
     bool lost;     // dropped: there are no records, but their numbers
     bool released; // and it is only kept for what is lent
 };
@@ -86,6 +89,8 @@ void wf_pub_mail(struct wf_mail *m);
 void wf_pub_drop(struct wf_mail *m);
 void wf_pub_linger(struct wf_timer *t);
 void wf_pub_retry(struct wf_timer *t);
+// With the mutex held: does the answer find somebody awake at the next tick, and nobody waiting before it?
+bool wf_pub_is_patient(const struct weft_publisher *p, const struct wf_pub_batch *b);
 // The current records become a batch; with the mutex held.
 WF_MUST_USE enum weft_err wf_pub_seal(struct weft_publisher *p);
 

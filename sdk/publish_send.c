@@ -222,7 +222,10 @@ static void send_batch(struct weft_publisher *p, struct wf_pub_batch *b, struct 
         wf_client_send(p->c, wf_client_local(p->c), &q, 0, on_reply, o);
         return;
     }
-    struct wf_link_lent lent = { .bytes = wf_buf_view(&b->raw), .back = on_back, .arg = b };
+    struct wf_link_lent lent = { .bytes = wf_buf_view(&b->raw),
+        .back = on_back,
+        .arg = b,
+        .patience_us = b->patient ? p->linger_us : 0 };
     b->owner = p;
     b->lent++;
     wf_pub_ref(p);
@@ -239,6 +242,15 @@ static bool may_go(const struct weft_publisher *p, const struct wf_pub_batch *b)
     return p->in_flight < (large ? WF_PUB_IN_FLIGHT_LARGE : WF_PUB_IN_FLIGHT);
 }
 
+// A batch that is full, or stands in line, is of somebody in a hurry.
+bool wf_pub_is_patient(const struct weft_publisher *p, const struct wf_pub_batch *b)
+{
+    size_t held = p->batch_bytes + p->current.raw.len;
+
+    return p->ticking && !p->flushing && p->settled && p->linger_us <= WF_PUB_PATIENCE_US &&
+           p->unsent == 0 && b->raw.len < WF_PUB_BATCH && held <= p->queue_bytes / 4;
+}
+
 // A batch is only released by on_reply on this thread, so it may be read without the lock.
 static struct wf_pub_batch *next_unsent(struct weft_publisher *p)
 {
@@ -251,6 +263,7 @@ static struct wf_pub_batch *next_unsent(struct weft_publisher *p)
     if (b) {
         b->sent = true;
         p->unsent--;
+        b->patient = wf_pub_is_patient(p, b);
     }
     pthread_mutex_unlock(&p->mutex);
     return b;
@@ -301,8 +314,12 @@ static void look(struct weft_publisher *p, bool lingered)
     enum weft_err err = leave ? wf_pub_seal(p) : WEFT_OK;
     bool waits = p->current.count > 0 && (err || !p->lingered);
     bool tick = p->linger_us > 0 && (waits || (lingered && had));
+    bool hurry = p->flushing;
     p->ticking = tick || p->linger.index;
     pthread_mutex_unlock(&p->mutex);
+    struct wf_link *local = hurry ? wf_client_local(p->c) : NULL;
+    if (local)
+        wf_link_hurry(local);
     if (tick && !p->linger.index) {
         int64_t us = err ? WF_PUB_RETRY_MS * 1000 : (int64_t)p->linger_us;
         err = wf_timer_set_us(loop, &p->linger, wf_loop_now_us(loop) + us);

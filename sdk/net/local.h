@@ -64,9 +64,17 @@ WF_MUST_USE enum weft_err wf_local_peer_new(
 // Sends msg (taken, also on failure); a REPLY event with tag follows within timeout_ms. Failure (no event): BUSY, or why the connection is dead.
 WF_MUST_USE enum weft_err wf_local_peer_send(
     struct wf_local_peer *p, uint64_t tag, struct wf_net_msg *msg, int64_t timeout_ms);
-// The same with bytes that stay the caller's until they are given back (also on failure); NULL: none.
-WF_MUST_USE enum weft_err wf_local_peer_send_lent(struct wf_local_peer *p, uint64_t tag,
-    struct wf_net_msg *msg, const struct wf_net_lent *lent, int64_t timeout_ms);
+struct wf_local_how { // zero = nothing of it
+    const struct wf_net_lent
+        *lent; // bytes that stay the caller's until they are given back, also on failure
+    int64_t timeout_ms;
+    // So long the reply may lie unread, for whoever has something else to do then: while only such are on their way, none of them wakes the loop.
+    uint32_t patience_us;
+};
+WF_MUST_USE enum weft_err wf_local_peer_send_how(
+    struct wf_local_peer *p, uint64_t tag, struct wf_net_msg *msg, const struct wf_local_how *how);
+// Replies are read as they come from here on, whatever patience there was with those on their way.
+void wf_local_peer_hurry(struct wf_local_peer *p);
 // Ends every request in flight with CANCELLED. NULL is permitted.
 void wf_local_peer_free(struct wf_local_peer *p);
 

@@ -20,6 +20,7 @@ struct slot {
     uint32_t id;
     uint64_t tag;
     int64_t begun_ms, due_ms;
+    int64_t read_us; // the reply may lie unread until then; 0: it is read as it comes
 };
 
 struct wf_local_peer {
@@ -33,6 +34,8 @@ struct wf_local_peer {
     int64_t connect_by_ms, heard_ms;
     struct wf_timer
         timer; // the next deadline, the next try to connect, or the end that is to be told
+    struct wf_timer reading;   // the first patience that ends
+    unsigned patient, waiting; // slots with patience, and without
     uint32_t uses;
     struct slot slots[];
 };
@@ -56,6 +59,10 @@ static void end_slot(
     };
     bool told = s->overdue;
 
+    if (s->read_us)
+        p->patient--;
+    else
+        p->waiting--;
     *s = (struct slot){ 0 };
     if (told)
         wf_net_msg_free(msg);
@@ -79,6 +86,7 @@ static void die(struct wf_local_peer *p, enum weft_err err)
     p->dead = true;
     p->why = err;
     wf_timer_cancel(p->conf.loop, &p->timer);
+    wf_timer_cancel(p->conf.loop, &p->reading);
     disconnect(p);
     for (unsigned i = 0; i < p->conf.in_flight; i++)
         if (p->slots[i].taken)
@@ -97,9 +105,12 @@ static void die_soon(struct wf_local_peer *p, enum weft_err err)
         die(p, err);
 }
 
+// The end of a connection is told without being asked for.
 static void watch_again(struct wf_local_peer *p)
 {
-    uint32_t events = (uint32_t)EPOLLIN | (net_sp_waits(&p->stream) ? (uint32_t)EPOLLOUT : 0);
+    bool reads = p->waiting > 0 || (p->patient == 0 && (p->events & EPOLLIN));
+    uint32_t events =
+        (reads ? (uint32_t)EPOLLIN : 0) | (net_sp_waits(&p->stream) ? (uint32_t)EPOLLOUT : 0);
 
     if (!p->connected || events == p->events)
         return;
@@ -137,6 +148,59 @@ static void on_ready(struct wf_watch *w, uint32_t events)
         die(p, err == WEFT_E_CANCELLED ? WEFT_E_PROTOCOL : err);
     else
         watch_again(p);
+}
+
+// ---- patience --------------------------------------------------------------------------------------------------------------
+
+static void lose_patience(struct wf_local_peer *p, struct slot *s)
+{
+    s->read_us = 0;
+    p->patient--;
+    p->waiting++;
+}
+
+static void be_patient(struct wf_local_peer *p, struct slot *s, uint32_t us)
+{
+    s->read_us = wf_loop_now_us(p->conf.loop) + us;
+    p->patient++;
+    if (p->reading.index && p->reading.due_us <= s->read_us)
+        return;
+    if (wf_timer_set_us(p->conf.loop, &p->reading, s->read_us))
+        lose_patience(p, s);
+}
+
+// Reads what came. What did not come in its time is waited for.
+static void on_reading(struct wf_timer *t)
+{
+    struct wf_local_peer *p =
+        (struct wf_local_peer *)(void *)((char *)t - offsetof(struct wf_local_peer, reading));
+    int64_t now = wf_loop_now_us(p->conf.loop), next = INT64_MAX;
+
+    enum weft_err err = p->connected ? net_sp_read(&p->stream, on_message, p) : WEFT_OK;
+    if (err) {
+        die(p, err == WEFT_E_CANCELLED ? WEFT_E_PROTOCOL : err);
+        return;
+    }
+    for (unsigned i = 0; i < p->conf.in_flight && p->patient; i++) {
+        struct slot *s = &p->slots[i];
+        if (s->read_us && s->read_us <= now)
+            lose_patience(p, s);
+        else if (s->read_us && s->read_us < next)
+            next = s->read_us;
+    }
+    if (p->patient && wf_timer_set_us(p->conf.loop, &p->reading, next))
+        wf_local_peer_hurry(p);
+    else
+        watch_again(p);
+}
+
+void wf_local_peer_hurry(struct wf_local_peer *p)
+{
+    for (unsigned i = 0; i < p->conf.in_flight && p->patient; i++)
+        if (p->slots[i].read_us)
+            lose_patience(p, &p->slots[i]);
+    wf_timer_cancel(p->conf.loop, &p->reading);
+    watch_again(p);
 }
 
 // ---- time ------------------------------------------------------------------------------------------------------------------
@@ -230,6 +294,7 @@ enum weft_err wf_local_peer_new(const struct wf_local_peer_conf *conf, struct wf
     p->conf.in_flight = slots;
     p->at = at;
     p->timer.fire = on_time;
+    p->reading.fire = on_reading;
     p->connect_by_ms = now_ms(p) + (conf->connect_ms > 0 ? conf->connect_ms : CONNECT_MS);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     err = fd < 0 ? WEFT_E_IO : net_sp_init(&p->stream, fd, &net_sp_requester, recv_max);
@@ -250,12 +315,13 @@ enum weft_err wf_local_peer_new(const struct wf_local_peer_conf *conf, struct wf
 enum weft_err wf_local_peer_send(
     struct wf_local_peer *p, uint64_t tag, struct wf_net_msg *msg, int64_t timeout_ms)
 {
-    return wf_local_peer_send_lent(p, tag, msg, NULL, timeout_ms);
+    return wf_local_peer_send_how(p, tag, msg, &(struct wf_local_how){ .timeout_ms = timeout_ms });
 }
 
-enum weft_err wf_local_peer_send_lent(struct wf_local_peer *p, uint64_t tag, struct wf_net_msg *msg,
-    const struct wf_net_lent *lent, int64_t timeout_ms)
+enum weft_err wf_local_peer_send_how(
+    struct wf_local_peer *p, uint64_t tag, struct wf_net_msg *msg, const struct wf_local_how *how)
 {
+    const struct wf_net_lent *lent = how->lent;
     unsigned at = 0;
     enum weft_err err = p->why;
 
@@ -274,8 +340,12 @@ enum weft_err wf_local_peer_send_lent(struct wf_local_peer *p, uint64_t tag, str
         .id = NET_SP_REQUEST | (++p->uses << SLOT_BITS & 0x7fffffffu) | at,
         .tag = tag,
         .begun_ms = now_ms(p),
-        .due_ms = now_ms(p) + timeout_ms };
+        .due_ms = now_ms(p) + how->timeout_ms };
     look_at(p, s->due_ms);
+    if (how->patience_us && !p->why)
+        be_patient(p, s, how->patience_us);
+    else
+        p->waiting++;
     // A failure is that of the connection, told to every request on it.
     err = net_sp_send_lent(&p->stream, s->id, msg, lent);
     if (err)

@@ -51,7 +51,9 @@ START_TEST(lent_bytes_go_in_the_midst_of_a_message_and_come_back_once)
         struct wf_net_lent lent = {
             .bytes = wf_bytes(large.ptr + i, lens[i] - i), .at = 2, .back = count_back, .arg = &back
         };
-        ck_assert_int_eq(wf_local_peer_send_lent(peer, i, msg_of("abcd"), &lent, LONG_MS), WEFT_OK);
+        ck_assert_int_eq(wf_local_peer_send_how(
+                             peer, i, msg_of("abcd"), &(struct wf_local_how){ &lent, LONG_MS, 0 }),
+            WEFT_OK);
         struct wf_net_event ev = next(&at_server);
         struct wf_bytes got = wf_net_request_bytes(ev.request);
         ck_assert_uint_eq(back, i + 1);
@@ -75,10 +77,14 @@ START_TEST(lent_bytes_come_back_from_a_connection_that_ends)
 
     dial((struct wf_local_peer_conf){ .in_flight = 2 });
     for (uint64_t tag = 0; tag < 2; tag++)
-        ck_assert_int_eq(wf_local_peer_send_lent(peer, tag, msg_of(""), &lent, LONG_MS), WEFT_OK);
+        ck_assert_int_eq(wf_local_peer_send_how(
+                             peer, tag, msg_of(""), &(struct wf_local_how){ &lent, LONG_MS, 0 }),
+            WEFT_OK);
     turn_a_while();
     ck_assert_uint_eq(back, 0);
-    ck_assert_int_eq(wf_local_peer_send_lent(peer, 2, msg_of(""), &lent, LONG_MS), WEFT_E_BUSY);
+    ck_assert_int_eq(
+        wf_local_peer_send_how(peer, 2, msg_of(""), &(struct wf_local_how){ &lent, LONG_MS, 0 }),
+        WEFT_E_BUSY);
     ck_assert_uint_eq(back, 1);
     wf_local_peer_free(peer);
     peer = NULL;
@@ -108,6 +114,98 @@ START_TEST(a_server_that_goes_ends_every_request_and_then_the_connection)
     wf_net_drop(b, true);
     turn_a_while();
     ck_assert(inbox_is_empty(&at_peer));
+}
+END_TEST
+
+// ---- patience --------------------------------------------------------------------------------------------------------------
+
+static void ask_patiently(uint64_t tag, const char *text, int64_t patience_ms)
+{
+    const struct wf_local_how how = { NULL, LONG_MS, (uint32_t)(patience_ms * 1000) };
+
+    ck_assert_int_eq(wf_local_peer_send_how(peer, tag, msg_of(text), &how), WEFT_OK);
+}
+
+static void answer_next(const char *text)
+{
+    wf_net_reply(request_next(text), msg_of("ok"));
+}
+
+START_TEST(an_answer_lies_unread_as_long_as_there_is_patience)
+{
+    serve((struct wf_local_conf){ 0 });
+    dial((struct wf_local_peer_conf){ 0 });
+    for (uint64_t tag = 0; tag < 3; tag++) {
+        ask_patiently(tag, "a", 20000);
+        ask_patiently(tag + 10, "b", 30000); // read with the first: it is there
+        answer_next("a");
+        answer_next("b");
+        turn_a_while();
+        ck_assert(inbox_is_empty(&at_peer));
+        wf_test_clock_skip(20000);
+        reply_is(tag, WEFT_OK, "ok");
+        reply_is(tag + 10, WEFT_OK, "ok");
+    }
+}
+END_TEST
+
+START_TEST(patience_ends_with_a_request_that_has_none)
+{
+    serve((struct wf_local_conf){ 0 });
+    dial((struct wf_local_peer_conf){ 0 });
+    ask_patiently(1, "a", 20000);
+    answer_next("a");
+    turn_a_while();
+    ck_assert(inbox_is_empty(&at_peer));
+    ask(2, "b");
+    reply_is(1, WEFT_OK, "ok");
+    answer_next("b");
+    reply_is(2, WEFT_OK, "ok");
+    ask_patiently(3, "c", 20000);
+    answer_next("c");
+    turn_a_while();
+    ck_assert(inbox_is_empty(&at_peer));
+    wf_local_peer_hurry(peer);
+    reply_is(3, WEFT_OK, "ok");
+}
+END_TEST
+
+START_TEST(an_answer_that_patience_did_not_see_is_read_as_it_comes)
+{
+    serve((struct wf_local_conf){ 0 });
+    dial((struct wf_local_peer_conf){ 0 });
+    ask_patiently(1, "a", 2000);
+    struct wf_net_request *a = request_next("a");
+    wf_test_clock_skip(2000);
+    turn_a_while();
+    ck_assert(inbox_is_empty(&at_peer));
+    ask_patiently(2, "b", 20000);
+    wf_net_reply(a, msg_of("ok"));
+    reply_is(1, WEFT_OK, "ok");
+    answer_next("b");
+    turn_a_while();
+    ck_assert(inbox_is_empty(&at_peer));
+    wf_test_clock_skip(20000);
+    reply_is(2, WEFT_OK, "ok");
+}
+END_TEST
+
+START_TEST(a_server_that_goes_is_noticed_with_patience_too)
+{
+    serve((struct wf_local_conf){ 0 });
+    dial((struct wf_local_peer_conf){ 0 });
+    ask_patiently(1, "a", 20000);
+    ask_patiently(2, "b", 20000);
+    answer_next("a");
+    struct wf_net_request *b = request_next("b");
+    turn_a_while();
+    ck_assert(inbox_is_empty(&at_peer));
+    wf_local_free(server);
+    server = NULL;
+    reply_is(1, WEFT_OK, "ok"); // what came before its end counts
+    reply_is(2, WEFT_E_CLOSED, NULL);
+    down_is(&at_peer, WEFT_E_CLOSED);
+    wf_net_drop(b, false);
 }
 END_TEST
 
@@ -245,6 +343,10 @@ static Suite *suite(void)
     tcase_add_test(t, lent_bytes_go_in_the_midst_of_a_message_and_come_back_once);
     tcase_add_test(t, lent_bytes_come_back_from_a_connection_that_ends);
     tcase_add_test(t, a_server_that_goes_ends_every_request_and_then_the_connection);
+    tcase_add_test(t, an_answer_lies_unread_as_long_as_there_is_patience);
+    tcase_add_test(t, patience_ends_with_a_request_that_has_none);
+    tcase_add_test(t, an_answer_that_patience_did_not_see_is_read_as_it_comes);
+    tcase_add_test(t, a_server_that_goes_is_noticed_with_patience_too);
     tcase_add_test(t, a_late_answer_finds_nobody_and_ends_nothing);
     tcase_add_test(t, a_mute_server_is_given_up);
     tcase_add_test(t, who_frees_it_gets_every_request_back);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A publisher has one letter to its loop. It lies in the mailbox at most once, whatever looks at the publisher meanwhile.
+// A publisher has one letter to its loop. It lies in the mailbox at most once, whatever looks at the publisher meanwhile. And which answers it
+// lets lie until its next tick.
 #include <check.h>
 #include <stdlib.h>
 
@@ -61,6 +62,69 @@ START_TEST(once_opened_it_may_be_posted_again)
 }
 END_TEST
 
+// ---- patience --------------------------------------------------------------------------------------------------------------
+
+void __wrap_wf_link_hurry(struct wf_link *l);
+static unsigned hurried;
+
+void __wrap_wf_link_hurry(struct wf_link *l)
+{
+    ck_assert_ptr_eq(l, c.local);
+    hurried++;
+}
+
+static const struct {
+    const char *why;
+    bool stopped, flushing, unsettled;
+    uint32_t linger_us;
+    unsigned unsent;
+    size_t len, held;
+    bool patient;
+} rows[] = {
+    { "a stream of small batches: the next tick reads the answer", .patient = true },
+    { "the longest linger whose tick comes soon enough", .linger_us = 5000, .patient = true },
+    { "its tick would come late", .linger_us = 5001 },
+    { "no tick comes", .stopped = true },
+    { "somebody waits for the answer", .flushing = true },
+    { "the batches behind it wait for the answer", .unsettled = true },
+    { "others wait for their turn", .unsent = 1 },
+    { "a full batch is of somebody who sends as fast as it goes", .len = WF_PUB_BATCH },
+    { "a quarter of the queue is free of worry", .held = 1024, .patient = true },
+    { "soon somebody waits for room", .held = 1025 },
+};
+
+START_TEST(an_answer_lies_until_the_tick_when_nobody_waits_for_it)
+{
+    struct wf_pub_batch b = { .raw.len = rows[_i].len };
+
+    p->ticking = !rows[_i].stopped;
+    p->flushing = rows[_i].flushing;
+    p->settled = !rows[_i].unsettled;
+    p->linger_us = rows[_i].linger_us ? rows[_i].linger_us : 1000;
+    p->unsent = rows[_i].unsent;
+    p->queue_bytes = 4096;
+    p->batch_bytes = rows[_i].held;
+    ck_assert_msg(wf_pub_is_patient(p, &b) == rows[_i].patient, "%s", rows[_i].why);
+}
+END_TEST
+
+START_TEST(who_flushes_waits_for_no_tick)
+{
+    int link;
+
+    c.local = (struct wf_link *)(void *)&link;
+    hurried = 0;
+    wf_pub_kick(p);
+    wf_loop_turn(c.loop, 0);
+    ck_assert_uint_eq(hurried, 0);
+    p->flushing = true;
+    wf_pub_kick(p);
+    wf_loop_turn(c.loop, 0);
+    ck_assert_uint_eq(hurried, 1);
+    c.local = NULL;
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("sdk.publish_letter");
@@ -69,6 +133,9 @@ int main(void)
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, looking_when_the_linger_ends_does_not_free_the_letter);
     tcase_add_test(t, once_opened_it_may_be_posted_again);
+    tcase_add_loop_test(
+        t, an_answer_lies_until_the_tick_when_nobody_waits_for_it, 0, WF_COUNT(rows));
+    tcase_add_test(t, who_flushes_waits_for_no_tick);
     suite_add_tcase(suite, t);
     SRunner *r = srunner_create(suite);
     srunner_run_all(r, CK_ENV);
