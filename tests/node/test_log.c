@@ -116,65 +116,6 @@ START_TEST(one_sync_covers_a_group)
 }
 END_TEST
 
-static struct {
-    unsigned calls, grown;
-    size_t len;
-    long syncs[2]; // when the first two groups were written
-} written;
-
-static size_t file_len(void)
-{
-    size_t len = 0;
-    const char *name = wf_memdisk_name(rig.disk, 0, ".seg");
-
-    return name && wf_memdisk_file(rig.disk, name, &len) ? len : 0;
-}
-
-static void see_written(void *arg, const struct wf_log_ack *acks, size_t count)
-{
-    (void)arg;
-    (void)acks;
-    (void)count;
-    if (written.calls < WF_COUNT(written.syncs))
-        written.syncs[written.calls] = wf_memdisk_calls(rig.disk, WF_MEM_SYNC);
-    written.calls++;
-    written.grown += file_len() > written.len;
-}
-
-// A sync that finds its file longer has that to commit, too: nobody shall wait for it.
-START_TEST(small_groups_find_room_that_was_made_when_nobody_waited)
-{
-    rig.conf.written = see_written;
-    rig.conf.segment_bytes = 1024 * 1024;
-    memset(&written, 0, sizeof written);
-    open_ok();
-    for (unsigned i = 0; i < 20; i++) // the first zeros are few
-        rig_fill(&rig, 1, 1, 2000);
-    written.grown = 0;
-    for (unsigned i = 0; i < 400; i++) {
-        written.len = file_len();
-        rig_fill(&rig, 1, 1, 2000);
-    }
-    ck_assert_uint_eq(written.grown, 0);
-    ck_assert_uint_eq(written.calls, 420);
-    expect_whole(1, 420);
-}
-END_TEST
-
-START_TEST(no_room_is_made_while_others_wait)
-{
-    rig.conf.written = see_written;
-    rig.conf.segment_bytes = 1024 * 1024;
-    memset(&written, 0, sizeof written);
-    open_ok();
-    for (unsigned i = 0; i < 300; i++) // a group is 256 items: the rest waits behind it
-        rig_append(&rig, &(struct rig_item){ .product = 1, .first = i, .count = 1, .mean = 4 });
-    rig_run(&rig);
-    ck_assert_uint_eq(written.calls, 2);
-    ck_assert_int_eq(written.syncs[1], written.syncs[0] + 1);
-}
-END_TEST
-
 START_TEST(metrics_show_how_long_syncs_take_and_how_much_each_covers)
 {
     static const char *const lines[] = {
@@ -633,8 +574,6 @@ int main(void)
     tcase_add_test(t, nothing_is_acknowledged_or_readable_before_its_durability_is_met);
     tcase_add_test(t, a_written_item_is_told_of_before_its_sync);
     tcase_add_test(t, one_sync_covers_a_group);
-    tcase_add_test(t, small_groups_find_room_that_was_made_when_nobody_waited);
-    tcase_add_test(t, no_room_is_made_while_others_wait);
     tcase_add_test(t, metrics_show_how_long_syncs_take_and_how_much_each_covers);
     tcase_add_test(t, a_reopened_log_has_the_same_content_and_goes_on);
     tcase_add_test(t, a_process_that_ends_without_closing_loses_nothing_acknowledged);
