@@ -278,7 +278,7 @@ static enum weft_err begin_batch(struct weft_publisher *p)
         p->current.raw = p->spares[--p->spare_count];
         return WEFT_OK;
     }
-    size_t room = p->queue_bytes < WF_PUB_LOADED ? p->queue_bytes : WF_PUB_LOADED;
+    size_t room = p->queue_bytes < WF_PUB_ROOM ? p->queue_bytes : WF_PUB_ROOM;
     return wf_buf_reserve(&p->current.raw, room);
 }
 

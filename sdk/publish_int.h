@@ -13,19 +13,21 @@
 #include "sdk/client_int.h"
 
 #define WF_PUB_BATCH     (64u * WF_KIB)  // leaves at this size
-#define WF_PUB_LOADED    (256u * WF_KIB) // and at this one while others wait to be sent
+#define WF_PUB_LOADED    (504u * WF_KIB) // and at this one while others wait to be sent
+#define WF_PUB_ROOM      (512u * WF_KIB) // of a batch, its entry, its frame (ADR 36)
 #define WF_PUB_HEAD      32u             // at most, of what a record has around its data
-#define WF_PUB_SPARES    12u             // buffers kept for the batches to come
+#define WF_PUB_SPARES    8u              // buffers kept for the batches to come
 #define WF_PUB_QUEUE     (8u * WF_MIB)   // default of queue_bytes
 #define WF_PUB_BLOCK_MS  10000u          // default of block_ms
 #define WF_PUB_LINGER_US 1000u
 #define WF_PUB_IN_FLIGHT 8u
-#define WF_PUB_IN_FLIGHT_LARGE                                                                     \
-    16u // of batches that were full: a disk that takes long for a sync then has more to do in each
-#define WF_PUB_PATIENCE_US                                                                         \
-    5000u // of lingers up to here the next tick reads the answer: one wake-up for both
-#define WF_PUB_RETRY_MS  100
-#define WF_PUB_RETRY_MAX 1000 // the node is on this machine: one that was restarted is found soon
+// Of batches that were full, within so many bytes: a disk that takes long for a sync then has more to do in each.
+#define WF_PUB_IN_FLIGHT_LARGE 16u
+#define WF_PUB_IN_FLIGHT_BYTES (4u * WF_MIB)
+// Of lingers up to here the next tick reads the answer: one wake-up for both.
+#define WF_PUB_PATIENCE_US 5000u
+#define WF_PUB_RETRY_MS    100
+#define WF_PUB_RETRY_MAX   1000 // the node is on this machine: one that was restarted is found soon
 
 struct wf_pub_batch {
     struct wf_pub_batch *next;
@@ -76,6 +78,7 @@ struct weft_publisher {
     struct wf_timer linger, retry;
     bool closed, waits_to_retry;
     unsigned in_flight;
+    size_t in_flight_bytes;
     bool settled; // the node took a batch since the last failure: only then several go at once
     int64_t retry_ms;
 };

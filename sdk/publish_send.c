@@ -8,6 +8,7 @@
 struct send_op {
     struct weft_publisher *p;
     uint64_t seq;
+    size_t bytes;
     bool first; // in line when it was sent
 };
 
@@ -76,7 +77,7 @@ static struct wf_pub_batch *find(const struct weft_publisher *p, uint64_t seq)
 
 static void keep_spare(struct weft_publisher *p, struct wf_buf *b)
 {
-    if (p->spare_count == WF_PUB_SPARES || b->cap > WF_PUB_LOADED) {
+    if (p->spare_count == WF_PUB_SPARES || b->cap > WF_PUB_ROOM) {
         wf_buf_fini(b);
         return;
     }
@@ -152,6 +153,7 @@ static void on_reply(void *arg, enum weft_err err, const Weft__V1__Reply *reply)
     bool again = false;
 
     p->in_flight--;
+    p->in_flight_bytes -= o->bytes;
     if (!err && reply->kind_case != WEFT__V1__REPLY__KIND_PUBLISH)
         err = WEFT_E_PROTOCOL;
     pthread_mutex_lock(&p->mutex);
@@ -217,6 +219,7 @@ static void send_batch(struct weft_publisher *p, struct wf_pub_batch *b, struct 
     q.kind_case = WEFT__V1__REQUEST__KIND_PUBLISH;
     q.publish = &publish; // its sequence says whether it came before: no idempotency key
     p->in_flight++;
+    p->in_flight_bytes += o->bytes;
     wf_pub_ref(p);
     if (b->lost) {
         wf_client_send(p->c, wf_client_local(p->c), &q, 0, on_reply, o);
@@ -235,7 +238,8 @@ static void send_batch(struct weft_publisher *p, struct wf_pub_batch *b, struct 
 // A node that knows nothing of this publisher takes the first batch it sees for the next one, so that one goes alone.
 static bool may_go(const struct weft_publisher *p, const struct wf_pub_batch *b)
 {
-    bool large = b->raw.len >= WF_PUB_BATCH;
+    bool large =
+        b->raw.len >= WF_PUB_BATCH && p->in_flight_bytes + b->raw.len <= WF_PUB_IN_FLIGHT_BYTES;
 
     if (!p->settled)
         return p->in_flight == 0;
@@ -289,7 +293,7 @@ static void pump(struct weft_publisher *p)
             unsend(p, b);
             return;
         }
-        *o = (struct send_op){ p, b->seq, b == p->first };
+        *o = (struct send_op){ p, b->seq, b->raw.len, b == p->first };
         send_batch(p, b, o);
     }
 }

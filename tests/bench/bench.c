@@ -279,8 +279,11 @@ static void take_one(struct bench *b, const uint8_t *p, int64_t now)
 
 bool bench_take(struct bench *b, const uint8_t *ptr, size_t len)
 {
-    int64_t now = bench_now_ns();
+    return bench_take_at(b, bench_now_ns(), ptr, len);
+}
 
+bool bench_take_at(struct bench *b, int64_t now, const uint8_t *ptr, size_t len)
+{
     if (b->done)
         return true;
     if (b->seen == 0) {

@@ -63,6 +63,8 @@ void bench_published(struct bench *b);
 void bench_ready(const struct bench *b);
 // One message of records arrived. True when the last one of the run is there; what comes later is ignored.
 bool bench_take(struct bench *b, const uint8_t *ptr, size_t len);
+// The same where one call of the system gave several messages: `now` is when it returned.
+bool bench_take_at(struct bench *b, int64_t now, const uint8_t *ptr, size_t len);
 // For clients that bring records on a thread of their own: until the last one came, or none did for ten seconds after the first.
 void bench_wait(struct bench *b);
 // Nothing may come any more: what is missing is lost.

@@ -89,9 +89,11 @@ static void take_event(struct reader *r, const struct weft_event *e)
     }
     if (e->kind == WEFT_EV_STATE && e->state == WEFT_STREAM_REFUSED)
         bench_fail("refused", e->problem.text);
-    if (e->kind == WEFT_EV_RECORDS)
+    if (e->kind == WEFT_EV_RECORDS) {
+        int64_t now = bench_now_ns(); // weft_next gave them all at once
         for (size_t i = 0; i < e->record_count; i++)
-            bench_take(r->b, e->records[i].data, e->records[i].len);
+            bench_take_at(r->b, now, e->records[i].data, e->records[i].len);
+    }
 }
 
 // What waits in one subscription.

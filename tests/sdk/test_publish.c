@@ -213,6 +213,48 @@ START_TEST(a_node_without_our_earlier_records_is_an_error_not_a_loop)
 }
 END_TEST
 
+static void publish_large(unsigned count, size_t len)
+{
+    uint8_t *record = malloc(len);
+
+    ck_assert_ptr_nonnull(record);
+    memset(record, 'a', len);
+    record[0] = 0x0a; // its station
+    wf_varint_put(record + 1, len - 4);
+    for (unsigned i = 0; i < count; i++)
+        ck_assert_msg(
+            weft_publish(p, WEFT_PUT, record, len, 0, &problem) == WEFT_OK, "%s", problem.text);
+    free(record);
+}
+
+static void wait_until_held(int count)
+{
+    while (atomic_load(&m.knobs->withheld) < count)
+        ck_assert_int_eq(weft_publisher_flush(p, 10, &problem), WEFT_E_TIMEOUT);
+}
+
+// Sixteen of 500 KB would be all of a publisher's queue: nothing would wait, so nothing would grow.
+START_TEST(batches_grow_while_others_wait_and_are_bounded_in_bytes_under_way)
+{
+    publisher(NULL);
+    atomic_store(&m.knobs->withheld, 0);
+    atomic_store(&m.knobs->hold, true);
+    publish(0, 1);
+    wait_until_held(1); // the first goes alone
+    publish_large(31, 250000);
+    atomic_store(&h.then_hold, true);
+    atomic_store(&m.knobs->hold, false);
+    wait_until_held(1 + 8); // 250 KB, seven of 500 KB
+    ck_assert_int_eq(weft_publisher_flush(p, 50, &problem), WEFT_E_TIMEOUT);
+    ck_assert_int_eq(atomic_load(&m.knobs->withheld), 1 + 8);
+    atomic_store(&m.knobs->hold, false);
+    flush();
+    ck_assert_uint_gt(atomic_load(&h.largest), 500000);
+    ck_assert_uint_le(atomic_load(&h.largest), 504 * 1024);
+    ck_assert_uint_eq(h.mark, 32);
+}
+END_TEST
+
 START_TEST(a_full_queue_waits_then_says_so)
 {
     struct weft_publish_options o = { .queue_bytes = 4000, .block_ms = 50 };
@@ -418,6 +460,7 @@ int main(void)
     tcase_add_test(t, a_publisher_with_its_own_id_goes_on_at_its_mark);
     tcase_add_test(t, a_final_refusal_sticks_and_names_its_reason);
     tcase_add_test(t, a_node_without_our_earlier_records_is_an_error_not_a_loop);
+    tcase_add_test(t, batches_grow_while_others_wait_and_are_bounded_in_bytes_under_way);
     tcase_add_test(t, a_full_queue_waits_then_says_so);
     tcase_add_test(t, a_full_queue_of_a_product_that_drops_never_waits_and_counts);
     tcase_add_loop_test(

@@ -76,6 +76,8 @@ struct wf_fakehome {
     uint64_t dropped;       // as publishers said
     atomic_bool lose_reply; // takes the next records and answers as if it were full
     atomic_int published;   // requests
+    atomic_bool then_hold;  // the next one is answered, and those behind it are held
+    atomic_size_t largest;  // bytes of records in one of them
     // POLL: tasks to hand out, answers received
     atomic_int tasks;
     char task_method[32];

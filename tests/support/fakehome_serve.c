@@ -58,6 +58,10 @@ void wf_fakehome_publish(
         set_bin(c, &r->schema, wf_buf_view(&h->m->schema));
     } else {
         atomic_fetch_add(&h->published, 1);
+        if (q->records.len > atomic_load(&h->largest))
+            atomic_store(&h->largest, q->records.len);
+        if (atomic_exchange(&h->then_hold, false))
+            atomic_store(&h->m->knobs->hold, true);
         if (atomic_load(&h->take_first) > 0) {
             atomic_fetch_sub(&h->take_first, 1);
             err = take_records(h, q);
