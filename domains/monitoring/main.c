@@ -7,6 +7,7 @@
 
 #include <weft/conf.h>
 
+#include "domains/monitoring/batch/top.h"
 #include "domains/monitoring/common/monitor.h"
 
 static const char usage[] =
@@ -16,6 +17,7 @@ static const char usage[] =
     "  weft-monitor store --db /srv/weft/monitor.db        the storing process alone\n"
     "  weft-monitor run --product 'servers/*' --seconds 60\n"
     "  weft-monitor status                                 what is seen, and why not\n"
+    "  weft-monitor top                                    the same, live, with rates and delays\n"
     "  weft-monitor backfill servers/cpu --from 7d         read again what is missing\n"
     "  weft-monitor store --database service=weft          into PostgreSQL\n"
     "  weft-monitor sql 'SELECT * FROM servers_load ORDER BY _time DESC LIMIT 5'\n"
@@ -35,6 +37,8 @@ static const char usage[] =
     "[--every SECONDS]\n"
     "       weft-monitor backfill PRODUCT [--from PLACE]\n"
     "       weft-monitor status [--json | -o table|json|jsonl]\n"
+    "       weft-monitor top    [--every DURATION] [--count N] [--once] [--sort KEY] [--json | -o "
+    "FORMAT]\n"
     "       weft-monitor sql    SELECT [-o table|json|jsonl]\n"
     "       weft-monitor verify [--product PRODUCT | --row TABLE:OFFSET] [--most N] [-o "
     "table|json]\n"
@@ -64,7 +68,11 @@ static const char usage[] =
     "  --from PLACE   earliest, an offset, 7d, 2026-11-21 or 2026-11-21T10:00:00Z\n"
     "  --seconds N    end after N seconds\n"
     "  --once         end when all that is there was stored\n"
-    "  --every N      look at the catalog every N seconds (default 10)\n"
+    "  --every N      look at the catalog every N seconds (default 10); top: at all (default 1), "
+    "also as 500ms\n"
+    "  --count N      top: so many samples as lines, also -n N; --once is one\n"
+    "  --sort KEY     top: name, records, lag, age or delay\n"
+    "  --json         -o json\n"
     "  --most N       differences named (default 20)\n"
     "\n"
     "Tables are named DOMAIN_PRODUCT; _table, _columns, _status, _loss, _batch, _schema and _chain "
@@ -108,6 +116,30 @@ static bool set_format(struct wf_mon_options *o, const char *text)
     return false;
 }
 
+static bool set_sort(struct wf_mon_options *o, const char *text)
+{
+    o->sort = text;
+    for (int i = 0; i < WF_MON_SORTS; i++)
+        if (strcmp(text, wf_mon_sort_names[i]) == 0)
+            return true;
+    return false;
+}
+
+// Seconds, or a duration as 500ms.
+static bool set_every(struct wf_mon_options *o, const char *text)
+{
+    uint64_t seconds = 0;
+    int64_t ms = 0;
+
+    if (number(text, 86400, &seconds))
+        ms = (int64_t)seconds * 1000;
+    else if (weft_conf_duration(text, &ms))
+        return false;
+    o->every_ms = ms;
+    o->discover_ms = (unsigned)ms;
+    return ms >= 100 && ms <= 86400000;
+}
+
 static bool set_value(struct wf_mon_options *o, const char *name, const char *value)
 {
     uint64_t n = 0;
@@ -143,8 +175,12 @@ static bool set_value(struct wf_mon_options *o, const char *name, const char *va
         return number(value, UINT64_MAX, &o->most);
     else if (strcmp(name, "--seconds") == 0 && number(value, 1u << 30, &n) && n > 0)
         o->seconds = (unsigned)n;
-    else if (strcmp(name, "--every") == 0 && number(value, 86400, &n) && n > 0)
-        o->discover_ms = (unsigned)n * 1000;
+    else if (strcmp(name, "--count") == 0 || strcmp(name, "-n") == 0)
+        return number(value, 1000000, &o->count) && o->count > 0;
+    else if (strcmp(name, "--sort") == 0)
+        return set_sort(o, value);
+    else if (strcmp(name, "--every") == 0)
+        return set_every(o, value);
     else
         return false;
     return true;
@@ -164,6 +200,7 @@ static int parse(int argc, char **argv, struct wf_mon_options *o)
             return wrong("unknown option \"%.200s\" here", a);
         } else if (strcmp(a, "--once") == 0) {
             o->once = true;
+            o->count = 1;
         } else if (strcmp(a, "--json") == 0) {
             o->format = WF_MON_AS_JSON;
         } else if (i + 1 >= argc || !set_value(o, a, argv[i + 1])) {
@@ -199,8 +236,9 @@ int main(int argc, char **argv)
         const char *name;
         int (*run)(const struct wf_mon_options *o);
     } commands[] = { { "run", wf_mon_cmd_run }, { "store", wf_mon_cmd_store },
-        { "status", wf_mon_cmd_status }, { "backfill", wf_mon_cmd_backfill },
-        { "sql", wf_mon_cmd_sql }, { "verify", wf_mon_cmd_verify }, { "rules", wf_mon_cmd_rules },
+        { "status", wf_mon_cmd_status }, { "top", wf_mon_cmd_top },
+        { "backfill", wf_mon_cmd_backfill }, { "sql", wf_mon_cmd_sql },
+        { "verify", wf_mon_cmd_verify }, { "rules", wf_mon_cmd_rules },
         { "alert", wf_mon_cmd_alert }, { "alerts", wf_mon_cmd_alerts } };
     static struct wf_mon_options o = { .discover_ms = 10000, .most = 20, .for_ms = 3600000 };
 

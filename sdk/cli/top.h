@@ -5,6 +5,8 @@
 #ifndef WF_CLI_TOP_H
 #define WF_CLI_TOP_H
 
+#include <weft/screen.h>
+
 #include "proto/base/pb_v1.h"
 #include "sdk/cli/cli.h"
 
@@ -25,9 +27,8 @@ extern const char *const wf_top_sort_names[WF_TOP_SORTS];
 
 struct wf_top_view {
     enum wf_top_sort sort;
-    unsigned rows, columns; // of the screen; 0 = no bound
-    const char *problem;    // why nothing newer than `now` came; NULL = it is fresh
-    int64_t problem_ms;     // for so long
+    const char *problem; // why nothing newer than `now` came; NULL = it is fresh
+    int64_t problem_ms;  // for so long
 };
 
 #define WF_TOP_CAUSE 160u
@@ -49,9 +50,9 @@ double wf_top_interval_s(const struct wf_top_sample *before, const struct wf_top
 double wf_top_drops_s(const struct wf_top_sample *before, const struct wf_top_sample *now,
     const Weft__V1__QueueState *queue);
 
-// Lines, each ending in a newline; at most view->rows of them, none longer than view->columns, no control characters of others.
+// Lines, as many and as long as the picture has room for; no control characters of others.
 WF_MUST_USE enum weft_err wf_top_text(const struct wf_top_sample *before,
-    const struct wf_top_sample *now, const struct wf_top_view *view, struct wf_buf *out);
+    const struct wf_top_sample *now, const struct wf_top_view *view, struct wf_picture *out);
 // One line.
 WF_MUST_USE enum weft_err wf_top_json(const struct wf_top_sample *before,
     const struct wf_top_sample *now, enum wf_top_sort sort, struct wf_buf *out);

@@ -1,107 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // The picture: a head, then sections with a title line each, cut to the screen. Every section gets its share, so that many products do not
 // push queues and agents off it.
-#include <stdarg.h>
 #include <stdlib.h>
 
 #include "sdk/cli/top.h"
 
-#define SECTIONS   5u // products, readers, peers, agents, queues
-#define SHARE_MIN  3u // lines of a section, however small the screen
-#define LINE_BYTES 600u
+#define SECTIONS 5u // products, readers, peers, agents, queues
+#define NUMBER   WF_PICTURE_NUMBER
 
 struct picture {
-    struct wf_buf *out;
+    struct wf_picture *out;
     const struct wf_top_sample *before, *now;
     const struct wf_top_view *view;
-    unsigned lines;
-    enum weft_err err;
 };
-
-// ---- lines -----------------------------------------------------------------------------------------------------------
-
-// Bytes of `text` that fit into `columns`, and how: what others said may hold anything, a terminal gets text alone.
-static size_t clean(char *text, unsigned columns)
-{
-    size_t at = 0;
-    unsigned seen = 0;
-
-    for (; text[at]; at++) {
-        unsigned char c = (unsigned char)text[at];
-        bool inside = (c & 0xc0) == 0x80; // of a character that began before
-        if (c < 0x20 || c == 0x7f)
-            text[at] = '?';
-        if (!inside && columns && seen == columns)
-            break;
-        seen += !inside;
-    }
-    return at;
-}
-
-__attribute__((format(printf, 2, 3))) static void line(struct picture *p, const char *format, ...)
-{
-    char text[LINE_BYTES];
-    va_list args;
-
-    if (p->err || (p->view->rows && p->lines >= p->view->rows))
-        return;
-    va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
-    va_end(args);
-    size_t len = clean(text, p->view->columns);
-    while (len && text[len - 1] == ' ')
-        len--;
-    p->err = wf_buf_append(p->out, wf_bytes(text, len));
-    if (!p->err)
-        p->err = wf_buf_append_byte(p->out, '\n');
-    p->lines++;
-}
-
-// How many rows a section may show: all of them, or its share less the line that tells of the rest.
-static size_t room(const struct picture *p, size_t rows, unsigned sections_left)
-{
-    if (!p->view->rows)
-        return rows;
-    unsigned left = p->view->rows > p->lines ? p->view->rows - p->lines : 0;
-    unsigned share = left / (sections_left ? sections_left : 1);
-    share = share > 2 + SHARE_MIN ? share - 2 : SHARE_MIN; // a title and an empty line
-    return rows <= share ? rows : share - 1;
-}
-
-static void rest(struct picture *p, uint64_t all, size_t shown)
-{
-    if (all > shown)
-        line(p, "  … and %llu more", (unsigned long long)(all - shown));
-}
-
-// ---- numbers ---------------------------------------------------------------------------------------------------------
-
-#define NUMBER 16u
-
-static const char *scaled(double v, double step, const char *units, char out[NUMBER])
-{
-    size_t u = 0;
-
-    while (v >= step && units[u + 1]) {
-        v /= step;
-        u++;
-    }
-    if (units[u] == ' ')
-        snprintf(out, NUMBER, v < 10 && v != (double)(long)v ? "%.1f" : "%.0f", v);
-    else
-        snprintf(out, NUMBER, v < 100 ? "%.1f%c" : "%.0f%c", v, units[u]);
-    return out;
-}
-
-static const char *count(double v, char out[NUMBER])
-{
-    return scaled(v, 1000, " kMGT", out);
-}
-
-static const char *bytes(double v, char out[NUMBER])
-{
-    return scaled(v, 1024, " KMGT", out);
-}
 
 static const char *age(int64_t ms, char out[48])
 {
@@ -124,23 +35,27 @@ static void head(struct picture *p, const struct wf_top_product *products)
             stored += products[i].bytes_s;
             batches += products[i].batches_s;
         }
-    line(p, "%s/%s (%s), up %s, weft %s", r->domain[0] ? r->domain : "?",
+    wf_picture_line(p->out, "%s/%s (%s), up %s, weft %s", r->domain[0] ? r->domain : "?",
         r->subject[0] ? r->subject : "?", r->kind, age(r->time_ms - r->started_ms, up), r->version);
     if (r->agent)
-        line(p, "spool: %s bytes, %llu records wait, %llu lost",
-            bytes((double)r->agent->spool_bytes, a), (unsigned long long)r->agent->spool_records,
+        wf_picture_line(p->out, "spool: %s bytes, %llu records wait, %llu lost",
+            wf_picture_bytes((double)r->agent->spool_bytes, a),
+            (unsigned long long)r->agent->spool_records,
             (unsigned long long)r->agent->lost_records);
     else if (rates)
-        line(p, "%s records/s, %s bytes/s, %s batches/s; %zu products, %llu readers, %llu agents",
-            count(records, a), bytes(stored, b), count(batches, c), r->n_products,
-            (unsigned long long)r->reader_count, (unsigned long long)r->agent_count);
+        wf_picture_line(p->out,
+            "%s records/s, %s bytes/s, %s batches/s; %zu products, %llu readers, %llu agents",
+            wf_picture_count(records, a), wf_picture_bytes(stored, b), wf_picture_count(batches, c),
+            r->n_products, (unsigned long long)r->reader_count, (unsigned long long)r->agent_count);
     else
-        line(p, "%zu products, %llu readers, %llu agents; rates come with the next answer",
+        wf_picture_line(p->out,
+            "%zu products, %llu readers, %llu agents; rates come with the next answer",
             r->n_products, (unsigned long long)r->reader_count, (unsigned long long)r->agent_count);
     if (p->view->problem)
-        line(p, "NO ANSWER for %s: %s", age(p->view->problem_ms, up), p->view->problem);
+        wf_picture_line(
+            p->out, "NO ANSWER for %s: %s", age(p->view->problem_ms, up), p->view->problem);
     for (size_t i = 0; i < r->n_alarms; i++)
-        line(p, "ALARM %s", r->alarms[i]);
+        wf_picture_line(p->out, "ALARM %s", r->alarms[i]);
 }
 
 static void product_line(struct picture *p, const struct wf_top_product *t)
@@ -150,91 +65,95 @@ static void product_line(struct picture *p, const struct wf_top_product *t)
          lags[2][NUMBER] = { "-", "-" };
 
     if (t->has_rates) {
-        count(t->records_s, records);
-        bytes(t->bytes_s, stored);
-        count(t->batches_s, batches);
+        wf_picture_count(t->records_s, records);
+        wf_picture_bytes(t->bytes_s, stored);
+        wf_picture_count(t->batches_s, batches);
     }
     if (s->readers) {
-        count((double)s->lag_min, lags[0]);
-        count((double)s->lag_max, lags[1]);
+        wf_picture_count((double)s->lag_min, lags[0]);
+        wf_picture_count((double)s->lag_max, lags[1]);
     }
-    line(p, "%-24s %9s %9s %9s %12llu %14llu %7u %8s %8s  %-7s %s%s", s->name, records, stored,
-        batches, (unsigned long long)s->head, (unsigned long long)s->epoch, s->leases, lags[0],
-        lags[1], age(t->age_ms, last), t->silent ? "SILENT: " : s->state, t->cause);
+    wf_picture_line(p->out, "%-24s %9s %9s %9s %12llu %14llu %7u %8s %8s  %-7s %s%s", s->name,
+        records, stored, batches, (unsigned long long)s->head, (unsigned long long)s->epoch,
+        s->leases, lags[0], lags[1], age(t->age_ms, last), t->silent ? "SILENT: " : s->state,
+        t->cause);
 }
 
 static void products(struct picture *p, const struct wf_top_product *list, unsigned left)
 {
-    size_t all = p->now->status->n_products, shown = room(p, all, left);
+    size_t all = p->now->status->n_products, shown = wf_picture_room(p->out, all, left);
 
     if (all == 0)
         return;
-    line(p, "%s", "");
-    line(p, "%-24s %9s %9s %9s %12s %14s %7s %8s %8s  %-7s %s", "PRODUCT", "RECORDS/S", "BYTES/S",
-        "BATCHES/S", "HEAD", "EPOCH", "LEASES", "LAG MIN", "LAG MAX", "LAST", "STATE");
+    wf_picture_line(p->out, "%s", "");
+    wf_picture_line(p->out, "%-24s %9s %9s %9s %12s %14s %7s %8s %8s  %-7s %s", "PRODUCT",
+        "RECORDS/S", "BYTES/S", "BATCHES/S", "HEAD", "EPOCH", "LEASES", "LAG MIN", "LAG MAX",
+        "LAST", "STATE");
     for (size_t i = 0; i < shown; i++)
         product_line(p, &list[i]);
-    rest(p, all, shown);
+    wf_picture_rest(p->out, all, shown);
 }
 
 static void sources(struct picture *p)
 {
     const Weft__V1__StatusReply *r = p->now->status;
-    size_t shown = room(p, r->n_sources, SECTIONS);
+    size_t shown = wf_picture_room(p->out, r->n_sources, SECTIONS);
 
     if (!r->agent || r->n_sources == 0)
         return; // of a node they are the causes of its products
-    line(p, "%s", "");
-    line(p, "%-24s %-8s %-7s %s", "SOURCE", "STATE", "LAST", "CAUSE");
+    wf_picture_line(p->out, "%s", "");
+    wf_picture_line(p->out, "%-24s %-8s %-7s %s", "SOURCE", "STATE", "LAST", "CAUSE");
     for (size_t i = 0; i < shown; i++) {
         const Weft__V1__SourceState *s = r->sources[i];
         char last[48];
-        line(p, "%-24s %-8s %-7s %s", s->product, s->state,
+        wf_picture_line(p->out, "%-24s %-8s %-7s %s", s->product, s->state,
             age(s->last_record_ms ? r->time_ms - s->last_record_ms : -1, last),
             strcmp(s->state, "running") == 0 ? "" : s->error);
     }
-    rest(p, r->n_sources, shown);
+    wf_picture_rest(p->out, r->n_sources, shown);
 }
 
 static void readers(struct picture *p, unsigned left)
 {
     const Weft__V1__StatusReply *r = p->now->status;
-    size_t shown = room(p, r->n_readers, left);
+    size_t shown = wf_picture_room(p->out, r->n_readers, left);
 
     if (r->n_readers == 0)
         return;
-    line(p, "%s", "");
-    line(p, "%-32s %-24s %9s %12s  %-7s %-7s %s", "READER", "PRODUCT", "LAG", "POSITION", "HEARD",
-        "LEASE", "VERB");
+    wf_picture_line(p->out, "%s", "");
+    wf_picture_line(p->out, "%-32s %-24s %9s %12s  %-7s %-7s %s", "READER", "PRODUCT", "LAG",
+        "POSITION", "HEARD", "LEASE", "VERB");
     for (size_t i = 0; i < shown; i++) {
         const Weft__V1__ReaderState *s = r->readers[i];
         char heard[48], ends[48], lag[NUMBER] = "?";
         if (s->heard_ms >= 0)
-            count((double)s->lag, lag);
-        line(p, "%-32s %-24s %9s %12llu  %-7s %-7s %s", s->reader, s->product, lag,
+            wf_picture_count((double)s->lag, lag);
+        wf_picture_line(p->out, "%-32s %-24s %9s %12llu  %-7s %-7s %s", s->reader, s->product, lag,
             (unsigned long long)s->position, age(s->heard_ms, heard),
             age(s->ends_ms > 0 ? s->ends_ms : 0, ends), s->verb);
     }
-    rest(p, r->reader_count > r->n_readers ? r->reader_count : r->n_readers, shown);
+    wf_picture_rest(p->out, r->reader_count > r->n_readers ? r->reader_count : r->n_readers, shown);
 }
 
 static void peers(struct picture *p, unsigned left)
 {
     const Weft__V1__StatusReply *r = p->now->status;
-    size_t shown = room(p, r->n_peers, left);
+    size_t shown = wf_picture_room(p->out, r->n_peers, left);
 
     if (r->n_peers == 0)
         return;
-    line(p, "%s", "");
-    line(p, "%-32s %-24s %-7s %s", r->agent ? "UPLINK" : "PEER", "ADDRESS", "HEARD", "CAUSE");
+    wf_picture_line(p->out, "%s", "");
+    wf_picture_line(
+        p->out, "%-32s %-24s %-7s %s", r->agent ? "UPLINK" : "PEER", "ADDRESS", "HEARD", "CAUSE");
     for (size_t i = 0; i < shown; i++) {
         const Weft__V1__PeerState *s = r->peers[i];
         char heard[48], name[140];
         snprintf(name, sizeof name, "%.63s/%.63s", s->domain[0] ? s->domain : "?",
             s->subject[0] ? s->subject : "?");
-        line(p, "%-32s %-24s %-7s %s", name, s->address, age(s->heard_ms, heard), s->error);
+        wf_picture_line(
+            p->out, "%-32s %-24s %-7s %s", name, s->address, age(s->heard_ms, heard), s->error);
     }
-    rest(p, r->n_peers, shown);
+    wf_picture_rest(p->out, r->n_peers, shown);
 }
 
 static const char *agent_cause(const Weft__V1__AgentInfo *a)
@@ -255,26 +174,26 @@ static const char *agent_cause(const Weft__V1__AgentInfo *a)
 static void agents(struct picture *p, unsigned left)
 {
     const Weft__V1__StatusReply *r = p->now->status;
-    size_t shown = room(p, r->n_agents, left);
+    size_t shown = wf_picture_room(p->out, r->n_agents, left);
 
     if (r->n_agents == 0)
         return;
-    line(p, "%s", "");
-    line(p, "%-32s %-8s %-7s %9s %9s %9s %8s  %s", "AGENT", "STATE", "HEARD", "SPOOL", "RECORDS",
-        "LOST", "SKEW MS", "CAUSE");
+    wf_picture_line(p->out, "%s", "");
+    wf_picture_line(p->out, "%-32s %-8s %-7s %9s %9s %9s %8s  %s", "AGENT", "STATE", "HEARD",
+        "SPOOL", "RECORDS", "LOST", "SKEW MS", "CAUSE");
     for (size_t i = 0; i < shown; i++) {
         const Weft__V1__AgentInfo *s = r->agents[i];
         char heard[48], spool[3][NUMBER] = { "?", "?", "?" };
         if (s->last) {
-            bytes((double)s->last->spool_bytes, spool[0]);
-            count((double)s->last->spool_records, spool[1]);
-            count((double)s->last->lost_records, spool[2]);
+            wf_picture_bytes((double)s->last->spool_bytes, spool[0]);
+            wf_picture_count((double)s->last->spool_records, spool[1]);
+            wf_picture_count((double)s->last->lost_records, spool[2]);
         }
-        line(p, "%-32s %-8s %-7s %9s %9s %9s %8lld  %s", s->subject, s->state,
+        wf_picture_line(p->out, "%-32s %-8s %-7s %9s %9s %9s %8lld  %s", s->subject, s->state,
             age(s->heard_ms, heard), spool[0], spool[1], spool[2], (long long)s->skew_ms,
             agent_cause(s));
     }
-    rest(p, r->agent_count > r->n_agents ? r->agent_count : r->n_agents, shown);
+    wf_picture_rest(p->out, r->agent_count > r->n_agents ? r->agent_count : r->n_agents, shown);
 }
 
 static void queue_line(struct picture *p, const Weft__V1__QueueState *q)
@@ -289,27 +208,29 @@ static void queue_line(struct picture *p, const Weft__V1__QueueState *q)
     if (share >= 0)
         snprintf(full, sizeof full, "%.0f%%", share);
     if (drops_s >= 0)
-        count(drops_s, drops);
-    line(p, "%-24s %9s %9s %9s %9s %9s", q->name, count((double)q->items, items),
-        bytes((double)q->bytes, held), full, count((double)q->dropped, dropped), drops);
+        wf_picture_count(drops_s, drops);
+    wf_picture_line(p->out, "%-24s %9s %9s %9s %9s %9s", q->name,
+        wf_picture_count((double)q->items, items), wf_picture_bytes((double)q->bytes, held), full,
+        wf_picture_count((double)q->dropped, dropped), drops);
 }
 
 static void queues(struct picture *p)
 {
     const Weft__V1__StatusReply *r = p->now->status;
-    size_t shown = room(p, r->n_queues, 1);
+    size_t shown = wf_picture_room(p->out, r->n_queues, 1);
 
     if (r->n_queues == 0)
         return;
-    line(p, "%s", "");
-    line(p, "%-24s %9s %9s %9s %9s %9s", "QUEUE", "ITEMS", "BYTES", "FULL", "DROPPED", "DROPS/S");
+    wf_picture_line(p->out, "%s", "");
+    wf_picture_line(p->out, "%-24s %9s %9s %9s %9s %9s", "QUEUE", "ITEMS", "BYTES", "FULL",
+        "DROPPED", "DROPS/S");
     for (size_t i = 0; i < shown; i++)
         queue_line(p, r->queues[i]);
-    rest(p, r->n_queues, shown);
+    wf_picture_rest(p->out, r->n_queues, shown);
 }
 
 enum weft_err wf_top_text(const struct wf_top_sample *before, const struct wf_top_sample *now,
-    const struct wf_top_view *view, struct wf_buf *out)
+    const struct wf_top_view *view, struct wf_picture *out)
 {
     struct picture p = { .out = out, .before = before, .now = now, .view = view };
     struct wf_top_product *list = calloc(now->status->n_products + 1, sizeof *list);
@@ -325,5 +246,5 @@ enum weft_err wf_top_text(const struct wf_top_sample *before, const struct wf_to
     agents(&p, SECTIONS - 3);
     queues(&p);
     free(list);
-    return p.err;
+    return out->err;
 }

@@ -85,11 +85,34 @@ for ((k = 1; k <= KILLS; k++)); do
     fi
 done
 
-echo "a locked database"
+echo "top: what rises in three samples is what was stored between; on a terminal it gives the screen back"
+"$MONITOR" top --db "$DBS/watch.db" --count 3 --every 700ms --json >"$WORK/samples"
+python3 -B - "$WORK/samples" <<'EOF'
+import json, sys
+t = [json.loads(line) for line in open(sys.argv[1])]
+depth = [[p for p in s["products"] if p["product"] == "servers/depth"][0] for s in t]
+domains = [[d for d in s["domains"] if d["domain"] == "servers"][0] for s in t]
+risen = sum(d["records_per_s"] * s["interval_ms"] / 1000 for d, s in zip(depth[1:], t[1:]))
+assert len(t) == 3 and abs(risen - (depth[2]["records"] - depth[0]["records"])) < 0.01 and risen > 0, (risen, depth)
+assert depth[2]["delay_ms"] < 20000 and domains[2]["records"] >= depth[2]["records"], (depth, domains)
+assert t[2]["database"]["commits_per_s"] > 0 and [p["name"] for p in t[2]["processes"]] == ["store"], (t[2]["database"], t[2]["processes"])
+EOF
+for how in ssq TERM; do
+    python3 -B "$(dirname "$0")/terminal.py" $how depth "$MONITOR" top --every 300ms --db "$DBS/watch.db" || fail "terminal: $how"
+done
+for wrong in "--every 1ms" "--count 0" "--sort size" "--keep 7d"; do
+    got=0
+    # shellcheck disable=SC2086 # two words each
+    "$MONITOR" top $wrong >"$WORK/out" 2>&1 || got=$?
+    [ "$got" -eq 64 ] || fail "$wrong: $got: $(cat "$WORK/out")"
+done
+
+echo "a locked database: the store says so beside it"
 at=$(stored)
 # The monitor has the lock nearly all the time: it is held still until it has not.
 until_ok store_pid >/dev/null
-python3 - "$DBS/watch.db" "$(store_pid)" <<'EOF'
+locked=$(store_pid)
+python3 - "$DBS/watch.db" "$locked" "$WORK/told" <<'EOF' &
 import os, signal, sqlite3, sys, time
 db, pid, locked = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=0.01), int(sys.argv[2]), False
 while not locked:
@@ -101,11 +124,20 @@ while not locked:
         time.sleep(0.01)
     finally:
         os.kill(pid, signal.SIGCONT)
-time.sleep(2)
+end = time.monotonic() + 15
+while not os.path.exists(sys.argv[3]) and time.monotonic() < end:
+    time.sleep(0.05)
 db.execute("ROLLBACK")
 EOF
+locking=$!
+tells_lock() { { "$MONITOR" status --db "$DBS/watch.db" 2>/dev/null || true; } | grep -q "^process store .*database is locked"; }
+until_ok tells_lock
+touch "$WORK/told"
+wait $locking
 log_says "lock" || fail "the lock was not told: $(cat "$WORK/monitor-watch.log")"
 until_ok has_stored $((at + 300))
+tells_no_lock() { ! tells_lock; }
+until_ok tells_no_lock
 
 echo "a full disk"
 head -c 24m /dev/zero >"$WORK/disk/filler" 2>/dev/null || true

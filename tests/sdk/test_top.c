@@ -110,14 +110,16 @@ static void add_queue(struct world *w, const char *name, uint64_t bytes, uint64_
     w->qs[w->r.n_queues++] = q;
 }
 
+static struct wf_picture page; // with the screen that the next picture has
+
 static const char *picture(const struct wf_top_sample *before, const struct wf_top_view *v)
 {
-    static struct wf_buf out;
+    struct wf_picture screen = { .rows = page.rows, .columns = page.columns };
 
-    wf_buf_fini(&out);
-    ck_assert_int_eq(wf_top_text(before, &now.sample, v, &out), WEFT_OK);
-    ck_assert_int_eq(wf_buf_append_byte(&out, 0), WEFT_OK);
-    return (const char *)out.ptr;
+    wf_picture_fini(&page);
+    page = screen;
+    ck_assert_int_eq(wf_top_text(before, &now.sample, v, &page), WEFT_OK);
+    return page.text;
 }
 
 // ---- rates -----------------------------------------------------------------------------------------------------------
@@ -306,9 +308,10 @@ static const struct {
 
 START_TEST(the_picture_keeps_to_its_screen)
 {
-    struct wf_top_view v = { .rows = screens[_i].rows, .columns = screens[_i].columns };
+    struct wf_top_view v = { 0 };
     unsigned lines = 0;
 
+    page = (struct wf_picture){ .rows = screens[_i].rows, .columns = screens[_i].columns };
     fill();
     for (const char *p = picture(&was.sample, &v), *end; *p; p = end + 1) {
         unsigned wide = 0;
@@ -317,9 +320,9 @@ START_TEST(the_picture_keeps_to_its_screen)
         lines++;
         for (const char *c = p; c < end; c++)
             wide += ((unsigned char)*c & 0xc0) != 0x80;
-        ck_assert_msg(wide <= v.columns, "%u columns: %.*s", wide, (int)(end - p), p);
+        ck_assert_msg(wide <= page.columns, "%u columns: %.*s", wide, (int)(end - p), p);
     }
-    ck_assert_uint_le(lines, v.rows);
+    ck_assert_uint_le(lines, page.rows);
     ck_assert_uint_gt(lines, 0);
 }
 END_TEST
@@ -329,8 +332,9 @@ START_TEST(every_section_is_on_a_screen_of_usual_size)
     static const char *const want[] = { "ALARM disk", "PRODUCT ", "… and", "READER ",
         "monitoring/mon-1", "4999 more", "PEER ", "never", "AGENT ", "no poll for 5 min",
         "QUEUE " };
-    struct wf_top_view v = { .rows = 50, .columns = 160 };
+    struct wf_top_view v = { 0 };
 
+    page = (struct wf_picture){ .rows = 50, .columns = 160 };
     fill();
     const char *text = picture(&was.sample, &v);
     for (size_t i = 0; i < WF_COUNT(want); i++)
@@ -395,8 +399,9 @@ START_TEST(without_memory_it_says_so_and_leaks_nothing)
     fill();
     for (long nth = 1; err && nth < 100; nth++) {
         wf_buf_fini(&out);
+        wf_picture_fini(&page);
         wf_test_fail_alloc(nth);
-        err = wf_top_text(&was.sample, &now.sample, &v, &out);
+        err = wf_top_text(&was.sample, &now.sample, &v, &page);
         if (!err)
             err = wf_top_json(&was.sample, &now.sample, WF_TOP_NAME, &out);
         wf_test_fail_alloc(-1);
@@ -404,6 +409,7 @@ START_TEST(without_memory_it_says_so_and_leaks_nothing)
     }
     ck_assert_int_eq(err, WEFT_OK);
     wf_buf_fini(&out);
+    wf_picture_fini(&page);
 }
 END_TEST
 

@@ -22,6 +22,9 @@ struct wf_mon_options {
     unsigned seconds; // 0 = until a signal
     bool once;
     unsigned discover_ms;
+    int64_t every_ms; // top; 0 = its own
+    uint64_t count;   // top: samples; 0 = until it is ended
+    const char *sort; // top: one of wf_mon_sort_names, or NULL
     enum wf_mon_format format;
     const char *row; // verify: "TABLE:OFFSET"
     uint64_t most;   // verify: differences named
@@ -40,6 +43,7 @@ int wf_mon_cmd_run(const struct wf_mon_options *o);
 int wf_mon_cmd_store(const struct wf_mon_options *o);
 int wf_mon_cmd_backfill(const struct wf_mon_options *o);
 int wf_mon_cmd_status(const struct wf_mon_options *o);
+int wf_mon_cmd_top(const struct wf_mon_options *o);
 int wf_mon_cmd_sql(const struct wf_mon_options *o);
 int wf_mon_cmd_verify(const struct wf_mon_options *o);
 int wf_mon_cmd_alert(const struct wf_mon_options *o);

@@ -72,7 +72,9 @@ bool wf_mon_takes(const char *command, const char *option)
         { "alert", " --product --seconds --once --every --rules --alerts " },
         { "alerts", " --alerts --rules --for --comment -o " },
         { "store", " --keep --product --seconds --once --every " },
-        { "status", " --alerts -o --json " }, { "backfill", " --from " }, { "sql", " -o " },
+        { "status", " --alerts -o --json " },
+        { "top", " --alerts -o --json --every --count -n --once --sort " },
+        { "backfill", " --from " }, { "sql", " -o " },
         { "verify", " --product --row --most -o " } };
     char word[64];
 
