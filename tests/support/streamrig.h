@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A stream room under test: a real loop, log, disk and sockets; the control plane, access and gossip are played by the rig. Rows are
-// weft.sample.Row. Test code; fails through ck_assert. One rig at a time.
+// weft.sample.Row. Test code; fails through ck_assert. One rig at a time, or two nodes of one domain.
 #ifndef WF_TESTS_STREAMRIG_H
 #define WF_TESTS_STREAMRIG_H
 
@@ -57,6 +57,8 @@ struct streamrig {
 };
 
 void streamrig_init(struct streamrig *r, const char *dir); // a fresh or an earlier state directory
+// Another node than node-1; of two rigs the last one's `access`, `token`, `pipe` and `addr` count for both.
+void streamrig_init_as(struct streamrig *r, const char *dir, const char *subject);
 void streamrig_open(struct streamrig *r);
 enum weft_err streamrig_try_open(struct streamrig *r); // close in any case
 void streamrig_close(struct streamrig *r);
