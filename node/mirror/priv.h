@@ -10,6 +10,7 @@
 #include "node/log/log.h"
 #include "node/mirror/room.h"
 #include "node/pool.h"
+#include "node/stream/given.h"
 #include "node/stream/parked.h"
 #include "proto/stream/heartbeat.h"
 #include "proto/stream/sealed.h"
@@ -54,13 +55,9 @@ struct wf_mirror_check {
     struct wf_mirror *m; // NULL: the mirror ended
     bool working;        // on a worker
     struct wf_hash product_id;
-    struct wf_log_head head; // of the store; moves with each entry
-    bool linked;             // head.hash is known, the next entry must continue it
-    uint8_t *bytes;          // of all entries
+    struct wf_given given; // its head begins at that of the store
     struct wf_mirror_entry *entries;
     size_t count;
-    Weft__V1__Loss *losses; // copies, by offset
-    size_t loss_count;
     enum weft_err err;
 };
 

@@ -338,7 +338,7 @@ enum weft_err wf_mirror_append(struct wf_mirror *m, const struct wf_mirror_check
     }
     if (err)
         return err;
-    m->head = k->head;
-    m->linked = k->linked;
+    m->head = k->given.head;
+    m->linked = k->given.linked;
     return WEFT_OK;
 }

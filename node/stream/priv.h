@@ -12,6 +12,7 @@
 #include "node/log/meta.h"
 #include "node/pool.h"
 #include "node/signals/room.h"
+#include "node/stream/given.h"
 #include "node/stream/parked.h"
 #include "node/stream/room.h"
 #include "proto/schema/schema.h"
@@ -558,7 +559,7 @@ void wf_takeover_named(struct wf_moving *m);
 
 // Entries of an old home, judged as a reader would judge them, on a worker.
 struct wf_copied {
-    struct wf_entry entry; // views into the check's bytes
+    struct wf_entry entry; // views into the check's given bytes
     struct wf_batch_header header;
     struct wf_buf raw; // records of an inventory
 };
@@ -567,12 +568,9 @@ struct wf_copy_check {
     struct wf_takeover *t; // NULL: it ended
     struct wf_hash product_id;
     bool inventory;
-    struct wf_log_head head; // moves with each entry
-    bool linked;             // head.hash is known: the next entry must continue it
-    uint8_t *bytes;
+    struct wf_given given;
     struct wf_copied *entries;
     size_t count;
-    uint64_t next; // where to go on
     enum weft_err err;
 };
 // What the reply holds is copied. NOMEM.

@@ -35,6 +35,7 @@ static struct wf_test_mesh *mesh;
 static bool up;
 static bool deaf; // the old home does not answer when it is told to stop
 static unsigned told_to_stop;
+static enum { HONEST, LEAVES_OUT, NAMES_IT } word; // of the old home about its second entry
 static struct {
     long files;                   // written or removed, since the order
     long stop_before, stop_after; // the one; 0: never
@@ -265,6 +266,30 @@ static void answer_documents(struct ask *a)
     a->done(a->arg, WEFT_OK, &reply);
 }
 
+// Without its second batch, which the old home names as lost or not.
+static void leave_out(Weft__V1__RangeReply *r, struct wf_arena *arena)
+{
+    struct wf_entry e;
+    struct wf_batch_header h;
+    size_t i = 1;
+
+    ck_assert_uint_gt(r->n_entries, 3);
+    ck_assert_int_eq(wf_entry_parse(wf_pb_view(r->entries[i]), &e), WEFT_OK);
+    if (e.is_reset)
+        ck_assert_int_eq(wf_entry_parse(wf_pb_view(r->entries[++i]), &e), WEFT_OK);
+    ck_assert_int_eq(wf_batch_open_header(e.header, &h), WEFT_OK);
+    memmove(&r->entries[i], &r->entries[i + 1], (r->n_entries - i - 1) * sizeof *r->entries);
+    r->n_entries--;
+    if (word == LEAVES_OUT)
+        return;
+    Weft__V1__Loss *l = wf_arena_alloc(arena, sizeof *l);
+    weft__v1__loss__init(l);
+    l->from = e.offset;
+    l->to = e.offset + h.count;
+    r->losses = wf_arena_calloc(arena, 1, sizeof *r->losses);
+    r->losses[r->n_losses++] = l;
+}
+
 static void answer_old(struct ask *a, const Weft__V1__Request *q)
 {
     if (deaf && q->handover->step == WEFT__V1__HANDOVER_REQUEST__STEP__STEP_FREEZE) {
@@ -277,6 +302,8 @@ static void answer_old(struct ask *a, const Weft__V1__Request *q)
     c->request = *q;
     streamrig_send(&rigs[OLD], c, wf_handover_handle);
     ck_assert_msg(c->answered, "a handover is answered at once");
+    if (!c->err && word != HONEST && c->reply->handover->range)
+        leave_out(c->reply->handover->range, &c->kept);
     a->done(a->arg, c->err, c->reply);
     streamrig_call_free(c);
 }

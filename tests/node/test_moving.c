@@ -3,6 +3,7 @@
 // (before and after it), each operation of the logs and checkpoints. WEFT_FAULT_MOVE: stop at every n-th operation of the logs (default 9; 1: all).
 #include <limits.h>
 
+#include "node/stream/takeover.h"
 #include "tests/node/moving_rig.h"
 
 static struct {
@@ -254,6 +255,38 @@ START_TEST(a_lost_home_leaves_a_hole_of_what_was_acknowledged_since_the_copy)
 }
 END_TEST
 
+// What the old home has and does not give is asked for again; what it lost itself it names, and the product goes on without.
+START_TEST(entries_that_are_left_out_without_a_word_are_not_passed_over)
+{
+    begin(0);
+    word = LEAVES_OUT;
+    sign_order(false);
+    give_order();
+    for (int i = 0; i < 100; i++)
+        turn();
+    ck_assert_int_eq(issuer.home_is, OLD);
+    ck_assert_uint_eq(rigs[NEW].node.stream->products->head, 0);
+    ck_assert_ptr_nonnull(strstr(rigs[NEW].node.stream->moves->taking->why, "can't be believed"));
+    word = _i ? NAMES_IT : HONEST;
+    for (int i = 0; i < TURNS && issuer.home_is == OLD; i++) {
+        turn();
+        if (rigs[NEW].node.stream->products->head)
+            word = HONEST;
+    }
+    ck_assert_int_eq(issuer.home_is, NEW);
+    gossip(NEW);
+    for (int i = 0; i < 100; i++)
+        turn();
+    ck_assert(takes(NEW));
+    if (_i == 0)
+        check_home("after an honest word");
+    else
+        ck_assert_uint_eq(rigs[NEW].node.stream->products->head,
+            rigs[OLD].node.stream->products->head); // with a hole, at the same numbers
+    end();
+}
+END_TEST
+
 START_TEST(a_move_that_stops_after_any_file_ends_or_is_undone)
 {
     for (int off = 0; off < 2; off++) {
@@ -298,6 +331,7 @@ int main(void)
 
     tcase_set_timeout(t, 1700);
     tcase_add_test(t, a_lost_home_leaves_a_hole_of_what_was_acknowledged_since_the_copy);
+    tcase_add_loop_test(t, entries_that_are_left_out_without_a_word_are_not_passed_over, 0, 2);
     tcase_add_test(t, a_move_that_stops_after_any_file_ends_or_is_undone);
     tcase_add_test(t, a_move_that_stops_at_any_operation_of_the_logs_ends_or_is_undone);
     suite_add_tcase(suite, t);
