@@ -307,6 +307,20 @@ START_TEST(an_hour_without_its_domain_is_told_while_it_lasts_and_afterwards)
 }
 END_TEST
 
+START_TEST(a_schema_that_grows_is_told_once_and_is_no_finding)
+{
+    struct life l = { .f = { .product = "servers/load", .granted = true, .schema = "one" } };
+
+    live_on(&l, WEFT_STREAM_LIVE, WEFT_OK, 1000);
+    ck_assert_str_eq(l.line.past, ""); // the first one is no change
+    snprintf(l.f.schema, sizeof l.f.schema, "two");
+    live_on(&l, WEFT_STREAM_LIVE, WEFT_OK, 3000);
+    live_on(&l, WEFT_STREAM_LIVE, WEFT_OK, 9000);
+    ck_assert_str_eq(l.line.past, "since 2023-11-14T22:13:23Z with a changed schema");
+    ck_assert_str_eq(l.line.cause, "");
+}
+END_TEST
+
 START_TEST(a_token_that_is_revoked_or_ends_is_told_in_these_words)
 {
     static const struct {
@@ -417,6 +431,7 @@ int main(void)
     tcase_add_test(c, products_of_a_domain_with_the_same_cause_are_one_finding);
     tcase_add_test(c, what_will_be_missed_and_what_was_lost_are_told_and_not_blind);
     tcase_add_test(c, an_hour_without_its_domain_is_told_while_it_lasts_and_afterwards);
+    tcase_add_test(c, a_schema_that_grows_is_told_once_and_is_no_finding);
     tcase_add_test(c, a_token_that_is_revoked_or_ends_is_told_in_these_words);
     tcase_add_test(c, what_a_process_tells_is_read_and_its_death_is_seen);
     tcase_add_test(c, losses_are_read_newest_first_without_those_that_were_counted_before);

@@ -27,7 +27,7 @@ struct kept {
     bool shaped; // the table has the columns of the schema of its subscription
     int64_t late_due_ms;
     struct wf_mon_line told;       // what the database has
-    char schema[WF_MON_SCHEMA_ID]; // that records of now have
+    char schema[WF_MON_SCHEMA_ID]; // that was told of last
 };
 
 struct keep {

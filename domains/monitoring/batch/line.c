@@ -46,18 +46,16 @@ static void fill_past(const struct wf_mon_said *said, int64_t unix_ms, struct wf
 static void fill_schema(char schema[WF_MON_SCHEMA_ID], const struct wf_mon_feed *f, int64_t unix_ms,
     struct wf_mon_line *ret)
 {
-    const struct weft_product *p = f->sub ? weft_subscription_product(f->sub) : NULL;
-    const char *now = p ? weft_product_info(p)->schema : NULL;
     char at[32];
 
-    if (!now || strcmp(schema, now) == 0)
+    if (!f->schema[0] || strcmp(schema, f->schema) == 0)
         return;
     if (schema[0]) {
         memset(ret->past, 0, sizeof ret->past);
         print_moment(unix_ms, at);
         snprintf(ret->past, sizeof ret->past, "since %s with a changed schema", at);
     }
-    snprintf(schema, WF_MON_SCHEMA_ID, "%s", now);
+    memcpy(schema, f->schema, WF_MON_SCHEMA_ID);
 }
 
 void wf_mon_line_fill(const struct wf_mon_feed *f, const struct wf_mon_said *said,

@@ -5,12 +5,10 @@
 
 #include "domains/monitoring/batch/store.h"
 
-#define WF_MON_SCHEMA_ID 80u // a schema's hash, printed
-
 struct wf_mon_now {
     int64_t mono_ms, unix_ms;
 };
-// Counts and last times are the store's and stay 0. `schema`: of the records told of before, "" at first; that of now is written to it.
+// Counts and last times are the store's and stay 0. `schema`: that of the line before, "" at first; that of now is written to it.
 void wf_mon_line_fill(const struct wf_mon_feed *f, const struct wf_mon_said *said,
     char schema[WF_MON_SCHEMA_ID], struct wf_mon_now now, struct wf_mon_line *ret);
 

@@ -47,11 +47,12 @@ struct wf_mon_feed {
     void *own; // sink->own_size bytes
     enum weft_product_kind kind;
     int64_t freshness_ms;
-    bool gone;    // the catalog says that its owner's node does not answer
-    bool named;   // by --product
-    bool foreign; // the owner said that nothing is granted
-    bool granted; // was read from, now or in an earlier run
-    bool ended;   // refused, and its token had come to its end
+    char schema[WF_MON_SCHEMA_ID]; // that its owner promises now; "": not known
+    bool gone;                     // the catalog says that its owner's node does not answer
+    bool named;                    // by --product
+    bool foreign;                  // the owner said that nothing is granted
+    bool granted;                  // was read from, now or in an earlier run
+    bool ended;                    // refused, and its token had come to its end
     struct weft_subscription *sub;
     enum weft_stream_state state;
     struct weft_problem problem; // of the state

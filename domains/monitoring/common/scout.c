@@ -43,6 +43,7 @@ static enum weft_err copy_catalog(
         f->kind = p->kind;
         f->freshness_ms = p->freshness_ms;
         f->gone = p->gone;
+        snprintf(f->schema, sizeof f->schema, "%s", p->schema ? p->schema : "");
         kept++;
     }
     *ret = found;

@@ -7,12 +7,14 @@
 #include "domains/monitoring/common/table.h"
 
 #define WF_MON_MAX_PRODUCTS 4096u
+#define WF_MON_SCHEMA_ID    80u // a schema's hash, printed, with its NUL
 
 struct wf_mon_found {
     char product[WF_MON_PRODUCT];
     enum weft_product_kind kind;
     int64_t freshness_ms;
     bool gone;
+    char schema[WF_MON_SCHEMA_ID]; // that its owner promises now
 };
 
 struct wf_mon_scout;

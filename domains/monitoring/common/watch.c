@@ -194,6 +194,7 @@ void wf_mon_watch_catalog(struct wf_mon_watch *w)
         f->kind = found[i].kind;
         f->freshness_ms = found[i].freshness_ms;
         f->gone = found[i].gone;
+        memcpy(f->schema, found[i].schema, sizeof f->schema);
         f->named = w->o->pattern_count > 0;
     }
     free(found);
