@@ -67,14 +67,16 @@ START_TEST(every_rule_fits_the_products_that_it_names)
 {
     struct wf_rules_file file = starter();
     struct wf_engine *e = wf_engine_new(NULL, on_observed, NULL);
-    struct wf_shape shapes[PRODUCTS + 1] = { [PRODUCTS] = wf_self_shape() };
+    struct wf_self self = wf_self_new();
+    struct wf_shape shapes[PRODUCTS + 2] = { [PRODUCTS] = self.products,
+        [PRODUCTS + 1] = self.rules };
     static struct wf_shape_field fields[PRODUCTS][64];
     struct weft_product *p[PRODUCTS] = { NULL };
     unsigned tied[WF_RULES_MOST] = { 0 };
 
     ck_assert_ptr_nonnull(e);
     wf_engine_rules(e, file.rules, 0);
-    for (size_t i = 0; i <= PRODUCTS; i++) {
+    for (size_t i = 0; i < PRODUCTS + 2; i++) {
         struct wf_engine_stats stats;
         if (i < PRODUCTS)
             shapes[i] = (struct wf_shape){ .product = products[i].product,

@@ -65,6 +65,13 @@ static void get_value(const void *arg, size_t field, struct wf_expr_value *ret)
         convert(&v, ret);
 }
 
+static enum weft_err get_cell(const void *arg, size_t field, struct wf_mon_cell *ret)
+{
+    const struct record *r = arg;
+
+    return wf_mon_record_cell(r->p, r->r, field, weft_product_field(r->p, field)->key, ret);
+}
+
 void wf_fields_fini(struct wf_fields *f, struct wf_engine *e)
 {
     if (f->made)
@@ -81,7 +88,8 @@ static bool copy_fields(
         ret[i] =
             (struct wf_shape_field){ .name = wf_pool_text(pool, from->name, strlen(from->name)),
                 .key = from->key,
-                .label = from->role == WEFT_ROLE_LABEL };
+                .label = from->role == WEFT_ROLE_LABEL,
+                .type = wf_mon_sql_type(from->type) };
         if (!ret[i].name)
             return false;
     }
@@ -107,6 +115,7 @@ enum weft_err wf_fields_use(struct wf_fields *f, struct wf_engine *e,
     f->shape.product = feed->product;
     f->shape.domain = domain;
     f->shape.events = feed->kind == WEFT_EVENT;
+    f->shape.inventory = feed->kind == WEFT_INVENTORY;
     f->shape.fields = fields;
     f->shape.field_count = count;
     struct wf_pool old = f->pool;
@@ -145,9 +154,13 @@ enum weft_err wf_fields_rows(struct wf_fields *f, struct wf_engine *e, const str
             .offset = r->offset,
             .origin = event->origin,
             .arg = &record,
-            .get = get_value };
+            .get = get_value,
+            .cell = get_cell };
         if (r->op == WEFT_PUT || r->op == WEFT_DELETE)
             err = wf_engine_row(e, &row);
+        else
+            err =
+                wf_engine_mark(e, &f->shape, event->origin, r->offset, r->op == WEFT_SNAPSHOT_END);
     }
     return err;
 }

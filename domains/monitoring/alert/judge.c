@@ -40,7 +40,7 @@ struct judge {
     struct wf_engine *engine;
     struct wf_alerts *alerts;
     struct wf_notify *notify;
-    struct wf_shape self; // what rules may ask of this process
+    struct wf_self self; // what rules may ask of this process
     struct wf_silence silences[WF_ALERT_SILENCES];
     size_t silence_count;
     int64_t tick_due, write_due, place_due, heard_due, base_due, notify_due; // unix ms
@@ -129,6 +129,8 @@ static void on_from(void *arg, const struct wf_mon_feed *f, struct weft_subscrib
 
     if (!own->asked && begin(j, f, own))
         snprintf(j->problem, sizeof j->problem, "%s: %.200s", f->product, wf_book_problem(j->book));
+    (void)wf_engine_lacks(
+        j->engine, f->product); // it is read from where every rule's window begins
     options->from = f->kind == WEFT_INVENTORY ? WEFT_FROM_EARLIEST : WEFT_FROM_TIME;
     if (own->place.append_ms)
         options->time_ms = own->place.append_ms - back;
@@ -197,6 +199,16 @@ static void look_at(struct wf_mon_feed *f, int64_t now_ms, int64_t unix_ms)
     own->fields.shape.seen = seen;
 }
 
+// What a product looks like is known before its first record: an inventory may have none.
+static enum weft_err learn_schema(struct judge *j, struct wf_mon_feed *f)
+{
+    struct judged *own = judged_of(f);
+    const struct weft_product *p = f->sub ? weft_subscription_product(f->sub) : NULL;
+
+    return p && own->asked && !own->fields.schema[0] ? wf_fields_use(&own->fields, j->engine, f, p)
+                                                     : WEFT_OK;
+}
+
 static void forget_alert(void *arg, const char *id)
 {
     struct judge *j = arg;
@@ -210,10 +222,14 @@ static enum weft_err look_at_self(struct judge *j, int64_t unix_ms)
 {
     enum weft_err err = WEFT_OK;
 
-    if (unix_ms < j->self_due || !wf_engine_wants(j->engine, WF_SELF_PRODUCT))
+    if (unix_ms < j->self_due)
         return WEFT_OK;
     j->self_due = unix_ms + SELF_MS;
+    if (wf_engine_wants(j->engine, WF_SELF_RULES))
+        err = wf_self_rules(&j->self, j->engine, unix_ms);
     for (size_t i = 0; i < j->watch.count && !err; i++) {
+        if (!wf_engine_wants(j->engine, WF_SELF_PRODUCT))
+            break;
         const struct wf_mon_feed *f = j->watch.feeds[i];
         if (wf_engine_wants(j->engine, f->product) && !wf_mon_feed_is_foreign(f))
             err = wf_self_row(&j->self, j->engine, f, judged_of(f)->cause, unix_ms);
@@ -223,10 +239,15 @@ static enum weft_err look_at_self(struct judge *j, int64_t unix_ms)
 
 static void tick(struct judge *j, int64_t now_ms, int64_t unix_ms)
 {
-    for (size_t i = 0; i < j->watch.count; i++)
+    enum weft_err err = WEFT_OK;
+
+    for (size_t i = 0; i < j->watch.count && !err; i++) {
         look_at(j->watch.feeds[i], now_ms, unix_ms);
+        err = learn_schema(j, j->watch.feeds[i]);
+    }
     wf_alerts_expire(j->alerts, unix_ms, forget_alert, j);
-    enum weft_err err = look_at_self(j, unix_ms);
+    if (!err)
+        err = look_at_self(j, unix_ms);
     if (!err)
         err = wf_engine_tick(j->engine, unix_ms);
     if (err)
@@ -422,6 +443,19 @@ static void close_unwanted(struct judge *j, int64_t now_ms)
     }
 }
 
+// A window that a new rule asks for begins in the past, the rows of an inventory with its first record. What was judged is not judged again.
+static void read_again(struct judge *j, int64_t now_ms)
+{
+    for (size_t i = 0; i < j->watch.count; i++) {
+        struct wf_mon_feed *f = j->watch.feeds[i];
+        struct judged *own = judged_of(f);
+        if (!wf_engine_lacks(j->engine, f->product) || !f->sub)
+            continue;
+        own->before = own->place;
+        wf_mon_feed_close(f, "read again for new rules", now_ms, 0);
+    }
+}
+
 static void reload(struct judge *j, int64_t now_ms)
 {
     struct wf_rules_file new = { 0 }, old = j->file;
@@ -441,6 +475,7 @@ static void reload(struct judge *j, int64_t now_ms)
     wf_notify_use(j->notify, new.notify);
     wf_rules_file_close(&old);
     close_unwanted(j, now_ms);
+    read_again(j, now_ms);
     fprintf(stderr, "weft-monitor: %zu rules\n", new.rules->count);
 }
 
@@ -475,8 +510,11 @@ static void turn(struct judge *j)
 static enum weft_err restore(void *arg, const struct wf_alert *a)
 {
     struct judge *j = arg;
+    enum weft_err err = wf_alerts_put(j->alerts, a);
 
-    return wf_alerts_put(j->alerts, a);
+    if (!err && (a->state == WF_ALERT_FIRING || a->state == WF_ALERT_PENDING))
+        err = wf_engine_was_true(j->engine, a->rule, &a->series, a->last.product, a->last.origin);
+    return err;
 }
 
 static enum weft_err set_up(struct judge *j, struct weft_problem *problem)
@@ -491,6 +529,11 @@ static enum weft_err set_up(struct judge *j, struct weft_problem *problem)
         return WEFT_E_NOMEM;
     wf_engine_baseline_source(j->engine, find_baseline, j);
     wf_engine_rules(j->engine, j->file.rules, wf_mon_unix_ms());
+    err = wf_engine_reshape(j->engine, &j->self.products);
+    if (!err)
+        err = wf_engine_reshape(j->engine, &j->self.rules);
+    if (err)
+        return err;
     err = wf_book_alerts(j->book, restore, j);
     if (err) {
         snprintf(problem->text, sizeof problem->text, "%s", wf_book_problem(j->book));
@@ -525,8 +568,10 @@ static void tear_down(struct judge *j)
 {
     for (size_t i = 0; i < j->watch.count; i++)
         wf_fields_fini(&judged_of(j->watch.feeds[i])->fields, j->engine);
-    if (j->engine)
-        wf_engine_forget(j->engine, &j->self);
+    if (j->engine) {
+        wf_engine_forget(j->engine, &j->self.products);
+        wf_engine_forget(j->engine, &j->self.rules);
+    }
     wf_mon_watch_fini(&j->watch);
     wf_notify_free(j->notify);
     wf_engine_free(j->engine);
@@ -543,7 +588,7 @@ int wf_mon_cmd_alert(const struct wf_mon_options *o)
 
     if (!j)
         return wf_mon_fail(WEFT_E_NOMEM, weft_err_text(WEFT_E_NOMEM), "");
-    j->self = wf_self_shape();
+    j->self = wf_self_new();
     j->sink = (struct wf_mon_sink){ .arg = j,
         .own_size = sizeof(struct judged),
         .reloads = true,

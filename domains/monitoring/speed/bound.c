@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which rules look at a product, and where they find their fields and labels in its records. See engine_int.h.
-#include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -115,7 +114,7 @@ static bool only_windows(const struct wf_expr *x, unsigned node) // NOLINT(misc-
 
 bool wf_bound_matches(const struct wf_rule *rule, const char *product)
 {
-    return fnmatch(rule->product, product, 0) == 0;
+    return wf_rule_reads(rule, product);
 }
 
 static bool bind_rule(struct wf_engine *e, const struct wf_rule *rule, struct wf_shape *shape,
@@ -151,7 +150,7 @@ struct wf_bound *wf_bound_of(struct wf_engine *e, struct wf_shape *shape)
         return NULL;
     }
     for (size_t i = 0; e->rules && i < e->rules->count; i++)
-        if (wf_bound_matches(e->rules->rules[i], shape->product) &&
+        if (!e->rules->rules[i]->sql && wf_bound_matches(e->rules->rules[i], shape->product) &&
             bind_rule(e, e->rules->rules[i], shape, &b->rules[b->count]))
             b->count++;
     b->shape = shape;
@@ -183,6 +182,8 @@ static void drop_bound(struct wf_engine *e, struct wf_shape *shape)
 
 void wf_engine_forget(struct wf_engine *e, struct wf_shape *shape)
 {
+    if (e->sql)
+        wf_sql_forget(e->sql, shape);
     if (!shape->bound)
         return;
     wf_series_each(e, forget_series, shape);
@@ -210,5 +211,5 @@ enum weft_err wf_engine_reshape(struct wf_engine *e, struct wf_shape *shape)
         return WEFT_E_NOMEM;
     }
     wf_series_each(e, tie_series, shape);
-    return WEFT_OK;
+    return e->sql ? wf_sql_reshape(e->sql, shape) : WEFT_OK;
 }

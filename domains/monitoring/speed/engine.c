@@ -17,6 +17,8 @@ struct wf_engine *wf_engine_new(const struct wf_engine_limits *limits, wf_observ
         return NULL;
     e->limits.series = limits && limits->series ? limits->series : WF_ENGINE_SERIES;
     e->limits.bytes = limits && limits->bytes ? limits->bytes : WF_ENGINE_BYTES;
+    if (limits)
+        e->limits.sql = limits->sql;
     e->fn = fn;
     e->arg = arg;
     return e;
@@ -35,6 +37,7 @@ void wf_engine_free(struct wf_engine *e)
     while (e->bounds)
         wf_engine_forget(e, e->bounds->shape);
     wf_shares_fini(&e->shares);
+    wf_sql_free(e->sql);
     free(e);
 }
 
@@ -100,6 +103,9 @@ void wf_engine_rules(struct wf_engine *e, const struct wf_rules *rules, int64_t 
     }
     e->bounds = NULL;
     wf_series_each(e, tie_series, e);
+    if (wf_sql_change(e, rules, now_ms))
+        snprintf(e->stats.problem, sizeof e->stats.problem, "rules that are SQL: %s",
+            weft_err_text(WEFT_E_NOMEM));
 }
 
 bool wf_engine_wants(const struct wf_engine *e, const char *product)
@@ -114,6 +120,9 @@ int64_t wf_rule_span(const struct wf_rule *rule)
 {
     int64_t span = 0;
 
+    for (size_t i = 0; rule->sql && i < rule->sql->over_count; i++)
+        if (rule->sql->over[i].span_ms > span)
+            span = rule->sql->over[i].span_ms;
     for (unsigned i = 0; i < rule->when.expr.window_count; i++)
         if (rule->when.expr.windows[i].span_ms > span)
             span = rule->when.expr.windows[i].span_ms;
@@ -242,7 +251,7 @@ static void fetch(struct wf_judged *j)
     }
 }
 
-static void set_label(struct wf_labels *l, const char *name, const struct wf_expr_value *v)
+void wf_label_of(struct wf_labels *l, const char *name, const struct wf_expr_value *v)
 {
     char digits[40];
 
@@ -265,7 +274,7 @@ static void labels_of(const struct wf_judged *j, struct wf_labels *ret)
     for (size_t i = 0; i < j->b->label_count; i++) {
         struct wf_expr_value v;
         value_of(j->row, j->b->labels[i], j->now_ms, &v);
-        set_label(ret, j->b->label_names[i], &v);
+        wf_label_of(ret, j->b->label_names[i], &v);
     }
 }
 
@@ -484,6 +493,8 @@ enum weft_err wf_engine_row(struct wf_engine *e, const struct wf_row *row)
         if (!row->deleted || j.b->by_key)
             err = one_rule(&j);
     }
+    if (!err && e->sql)
+        err = wf_sql_row(e->sql, row);
     return err;
 }
 
@@ -532,6 +543,8 @@ void wf_engine_each_heard(const struct wf_engine *e, int64_t since_ms, wf_heard_
 void wf_engine_stats(const struct wf_engine *e, struct wf_engine_stats *ret)
 {
     *ret = e->stats;
+    if (e->sql && !ret->problem[0])
+        snprintf(ret->problem, sizeof ret->problem, "%s", wf_sql_problem(e->sql));
 }
 
 // ---- baselines over a restart ----------------------------------------------------------------------------------------------

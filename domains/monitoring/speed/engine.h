@@ -7,6 +7,7 @@
 #define WF_MONITORING_ENGINE_H
 
 #include "domains/monitoring/speed/baseline.h"
+#include "domains/monitoring/speed/query.h"
 #include "domains/monitoring/speed/rules.h"
 
 #define WF_ENGINE_SERIES 200000u
@@ -17,6 +18,7 @@
 struct wf_shape_field {
     const char *name;
     bool key, label;
+    const char *type; // in SQL, of wf_mon_sql_type; NULL: any
 };
 
 struct wf_bound; // which rules look at a shape, and where their fields are
@@ -25,6 +27,7 @@ struct wf_bound; // which rules look at a shape, and where their fields are
 struct wf_shape {
     const char *product, *domain;
     bool events;          // its records are occurrences: when none comes, none happened
+    bool inventory;       // its records are rows that stay until they are others or gone
     int64_t freshness_ms; // promised; 0: nothing is
     const struct wf_shape_field *fields;
     size_t field_count;
@@ -47,6 +50,8 @@ struct wf_row {
     const void *arg;
     // One value; its text lives until the next call.
     void (*get)(const void *arg, size_t field, struct wf_expr_value *ret);
+    // The same as the batch layer stores it, for rules that are SQL; NULL: made of what get gives.
+    enum weft_err (*cell)(const void *arg, size_t field, struct wf_mon_cell *ret);
 };
 
 // When a record is true: its own time; where the origin's clock is off, counted from the append by the distance to the newest record of its
@@ -72,7 +77,8 @@ struct wf_observed {
 typedef void (*wf_observe_fn)(void *arg, const struct wf_observed *o);
 
 struct wf_engine_limits {
-    size_t series, bytes; // 0: the defaults
+    size_t series, bytes;       // 0: the defaults
+    struct wf_query_limits sql; // of rules that are SQL
 };
 struct wf_engine_stats {
     size_t series, bytes;
@@ -96,6 +102,9 @@ bool wf_engine_wants(const struct wf_engine *e, const char *product);
 int64_t wf_engine_span(const struct wf_engine *e, const char *product);
 // A record. NOMEM: it was not judged.
 WEFT_MUST_USE enum weft_err wf_engine_row(struct wf_engine *e, const struct wf_row *row);
+// An origin of an inventory begins to say all its rows again, or has said them.
+WEFT_MUST_USE enum weft_err wf_engine_mark(
+    struct wf_engine *e, struct wf_shape *shape, const char *origin, uint64_t offset, bool end);
 // A shape is new, or its fields are others: its series go on.
 WEFT_MUST_USE enum weft_err wf_engine_reshape(struct wf_engine *e, struct wf_shape *shape);
 // Releases what the engine knows of a shape that goes.
@@ -110,6 +119,31 @@ WEFT_MUST_USE enum weft_err wf_engine_heard(
 typedef void (*wf_heard_fn)(void *arg, const char *product, const char *origin, int64_t append_ms);
 void wf_engine_each_heard(const struct wf_engine *e, int64_t since_ms, wf_heard_fn fn, void *arg);
 void wf_engine_stats(const struct wf_engine *e, struct wf_engine_stats *ret);
+
+// Rules that are SQL: how each is judged now.
+enum wf_sql_state {
+    WF_SQL_WAITS = 0, // was not asked yet
+    WF_SQL_OK,
+    WF_SQL_CUT,     // judged on a window that had to be cut
+    WF_SQL_UNKNOWN, // something that it looks at is not seen
+    WF_SQL_BROKEN
+};
+const char *wf_sql_state_name(enum wf_sql_state state);
+struct wf_engine_sql {
+    const struct wf_rule *rule;
+    enum wf_sql_state state;
+    int64_t since_ms;
+    const char *reason; // "" when it is OK
+    size_t rows;        // of its last answer
+};
+typedef void (*wf_engine_sql_fn)(void *arg, const struct wf_engine_sql *s);
+void wf_engine_each_sql(const struct wf_engine *e, wf_engine_sql_fn fn, void *arg);
+// An alert that was kept over a restart: of a rule that is SQL it ends when its row is in the answer no more. Others are left alone.
+WEFT_MUST_USE enum weft_err wf_engine_was_true(struct wf_engine *e, const char *rule,
+    const struct wf_labels *labels, const char *product, const char *origin);
+// Whether a product has to be read again from where wf_engine_span begins (an inventory: from its first row), since rules that came later
+// look at it. True once for each such product.
+bool wf_engine_lacks(struct wf_engine *e, const char *product);
 
 // Baselines over a restart: calls fn for each; and takes one back, which waits for its series.
 typedef void (*wf_baseline_fn)(

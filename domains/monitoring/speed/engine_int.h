@@ -5,6 +5,7 @@
 
 #include "domains/monitoring/speed/engine.h"
 #include "domains/monitoring/speed/share.h"
+#include "domains/monitoring/speed/sql.h"
 #include "domains/monitoring/speed/window.h"
 
 // Where a value comes from: a field of the record (0 and more), or what stands beside it.
@@ -80,6 +81,7 @@ struct wf_engine {
     struct wf_engine_stats stats;
     wf_baseline_find_fn find;
     void *find_arg;
+    struct wf_sql *sql; // NULL: no rule is SQL
 };
 
 // What a condition is judged on: a record, or time alone (row NULL).
@@ -116,6 +118,12 @@ void wf_observe(struct wf_judged *j, enum wf_truth truth, const struct wf_expr_v
     int64_t time_ms, bool gone);
 // What the condition says now; learned: baselines take the value in.
 enum wf_truth wf_judge(struct wf_judged *j, struct wf_expr_value *ret_shown);
+// A value as a label; one without a value or text is none.
+void wf_label_of(struct wf_labels *l, const char *name, const struct wf_expr_value *v);
 int64_t wf_rule_span(const struct wf_rule *rule);
+
+// sql.c: other rules than before.
+WEFT_MUST_USE enum weft_err wf_sql_change(
+    struct wf_engine *e, const struct wf_rules *rules, int64_t now_ms);
 
 #endif

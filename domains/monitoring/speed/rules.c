@@ -3,8 +3,11 @@
 #include "domains/monitoring/speed/rules.h"
 
 #include <ctype.h>
+#include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "domains/monitoring/speed/rules_sql.h"
 
 struct reader {
     struct weft_conf *c;
@@ -159,6 +162,23 @@ static void read_condition(struct reader *r, const struct weft_conf_node *n, str
         weft_conf_error(r->c, found->line, column_at(found, error.at), "%s", error.text);
 }
 
+// A rule is a condition or SQL, and the keys of SQL go with it.
+static void check_kind(struct reader *r, const struct weft_conf_node *n)
+{
+    bool sql = weft_conf_get(n, "sql") != NULL;
+
+    for (const struct weft_conf_node *k = n->child; k; k = k->next) {
+        bool of_sql = false;
+        for (size_t i = 0; wf_rules_sql_keys[i]; i++)
+            of_sql = of_sql || strcmp(k->key, wf_rules_sql_keys[i]) == 0;
+        if (sql && is_product(k->key))
+            weft_conf_error(
+                r->c, k->key_line, k->key_column, "a condition beside sql; a rule has one of them");
+        if (!sql && of_sql)
+            weft_conf_error(r->c, k->key_line, k->key_column, "%s goes with sql", k->key);
+    }
+}
+
 static void read_summary(struct reader *r, const struct weft_conf_node *n, struct wf_rule *rule)
 {
     rule->summary = template_of(r, n);
@@ -194,17 +214,20 @@ static const struct {
     { "forget", read_forget }, { "by", read_by }, { "for", read_for } };
 #define KEYS         (sizeof keys / sizeof *keys)
 #define PRODUCT_KEYS 8u
+#define SQL_KEYS     4u
 
 static void check_keys(struct reader *r, const struct weft_conf_node *n)
 {
-    const char *known[KEYS + PRODUCT_KEYS + 1] = { NULL };
+    const char *known[KEYS + SQL_KEYS + PRODUCT_KEYS + 1] = { NULL };
     size_t count = KEYS;
 
     for (size_t i = 0; i < KEYS; i++)
         known[i] = keys[i].key;
+    for (size_t i = 0; wf_rules_sql_keys[i]; i++)
+        known[count++] = wf_rules_sql_keys[i];
     // A product's key is known by its slash; that there may be one alone is said elsewhere.
     for (const struct weft_conf_node *k = n->child; k; k = k->next)
-        if (is_product(k->key) && count < KEYS + PRODUCT_KEYS)
+        if (is_product(k->key) && count < KEYS + SQL_KEYS + PRODUCT_KEYS)
             known[count++] = k->key;
     weft_conf_known(r->c, n, known);
 }
@@ -232,6 +255,10 @@ static uint64_t id_of(const struct wf_rule *rule)
 {
     uint64_t h = wf_sum(0, rule->name, strlen(rule->name) + 1);
 
+    for (size_t i = 0; rule->sql && i < rule->sql->over_count; i++) {
+        h = wf_sum(h, rule->sql->over[i].product, strlen(rule->sql->over[i].product) + 1);
+        h = wf_sum(h, &rule->sql->over[i].span_ms, sizeof rule->sql->over[i].span_ms);
+    }
     h = wf_sum(h, rule->product, strlen(rule->product) + 1);
     h = wf_sum(h, rule->condition, strlen(rule->condition) + 1);
     for (unsigned i = 0; i < rule->when.by_count; i++)
@@ -265,8 +292,12 @@ static void read_rule(struct reader *r, const struct weft_conf_node *n)
         return;
     }
     check_keys(r, n);
-    read_condition(r, n, rule);
+    check_kind(r, n);
+    if (!weft_conf_get(n, "sql"))
+        read_condition(r, n, rule);
     read_rest(r, n, rule);
+    if (weft_conf_get(n, "sql"))
+        wf_rules_sql_read(r->c, &r->out->pool, n, rule);
     rule->id = id_of(rule);
 }
 
@@ -313,6 +344,14 @@ const struct wf_rule *wf_rules_find(const struct wf_rules *r, const char *name)
         if (strcmp(r->rules[i]->name, name) == 0)
             return r->rules[i];
     return NULL;
+}
+
+bool wf_rule_reads(const struct wf_rule *rule, const char *product)
+{
+    for (size_t i = 0; rule->sql && i < rule->sql->over_count; i++)
+        if (strcmp(rule->sql->over[i].product, product) == 0)
+            return true;
+    return !rule->sql && fnmatch(rule->product, product, 0) == 0;
 }
 
 const char *wf_severity_name(enum wf_severity severity)

@@ -18,10 +18,26 @@
 
 enum wf_severity { WF_INFO = 0, WF_WARNING, WF_CRITICAL };
 
+#define WF_RULE_TABLES   8u
+#define WF_RULE_EVERY_MS 30000
+
+// A rule that is a question in SQL: each row of the answer is a series for which it is true.
+struct wf_rule_sql {
+    const char *text;
+    struct {
+        const char *product;
+        int64_t span_ms; // records that are not older; 0: an inventory's current rows
+    } over[WF_RULE_TABLES];
+    size_t over_count;
+    int64_t every_ms;
+    const char *value; // its column, "": `value` where there is one
+};
+
 struct wf_rule {
     const char *name;
-    const char *product;   // a shell pattern over domain/name
-    const char *condition; // as written
+    const char *product;           // a shell pattern over domain/name; of SQL the first one
+    const char *condition;         // as written, or the SQL
+    const struct wf_rule_sql *sql; // NULL: `when` says it
     struct wf_condition when;
     enum wf_severity severity;
     const char *summary, *description, *runbook; // templates; "" where there is none
@@ -46,6 +62,8 @@ struct wf_rules *wf_rules_read(struct weft_conf *c);
 void wf_rules_free(struct wf_rules *r);
 const struct wf_rule *wf_rules_find(const struct wf_rules *r, const char *name);
 
+// Whether a rule looks at records of the product.
+bool wf_rule_reads(const struct wf_rule *rule, const char *product);
 const char *wf_severity_name(enum wf_severity severity);
 
 // Whether what follows "{{" in templates is closed and has a known filter. False with an offset and a text.

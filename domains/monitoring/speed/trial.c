@@ -3,6 +3,7 @@
 // expected. See trial.h.
 #include "domains/monitoring/speed/trial.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,7 +21,7 @@ struct delivery {
     const struct wf_trial_input *input;
     const struct wf_shape_field *fields; // of its product's shape
     size_t step;
-    bool late;
+    bool late, deleted;
 };
 
 struct episode {
@@ -102,7 +103,7 @@ static void get_value(const void *arg, size_t field, struct wf_expr_value *ret)
         if (strcmp(d->input->fields[i].name, d->fields[field].name) == 0)
             w = written(&d->input->fields[i], d->step);
     *ret = (struct wf_expr_value){ .kind = WF_KIND_NONE };
-    if (!w || w->missing)
+    if (!w || w->missing || (d->deleted && !d->fields[field].key))
         return;
     ret->kind = w->text ? WF_KIND_TEXT : WF_KIND_NUMBER;
     ret->number = w->number;
@@ -134,10 +135,24 @@ static int by_append(const void *a, const void *b)
     return (x->order > y->order) - (x->order < y->order);
 }
 
+static void add_deletion(struct run *r, const struct wf_trial_input *in)
+{
+    const int64_t ms = r->t->begin_ms + in->gone.from_ms;
+
+    if (in->gone.is_set)
+        r->deliveries[r->count++] = (struct delivery){ .append_ms = ms,
+            .time_ms = ms,
+            .order = r->count,
+            .input = in,
+            .fields = r->fields[in->product],
+            .deleted = true };
+}
+
 static void add_input(struct run *r, const struct wf_trial_input *in)
 {
     const struct wf_trial_product *p = &r->t->products[in->product];
 
+    add_deletion(r, in);
     for (size_t k = 0; k < in->count; k++) {
         int64_t ms = (int64_t)k * r->t->every_ms,
                 by = is_within(&in->clock, ms) ? in->clock.by_ms : 0;
@@ -162,7 +177,7 @@ static bool set_up(struct run *r, const struct wf_rules *rules)
     size_t most = 1;
 
     for (size_t i = 0; i < t->input_count; i++)
-        most += t->inputs[i].count;
+        most += t->inputs[i].count + 1;
     r->deliveries = calloc(most, sizeof *r->deliveries);
     r->episodes = calloc(EPISODES, sizeof *r->episodes);
     r->alerts = wf_alerts_new(on_alert, r);
@@ -184,6 +199,26 @@ static bool has_name(const char *const *names, size_t count, const char *name)
     return false;
 }
 
+// What all values of a field can be in SQL.
+static const char *type_of(const struct wf_trial *t, unsigned product, const char *name)
+{
+    bool whole = true;
+
+    for (size_t i = 0; i < t->input_count; i++) {
+        const struct wf_trial_input *in = &t->inputs[i];
+        for (size_t k = 0; in->product == product && k < in->field_count; k++) {
+            const struct wf_trial_field *f = &in->fields[k];
+            for (size_t n = 0; strcmp(f->name, name) == 0 && n < f->count; n++) {
+                if (f->values[n].text)
+                    return "TEXT";
+                whole = whole &&
+                        (f->values[n].missing || f->values[n].number == floor(f->values[n].number));
+            }
+        }
+    }
+    return whole ? "INTEGER" : "REAL";
+}
+
 static void make_shape(struct run *r, unsigned product)
 {
     const struct wf_trial_product *p = &r->t->products[product];
@@ -200,12 +235,14 @@ static void make_shape(struct run *r, unsigned product)
             if (at == n && n < WF_TRIAL_FIELDS * 4)
                 fields[n++] = (struct wf_shape_field){ .name = name,
                     .key = has_name(p->keys, p->key_count, name),
-                    .label = has_name(p->labels, p->label_count, name) };
+                    .label = has_name(p->labels, p->label_count, name),
+                    .type = type_of(r->t, product, name) };
         }
     }
     r->shapes[product] = (struct wf_shape){ .product = p->name,
         .domain = p->domain,
         .events = p->events,
+        .inventory = p->inventory,
         .freshness_ms = p->freshness_ms,
         .fields = fields,
         .field_count = n,
@@ -221,6 +258,7 @@ static enum weft_err deliver(struct run *r, const struct delivery *d)
         .time_ms = wf_row_time(d->time_ms, d->time_ms, d->append_ms, d->late),
         .append_ms = d->append_ms,
         .late = d->late,
+        .deleted = d->deleted,
         .offset = r->offsets[product]++,
         .origin = d->input->origin,
         .arg = d,
@@ -238,6 +276,15 @@ static void look(struct run *r, int64_t ms)
         r->shapes[i].unseen_ms = r->shapes[i].seen ? 0 : r->t->begin_ms + p->blind.from_ms;
         r->shapes[i].cause = "node unreachable";
     }
+}
+
+static enum weft_err tie_shapes(struct run *r)
+{
+    enum weft_err err = WEFT_OK;
+
+    for (size_t i = 0; i < r->t->product_count && !err; i++)
+        err = wf_engine_reshape(r->engine, &r->shapes[i]);
+    return err;
 }
 
 static enum weft_err run(struct run *r)
@@ -334,6 +381,8 @@ enum weft_err wf_trial_run(
         for (unsigned i = 0; i < t->product_count; i++)
             make_shape(r, i);
         if (set_up(r, rules))
+            err = tie_shapes(r);
+        if (!err)
             err = run(r);
         if (!err) {
             struct wf_engine_stats stats;

@@ -43,11 +43,12 @@ struct wf_trial_input {
     size_t field_count, count;  // count: records
     struct wf_trial_span clock; // its clock is off by by_ms
     struct wf_trial_span held;  // nothing of it arrives then; at the end all does
+    struct wf_trial_span gone;  // its row is deleted then
 };
 
 struct wf_trial_product {
     const char *name, *domain;
-    bool events;
+    bool events, inventory;
     int64_t freshness_ms;
     const char *keys[WF_TRIAL_FIELDS], *labels[WF_TRIAL_FIELDS];
     size_t key_count, label_count;

@@ -138,6 +138,7 @@ static void read_product(
     char *domain = wf_pool_text(r->pool, n->key, strcspn(n->key, "/"));
     p->domain = domain ? domain : "";
     p->events = strcmp(text_of(r, n, "kind", false), "event") == 0;
+    p->inventory = strcmp(text_of(r, n, "kind", false), "inventory") == 0;
     p->freshness_ms = duration_of(r, n, "freshness", 0);
     names_of(r, n, "keys", p->keys, &p->key_count);
     names_of(r, n, "labels", p->labels, &p->label_count);
@@ -172,7 +173,7 @@ static void read_fields(struct reader *r, const struct weft_conf_node *first, in
 static void read_input(struct reader *r, const struct weft_conf_node *n, struct wf_trial *t)
 {
     static const char *const known[] = { "product", "origin", "set", "values", "clock", "held",
-        NULL };
+        "gone", NULL };
     struct wf_trial_input *in = &t->inputs[t->input_count];
     const char *product = text_of(r, n, "product", t->product_count != 1);
 
@@ -189,6 +190,10 @@ static void read_input(struct reader *r, const struct weft_conf_node *n, struct 
     read_fields(r, pairs_of(r, n, "values"), t->every_ms, false, in);
     span_of(r, n, "clock", &in->clock);
     span_of(r, n, "held", &in->held);
+    if (weft_conf_get(n, "gone")) {
+        in->gone.is_set = true;
+        in->gone.from_ms = duration_of(r, n, "gone", 0);
+    }
     t->input_count++;
     if ((int64_t)in->count * t->every_ms > t->end_ms)
         t->end_ms = (int64_t)in->count * t->every_ms;

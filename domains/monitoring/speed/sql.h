@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// Rules that are SQL: (state, time, record) -> which rows the answer has. Owns the windows of the products that such rules look at, when each
+// rule is asked next, and for which labels it was true. A part of the engine. A rule that cannot be judged changes nothing and says why; others
+// go on. Invariant: a rule is asked at whole multiples of its `every`, at most so much a tick, whatever the machine: a test file's time
+// gives what the mesh's gives. Thread rule: one owner; no clock.
+#ifndef WF_MONITORING_SQL_H
+#define WF_MONITORING_SQL_H
+
+#include "domains/monitoring/speed/engine.h"
+#include "domains/monitoring/speed/query.h"
+
+#define WF_SQL_ROWS    1000u   // of one answer
+#define WF_SQL_COLUMNS 64u     // of one answer
+#define WF_SQL_ORIGINS 100000u // of one window
+
+struct wf_sql;
+// NULL without memory.
+struct wf_sql *wf_sql_new(const struct wf_query_limits *limits, wf_observe_fn fn, void *arg);
+void wf_sql_free(struct wf_sql *s);
+// From now on these rules. Those that are the same go on; the others' series are told to be gone.
+WEFT_MUST_USE enum weft_err wf_sql_rules(
+    struct wf_sql *s, const struct wf_rules *rules, int64_t now_ms);
+// A record, an inventory's mark, a shape that is new or another one, a shape that goes.
+WEFT_MUST_USE enum weft_err wf_sql_row(struct wf_sql *s, const struct wf_row *row);
+WEFT_MUST_USE enum weft_err wf_sql_mark(
+    struct wf_sql *s, struct wf_shape *shape, const char *origin, uint64_t offset, bool end);
+WEFT_MUST_USE enum weft_err wf_sql_reshape(struct wf_sql *s, struct wf_shape *shape);
+void wf_sql_forget(struct wf_sql *s, const struct wf_shape *shape);
+// Windows move on, and what is due is asked.
+WEFT_MUST_USE enum weft_err wf_sql_tick(struct wf_sql *s, int64_t now_ms);
+// An alert of an earlier run: for its labels the rule was true.
+WEFT_MUST_USE enum weft_err wf_sql_was_true(struct wf_sql *s, const char *rule,
+    const struct wf_labels *labels, const char *product, const char *origin);
+// Whether windows of the product have to be read again, as rules that came later look at it.
+bool wf_sql_lacks(const struct wf_sql *s, const char *product);
+void wf_sql_each(const struct wf_sql *s, wf_engine_sql_fn fn, void *arg);
+const char *wf_sql_problem(const struct wf_sql *s); // for status; "" when there is none
+
+#endif

@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: Apache-2.0
+// What rules that are SQL keep of each product: its table, and when each origin was heard. See sql_int.h.
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "domains/monitoring/speed/sql_int.h"
+
+struct wf_sql_window *wf_sql_window_of(struct wf_sql *s, const char *product, bool current)
+{
+    struct wf_sql_window *w = s->windows;
+
+    while (w && (w->current != current || strcmp(w->product, product) != 0))
+        w = w->next;
+    if (w)
+        return w;
+    w = calloc(1, sizeof *w);
+    if (!w || wf_query_table_new(s->query, product, current, &w->table)) {
+        free(w);
+        return NULL;
+    }
+    w->current = current;
+    snprintf(w->product, sizeof w->product, "%s", product);
+    w->next = s->windows;
+    s->windows = w;
+    return w;
+}
+
+// ---- origins ------------------------------------------------------------------------------------------------------------------
+
+static struct wf_sql_origin **bucket_of(const struct wf_sql_window *w, const char *name)
+{
+    const struct wf_sql_origin *const *at =
+        (const struct wf_sql_origin *const *)&w
+            ->origins[wf_sum(0, name, strlen(name)) % WF_SQL_BUCKETS];
+
+    return (struct wf_sql_origin **)(uintptr_t)at;
+}
+
+const struct wf_sql_origin *wf_sql_origin_find(const struct wf_sql_window *w, const char *name)
+{
+    const struct wf_sql_origin *o = *bucket_of(w, name);
+
+    while (o && strcmp(o->name, name) != 0)
+        o = o->next;
+    return o;
+}
+
+// NULL: without memory, or there are too many; then it is not missed when it falls silent.
+static struct wf_sql_origin *origin_of(struct wf_sql_window *w, const char *name)
+{
+    struct wf_sql_origin **bucket = bucket_of(w, name);
+    struct wf_sql_origin *o = *bucket;
+
+    while (o && strncmp(o->name, name, sizeof o->name - 1) != 0)
+        o = o->next;
+    if (o || w->origin_count == WF_SQL_ORIGINS)
+        return o;
+    o = calloc(1, sizeof *o);
+    if (!o)
+        return NULL;
+    snprintf(o->name, sizeof o->name, "%s", name);
+    o->newest_ms = INT64_MIN;
+    o->next = *bucket;
+    *bucket = o;
+    w->origin_count++;
+    return o;
+}
+
+static bool is_missing(const struct wf_sql_origin *o, int64_t after_ms)
+{
+    return o && o->newest_ms <= after_ms;
+}
+
+const struct wf_sql_origin *wf_sql_missing(
+    const struct wf_sql_window *w, const char *origin, int64_t after_ms)
+{
+    const struct wf_sql_origin *o = NULL;
+
+    if (w->current || !w->shape || w->shape->events)
+        return NULL;
+    if (origin) {
+        o = wf_sql_origin_find(w, origin);
+        return is_missing(o, after_ms) ? o : NULL;
+    }
+    for (size_t i = 0; i < WF_SQL_BUCKETS; i++)
+        for (o = w->origins[i]; o; o = o->next)
+            if (is_missing(o, after_ms))
+                return o;
+    return NULL;
+}
+
+static void drop_origins(struct wf_sql_window *w, int64_t before_ms)
+{
+    for (size_t i = 0; i < WF_SQL_BUCKETS; i++) {
+        for (struct wf_sql_origin **at = &w->origins[i]; *at;) {
+            struct wf_sql_origin *o = *at;
+            if (o->newest_ms >= before_ms) {
+                at = &o->next;
+                continue;
+            }
+            if (w->newest == o)
+                w->newest = NULL;
+            *at = o->next;
+            free(o);
+            w->origin_count--;
+        }
+    }
+}
+
+void wf_sql_give_up(struct wf_sql_window *w, int64_t before_ms)
+{
+    if (!w->current)
+        drop_origins(w, before_ms);
+}
+
+void wf_sql_window_free(struct wf_sql *s, struct wf_sql_window *w)
+{
+    drop_origins(w, INT64_MAX);
+    wf_query_table_free(s->query, w->table);
+    free(w);
+}
+
+// ---- shapes -------------------------------------------------------------------------------------------------------------------
+
+enum weft_err wf_sql_window_tie(struct wf_sql *s, struct wf_sql_window *w, struct wf_shape *shape)
+{
+    struct wf_query_field *fields;
+
+    w->shape = shape;
+    w->why[0] = '\0';
+    if (!shape->field_count)
+        return WEFT_OK;
+    fields = calloc(shape->field_count, sizeof *fields);
+    if (!fields)
+        return WEFT_E_NOMEM;
+    for (size_t i = 0; i < shape->field_count; i++)
+        fields[i] = (struct wf_query_field){ .name = shape->fields[i].name,
+            .type = shape->fields[i].type,
+            .key = shape->fields[i].key };
+    enum weft_err err = wf_query_table_fields(s->query, w->table, fields, shape->field_count);
+    free(fields);
+    if (err)
+        snprintf(w->why, sizeof w->why, "%.60s: %s", w->product,
+            err == WEFT_E_TOO_BIG ? "it has more than 512 columns" : wf_query_problem(s->query));
+    return err == WEFT_E_NOMEM ? err : WEFT_OK;
+}
+
+enum weft_err wf_sql_reshape(struct wf_sql *s, struct wf_shape *shape)
+{
+    enum weft_err err = WEFT_OK;
+
+    for (struct wf_sql_window *w = s->windows; w && !err; w = w->next)
+        if (strcmp(w->product, shape->product) == 0)
+            err = wf_sql_window_tie(s, w, shape);
+    return err;
+}
+
+void wf_sql_forget(struct wf_sql *s, const struct wf_shape *shape)
+{
+    for (struct wf_sql_window *w = s->windows; w; w = w->next)
+        if (w->shape == shape)
+            w->shape = NULL;
+}
+
+bool wf_sql_lacks(const struct wf_sql *s, const char *product)
+{
+    bool lacks = false;
+
+    for (struct wf_sql_window *w = s->windows; w; w = w->next) {
+        if (strcmp(w->product, product) != 0)
+            continue;
+        lacks = lacks || !w->read;
+        w->read = true;
+    }
+    return lacks;
+}
+
+// ---- records ------------------------------------------------------------------------------------------------------------------
+
+// Of who has no cells: what its values are.
+static enum weft_err cell_of_value(const void *arg, size_t field, struct wf_mon_cell *ret)
+{
+    const struct wf_row *row = arg;
+    struct wf_expr_value v = { .kind = WF_KIND_NONE };
+
+    row->get(row->arg, field, &v);
+    *ret = (struct wf_mon_cell){ .class = WF_MON_NULL };
+    if (v.kind == WF_KIND_TEXT) {
+        ret->class = WF_MON_TEXT;
+        ret->ptr = v.len ? v.ptr : "";
+        ret->len = v.len;
+    } else if (v.kind == WF_KIND_TRUTH ||
+               (v.kind == WF_KIND_NUMBER && v.number > -9e15 && v.number < 9e15 &&
+                   v.number == (double)(int64_t)v.number)) {
+        *ret = wf_mon_integer((int64_t)v.number);
+    } else if (v.kind == WF_KIND_NUMBER) {
+        ret->class = WF_MON_REAL;
+        ret->real = v.number;
+    }
+    return WEFT_OK;
+}
+
+static void note_origin(struct wf_sql_window *w, const struct wf_row *row)
+{
+    struct wf_sql_origin *o = origin_of(w, row->origin);
+
+    if (!o || row->time_ms < o->newest_ms)
+        return;
+    o->newest_ms = row->time_ms;
+    o->offset = row->offset;
+    if (!w->newest || w->newest->newest_ms <= o->newest_ms)
+        w->newest = o;
+}
+
+static enum weft_err put(struct wf_sql *s, struct wf_sql_window *w, const struct wf_row *row)
+{
+    const struct wf_query_row to = { .time_us = row->time_ms * 1000,
+        .received_us = row->append_ms * 1000,
+        .domain = row->shape->domain,
+        .origin = row->origin,
+        .offset = row->offset,
+        .deleted = row->deleted,
+        .arg = row->cell ? row->arg : row,
+        .cell = row->cell ? row->cell : cell_of_value };
+    enum weft_err err = wf_query_put(s->query, w->table, &to);
+
+    note_origin(w, row);
+    if (!err || err == WEFT_E_NOMEM)
+        return err;
+    w->refused++;
+    return WEFT_OK;
+}
+
+enum weft_err wf_sql_row(struct wf_sql *s, const struct wf_row *row)
+{
+    enum weft_err err = WEFT_OK;
+
+    for (struct wf_sql_window *w = s->windows; w && !err; w = w->next)
+        if (w->shape == row->shape && row->shape->field_count && !w->why[0])
+            err = put(s, w, row);
+    return err;
+}
+
+static enum weft_err mark(
+    struct wf_sql *s, struct wf_sql_window *w, const char *origin, uint64_t offset, bool end)
+{
+    struct wf_sql_origin *o = origin_of(w, origin);
+
+    if (!o || (end && !o->in_snapshot))
+        return WEFT_OK; // one that was cut off at its beginning takes nothing away
+    o->in_snapshot = !end;
+    if (end)
+        return wf_query_sweep(s->query, w->table, origin, o->snapshot);
+    o->snapshot = offset;
+    return WEFT_OK;
+}
+
+enum weft_err wf_sql_mark(
+    struct wf_sql *s, struct wf_shape *shape, const char *origin, uint64_t offset, bool end)
+{
+    enum weft_err err = WEFT_OK;
+
+    for (struct wf_sql_window *w = s->windows; w && !err; w = w->next)
+        if (w->shape == shape && w->current)
+            err = mark(s, w, origin, offset, end);
+    return err;
+}
