@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Any bytes as a condition and as a file of rules and tests: read, or refused with a text; what was read is judged and run to its end.
+// Any bytes as a condition and as a file of rules and tests: read, or refused with a text; what was read is judged and run to its end; SQL of a file
+// is compiled and asked.
 #include <stdlib.h>
 #include <string.h>
 
+#include "domains/monitoring/speed/engine.h"
 #include "domains/monitoring/speed/trial.h"
 #include "tests/support/support.h"
 
@@ -42,6 +44,7 @@ static void one_condition(const uint8_t *data, size_t size)
 
 static void one_file(const uint8_t *data, size_t size)
 {
+    static const struct wf_engine_limits limits = { .sql = { .bytes = 1 << 20, .steps = 20000 } };
     struct weft_conf *c = NULL;
 
     if (weft_conf_parse((const char *)data, size, "f", &c, NULL))
@@ -54,7 +57,7 @@ static void one_file(const uint8_t *data, size_t size)
         struct wf_trial_result r;
         if (trials->trials[i]->end_ms > 86400000) // a year of silence proves nothing more
             continue;
-        if (wf_trial_run(trials->trials[i], rules, &r))
+        if (wf_trial_run(trials->trials[i], rules, &limits, &r))
             abort();
         wf_trial_result_fini(&r);
     }

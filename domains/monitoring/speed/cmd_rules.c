@@ -51,7 +51,7 @@ static int run_one(
     const char *path, const struct wf_trial *t, const struct wf_rules *rules, struct sums *s)
 {
     struct wf_trial_result r = { 0 };
-    enum weft_err err = wf_trial_run(t, rules, &r);
+    enum weft_err err = wf_trial_run(t, rules, NULL, &r);
 
     if (err)
         return wf_mon_fail(err, weft_err_text(err), "");

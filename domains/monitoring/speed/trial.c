@@ -171,7 +171,8 @@ static void add_input(struct run *r, const struct wf_trial_input *in)
     }
 }
 
-static bool set_up(struct run *r, const struct wf_rules *rules)
+static bool set_up(
+    struct run *r, const struct wf_rules *rules, const struct wf_engine_limits *limits)
 {
     const struct wf_trial *t = r->t;
     size_t most = 1;
@@ -181,7 +182,7 @@ static bool set_up(struct run *r, const struct wf_rules *rules)
     r->deliveries = calloc(most, sizeof *r->deliveries);
     r->episodes = calloc(EPISODES, sizeof *r->episodes);
     r->alerts = wf_alerts_new(on_alert, r);
-    r->engine = wf_engine_new(NULL, on_observed, r);
+    r->engine = wf_engine_new(limits, on_observed, r);
     if (!r->deliveries || !r->episodes || !r->alerts || !r->engine)
         return false;
     for (size_t i = 0; i < t->input_count; i++)
@@ -368,8 +369,8 @@ static void compare(struct run *r)
     }
 }
 
-enum weft_err wf_trial_run(
-    const struct wf_trial *t, const struct wf_rules *rules, struct wf_trial_result *ret)
+enum weft_err wf_trial_run(const struct wf_trial *t, const struct wf_rules *rules,
+    const struct wf_engine_limits *limits, struct wf_trial_result *ret)
 {
     struct wf_trial_result out = { .told = calloc(1, TOLD) };
     struct run *r = calloc(1, sizeof *r);
@@ -380,7 +381,7 @@ enum weft_err wf_trial_run(
         r->out = &out;
         for (unsigned i = 0; i < t->product_count; i++)
             make_shape(r, i);
-        if (set_up(r, rules))
+        if (set_up(r, rules, limits))
             err = tie_shapes(r);
         if (!err)
             err = run(r);

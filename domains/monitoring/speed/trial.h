@@ -86,9 +86,10 @@ struct wf_trial_result {
     size_t expected, missed, false_firings, records;
     char *told; // a line for each difference (malloc'd), "" when there is none
 };
-// Runs one. NOMEM. Release *ret with wf_trial_result_fini.
-WEFT_MUST_USE enum weft_err wf_trial_run(
-    const struct wf_trial *t, const struct wf_rules *rules, struct wf_trial_result *ret);
+// Runs one; limits NULL: those of the monitor. NOMEM. Release *ret with wf_trial_result_fini.
+struct wf_engine_limits;
+WEFT_MUST_USE enum weft_err wf_trial_run(const struct wf_trial *t, const struct wf_rules *rules,
+    const struct wf_engine_limits *limits, struct wf_trial_result *ret);
 void wf_trial_result_fini(struct wf_trial_result *r);
 
 #endif
