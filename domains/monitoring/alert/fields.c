@@ -127,6 +127,14 @@ enum weft_err wf_fields_use(struct wf_fields *f, struct wf_engine *e,
     return err;
 }
 
+enum weft_err wf_fields_learn(
+    struct wf_fields *f, struct wf_engine *e, const struct wf_mon_feed *feed)
+{
+    const struct weft_product *p = feed->sub ? weft_subscription_product(feed->sub) : NULL;
+
+    return p && f->made && !f->schema[0] ? wf_fields_use(f, e, feed, p) : WEFT_OK;
+}
+
 static int64_t newest_of(const struct weft_event *event)
 {
     int64_t us = INT64_MIN;

@@ -16,6 +16,9 @@ struct wf_fields {
 // Makes the shape, or makes it anew when the schema is another one. p NULL: no schema is known yet. NOMEM.
 WEFT_MUST_USE enum weft_err wf_fields_use(struct wf_fields *f, struct wf_engine *e,
     const struct wf_mon_feed *feed, const struct weft_product *p);
+// What a product looks like is known before its first record: an inventory may have none.
+WEFT_MUST_USE enum weft_err wf_fields_learn(
+    struct wf_fields *f, struct wf_engine *e, const struct wf_mon_feed *feed);
 void wf_fields_fini(struct wf_fields *f, struct wf_engine *e);
 
 // Every record of an event in turn. next and append_ms: those before were judged in an earlier run.

@@ -199,16 +199,6 @@ static void look_at(struct wf_mon_feed *f, int64_t now_ms, int64_t unix_ms)
     own->fields.shape.seen = seen;
 }
 
-// What a product looks like is known before its first record: an inventory may have none.
-static enum weft_err learn_schema(struct judge *j, struct wf_mon_feed *f)
-{
-    struct judged *own = judged_of(f);
-    const struct weft_product *p = f->sub ? weft_subscription_product(f->sub) : NULL;
-
-    return p && own->asked && !own->fields.schema[0] ? wf_fields_use(&own->fields, j->engine, f, p)
-                                                     : WEFT_OK;
-}
-
 static void forget_alert(void *arg, const char *id)
 {
     struct judge *j = arg;
@@ -225,8 +215,7 @@ static enum weft_err look_at_self(struct judge *j, int64_t unix_ms)
     if (unix_ms < j->self_due)
         return WEFT_OK;
     j->self_due = unix_ms + SELF_MS;
-    if (wf_engine_wants(j->engine, WF_SELF_RULES))
-        err = wf_self_rules(&j->self, j->engine, unix_ms);
+    err = wf_self_rules(&j->self, j->engine, unix_ms);
     for (size_t i = 0; i < j->watch.count && !err; i++) {
         if (!wf_engine_wants(j->engine, WF_SELF_PRODUCT))
             break;
@@ -243,7 +232,7 @@ static void tick(struct judge *j, int64_t now_ms, int64_t unix_ms)
 
     for (size_t i = 0; i < j->watch.count && !err; i++) {
         look_at(j->watch.feeds[i], now_ms, unix_ms);
-        err = learn_schema(j, j->watch.feeds[i]);
+        err = wf_fields_learn(&judged_of(j->watch.feeds[i])->fields, j->engine, j->watch.feeds[i]);
     }
     wf_alerts_expire(j->alerts, unix_ms, forget_alert, j);
     if (!err)

@@ -146,6 +146,7 @@ enum weft_err wf_self_rules(struct wf_self *self, struct wf_engine *e, int64_t u
 {
     struct telling t = { .self = self, .e = e, .unix_ms = unix_ms };
 
-    wf_engine_each_sql(e, tell_rule, &t);
+    if (wf_engine_wants(e, WF_SELF_RULES))
+        wf_engine_each_sql(e, tell_rule, &t);
     return t.err;
 }

@@ -6,15 +6,13 @@
 #include "domains/monitoring/speed/sql.h"
 
 struct wf_sql_origin {
-    struct wf_sql_origin *next; // of its bucket
+    struct wf_sql_origin *next; // of its window
     int64_t newest_ms;
     uint64_t offset;   // of that record
     uint64_t snapshot; // where the one that is under way began
     bool in_snapshot;
     char name[64];
 };
-
-#define WF_SQL_BUCKETS 1024u
 
 // What is kept of one product: its recent records, or its rows.
 struct wf_sql_window {
@@ -26,7 +24,8 @@ struct wf_sql_window {
     int64_t span_ms; // the longest of its rules; 0: current
     struct wf_query_table *table;
     struct wf_shape *shape; // NULL: its product is away
-    struct wf_sql_origin *origins[WF_SQL_BUCKETS];
+    void *tree;             // of origins by name, tsearch(3)
+    struct wf_sql_origin *origins;
     const struct wf_sql_origin *newest;
     size_t origin_count;
     uint64_t refused; // records that found no room

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What rules that are SQL keep of each product: its table, and when each origin was heard. See sql_int.h.
+#include <search.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,41 +29,41 @@ struct wf_sql_window *wf_sql_window_of(struct wf_sql *s, const char *product, bo
 
 // ---- origins ------------------------------------------------------------------------------------------------------------------
 
-static struct wf_sql_origin **bucket_of(const struct wf_sql_window *w, const char *name)
+// Names are what others write: a tree, as of series.
+static int by_name(const void *left, const void *right)
 {
-    const struct wf_sql_origin *const *at =
-        (const struct wf_sql_origin *const *)&w
-            ->origins[wf_sum(0, name, strlen(name)) % WF_SQL_BUCKETS];
+    const struct wf_sql_origin *a = left, *b = right;
 
-    return (struct wf_sql_origin **)(uintptr_t)at;
+    return strcmp(a->name, b->name);
 }
 
 const struct wf_sql_origin *wf_sql_origin_find(const struct wf_sql_window *w, const char *name)
 {
-    const struct wf_sql_origin *o = *bucket_of(w, name);
+    struct wf_sql_origin key;
 
-    while (o && strcmp(o->name, name) != 0)
-        o = o->next;
-    return o;
+    snprintf(key.name, sizeof key.name, "%s", name);
+    const struct wf_sql_origin *const *at = tfind(&key, &w->tree, by_name);
+    return at ? *at : NULL;
 }
 
 // NULL: without memory, or there are too many; then it is not missed when it falls silent.
 static struct wf_sql_origin *origin_of(struct wf_sql_window *w, const char *name)
 {
-    struct wf_sql_origin **bucket = bucket_of(w, name);
-    struct wf_sql_origin *o = *bucket;
+    const struct wf_sql_origin *found = wf_sql_origin_find(w, name);
 
-    while (o && strncmp(o->name, name, sizeof o->name - 1) != 0)
-        o = o->next;
-    if (o || w->origin_count == WF_SQL_ORIGINS)
-        return o;
-    o = calloc(1, sizeof *o);
+    if (found || w->origin_count == WF_SQL_ORIGINS)
+        return (struct wf_sql_origin *)(uintptr_t)found;
+    struct wf_sql_origin *o = calloc(1, sizeof *o);
     if (!o)
         return NULL;
     snprintf(o->name, sizeof o->name, "%s", name);
     o->newest_ms = INT64_MIN;
-    o->next = *bucket;
-    *bucket = o;
+    if (!tsearch(o, &w->tree, by_name)) {
+        free(o);
+        return NULL;
+    }
+    o->next = w->origins;
+    w->origins = o;
     w->origin_count++;
     return o;
 }
@@ -83,28 +84,25 @@ const struct wf_sql_origin *wf_sql_missing(
         o = wf_sql_origin_find(w, origin);
         return is_missing(o, after_ms) ? o : NULL;
     }
-    for (size_t i = 0; i < WF_SQL_BUCKETS; i++)
-        for (o = w->origins[i]; o; o = o->next)
-            if (is_missing(o, after_ms))
-                return o;
-    return NULL;
+    for (o = w->origins; o && !is_missing(o, after_ms);)
+        o = o->next;
+    return o;
 }
 
 static void drop_origins(struct wf_sql_window *w, int64_t before_ms)
 {
-    for (size_t i = 0; i < WF_SQL_BUCKETS; i++) {
-        for (struct wf_sql_origin **at = &w->origins[i]; *at;) {
-            struct wf_sql_origin *o = *at;
-            if (o->newest_ms >= before_ms) {
-                at = &o->next;
-                continue;
-            }
-            if (w->newest == o)
-                w->newest = NULL;
-            *at = o->next;
-            free(o);
-            w->origin_count--;
+    for (struct wf_sql_origin **at = &w->origins; *at;) {
+        struct wf_sql_origin *o = *at;
+        if (o->newest_ms >= before_ms) {
+            at = &o->next;
+            continue;
         }
+        if (w->newest == o)
+            w->newest = NULL;
+        *at = o->next;
+        tdelete(o, &w->tree, by_name);
+        free(o);
+        w->origin_count--;
     }
 }
 
