@@ -14,6 +14,7 @@ pkg_check_modules(MICROHTTPD REQUIRED libmicrohttpd)
 pkg_check_modules(MNL REQUIRED IMPORTED_TARGET libmnl)
 pkg_check_modules(CURL REQUIRED IMPORTED_TARGET libcurl>=7.80)
 pkg_check_modules(PQ REQUIRED IMPORTED_TARGET libpq)
+pkg_check_modules(SNAPPY REQUIRED IMPORTED_TARGET snappy)
 
 add_library(weft::dep::nng ALIAS nng::nng)
 add_library(weft::dep::sodium ALIAS PkgConfig::SODIUM)
@@ -26,6 +27,7 @@ add_library(weft::dep::zstd ALIAS PkgConfig::ZSTD)
 add_library(weft::dep::mnl ALIAS PkgConfig::MNL)
 add_library(weft::dep::curl ALIAS PkgConfig::CURL)
 add_library(weft::dep::pq ALIAS PkgConfig::PQ)
+add_library(weft::dep::snappy ALIAS PkgConfig::SNAPPY)
 
 # Loaded by node/http.c, not linked: only its headers and the name under which the installed one is found.
 pkg_get_variable(WEFT_MICROHTTPD_LIBDIR libmicrohttpd libdir)

@@ -10,14 +10,14 @@ build=(
     gcc libc6-dev cmake ninja-build pkg-config
     protobuf-compiler libprotobuf-dev protobuf-c-compiler libprotobuf-c-dev
     libnng-dev libsodium-dev libyaml-dev libsqlite3-dev libjansson-dev
-    liblz4-dev libzstd-dev libmnl-dev libmicrohttpd-dev libcurl4-openssl-dev libpq-dev
+    liblz4-dev libzstd-dev libmnl-dev libmicrohttpd-dev libcurl4-openssl-dev libpq-dev libsnappy-dev
 )
 test=(
     "${build[@]}"
     check clang clang-format clang-tidy libclang-rt-dev
     python3 python3-protobuf sqlite3
     iproute2 procps tcpdump
-    prometheus prometheus-alertmanager
+    prometheus prometheus-alertmanager victoria-metrics
     mandoc shellcheck
     postgresql
 )

@@ -25,6 +25,7 @@ static const char usage[] =
     "signature\n"
     "  weft-monitor verify --row servers_load:1042\n"
     "  weft-monitor run --rules rules.yaml                 and raise alerts by rules\n"
+    "  weft-monitor run --remote http://prometheus:9090/api/v1/write    and write metrics there\n"
     "  weft-monitor alerts list                            what fires, and what waits to\n"
     "  weft-monitor alerts ack 3f2a --for 2h --comment 'on it'\n"
     "  weft-monitor alerts silence 'rule=disk-* host=web-1' --for 4h\n"
@@ -44,6 +45,8 @@ static const char usage[] =
     "table|json]\n"
     "       weft-monitor alert  --rules FILE [--product PATTERN]... [--seconds N] [--once] "
     "[--every SECONDS]\n"
+    "       weft-monitor write  --remote URL [--remote-auth FILE] [--remote-ca FILE] "
+    "[--product PATTERN]... [--from PLACE]\n"
     "       weft-monitor alerts list | show ID | ack ID | silence MATCH | unsilence N | silences | "
     "test\n"
     "                           [--for DURATION] [--comment TEXT] [--rules FILE] [-o "
@@ -58,6 +61,10 @@ static const char usage[] =
     "                 passwords belong into ~/.pgpass or a service file\n"
     "  --rules FILE   rules of alerts: weft-rules(5)\n"
     "  --alerts FILE  what the alerts keep (default: DIR/alerts.db)\n"
+    "  --remote URL   write, run: a receiver of Prometheus remote write\n"
+    "  --remote-auth FILE   \"basic USER:PASSWORD\" or \"bearer TOKEN\", mode 0600\n"
+    "  --remote-ca FILE     certificates that the receiver's may be signed by\n"
+    "  --remote-state FILE  what write keeps (default: DIR/remote.db)\n"
     "  --for D        alerts ack, silence: how long (default 1h)\n"
     "  --comment TEXT alerts ack, silence: why\n"
     "  --socket PATH  local weftd to ask for the catalog (default: $WEFT_SOCKET)\n"
@@ -163,6 +170,15 @@ static bool set_value(struct wf_mon_options *o, const char *name, const char *va
         return (size_t)snprintf(o->db, sizeof o->db, "%s", value) < sizeof o->db;
     else if (strcmp(name, "--rules") == 0)
         o->rules = value;
+    else if (strcmp(name, "--remote") == 0)
+        o->remote = value;
+    else if (strcmp(name, "--remote-auth") == 0)
+        o->remote_auth = value;
+    else if (strcmp(name, "--remote-ca") == 0)
+        o->remote_ca = value;
+    else if (strcmp(name, "--remote-state") == 0)
+        return (size_t)snprintf(o->remote_state, sizeof o->remote_state, "%s", value) <
+               sizeof o->remote_state;
     else if (strcmp(name, "--comment") == 0)
         o->comment = value;
     else if (strcmp(name, "--for") == 0)
@@ -236,7 +252,7 @@ int main(int argc, char **argv)
         const char *name;
         int (*run)(const struct wf_mon_options *o);
     } commands[] = { { "run", wf_mon_cmd_run }, { "store", wf_mon_cmd_store },
-        { "status", wf_mon_cmd_status }, { "top", wf_mon_cmd_top },
+        { "write", wf_mon_cmd_write }, { "status", wf_mon_cmd_status }, { "top", wf_mon_cmd_top },
         { "backfill", wf_mon_cmd_backfill }, { "sql", wf_mon_cmd_sql },
         { "verify", wf_mon_cmd_verify }, { "rules", wf_mon_cmd_rules },
         { "alert", wf_mon_cmd_alert }, { "alerts", wf_mon_cmd_alerts } };
@@ -259,8 +275,11 @@ int main(int argc, char **argv)
             status = wrong("%s", "sql wants one SELECT");
         if (!status && strcmp(argv[1], "alert") == 0 && !o.rules)
             status = wrong("%s", "alert wants --rules FILE");
+        if (!status && strcmp(argv[1], "write") == 0 && !o.remote)
+            status = wrong("%s", "write wants --remote URL");
         if (!status && (!default_file(&o, "monitor.db", o.db, sizeof o.db) ||
-                           !default_file(&o, "alerts.db", o.alerts, sizeof o.alerts)))
+                           !default_file(&o, "alerts.db", o.alerts, sizeof o.alerts) ||
+                           !default_file(&o, "remote.db", o.remote_state, sizeof o.remote_state)))
             status = wrong("%s", "the path of the database is too long");
         return status ? status : commands[i].run(&o);
     }

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # usage: tests/bench/alert_delay.sh BUILD [RECORDS/S] [SECONDS]
 # How long from a record's time to the message about it, while records come at a rate and the batch layer's database is locked all the time: one in
-# a thousand records is above the threshold and an alert of its own. Prints percentiles, and the processor time of the alert process.
+# a thousand records is above the threshold and an alert of its own. Prints percentiles, the processor time of the alert process, and whether the
+# database has each record once when it was opened again: the numbers that the publisher counted, which stand in the values.
 # shellcheck disable=SC2034 # for lib.sh
 BUILD=$(cd "$1" && pwd)
 RATE=${2:-20000}
@@ -29,12 +30,14 @@ python3 - "$WORK/watch.db" "$WORK/unlock" <<'EOF2' &
 import os, sqlite3, sys, time
 db = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=20)
 db.execute("BEGIN EXCLUSIVE")
+open(sys.argv[2] + ".locked", "w").close()
 end = time.monotonic() + 600
 while not os.path.exists(sys.argv[2]) and time.monotonic() < end:
     time.sleep(0.05)
 db.execute("ROLLBACK")
 EOF2
 locker=$!
+until_ok test -e "$WORK/unlock.locked"
 python3 - "$RATE" "$SECONDS_LONG" <<'EOF2' | weft_at servers-node publish level -q
 import sys, time
 rate, seconds = int(sys.argv[1]), int(sys.argv[2])
@@ -44,19 +47,30 @@ while sent < rate * seconds:
     lines = []
     while sent < min(due, rate * seconds):
         hot = sent % 1000 == 500
-        lines.append('{"id":"%s","value":%d}' % (f"hot-{sent}" if hot else f"cold-{sent % 100}", 99 if hot else 1))
+        lines.append('{"id":"%s","value":%.9f}' % (f"hot-{sent}" if hot else f"cold-{sent % 100}", sent / 1e9 + (100 if hot else 0)))
         sent += 1
     sys.stdout.write("\n".join(lines) + "\n" if lines else "")
     sys.stdout.flush()
     time.sleep(0.005)
 EOF2
+stored() { [ "$(monitor_value watch "SELECT count(*) AS v FROM servers_level WHERE id <> 'first'")" -ge "$1" ]; }
 expected=$((RATE * SECONDS_LONG / 1000))
 all_told() { [ "$(grep -c '"hot-' "$WORK/told")" -ge "$expected" ]; }
 DEADLINE=60
 until_ok all_told
 ticks=$(awk '{ print $14 + $15 }' "/proc/$(cat "$WORK/alert.pid")/stat")
+stored 1 && fail "the database was not locked"
 touch "$WORK/unlock"
 wait $locker
+records=$((RATE * SECONDS_LONG))
+DEADLINE=600
+until_ok stored "$records"
+caught=$(($(date +%s) - $(stat -c %Y "$WORK/unlock")))
+number="CAST(round((value - CASE WHEN value > 90 THEN 100 ELSE 0 END) * 1e9) AS INTEGER)"
+there=$(monitor_value watch "SELECT count(*) || ' ' || count(DISTINCT $number) || ' ' || min($number) || ' ' || max($number) AS v FROM servers_level WHERE id <> 'first'")
+[ "$there" = "$records $records 0 $((records - 1))" ] || fail "of $records records the database has (rows, different ones, first, last): $there"
+[ "$(monitor_value watch "SELECT count(*) AS v FROM _loss")" = 0 ] || fail "losses"
+echo "the database has each of the $records once, $caught s after it was opened: 0 lost"
 python3 - "$WORK/told" "$RATE" "$SECONDS_LONG" "$ticks" "$(getconf CLK_TCK)" <<'EOF2'
 import datetime, json, sys
 def ms(text):

@@ -25,7 +25,7 @@ MAY_LINK = {
     "registry": ("sqlite",),
     "sdk": ("nng", "jansson", "yaml", "sqlite"),
     "node": ("sqlite", "microhttpd"),
-    "domains": ("sqlite", "pq", "jansson", "protobuf_c", "microhttpd", "mnl", "curl"),
+    "domains": ("sqlite", "pq", "jansson", "protobuf_c", "microhttpd", "mnl", "curl", "snappy"),
     "examples": ("protobuf_c", "jansson", "sqlite"),
 }
 PUBLIC_TARGETS = ("weft", "weft::weft", "weft_screen")  # all that domains and examples may link of ours; the last is ADR 44
@@ -45,6 +45,7 @@ DOORS = [
     ("microhttpd*", ["node/http.c"] + FREE),
     ("libmnl/*", FREE),
     ("curl/*", ["domains/monitoring/*_curl.c", "tests/*"]),
+    ("snappy*", ["domains/monitoring/*_snappy.c", "tests/*"]),
     ("libpq*", ["domains/monitoring/*_pq.[ch]", "tests/*"]),
 ]
 SIGNERS = ["proto/base/crypto.*", "proto/trust/envelope.c", "tests/*"]
@@ -152,6 +153,7 @@ def self_test():
         ("domains/monitoring/a.c", '#include "node/a.h"\n', True),
         ("domains/servers/a.c", '#include "domains/network/a.h"\n', True),
         ("domains/monitoring/a.c", "#include <curl/curl.h>\n", True),
+        ("domains/monitoring/a.c", "#include <snappy-c.h>\n", True),
         ("examples/a.c", '#include "proto/base/err.h"\n', True),
         ("sdk/a.c", '#include "../proto/base/err.h"\n', True),
         ("sdk/include/weft/a.h", '#include "sdk/a.h"\n', True),

@@ -7,7 +7,7 @@
 #define WF_MONITORING_NOTIFY_H
 
 #include "domains/monitoring/alert/alert.h"
-#include "domains/monitoring/alert/post.h"
+#include "domains/monitoring/common/post.h"
 
 #define WF_NOTIFY_TARGETS   16u
 #define WF_NOTIFY_WORDS     32u

@@ -133,21 +133,23 @@ static enum wf_sent post_result(struct wf_target *t, int result, const char *why
 
 static enum wf_sent start_post(struct wf_target *t)
 {
-    char why[160] = "out of memory";
+    const struct wf_post_request request = {
+        .url = t->conf->words[0], .body = t->text, .len = t->len
+    };
+    char why[WF_POST_WHY] = "out of memory";
 
     if (!t->post)
         t->post = wf_post_new();
-    bool ok =
-        t->post && wf_post_start(t->post, t->conf->words[0], t->text, t->len, why, sizeof why);
+    bool ok = t->post && wf_post_start(t->post, &request, why, sizeof why);
     return post_result(t, ok ? 0 : -1, why);
 }
 
 static enum wf_sent poll_post(struct wf_target *t)
 {
-    char why[160] = "";
-    int result = wf_post_poll(t->post, why, sizeof why);
+    struct wf_post_answer answer = { 0 };
+    int result = wf_post_poll(t->post, &answer);
 
-    return post_result(t, result, why);
+    return post_result(t, result, answer.why);
 }
 
 enum wf_sent wf_target_send(struct wf_target *t, const char *text, size_t len, int64_t now_ms)

@@ -51,6 +51,7 @@ enum weft_err wf_mon_sight_look(
     ret->part_count = wf_mon_parts_read(o->db, ret->parts);
     ret->pulse_count = wf_mon_pulses_read(o->db, ret->pulses);
     wf_alert_look(o->alerts, now_ms, &ret->alerts);
+    wf_remote_look(o->remote_state, now_ms, &ret->remote);
     ret->err = look_inside(o, ret);
     return wf_mon_sight_judge(ret);
 }
@@ -93,7 +94,7 @@ __attribute__((format(printf, 5, 6))) static void find(struct wf_mon_sight *s, c
     }
     struct wf_mon_finding *f = &s->findings[s->finding_count++];
     *f = (struct wf_mon_finding){ .why = why, .since_ms = since_ms };
-    f->warns = why == WF_MON_TOKEN_ENDS || why == WF_MON_LOST;
+    f->warns = why == WF_MON_TOKEN_ENDS || why == WF_MON_LOST || why == WF_MON_DROPPED;
     snprintf(f->what, sizeof f->what, "%s", what);
     va_start(args, format);
     vsnprintf(f->cause, sizeof f->cause, format, args);
@@ -200,6 +201,14 @@ static void judge_alerts(struct wf_mon_sight *s)
             a->problem[0] ? ": " : "", a->problem);
     else if (a->problem[0] && !living(s, "alert"))
         find(s, "alerts", WF_MON_RULES, 0, "%.390s", a->problem);
+}
+
+static void judge_remote(struct wf_mon_sight *s)
+{
+    const struct wf_remote_sum *r = &s->remote;
+
+    if (r->there && !r->written)
+        find(s, "remote write", WF_MON_NOT_WRITTEN, r->since_ms, "%.390s", r->problem);
 }
 
 // ---- products and domains ----------------------------------------------------------------------------------------------
@@ -314,6 +323,7 @@ enum weft_err wf_mon_sight_judge(struct wf_mon_sight *s)
     judge_store(s);
     judge_pulses(s);
     judge_alerts(s);
+    judge_remote(s);
     for (size_t i = 0; i < s->count; i++)
         add_to_domain(s, domain_of(s, s->lines[i].product), &s->lines[i]);
     for (size_t i = 0; i < s->domain_count; i++)
@@ -334,5 +344,7 @@ enum weft_err wf_mon_sight_judge(struct wf_mon_sight *s)
     s->whole = s->finding_count == 0 && s->blind == 0;
     for (size_t i = 0; !s->silence[0] && i < s->count; i++)
         warn_of(s, &s->lines[i]);
+    if (s->remote.drop_ms && s->now_ms - s->remote.drop_ms < WF_MON_PAST_MS)
+        find(s, "remote write", WF_MON_DROPPED, s->remote.drop_ms, "%.390s", s->remote.drop);
     return WEFT_OK;
 }

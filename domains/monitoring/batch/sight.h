@@ -10,6 +10,7 @@
 #include "domains/monitoring/common/monitor.h"
 #include "domains/monitoring/common/parts.h"
 #include "domains/monitoring/common/pulse.h"
+#include "domains/monitoring/remote/state.h"
 
 #define WF_MON_STALE_MS                                                                            \
     10000 // a monitor tells every second; one that did not for so long is a finding itself
@@ -51,6 +52,7 @@ struct wf_mon_sight {
     struct wf_mon_pulse pulses[WF_MON_PULSES];
     size_t pulse_count;
     struct wf_alert_sum alerts;
+    struct wf_remote_sum remote;
     // judged:
     char silence[64]; // why nothing is told any more; "" while it is
     struct wf_mon_domain *domains;

@@ -252,7 +252,7 @@ static char *make_head(const struct wf_mon_sight *s, const struct sum *sum)
     wf_mon_put_processes(f, s);
     wf_mon_put_domains(f, s);
     wf_mon_put_findings(f, s);
-    fprintf(f, "\"alerts\":%s,", s->alerts.json);
+    fprintf(f, "\"alerts\":%s,\"remote\":%s,", s->alerts.json, s->remote.json);
     return fclose(f) == 0 ? out : NULL;
 }
 
@@ -279,6 +279,8 @@ static void print_sum(const struct wf_mon_sight *s, const struct sum *sum)
 
     if (s->alerts.there)
         fprintf(stderr, "%s\n", s->alerts.text);
+    if (s->remote.there)
+        fprintf(stderr, "%s\n", s->remote.text);
     wf_mon_ago(s->beat.updated_ms ? s->now_ms - s->beat.updated_ms : 0, age);
     fprintf(stderr,
         "%s%sstatus of %s ago: %zu products, %zu blind, %zu not granted; %" PRIu64

@@ -25,7 +25,7 @@ void wf_mon_feed_open(struct wf_mon_feed *f, struct weft_client *c, int64_t now_
     struct weft_cursor_row *rows = NULL;
     struct weft_problem problem = { 0 };
     size_t count = 0;
-    enum weft_err err = s->from ? WEFT_OK : s->cursor(s->arg, f->product, &rows, &count);
+    enum weft_err err = s->cursor ? s->cursor(s->arg, f->product, &rows, &count) : WEFT_OK;
 
     if (err) {
         wf_mon_feed_close(f, s->problem(s->arg), now_ms, RETRY_MS);
@@ -34,7 +34,7 @@ void wf_mon_feed_open(struct wf_mon_feed *f, struct weft_client *c, int64_t now_
     struct weft_subscribe_options options = {
         .from = WEFT_FROM_CURSOR, .cursor = rows, .cursor_count = count, .proofs = s->proofs
     };
-    if (s->from)
+    if (s->from && !count)
         s->from(s->arg, f, &options);
     err = weft_subscribe(c, f->product, &options, &f->sub, &problem);
     free(rows);

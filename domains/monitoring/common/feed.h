@@ -20,9 +20,9 @@ struct wf_mon_sink {
     bool proofs;     // header, payload and chain come with records
     size_t own_size; // bytes of the layer's own beside each feed, zeroed: see wf_mon_feed.own
     bool reloads;    // SIGHUP is heard instead of ending the process: see wf_mon_watch.hup
-    // Where to begin, for a layer without cursors; NULL: `cursor` says it.
+    // Where to begin without a cursor; NULL: with what is kept.
     void (*from)(void *arg, const struct wf_mon_feed *f, struct weft_subscribe_options *options);
-    // Where to go on: the rows in one block that free() releases; none: from the beginning of what is kept.
+    // Where to go on: the rows in one block that free() releases; none: `from` says it. NULL: the layer has no cursors.
     enum weft_err (*cursor)(
         void *arg, const char *product, struct weft_cursor_row **ret, size_t *ret_count);
     // What a failure of cursor was, for people.

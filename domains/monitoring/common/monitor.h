@@ -32,15 +32,19 @@ struct wf_mon_options {
     const char *from;               // backfill: see wf_mon_place_parse
     const char *args[WF_MON_WORDS]; // what is no option, behind the command
     size_t word_count;
-    const char *rules;   // alert, run, alerts test: the file of rules
-    char alerts[4096];   // the book of alerts
-    int64_t for_ms;      // ack, silence
-    const char *comment; // ack, silence
-    char **words;        // run: the command line behind "run", for its processes; ends with NULL
+    const char *rules;                   // alert, run, alerts test: the file of rules
+    char alerts[4096];                   // the book of alerts
+    int64_t for_ms;                      // ack, silence
+    const char *comment;                 // ack, silence
+    const char *remote;                  // write, run: where samples go; NULL: nowhere
+    const char *remote_auth, *remote_ca; // write: files; NULL: none
+    char remote_state[4096];             // what write keeps
+    char **words; // run: the command line behind "run", for its processes; ends with NULL
 };
 
 int wf_mon_cmd_run(const struct wf_mon_options *o);
 int wf_mon_cmd_store(const struct wf_mon_options *o);
+int wf_mon_cmd_write(const struct wf_mon_options *o);
 int wf_mon_cmd_backfill(const struct wf_mon_options *o);
 int wf_mon_cmd_status(const struct wf_mon_options *o);
 int wf_mon_cmd_top(const struct wf_mon_options *o);

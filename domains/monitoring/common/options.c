@@ -68,12 +68,15 @@ bool wf_mon_takes(const char *command, const char *option)
 {
     static const struct {
         const char *command, *options;
-    } table[] = { { "run", " --keep --product --seconds --once --every --rules --alerts " },
+    } table[] = { { "run", " --keep --product --seconds --once --every --rules --alerts --remote "
+                           "--remote-auth --remote-ca --remote-state --from " },
+        { "write", " --product --seconds --once --every --remote --remote-auth --remote-ca "
+                   "--remote-state --from " },
         { "alert", " --product --seconds --once --every --rules --alerts " },
         { "alerts", " --alerts --rules --for --comment -o " },
         { "store", " --keep --product --seconds --once --every " },
-        { "status", " --alerts -o --json " },
-        { "top", " --alerts -o --json --every --count -n --once --sort " },
+        { "status", " --alerts --remote-state -o --json " },
+        { "top", " --alerts --remote-state -o --json --every --count -n --once --sort " },
         { "backfill", " --from " }, { "sql", " -o " },
         { "verify", " --product --row --most -o " } };
     char word[64];

@@ -21,7 +21,7 @@
 #define GOOD_MS       60000 // after running this long the next wait is the first one again
 #define STOP_MS       20000 // for an orderly end
 
-static const char *const layers[] = { "store", "alert" };
+static const char *const layers[] = { "store", "alert", "write" };
 #define LAYERS (sizeof layers / sizeof *layers)
 
 struct layer {
@@ -33,7 +33,7 @@ struct layer {
 struct run {
     const struct wf_mon_options *o;
     struct layer layers[LAYERS];
-    size_t count; // of them: without rules nothing is judged
+    size_t count; // of them: without rules nothing is judged, without a receiver nothing is written
     int signal_fd, parts_fd;
     sigset_t before; // the signals blocked when the program began
     bool stopping;
@@ -249,18 +249,20 @@ static enum weft_err set_up(struct run *r)
     r->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
     if (r->signal_fd < 0)
         return WEFT_E_IO;
-    for (size_t i = 0; i < r->count; i++) {
-        snprintf(r->layers[i].part.name, sizeof r->layers[i].part.name, "%s", layers[i]);
-        r->layers[i].part.state = WF_MON_PART_WAITING;
+    const bool wanted[LAYERS] = { true, r->o->rules, r->o->remote };
+    for (size_t i = 0; i < LAYERS; i++) {
+        if (!wanted[i])
+            continue;
+        struct wf_mon_part *p = &r->layers[r->count++].part;
+        snprintf(p->name, sizeof p->name, "%s", layers[i]);
+        p->state = WF_MON_PART_WAITING;
     }
     return WEFT_OK;
 }
 
 int wf_mon_cmd_run(const struct wf_mon_options *o)
 {
-    struct run r = {
-        .o = o, .count = o->rules ? LAYERS : LAYERS - 1, .signal_fd = -1, .parts_fd = -1
-    };
+    struct run r = { .o = o, .signal_fd = -1, .parts_fd = -1 };
     enum weft_err err = set_up(&r);
     char text[300];
 

@@ -229,7 +229,9 @@ void wf_mon_watch_wait(struct wf_mon_watch *w, int64_t due_ms, bool deaf)
         w->polls[2 + i] = (struct pollfd){ .fd = fd, .events = POLLIN };
     }
     int ms = due_ms <= now_ms ? 0 : (int)(due_ms - now_ms < 60000 ? due_ms - now_ms : 60000);
-    if (poll(w->polls, 2 + w->count, ms) < 0)
+    int ready = w->poll ? w->poll(w->poll_arg, w->polls, 2 + w->count, ms)
+                        : poll(w->polls, 2 + w->count, ms);
+    if (ready < 0)
         for (size_t i = 0; i < 2 + w->count; i++)
             w->polls[i].revents = 0;
     struct signalfd_siginfo info;
