@@ -5,6 +5,7 @@
 #include "node/log/log_priv.h"
 
 #define SIDECAR_MAX (256u * 1024u * 1024u)
+#define HEADS_NEAR  (16u * 1024u) // a table of 340 products
 
 static enum weft_err take_heads(struct wf_log *log, bool oldest, const uint8_t *body, size_t len)
 {
@@ -200,14 +201,19 @@ static enum weft_err read_sidecar(
     return err ? err : wf_sidecar_take(wf_buf_view(out), s, ret);
 }
 
-// The table of heads of a segment that comes from its sidecar.
+// The table of heads of a segment that comes from its sidecar. Nearly always short: reading on ahead of it would be most of what an open reads.
 static enum weft_err load_heads(struct wf_log *log, struct wf_segment *s)
 {
     struct wf_seg_window w;
     struct wf_seg_found f = { .next = WF_SEG_DATA };
+    uint64_t near = s->end < WF_SEG_DATA + HEADS_NEAR ? s->end : WF_SEG_DATA + HEADS_NEAR;
 
-    wf_seg_window_init(&w, log->vfs, s->file, s->end, &log->scratch);
+    wf_seg_window_init(&w, log->vfs, s->file, near, &log->scratch);
     enum weft_err err = wf_seg_scan(&w, s->head.salt, WF_SEG_DATA, true, &f);
+    if (!err && f.step != WF_SEG_ITEM && near < s->end) {
+        wf_seg_window_init(&w, log->vfs, s->file, s->end, &log->scratch);
+        err = wf_seg_scan(&w, s->head.salt, WF_SEG_DATA, true, &f);
+    }
     if (err == WEFT_E_IO || (!err && f.step != WF_SEG_ITEM)) {
         wf_log_note_at(log, WF_LOG_NOTE_DAMAGED, s, WF_SEG_DATA, f.next - WF_SEG_DATA);
         return WEFT_OK;
