@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Requests of a subscription to its home: range, pull, position. Each ends in one callback; the machine hears of every one.
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "sdk/subscribe_int.h"
@@ -41,11 +42,24 @@ void wf_sub_missed_node(struct weft_subscription *s, enum weft_err err)
         wf_sub_lease_lost(s, true);
 }
 
-static void on_failed(
-    struct weft_subscription *s, uint32_t request, enum weft_err err, bool refused)
+// What stands in the way, for whoever sees that nothing comes: perhaps the home's disk.
+static void note_refusal(struct weft_subscription *s, enum weft_err err, const char *why)
+{
+    if (!s->unread_since_ms)
+        s->unread_since_ms = wf_sub_now(s);
+    s->unread_err = err;
+    snprintf(s->unread_why, sizeof s->unread_why, "%s", why && why[0] ? why : weft_err_text(err));
+}
+
+// reply: the home's refusal; NULL when none came.
+static void on_failed(struct weft_subscription *s, uint32_t request, enum weft_err err,
+    const Weft__V1__Reply *reply)
 {
     struct wf_repair_event failed = { .kind = WF_REP_FAILED, .request = request, .err = err };
+    bool refused = reply != NULL;
 
+    if (refused)
+        note_refusal(s, err, reply->refusal ? reply->refusal->text : NULL);
     wf_sub_step(s, &failed);
     if (refused)
         wf_sub_met_node(s);
@@ -103,7 +117,7 @@ static void on_range(void *arg, enum weft_err err, const Weft__V1__Reply *reply)
     uint32_t request = o->request;
     unsigned turn = o->turn;
     struct wf_sub_unit *u = NULL;
-    bool refused = err && reply;
+    const Weft__V1__Reply *refusal = err ? reply : NULL;
 
     free(o);
     if (s->closed)
@@ -117,13 +131,14 @@ static void on_range(void *arg, enum weft_err err, const Weft__V1__Reply *reply)
     }
     if (!err) {
         wf_sub_met_node(s);
+        s->unread_since_ms = 0;
         s->time_done = true;
         u = wf_sub_unit_new(reply->range->n_entries, reply->range->n_losses);
         err = u ? take_reply(s, reply->range, u) : WEFT_E_NOMEM;
     }
     if (err) {
         wf_sub_unit_free(u);
-        on_failed(s, request, err, refused);
+        on_failed(s, request, err, refusal);
     } else {
         u->request = request;
         wf_sub_unit_go(s, u);
@@ -230,7 +245,7 @@ void wf_sub_ask_all(struct weft_subscription *s)
     for (size_t i = 0; i < count && !s->closed; i++) {
         struct ask_op *o = calloc(1, sizeof *o);
         if (!o) {
-            on_failed(s, asks[i].request, WEFT_E_NOMEM, false);
+            on_failed(s, asks[i].request, WEFT_E_NOMEM, NULL);
             continue;
         }
         *o = (struct ask_op){ s, asks[i].request, 0 };

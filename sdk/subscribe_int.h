@@ -29,7 +29,8 @@
 #define WF_SUB_PULL_MS     3000  // how long a pull waits while the stream may come any moment
 #define WF_SUB_SILENT_MS   20000 // and while it is known to be silent
 #define WF_SUB_CATCH_MS    1000  // catching up for longer than this is told
-#define WF_SUB_RETRY_MAX   30000
+#define WF_SUB_RETRY_MAX   30000 // after a refusal, which costs its owner a decision
+#define WF_SUB_AGAIN_MAX   8000  // while nobody answers: a node that comes back has its readers within 12 s
 #define WF_SUB_ORIGINS_MAX 1024u // of a filter
 #define WF_SUB_GIVEN_MAX                                                                           \
     (16u * (WF_MAX_CURSOR_MARKS + 1)) // rows of a cursor, perhaps of several products
@@ -162,6 +163,9 @@ struct weft_subscription {
     int64_t news_ms;      // monotonic: of the last record, at first of the first lease
     int64_t missing_ms;   // monotonic: since then no advert of the product is known; 0: one is
     int64_t pulling_since_ms;
+    int64_t unread_since_ms; // since then the home refuses to hand over what is asked for; 0: it does not
+    enum weft_err unread_err;
+    char unread_why[120];
     struct wf_sub_ask asks[WF_REPAIR_RANGES + 1];
     size_t ask_count;
     bool want_position, position_asked, time_done, rewind;

@@ -27,13 +27,16 @@ static void set_lease_timer(struct weft_subscription *s, int64_t at_ms)
 static void try_later(struct weft_subscription *s)
 {
     uint16_t spread = 0;
+    int64_t most = s->state == WEFT_STREAM_REFUSED ? WF_SUB_RETRY_MAX : WF_SUB_AGAIN_MAX;
 
     s->acquiring = false;
     if (s->retry_ms < RETRY_MS)
         s->retry_ms = RETRY_MS;
+    if (s->retry_ms > most)
+        s->retry_ms = most;
     wf_random(&spread, sizeof spread);
     set_lease_timer(s, wf_sub_now(s) + s->retry_ms + spread % (s->retry_ms / 2));
-    s->retry_ms = s->retry_ms * 2 > WF_SUB_RETRY_MAX ? WF_SUB_RETRY_MAX : s->retry_ms * 2;
+    s->retry_ms *= 2;
 }
 
 static enum weft_stream_state state_of(enum weft_err err)

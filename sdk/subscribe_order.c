@@ -186,6 +186,10 @@ static void tell_state(struct weft_subscription *s)
         wf_problem_set(
             &p, WEFT_E_CLOSED, "%s: its node is stopping; it goes on when it is back", s->name);
         wf_sub_state(s, WEFT_STREAM_UNREACHABLE, &p);
+    } else if (s->unread_since_ms && now - s->unread_since_ms >= WF_SUB_CATCH_MS) {
+        wf_problem_set(&p, s->unread_err, "%s: its node can't hand over what follows: %s", s->name,
+            s->unread_why);
+        wf_sub_state(s, WEFT_STREAM_PULL, &p);
     } else if (is_stale(s)) {
         wf_problem_set(&p, WEFT_OK, "%s: nothing new for longer than the %lld s that it promises",
             s->name, (long long)(s->freshness_ms / 1000));

@@ -191,10 +191,14 @@ static enum weft_err gate_for(struct wf_stream_room *r, struct wf_lease *l, stru
 {
     struct wf_net_addr addr = *wf_call_addr(c);
 
-    if (!r->gate || l->verb != WF_VERB_SUBSCRIBE)
+    if (l->verb != WF_VERB_SUBSCRIBE)
         return WEFT_OK;
     if (addr.family == WF_NET_LOCAL)
         addr = (struct wf_net_addr){ .family = WF_NET_IP4, .ip = { 127, 0, 0, 1 } };
+    if (!r->gate) {
+        l->addr = addr;
+        return WEFT_OK;
+    }
     if (l->gated && wf_net_addr_same_host(&l->addr, &addr))
         return WEFT_OK;
     enum weft_err err = wf_net_gate_admit(r->gate, &addr);

@@ -151,7 +151,7 @@ struct wf_lease {
     struct wf_buf token; // exact bytes, to judge again; empty for a local one
     struct wf_hash token_id;
     bool gated;
-    struct wf_net_addr addr;        // admitted at the gate
+    struct wf_net_addr addr;        // of a subscriber; gated: admitted at the gate
     char label[WF_LEASE_LABEL_LEN]; // who holds it, for people
     uint64_t position;              // next offset wanted of the current log
     bool positioned;

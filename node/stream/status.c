@@ -79,6 +79,15 @@ static int furthest_first(const void *a, const void *b)
     return (ly > lx) - (ly < lx);
 }
 
+// What a reader's host was not sent of the stream; its connections do not say whose they are. Needs survey().
+static uint64_t unsent_of(const struct wf_lease *l)
+{
+    const struct wf_home_product *p = l->product;
+
+    return l->addr.family && p->pub && p->seen.unsent ? wf_net_pub_host_of(p->pub, &l->addr).dropped
+                                                      : 0;
+}
+
 static Weft__V1__ReaderState *reader_in(struct wf_arena *a, const struct wf_lease *l)
 {
     const struct wf_node *n = l->product->room->node;
@@ -94,6 +103,7 @@ static Weft__V1__ReaderState *reader_in(struct wf_arena *a, const struct wf_leas
     s->lag = lag_of(l);
     s->heard_ms = l->positioned ? wf_node_now_ms(n) - l->heard_ms : -1;
     s->ends_ms = l->expires_unix_ms - wf_node_now_unix_ms(n);
+    s->unsent = unsent_of(l);
     return s;
 }
 
@@ -108,6 +118,7 @@ void wf_stream_readers(struct wf_node *n, struct wf_arena *a, Weft__V1__StatusRe
     reply->readers = wf_arena_calloc(a, WF_STATUS_ROWS, sizeof *reply->readers);
     if (!by_lag || !reply->readers)
         return;
+    survey(r);
     for (const struct wf_lease *l = r->leases; l && count < r->lease_count; l = l->next)
         by_lag[count++] = l;
     qsort(by_lag, count, sizeof *by_lag, furthest_first);

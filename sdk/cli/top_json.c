@@ -99,6 +99,7 @@ static void readers(struct wf_json_out *o, const Weft__V1__StatusReply *r)
         known(o, "lag", s->heard_ms < 0 ? -1 : (int64_t)s->lag);
         known(o, "heard_ms", s->heard_ms);
         wf_json_out_member_int(o, "lease_ends_ms", s->ends_ms);
+        wf_json_out_member_int(o, "unsent", (int64_t)s->unsent);
         wf_json_out_end(o);
     }
     wf_json_out_end(o);

@@ -248,6 +248,8 @@ struct wf_net_pub_host {
 };
 // Those that were not sent something, at most max; how many.
 size_t wf_net_pub_slow_hosts(struct wf_net_pub *p, struct wf_net_pub_host *ret, size_t max);
+// The same of the host of one address.
+struct wf_net_pub_host wf_net_pub_host_of(struct wf_net_pub *p, const struct wf_net_addr *addr);
 // Returns at once; what is queued gets a moment to leave.
 void wf_net_pub_free(struct wf_net_pub *p); // NULL is permitted
 

@@ -409,3 +409,15 @@ size_t wf_net_pub_slow_hosts(struct wf_net_pub *p, struct wf_net_pub_host *ret, 
     pthread_mutex_unlock(&p->mu);
     return count;
 }
+
+struct wf_net_pub_host wf_net_pub_host_of(struct wf_net_pub *p, const struct wf_net_addr *addr)
+{
+    struct wf_net_pub_host h = { .addr = *addr };
+
+    pthread_mutex_lock(&p->mu);
+    for (const struct net_pub_conn *c = p->conns; c; c = c->next)
+        if (wf_net_addr_same_host(addr, &c->addr))
+            add_conn(&h, c);
+    pthread_mutex_unlock(&p->mu);
+    return h;
+}

@@ -335,6 +335,9 @@ START_TEST(a_stalled_reader_loses_the_oldest_frames_and_costs_the_others_nothing
     ck_assert_uint_eq(wf_net_pub_slow_hosts(pub, slow, WF_COUNT(slow)), 1);
     ck_assert_uint_eq(slow[0].dropped, stats().dropped);
     ck_assert_uint_eq(slow[0].pipes, 1); // the other lost nothing
+    ck_assert_uint_eq(wf_net_pub_host_of(pub, &slow[0].addr).dropped, stats().dropped);
+    struct wf_net_addr elsewhere = { .family = WF_NET_IP4, .ip = { 192, 0, 2, 1 } };
+    ck_assert_uint_eq(wf_net_pub_host_of(pub, &elsewhere).dropped, 0);
     uint32_t seq = 0, got = 0, missed = 0;
     for (uint32_t want = 0; seq < FRAMES - 1; want = seq + 1) {
         seq = read_numbered(fd, &len);

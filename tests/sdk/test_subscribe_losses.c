@@ -180,6 +180,30 @@ START_TEST(a_head_that_was_told_and_is_gone_is_a_loss_of_offsets)
 }
 END_TEST
 
+START_TEST(what_its_node_cannot_read_is_told_with_the_reason_and_is_no_loss)
+{
+    subscribe(WEFT_FROM_EARLIEST, 0);
+    append(4, 5);
+    take_until_got(20);
+    take_until_state(WEFT_STREAM_LIVE);
+    atomic_store(&h.refuse_reads, WEFT_E_IO);
+    atomic_store(&h.drop, 100); // no frame comes: only the log has it
+    append(2, 5);
+    for (int left = PATIENCE_MS; !strstr(state_text, "the disk says no") && left > 0; left -= 20)
+        take(20);
+    ck_assert_str_eq(
+        state_text, "servers/readings: its node can't hand over what follows: the disk says no");
+    ck_assert_int_eq(state, WEFT_STREAM_PULL);
+    atomic_store(&h.refuse_reads, 0);
+    atomic_store(&h.drop, 0);
+    take_until_got(30);
+    append(1, 5);
+    take_until_state(WEFT_STREAM_LIVE);
+    take_until_got(35);
+    ck_assert_uint_eq(losses, 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("sdk.subscribe_losses");
@@ -193,6 +217,7 @@ int main(void)
     tcase_add_test(t, what_a_reader_had_of_it_is_no_loss);
     tcase_add_test(t, a_log_put_back_from_a_copy_loses_what_it_lacks_by_name);
     tcase_add_test(t, a_head_that_was_told_and_is_gone_is_a_loss_of_offsets);
+    tcase_add_test(t, what_its_node_cannot_read_is_told_with_the_reason_and_is_no_loss);
     suite_add_tcase(suite, t);
     SRunner *r = srunner_create(suite);
     srunner_run_all(r, CK_NORMAL);

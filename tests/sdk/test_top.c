@@ -287,6 +287,7 @@ static void fill(void)
     now.l[0].reader = (char *)(uintptr_t) "monitoring/mon-1";
     now.l[0].product = (char *)(uintptr_t) "product-001";
     now.l[0].lag = 4321;
+    now.l[0].unsent = 77123;
     now.ls[now.r.n_readers++] = &now.l[0];
     now.r.reader_count = 5000;
     weft__v1__peer_state__init(&now.peer);
@@ -330,7 +331,7 @@ END_TEST
 START_TEST(every_section_is_on_a_screen_of_usual_size)
 {
     static const char *const want[] = { "ALARM disk", "PRODUCT ", "… and", "READER ",
-        "monitoring/mon-1", "4999 more", "PEER ", "never", "AGENT ", "no poll for 5 min",
+        "monitoring/mon-1", "77.1k", "4999 more", "PEER ", "never", "AGENT ", "no poll for 5 min",
         "QUEUE " };
     struct wf_top_view v = { 0 };
 
@@ -383,6 +384,8 @@ START_TEST(a_sample_is_one_line_of_json)
     ck_assert(json_is_null(json_object_get(peer, "heard_ms"))); // never
     ck_assert_str_eq(json_string_value(json_object_get(peer, "cause")), now.peer.error);
     ck_assert_int_eq(json_integer_value(json_object_get(j, "reader_count")), 5000);
+    json_t *reader = json_array_get(json_object_get(j, "readers"), 0);
+    ck_assert_int_eq(json_integer_value(json_object_get(reader, "unsent")), 77123);
     json_t *queue = json_array_get(json_object_get(j, "queues"), 1);
     ck_assert(json_is_null(json_object_get(queue, "drops_per_s"))); // not there before
     json_decref(j);

@@ -488,6 +488,17 @@ Weft__V1__ProductDescriptor *wf_fakehome_descriptor(
     return d;
 }
 
+static void read_for(struct wf_fakehome *h, const struct wf_fake_call *c,
+    const Weft__V1__RangeRequest *q, Weft__V1__Reply *reply)
+{
+    enum weft_err refused = (enum weft_err)atomic_load(&h->refuse_reads);
+
+    if (refused)
+        wf_fake_refuse(c, reply, refused, "the disk says no");
+    else
+        on_range(h, c, q, reply);
+}
+
 static void answer(void *arg, const struct wf_fake_call *c, Weft__V1__Reply *reply)
 {
     struct wf_fakehome *h = arg;
@@ -502,11 +513,11 @@ static void answer(void *arg, const struct wf_fake_call *c, Weft__V1__Reply *rep
         if (atomic_load(&h->busy_ranges))
             wf_fake_refuse(c, reply, WEFT_E_BUSY, "not now");
         else
-            on_range(h, c, c->request->range, reply);
+            read_for(h, c, c->request->range, reply);
         break;
     case WEFT__V1__REQUEST__KIND_PULL:
         atomic_fetch_add(&h->pulls, 1);
-        on_range(h, c, c->request->pull->range, reply);
+        read_for(h, c, c->request->pull->range, reply);
         break;
     case WEFT__V1__REQUEST__KIND_POSITION:
         on_position(h, c, reply);
