@@ -52,8 +52,8 @@ static void note_refusal(struct weft_subscription *s, enum weft_err err, const c
 }
 
 // reply: the home's refusal; NULL when none came.
-static void on_failed(struct weft_subscription *s, uint32_t request, enum weft_err err,
-    const Weft__V1__Reply *reply)
+static void on_failed(
+    struct weft_subscription *s, uint32_t request, enum weft_err err, const Weft__V1__Reply *reply)
 {
     struct wf_repair_event failed = { .kind = WF_REP_FAILED, .request = request, .err = err };
     bool refused = reply != NULL;

@@ -230,7 +230,7 @@ void wf_sub_deliver(struct weft_subscription *s, const struct wf_repair_action *
     i->skip = wf_cursor_skip(&s->cursor, &i->header);
     if (overlap > i->skip)
         i->skip = (uint32_t)overlap;
-    enum weft_err err = wf_cursor_mark(&s->cursor, &i->header);
+    enum weft_err err = wf_cursor_mark(&s->cursor, &i->header, i->entry.append_ms);
     if (err) { // more origins than a cursor holds: their doubles can't be told any more
         struct weft_problem p;
         wf_problem_set(&p, err, "%s: no mark for origin %s: %s", s->name, i->origin->cert.subject.s,

@@ -16,21 +16,22 @@
 #include "sdk/net/sub.h"
 #include "sdk/repair.h"
 
-#define WF_SUB_QUEUE       (16u * WF_MIB) // default of queue_bytes
-#define WF_SUB_UNKNOWN     WF_MIB         // bytes of frames kept while their key is asked for
-#define WF_SUB_UNKNOWNS    512u           // and how many
-#define WF_SUB_UNITS       64u            // frames and replies that wait for documents
-#define WF_SUB_ORIGINS     16384u         // certificates seen
-#define WF_SUB_BUCKETS     256u
-#define WF_SUB_SCHEMAS     64u
-#define WF_SUB_KEYS        4u
-#define WF_SUB_SPARES      4u
-#define WF_SUB_SPARE       (512u * WF_KIB) // bytes of a buffer that is kept
-#define WF_SUB_PULL_MS     3000  // how long a pull waits while the stream may come any moment
-#define WF_SUB_SILENT_MS   20000 // and while it is known to be silent
-#define WF_SUB_CATCH_MS    1000  // catching up for longer than this is told
-#define WF_SUB_RETRY_MAX   30000 // after a refusal, which costs its owner a decision
-#define WF_SUB_AGAIN_MAX   8000  // while nobody answers: a node that comes back has its readers within 12 s
+#define WF_SUB_QUEUE     (16u * WF_MIB) // default of queue_bytes
+#define WF_SUB_UNKNOWN   WF_MIB         // bytes of frames kept while their key is asked for
+#define WF_SUB_UNKNOWNS  512u           // and how many
+#define WF_SUB_UNITS     64u            // frames and replies that wait for documents
+#define WF_SUB_ORIGINS   16384u         // certificates seen
+#define WF_SUB_BUCKETS   256u
+#define WF_SUB_SCHEMAS   64u
+#define WF_SUB_KEYS      4u
+#define WF_SUB_SPARES    4u
+#define WF_SUB_SPARE     (512u * WF_KIB) // bytes of a buffer that is kept
+#define WF_SUB_PULL_MS   3000  // how long a pull waits while the stream may come any moment
+#define WF_SUB_SILENT_MS 20000 // and while it is known to be silent
+#define WF_SUB_CATCH_MS  1000  // catching up for longer than this is told
+#define WF_SUB_RETRY_MAX 30000 // after a refusal, which costs its owner a decision
+#define WF_SUB_AGAIN_MAX                                                                           \
+    8000 // while nobody answers: a node that comes back has its readers within 12 s
 #define WF_SUB_ORIGINS_MAX 1024u // of a filter
 #define WF_SUB_GIVEN_MAX                                                                           \
     (16u * (WF_MAX_CURSOR_MARKS + 1)) // rows of a cursor, perhaps of several products
@@ -163,7 +164,8 @@ struct weft_subscription {
     int64_t news_ms;      // monotonic: of the last record, at first of the first lease
     int64_t missing_ms;   // monotonic: since then no advert of the product is known; 0: one is
     int64_t pulling_since_ms;
-    int64_t unread_since_ms; // since then the home refuses to hand over what is asked for; 0: it does not
+    int64_t
+        unread_since_ms; // since then the home refuses to hand over what is asked for; 0: it does not
     enum weft_err unread_err;
     char unread_why[120];
     struct wf_sub_ask asks[WF_REPAIR_RANGES + 1];

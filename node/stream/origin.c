@@ -8,6 +8,7 @@
 
 #define SNAPSHOT_AGE_MS                                                                            \
     (30ll * 86400000) // an origin silent for longer does not hold the log back any more
+#define FORGET_AGE_MS (7ll * 86400000) // and has no place of its own when another one needs it
 
 // ---- origins ---------------------------------------------------------------------------------------------------------
 
@@ -31,16 +32,55 @@ struct wf_origin *wf_origin_find(const struct wf_home_product *p, const struct w
     return (struct wf_origin *)(uintptr_t)wf_sorted_find(&s, key);
 }
 
+static enum weft_err note_end(struct wf_home_product *p, const struct wf_origin *o)
+{
+    struct wf_ended ended = { o->key, o->durable.incarnation, o->durable.next_seq, o->last_ms,
+        o->cert };
+
+    return wf_incarnation_is_none(&o->durable.incarnation) ? WEFT_OK : wf_ended_add(p, &ended);
+}
+
+static bool is_settled(const struct wf_origin *o)
+{
+    return wf_incarnation_eq(&o->ahead.incarnation, &o->durable.incarnation) &&
+           o->ahead.next_seq == o->durable.next_seq;
+}
+
+// A full table forgets the origin that is silent longest, once that is longer than any spool keeps a batch, or, of an inventory, than its
+// latest snapshot is kept. Where its chain ended stays known for as long as any ended chain. False: all of them live.
+static bool make_room(struct wf_home_product *p)
+{
+    int64_t least =
+        p->collect->product.kind == WF_PRODUCT_INVENTORY ? SNAPSHOT_AGE_MS : FORGET_AGE_MS;
+    int64_t before = wf_node_now_unix_ms(p->room->node) - least;
+    struct wf_origin *oldest = NULL;
+
+    for (size_t i = 0; i < p->origin_count; i++) {
+        struct wf_origin *o = &p->origins[i];
+        if (o->last_ms < before && is_settled(o) && (!oldest || o->last_ms < oldest->last_ms))
+            oldest = o;
+    }
+    if (!oldest || note_end(p, oldest))
+        return false;
+    size_t at = (size_t)(oldest - p->origins);
+    p->origin_count--;
+    memmove(oldest, oldest + 1, (p->origin_count - at) * sizeof *oldest);
+    p->dirty = true;
+    return true;
+}
+
 enum weft_err wf_origin_need(
     struct wf_home_product *p, const struct wf_sign_pub *key, struct wf_origin **ret)
 {
-    const struct wf_sorted s = origins(p);
+    struct wf_sorted s = origins(p);
     bool found = false;
     size_t at = wf_sorted_place(&s, key, &found);
 
     if (!found) {
-        if (p->origin_count >= WF_MAX_CURSOR_MARKS)
+        if (p->origin_count >= WF_MAX_CURSOR_MARKS && !make_room(p))
             return WEFT_E_FULL;
+        s = origins(p);
+        at = wf_sorted_place(&s, key, &found);
         if (p->origin_count == p->origin_cap) {
             size_t cap = p->origin_cap ? 2 * p->origin_cap : 8;
             struct wf_origin *more = realloc(p->origins, cap * sizeof *more);
@@ -171,14 +211,6 @@ static enum weft_err note_publisher(
     if (!err && u->ahead < u->durable)
         u->ahead = u->durable;
     return err;
-}
-
-static enum weft_err note_end(struct wf_home_product *p, const struct wf_origin *o)
-{
-    struct wf_ended ended = { o->key, o->durable.incarnation, o->durable.next_seq, o->last_ms,
-        o->cert };
-
-    return wf_incarnation_is_none(&o->durable.incarnation) ? WEFT_OK : wf_ended_add(p, &ended);
 }
 
 enum weft_err wf_marks_entry(struct wf_home_product *p, const struct wf_entry *e,

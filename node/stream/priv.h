@@ -332,7 +332,7 @@ bool wf_home_folds(const struct wf_home_product *p); // an inventory
 // ---- origin.c: marks -----------------------------------------------------------------------------------------------------
 
 struct wf_origin *wf_origin_find(const struct wf_home_product *p, const struct wf_sign_pub *key);
-// Finds or adds. FULL beyond WF_MAX_CURSOR_MARKS, NOMEM.
+// Finds or adds; of WF_MAX_CURSOR_MARKS one that is silent for long enough makes room. FULL when all live, NOMEM.
 WF_MUST_USE enum weft_err wf_origin_need(
     struct wf_home_product *p, const struct wf_sign_pub *key, struct wf_origin **ret);
 struct wf_publisher *wf_publisher_find(

@@ -4,13 +4,16 @@
 #include "proto/base/sorted.h"
 #include "proto/stream/wire.h"
 
-enum { F_PRODUCT_ID = 1, F_LOG = 2, F_MARK = 3, F_LOST = 4, F_OWNED = 5 }; // Cursor
-enum { F_LOG_ID = 1, F_END_OFFSET = 2 };                                   // LogEnd
-enum { F_ORIGIN = 1, F_INCARNATION = 2, F_NEXT_SEQ = 3, F_LOST_THEN = 4 }; // Mark
-enum { ROW_LOGS = 1, ROW_MARK = 2, ROW_KEY = 1u + WF_HASH_LEN };           // rows
+enum { F_PRODUCT_ID = 1, F_LOG = 2, F_MARK = 3, F_LOST = 4, F_OWNED = 5 };            // Cursor
+enum { F_LOG_ID = 1, F_END_OFFSET = 2 };                                              // LogEnd
+enum { F_ORIGIN = 1, F_INCARNATION = 2, F_NEXT_SEQ = 3, F_LOST_THEN = 4, F_DAY = 5 }; // Mark
+enum { ROW_LOGS = 1, ROW_MARK = 2, ROW_KEY = 1u + WF_HASH_LEN };                      // rows
 
 #define LOG_MAX  (WF_WIRE_INCARNATION + WF_WIRE_VARINT)
-#define MARK_MAX (WF_WIRE_HASH + WF_WIRE_INCARNATION + 2u * WF_WIRE_VARINT)
+#define MARK_MAX (WF_WIRE_HASH + WF_WIRE_INCARNATION + 2u * WF_WIRE_VARINT + 1u + DAY_LEN)
+#define DAY_LEN  3u // of its varint
+#define DAY_MAX  ((1u << 21) - 1)
+#define DAY_MS   86400000
 #define HEAD_MAX (WF_WIRE_HASH + 2u * WF_WIRE_VARINT) // product_id, lost and owned
 // With their own tag and length, which is below 128.
 #define LOG_ITEM  (2u + LOG_MAX)
@@ -106,6 +109,22 @@ uint32_t wf_cursor_skip(const struct wf_cursor *c, const struct wf_batch_header 
     return overlap < h->count ? (uint32_t)overlap : h->count;
 }
 
+// The mark moved longest ago goes when it is a week older than the new one. What comes of its origin later is as of one that was never heard of.
+static bool make_room(struct wf_cursor *c, uint32_t day)
+{
+    size_t oldest = 0;
+
+    for (size_t i = 1; i < c->mark_count; i++)
+        if (c->marks[i].day < c->marks[oldest].day)
+            oldest = i;
+    if (day < c->marks[oldest].day + WF_MARK_DAYS)
+        return false;
+    c->mark_count--;
+    memmove(c->marks + oldest, c->marks + oldest + 1, (c->mark_count - oldest) * sizeof *c->marks);
+    c->store.len -= sizeof *c->marks;
+    return true;
+}
+
 static enum weft_err insert_mark(struct wf_cursor *c, size_t at, const struct wf_mark *mark)
 {
     if (c->mark_count == WF_MAX_CURSOR_MARKS)
@@ -118,30 +137,49 @@ static enum weft_err insert_mark(struct wf_cursor *c, size_t at, const struct wf
     memmove(c->marks + at + 1, c->marks + at, (c->mark_count - at) * sizeof *mark);
     c->marks[at] = *mark;
     c->mark_count++;
+    c->day = mark->day > c->day ? mark->day : c->day;
     return WEFT_OK;
 }
 
 static enum weft_err raise_mark(struct wf_cursor *c, const struct wf_mark *mark)
 {
-    const struct wf_sorted s = marks(c);
+    struct wf_sorted s = marks(c);
     bool found = false;
     size_t at = wf_sorted_place(&s, &mark->origin, &found);
 
+    if (!found && c->mark_count == WF_MAX_CURSOR_MARKS) {
+        if (c->day >= mark->day + WF_MARK_DAYS)
+            return WEFT_OK; // it is the one to be forgotten
+        if (!make_room(c, mark->day))
+            return WEFT_E_TOO_BIG;
+        s = marks(c);
+        at = wf_sorted_place(&s, &mark->origin, &found);
+    }
     if (!found)
         return insert_mark(c, at, mark);
     int age = wf_incarnation_cmp(&mark->incarnation, &c->marks[at].incarnation);
     if (age > 0 || (age == 0 && mark->next_seq > c->marks[at].next_seq))
         c->marks[at] = *mark;
+    c->day = mark->day > c->day ? mark->day : c->day;
     return WEFT_OK;
 }
 
-enum weft_err wf_cursor_mark(struct wf_cursor *c, const struct wf_batch_header *h)
+static uint32_t day_of(int64_t unix_ms)
+{
+    int64_t day = unix_ms > 0 ? unix_ms / DAY_MS : 0;
+
+    return day > DAY_MAX ? DAY_MAX : (uint32_t)day;
+}
+
+enum weft_err wf_cursor_mark(
+    struct wf_cursor *c, const struct wf_batch_header *h, int64_t append_ms)
 {
     struct wf_mark mark = {
         .origin = h->signer,
         .incarnation = h->incarnation,
         .next_seq = wf_batch_next_seq(h),
         .lost = c->lost,
+        .day = day_of(append_ms),
     };
 
     return raise_mark(c, &mark);
@@ -179,7 +217,7 @@ bool wf_cursor_hole(struct wf_cursor *c, const struct wf_batch_header *h, struct
     if (age < 0 || h->first_seq <= from)
         return false;
     account(c, m->lost, from, h->first_seq, ret);
-    *m = (struct wf_mark){ h->signer, h->incarnation, h->first_seq, c->lost };
+    *m = (struct wf_mark){ h->signer, h->incarnation, h->first_seq, c->lost, m->day };
     return true;
 }
 
@@ -204,7 +242,7 @@ bool wf_cursor_lost(struct wf_cursor *c, const struct wf_lost *lost, struct wf_g
     if (age < 0 || from >= lost->to_seq)
         return false;
     account(c, m ? m->lost : last_moved(c), from, lost->to_seq, ret);
-    struct wf_mark mark = { lost->origin, lost->incarnation, lost->to_seq, c->lost };
+    struct wf_mark mark = { lost->origin, lost->incarnation, lost->to_seq, c->lost, c->day };
     enum weft_err err = raise_mark(c, &mark);
     (void)err; // without it what comes of this origin is as of one that was never heard of
     return true;
@@ -229,6 +267,7 @@ static uint8_t *put_mark(uint8_t *p, const struct wf_mark *m)
     end = wf_wire_put_incarnation(end, WF_TAG_BYTES(F_INCARNATION), &m->incarnation);
     end = wf_wire_put_varint(end, WF_TAG_VARINT(F_NEXT_SEQ), m->next_seq);
     end = wf_wire_put_varint(end, WF_TAG_VARINT(F_LOST_THEN), m->lost);
+    end = wf_wire_put_varint(end, WF_TAG_VARINT(F_DAY), m->day);
     return wf_wire_put_bytes(p, WF_TAG_BYTES(F_MARK), wf_bytes(content, (size_t)(end - content)));
 }
 
@@ -316,6 +355,7 @@ static enum weft_err take_mark(struct wf_bytes *in, struct wf_cursor *c)
 {
     struct wf_bytes body = { 0 }, origin = { 0 };
     struct wf_mark mark = { 0 };
+    uint64_t day = 0;
     enum weft_err err = wf_wire_bytes(in, WF_TAG_BYTES(F_MARK), MARK_MAX, &body);
 
     if (!err)
@@ -327,9 +367,14 @@ static enum weft_err take_mark(struct wf_bytes *in, struct wf_cursor *c)
     if (!err)
         err = wf_wire_varint(&body, WF_TAG_VARINT(F_LOST_THEN), &mark.lost);
     if (!err)
-        err = wf_wire_end(body, F_LOST_THEN);
+        err = wf_wire_varint(&body, WF_TAG_VARINT(F_DAY), &day);
+    if (!err)
+        err = wf_wire_end(body, F_DAY);
+    if (!err && day > DAY_MAX)
+        err = WEFT_E_RANGE;
     if (err)
         return err;
+    mark.day = (uint32_t)day;
     if (!origin.len || wf_incarnation_is_none(&mark.incarnation))
         return WEFT_E_MISSING_FIELD;
     if (origin.len != WF_KEY_LEN)

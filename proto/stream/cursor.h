@@ -14,6 +14,7 @@ struct wf_mark {
     struct wf_incarnation incarnation;
     uint64_t next_seq;
     uint64_t lost; // the cursor's, when the mark was moved last
+    uint32_t day;  // since 1970, of its last batch's append; 0 = not known
 };
 struct wf_cursor {
     struct wf_hash product_id;
@@ -26,6 +27,7 @@ struct wf_cursor {
     } logs[WF_MAX_CURSOR_LOGS]; // newest last
     size_t mark_count;
     struct wf_mark *marks; // sorted by origin; in `store`
+    uint32_t day;          // the latest of all marks
     struct wf_buf store;   // private
 };
 void wf_cursor_init(struct wf_cursor *c, const struct wf_hash *product_id);
@@ -44,8 +46,11 @@ const struct wf_mark *wf_cursor_find(const struct wf_cursor *c, const struct wf_
 // How many records at the front of this batch were already delivered (0..count)? All of an older incarnation than the
 // mark's; the overlap of the same; none of a newer one.
 uint32_t wf_cursor_skip(const struct wf_cursor *c, const struct wf_batch_header *h);
-// Moves the origin's mark past this batch, never back. TOO_BIG beyond WF_MAX_CURSOR_MARKS, NOMEM.
-WF_MUST_USE enum weft_err wf_cursor_mark(struct wf_cursor *c, const struct wf_batch_header *h);
+// Moves the origin's mark past this batch, which its home appended then, never back. Of WF_MAX_CURSOR_MARKS the one moved longest ago makes
+// room when that is a week or more; TOO_BIG when none is that old, NOMEM.
+#define WF_MARK_DAYS 7u
+WF_MUST_USE enum weft_err wf_cursor_mark(
+    struct wf_cursor *c, const struct wf_batch_header *h, int64_t append_ms);
 // So many records were told as lost by their offsets; whose they were nobody knows yet.
 void wf_cursor_lose(struct wf_cursor *c, uint64_t count);
 // Numbers of one chain that never come: [from, told) were told as lost by their offsets, and now it is known whose they were; [told, to)

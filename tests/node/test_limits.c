@@ -43,6 +43,68 @@ START_TEST(publishers_max_one_more_takes_the_place_of_the_longest_unused)
 }
 END_TEST
 
+// ---- WF_MAX_CURSOR_MARKS: the origins of a product --------------------------------------------------------------------------
+
+#define DAY 86400000ll
+
+static struct wf_sign_pub origin_key(uint32_t n)
+{
+    struct wf_sign_pub key = { { 0 } };
+
+    wf_store_be32(key.b, n + 1);
+    return key;
+}
+
+// One whose last batch came so long ago.
+static void need_origin(uint32_t n, int64_t age_ms)
+{
+    const struct wf_sign_pub key = origin_key(n);
+    struct wf_origin *o = NULL;
+
+    ck_assert_int_eq(wf_origin_need(product, &key, &o), WEFT_OK);
+    o->durable.incarnation = o->ahead.incarnation = (struct wf_incarnation){ n + 1, 7 };
+    o->durable.next_seq = o->ahead.next_seq = 100 + n;
+    o->last_ms = wf_node_now_unix_ms(&rig.node) - age_ms;
+}
+
+static bool has_origin(uint32_t n)
+{
+    const struct wf_sign_pub key = origin_key(n);
+
+    return wf_origin_find(product, &key) != NULL;
+}
+
+static enum weft_err one_more_origin(uint32_t n)
+{
+    const struct wf_sign_pub key = origin_key(n);
+    struct wf_origin *o = NULL;
+
+    return wf_origin_need(product, &key, &o);
+}
+
+START_TEST(cursor_marks_max_the_longest_silent_origin_makes_room_and_no_living_one)
+{
+    for (uint32_t i = 0; i < WF_MAX_CURSOR_MARKS; i++)
+        need_origin(i, 6 * DAY);
+    ck_assert_int_eq(one_more_origin(WF_MAX_CURSOR_MARKS), WEFT_E_FULL);
+    need_origin(17, 9 * DAY);
+    need_origin(23, 8 * DAY);
+    need_origin(29, 20 * DAY);
+    wf_origin_find(product, &(struct wf_sign_pub){ { 0, 0, 0, 30 } })->ahead.next_seq++;
+    need_origin(WF_MAX_CURSOR_MARKS, 0);
+    ck_assert_msg(!has_origin(17) && has_origin(23), "the longest silent goes");
+    ck_assert_msg(has_origin(29), "not while a batch of it is on its way");
+    ck_assert_uint_eq(product->origin_count, WF_MAX_CURSOR_MARKS);
+    const struct wf_ended *e = &product->ended[product->ended_count - 1];
+    ck_assert(e->incarnation.counter == 18 && e->next_seq == 117); // where it ended is known still
+    ck_assert_int_eq(one_more_origin(17), WEFT_OK);                // it comes back: 23 goes
+    ck_assert(!has_origin(23) && has_origin(17));
+    for (uint32_t i = 1; i < product->origin_count; i++)
+        ck_assert_int_lt(
+            memcmp(product->origins[i - 1].key.b, product->origins[i].key.b, WF_KEY_LEN), 0);
+}
+END_TEST
+
 static enum weft_err range_in_log(const struct streamrig_call *l, uint64_t log)
 {
     struct streamrig_call *c = streamrig_call(&rig);
@@ -320,6 +382,7 @@ int main(void)
 
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, publishers_max_one_more_takes_the_place_of_the_longest_unused);
+    tcase_add_test(t, cursor_marks_max_the_longest_silent_origin_makes_room_and_no_living_one);
     tcase_add_test(t, old_logs_max_a_position_in_an_older_one_is_of_no_log);
     tcase_add_test(t, epochs_kept_max_the_oldest_key_goes);
     tcase_add_test(t, pending_max_what_the_log_has_not_acknowledged_is_bounded);

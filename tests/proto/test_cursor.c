@@ -35,11 +35,14 @@ static struct wf_batch_header batch(
     };
 }
 
+#define DAY_MS      86400000ll
+#define APPENDED_MS (20000 * DAY_MS + 5)
+
 static void mark(struct wf_cursor *c, unsigned who, uint64_t incarnation, uint64_t next_seq)
 {
     struct wf_batch_header h = batch(who, incarnation, next_seq - 1, 1);
 
-    ck_assert_int_eq(wf_cursor_mark(c, &h), WEFT_OK);
+    ck_assert_int_eq(wf_cursor_mark(c, &h, APPENDED_MS), WEFT_OK);
 }
 
 // Two logs and three marks, put in out of order.
@@ -69,11 +72,17 @@ static void compare(const struct wf_cursor *a, const struct wf_cursor *b)
         ck_assert(wf_incarnation_eq(&a->logs[i].log_id, &b->logs[i].log_id) &&
                   a->logs[i].end_offset == b->logs[i].end_offset);
     ck_assert_uint_eq(a->mark_count, b->mark_count);
+    ck_assert_uint_eq(a->day, b->day);
     for (size_t i = 0; i < a->mark_count; i++)
         ck_assert(memcmp(a->marks[i].origin.b, b->marks[i].origin.b, WF_KEY_LEN) == 0 &&
                   wf_incarnation_eq(&a->marks[i].incarnation, &b->marks[i].incarnation) &&
                   a->marks[i].next_seq == b->marks[i].next_seq &&
-                  a->marks[i].lost == b->marks[i].lost);
+                  a->marks[i].lost == b->marks[i].lost && a->marks[i].day == b->marks[i].day);
+}
+
+static enum weft_err load(struct wf_cursor *c, const struct wf_cursor_row *r)
+{
+    return wf_cursor_load_row(c, wf_bytes(r->key, r->key_len), wf_bytes(r->value, r->value_len));
 }
 
 // ---- marks ---------------------------------------------------------------------------------------------------------------
@@ -252,10 +261,10 @@ START_TEST(marks_are_bounded_and_pack_whole)
         struct wf_batch_header h = batch(0, UINT64_MAX, 0, 1);
         h.first_seq = UINT64_MAX - 1;
         wf_test_rand_bytes(&state, h.signer.b, WF_KEY_LEN);
-        ck_assert_int_eq(wf_cursor_mark(&c, &h), WEFT_OK);
+        ck_assert_int_eq(wf_cursor_mark(&c, &h, APPENDED_MS), WEFT_OK);
     }
     struct wf_batch_header one_more = batch(77, 1, 0, 1);
-    ck_assert_int_eq(wf_cursor_mark(&c, &one_more), WEFT_E_TOO_BIG);
+    ck_assert_int_eq(wf_cursor_mark(&c, &one_more, APPENDED_MS), WEFT_E_TOO_BIG);
     for (uint64_t i = 1; i <= WF_MAX_CURSOR_LOGS; i++) {
         struct wf_incarnation log = wf_test_incarnation(UINT64_MAX - i);
         wf_cursor_advance(&c, &log, UINT64_MAX);
@@ -393,7 +402,7 @@ static const struct refusal {
     { "623-cursor", "a log after a mark", P "1a2d" K1 I "120b 0a09090700000000000000",
         WEFT_E_NOT_CANONICAL },
     { "624-cursor", "a field 6", P "3001", WEFT_E_UNKNOWN_FIELD },
-    { "625-cursor", "a field 5 in a mark", P "1a2f" K1 I "2801", WEFT_E_UNKNOWN_FIELD },
+    { "625-cursor", "a field 6 in a mark", P "1a2f" K1 I "3001", WEFT_E_UNKNOWN_FIELD },
     { "626-cursor", "a field 3 in a log", P "120d 0a09090700000000000000 1801",
         WEFT_E_UNKNOWN_FIELD },
     { "627-cursor", "a mark that is not all there", P "1a2d" K1, WEFT_E_TRUNCATED },
@@ -405,6 +414,7 @@ static const struct refusal {
     { "629-cursor", "nothing lost written out", P "2000", WEFT_E_NOT_CANONICAL },
     { "630-cursor", "a mark after the lost", P "2001 1a2d" K1 I, WEFT_E_NOT_CANONICAL },
     { "631-cursor", "more owned than lost", P "2001 2802", WEFT_E_RANGE },
+    { "632-cursor", "a day of the year 7711", P "1a32" K1 I "2880808001", WEFT_E_RANGE },
 };
 
 START_TEST(each_malformed_cursor_has_its_code)
@@ -444,11 +454,6 @@ END_TEST
 
 // ---- rows ----------------------------------------------------------------------------------------------------------------
 
-static enum weft_err load(struct wf_cursor *c, const struct wf_cursor_row *r)
-{
-    return wf_cursor_load_row(c, wf_bytes(r->key, r->key_len), wf_bytes(r->value, r->value_len));
-}
-
 START_TEST(rows_put_together_are_the_cursor)
 {
     struct wf_cursor c = sample(), again;
@@ -487,7 +492,7 @@ START_TEST(rows_of_the_largest_values_fit)
         wf_cursor_advance(&c, &log, UINT64_MAX);
     }
     struct wf_batch_header h = batch(0xffffffff, UINT64_MAX, UINT64_MAX - 1, 1);
-    ck_assert_int_eq(wf_cursor_mark(&c, &h), WEFT_OK);
+    ck_assert_int_eq(wf_cursor_mark(&c, &h, APPENDED_MS), WEFT_OK);
     wf_cursor_init(&again, &product);
     wf_cursor_logs_row(&c, &row);
     ck_assert_uint_le(row.value_len, WF_CURSOR_VALUE_MAX);
@@ -550,7 +555,7 @@ static enum weft_err mark_many(struct wf_bytes unused, void *context)
     wf_cursor_init(&c, &product);
     for (unsigned i = 0; !err && i < 100; i++) {
         struct wf_batch_header h = batch(1000 - i, 7, i, 3);
-        err = wf_cursor_mark(&c, &h);
+        err = wf_cursor_mark(&c, &h, APPENDED_MS);
         if (err && c.mark_count != i)
             err = WEFT_E_INTERNAL;
     }
