@@ -204,6 +204,13 @@ static void on_back(void *arg)
     wf_pub_unref(p);
 }
 
+static uint32_t until_tick(const struct weft_publisher *p)
+{
+    int64_t us = p->linger.due_us - wf_loop_now_us(wf_client_loop(p->c));
+
+    return p->linger.index && us > 0 ? (uint32_t)us : 0;
+}
+
 static void send_batch(struct weft_publisher *p, struct wf_pub_batch *b, struct send_op *o)
 {
     Weft__V1__Request q = WEFT__V1__REQUEST__INIT;
@@ -228,7 +235,7 @@ static void send_batch(struct weft_publisher *p, struct wf_pub_batch *b, struct 
     struct wf_link_lent lent = { .bytes = wf_buf_view(&b->raw),
         .back = on_back,
         .arg = b,
-        .patience_us = b->patient ? p->linger_us : 0 };
+        .patience_us = b->patient ? until_tick(p) : 0 };
     b->owner = p;
     b->lent++;
     wf_pub_ref(p);
@@ -305,6 +312,15 @@ static void stop_ticking(struct weft_publisher *p)
     pthread_mutex_unlock(&p->mutex);
 }
 
+// Ticks follow each other by the linger, however late the loop was for one of them.
+static int64_t next_tick(const struct weft_publisher *p, bool ticked)
+{
+    int64_t now = wf_loop_now_us(wf_client_loop(p->c)), linger = p->linger_us;
+    int64_t next = p->linger.due_us + linger;
+
+    return ticked && next > now + linger / 2 ? next : now + linger;
+}
+
 // Seals what has lingered, or must leave at once, and keeps the timer going while there are records: a stream of them then costs no letter a
 // batch. While others wait to be sent, what has lingered goes on growing: it could not leave any sooner.
 static void look(struct weft_publisher *p, bool lingered)
@@ -325,8 +341,8 @@ static void look(struct weft_publisher *p, bool lingered)
     if (local)
         wf_link_hurry(local);
     if (tick && !p->linger.index) {
-        int64_t us = err ? WF_PUB_RETRY_MS * 1000 : (int64_t)p->linger_us;
-        err = wf_timer_set_us(loop, &p->linger, wf_loop_now_us(loop) + us);
+        err = wf_timer_set_us(loop, &p->linger,
+            err ? wf_loop_now_us(loop) + WF_PUB_RETRY_MS * 1000 : next_tick(p, lingered));
         if (err)
             stop_ticking(p); // the next record or flush looks again
     }

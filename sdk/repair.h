@@ -13,7 +13,7 @@
 #define WF_REPAIR_RANGES     4u            // range requests in flight
 #define WF_REPAIR_HELD       4096u         // entries held back
 #define WF_REPAIR_RETRY_MS   500           // after a failed range or pull; doubles to 8 s
-#define WF_POSITION_ENTRIES  32u           // a live reader says where it is every so many entries
+#define WF_POSITION_ENTRIES  64u           // a live reader says where it is every so many entries
 #define WF_POSITION_BYTES    (2u * WF_MIB) // or bytes: both well inside of the home's window
 #define WF_POSITION_MS       100           // or after so long
 

@@ -64,6 +64,7 @@ static void destroy(struct weft_subscription *s)
     given_free(s);
     filter_free(s);
     free(s->records);
+    wf_buf_fini(&s->printed);
     wf_arena_fini(&s->structs);
     if (s->fd >= 0)
         close(s->fd);

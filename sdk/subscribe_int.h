@@ -215,6 +215,7 @@ struct weft_subscription {
     struct wf_sub_item *shown;
     struct weft_event event;
     struct weft_record *records;
+    struct wf_buf printed; // the id of the batch shown
     size_t record_room;
     struct wf_arena structs; // weft_record_struct's
 };

@@ -131,11 +131,11 @@ static void show_loss(
 
 static void show_batch(struct weft_subscription *s, struct weft_event *e, struct wf_sub_item *i)
 {
-    struct wf_buf id = { 0 };
+    struct wf_buf *id = &s->printed;
 
-    if (!wf_print(WF_PREFIX_HASH, wf_hash_view(&i->header.id), &id))
-        snprintf(i->batch, sizeof i->batch, "%.*s", (int)id.len, (const char *)id.ptr);
-    wf_buf_fini(&id);
+    id->len = 0;
+    if (!wf_print(WF_PREFIX_HASH, wf_hash_view(&i->header.id), id) && id->len < sizeof i->batch)
+        memcpy(i->batch, id->ptr, id->len + 1); // its nul, too
     e->origin = i->origin->cert.subject.s;
     e->batch = i->batch;
     e->offset = i->entry.offset + i->skip;

@@ -125,6 +125,32 @@ START_TEST(who_flushes_waits_for_no_tick)
 }
 END_TEST
 
+// ---- ticks -----------------------------------------------------------------------------------------------------------------
+
+static const struct {
+    const char *why;
+    int64_t late_us, next_us; // next: from now
+} ticks[] = {
+    { "in time", 0, 1000 },
+    { "a little late: the next one is not", 300, 700 },
+    { "half a linger late: the records since have lingered less", 500, 1000 },
+    { "later than the next one", 1200, 1000 },
+};
+
+START_TEST(ticks_follow_each_other_by_the_linger)
+{
+    p->waits_to_retry = true; // nothing is sent
+    ck_assert_int_eq(wf_records_put(&p->current, WF_OP_PUT, 1, wf_bytes("r", 1)), WEFT_OK);
+    wf_loop_turn(c.loop, 0);
+    int64_t now = wf_loop_now_us(c.loop);
+    p->linger.due_us = now - ticks[_i].late_us;
+    wf_pub_linger(&p->linger);
+    ck_assert_uint_eq(p->current.count, 0);
+    ck_assert_uint_ne(p->linger.index, 0);
+    ck_assert_msg(p->linger.due_us == now + ticks[_i].next_us, "%s", ticks[_i].why);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("sdk.publish_letter");
@@ -136,6 +162,7 @@ int main(void)
     tcase_add_loop_test(
         t, an_answer_lies_until_the_tick_when_nobody_waits_for_it, 0, WF_COUNT(rows));
     tcase_add_test(t, who_flushes_waits_for_no_tick);
+    tcase_add_loop_test(t, ticks_follow_each_other_by_the_linger, 0, WF_COUNT(ticks));
     suite_add_tcase(suite, t);
     SRunner *r = srunner_create(suite);
     srunner_run_all(r, CK_ENV);
