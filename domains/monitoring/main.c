@@ -4,11 +4,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <weft/conf.h>
 
 #include "domains/monitoring/batch/top.h"
-#include "domains/monitoring/common/monitor.h"
+#include "domains/monitoring/common/config.h"
 
 static const char usage[] =
     "Examples:\n"
@@ -54,6 +55,8 @@ static const char usage[] =
     "       weft-monitor rules  check FILE... | test FILE...\n"
     "       weft-monitor --help | --version\n"
     "\n"
+    "  --config FILE  what is not given here: weft-monitor.yaml(5) (default: "
+    "DIR/weft-monitor.yaml)\n"
     "  --dir DIR      identity directory (default: $WEFT_DIR, then ~/.config/weft)\n"
     "  --db FILE      database (default: DIR/monitor.db)\n"
     "  --database X   PostgreSQL instead: postgresql://HOST/NAME, service=NAME or host=... "
@@ -87,6 +90,8 @@ static const char usage[] =
     "\n"
     "Exit: 0 done, 1 something is blind or differs, 64 usage, 65 bad SQL or damaged, 69 i/o, 70 a "
     "mistake of ours, 75 busy, 77 refused, 78 no identity.\n";
+
+#define DISCOVER_MS 10000
 
 static int wrong(const char *format, const char *what)
 {
@@ -153,6 +158,8 @@ static bool set_value(struct wf_mon_options *o, const char *name, const char *va
 
     if (strcmp(name, "--dir") == 0)
         o->dir = value;
+    else if (strcmp(name, "--config") == 0)
+        o->config = value;
     else if (strcmp(name, "--socket") == 0)
         o->socket = value;
     else if (strcmp(name, "--row") == 0)
@@ -246,6 +253,32 @@ static bool default_file(const struct wf_mon_options *o, const char *name, char 
     return len > 0 && (size_t)len < size;
 }
 
+// What the command line leaves open: from the configuration, then as ever. 0, or the exit status of a mistake that was told.
+static int complete(const char *command, struct wf_mon_options *o, struct wf_mon_config **ret)
+{
+    static char path[4096];
+    int status = 0;
+
+    if (!o->config && default_file(o, "weft-monitor.yaml", path, sizeof path) &&
+        access(path, F_OK) == 0)
+        o->config = path;
+    if (o->config)
+        status = wf_mon_config_read(o->config, command, o, ret);
+    if (!o->discover_ms)
+        o->discover_ms = DISCOVER_MS;
+    if (!status && strcmp(command, "sql") == 0 && !o->sql)
+        status = wrong("%s", "sql wants one SELECT");
+    if (!status && strcmp(command, "alert") == 0 && !o->rules)
+        status = wrong("%s", "alert wants --rules FILE, or `rules:` in its configuration");
+    if (!status && strcmp(command, "write") == 0 && !o->remote)
+        status = wrong("%s", "write wants --remote URL, or `remote:` in its configuration");
+    if (!status && (!default_file(o, "monitor.db", o->db, sizeof o->db) ||
+                       !default_file(o, "alerts.db", o->alerts, sizeof o->alerts) ||
+                       !default_file(o, "remote.db", o->remote_state, sizeof o->remote_state)))
+        status = wrong("%s", "the path of the database is too long");
+    return status;
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
@@ -256,7 +289,7 @@ int main(int argc, char **argv)
         { "backfill", wf_mon_cmd_backfill }, { "sql", wf_mon_cmd_sql },
         { "verify", wf_mon_cmd_verify }, { "rules", wf_mon_cmd_rules },
         { "alert", wf_mon_cmd_alert }, { "alerts", wf_mon_cmd_alerts } };
-    static struct wf_mon_options o = { .discover_ms = 10000, .most = 20, .for_ms = 3600000 };
+    static struct wf_mon_options o = { .most = 20, .for_ms = 3600000 };
 
     if (argc < 2)
         return wrong("%s", "which command?");
@@ -269,19 +302,15 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
         if (strcmp(argv[1], commands[i].name) != 0)
             continue;
+        struct wf_mon_config *config = NULL;
         int status = parse(argc, argv, &o);
         o.words = argv + 2;
-        if (!status && strcmp(argv[1], "sql") == 0 && !o.sql)
-            status = wrong("%s", "sql wants one SELECT");
-        if (!status && strcmp(argv[1], "alert") == 0 && !o.rules)
-            status = wrong("%s", "alert wants --rules FILE");
-        if (!status && strcmp(argv[1], "write") == 0 && !o.remote)
-            status = wrong("%s", "write wants --remote URL");
-        if (!status && (!default_file(&o, "monitor.db", o.db, sizeof o.db) ||
-                           !default_file(&o, "alerts.db", o.alerts, sizeof o.alerts) ||
-                           !default_file(&o, "remote.db", o.remote_state, sizeof o.remote_state)))
-            status = wrong("%s", "the path of the database is too long");
-        return status ? status : commands[i].run(&o);
+        if (!status)
+            status = complete(argv[1], &o, &config);
+        if (!status)
+            status = commands[i].run(&o);
+        wf_mon_config_free(config);
+        return status;
     }
     return wrong("unknown command \"%.200s\"", argv[1]);
 }

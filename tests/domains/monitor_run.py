@@ -61,10 +61,35 @@ def check_restarts(directory):
     assert not processes(database), "a run that ended is still told of"
 
 
+def check_config(directory):
+    """Rules and database from one file beside the identity: run starts both layers, and their command lines show none of it."""
+    home = f"{directory}/home"
+    os.mkdir(home)
+    database = f"{home}/c.db"
+    with open(database, "w", encoding="ascii") as f:
+        f.write("this is no database " * 300)
+    os.chmod(database, 0o600)
+    with open(f"{home}/weft-monitor.yaml", "w", encoding="ascii") as f:
+        f.write("database: c.db\nalerts: c.db\nrules: {full: {a/b: x > 1}}\nnotify: {to: [stdout]}\n")
+    os.chmod(f"{home}/weft-monitor.yaml", 0o600)
+    said = subprocess.run([MONITOR, "rules", "check", "--dir", home], capture_output=True, text=True, timeout=DEADLINE, check=True).stdout
+    assert "1 rules" in said, said
+    run = start("run", "--dir", home)
+    for layer in ("store", "alert"):
+        wait_for(layer, lambda layer=layer: [s for s in processes(database) if f"process {layer}: waiting" in s and "last ended with 65" in s])
+    run.send_signal(signal.SIGTERM)
+    finish(run, 0, "")
+    with open(f"{home}/weft-monitor.yaml", "a", encoding="ascii") as f:
+        f.write("produkts: x\n")
+    said = finish(start("run", "--dir", home), 78, "weft-monitor.yaml:5:1:")
+    assert "products" in said, said
+
+
 def main():
     with tempfile.TemporaryDirectory() as directory:
         check_final(directory)
         check_restarts(directory)
+        check_config(directory)
 
 
 main()

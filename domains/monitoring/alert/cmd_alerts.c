@@ -285,7 +285,7 @@ static int test(const struct wf_mon_options *o)
 {
     struct wf_rules_file file = { 0 };
     struct wf_notify_stats stats = { 0 };
-    int status = o->rules ? wf_rules_file_open(o->rules, WEFT_CONF_OWNED, &file)
+    int status = o->rules ? wf_rules_file_open(o->rules, wf_rules_flags(o), &file)
                           : usage("alerts test wants --rules FILE");
 
     if (status) {

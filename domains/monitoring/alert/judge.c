@@ -450,7 +450,7 @@ static void reload(struct judge *j, int64_t now_ms)
     struct wf_rules_file new = { 0 }, old = j->file;
 
     j->watch.hup = false;
-    if (wf_rules_file_open(j->watch.o->rules, WEFT_CONF_OWNED, &new)) {
+    if (wf_rules_file_open(j->watch.o->rules, wf_rules_flags(j->watch.o), &new)) {
         wf_rules_file_close(&new);
         snprintf(j->problem, sizeof j->problem, "%.200s has mistakes: the rules before it go on",
             j->watch.o->rules);
@@ -586,7 +586,7 @@ int wf_mon_cmd_alert(const struct wf_mon_options *o)
         .event = on_event };
     enum weft_err err = wf_mon_watch_init(&j->watch, o, &j->sink);
     int status = err ? wf_mon_fail(err, weft_err_text(err), "")
-                     : wf_rules_file_open(o->rules, WEFT_CONF_OWNED, &j->file);
+                     : wf_rules_file_open(o->rules, wf_rules_flags(o), &j->file);
     if (!status) {
         err = set_up(j, &problem);
         if (err)

@@ -177,15 +177,15 @@ static void be_quiet(void *arg, const PGresult *r)
 }
 
 // A password in the text is one that `ps` shows.
-static enum weft_err check_conninfo(struct wf_mon_pq_link *l)
+enum weft_err wf_mon_pq_check(const char *conninfo, char *problem, size_t size)
 {
     char *why = NULL;
-    PQconninfoOption *options = PQconninfoParse(l->conninfo, &why);
+    PQconninfoOption *options = PQconninfoParse(conninfo, &why);
     enum weft_err err = WEFT_OK;
 
     if (!options) {
-        snprintf(l->problem, l->problem_size, "--database: %.*s", why ? (int)strcspn(why, "\n") : 0,
-            why ? why : "");
+        snprintf(
+            problem, size, "database: %.*s", why ? (int)strcspn(why, "\n") : 0, why ? why : "");
         PQfreemem(why);
         return WEFT_E_USAGE;
     }
@@ -195,9 +195,9 @@ static enum weft_err check_conninfo(struct wf_mon_pq_link *l)
             err = WEFT_E_USAGE;
     PQconninfoFree(options);
     if (err)
-        snprintf(l->problem, l->problem_size,
-            "--database: a password there is seen by every user: put it into ~/.pgpass or a "
-            "service file");
+        snprintf(problem, size,
+            "database: a password does not belong there, where others see it: put it into "
+            "~/.pgpass or a service file");
     return err;
 }
 
@@ -206,7 +206,7 @@ enum weft_err wf_mon_pq_open(struct wf_mon_pq_link *l, const char *conninfo)
     l->conninfo = strdup(conninfo);
     if (!l->conninfo)
         return WEFT_E_NOMEM;
-    enum weft_err err = check_conninfo(l);
+    enum weft_err err = wf_mon_pq_check(conninfo, l->problem, l->problem_size);
 
     return err ? err : wf_mon_pq_connect(l);
 }

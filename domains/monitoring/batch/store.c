@@ -24,6 +24,12 @@ bool wf_mon_store_is_pq(const char *where)
     return word && where[word + strspn(where + word, " ")] == '=';
 }
 
+enum weft_err wf_mon_store_check(const char *where, struct weft_problem *problem)
+{
+    return wf_mon_store_is_pq(where) ? wf_mon_pq_check(where, problem->text, sizeof problem->text)
+                                     : WEFT_OK;
+}
+
 void wf_mon_store_close(struct wf_mon_store *s)
 {
     if (!s)

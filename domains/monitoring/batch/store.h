@@ -60,6 +60,8 @@ void wf_mon_store_be_guest(struct wf_mon_store *s);
 size_t wf_mon_store_bytes(const struct wf_mon_store *s);
 // Whether this names a PostgreSQL database: a postgresql:// address, or settings as in "service=weft" or "host=/run/postgresql dbname=m".
 bool wf_mon_store_is_pq(const char *where);
+// Whether such a text is one that may be used: USAGE, with the reason, where it does not parse or holds a password. Connects to nothing.
+WEFT_MUST_USE enum weft_err wf_mon_store_check(const char *where, struct weft_problem *problem);
 
 // Outside or inside: ------------------------------------------------------------------------------------------------------------
 

@@ -112,6 +112,7 @@ enum wf_mon_agent wf_mon_agent_of(const char *state);
 void wf_mon_late_add(struct wf_mon_late *late, const char *host, enum wf_mon_agent says);
 
 // The back-ends' doors.
+WEFT_MUST_USE enum weft_err wf_mon_pq_check(const char *conninfo, char *problem, size_t size);
 WEFT_MUST_USE enum weft_err wf_mon_pq_store_open(
     const char *conninfo, struct wf_mon_store **ret, struct weft_problem *problem);
 WEFT_MUST_USE enum weft_err wf_mon_sqlite_open(

@@ -32,6 +32,8 @@ struct wf_mon_options {
     const char *from;               // backfill: see wf_mon_place_parse
     const char *args[WF_MON_WORDS]; // what is no option, behind the command
     size_t word_count;
+    bool rules_inside;                   // `rules` is the configuration itself
+    const char *config;                  // its file; NULL: there is none
     const char *rules;                   // alert, run, alerts test: the file of rules
     char alerts[4096];                   // the book of alerts
     int64_t for_ms;                      // ack, silence

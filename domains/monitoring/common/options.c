@@ -82,7 +82,7 @@ bool wf_mon_takes(const char *command, const char *option)
     char word[64];
 
     snprintf(word, sizeof word, " %s ", option);
-    if (strstr(" --dir --db --database --socket ", word))
+    if (strstr(" --config --dir --db --database --socket ", word))
         return true;
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)
         if (strcmp(table[i].command, command) == 0)

@@ -13,10 +13,10 @@ struct sums {
     size_t tests, failed, expected, missed, false_firings, records;
 };
 
-static int check_one(const char *path)
+static int check_one(const char *path, unsigned flags)
 {
     struct wf_rules_file file;
-    int status = wf_rules_file_open(path, 0, &file);
+    int status = wf_rules_file_open(path, flags, &file);
 
     if (!status)
         printf("%s: %zu rules\n", path, file.rules->count);
@@ -28,8 +28,10 @@ static int check(const struct wf_mon_options *o)
 {
     int status = 0;
 
+    if (o->word_count == 1)
+        return check_one(o->rules, wf_rules_flags(o));
     for (size_t i = 1; i < o->word_count; i++) {
-        int one = check_one(o->args[i]);
+        int one = check_one(o->args[i], 0);
         status = status ? status : one;
     }
     return status;
@@ -133,7 +135,8 @@ static int test(const struct wf_mon_options *o)
 
 int wf_mon_cmd_rules(const struct wf_mon_options *o)
 {
-    bool is_check = o->word_count > 1 && strcmp(o->args[0], "check") == 0;
+    bool is_check =
+        o->word_count > (o->rules ? 0 : 1) && strcmp(o->args[0], "check") == 0; // those in use
 
     if (!is_check && (o->word_count < 2 || strcmp(o->args[0], "test") != 0))
         return wf_mon_fail(WEFT_E_USAGE, "want rules check FILE... or rules test FILE...",
