@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // The database in memory that rules ask: what a question may do and how much of it, tables that lose what finds no room, and a rule's SQL compiled
-// before there are records.
-#include <check.h>
+// before there are records, as what a file says.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "domains/monitoring/speed/query.h"
 #include "domains/monitoring/speed/rules_sql.h"
-
-#define MONDAY_MS 1767571200000
+#include "tests/domains/sql_rig.h"
 
 // ---- what a question may do ------------------------------------------------------------------------------------------------
 
@@ -359,6 +357,96 @@ START_TEST(compiling_knows_columns_or_assumes_them)
 }
 END_TEST
 
+// ---- files -----------------------------------------------------------------------------------------------------------------
+
+START_TEST(a_rule_has_what_its_file_says)
+{
+    char errors[1024];
+    struct wf_rules *r = rules_of("rules:\n"
+                                  "  full:\n"
+                                  "    sql: |\n"
+                                  "      SELECT host, used AS taken FROM servers_disks\n"
+                                  "      JOIN servers_owners USING (host)\n"
+                                  "    over: [servers/disks for 10m, servers/owners]\n"
+                                  "    every: 1m\n"
+                                  "    value: taken\n"
+                                  "    by: host\n"
+                                  "    for: 2m\n"
+                                  "    severity: critical\n"
+                                  "  short:\n"
+                                  "    sql: SELECT 1 FROM a_b\n"
+                                  "    over: a/b for 90s , c/d\n",
+        errors, sizeof errors);
+    const struct wf_rule *full = wf_rules_find(r, "full"), *less = wf_rules_find(r, "short");
+
+    ck_assert_str_eq(errors, "");
+    ck_assert_uint_eq(full->sql->over_count, 2);
+    ck_assert_str_eq(full->sql->over[0].product, "servers/disks");
+    ck_assert_int_eq(full->sql->over[0].span_ms, 600000);
+    ck_assert_str_eq(full->sql->over[1].product, "servers/owners");
+    ck_assert_int_eq(full->sql->over[1].span_ms, 0);
+    ck_assert_int_eq(full->sql->every_ms, 60000);
+    ck_assert_str_eq(full->sql->value, "taken");
+    ck_assert_int_eq(full->when.for_ms, 120000);
+    ck_assert_int_eq(full->severity, WF_CRITICAL);
+    ck_assert(wf_rule_reads(full, "servers/owners") && !wf_rule_reads(full, "servers/disk"));
+    ck_assert_int_eq(less->sql->every_ms, 30000);
+    ck_assert_int_eq(less->sql->over[0].span_ms, 90000);
+    ck_assert_str_eq(less->sql->over[1].product, "c/d");
+    wf_rules_free(r);
+}
+END_TEST
+
+START_TEST(what_is_wrong_with_a_rule_is_said_with_its_place)
+{
+    static const struct {
+        const char *text, *says, *why;
+    } rows[] = {
+        { "r: {sql: SELECT 1}", "r.yaml:1:9: sql wants over", "no products" },
+        { "r: {sql: SELECT 1, over: {a: b}}", "1:34: sql wants over", "a map of them" },
+        { "r: {sql: SELECT 1, over: []}", "1:34: sql wants over", "none of them" },
+        { "r: {sql: SELECT 1, over: disks}", "1:34: want DOMAIN/PRODUCT", "no domain" },
+        { "r: {sql: SELECT 1, over: '*/agents'}", "want DOMAIN/PRODUCT", "a pattern" },
+        { "r: {sql: SELECT 1, over: a/b of 5m}", "want DOMAIN/PRODUCT", "another word" },
+        { "r: {sql: SELECT 1, over: a/b for}", "want DOMAIN/PRODUCT", "half a span" },
+        { "r: {sql: SELECT 1, over: a/b for 5m x}", "want DOMAIN/PRODUCT", "a word too many" },
+        { "r: {sql: SELECT 1, over: a/b for 0s}", "want a duration of 1s to 7d", "no span" },
+        { "r: {sql: SELECT 1, over: a/b for 8d}", "want a duration of 1s to 7d", "a long one" },
+        { "r: {sql: SELECT 1, over: a/b for soon}", "want a duration of 1s to 7d", "not a span" },
+        { "r: {sql: SELECT 1, over: [a/b, a/b for 5m]}", "named twice", "one product twice" },
+        { "r: {sql: SELECT 1, over: 'a/a,a/b,a/c,a/d,a/e,a/f,a/g,a/h,a/i'}", "more than 8",
+            "many" },
+        { "r: {sql: SELECT 1, over: a/b, every: 10ms}", "want a duration of 1s to 1d",
+            "too often" },
+        { "r: {sql: SELECT 1, over: a/b, value: [x]}", "want the name of a column", "a list" },
+        { "r: {sql: SELECT 1, over: a/b, value: x}", "no column x, which value names", "no such" },
+        { "r: {sql: SELECT 1, over: a/b, by: x}", "no column x, which by names", "no such label" },
+        { "r: {sql: [SELECT], over: a/b}", "want a SELECT", "a list" },
+        { "r: {sql: '', over: a/b}", "want a SELECT", "nothing" },
+        { "r: {sql: '-- nothing', over: a/b}", "want a SELECT", "nothing but a comment" },
+        { "r: {sql: SELECT 1, over: a/b, a/b: x > 1}", "a condition beside sql", "both kinds" },
+        { "r: {a/b: x > 1, over: a/b}", "over goes with sql", "half of the other kind" },
+        { "r: {sql: SELEKT 1, over: a/b}", "1:18: near \"SELEKT\": syntax error", "misspelt" },
+        { "r:\n    sql: |\n      SELECT x\n      FROM a_b\n      WHERE x > nosuch(y)\n    over: "
+          "a/b",
+            "r.yaml:6:17: no such function: nosuch", "a line and a column" },
+        { "r: {sql: SELECT x FROM a_c, over: a/b}", "no such table: a_c", "another product" },
+        { "r: {sql: SELECT random(), over: a/b}", "the function random is not permitted",
+            "chance" },
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char text[512], errors[1024];
+        snprintf(text, sizeof text, strchr(rows[i].text, '\n') ? "rules:\n  %s" : "rules: {%s}",
+            rows[i].text);
+        struct wf_rules *r = rules_of(text, errors, sizeof errors);
+        ck_assert_msg(
+            strstr(errors, rows[i].says), "%s (%s): %s", rows[i].text, rows[i].why, errors);
+        wf_rules_free(r);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("domains.query");
@@ -372,6 +460,8 @@ int main(void)
     tcase_add_test(t, rows_of_an_inventory_are_never_pushed_out);
     tcase_add_test(t, a_schema_that_grows_keeps_what_is_there);
     tcase_add_test(t, compiling_knows_columns_or_assumes_them);
+    tcase_add_test(t, a_rule_has_what_its_file_says);
+    tcase_add_test(t, what_is_wrong_with_a_rule_is_said_with_its_place);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_ENV);

@@ -1,102 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Rules that are SQL: what a file says of them, what their rows make of alerts, and what happens when something of it is missing.
+// Rules that are SQL: what their rows make of alerts, and what happens when something of it is missing.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "domains/monitoring/alert/fields.h"
+#include "domains/monitoring/speed/schemas.h"
 #include "tests/domains/monitor_rig.h"
 #include "tests/domains/sql_rig.h"
-
-// ---- files -----------------------------------------------------------------------------------------------------------------
-
-START_TEST(a_rule_has_what_its_file_says)
-{
-    char errors[1024];
-    struct wf_rules *r = rules_of("rules:\n"
-                                  "  full:\n"
-                                  "    sql: |\n"
-                                  "      SELECT host, used AS taken FROM servers_disks\n"
-                                  "      JOIN servers_owners USING (host)\n"
-                                  "    over: [servers/disks for 10m, servers/owners]\n"
-                                  "    every: 1m\n"
-                                  "    value: taken\n"
-                                  "    by: host\n"
-                                  "    for: 2m\n"
-                                  "    severity: critical\n"
-                                  "  short:\n"
-                                  "    sql: SELECT 1 FROM a_b\n"
-                                  "    over: a/b for 90s , c/d\n",
-        errors, sizeof errors);
-    const struct wf_rule *full = wf_rules_find(r, "full"), *less = wf_rules_find(r, "short");
-
-    ck_assert_str_eq(errors, "");
-    ck_assert_uint_eq(full->sql->over_count, 2);
-    ck_assert_str_eq(full->sql->over[0].product, "servers/disks");
-    ck_assert_int_eq(full->sql->over[0].span_ms, 600000);
-    ck_assert_str_eq(full->sql->over[1].product, "servers/owners");
-    ck_assert_int_eq(full->sql->over[1].span_ms, 0);
-    ck_assert_int_eq(full->sql->every_ms, 60000);
-    ck_assert_str_eq(full->sql->value, "taken");
-    ck_assert_int_eq(full->when.for_ms, 120000);
-    ck_assert_int_eq(full->severity, WF_CRITICAL);
-    ck_assert(wf_rule_reads(full, "servers/owners") && !wf_rule_reads(full, "servers/disk"));
-    ck_assert_int_eq(less->sql->every_ms, 30000);
-    ck_assert_int_eq(less->sql->over[0].span_ms, 90000);
-    ck_assert_str_eq(less->sql->over[1].product, "c/d");
-    wf_rules_free(r);
-}
-END_TEST
-
-START_TEST(what_is_wrong_with_a_rule_is_said_with_its_place)
-{
-    static const struct {
-        const char *text, *says, *why;
-    } rows[] = {
-        { "r: {sql: SELECT 1}", "r.yaml:1:9: sql wants over", "no products" },
-        { "r: {sql: SELECT 1, over: {a: b}}", "1:34: sql wants over", "a map of them" },
-        { "r: {sql: SELECT 1, over: []}", "1:34: sql wants over", "none of them" },
-        { "r: {sql: SELECT 1, over: disks}", "1:34: want DOMAIN/PRODUCT", "no domain" },
-        { "r: {sql: SELECT 1, over: '*/agents'}", "want DOMAIN/PRODUCT", "a pattern" },
-        { "r: {sql: SELECT 1, over: a/b of 5m}", "want DOMAIN/PRODUCT", "another word" },
-        { "r: {sql: SELECT 1, over: a/b for}", "want DOMAIN/PRODUCT", "half a span" },
-        { "r: {sql: SELECT 1, over: a/b for 5m x}", "want DOMAIN/PRODUCT", "a word too many" },
-        { "r: {sql: SELECT 1, over: a/b for 0s}", "want a duration of 1s to 7d", "no span" },
-        { "r: {sql: SELECT 1, over: a/b for 8d}", "want a duration of 1s to 7d", "a long one" },
-        { "r: {sql: SELECT 1, over: a/b for soon}", "want a duration of 1s to 7d", "not a span" },
-        { "r: {sql: SELECT 1, over: [a/b, a/b for 5m]}", "named twice", "one product twice" },
-        { "r: {sql: SELECT 1, over: 'a/a,a/b,a/c,a/d,a/e,a/f,a/g,a/h,a/i'}", "more than 8",
-            "many" },
-        { "r: {sql: SELECT 1, over: a/b, every: 10ms}", "want a duration of 1s to 1d",
-            "too often" },
-        { "r: {sql: SELECT 1, over: a/b, value: [x]}", "want the name of a column", "a list" },
-        { "r: {sql: SELECT 1, over: a/b, value: x}", "no column x, which value names", "no such" },
-        { "r: {sql: SELECT 1, over: a/b, by: x}", "no column x, which by names", "no such label" },
-        { "r: {sql: [SELECT], over: a/b}", "want a SELECT", "a list" },
-        { "r: {sql: '', over: a/b}", "want a SELECT", "nothing" },
-        { "r: {sql: '-- nothing', over: a/b}", "want a SELECT", "nothing but a comment" },
-        { "r: {sql: SELECT 1, over: a/b, a/b: x > 1}", "a condition beside sql", "both kinds" },
-        { "r: {a/b: x > 1, over: a/b}", "over goes with sql", "half of the other kind" },
-        { "r: {sql: SELEKT 1, over: a/b}", "1:18: near \"SELEKT\": syntax error", "misspelt" },
-        { "r:\n    sql: |\n      SELECT x\n      FROM a_b\n      WHERE x > nosuch(y)\n    over: "
-          "a/b",
-            "r.yaml:6:17: no such function: nosuch", "a line and a column" },
-        { "r: {sql: SELECT x FROM a_c, over: a/b}", "no such table: a_c", "another product" },
-        { "r: {sql: SELECT random(), over: a/b}", "the function random is not permitted",
-            "chance" },
-    };
-
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        char text[512], errors[1024];
-        snprintf(text, sizeof text, strchr(rows[i].text, '\n') ? "rules:\n  %s" : "rules: {%s}",
-            rows[i].text);
-        struct wf_rules *r = rules_of(text, errors, sizeof errors);
-        ck_assert_msg(
-            strstr(errors, rows[i].says), "%s (%s): %s", rows[i].text, rows[i].why, errors);
-        wf_rules_free(r);
-    }
-}
-END_TEST
 
 // ---- rules and records -----------------------------------------------------------------------------------------------------
 
@@ -211,6 +122,7 @@ START_TEST(an_aggregate_needs_all_who_were_there)
         "0.9 HAVING "
         "value > 1', over: servers/disks for 10m}}",
         NULL);
+    say(&g, "web-3", "sda", -900, 0.95); // was gone before: nobody waits for it
     say(&g, "web-1", "sda", 0, 0.95);
     say(&g, "web-2", "sda", 0, 0.95);
     tick(&g, 0);
@@ -219,10 +131,63 @@ START_TEST(an_aggregate_needs_all_who_were_there)
     tick(&g, 720);
     ck_assert_uint_eq(g.seen.count, 1);
     is_state(&g, "r", WF_SQL_UNKNOWN, "nothing of web-1");
-    g.disks.events = true; // of occurrences none is none
+    say(&g, "web-1", "sda", 730, 0.5);
+    say(&g, "web-2", "sda", 730, 0.95);
     tick(&g, 750);
     ck_assert_uint_eq(g.seen.count, 2);
     ck_assert_int_eq(g.seen.all[1].truth, WF_FALSE);
+    rig_end(&g);
+}
+END_TEST
+
+START_TEST(of_occurrences_none_is_none)
+{
+    struct rig g;
+
+    rig_begin(&g,
+        "rules: {r: {sql: 'SELECT count(*) AS value FROM servers_disks HAVING value > 1', over: "
+        "servers/disks for 10m}}",
+        NULL);
+    g.disks.events = true;
+    say(&g, "web-1", "sda", 0, 0.95);
+    say(&g, "web-2", "sda", 0, 0.95);
+    tick(&g, 0);
+    ck_assert_uint_eq(g.seen.count, 1);
+    tick(&g, 750);
+    ck_assert_uint_eq(g.seen.count, 2);
+    ck_assert_int_eq(g.seen.all[1].truth, WF_FALSE);
+    rig_end(&g);
+}
+END_TEST
+
+// A row that was there without them does not need them.
+START_TEST(who_is_gone_for_long_holds_no_other)
+{
+    struct rig g;
+
+    rig_begin(&g,
+        "rules: {r: {sql: 'SELECT host FROM servers_owners WHERE NOT EXISTS (SELECT 1 FROM "
+        "servers_disks WHERE "
+        "_origin = host)', over: 'servers/owners, servers/disks for 5m', by: host}}",
+        NULL);
+    own(&g, "web-1", "shop");
+    own(&g, "web-2", "shop");
+    say(&g, "web-1", "sda", 0, 0);
+    say(&g, "web-2", "sda", 0, 0);
+    tick(&g, 0);
+    ck_assert_uint_eq(g.seen.count, 0);
+    tick(&g, 330);
+    ck_assert_uint_eq(g.seen.count, 2);
+    say(&g, "web-2", "sda", 350, 0);
+    tick(&g, 360);
+    ck_assert_uint_eq(g.seen.count, 4);
+    ck_assert_str_eq(g.seen.all[3].labels, "{host=\"web-2\"}");
+    ck_assert_int_eq(g.seen.all[3].truth, WF_FALSE);
+    own(&g, "web-1", NULL);
+    tick(&g, 390);
+    ck_assert_uint_eq(g.seen.count, 5);
+    ck_assert_int_eq(g.seen.all[4].truth, WF_FALSE);
+    is_state(&g, "r", WF_SQL_OK, "");
     rig_end(&g);
 }
 END_TEST
@@ -264,9 +229,9 @@ START_TEST(what_a_rule_lacks_is_said)
     ck_assert_int_eq(wf_engine_reshape(g.e, &g.owners), WEFT_OK);
     tick(&g, 0);
     ck_assert_uint_eq(g.seen.count, 0);
-    is_state(&g, "gone", WF_SQL_UNKNOWN,
+    is_state(&g, "gone", WF_SQL_WAITS,
         "servers/nothing is not read: nobody granted it, or there is none");
-    is_state(&g, "late", WF_SQL_UNKNOWN, "the schema of servers/owners is not known yet");
+    is_state(&g, "late", WF_SQL_WAITS, "the schema of servers/owners is not known yet");
     is_state(&g, "wrong", WF_SQL_BROKEN, "servers/disks is no inventory: say how long");
     // The worst of all is what status says.
     wf_engine_stats(g.e, &stats);
@@ -546,18 +511,62 @@ START_TEST(a_question_tried_on_the_batch_layer_is_a_rule)
 }
 END_TEST
 
+// What `rules check` finds with a database and without one.
+START_TEST(a_check_knows_the_columns_of_the_database)
+{
+    static const char text[] =
+        "rules:\n"
+        "  good: {sql: 'SELECT host, load FROM servers_load', over: servers/load for 5m}\n"
+        "  bad:\n"
+        "    sql: |\n"
+        "      SELECT host,\n"
+        "        temperature FROM servers_load\n"
+        "    over: servers/load for 5m\n"
+        "  other: {sql: SELECT anything FROM servers_cpu, over: servers/cpu for 5m}\n";
+    char path[512], name[600];
+    struct wf_mon_store *s = NULL;
+    struct weft_problem problem = { 0 };
+    struct wf_rules_file file;
+
+    fake_reset();
+    struct fake_product *p = fake_product("servers/load", WEFT_METRIC, "load1", "weft.test.Load");
+    fake_fill(p, 1, 1);
+    snprintf(path, sizeof path, "%s", rig_path());
+    snprintf(name, sizeof name, "%s.yaml", path);
+    FILE *f = fopen(name, "w");
+    ck_assert(f && fputs(text, f) >= 0 && fclose(f) == 0);
+    const struct wf_mon_options o = rig_options(path);
+    for (int with = 0; with < 2; with++) {
+        ck_assert_int_eq(wf_rules_file_open(name, 0, &file), 0);
+        ck_assert_int_eq(wf_schemas_check(&file, "r", &o, &problem), WEFT_OK);
+        const char *errors = weft_conf_errors(file.conf);
+        if (with)
+            ck_assert_msg(strstr(errors, ":6:9: no such column: temperature\n"), "%s", errors);
+        else
+            ck_assert_str_eq(errors, "");
+        ck_assert(!strstr(errors, "load") && !strstr(errors, "anything"));
+        wf_rules_file_close(&file);
+        if (with)
+            break;
+        ck_assert_int_eq(wf_mon_store_open(path, &s, &problem), WEFT_OK);
+        rig_store(s, p, 0, 1, true);
+        wf_mon_store_close(s);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("domains.rules_sql");
     TCase *t = tcase_create("all");
 
     tcase_set_timeout(t, 60);
-    tcase_add_test(t, a_rule_has_what_its_file_says);
-    tcase_add_test(t, what_is_wrong_with_a_rule_is_said_with_its_place);
     tcase_add_test(t, each_row_is_a_series_with_labels_value_columns_and_evidence);
     tcase_add_test(t, a_row_without_a_record_rests_on_the_window);
     tcase_add_test(t, what_is_missing_is_unknown);
     tcase_add_test(t, an_aggregate_needs_all_who_were_there);
+    tcase_add_test(t, of_occurrences_none_is_none);
+    tcase_add_test(t, who_is_gone_for_long_holds_no_other);
     tcase_add_test(t, a_silent_host_is_missed_before_its_window_is_empty);
     tcase_add_test(t, what_a_rule_lacks_is_said);
     tcase_add_test(t, a_broken_rule_stops_no_other);
@@ -569,6 +578,7 @@ int main(void)
     tcase_add_test(t, a_reload_keeps_what_is_the_same);
     tcase_add_test(t, a_record_that_comes_twice_is_one);
     tcase_add_test(t, a_question_tried_on_the_batch_layer_is_a_rule);
+    tcase_add_test(t, a_check_knows_the_columns_of_the_database);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_ENV);

@@ -8,6 +8,7 @@
 #include "domains/monitoring/alert/self.h"
 #include "domains/monitoring/speed/engine_int.h"
 #include "domains/monitoring/speed/file.h"
+#include "domains/monitoring/speed/rules_sql.h"
 #include "tests/support/support.h"
 
 // Of the build directory: what is installed, and what of the built-in products the tests compile.
@@ -92,10 +93,55 @@ START_TEST(every_rule_fits_the_products_that_it_names)
                 tied[r] += shapes[i].bound->rules[k].rule == file.rules->rules[r];
     }
     for (size_t r = 0; r < file.rules->count; r++)
-        ck_assert_msg(tied[r] == 1, "%s looks at %u products", file.rules->rules[r]->name, tied[r]);
+        ck_assert_msg(tied[r] == !file.rules->rules[r]->sql, "%s looks at %u products",
+            file.rules->rules[r]->name, tied[r]);
     wf_engine_free(e);
     for (size_t i = 0; i < PRODUCTS; i++)
         weft_product_free(p[i]);
+    wf_rules_file_close(&file);
+}
+END_TEST
+
+static bool columns_of(
+    void *arg, const char *product, const struct wf_query_field **ret, size_t *ret_count)
+{
+    static struct wf_query_field fields[64];
+    struct weft_product **p = arg;
+    size_t i = 0;
+
+    while (i < PRODUCTS && strcmp(products[i].product, product) != 0)
+        i++;
+    struct wf_self self = wf_self_new();
+    struct wf_shape_field shape[64];
+    ck_assert_msg(i < PRODUCTS || strcmp(product, WF_SELF_RULES) == 0, "no product %s", product);
+    *ret_count = i < PRODUCTS ? fill_shape(i, shape, &p[i]) : self.rules.field_count;
+    if (i == PRODUCTS)
+        memcpy(shape, self.rules.fields, *ret_count * sizeof *shape);
+    for (size_t k = 0; k < *ret_count; k++)
+        fields[k] = (struct wf_query_field){ .name = shape[k].name };
+    *ret = fields;
+    return true;
+}
+
+START_TEST(every_question_fits_the_products_that_it_names)
+{
+    struct wf_rules_file file = starter();
+    unsigned count = 0;
+
+    for (size_t r = 0; r < file.rules->count; r++) {
+        struct weft_product *p[PRODUCTS] = { NULL };
+        const struct wf_sql_columns columns = { .arg = (void *)p, .get = columns_of };
+        char why[300];
+        int at;
+        if (!file.rules->rules[r]->sql)
+            continue;
+        ck_assert_msg(wf_sql_compiles(file.rules->rules[r], &columns, &at, why, sizeof why),
+            "%s: %s", file.rules->rules[r]->name, why);
+        count++;
+        for (size_t i = 0; i < PRODUCTS; i++)
+            weft_product_free(p[i]);
+    }
+    ck_assert_uint_ge(count, 3);
     wf_rules_file_close(&file);
 }
 END_TEST
@@ -115,6 +161,7 @@ START_TEST(every_summary_can_be_filled)
                          strcmp(name, "host") == 0 || strcmp(name, "origin") == 0;
             for (unsigned i = 0; i < rule->when.by_count; i++)
                 known = known || strcmp(name, rule->when.by[i]) == 0;
+            known = known || (rule->sql && strstr(rule->sql->text, name)); // a column
             for (unsigned i = 0; i < rule->when.expr.field_count; i++)
                 known = known || strcmp(name, rule->when.expr.fields[i]) == 0;
             ck_assert_msg(known, "%s: {{%s}} is nothing", rule->name, name);
@@ -130,6 +177,7 @@ int main(void)
     TCase *t = tcase_create("all");
 
     tcase_add_test(t, every_rule_fits_the_products_that_it_names);
+    tcase_add_test(t, every_question_fits_the_products_that_it_names);
     tcase_add_test(t, every_summary_can_be_filled);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// weft-monitor rules check|test: rules without a mesh. check says everything that is wrong with a file; test runs rules against written
+// weft-monitor rules check|test: rules without a mesh. check says everything that is wrong with a file (of SQL by
+// the columns of a database, where there is one); test runs rules against written
 // records and counts what was missed and what fired for nothing.
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,17 +8,32 @@
 
 #include "domains/monitoring/common/monitor.h"
 #include "domains/monitoring/speed/file.h"
+#include "domains/monitoring/speed/schemas.h"
 #include "domains/monitoring/speed/trial.h"
 
 struct sums {
     size_t tests, failed, expected, missed, false_firings, records;
 };
 
-static int check_one(const char *path, unsigned flags)
+// What only a schema tells.
+static int check_sql(const char *path, const struct wf_mon_options *o, struct wf_rules_file *file)
+{
+    struct weft_problem problem = { 0 };
+    enum weft_err err = wf_schemas_check(file, path, o, &problem);
+
+    if (err)
+        return wf_mon_fail(err, problem.text[0] ? problem.text : weft_err_text(err), problem.hint);
+    fputs(weft_conf_errors(file->conf), stderr);
+    return weft_conf_errors(file->conf)[0] ? weft_err_exit(WEFT_E_CONFIG) : 0;
+}
+
+static int check_one(const char *path, unsigned flags, const struct wf_mon_options *o)
 {
     struct wf_rules_file file;
     int status = wf_rules_file_open(path, flags, &file);
 
+    if (!status)
+        status = check_sql(path, o, &file);
     if (!status)
         printf("%s: %zu rules\n", path, file.rules->count);
     wf_rules_file_close(&file);
@@ -29,9 +45,9 @@ static int check(const struct wf_mon_options *o)
     int status = 0;
 
     if (o->word_count == 1)
-        return check_one(o->rules, wf_rules_flags(o));
+        return check_one(o->rules, wf_rules_flags(o), o);
     for (size_t i = 1; i < o->word_count; i++) {
-        int one = check_one(o->args[i], 0);
+        int one = check_one(o->args[i], 0, o);
         status = status ? status : one;
     }
     return status;

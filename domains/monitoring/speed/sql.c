@@ -209,7 +209,7 @@ static void say_problem(struct wf_sql *s)
     const struct wf_sql_ask *worst = NULL;
 
     for (const struct wf_sql_ask *a = s->asks; a; a = a->next)
-        if (a->reason[0] && (!worst || a->state > worst->state))
+        if (a->reason[0] && a->state != WF_SQL_WAITS && (!worst || a->state > worst->state))
             worst = a;
     s->problem[0] = '\0';
     if (worst)

@@ -246,7 +246,9 @@ struct wf_sql_firing *wf_sql_firing_add(struct wf_sql_ask *a, const struct wf_la
         return NULL;
     a->firing = more;
     struct wf_sql_firing *f = &more[a->firing_count];
-    *f = (struct wf_sql_firing){ .sum = wf_sum(0, labels->text, labels->len), .len = labels->len };
+    *f = (struct wf_sql_firing){
+        .sum = wf_sum(0, labels->text, labels->len), .len = labels->len, .true_ms = INT64_MIN
+    };
     f->labels = malloc(labels->len + 1);
     if (!f->labels)
         return NULL;
@@ -359,6 +361,7 @@ static enum weft_err say_row(struct answer *w, const struct answer_row *row)
     if (!f)
         return WEFT_E_NOMEM;
     f->is_true = true;
+    f->true_ms = w->now_ms;
     name_of(w, row, ORIGIN, f->origin, sizeof f->origin);
     name_of(w, row, PRODUCT, f->product, sizeof f->product);
     if (!f->product[0])
@@ -400,7 +403,7 @@ static int64_t silent_ms(const struct wf_sql_ask *a, size_t use, int64_t now_ms)
 }
 
 // A row that is missing proves nothing while records are missing that it could rest on: of the origin that it rested on, or, of rows that name
-// none, of any that was heard before.
+// none, of any that was in the window when the row was there last.
 static const char *missing(
     const struct answer *w, const struct wf_sql_firing *f, const struct wf_sql_origin **ret)
 {
@@ -408,7 +411,9 @@ static const char *missing(
 
     for (size_t i = 0; i < a->rule->sql->over_count; i++) {
         const struct wf_sql_window *window = a->windows[i];
-        *ret = wf_sql_missing(window, f->origin[0] ? f->origin : NULL, silent_ms(a, i, w->now_ms));
+        const struct wf_sql_silence silence = { .after_ms = silent_ms(a, i, w->now_ms),
+            .there_ms = f->true_ms == INT64_MIN ? INT64_MIN : after_ms(a, i, f->true_ms) };
+        *ret = wf_sql_missing(window, f->origin[0] ? f->origin : NULL, &silence);
         if (*ret)
             return window->product;
         // After a restart: what it rested on was not heard of at all.
@@ -466,7 +471,9 @@ enum weft_err wf_sql_ask(struct wf_sql *s, struct wf_sql_ask *a, int64_t now_ms)
     enum wf_sql_state state = look(a, why, sizeof why);
 
     a->steps = 0;
-    if (state == WF_SQL_BROKEN || state == WF_SQL_UNKNOWN) {
+    if (state == WF_SQL_UNKNOWN && a->state == WF_SQL_WAITS)
+        state = WF_SQL_WAITS; // nothing was seen of it yet: it may be nobody's
+    if (state != WF_SQL_OK) {
         set_state(a, state, why, now_ms);
         return WEFT_OK;
     }

@@ -37,7 +37,8 @@ struct wf_sql_firing {
     uint64_t sum;
     char *labels; // packed
     size_t len;
-    bool is_true;                             // in the answer at hand
+    bool is_true;    // in the answer at hand
+    int64_t true_ms; // when it was in an answer last; INT64_MIN: in an earlier run
     char product[WF_MON_PRODUCT], origin[64]; // what it rests on; "": nothing of one origin
 };
 
@@ -72,9 +73,13 @@ void wf_sql_window_free(struct wf_sql *s, struct wf_sql_window *w);
 WEFT_MUST_USE enum weft_err wf_sql_window_tie(
     struct wf_sql *s, struct wf_sql_window *w, struct wf_shape *shape);
 const struct wf_sql_origin *wf_sql_origin_find(const struct wf_sql_window *w, const char *name);
-// An origin of which the span has no record, though it had before. NULL: none is missing.
+// Who is missing: heard last not after the one time, but after the other.
+struct wf_sql_silence {
+    int64_t after_ms, there_ms;
+};
+// One that is missing: this origin, or of NULL any. NULL: none. Of inventories' rows and of occurrences nobody is.
 const struct wf_sql_origin *wf_sql_missing(
-    const struct wf_sql_window *w, const char *origin, int64_t after_ms);
+    const struct wf_sql_window *w, const char *origin, const struct wf_sql_silence *s);
 // Origins that were heard last before that are not missed any more.
 void wf_sql_give_up(struct wf_sql_window *w, int64_t before_ms);
 

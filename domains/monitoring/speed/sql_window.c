@@ -68,13 +68,13 @@ static struct wf_sql_origin *origin_of(struct wf_sql_window *w, const char *name
     return o;
 }
 
-static bool is_missing(const struct wf_sql_origin *o, int64_t after_ms)
+static bool is_missing(const struct wf_sql_origin *o, const struct wf_sql_silence *s)
 {
-    return o && o->newest_ms <= after_ms;
+    return o && o->newest_ms <= s->after_ms && o->newest_ms > s->there_ms;
 }
 
 const struct wf_sql_origin *wf_sql_missing(
-    const struct wf_sql_window *w, const char *origin, int64_t after_ms)
+    const struct wf_sql_window *w, const char *origin, const struct wf_sql_silence *s)
 {
     const struct wf_sql_origin *o = NULL;
 
@@ -82,9 +82,9 @@ const struct wf_sql_origin *wf_sql_missing(
         return NULL;
     if (origin) {
         o = wf_sql_origin_find(w, origin);
-        return is_missing(o, after_ms) ? o : NULL;
+        return is_missing(o, s) ? o : NULL;
     }
-    for (o = w->origins; o && !is_missing(o, after_ms);)
+    for (o = w->origins; o && !is_missing(o, s);)
         o = o->next;
     return o;
 }
