@@ -244,6 +244,15 @@ START_TEST(what_a_rule_lacks_is_said)
     tick(&g, 30);
     ck_assert_uint_eq(g.seen.count, 1);
     ck_assert_str_eq(g.seen.all[0].rule, "late");
+    rig_rules(&g,
+        "rules: {gone: {sql: SELECT 1 FROM servers_nothing, over: servers/nothing for 5m}}", 31);
+    tick(&g, 60);
+    wf_engine_stats(g.e, &stats);
+    ck_assert_str_eq(stats.problem, ""); // it may come
+    tick(&g, 720);
+    wf_engine_stats(g.e, &stats);
+    ck_assert_str_eq(stats.problem,
+        "rule gone: waits: servers/nothing is not read: nobody granted it, or there is none");
     rig_end(&g);
 }
 END_TEST
@@ -439,6 +448,24 @@ START_TEST(a_reload_keeps_what_is_the_same)
 }
 END_TEST
 
+START_TEST(a_rule_that_comes_later_finds_the_products_that_are_there)
+{
+    struct rig g;
+
+    rig_begin(&g, "rules: {}", NULL);
+    own(&g, "web-1", "shop");
+    rig_rules(&g, "rules: {r: {servers/disks: used > 5}}", 0);
+    rig_rules(&g, OWNED, 0);
+    ck_assert(wf_engine_lacks(g.e, "servers/owners"));
+    own(&g, "web-1", "shop"); // read again
+    say(&g, "web-1", "sda", 0, 0.95);
+    tick(&g, 0);
+    is_state(&g, "r", WF_SQL_OK, "");
+    ck_assert_uint_eq(g.seen.count, 1);
+    rig_end(&g);
+}
+END_TEST
+
 // A read that begins again brings records a second time.
 START_TEST(a_record_that_comes_twice_is_one)
 {
@@ -576,6 +603,7 @@ int main(void)
     tcase_add_test(t, an_inventory_is_its_rows_of_now);
     tcase_add_test(t, an_alert_of_an_earlier_run_ends_when_its_row_is_gone);
     tcase_add_test(t, a_reload_keeps_what_is_the_same);
+    tcase_add_test(t, a_rule_that_comes_later_finds_the_products_that_are_there);
     tcase_add_test(t, a_record_that_comes_twice_is_one);
     tcase_add_test(t, a_question_tried_on_the_batch_layer_is_a_rule);
     tcase_add_test(t, a_check_knows_the_columns_of_the_database);

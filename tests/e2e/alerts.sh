@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # alerts.sh BUILD: the speed layer as a whole. A value rises above its threshold: the alert waits, fires, a command is run, it is resolved; all of it
 # while the batch layer's database is locked. A killed alert process goes on where it was and says nothing twice. People silence and
-# acknowledge; broken rules change nothing; what an alert rests on is proven by verify.
+# acknowledge; broken rules change nothing, a rule that is SQL joins what was there before it with an inventory; what an alert rests on is proven by verify.
 # shellcheck disable=SC2034 # for lib.sh
 BUILD=$1
 # shellcheck disable=SC1091 source=tests/e2e/lib.sh
@@ -24,6 +24,12 @@ alert_runs() { pgrep -P "$(cat "$WORK/monitor.pid")" -f "^weft-monitor alert" >"
 
 make_mesh servers
 make_event servers-node level
+(cd "$WORK" && "$WEFT" product new limits --kind inventory >/dev/null)
+sed -i 's/domain: monitoring/domain: servers/' "$WORK/limits.yaml"
+"$WEFT" product build "$WORK/limits.yaml" >/dev/null
+weft_at servers-node product apply "$WORK/limits.yaml" >/dev/null
+limit() { echo "$1" | weft_at servers-node publish limits --wait -q; }
+until_ok limit '{"id":"a","value":90}'
 make_reader servers-node watch service
 cat >"$WORK/page" <<EOF2
 #!/bin/sh
@@ -140,8 +146,28 @@ echo "  worse: {servers/level: value >> 1}" >>"$WORK/rules.yaml"
 kill -HUP "$(cat "$WORK/monitor.pid")"
 until_ok grep -q "rules.yaml:9:33: want a value" "$WORK/monitor.log"
 sed '/^  other:/,$d' "$WORK/good.yaml" >"$WORK/rules.yaml"
+cat >>"$WORK/rules.yaml" <<'EOF2'
+  limit:
+    sql: |
+      SELECT l.id, o.value AS most, l.value, max(l._time), l._origin, l._offset
+      FROM servers_level l JOIN servers_limits o ON o.id = l.id
+      GROUP BY l.id HAVING l.value > o.value
+    over: [servers/level for 5m, servers/limits]
+    every: 1s
+    by: id
+    summary: "{{id}} is at {{value}}, above {{most}}"
+EOF2
 kill -HUP "$(cat "$WORK/monitor.pid")"
 until_ok is other resolved
+
+echo "a rule that is SQL reads what was there before it, joined with an inventory"
+until_ok was_told firing limit
+grep -q '"summary":"a is at 96, above 90"' "$WORK/told" || fail "no summary of limit: $(grep limit "$WORK/told")"
+"$MONITOR" rules check "$WORK/rules.yaml" --db "$WORK/monitor.db" >/dev/null || fail "its columns are not those of the database"
+limit_row() { alerts show "$(id_of limit)" | sed -n 's/.*"role":"fired".*"offset":\([0-9]*\)},{"role":"last".*/\1/p'; }
+row=$(limit_row)
+limit '{"@op":"delete","id":"a"}'
+until_ok is limit resolved
 
 echo "it ends"
 level a 10
@@ -152,6 +178,7 @@ grep '"rule":"high"' "$WORK/told" | grep -q '"id":"c"' && fail "told of what is 
 touch "$WORK/unlock"
 wait $locker
 until_ok stored 7
+"$MONITOR" verify --db "$WORK/monitor.db" --dir "$WORK/watch" --row "servers_level:$row" || fail "what the SQL rests on is not proven"
 id=$(id_of high)
 alerts show "$id" >"$WORK/out"
 row=$(sed -n 's/.*"role":"fired".*"offset":\([0-9]*\)},{"role":"last".*/\1/p' "$WORK/out")

@@ -95,17 +95,24 @@ void wf_engine_rules(struct wf_engine *e, const struct wf_rules *rules, int64_t 
     if (e->rules)
         wf_series_each(e, move_series, &c);
     e->rules = rules;
-    for (struct wf_bound *b = e->bounds, *next; b; b = next) {
+    enum weft_err err = wf_sql_change(e, rules, now_ms);
+    struct wf_bound *old = e->bounds;
+    e->bounds = NULL;
+    // Every shape that is there is tied again, also to rules that come only now.
+    for (struct wf_bound *b = old, *next; b; b = next) {
+        struct wf_shape *shape = b->shape;
         next = b->next;
-        b->shape->bound = NULL;
+        shape->bound = NULL;
         free(b->rules);
         free(b);
+        if (!err)
+            err = wf_bound_of(e, shape) ? WEFT_OK : WEFT_E_NOMEM;
+        if (!err && e->sql)
+            err = wf_sql_reshape(e->sql, shape);
     }
-    e->bounds = NULL;
     wf_series_each(e, tie_series, e);
-    if (wf_sql_change(e, rules, now_ms))
-        snprintf(e->stats.problem, sizeof e->stats.problem, "rules that are SQL: %s",
-            weft_err_text(WEFT_E_NOMEM));
+    if (err)
+        snprintf(e->stats.problem, sizeof e->stats.problem, "rules: %s", weft_err_text(err));
 }
 
 bool wf_engine_wants(const struct wf_engine *e, const char *product)

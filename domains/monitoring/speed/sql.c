@@ -7,6 +7,8 @@
 #include "domains/monitoring/speed/engine_int.h"
 #include "domains/monitoring/speed/sql_int.h"
 
+#define WAITS_MS 600000 // until a rule that waits is told
+
 struct wf_sql *wf_sql_new(const struct wf_query_limits *limits, wf_observe_fn fn, void *arg)
 {
     struct wf_sql *s = calloc(1, sizeof *s);
@@ -89,24 +91,11 @@ static enum weft_err add_ask(struct wf_sql *s, struct wf_sql_ask *a, const struc
     return WEFT_OK;
 }
 
-static struct wf_shape *shape_of(const struct wf_sql *s, const char *product)
+// Windows of no rule go.
+static void drop_windows(struct wf_sql *s)
 {
-    for (const struct wf_sql_window *w = s->windows; w; w = w->next)
-        if (w->shape && strcmp(w->product, product) == 0)
-            return w->shape;
-    return NULL;
-}
-
-// A window that came for a product that another one has is tied like it; windows of no rule go.
-static enum weft_err settle_windows(struct wf_sql *s)
-{
-    enum weft_err err = WEFT_OK;
-
-    for (struct wf_sql_window **at = &s->windows; *at && !err;) {
+    for (struct wf_sql_window **at = &s->windows; *at;) {
         struct wf_sql_window *w = *at;
-        struct wf_shape *shape = w->shape ? NULL : shape_of(s, w->product);
-        if (w->wanted && shape)
-            err = wf_sql_window_tie(s, w, shape);
         if (w->wanted) {
             at = &w->next;
             continue;
@@ -114,7 +103,6 @@ static enum weft_err settle_windows(struct wf_sql *s)
         *at = w->next;
         wf_sql_window_free(s, w);
     }
-    return err;
 }
 
 enum weft_err wf_sql_rules(struct wf_sql *s, const struct wf_rules *rules, int64_t now_ms)
@@ -146,7 +134,8 @@ enum weft_err wf_sql_rules(struct wf_sql *s, const struct wf_rules *rules, int64
             wf_sql_firing_end(s, a, a->firing_count - 1, now_ms, "its rule was removed or changed");
         free_ask(a);
     }
-    return err ? err : settle_windows(s);
+    drop_windows(s);
+    return err;
 }
 
 enum weft_err wf_sql_was_true(struct wf_sql *s, const char *rule, const struct wf_labels *labels,
@@ -203,19 +192,21 @@ static enum weft_err expire(struct wf_sql *s, int64_t now_ms)
     return err;
 }
 
-// The worst of what there is to say.
-static void say_problem(struct wf_sql *s)
+// The worst of what there is to say. A rule that waits for long waits for nothing that comes.
+static void say_problem(struct wf_sql *s, int64_t now_ms)
 {
     const struct wf_sql_ask *worst = NULL;
 
     for (const struct wf_sql_ask *a = s->asks; a; a = a->next)
-        if (a->reason[0] && a->state != WF_SQL_WAITS && (!worst || a->state > worst->state))
+        if (a->reason[0] && (a->state != WF_SQL_WAITS || now_ms - a->since_ms > WAITS_MS) &&
+            (!worst || a->state > worst->state))
             worst = a;
     s->problem[0] = '\0';
     if (worst)
         snprintf(s->problem, sizeof s->problem, "rule %s: %s%s", worst->rule->name,
             worst->state == WF_SQL_BROKEN    ? "broken: "
             : worst->state == WF_SQL_UNKNOWN ? "not judged: "
+            : worst->state == WF_SQL_WAITS   ? "waits: "
                                              : "",
             worst->reason);
 }
@@ -244,7 +235,7 @@ enum weft_err wf_sql_tick(struct wf_sql *s, int64_t now_ms)
         a = a->next ? a->next : s->asks;
     } while (a != first && !err && steps < WF_QUERY_STEPS);
     give_up_origins(s, now_ms);
-    say_problem(s);
+    say_problem(s, now_ms);
     return err;
 }
 

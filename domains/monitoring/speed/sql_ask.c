@@ -40,7 +40,7 @@ struct answer {
 static void set_state(
     struct wf_sql_ask *a, enum wf_sql_state state, const char *reason, int64_t now_ms)
 {
-    if (a->state != state)
+    if (a->state != state || !a->since_ms)
         a->since_ms = now_ms;
     a->state = state;
     snprintf(a->reason, sizeof a->reason, "%s", reason);
