@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+// Rules that are SQL and the batch layer: the same tables for both, and what `rules check` learns of a database.
+#include <stdio.h>
+#include <string.h>
+
+#include "domains/monitoring/alert/fields.h"
+#include "domains/monitoring/speed/schemas.h"
+#include "tests/domains/monitor_rig.h"
+#include "tests/domains/sql_rig.h"
+
+static void on_everything(void *arg, const struct wf_observed *o)
+{
+    struct wf_expr_value v = { .kind = WF_KIND_NONE };
+
+    if (o->get && o->get(o->get_arg, "everything", &v))
+        snprintf(arg, 4096, "%.*s", (int)v.len, v.ptr);
+}
+
+// The same SQL over the same records: `weft-monitor sql` and a rule see the same values of the same types.
+START_TEST(a_question_tried_on_the_batch_layer_is_a_rule)
+{
+    static const char sql[] =
+        "SELECT group_concat(_origin || _offset || _op || _domain || quote(host) || typeof(host) "
+        "|| quote(load) || "
+        "typeof(load) || quote(tasks) || typeof(tasks)) AS everything FROM servers_load";
+    char rules[600], seen[4096] = "", errors[300], path[512];
+    struct fake_product *p;
+    struct wf_mon_store *s = NULL;
+    struct weft_problem problem;
+    const struct wf_mon_feed feed = { .product = "servers/load", .kind = WEFT_METRIC };
+    struct wf_fields f = { .made = false };
+
+    fake_reset();
+    p = fake_product("servers/load", WEFT_METRIC, "load1", "weft.test.Load");
+    fake_fill(p, 2, 2);
+    snprintf(path, sizeof path, "%s", rig_path());
+    ck_assert_int_eq(wf_mon_store_open(path, &s, &problem), WEFT_OK);
+    rig_store(s, p, 0, 2, true);
+    wf_mon_store_close(s);
+
+    snprintf(rules, sizeof rules, "rules: {r: {sql: \"%s\", over: servers/load for 7d}}", sql);
+    struct wf_rules *r = rules_of(rules, errors, sizeof errors);
+    ck_assert_str_eq(errors, "");
+    struct wf_engine *e = wf_engine_new(NULL, on_everything, seen);
+    struct weft_product *schema = fake_described(p);
+    wf_engine_rules(e, r, 0);
+    for (size_t i = 0; i < 2; i++) {
+        const struct weft_event *event = fake_event(p, i);
+        ck_assert_int_eq(wf_fields_use(&f, e, &feed, schema), WEFT_OK);
+        ck_assert_int_eq(wf_fields_rows(&f, e, schema, event, 0, 0), WEFT_OK);
+        f.shape.seen = true;
+        ck_assert_int_eq(wf_engine_tick(e, event->append_ms + 1000 + (int64_t)i * 60000), WEFT_OK);
+    }
+    ck_assert(strlen(seen) > 100);
+    ck_assert_str_eq(seen, rig_ask(path, sql));
+    wf_fields_fini(&f, e);
+    wf_engine_free(e);
+    wf_rules_free(r);
+    weft_product_free(schema);
+}
+END_TEST
+
+// What `rules check` finds with a database and without one.
+START_TEST(a_check_knows_the_columns_of_the_database)
+{
+    static const char text[] =
+        "rules:\n"
+        "  good: {sql: 'SELECT host, load FROM servers_load', over: servers/load for 5m}\n"
+        "  bad:\n"
+        "    sql: |\n"
+        "      SELECT host,\n"
+        "        temperature FROM servers_load\n"
+        "    over: servers/load for 5m\n"
+        "  other: {sql: SELECT anything FROM servers_cpu, over: servers/cpu for 5m}\n";
+    char path[512], name[600];
+    struct wf_mon_store *s = NULL;
+    struct weft_problem problem = { 0 };
+    struct wf_rules_file file;
+
+    fake_reset();
+    struct fake_product *p = fake_product("servers/load", WEFT_METRIC, "load1", "weft.test.Load");
+    fake_fill(p, 1, 1);
+    snprintf(path, sizeof path, "%s", rig_path());
+    snprintf(name, sizeof name, "%s.yaml", path);
+    FILE *f = fopen(name, "w");
+    ck_assert(f && fputs(text, f) >= 0 && fclose(f) == 0);
+    const struct wf_mon_options o = rig_options(path);
+    for (int with = 0; with < 2; with++) {
+        ck_assert_int_eq(wf_rules_file_open(name, 0, &file), 0);
+        ck_assert_int_eq(wf_schemas_check(&file, "r", &o, &problem), WEFT_OK);
+        const char *errors = weft_conf_errors(file.conf);
+        if (with)
+            ck_assert_msg(strstr(errors, ":6:9: no such column: temperature\n"), "%s", errors);
+        else
+            ck_assert_str_eq(errors, "");
+        ck_assert(!strstr(errors, "load") && !strstr(errors, "anything"));
+        wf_rules_file_close(&file);
+        if (with)
+            break;
+        ck_assert_int_eq(wf_mon_store_open(path, &s, &problem), WEFT_OK);
+        rig_store(s, p, 0, 1, true);
+        wf_mon_store_close(s);
+    }
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("domains.rules_schema");
+    TCase *t = tcase_create("all");
+
+    tcase_add_test(t, a_question_tried_on_the_batch_layer_is_a_rule);
+    tcase_add_test(t, a_check_knows_the_columns_of_the_database);
+    suite_add_tcase(s, t);
+    SRunner *r = srunner_create(s);
+    srunner_run_all(r, CK_ENV);
+    int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed != 0;
+}
