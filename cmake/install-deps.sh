@@ -27,6 +27,7 @@ bench=(
     nats-server libnats-dev
     mosquitto libmosquitto-dev
     redis-server libhiredis-dev
+    postgresql prometheus prometheus-node-exporter collectd-core
 )
 
 case "${1:-}" in

@@ -71,7 +71,7 @@ static void add_field(
         add_label(plan, name, (int)field);
     } else if (is_value && is_number(f->type)) {
         add_value(plan, product, f, field);
-    } else if (f->role == WEFT_ROLE_TIMESTAMP && is_number(f->type)) {
+    } else if (f->role == WEFT_ROLE_TIMESTAMP && f->type == WEFT_T_TIME) {
         plan->time_field = (int)field;
     } else if (is_value || f->role == WEFT_ROLE_HISTOGRAM) {
         size_t len = strlen(plan->left_out);
@@ -280,14 +280,8 @@ enum weft_err wf_remote_plan_time(const struct wf_remote_plan *plan, const struc
     err = weft_record_value(p, r, (size_t)plan->time_field, &v);
     if (err)
         return err == WEFT_E_NOMEM ? err : WEFT_OK;
-    int64_t ms = 0; // which proto3 says for a field that was not set
-    if (v.type == WEFT_T_TIME)
-        ms = floor_ms(v.integer);
-    else if (v.type == WEFT_T_INT)
-        ms = v.integer;
-    else if (v.type == WEFT_T_UINT && v.natural <= INT64_MAX)
-        ms = (int64_t)v.natural;
-    if (ms)
-        *ret_ms = ms;
+    // libweft reads milliseconds as well; 0 is what proto3 says for a field that was not set.
+    if (v.type == WEFT_T_TIME && v.integer)
+        *ret_ms = floor_ms(v.integer);
     return WEFT_OK;
 }
