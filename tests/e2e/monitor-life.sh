@@ -95,6 +95,10 @@ until_ok has_stored servers_depth $((before + 50))
 until_ok says "live.*not seen for .*its owner revoked the token"
 until_ok is_well
 
+echo "a backfill while it stores"
+"$MONITOR" backfill servers/depth --dir "$WORK/watch" --db "$WORK/watch.db" 2>"$WORK/out" || fail "backfill: $(cat "$WORK/out")"
+grep -q '100.0 %, [1-9][0-9]* read, 0 added' "$WORK/out" || fail "backfill: $(cat "$WORK/out")"
+
 echo "every record that was acknowledged, once"
 stop depth
 stop flow

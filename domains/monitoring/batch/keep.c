@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "domains/monitoring/batch/line.h"
+#include "domains/monitoring/batch/ordered.h"
 #include "domains/monitoring/common/watch.h"
 
 #define COMMIT_MS      200                 // most that a transaction stays open while more arrives
@@ -20,6 +21,7 @@
 #define TRIM_MS        60000 // between two looks for rows that are too old
 #define TRIM_SLICE_MS  200   // and of each second
 #define STUCK_MS       1000  // after one that may pass
+#define REFILL_MS      10    // between two turns of a backfill
 
 // Beside each feed.
 struct kept {
@@ -38,6 +40,7 @@ struct keep {
     size_t records;                            // in the open transaction
     int64_t trim_due;                          // monotonic
     size_t trim_at;                            // the feed that is looked at next
+    struct wf_mon_ordered ordered;             // a backfill that somebody asked for
     size_t claimed;                            // feeds that were claimed, or tried
     struct {
         uint64_t records, commits, failed, commit_us;
@@ -99,6 +102,7 @@ static void abandon(struct keep *k, enum weft_err err, struct wf_mon_feed *culpr
     wf_mon_watch_trouble(&k->watch, why);
     k->total.failed++;
     wf_mon_store_rollback(k->store);
+    wf_mon_ordered_again(&k->ordered, k->watch.client, err, why);
     for (size_t i = 0; i < k->watch.count; i++) {
         struct wf_mon_feed *f = k->watch.feeds[i];
         kept_of(f)->told.product[0] = '\0';
@@ -153,6 +157,7 @@ static void commit(struct keep *k, int64_t now_ms)
     k->total.commits++;
     k->total.commit_us += (uint64_t)(mono_us() - began_us);
     k->total.records += k->records;
+    wf_mon_ordered_committed(&k->ordered);
     for (size_t i = 0; i < k->watch.count; i++)
         k->watch.feeds[i]->touched = false;
     k->records = 0;
@@ -185,6 +190,17 @@ static void take(struct keep *k, int64_t now_ms)
         if (is_full(k, now_ms))
             commit(k, now_ms);
     }
+}
+
+static void refill(struct keep *k, int64_t now_ms)
+{
+    if (!k->ordered.active || !begin(k, now_ms))
+        return;
+    enum weft_err err = wf_mon_ordered_take(&k->ordered, k->store, TAKE, now_ms);
+    if (err)
+        abandon(k, err, NULL, now_ms);
+    else if (is_full(k, now_ms) || k->ordered.refill.done)
+        commit(k, now_ms);
 }
 
 // The table is made as soon as the schema is known, so that SQL finds it before its first record.
@@ -382,9 +398,12 @@ static void turn(struct keep *k)
         wf_mon_watch_open(&k->watch, now_ms);
     if (open && k->began_ms + COMMIT_MS < due)
         due = k->began_ms + COMMIT_MS;
+    if (k->ordered.active && !stuck && now_ms + REFILL_MS < due)
+        due = now_ms + REFILL_MS;
     wf_mon_watch_wait(&k->watch, due, !open && stuck);
     now_ms = wf_mon_now_ms();
     take(k, now_ms);
+    refill(k, now_ms);
     shape(k, now_ms);
     wf_mon_watch_catalog(&k->watch);
     if (is_full(k, now_ms))
@@ -394,6 +413,7 @@ static void turn(struct keep *k)
         tell(k, "running", now_ms);
         claim(k, now_ms);
         trim(k, now_ms);
+        wf_mon_ordered_look(&k->ordered, k->watch.client, now_ms);
     } else if (k->watch.count != k->claimed && now_ms >= k->stuck_until) {
         claim(k, now_ms); // new products do not wait for their turn
     }
@@ -401,12 +421,13 @@ static void turn(struct keep *k)
 
 int wf_mon_cmd_store(const struct wf_mon_options *o)
 {
-    struct keep k = { .sink = { .proofs = true,
-                          .own_size = sizeof(struct kept),
-                          .cursor = on_cursor,
-                          .problem = on_problem,
-                          .event = on_event,
-                          .wants = on_wants } };
+    struct keep k = { .ordered = { .db = o->db, .fd = -1 },
+        .sink = { .proofs = true,
+            .own_size = sizeof(struct kept),
+            .cursor = on_cursor,
+            .problem = on_problem,
+            .event = on_event,
+            .wants = on_wants } };
     struct weft_problem problem = { 0 };
     int status = 0;
 
@@ -429,6 +450,7 @@ int wf_mon_cmd_store(const struct wf_mon_options *o)
         k.watch.stop = true;
         tell(&k, "stopped", wf_mon_now_ms());
     }
+    wf_mon_ordered_fini(&k.ordered);
     wf_mon_store_close(k.store);
     wf_mon_watch_fini(&k.watch);
     return status;

@@ -9,6 +9,8 @@
 #include "domains/monitoring/batch/refill.h"
 #include "domains/monitoring/common/watch.h"
 
+#define CONNECT_MS 30000 // for the first answer
+
 // ---- places ------------------------------------------------------------------------------------------------------------
 
 static bool parse_back(const char *text, int64_t now_unix_ms, struct wf_mon_place *ret)
@@ -105,7 +107,12 @@ static enum weft_err on_records(
     r->seen += e->record_count;
     r->next = e->offset + e->record_count;
     enum weft_err err = wf_mon_store_table(s, r->product, &r->table);
-    return err ? err : wf_mon_store_records(s, r->table, p, &plain, wf_mon_unix_ms() * 1000);
+    uint64_t before = err ? 0 : wf_mon_table_records(r->table);
+    if (!err)
+        err = wf_mon_store_records(s, r->table, p, &plain, wf_mon_unix_ms() * 1000);
+    if (!err)
+        r->added += wf_mon_table_records(r->table) - before;
+    return err;
 }
 
 static enum weft_err on_event(
@@ -160,6 +167,25 @@ enum weft_err wf_mon_refill_take(
     if (!err)
         look_for_end(r, drained);
     return err;
+}
+
+enum weft_err wf_mon_refill_judge(
+    const struct wf_mon_refill *r, int64_t waited_ms, struct weft_problem *problem)
+{
+    if (r->state == WEFT_STREAM_REFUSED) {
+        *problem = r->problem;
+        return r->problem.err ? r->problem.err : WEFT_E_NO_CAPABILITY;
+    }
+    if (r->state == WEFT_STREAM_STOPPED && !r->has_end) {
+        snprintf(problem->text, sizeof problem->text, "%s: stopped by owner", r->product);
+        return WEFT_E_STOPPED;
+    }
+    if (!r->has_end && waited_ms > CONNECT_MS) {
+        snprintf(problem->text, sizeof problem->text, "%s: its owner's node does not answer",
+            r->product);
+        return WEFT_E_UNREACHABLE;
+    }
+    return WEFT_OK;
 }
 
 unsigned wf_mon_refill_share(const struct wf_mon_refill *r)

@@ -22,6 +22,7 @@ struct wf_mon_refill {
     bool has_begin, has_end, done;
     uint64_t begin, end, next; // offsets
     uint64_t seen, lost;       // records read; records that the owner has no more
+    uint64_t added;            // records that were missing
     enum weft_stream_state state;
     struct weft_problem problem; // of the state
 };
@@ -32,6 +33,9 @@ void wf_mon_refill_close(struct wf_mon_refill *r);
 // subscription is in ret_problem, with its error.
 WEFT_MUST_USE enum weft_err wf_mon_refill_take(struct wf_mon_refill *r, struct wf_mon_store *s,
     unsigned max, struct weft_problem *ret_problem);
+// Whether it can come to something after `waited_ms`: an owner that refuses, stopped or never answers ends it.
+WEFT_MUST_USE enum weft_err wf_mon_refill_judge(
+    const struct wf_mon_refill *r, int64_t waited_ms, struct weft_problem *problem);
 // 0 to 1000 of what there is to read.
 unsigned wf_mon_refill_share(const struct wf_mon_refill *r);
 
