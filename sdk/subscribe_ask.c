@@ -83,7 +83,7 @@ static enum weft_err take_reply(
     }
     for (size_t i = 0; i < r->n_entries && !err; i++) {
         wf_sub_count(s, &s->stats.bytes, r->entries[i].len);
-        err = wf_sub_take_entry(s, u, wf_pb_view(r->entries[i]));
+        err = wf_sub_take_entry(s, u, wf_pb_view(r->entries[i]), NULL);
     }
     u->has_beat = wf_sub_heartbeat(s, wf_pb_view(r->heartbeat), &u->beat);
     return err;

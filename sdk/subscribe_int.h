@@ -254,9 +254,10 @@ bool wf_sub_heartbeat(
     struct weft_subscription *s, struct wf_bytes envelope, struct wf_heartbeat *ret);
 
 // subscribe_proof.c
-// A packed entry into the unit: verified as far as no document is missing. OK also when it is not wanted.
+// A packed entry into the unit: verified as far as no document is missing. OK also when it is not wanted. own (NULL: it is copied) is the memory
+// that it lies in, and may be taken.
 enum weft_err wf_sub_take_entry(
-    struct weft_subscription *s, struct wf_sub_unit *u, struct wf_bytes packed);
+    struct weft_subscription *s, struct wf_sub_unit *u, struct wf_bytes packed, struct wf_buf *own);
 struct wf_sub_unit *wf_sub_unit_new(size_t entries, size_t losses);
 void wf_sub_unit_free(struct wf_sub_unit *u);
 // Hands the unit to the machine when everything is here, else fetches what lacks. Takes it.

@@ -407,7 +407,7 @@ static enum weft_err take_one(struct page *p, struct wf_bytes sealed)
         return lie(p, err, "an entry is malformed");
     err = open_box(p->s, &e, &packed);
     if (!err)
-        err = wf_sub_take_entry(p->s, p->u, wf_buf_view(&packed));
+        err = wf_sub_take_entry(p->s, p->u, wf_buf_view(&packed), &packed);
     wf_buf_fini(&packed);
     if (err == WEFT_E_EPOCH || err == WEFT_E_NOMEM)
         return err;

@@ -57,11 +57,19 @@ static enum weft_err open_batch(struct weft_subscription *s, struct wf_sub_item 
     return WEFT_OK;
 }
 
-// A copy of the entry. A large one is of records that were not compressed, as a rule, and a buffer of such comes round.
+// The item's own memory of the entry. A large one is of records that were not compressed, as a rule; it is not copied where it has memory to
+// itself, and buffers of such come round.
 static enum weft_err parse(
-    struct weft_subscription *s, struct wf_bytes packed, struct wf_sub_item *i)
+    struct weft_subscription *s, struct wf_bytes packed, struct wf_buf *own, struct wf_sub_item *i)
 {
-    if (packed.len > WF_SUB_SPARE / 4)
+    bool large = packed.len > WF_SUB_SPARE / 4;
+
+    if (own && large) {
+        i->bytes = *own;
+        *own = (struct wf_buf){ 0 };
+        return wf_entry_parse(packed, &i->entry);
+    }
+    if (large)
         wf_sub_spare_take(s, &i->bytes);
     enum weft_err err = wf_buf_append(&i->bytes, packed);
 
@@ -86,7 +94,7 @@ static bool is_known(const struct weft_subscription *s, const struct wf_entry *e
 }
 
 enum weft_err wf_sub_take_entry(
-    struct weft_subscription *s, struct wf_sub_unit *u, struct wf_bytes packed)
+    struct weft_subscription *s, struct wf_sub_unit *u, struct wf_bytes packed, struct wf_buf *own)
 {
     struct wf_sub_item *i = calloc(1, sizeof *i);
     struct wf_entry e;
@@ -95,7 +103,7 @@ enum weft_err wf_sub_take_entry(
     if (!err && is_known(s, &e))
         goto out;
     if (!err)
-        err = parse(s, packed, i);
+        err = parse(s, packed, own, i);
     if (!err && !e.is_reset)
         err = open_batch(s, i);
     if (!err && i->entry.offset > UINT64_MAX - i->header.count)

@@ -74,10 +74,10 @@ static void take_frame(struct weft_subscription *s, const struct wf_frame *f)
     if (!u)
         return; // repair asks for what is lost here
     u->is_frame = true;
+    u->has_beat = wf_sub_heartbeat(s, f->heartbeat, &u->beat); // before its memory is taken
     for (size_t i = 0; i < f->entry_count; i++)
-        if (wf_sub_take_entry(s, u, f->entries[i]))
+        if (wf_sub_take_entry(s, u, f->entries[i], f->entry_count == 1 ? &s->plain : NULL))
             wf_sub_count(s, &s->stats.verify_failures, 1);
-    u->has_beat = wf_sub_heartbeat(s, f->heartbeat, &u->beat);
     wf_sub_unit_go(s, u);
 }
 
@@ -86,6 +86,8 @@ static void open_known(
 {
     struct wf_frame *f = malloc(sizeof *f);
 
+    if (!s->plain.cap && bytes.len > WF_SUB_SPARE / 4)
+        wf_sub_spare_take(s, &s->plain);
     s->plain.len = 0;
     if (f && wf_frame_open(bytes, &key->key, &s->plain, f) == WEFT_OK)
         take_frame(s, f);
@@ -116,7 +118,7 @@ static void open_frame(struct weft_subscription *s, struct wf_net_msg *msg)
     } else {
         open_known(s, key, bytes);
     }
-    wf_net_msg_free(msg);
+    wf_net_sub_spare(s->sub, msg);
 }
 
 void wf_sub_try_unknown(struct weft_subscription *s, bool drop)

@@ -7,7 +7,7 @@
 #include "node/call.h"
 #include "node/stream/priv.h"
 
-#define FRAME_BYTES (1u * WF_MIB) // of entries in one frame
+#define FRAME_BYTES (512u * WF_KIB) // of entries in one frame: a core's cache holds it
 
 static enum weft_err listen_on(struct wf_home_product *p, uint16_t port)
 {
@@ -62,12 +62,9 @@ void wf_publish_close(struct wf_home_product *p)
 static void send_frame(struct wf_home_product *p, const struct wf_frame *f)
 {
     struct wf_buf *out = &p->room->packed;
-    struct wf_net_msg *m = NULL;
 
     out->len = 0;
     enum weft_err err = wf_frame_seal(&p->sealer, f, out);
-    if (!err)
-        err = wf_net_msg_from(wf_buf_view(out), &m);
     if (err) {
         wf_say(p->room->node, WF_LOG_WARN, "stream", "a frame was not sent", "product",
             p->collect->product.name, "why", weft_err_text(err), NULL);
@@ -75,7 +72,7 @@ static void send_frame(struct wf_home_product *p, const struct wf_frame *f)
     }
     p->count.frames++;
     p->count.frame_bytes += out->len;
-    err = wf_net_pub_send(p->pub, m);
+    err = wf_net_pub_send(p->pub, out);
     (void)err; // counted; readers repair what is not sent
 }
 

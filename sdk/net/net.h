@@ -235,9 +235,10 @@ WF_MUST_USE enum weft_err wf_net_pub_new(
 // Once. where: as for wf_net_rep_listen, but no local socket (SYNTAX).
 WF_MUST_USE enum weft_err wf_net_pub_listen(
     struct wf_net_pub *p, const char *where, uint16_t *ret_port);
-// Sends msg (taken, also on failure) to every connection; never waits for any. A small one for few goes out at once, others by the thread that
-// serves all PUB sockets: one caller's stay in order. FULL: too much waits for that thread, and the frame is dropped.
-WF_MUST_USE enum weft_err wf_net_pub_send(struct wf_net_pub *p, struct wf_net_msg *msg);
+// Sends what frame holds to every connection; never waits for any. A small one for few goes out at once, others by the thread that
+// serves all PUB sockets: one caller's stay in order. FULL: too much waits for that thread, and the frame is dropped. Its memory is taken, also on
+// failure; afterwards frame is empty, with the memory of an earlier one or none.
+WF_MUST_USE enum weft_err wf_net_pub_send(struct wf_net_pub *p, struct wf_buf *frame);
 void wf_net_pub_get_stats(struct wf_net_pub *p, struct wf_net_pub_stats *ret);
 // What one host's connections, as they stand, were not sent.
 struct wf_net_pub_host {

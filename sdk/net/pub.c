@@ -61,6 +61,8 @@ void net_pubs_free(struct net_pubs *a)
     wf_loop_stop(a->loop);
     pthread_join(a->thread, NULL);
     wf_loop_free(a->loop);
+    while (a->spare_count)
+        wf_buf_fini(&a->spares[--a->spare_count]);
     net_lock_fini(&a->mu, &a->closed);
     free(a);
 }
@@ -150,6 +152,31 @@ void net_pub_tick(struct wf_net_pub *p)
 
 // ---- sending -----------------------------------------------------------------------------------------------------------
 
+void net_pub_spare(struct net_pubs *a, struct wf_buf *b)
+{
+    pthread_mutex_lock(&a->mu);
+    bool kept = b->cap && b->cap <= NET_PUB_SPARE_MAX && a->spare_count < NET_PUB_SPARES;
+    if (kept) {
+        b->len = 0;
+        a->spares[a->spare_count++] = *b;
+    }
+    pthread_mutex_unlock(&a->mu);
+    if (!kept)
+        wf_buf_fini(b);
+    *b = (struct wf_buf){ 0 };
+}
+
+static struct wf_buf take_spare(struct net_pubs *a)
+{
+    struct wf_buf b = { 0 };
+
+    pthread_mutex_lock(&a->mu);
+    if (a->spare_count)
+        b = a->spares[--a->spare_count];
+    pthread_mutex_unlock(&a->mu);
+    return b;
+}
+
 static void done(struct net_frame *f)
 {
     struct net_pubs *a = f->pub->all;
@@ -179,10 +206,9 @@ static enum weft_err queue(struct wf_net_pub *p, struct net_frame *f)
 {
     struct net_pubs *a = p->all;
 
-    f->mail = (struct wf_mail){ .open = open_frame,
-        .drop = drop_frame,
-        .class = WF_MAIL_LIVE,
-        .bytes = wf_net_msg_len(f->msg) };
+    f->mail = (struct wf_mail){
+        .open = open_frame, .drop = drop_frame, .class = WF_MAIL_LIVE, .bytes = f->bytes.len
+    };
     atomic_fetch_add(&a->items, 1);
     atomic_fetch_add(&a->bytes, f->mail.bytes);
     enum weft_err err = wf_loop_post(a->loop, &f->mail);
@@ -193,19 +219,11 @@ static enum weft_err queue(struct wf_net_pub *p, struct net_frame *f)
     return err;
 }
 
-enum weft_err wf_net_pub_send(struct wf_net_pub *p, struct wf_net_msg *msg)
+static enum weft_err send_frame(struct wf_net_pub *p, struct net_frame *f)
 {
-    struct net_frame *f = malloc(sizeof *f);
-
-    if (!f) {
-        wf_net_msg_free(msg);
-        atomic_fetch_add(&p->all->dropped, 1);
-        return WEFT_E_NOMEM;
-    }
-    *f = (struct net_frame){ .pub = p, .msg = msg, .refs = 1 };
-    wf_store_be64(f->head, wf_net_msg_len(msg));
+    wf_store_be64(f->head, f->bytes.len);
     // What its caller queued before must have gone.
-    if (wf_net_msg_len(msg) > INLINE_BYTES || atomic_load(&p->all->items) > 0)
+    if (f->bytes.len > INLINE_BYTES || atomic_load(&p->all->items) > 0)
         return queue(p, f);
     pthread_mutex_lock(&p->mu);
     bool few = p->stats.pipes <= INLINE_PIPES;
@@ -215,6 +233,21 @@ enum weft_err wf_net_pub_send(struct wf_net_pub *p, struct wf_net_msg *msg)
     }
     pthread_mutex_unlock(&p->mu);
     return few ? WEFT_OK : queue(p, f);
+}
+
+enum weft_err wf_net_pub_send(struct wf_net_pub *p, struct wf_buf *frame)
+{
+    struct net_frame *f = malloc(sizeof *f);
+
+    if (!f) {
+        frame->len = 0;
+        atomic_fetch_add(&p->all->dropped, 1);
+        return WEFT_E_NOMEM;
+    }
+    *f = (struct net_frame){ .pub = p, .bytes = *frame, .refs = 1 };
+    enum weft_err err = send_frame(p, f);
+    *frame = take_spare(p->all);
+    return err;
 }
 
 // ---- listening ---------------------------------------------------------------------------------------------------------

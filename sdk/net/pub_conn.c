@@ -18,13 +18,13 @@ void net_frame_unref(struct net_frame *f)
 {
     if (--f->refs > 0)
         return;
-    wf_net_msg_free(f->msg);
+    net_pub_spare(f->pub->all, &f->bytes);
     free(f);
 }
 
 static size_t frame_len(const struct net_frame *f)
 {
-    return NET_PUB_HEAD + wf_net_msg_len(f->msg);
+    return NET_PUB_HEAD + f->bytes.len;
 }
 
 // ---- the queue ---------------------------------------------------------------------------------------------------------
@@ -63,7 +63,7 @@ static void watch_room(struct net_pub_conn *c, bool waits)
 // Sends of a frame what the socket takes from `sent` on; how much, or -1 when the connection is broken.
 static ssize_t send_some(const struct net_pub_conn *c, const struct net_frame *f, size_t sent)
 {
-    struct wf_bytes body = wf_net_msg_view(f->msg);
+    struct wf_bytes body = wf_buf_view(&f->bytes);
     size_t of_head = sent < NET_PUB_HEAD ? sent : NET_PUB_HEAD, of_body = sent - of_head;
     struct iovec parts[2] = {
         { (void *)(uintptr_t)(f->head + of_head), NET_PUB_HEAD - of_head },
@@ -133,7 +133,7 @@ void net_pub_put(struct wf_net_pub *p, struct net_frame *f)
         if (c->greeted)
             put(c, f);
     p->stats.messages++;
-    p->stats.bytes += wf_net_msg_len(f->msg);
+    p->stats.bytes += f->bytes.len;
 }
 
 // False: the connection is broken.

@@ -11,14 +11,18 @@
 #include "sdk/loop/loop.h"
 #include "sdk/net/net_int.h"
 
-#define NET_PUB_HEAD 8u // be64 length
+#define NET_PUB_HEAD      8u // be64 length
+#define NET_PUB_SPARES    4u
+#define NET_PUB_SPARE_MAX (1u * WF_MIB)
 
 struct net_pubs { // of a wf_net
     struct wf_loop *loop;
     pthread_t thread;
     pthread_mutex_t mu;
     pthread_cond_t closed;
-    unsigned open;              // sockets; under mu
+    unsigned open;                        // sockets; under mu, as the next
+    struct wf_buf spares[NET_PUB_SPARES]; // of frames that have gone
+    unsigned spare_count;
     atomic_size_t items, bytes; // frames that wait for the thread, or are being sent by it
     atomic_uint_fast64_t dropped;
     atomic_uint_fast32_t last_id; // of connections
@@ -27,7 +31,7 @@ struct net_pubs { // of a wf_net
 struct net_frame {       // shared by the queues of all its socket's connections
     struct wf_mail mail; // first; while it waits for the thread
     struct wf_net_pub *pub;
-    struct wf_net_msg *msg;
+    struct wf_buf bytes;
     unsigned refs; // under the socket's mutex
     uint8_t head[NET_PUB_HEAD];
 };
@@ -78,5 +82,6 @@ void net_pub_end(struct net_pub_conn *c);
 void net_frame_unref(struct net_frame *f);
 // pub.c
 void net_pub_tick(struct wf_net_pub *p); // there is something to look after, from now on
+void net_pub_spare(struct net_pubs *a, struct wf_buf *b); // takes its memory
 
 #endif

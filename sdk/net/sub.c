@@ -34,6 +34,7 @@ struct wf_net_sub {
     uint32_t pipe; // counts connections
     int64_t redial_ms;
     struct wf_timer timer;
+    struct net_sp_spares spares; // one at most
     struct wf_net_sub_stats stats;
 };
 
@@ -59,6 +60,7 @@ static void destroy(struct wf_net_sub *s)
     wf_timer_cancel(s->conf.loop, &s->timer);
     net_resolve_free(s->resolve);
     hang_up(s);
+    net_sp_spares_fini(&s->spares);
     free(s);
 }
 
@@ -168,6 +170,7 @@ static enum weft_err connect_to(
         close(fd);
         return err;
     }
+    s->stream.spares = &s->spares;
     err = wf_loop_watch(s->conf.loop, &s->watch, EPOLLIN | EPOLLOUT);
     if (err)
         net_sp_fini(&s->stream);
@@ -253,6 +256,14 @@ enum weft_err wf_net_sub_new(const struct wf_net_sub_conf *conf, struct wf_net_s
     }
     *ret = s;
     return WEFT_OK;
+}
+
+void wf_net_sub_spare(struct wf_net_sub *s, struct wf_net_msg *msg)
+{
+    if (s && s->spares.count == 0)
+        net_sp_spare(&s->spares, msg);
+    else
+        wf_net_msg_free(msg);
 }
 
 void wf_net_sub_get_stats(const struct wf_net_sub *s, struct wf_net_sub_stats *ret)

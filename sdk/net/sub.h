@@ -30,6 +30,8 @@ struct wf_net_sub_stats {
 WF_MUST_USE enum weft_err wf_net_sub_new(
     const struct wf_net_sub_conf *conf, struct wf_net_sub **ret);
 void wf_net_sub_get_stats(const struct wf_net_sub *s, struct wf_net_sub_stats *ret);
+// Takes a frame's message whose bytes are no longer needed: a next one is read into it. s may be NULL.
+void wf_net_sub_spare(struct wf_net_sub *s, struct wf_net_msg *msg);
 // Posts nothing more. NULL is permitted.
 void wf_net_sub_free(struct wf_net_sub *s);
 

@@ -132,9 +132,10 @@ START_TEST(frames_reach_every_subscriber)
     } while (st.pipes < 3);
     nap(50);
     for (int k = 0; k < 100; k++) {
-        char text[16];
-        snprintf(text, sizeof text, "%d", k);
-        ck_assert_int_eq(wf_net_pub_send(pub, msg_of(text)), WEFT_OK);
+        struct wf_buf frame = { 0 };
+        ck_assert_int_eq(wf_buf_printf(&frame, "%d", k), WEFT_OK);
+        ck_assert_int_eq(wf_net_pub_send(pub, &frame), WEFT_OK);
+        wf_buf_fini(&frame);
     }
     for (size_t i = 0; i < 3; i++) {
         for (int k = 0; k < 100; k++) {

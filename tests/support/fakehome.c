@@ -119,19 +119,15 @@ static void heartbeat(struct wf_fakehome *h, struct wf_buf *out)
 static void send_frame(struct wf_fakehome *h, const struct wf_frame *f)
 {
     struct wf_buf sealed = { 0 };
-    struct wf_net_msg *msg = NULL;
 
     if (atomic_load(&h->mute))
         return;
     MUST(wf_frame_seal(&h->sealer, f, &sealed));
-    MUST(wf_net_msg_from(wf_buf_view(&sealed), &msg));
-    wf_buf_fini(&sealed);
-    if (f->entry_count && atomic_load(&h->drop) > 0) {
+    if (f->entry_count && atomic_load(&h->drop) > 0)
         atomic_fetch_sub(&h->drop, 1);
-        wf_net_msg_free(msg);
-        return;
-    }
-    MUST(wf_net_pub_send(h->pub, msg));
+    else
+        MUST(wf_net_pub_send(h->pub, &sealed));
+    wf_buf_fini(&sealed);
 }
 
 static void send_entries(struct wf_fakehome *h, size_t first, size_t count)
