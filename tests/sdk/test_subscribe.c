@@ -96,6 +96,29 @@ START_TEST(frames_that_come_again_are_dropped)
 }
 END_TEST
 
+// Their memory is the frame's, and that of a frame before it which the application is done with; small ones between them are copies.
+START_TEST(entries_that_fill_a_frame_come_as_they_were_while_memory_comes_round)
+{
+    enum { LARGE = 9000, ROUNDS = 4 };
+
+    subscribe(WEFT_FROM_EARLIEST, 0);
+    take_until_state(WEFT_STREAM_LIVE);
+    for (uint64_t i = 0; i < ROUNDS; i++) {
+        uint64_t before = got;
+        append(2, LARGE);
+        append(3, 2);
+        wf_fakehome_send(&h, h.count - 5, 2); // both in one frame, again
+        append(1, LARGE);
+        take_until_got(before + LARGE);
+        append(2, LARGE);
+        take_until_got(before + 5 * LARGE + 6);
+    }
+    struct weft_stats st = stats();
+    ck_assert_uint_eq(st.live_records, ROUNDS * (5 * LARGE + 6));
+    ck_assert_uint_eq(st.verify_failures + st.lost_records, 0);
+}
+END_TEST
+
 START_TEST(a_silent_stream_is_told_and_everything_comes_by_pull)
 {
     atomic_store(&h.mute, true);
@@ -543,6 +566,7 @@ int main(void)
     tcase_add_test(t, lost_frames_are_repaired);
     tcase_add_test(t, a_lost_tail_shows_by_its_heartbeat);
     tcase_add_test(t, frames_that_come_again_are_dropped);
+    tcase_add_test(t, entries_that_fill_a_frame_come_as_they_were_while_memory_comes_round);
     tcase_add_test(t, a_silent_stream_is_told_and_everything_comes_by_pull);
     tcase_add_test(t, a_rotation_loses_nothing);
     tcase_add_test(t, a_forgotten_lease_is_taken_anew);
