@@ -5,10 +5,12 @@
 #include <stdlib.h>
 
 #include "node/log/log_priv.h"
+#include "proto/base/limits.h"
 
 #define CREATE_TRIES 16 // files left by failed creations that could not be removed either
-#define CACHED_MAX                                                                                 \
-    2u // newest segments that stay in the page cache: the active one and the one before
+#define CACHED_BYTES (4u * WF_MIB) // of the active segment stay in the page cache, the newest
+#define CACHED_STEP  (1u * WF_MIB) // what is older is given back in pieces of
+#define CACHED_MAX   2u // and at its end a segment as a whole, when another came after it
 
 void wf_log_path(
     const struct wf_log *log, uint64_t number, const char *suffix, char out[WF_LOG_PATH])
@@ -143,7 +145,20 @@ static enum weft_err write_start(struct wf_log *log, struct wf_segment *s)
 }
 
 // What is read again soon is new. Pages that are given back are written to next: on a virtual machine, whose host takes memory that lies
-// idle, a fresh page costs many times what it takes to fill it (docs/internals/performance.md).
+// idle, a fresh page costs many times what it takes to fill it (docs/internals/performance.md). Call after a sync.
+void wf_log_uncache(struct wf_log *log)
+{
+    const struct wf_vfs *vfs = log->vfs;
+    uint64_t to = log->end / CACHED_STEP * CACHED_STEP;
+
+    if (!vfs->uncache || to < log->given + CACHED_BYTES + CACHED_STEP)
+        return;
+    to -= CACHED_BYTES;
+    vfs->uncache(vfs->ctx, log->active->file, log->given, to);
+    log->given = to;
+}
+
+// The rest of it, and what readers of long ago brought back.
 static void uncache_older(struct wf_log *log)
 {
     struct wf_segment *s = NULL;
@@ -158,7 +173,7 @@ static void uncache_older(struct wf_log *log)
     if (!s)
         return;
     if (!wf_log_borrow(log, s, &file))
-        log->vfs->uncache(log->vfs->ctx, file);
+        log->vfs->uncache(log->vfs->ctx, file, 0, 0);
     wf_log_return(log, s);
 }
 
@@ -197,6 +212,7 @@ enum weft_err wf_log_roll(struct wf_log *log, int64_t created_ms)
     log->active = s;
     pthread_mutex_unlock(&log->lock);
     log->end = log->ahead = s->end;
+    log->given = 0;
     log->unsynced = log->ahead_failed = false;
     atomic_fetch_add(&log->bytes, s->end);
     s = NULL;

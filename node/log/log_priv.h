@@ -75,6 +75,7 @@ struct wf_log {
     struct wf_segment *active; // NULL: the next append opens one
     uint64_t end;              // where the next item goes
     uint64_t ahead;            // up to here the active file is written, with zeros behind `end`
+    uint64_t given;            // up to here the active file was given back by the page cache
     uint64_t last_group;       // bytes of the last one that waited for a sync; 0: it did not
     bool ahead_failed;         // zeros could not be written: the segment goes on without
     bool unsynced;
@@ -103,6 +104,7 @@ WF_MUST_USE enum weft_err wf_log_roll(struct wf_log *log, int64_t created_ms);
 void wf_log_seal(struct wf_log *log, bool failed);
 // Syncs the active segment. After a failure it is closed as failed: the kernel may have dropped what it could not write.
 enum weft_err wf_log_sync(struct wf_log *log);
+void wf_log_uncache(struct wf_log *log); // what lies far behind the end
 // A sync is to cover so many items.
 void wf_log_count_group(struct wf_log *log, size_t items);
 // Only a cache: failures are left to the next open.

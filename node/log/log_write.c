@@ -269,10 +269,12 @@ static void write_group(struct wf_log *log, struct group *g)
     tell_written(log, g);
     wf_log_count_group(log, g->items);
     err = wf_log_sync(log);
-    if (err)
+    if (err) {
         abandon(log, g, true, err);
-    else
-        commit(log, g, true);
+        return;
+    }
+    commit(log, g, true);
+    wf_log_uncache(log);
 }
 
 // Acknowledges what failed in a group. What succeeded already was.

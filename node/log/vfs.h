@@ -40,8 +40,8 @@ struct wf_vfs {
     enum weft_err (*space)(void *ctx, const char *dir, uint64_t *ret_free, uint64_t *ret_total);
     // Creates the file if needed and locks it for this open file until close; IN_USE when another holder has it.
     enum weft_err (*lock)(void *ctx, const char *path, int *ret_file);
-    // What is on the disk of this file need not stay in memory: a hint, nothing changes. May be NULL.
-    void (*uncache)(void *ctx, int file);
+    // What is on the disk of this file need not stay in memory, from there up to `to`; 0 = to its end: a hint, nothing changes. May be NULL.
+    void (*uncache)(void *ctx, int file, uint64_t from, uint64_t to);
     int64_t (*mono_us)(void *ctx); // a monotonic clock, for statistics and pauses only
 };
 

@@ -241,10 +241,10 @@ static enum weft_err posix_lock(void *ctx, const char *path, int *ret_file)
     return WEFT_OK;
 }
 
-static void posix_uncache(void *ctx, int file)
+static void posix_uncache(void *ctx, int file, uint64_t from, uint64_t to)
 {
     (void)ctx;
-    (void)posix_fadvise(file, 0, 0, POSIX_FADV_DONTNEED);
+    (void)posix_fadvise(file, (off_t)from, to ? (off_t)(to - from) : 0, POSIX_FADV_DONTNEED);
 }
 
 static int64_t posix_mono_us(void *ctx)

@@ -75,6 +75,30 @@ START_TEST(no_room_is_made_while_others_wait)
 }
 END_TEST
 
+// Pages that come round cost less than fresh ones; what readers repair is new.
+START_TEST(what_lies_far_behind_the_end_leaves_the_page_cache_once_it_is_synced)
+{
+    uint64_t mib = 1024 * 1024;
+
+    rig_close(&rig);
+    rig.conf.segment_bytes = 32 * mib;
+    ck_assert_int_eq(rig_open(&rig), WEFT_OK);
+    while (file_len() < 4 * mib)
+        rig_fill(&rig, 1, 1, 150000);
+    ck_assert_uint_eq(wf_memdisk_given(rig.disk).calls, 0);
+    while (file_len() < 12 * mib) {
+        rig_fill(&rig, 1, 1, 150000);
+        struct wf_memdisk_given given = wf_memdisk_given(rig.disk);
+        ck_assert_uint_eq(given.bytes % mib, 0);
+        ck_assert_uint_eq(given.unsynced, 0);
+        ck_assert_uint_ge(given.bytes + 6 * mib, file_len());
+    }
+    struct wf_memdisk_given given = wf_memdisk_given(rig.disk);
+    ck_assert_uint_ge(given.kept, 4 * mib);
+    ck_assert_uint_le(given.calls, 8);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("log_room");
@@ -83,6 +107,7 @@ int main(void)
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, small_groups_find_room_that_was_made_when_nobody_waited);
     tcase_add_test(t, no_room_is_made_while_others_wait);
+    tcase_add_test(t, what_lies_far_behind_the_end_leaves_the_page_cache_once_it_is_synced);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_ENV);
