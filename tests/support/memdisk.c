@@ -43,7 +43,6 @@ struct wf_memdisk {
     uint64_t capacity, used;
     unsigned permille;
     _Atomic int64_t clock_us;
-    struct wf_memdisk_given given;
 };
 
 struct wf_memdisk *wf_memdisk_new(void)
@@ -437,26 +436,6 @@ static int64_t mem_mono_us(void *ctx)
     return ++d->clock_us;
 }
 
-static void mem_uncache(void *ctx, int file, uint64_t from, uint64_t to)
-{
-    struct wf_memdisk *d = ctx;
-
-    pthread_mutex_lock(&d->lock);
-    const struct inode *i = d->files[file];
-    size_t end = to && to < i->now.len ? (size_t)to : i->now.len;
-    for (size_t at = (size_t)from; at < end; at += SECTOR)
-        d->given.unsynced += i->states[at / SECTOR] != CLEAN;
-    d->given.calls++;
-    d->given.bytes += end > from ? end - from : 0;
-    d->given.kept = i->now.len - end;
-    pthread_mutex_unlock(&d->lock);
-}
-
-struct wf_memdisk_given wf_memdisk_given(const struct wf_memdisk *d)
-{
-    return d->given;
-}
-
 struct wf_vfs wf_memdisk_vfs(struct wf_memdisk *d)
 {
     return (struct wf_vfs){ .ctx = d,
@@ -474,7 +453,6 @@ struct wf_vfs wf_memdisk_vfs(struct wf_memdisk *d)
         .sync_dir = mem_sync_dir,
         .space = mem_space,
         .lock = mem_lock,
-        .uncache = mem_uncache,
         .mono_us = mem_mono_us };
 }
 

@@ -30,12 +30,6 @@ struct wf_memdisk *wf_memdisk_new(void);
 void wf_memdisk_free(struct wf_memdisk *d);
 struct wf_vfs wf_memdisk_vfs(struct wf_memdisk *d);
 
-// What the vfs was told to give back from memory: how often, bytes, sectors of them that no sync had written, and bytes behind it the last time.
-struct wf_memdisk_given {
-    uint64_t calls, bytes, unsynced, kept;
-};
-struct wf_memdisk_given wf_memdisk_given(const struct wf_memdisk *d);
-
 // The nth call from now (1 = the next) and the times - 1 after it fail with err; a failing write may leave part of its
 // bytes. times 0 clears the plan.
 void wf_memdisk_fail(
