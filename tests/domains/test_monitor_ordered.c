@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "domains/monitoring/batch/ordered.h"
+#include "domains/monitoring/common/pulse.h"
 #include "tests/domains/monitor_rig.h"
 
 static struct fake_product *load(void)
@@ -46,11 +47,10 @@ static pid_t start_store(const char *path)
         o.seconds = 50;
         _exit(wf_mon_cmd_store(&o));
     }
-    for (int i = 0; i < 2000; i++) { // until it has the file's lock
-        struct wf_mon_store *s = NULL;
-        enum weft_err err = wf_mon_store_open(path, &s, &(struct weft_problem){ 0 });
-        wf_mon_store_close(s);
-        if (err == WEFT_E_IN_USE)
+    for (int i = 0; i < 3000;
+         i++) { // until it tells; its lock is not tried, as it may be the one that does not get it
+        struct wf_mon_pulse read[WF_MON_PULSES];
+        if (wf_mon_pulses_read(path, read) == 1 && read[0].alive && read[0].pid == pid)
             return pid;
         usleep(10000);
     }
