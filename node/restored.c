@@ -8,15 +8,16 @@ void wf_restored_put(const struct wf_restored *r, uint8_t out[WF_RESTORED_LEN])
     out[0] = VERSION;
     wf_store_be64(out + 1, (uint64_t)r->restored_ms);
     wf_store_be64(out + 9, (uint64_t)r->backup_ms);
-    out[17] = (uint8_t)((r->waits ? 1 : 0) | (r->told ? 2 : 0));
+    out[17] = (uint8_t)((r->waits ? 1 : 0) | (r->told ? 2 : 0) | (r->anew ? 4 : 0));
 }
 
 enum weft_err wf_restored_take(struct wf_bytes in, struct wf_restored *ret)
 {
-    if (in.len != WF_RESTORED_LEN || in.ptr[0] != VERSION || in.ptr[17] > 3)
+    if (in.len != WF_RESTORED_LEN || in.ptr[0] != VERSION || in.ptr[17] > 7)
         return WEFT_E_DAMAGED;
     *ret = (struct wf_restored){ .restored_ms = (int64_t)wf_load_be64(in.ptr + 1),
         .backup_ms = (int64_t)wf_load_be64(in.ptr + 9),
+        .anew = in.ptr[17] & 4,
         .waits = in.ptr[17] & 1,
         .told = in.ptr[17] & 2 };
     return WEFT_OK;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A node that was put back from a backup. It may have forgotten: revocations, charters, homes that moved. Until other nodes of the mesh were asked
-// for newer ones it grants, leases, admits and takes nothing, so that nobody undoes a revocation with an old copy. Loop thread only.
+// A node that was put back from a backup, or made anew from its domain's root. It may have forgotten: revocations, charters, homes that moved. Until
+// other nodes of the mesh were asked for newer ones it grants, leases, admits and takes nothing, so that nobody undoes a revocation with an old
+// copy, or an empty list. Loop thread only.
 #ifndef WF_NODE_RESTORED_H
 #define WF_NODE_RESTORED_H
 
@@ -10,7 +11,8 @@
 #define WF_RESTORED_LEN  18u
 
 struct wf_restored {
-    int64_t restored_ms, backup_ms; // unix
+    int64_t restored_ms, backup_ms; // unix; 0 when made anew
+    bool anew;                      // with the issuer of a domain that had one before
     bool waits;                     // others are to be asked first
     bool told;                      // that nobody could be asked was an alarm of one start
 };

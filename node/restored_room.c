@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The room of a restored node: reads the mark, waits until others agree, says what it does not know.
+// The room of a node that was put back or made anew: reads the mark, waits until others agree, says what it does not know.
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -7,11 +7,13 @@
 #include "node/gossip/room.h"
 #include "node/log/meta.h"
 #include "node/restored.h"
+#include "sdk/conf/file.h"
 #include "sdk/disk.h"
+#include "sdk/identity.h"
 
 #define PATIENCE_MS 60000 // for those that do not answer, once one did
 
-static void keep(struct wf_node *n)
+static enum weft_err keep(struct wf_node *n)
 {
     struct wf_restored_room *r = n->restored;
     uint8_t bytes[WF_RESTORED_LEN];
@@ -21,6 +23,7 @@ static void keep(struct wf_node *n)
     if (err) // the next start asks again: that costs nothing but its time
         wf_say(n, WF_LOG_WARN, "restored", "it could not be kept that others were asked", "why",
             weft_err_text(err), NULL);
+    return err;
 }
 
 static void date(int64_t unix_ms, char out[32])
@@ -31,17 +34,29 @@ static void date(int64_t unix_ms, char out[32])
         (long long)((unix_ms < 0 ? 0 : unix_ms) / 60000 % 60));
 }
 
+// "made anew from the domain's root", or "restored from a backup made 3 h 5 min ago".
+static void whence(const struct wf_node *n, char out[96])
+{
+    const struct wf_restored *m = &n->restored->mark;
+    char when[32];
+
+    date(wf_node_now_unix_ms(n) - m->backup_ms, when);
+    if (m->anew)
+        snprintf(out, 96, "made anew from the domain's root");
+    else
+        snprintf(out, 96, "restored from a backup made %s", when);
+}
+
 static void tell_nobody(struct wf_node *n)
 {
     struct wf_restored_room *r = n->restored;
-    char when[32], text[256];
+    char from[96], text[256];
 
-    date(wf_node_now_unix_ms(n) - r->mark.backup_ms, when);
+    whence(n, from);
     snprintf(text, sizeof text,
-        "restored from a backup made %s, and no other node was asked what was revoked since: "
-        "revoke it "
-        "again (weft agent revoke, weft access revoke). Gone at the next start",
-        when);
+        "%s, and no other node was asked what was revoked since: revoke it again (weft agent "
+        "revoke, weft access revoke). Gone at the next start",
+        from);
     wf_alarm(n, "restored", text);
     r->mark.told = true;
 }
@@ -56,7 +71,7 @@ static void settle(struct wf_node *n, size_t known)
     if (known == 0)
         tell_nobody(n);
     r->mark.told = true;
-    keep(n);
+    (void)keep(n);
     snprintf(count, sizeof count, "%zu of %zu", r->agreed_count, known);
     wf_say(n, WF_LOG_INFO, "restored", "what this node may have forgotten was asked for", "nodes",
         count, NULL);
@@ -64,19 +79,48 @@ static void settle(struct wf_node *n, size_t known)
 
 static void tell_waiting(struct wf_node *n, size_t known)
 {
-    char when[32], text[256];
+    const struct wf_restored_room *r = n->restored;
+    char from[96], text[256], count[40];
 
-    date(wf_node_now_unix_ms(n) - n->restored->mark.backup_ms, when);
+    whence(n, from);
+    snprintf(count, sizeof count,
+        known ? "%zu of %zu agree" : "none is known: seeds:", r->agreed_count, known);
     snprintf(text, sizeof text,
-        "restored from a backup made %s: nothing is granted, leased or taken until other nodes "
-        "were "
-        "asked what was revoked since (%zu of %zu agree). If all are lost: weft node restore "
-        "--alone",
-        when, n->restored->agreed_count, known);
+        "%s: nothing is granted, leased or taken until other nodes were asked what was revoked "
+        "since (%s). If all are lost: %s",
+        from, count, r->mark.anew ? "weft node init --now" : "weft node restore --alone");
     wf_alarm(n, "restored", text);
 }
 
 // ---- life ------------------------------------------------------------------------------------------------------------
+
+// DATA/anew, of weft node init: this domain had an issuer before. "ask" or "now"; it becomes the mark.
+static enum weft_err take_anew(struct wf_node *n, struct wf_diag *diag)
+{
+    struct wf_restored *m = &n->restored->mark;
+    struct wf_buf word = { 0 };
+    char *path = NULL;
+    enum weft_err err = wf_disk_join(n->conf->data, WF_ANEW_FILE, &path);
+
+    if (!err)
+        err = wf_file_read(path, 16, WF_FILE_OWNED, &word, NULL);
+    if (err == WEFT_E_NOT_FOUND) { // as nearly always
+        free(path);
+        return WEFT_OK;
+    }
+    if (!err) {
+        m->anew = true;
+        m->waits = !wf_bytes_eq(wf_buf_view(&word), WF_STR(WF_ANEW_NOW));
+        err = wf_disk_mkdir(n->restored->meta_dir, diag);
+    }
+    if (!err)
+        err = keep(n);
+    if (!err)
+        err = wf_disk_remove(path, diag);
+    wf_buf_fini(&word);
+    free(path);
+    return err;
+}
 
 static enum weft_err restored_open(struct wf_node *n, struct wf_diag *diag)
 {
@@ -93,7 +137,7 @@ static enum weft_err restored_open(struct wf_node *n, struct wf_diag *diag)
         err = wf_restored_take(wf_buf_view(&kept), &r->mark);
     wf_buf_fini(&kept);
     if (err == WEFT_E_NOT_FOUND)
-        return WEFT_OK;
+        return take_anew(n, diag);
     if (err)
         wf_diag_set(diag, 0, 0, "%s/" WF_RESTORED_META ": %s", r->meta_dir, weft_err_text(err));
     return err;
@@ -104,15 +148,18 @@ static void restored_tick(struct wf_node *n)
     struct wf_restored_room *r = n->restored;
 
     if (!r->mark.waits) {
-        if (r->mark.restored_ms && !r->mark.told) { // --alone
+        if ((r->mark.restored_ms || r->mark.anew) && !r->mark.told) { // --alone, --now
             tell_nobody(n);
-            keep(n);
+            (void)keep(n);
         }
         return;
     }
     size_t known = wf_gossip_peer_count(n);
     bool patient = wf_node_now_ms(n) - r->first_ms < PATIENCE_MS;
-    if (known == 0 || r->agreed_count >= known || (r->agreed_count > 0 && !patient))
+    // Who was made anew knows nobody but whom it was given; who was put back knows whom it knew.
+    bool alone = known == 0 && !r->mark.anew;
+    bool all = known > 0 && r->agreed_count >= known;
+    if (alone || all || (r->agreed_count > 0 && !patient))
         settle(n, known);
     else
         tell_waiting(n, known);

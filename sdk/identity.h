@@ -7,6 +7,11 @@
 
 #include "proto/trust/capability.h"
 
+// In a node's data directory, from weft node init to its first start: its domain had an issuer before.
+#define WF_ANEW_FILE "anew"
+#define WF_ANEW_ASK  "ask\n" // others are asked first what that one revoked
+#define WF_ANEW_NOW  "now\n" // nobody is left to be asked
+
 struct wf_identity_dir {
     char *dir;
     struct wf_keys keys;

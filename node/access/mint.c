@@ -146,7 +146,7 @@ enum weft_err wf_access_grant(
     }
     if (wf_restored_waits(n)) {
         wf_diag_set(
-            diag, 0, 0, "restored from a backup: it asks other nodes first what was revoked since");
+            diag, 0, 0, "it asks other nodes first what was revoked since; see: weft node status");
         return WEFT_E_BUSY;
     }
     wanted.issued_ms = now;

@@ -264,7 +264,7 @@ static void ask(struct wf_node *n, const struct wf_place_node *at)
 static void tell_lost(struct wf_node *n, int64_t now)
 {
     const struct wf_uplink_room *u = n->uplink;
-    char text[400];
+    char text[256]; // all that an alarm holds
     size_t others = 0;
 
     if (!u->silent_since_ms || now - u->silent_since_ms < LOST_MS || !n->has_certificate)
@@ -272,11 +272,10 @@ static void tell_lost(struct wf_node *n, int64_t now)
     for (size_t i = 0; i < u->places.node_count; i++)
         others += !is_base(n, &u->places.nodes[i]);
     snprintf(text, sizeof text,
-        "no node of %s answers%s; what is said here waits in the spool. If its node is at another "
-        "address, or was made anew: put address and key (weft key show DIR, there) into uplinks: "
-        "of weftd.yaml and restart weftd",
+        "no node of %s answers%s; what is said here is spooled. If its node has another address or "
+        "was made anew: its address and key (weft key show DIR) belong into uplinks: of weftd.yaml",
         n->identity.cert.domain.s,
-        others ? ", nor does another one say where it is" : ", and no other one is known here");
+        others ? ", nor does another say where it is" : ", and no other one is known");
     wf_alarm(n, "no-node", text);
 }
 

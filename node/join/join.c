@@ -274,6 +274,8 @@ static enum weft_err fill_row(
         err = WEFT_E_SYNTAX;
     if (err)
         return err;
+    if (q->now && !q->replace)
+        return WEFT_E_KIND;
     if (q->replace &&
         ((row->kind != WF_ID_AGENT && row->kind != WF_ID_NODE) || !q->name[0] || row->uses != 1))
         return WEFT_E_KIND;
@@ -336,6 +338,38 @@ static enum weft_err make_one(
     return err;
 }
 
+// Whom the ticket replaces; revoked at once for a machine that is lost or stolen.
+static enum weft_err find_replaced(
+    struct wf_node *n, const Weft__V1__TicketRequest *q, struct wf_ticket_row *row)
+{
+    int64_t now = wf_node_now_unix_ms(n);
+
+    if (!row->replaces)
+        return WEFT_OK;
+    enum weft_err err = wf_tickets_holder(state_of(n)->tickets, &row->name, &row->old);
+    if (err || !q->now || wf_access_origin_revoked(n, &row->old, now))
+        return err;
+    err = wf_access_revoke_origin(n, &row->old, now);
+    if (!err)
+        wf_agents_shut_out(n, row->name.s, &row->old);
+    return err;
+}
+
+static const char *ticket_text(enum weft_err err)
+{
+    switch (err) {
+    case WEFT_E_STATE:
+        return "this node is not the domain's issuer (weftd.yaml: issuer: true)";
+    case WEFT_E_NOT_FOUND:
+        return "no machine has that name, so there is none to replace; see: weft agent list, weft "
+               "peers";
+    case WEFT_E_BUSY:
+        return "this node asks the others first what was revoked; see: weft node status";
+    default:
+        return weft_err_text(err);
+    }
+}
+
 void wf_ticket_handle(struct wf_node *n, struct wf_call *c)
 {
     Weft__V1__Reply reply = WEFT__V1__REPLY__INIT;
@@ -349,19 +383,15 @@ void wf_ticket_handle(struct wf_node *n, struct wf_call *c)
         err = WEFT_E_RANGE;
     if (!err)
         err = fill_row(q, wf_node_now_unix_ms(n), &row);
-    if (!err && row.replaces)
-        err = wf_tickets_holder(state_of(n)->tickets, &row.name, &row.old);
+    if (!err)
+        err = find_replaced(n, q, &row);
     r.tickets = err ? NULL : wf_arena_calloc(c->arena, count, sizeof *r.tickets);
     if (!err && !r.tickets)
         err = wf_arena_err(c->arena);
     for (; r.n_tickets < count && !err; r.n_tickets++)
         err = make_one(n, &row, c->arena, &r.tickets[r.n_tickets]);
     if (err) {
-        wf_call_refuse(c, err, "ticket: %s",
-            err == WEFT_E_STATE ? "this node is not the domain's issuer (weftd.yaml: issuer: true)"
-            : err == WEFT_E_NOT_FOUND ? "no machine has that name, so there is none to replace; "
-                                        "see: weft agent list, weft peers"
-                                      : weft_err_text(err));
+        wf_call_refuse(c, err, "ticket: %s", ticket_text(err));
         return;
     }
     reply.kind_case = WEFT__V1__REPLY__KIND_TICKET;

@@ -568,6 +568,7 @@ struct wf_copy_check {
     struct wf_takeover *t; // NULL: it ended
     struct wf_hash product_id;
     bool inventory;
+    int64_t now_unix_ms;
     struct wf_given given;
     struct wf_copied *entries;
     size_t count;

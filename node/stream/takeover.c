@@ -149,6 +149,8 @@ static struct wf_takeover_part *part_of(struct wf_takeover *t, const struct wf_h
 
 static enum weft_err take_places(struct wf_takeover *t, const Weft__V1__HandoverReply *r)
 {
+    int64_t now = wf_node_now_unix_ms(node_of(t));
+
     if (r->n_products == 0)
         return WEFT_E_NOT_FOUND;
     for (size_t i = 0; i < r->n_products; i++) {
@@ -160,6 +162,8 @@ static enum weft_err take_places(struct wf_takeover *t, const Weft__V1__Handover
             return WEFT_E_PROTOCOL;
         to->head = m->head;
         to->log_id = (struct wf_incarnation){ m->log_id->counter, m->log_id->random };
+        if (!wf_incarnation_is_none(&to->log_id) && !wf_incarnation_is_plausible(&to->log_id, now))
+            return WEFT_E_FUTURE; // this node's next logs would be as far ahead
     }
     return WEFT_OK;
 }
@@ -263,7 +267,8 @@ static enum weft_err take_marks(struct wf_takeover *t, struct wf_bytes marks)
     if (!wf_home_has_stream(p))
         return WEFT_OK;
     enum weft_err err = wf_checkpoint_take(p, marks, &head);
-    if (!err && (head != at->head || !wf_takeover_has_all(at)))
+    if (!err &&
+        (head != at->head || !wf_takeover_has_all(at) || p->last_epoch > UINT64_MAX - EPOCHS_APART))
         err = WEFT_E_PROTOCOL;
     if (err) { // back to what the log here says
         enum weft_err again = wf_home_recover(p, &diag);

@@ -30,6 +30,7 @@ enum weft_err wf_copy_check_new(
         err = WEFT_E_NOMEM;
     k->product_id = p->collect->product.id;
     k->inventory = wf_home_folds(p);
+    k->now_unix_ms = wf_node_now_unix_ms(p->room->node);
     for (size_t i = 0; !err && i < k->given.count; i++, k->count++)
         err = wf_entry_parse(k->given.entries[i], &k->entries[i].entry);
     if (err) {
@@ -43,7 +44,11 @@ enum weft_err wf_copy_check_new(
 static enum weft_err check_one(struct wf_copy_check *k, struct wf_copied *c)
 {
     const struct wf_entry *e = &c->entry;
-    enum weft_err err = e->is_reset ? WEFT_OK : wf_batch_open_header(e->header, &c->header);
+    enum weft_err err =
+        wf_incarnation_is_plausible(&e->log_id, k->now_unix_ms) ? WEFT_OK : WEFT_E_FUTURE;
+
+    if (!err && !e->is_reset)
+        err = wf_batch_open_header(e->header, &c->header);
 
     if (!err && !e->is_reset && !wf_hash_eq(&c->header.product_id, &k->product_id))
         err = WEFT_E_PRODUCT;

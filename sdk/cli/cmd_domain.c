@@ -5,6 +5,7 @@
 
 #include "proto/base/print.h"
 #include "sdk/cli/setup.h"
+#include "sdk/conf/file.h"
 #include "sdk/disk.h"
 
 #define DAY_MS      INT64_C(86400000)
@@ -109,10 +110,12 @@ int wf_cmd_domain_init(struct wf_cli *cli, int argc, char **argv)
 
 struct node_init {
     const char *root_dir, *dir, *name, *listen, *advertise, *pass_file;
+    bool now;
+    bool again; // the domain had an issuer before
     struct wf_root root;
     struct wf_keys issuer, node;
     struct wf_buf issuer_cert, node_cert, chain;
-    int64_t now;
+    int64_t now_ms;
 };
 
 static enum weft_err issue_both(struct node_init *in)
@@ -120,12 +123,12 @@ static enum weft_err issue_both(struct node_init *in)
     struct wf_cert c = { .domain = in->root.public.name,
         .kind = WF_ID_ISSUER,
         .sign_key = in->issuer.sign_pub,
-        .serial = (uint64_t)in->now };
+        .serial = (uint64_t)in->now_ms };
     struct wf_bytes certs[2];
 
     c.usages = wf_usages_of(WF_ID_ISSUER);
-    c.not_before_ms = in->now - BACKDATE_MS;
-    c.not_after_ms = in->now + ISSUER_DAYS * DAY_MS;
+    c.not_before_ms = in->now_ms - BACKDATE_MS;
+    c.not_after_ms = in->now_ms + ISSUER_DAYS * DAY_MS;
     enum weft_err err = wf_name_from(WF_STR("issuer"), &c.subject);
     if (!err)
         err = wf_cert_issue(&c, &in->root.keys.sign, &in->issuer_cert);
@@ -136,7 +139,7 @@ static enum weft_err issue_both(struct node_init *in)
         .serial = c.serial };
     n.usages = wf_usages_of(WF_ID_NODE);
     n.not_before_ms = c.not_before_ms;
-    n.not_after_ms = in->now + NODE_DAYS * DAY_MS;
+    n.not_after_ms = in->now_ms + NODE_DAYS * DAY_MS;
     n.pattern_count = 1;
     memcpy(n.patterns[0].s, "*", 2);
     if (!err)
@@ -202,11 +205,69 @@ static enum weft_err write_node(struct node_init *in, struct wf_diag *diag)
         err = wf_disk_mkdir(products, diag);
     if (!err)
         err = write_config(in, diag);
+    if (!err && in->again)
+        err =
+            write_in(data, WF_ANEW_FILE, in->now ? WF_STR(WF_ANEW_NOW) : WF_STR(WF_ANEW_ASK), diag);
     wf_wipe(key.ptr, key.len);
     wf_buf_fini(&key);
     free(data);
     free(products);
     return err;
+}
+
+#define ISSUERS "issuers" // in the root's directory: one line for each that it made
+
+static enum weft_err read_issuers(const struct node_init *in, struct wf_buf *ret)
+{
+    char *path = NULL;
+    enum weft_err err = wf_disk_join(in->root_dir, ISSUERS, &path);
+
+    if (!err)
+        err = wf_file_read(path, WF_MIB, WF_FILE_OWNED, ret, NULL);
+    free(path);
+    return err == WEFT_E_NOT_FOUND ? WEFT_OK : err;
+}
+
+// Was there one before? A root from before this file was kept tells it by its seeds.
+static enum weft_err look_back(struct node_init *in)
+{
+    struct wf_buf lines = { 0 };
+    enum weft_err err = read_issuers(in, &lines);
+
+    in->again = lines.len > 0 || in->root.public.seed_count > 0;
+    wf_buf_fini(&lines);
+    return err;
+}
+
+static enum weft_err note_issuer(const struct node_init *in, struct wf_diag *diag)
+{
+    struct wf_buf lines = { 0 };
+    char *path = NULL, print[WF_FINGERPRINT_LEN], when[48];
+    enum weft_err err = wf_disk_join(in->root_dir, ISSUERS, &path);
+
+    if (!err)
+        err = read_issuers(in, &lines);
+    wf_fingerprint(wf_bytes(in->issuer.sign_pub.b, WF_KEY_LEN), print);
+    wf_cli_when(in->now_ms, when);
+    if (!err)
+        err = wf_buf_printf(&lines, "%s %s %s\n", when, in->name, print);
+    if (!err)
+        err = wf_disk_replace(path, wf_buf_view(&lines), diag);
+    wf_buf_fini(&lines);
+    free(path);
+    return err;
+}
+
+static void say_again(const struct node_init *in)
+{
+    if (!in->again)
+        return;
+    fprintf(stderr,
+        in->now ? "%s had an issuer before: what that one revoked has to be revoked again\n"
+                : "%s had an issuer before: the new one decides nothing until other nodes were "
+                  "asked what that one revoked; give it one: weft mesh join --seed, or seeds: of "
+                  "weftd.yaml. When none is left: --now\n",
+        in->root.public.name.s);
 }
 
 // The domain's public file learns where the domain answers, so that others can name it in a charter.
@@ -226,13 +287,16 @@ static enum weft_err add_seed(struct node_init *in, struct wf_diag *diag)
 
 int wf_cmd_node_init(struct wf_cli *cli, int argc, char **argv)
 {
-    struct node_init in = { .name = "node-1", .listen = "127.0.0.1:7400", .now = wf_cli_now_ms() };
+    struct node_init in = {
+        .name = "node-1", .listen = "127.0.0.1:7400", .now_ms = wf_cli_now_ms()
+    };
     const struct wf_opt opts[] = {
         { "domain", 0, .value = &in.root_dir },
         { "name", 0, .value = &in.name },
         { "listen", 0, .value = &in.listen },
         { "advertise", 0, .value = &in.advertise },
         { "passphrase-file", 0, .value = &in.pass_file },
+        { "now", 0, .flag = &in.now },
     };
     struct wf_diag diag = { 0 };
     char print[WF_FINGERPRINT_LEN];
@@ -255,10 +319,16 @@ int wf_cmd_node_init(struct wf_cli *cli, int argc, char **argv)
     if (!err)
         err = issue_both(&in);
     if (!err)
+        err = look_back(&in);
+    if (!err)
         err = write_node(&in, &diag);
+    if (!err)
+        err = note_issuer(&in, &diag);
     if (!err)
         err = add_seed(&in, &diag);
     wf_fingerprint(wf_bytes(in.node.sign_pub.b, WF_KEY_LEN), print);
+    if (!err)
+        say_again(&in);
     if (err)
         status = wf_cli_diag(err, &diag, in.dir);
     else

@@ -116,7 +116,8 @@ out:
 int wf_cmd_node_replace(struct wf_cli *cli, int argc, char **argv)
 {
     const char *duration = NULL, **products = NULL;
-    const struct wf_opt opts[] = { { "for", 0, .value = &duration },
+    bool now = false;
+    const struct wf_opt opts[] = { { "now", 0, .flag = &now }, { "for", 0, .value = &duration },
         { "product", 0, .list = &products } };
     Weft__V1__TicketRequest t = WEFT__V1__TICKET_REQUEST__INIT;
     char *name = NULL;
@@ -133,6 +134,7 @@ int wf_cmd_node_replace(struct wf_cli *cli, int argc, char **argv)
     t.kind = WEFT__V1__IDENTITY_KIND__IDENTITY_KIND_NODE;
     t.name = wf_pb_str(name);
     t.replace = true;
+    t.now = now;
     while (products && products[t.n_products])
         t.n_products++;
     t.products = (char **)(uintptr_t)products;
@@ -140,12 +142,13 @@ int wf_cmd_node_replace(struct wf_cli *cli, int argc, char **argv)
     if (!status && !cli->quiet)
         fprintf(stderr,
             "on the new machine: weft join TICKET --dir DIR, then weftd -c DIR/weftd.yaml\n"
-            "  then the old key of %s is refused, its products live on the new machine, and what "
+            "  %s the old key of %s is refused; then its products live on the new machine, and "
+            "what "
             "only the old one had is lost: readers name it\n"
             "  agents ask the domain's other nodes where it is; one that knows none needs address "
             "and "
             "key (weft key show DIR) in its uplinks:\n",
-            name);
+            now ? "now" : "then", name);
 out:
     free(products);
     return status;

@@ -24,7 +24,9 @@ const struct wf_command wf_commands[] = {
         "  weft node init --domain servers-root --dir servers-node --listen 192.0.2.10:7400",
         "Options:\n      --name NAME             the node's name (node-1)\n      --listen "
         "HOST:PORT      where it answers (127.0.0.1:7400)\n      --advertise HOST:PORT   where "
-        "others reach it, when that differs\n      --passphrase-file FILE  of the root key",
+        "others reach it, when that differs\n      --passphrase-file FILE  of the root key\n      "
+        "--now                   an issuer made anew asks nobody what the one before had revoked: "
+        "no other node is left",
         wf_cmd_node_init },
     { "node status", "[NODE]", "What the local weftd is, serves and complains of",
         "  weft node status --dir servers-node\n  weft node status -o json\n  weft node status "
@@ -57,9 +59,10 @@ const struct wf_command wf_commands[] = {
         "--alone                 no other node is left that could know what was revoked since",
         wf_cmd_node_restore },
     { "node replace", "NAME", "A ticket for the machine that takes a lost node's place",
-        "  weft node replace node-2 --dir servers-node\n  weft node replace node-2 --for 4h --dir "
-        "servers-node",
-        "Options:\n      --for DURATION     until the ticket expires (1h)\n      --product "
+        "  weft node replace node-2 --dir servers-node\n  weft node replace node-2 --now --for 4h "
+        "--dir servers-node",
+        "Options:\n      --now              refuse the old key at once: that machine is lost or "
+        "stolen\n      --for DURATION     until the ticket expires (1h)\n      --product "
         "PATTERN  what it may publish, repeatable (all)",
         wf_cmd_node_replace },
     { "mesh init", "NAME --domain ROOT [--add FILE …]",

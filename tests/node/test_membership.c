@@ -204,6 +204,30 @@ START_TEST(a_machine_is_replaced_when_the_other_one_joins_and_not_before)
 }
 END_TEST
 
+// A machine that is lost or stolen: nobody waits for the one that takes its place.
+START_TEST(a_machine_is_refused_at_once_when_its_owner_says_so)
+{
+    Weft__V1__TicketRequest q = agent_ticket("web-1");
+    struct wf_ticket first = make_ticket(&q), fresh;
+
+    ck_assert_int_eq(redeem(&first, "one", "", HONEST), WEFT_OK);
+    shut_out = 0;
+    q.now = true;
+    call_local();
+    call.request.ticket = &q;
+    wf_ticket_handle(&node, &call.pub);
+    ck_assert_msg(call.err == WEFT_E_KIND && !is_revoked("one"), "it replaces nobody");
+    q.replace = true;
+    fresh = make_ticket(&q);
+    ck_assert(is_revoked("one") && shut_out == 1);
+    ck_assert_int_eq(redeem(&fresh, "one", "", HONEST), WEFT_E_REVOKED);
+    ck_assert_int_eq(redeem(&fresh, "two", "", HONEST), WEFT_OK);
+    ck_assert(!is_revoked("two"));
+    wf_ticket_fini(&first);
+    wf_ticket_fini(&fresh);
+}
+END_TEST
+
 static const struct {
     const char *why, *name;
     uint32_t uses;
@@ -379,6 +403,7 @@ int main(void)
     tcase_add_test(t, so_many_uses_and_so_many_tickets_as_were_asked_for);
     tcase_add_test(t, a_revoked_key_gives_its_name_up_and_its_ticket_stays_spent);
     tcase_add_test(t, a_machine_is_replaced_when_the_other_one_joins_and_not_before);
+    tcase_add_test(t, a_machine_is_refused_at_once_when_its_owner_says_so);
     tcase_add_loop_test(
         t, a_ticket_that_would_replace_nobody_is_not_made, 0, (int)WF_COUNT(not_replaced));
     tcase_add_test(t, a_certificate_is_renewed_for_the_same_keys_unless_it_is_revoked);

@@ -7,6 +7,7 @@
 
 #include "node/gossip/room.h"
 #include "node/restored.h"
+#include "sdk/disk.h"
 #include "tests/support/streamrig.h"
 
 static struct streamrig rig;
@@ -132,10 +133,64 @@ START_TEST(who_has_nobody_to_ask_says_so_during_one_start)
 }
 END_TEST
 
+static void put_word(const char *word)
+{
+    struct wf_diag diag = { 0 };
+    char path[600];
+
+    snprintf(path, sizeof path, "%s/" WF_ANEW_FILE, rig.conf.data);
+    ck_assert_int_eq(wf_disk_replace(path, wf_bytes_str(word), &diag), WEFT_OK);
+}
+
+// A new issuer knows nobody but whom it was given: that it was given nobody yet is no answer.
+START_TEST(who_was_made_anew_waits_until_somebody_was_asked)
+{
+    const struct wf_dh_pub one = { { 1 } };
+    char path[600];
+
+    put_word(WF_ANEW_ASK);
+    open_room();
+    wf_restored_room.tick(&rig.node);
+    ck_assert(wf_restored_waits(&rig.node));
+    ck_assert(alarmed("made anew") && alarmed("none is known: seeds:") &&
+              alarmed("weft node init --now"));
+    snprintf(path, sizeof path, "%s/" WF_ANEW_FILE, rig.conf.data);
+    ck_assert_int_ne(access(path, F_OK), 0);
+    reopen_room(); // the mark outlasts it
+    peers = 1;
+    wf_restored_room.tick(&rig.node);
+    ck_assert(wf_restored_waits(&rig.node));
+    ck_assert(alarmed("0 of 1 agree"));
+    wf_restored_agrees(&rig.node, &one);
+    wf_restored_room.tick(&rig.node);
+    ck_assert(!wf_restored_waits(&rig.node));
+    ck_assert(!alarmed(NULL));
+    ck_assert_int_eq(wf_restored_ms(&rig.node), 0); // it has no past that origins could be beyond
+    reopen_room();
+    ck_assert(!wf_restored_waits(&rig.node));
+    wf_restored_room.close(&rig.node);
+}
+END_TEST
+
+START_TEST(who_was_made_anew_with_nobody_left_says_so_during_one_start)
+{
+    put_word(WF_ANEW_NOW);
+    open_room();
+    ck_assert(!wf_restored_waits(&rig.node));
+    wf_restored_room.tick(&rig.node);
+    ck_assert(alarmed("made anew") && alarmed("revoke it again"));
+    wf_alarm(&rig.node, "restored", NULL);
+    reopen_room();
+    wf_restored_room.tick(&rig.node);
+    ck_assert(!alarmed(NULL));
+    wf_restored_room.close(&rig.node);
+}
+END_TEST
+
 START_TEST(a_damaged_mark_starts_nothing)
 {
     static const uint8_t bad[][WF_RESTORED_LEN + 1] = { { 2 },
-        { 1, [17] = 4 } }; // another version; flags that do not exist
+        { 1, [17] = 8 } }; // another version; flags that do not exist
     struct wf_restored r;
 
     for (size_t i = 0; i < WF_COUNT(bad); i++)
@@ -260,6 +315,8 @@ int main(void)
     tcase_add_test(t, it_waits_until_all_that_are_known_agree_and_once);
     tcase_add_loop_test(t, who_has_nobody_to_ask_says_so_during_one_start, 0, WF_COUNT(lonely));
     tcase_add_test(t, a_damaged_mark_starts_nothing);
+    tcase_add_test(t, who_was_made_anew_waits_until_somebody_was_asked);
+    tcase_add_test(t, who_was_made_anew_with_nobody_left_says_so_during_one_start);
     tcase_add_test(t, without_its_log_a_product_goes_on_where_its_checkpoint_knew_it);
     tcase_add_test(t, an_origin_and_a_publisher_may_leave_a_gap_once);
     tcase_add_test(t, nothing_is_taken_from_agents_while_it_waits);
