@@ -136,7 +136,8 @@ static enum weft_err check_order(struct wf_node *n, struct wf_call *c)
         return refuse(c, WEFT_E_NOT_OWNER,
             "only the domain's issuer can say it: run it on the node with issuer: true");
     if (wf_restored_waits(n))
-        return refuse(c, WEFT_E_BUSY, "this node asks the others first what was revoked; see: weft node status");
+        return refuse(c, WEFT_E_BUSY,
+            "this node asks the others first what was revoked; see: weft node status");
     if (!wf_name_is_valid(wf_bytes_str(q->product)) || !wf_name_is_valid(wf_bytes_str(q->node)))
         return refuse(c, WEFT_E_NAME, "a product and a node of this domain, by their names");
     return wf_stream_is_built_in(q->product)
