@@ -10,7 +10,8 @@
 
 #include "sdk/subscribe_int.h"
 
-#define TELL_MS 10 // between counting a signal and writing it: a thread's turn
+#define HANDED_A_TURN 16u // events to a handler, before others have their turn
+#define TELL_MS       10  // between counting a signal and writing it: a thread's turn
 
 // ---- life ------------------------------------------------------------------------------------------------------------
 
@@ -124,6 +125,9 @@ static enum weft_err keep_filter(
     return s->wanted ? WEFT_OK : WEFT_E_NOMEM;
 }
 
+static void hand_over(struct wf_mail *m);
+static void hand_dropped(struct wf_mail *m);
+
 static enum weft_err make(struct weft_client *c, const struct wf_target *t,
     const struct weft_subscribe_options *o, struct weft_subscription **ret)
 {
@@ -147,6 +151,9 @@ static enum weft_err make(struct weft_client *c, const struct wf_target *t,
     s->units_tail = &s->units;
     s->room = (struct wf_mail){
         .open = wf_sub_room, .drop = wf_sub_room_dropped, .class = WF_MAIL_CONTROL, .must = true
+    };
+    s->hand = (struct wf_mail){
+        .open = hand_over, .drop = hand_dropped, .class = WF_MAIL_LIVE, .must = true
     };
     s->timer.fire = wf_sub_timer;
     s->lease_timer.fire = wf_sub_lease_timer;
@@ -204,16 +211,20 @@ enum weft_err weft_subscribe(struct weft_client *c, const char *product,
     return WEFT_OK;
 }
 
-static void end(struct weft_client *c, struct wf_client_wait *w, void *arg)
+static void end(struct weft_subscription *s)
 {
-    struct weft_subscription *s = arg;
-
     s->closed = true;
-    wf_timer_cancel(wf_client_loop(c), &s->timer);
-    wf_timer_cancel(wf_client_loop(c), &s->lease_timer);
+    wf_timer_cancel(wf_client_loop(s->c), &s->timer);
+    wf_timer_cancel(wf_client_loop(s->c), &s->lease_timer);
     wf_sub_hang_up(s);
     wf_sub_try_unknown(s, true);
     wf_sub_give_back(s);
+}
+
+static void end_asked(struct weft_client *c, struct wf_client_wait *w, void *arg)
+{
+    (void)c;
+    end(arg);
     wf_client_done(w, WEFT_OK, NULL);
 }
 
@@ -221,8 +232,10 @@ void weft_unsubscribe(struct weft_subscription *s)
 {
     if (!s)
         return;
-    enum weft_err err = wf_client_run(s->c, end, s, NULL);
-    (void)err; // a client that is closing has ended everything already
+    enum weft_err err = wf_client_run(s->c, end_asked, s, NULL);
+    if (err == WEFT_E_STATE) // from a handler
+        end(s);
+    // else a client that is closing has ended everything already
     wf_sub_unref(s);
 }
 
@@ -261,6 +274,14 @@ static void drain_fd(struct weft_subscription *s)
     }
 }
 
+// A letter of the loop to itself: the handler is called within the same turn, and not from within what brought the event.
+static void call_handler(struct weft_subscription *s)
+{
+    wf_sub_ref(s); // hand_over gives it back
+    if (wf_loop_post(wf_client_loop(s->c), &s->hand))
+        wf_sub_unref(s);
+}
+
 void wf_sub_push(struct weft_subscription *s, struct wf_sub_item *i)
 {
     i->next = NULL;
@@ -279,7 +300,9 @@ void wf_sub_push(struct weft_subscription *s, struct wf_sub_item *i)
     if (s->queued >= s->options.queue_bytes)
         s->full = true;
     pthread_mutex_unlock(&s->mutex);
-    if (tell)
+    if (tell && s->options.on_event)
+        call_handler(s);
+    else if (tell)
         signal_fd(s);
 }
 
@@ -321,6 +344,26 @@ static struct wf_sub_item *take(struct weft_subscription *s)
             wf_sub_unref(s);
     }
     return i;
+}
+
+static void hand_over(struct wf_mail *m)
+{
+    struct weft_subscription *s =
+        (struct weft_subscription *)(void *)((char *)m - offsetof(struct weft_subscription, hand));
+    struct wf_sub_item *i = NULL;
+
+    atomic_store(&s->told, 0);
+    for (unsigned n = 0; n < HANDED_A_TURN && !s->closed && (i = take(s)) != NULL; n++)
+        s->options.on_event(s->options.arg, s, wf_sub_show(s, i));
+    if (i && !s->closed && s->first && atomic_exchange(&s->told, 1) == 0)
+        call_handler(s);
+    wf_sub_unref(s);
+}
+
+static void hand_dropped(struct wf_mail *m)
+{
+    wf_sub_unref(
+        (struct weft_subscription *)(void *)((char *)m - offsetof(struct weft_subscription, hand)));
 }
 
 // The last event of the queue, when it is a STATE that nobody saw yet, is replaced.
@@ -393,6 +436,10 @@ enum weft_err weft_next(struct weft_subscription *s, int timeout_ms, const struc
 {
     int64_t until = timeout_ms < 0 ? -1 : now_ms() + timeout_ms;
 
+    if (s->options.on_event) {
+        wf_problem_set(problem, WEFT_E_STATE, "%s: its handler is given the events", s->name);
+        return WEFT_E_STATE;
+    }
     for (;;) {
         if (atomic_exchange(&s->woken, false)) {
             wf_problem_set(problem, WEFT_E_CANCELLED, "%s: woken", s->name);
@@ -415,6 +462,8 @@ void weft_wake(struct weft_subscription *s)
 {
     int kept = errno;
 
+    if (s->options.on_event)
+        return; // nobody waits
     atomic_store(&s->woken, true);
     atomic_fetch_add(&s->told, 1);
     signal_fd(s);

@@ -206,6 +206,7 @@ struct weft_subscription {
     struct weft_product *product; // of the newest schema, before the first records
     int fd;
     atomic_bool woken;
+    struct wf_mail hand; // to our own loop, for a handler
     atomic_uint
         told; // writes to the descriptor, done or to be done in a moment, that were not taken back
     enum weft_stream_state state; // loop thread

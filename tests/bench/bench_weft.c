@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// weft: one weft_publish a record; weft_next hands over batches of verified records. Public headers only. where = socket (pub) or identity
+// weft: one weft_publish a record; batches of verified records come to a handler. Public headers only. where = socket (pub) or identity
 // directory (sub), product, extra = linger in microseconds. Several products are called product-0, product-1, ...: one publisher and
 // one subscription each, all of one client.
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +10,6 @@
 #include "tests/bench/bench.h"
 
 #define FLUSH_MS     60000u
-#define IDLE_MS      10000
 #define NAME_MAX_LEN 128
 
 static void must(enum weft_err err, const struct weft_problem *problem)
@@ -76,12 +74,14 @@ static void publish(struct bench *b)
 struct reader {
     struct bench *b;
     struct weft_subscription **of; // by product
-    struct pollfd *fds;
-    uint64_t live; // products that deliver
+    uint64_t live;                 // products that deliver
 };
 
-static void take_event(struct reader *r, const struct weft_event *e)
+static void take_event(void *arg, struct weft_subscription *s, const struct weft_event *e)
 {
+    struct reader *r = arg;
+
+    (void)s;
     if (e->kind == WEFT_EV_STATE && e->state == WEFT_STREAM_LIVE && r->b->seen == 0) {
         r->live++;
         if (r->live == r->b->products)
@@ -90,39 +90,9 @@ static void take_event(struct reader *r, const struct weft_event *e)
     if (e->kind == WEFT_EV_STATE && e->state == WEFT_STREAM_REFUSED)
         bench_fail("refused", e->problem.text);
     if (e->kind == WEFT_EV_RECORDS) {
-        int64_t now = bench_now_ns(); // weft_next gave them all at once
+        int64_t now = bench_now_ns(); // they come all at once
         for (size_t i = 0; i < e->record_count; i++)
             bench_take_at(r->b, now, e->records[i].data, e->records[i].len);
-    }
-}
-
-// What waits in one subscription.
-static void take_some(struct reader *r, struct weft_subscription *s)
-{
-    struct weft_problem problem;
-    const struct weft_event *e = NULL;
-    enum weft_err err = WEFT_OK;
-
-    while (!r->b->done && err == WEFT_OK) {
-        err = weft_next(s, 0, &e, &problem);
-        if (err == WEFT_OK)
-            take_event(r, e);
-        else if (err != WEFT_E_TIMEOUT)
-            must(err, &problem);
-    }
-}
-
-static void take_all(struct reader *r)
-{
-    struct bench *b = r->b;
-    bool idle = false;
-
-    while (!b->done && !idle) {
-        int wait_ms = b->seen ? IDLE_MS : 3 * IDLE_MS;
-        idle = poll(r->fds, (nfds_t)b->products, wait_ms) == 0;
-        for (uint64_t i = 0; i < b->products; i++)
-            if (r->fds[i].revents)
-                take_some(r, r->of[i]);
     }
 }
 
@@ -140,26 +110,23 @@ static void close_all(struct reader *r)
     if (pulled)
         fprintf(stderr, "bench: %llu of %llu records came by pull\n", pulled, records);
     free(r->of);
-    free(r->fds);
 }
 
 static void subscribe(struct bench *b)
 {
     struct weft_options o = { .dir = b->where, .flags = WEFT_REMOTE_ONLY };
-    struct weft_subscribe_options how = { .from = WEFT_FROM_LATEST };
+    struct reader r = { .b = b, .of = array(b->products, sizeof(void *)) };
+    struct weft_subscribe_options how = {
+        .from = WEFT_FROM_LATEST, .on_event = take_event, .arg = &r
+    };
     struct weft_client *c = NULL;
-    struct reader r = { .b = b,
-        .of = array(b->products, sizeof(void *)),
-        .fds = array(b->products, sizeof(struct pollfd)) };
     struct weft_problem problem;
     char name[NAME_MAX_LEN];
 
     must(weft_connect(&o, &c, &problem), &problem);
-    for (uint64_t i = 0; i < b->products; i++) {
+    for (uint64_t i = 0; i < b->products; i++)
         must(weft_subscribe(c, name_of(b, i, name), &how, &r.of[i], &problem), &problem);
-        r.fds[i] = (struct pollfd){ .fd = weft_subscription_fd(r.of[i]), .events = POLLIN };
-    }
-    take_all(&r);
+    bench_wait(b);
     bench_taken(b);
     close_all(&r);
     weft_close(c);

@@ -46,10 +46,9 @@ struct weft_problem {
 struct weft_client;
 
 struct weft_options {
-    const char
-        *dir; // identity directory; NULL: $WEFT_DIR, then $XDG_CONFIG_HOME/weft or ~/.config/weft
-    const char *
-        socket; // local weftd; NULL: $WEFT_SOCKET, then the socket named in the identity directory, then /run/weft/weftd.sock
+    // Identity directory; NULL: $WEFT_DIR, then $XDG_CONFIG_HOME/weft or ~/.config/weft. Local weftd; NULL: $WEFT_SOCKET, then the socket
+    // named in the identity directory, then /run/weft/weftd.sock.
+    const char *dir, *socket;
     unsigned flags;       // WEFT_LOCAL_ONLY, WEFT_REMOTE_ONLY
     unsigned deadline_ms; // of single requests; 0 = 10 s
 };
@@ -172,8 +171,7 @@ WEFT_API size_t weft_product_field_count(const struct weft_product *p);
 //     const struct weft_field *f = weft_product_field(product, 0);
 //     printf("%s [%s]: %s\n", f->name, f->unit, f->description);
 WEFT_API const struct weft_field *weft_product_field(const struct weft_product *p, size_t index);
-// The schema as .proto text; release with free(). Of several files each begins with a line "// file: NAME", and protoc wants them apart.
-// Files that come with protoc and weft are left out.
+// The schema as .proto text; release with free(). Of several files each begins with a line "// file: NAME"; those of protoc and weft are left out.
 //     char *text;
 //     if (weft_product_proto(product, &text) == WEFT_OK) {
 //         fputs(text, stdout);
@@ -213,10 +211,9 @@ struct weft_value {
         uint64_t natural;
         double real;
         struct {
-            const char *
-                ptr; // TEXT, BYTES, JSON; valid until the next call on this product from this thread
+            const char *ptr; // until the next call on this product from this thread
             size_t len;
-        } bytes;
+        } bytes; // TEXT, BYTES, JSON
     };
     const char *name; // ENUM: the value's name, NULL when unknown
 };
@@ -272,8 +269,7 @@ WEFT_API WEFT_MUST_USE enum weft_err weft_publisher_open(struct weft_client *c, 
 //     if (weft_publisher_open(c, "queue-depth", &options, &publisher, &problem) == WEFT_OK)
 //         printf("goes on with %llu\n", (unsigned long long)weft_publisher_mark(publisher));
 WEFT_API uint64_t weft_publisher_mark(const struct weft_publisher *p);
-// One record, packed protobuf (for a protobuf-c message: pack it first). time_us 0 = now. The bytes are copied once. RECORD with the
-// field's path when it does not fit the schema.
+// One record, packed protobuf (a protobuf-c message: pack it first), copied once. time_us 0 = now. RECORD with the path of what does not fit.
 //     uint8_t packed[] = { 0x0a, 0x01, 'a' }; // field 1, "a": what acme__v1__queue__pack() of protobuf-c writes
 //     if (weft_publish(publisher, WEFT_PUT, packed, sizeof packed, 0, &problem) == WEFT_E_RECORD)
 //         fprintf(stderr, "%s\n", problem.text);
@@ -323,6 +319,10 @@ enum weft_from {
     WEFT_FROM_OFFSET,
     WEFT_FROM_TIME
 };
+struct weft_event;
+// Takes an event, valid until it returns, on the client's own thread: sooner than weft_next, which is refused then (STATE). It waits for
+// nothing, for it holds up all else of the client; it may end its subscription, and is not called after weft_unsubscribe returned.
+typedef void (*weft_event_fn)(void *arg, struct weft_subscription *, const struct weft_event *);
 struct weft_subscribe_options {
     enum weft_from from; // CURSOR: from the rows given, earliest when there are none
     uint64_t offset;     // of FROM_OFFSET
@@ -336,6 +336,8 @@ struct weft_subscribe_options {
     const char *const *origins; // subjects; origin_count 0: all
     size_t origin_count;        // at most 1,024
     int64_t since_us, until_us; // records of a time in [since, until); 0: without bound
+    weft_event_fn on_event;     // NULL: weft_next
+    void *arg;                  // its own
 };
 
 enum weft_event_kind {
@@ -365,7 +367,7 @@ struct weft_event {
     enum weft_event_kind kind;
     const char *product; // "domain/name"
     // RECORDS
-    const struct weft_record *records; // valid until the next weft_next on this subscription
+    const struct weft_record *records; // valid until the next event of this subscription
     size_t record_count;
     const char *origin; // subject of the certificate that signed
     const char *batch;  // printed id
@@ -380,8 +382,8 @@ struct weft_event {
     uint64_t loss_from, loss_to; // offsets, or seqs of `origin` in loss_incarnation when by_origin
     bool by_origin;
     const char *loss_incarnation; // printed; NULL unless by_origin
-    bool
-        loss_told; // by_origin: told as lost by their offsets before, and counted then; now it is known whose they were
+    // By_origin: told as lost by their offsets before, and counted then; now it is known whose they were.
+    bool loss_told;
     enum weft_err loss_code;
     // STATE
     enum weft_stream_state state;
@@ -404,7 +406,6 @@ struct weft_stats {
     enum weft_stream_state state;
 };
 
-struct weft_subscription;
 // Asks the owner by policy for a token when none is at hand. Fails at once only for bad arguments or identity; everything else arrives
 // as STATE events and is retried for ever, because a reader must survive its network.
 //     struct weft_subscribe_options options = { .from = WEFT_FROM_LATEST };
@@ -459,8 +460,7 @@ struct weft_verified {
     size_t record_count;
     void *owned;
 };
-// Verifies kept bytes: header signature, payload hash, the chain against the charters of this client. `product` may be NULL (records are
-// then not checked against a schema).
+// Verifies kept bytes: header signature, payload hash, the chain against the charters of this client; with `product` records by their schema.
 //     struct weft_verified v; // of an event of a subscription with .proofs = true
 //     if (weft_verify(c, product, event->header, event->header_len, event->payload, event->payload_len, event->chain,
 //             event->chain_len, &v, &problem) == WEFT_OK) {
