@@ -20,25 +20,41 @@ static void on_everything(void *arg, const struct wf_observed *o)
 START_TEST(a_question_tried_on_the_batch_layer_is_a_rule)
 {
     static const char sql[] =
-        "SELECT group_concat(_origin || _offset || _op || _domain || quote(host) || typeof(host) "
-        "|| quote(load) || "
-        "typeof(load) || quote(tasks) || typeof(tasks)) AS everything FROM servers_load";
-    char rules[600], seen[4096] = "", errors[300], path[512];
+        "SELECT group_concat(_time || _origin || _offset || _op || _domain || quote(host) || "
+        "quote(load) || "
+        "quote(tasks) || quote(mood) || quote(raw) || quote(up) || quote(delta) || quote(at) || "
+        "quote(tags) || "
+        "quote(maybe) || quote(f_time) || quote(\"group\")) AS everything FROM servers_load";
+    char rules[900], seen[4096] = "", errors[300], path[512];
     struct fake_product *p;
     struct wf_mon_store *s = NULL;
     struct weft_problem problem;
     const struct wf_mon_feed feed = { .product = "servers/load", .kind = WEFT_METRIC };
     struct wf_fields f = { .made = false };
+    struct wf_buf m = { 0 };
 
     fake_reset();
     p = fake_product("servers/load", WEFT_METRIC, "load1", "weft.test.Load");
-    fake_fill(p, 2, 2);
+    fake_fill(p, 1, 2);
+    fake_text(&m, 1, "web-0");
+    fake_varint(&m, 3, (1ULL << 53) + 1); // no double has it
+    fake_varint(&m, 4, 1);
+    fake_bytes(&m, 5, "\0x", 2);
+    fake_varint(&m, 6, 1);
+    fake_varint(&m, 7, 3); // -2
+    fake_bytes(&m, 8, "\x08\x05", 2);
+    fake_text(&m, 9, "a");
+    fake_varint(&m, 10, 0);
+    fake_text(&m, 11, "its own");
+    fake_record(p, WEFT_PUT, &m, 1700000000000777);
+    fake_batch(p, "web-0", 1700000000001);
+    wf_buf_fini(&m);
     snprintf(path, sizeof path, "%s", rig_path());
     ck_assert_int_eq(wf_mon_store_open(path, &s, &problem), WEFT_OK);
     rig_store(s, p, 0, 2, true);
     wf_mon_store_close(s);
 
-    snprintf(rules, sizeof rules, "rules: {r: {sql: \"%s\", over: servers/load for 7d}}", sql);
+    snprintf(rules, sizeof rules, "rules: {r: {sql: '%s', over: servers/load for 7d}}", sql);
     struct wf_rules *r = rules_of(rules, errors, sizeof errors);
     ck_assert_str_eq(errors, "");
     struct wf_engine *e = wf_engine_new(NULL, on_everything, seen);

@@ -157,6 +157,7 @@ enum weft_err wf_fields_rows(struct wf_fields *f, struct wf_engine *e, const str
             .deleted = r->op == WEFT_DELETE,
             .warm = r->offset < next && event->append_ms <= append_ms,
             .time_ms = wf_row_time(r->time_us / 1000, newest_ms, event->append_ms, event->late),
+            .time_us = r->time_us,
             .append_ms = event->append_ms,
             .late = event->late,
             .offset = r->offset,

@@ -40,9 +40,11 @@ struct wf_shape {
 
 struct wf_row {
     struct wf_shape *shape;
-    bool deleted;      // the row of an inventory is gone; only its key has values
-    bool warm;         // fills windows and judges nothing: what was judged before a restart
-    int64_t time_ms;   // wf_row_time
+    bool deleted;    // the row of an inventory is gone; only its key has values
+    bool warm;       // fills windows and judges nothing: what was judged before a restart
+    int64_t time_ms; // wf_row_time
+    int64_t
+        time_us; // as it was written, for rules that are SQL; where it is another time than time_ms that one counts
     int64_t append_ms; // by the home's clock
     bool late;         // the origin's clock was off
     uint64_t offset;

@@ -30,6 +30,7 @@ struct answer {
     int by[WF_EXPR_BY];
     struct answer_row rows[WF_SQL_ROWS];
     size_t row_count;
+    size_t text;    // bytes
     size_t doubles; // rows with the labels of another one
     char ranges[200];
     bool has_ranges;
@@ -157,6 +158,7 @@ static enum weft_err take_text(
     char *copy = wf_pool_text(&w->pool, ptr, len);
 
     *ret = (struct wf_expr_value){ .kind = WF_KIND_TEXT, .ptr = copy, .len = len };
+    w->text += len;
     return copy ? WEFT_OK : WEFT_E_NOMEM;
 }
 
@@ -222,8 +224,8 @@ static enum weft_err take(struct answer *w, char *why, size_t size)
         return WEFT_E_SQL;
     while (!err) {
         err = wf_query_step(w->s->query, &error);
-        if (!err && w->row_count == WF_SQL_ROWS) {
-            snprintf(why, size, "the answer has more than %u rows", WF_SQL_ROWS);
+        if (!err && (w->row_count == WF_SQL_ROWS || w->text > WF_SQL_TEXT)) {
+            snprintf(why, size, "the answer has more than %u rows or 4 MiB of texts", WF_SQL_ROWS);
             return WEFT_E_SQL;
         }
         if (!err)

@@ -213,7 +213,8 @@ static void note_origin(struct wf_sql_window *w, const struct wf_row *row)
 
 static enum weft_err put(struct wf_sql *s, struct wf_sql_window *w, const struct wf_row *row)
 {
-    const struct wf_query_row to = { .time_us = row->time_ms * 1000,
+    bool as_written = row->time_us / 1000 == row->time_ms;
+    const struct wf_query_row to = { .time_us = as_written ? row->time_us : row->time_ms * 1000,
         .received_us = row->append_ms * 1000,
         .domain = row->shape->domain,
         .origin = row->origin,
