@@ -9,10 +9,10 @@
 #include "domains/monitoring/speed/engine.h"
 #include "domains/monitoring/speed/query.h"
 
-#define WF_SQL_ROWS    1000u   // of one answer
-#define WF_SQL_COLUMNS 64u     // of one answer
+#define WF_SQL_ROWS    1000u    // of one answer
+#define WF_SQL_COLUMNS 64u      // of one answer
 #define WF_SQL_TEXT    4194304u // of one answer's texts
-#define WF_SQL_ORIGINS 100000u // of one window
+#define WF_SQL_ORIGINS 100000u  // of one window
 
 struct wf_sql;
 // NULL without memory.
