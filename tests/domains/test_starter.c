@@ -4,6 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+#include <weft/conf.h>
 
 #include "domains/monitoring/alert/self.h"
 #include "domains/monitoring/speed/engine_int.h"
@@ -69,15 +72,15 @@ START_TEST(every_rule_fits_the_products_that_it_names)
     struct wf_rules_file file = starter();
     struct wf_engine *e = wf_engine_new(NULL, on_observed, NULL);
     struct wf_self self = wf_self_new();
-    struct wf_shape shapes[PRODUCTS + 2] = { [PRODUCTS] = self.products,
-        [PRODUCTS + 1] = self.rules };
+    struct wf_shape shapes[PRODUCTS + WF_SELF_SHAPES];
     static struct wf_shape_field fields[PRODUCTS][64];
     struct weft_product *p[PRODUCTS] = { NULL };
     unsigned tied[WF_RULES_MOST] = { 0 };
 
     ck_assert_ptr_nonnull(e);
+    memcpy(&shapes[PRODUCTS], self.all, sizeof self.all);
     wf_engine_rules(e, file.rules, 0);
-    for (size_t i = 0; i < PRODUCTS + 2; i++) {
+    for (size_t i = 0; i < PRODUCTS + WF_SELF_SHAPES; i++) {
         struct wf_engine_stats stats;
         if (i < PRODUCTS)
             shapes[i] = (struct wf_shape){ .product = products[i].product,
@@ -171,6 +174,113 @@ START_TEST(every_summary_can_be_filled)
 }
 END_TEST
 
+// ---- incidents -------------------------------------------------------------------------------------------------------------
+
+// Of one test: how often the rule is expected, and how many inputs its product has.
+static void count_in(const struct weft_conf_node *test, const struct wf_rule *rule,
+    unsigned *ret_fires, unsigned *ret_inputs)
+{
+    const struct weft_conf_node *fires = weft_conf_get(test, "fires"),
+                                *products_of = weft_conf_get(test, "products"),
+                                *inputs = weft_conf_get(test, "input");
+
+    *ret_fires = *ret_inputs = 0;
+    for (const struct weft_conf_node *n = fires->child; n; n = n->next)
+        *ret_fires += strcmp(weft_conf_get(n, "rule")->text, rule->name) == 0;
+    for (const struct weft_conf_node *n = inputs->child; n; n = n->next) {
+        const struct weft_conf_node *product = weft_conf_get(n, "product");
+        const char *name = product ? product->text : products_of->child->key;
+        *ret_inputs += wf_rule_reads(rule, name);
+    }
+}
+
+START_TEST(every_rule_fires_in_an_incident_and_stays_silent_beside_it)
+{
+    static const char *const files[] = { "starter.yaml", "starter-rest.yaml" };
+    struct wf_rules_file file = starter();
+    struct weft_conf *tests[2] = { NULL };
+    char path[512];
+
+    for (size_t f = 0; f < 2; f++) {
+        snprintf(path, sizeof path, "%s/tests/domains/incidents/%s", getenv("WEFT_SOURCE_DIR"),
+            files[f]);
+        ck_assert_int_eq(weft_conf_open(path, 0, &tests[f], NULL), WEFT_OK);
+    }
+    for (size_t r = 0; r < file.rules->count; r++) {
+        const struct wf_rule *rule = file.rules->rules[r];
+        unsigned fired = 0, silent = 0;
+        for (size_t f = 0; f < 2; f++) {
+            const struct weft_conf_node *all = weft_conf_get(weft_conf_root(tests[f]), "tests");
+            for (const struct weft_conf_node *t = all->child; t; t = t->next) {
+                unsigned fires, inputs;
+                count_in(t, rule, &fires, &inputs);
+                fired += fires;
+                silent += inputs > fires;
+            }
+        }
+        ck_assert_msg(fired && silent, "%s: fires %u times, is silent in %u incidents", rule->name,
+            fired, silent);
+    }
+    weft_conf_free(tests[0]);
+    weft_conf_free(tests[1]);
+    wf_rules_file_close(&file);
+}
+END_TEST
+
+// ---- what the monitor tells of itself ----------------------------------------------------------------------------------------
+
+static void note_true(void *arg, const struct wf_observed *o)
+{
+    char *out = arg;
+    size_t len = strlen(out);
+
+    if (o->truth == WF_TRUE)
+        snprintf(out + len, 600 - len, "%s:%s ", o->rule->name, wf_labels_get(o->labels, "name"));
+}
+
+START_TEST(what_processes_tell_beside_the_database_is_judged)
+{
+    struct wf_rules_file file = starter();
+    char db[512], said[600] = "";
+    struct wf_engine *e = wf_engine_new(NULL, note_true, said);
+    struct wf_self self = wf_self_new();
+    struct wf_mon_pulse p = { .pid = 5, .updated_ms = 1000000, .state = "running" };
+    int fds[4];
+
+    static const char *const names[] = { "well", "dead", "stuck", "quiet" };
+    snprintf(db, sizeof db, "%s/m.db", wf_test_tmpdir());
+    for (size_t i = 0; i < 4; i++) {
+        ck_assert_int_eq(wf_mon_pulse_create(db, names[i], &fds[i]), WEFT_OK);
+        p.updated_ms = i == 3 ? 900000 : 1000000;
+        wf_mon_pulse_wrong(&p, i == 2 ? "database: locked" : "", 600000);
+        ck_assert_int_eq(wf_mon_pulse_write(fds[i], &p), WEFT_OK);
+    }
+    close(fds[1]);
+    wf_engine_rules(e, file.rules, 0);
+    ck_assert_int_eq(wf_self_tie(&self, e), WEFT_OK);
+    ck_assert_int_eq(wf_self_parts(&self, e, db, 1000500), WEFT_OK);
+    ck_assert_str_eq(said, "monitor-process-away:dead monitor-process-away:quiet "
+                           "monitor-process-in-trouble:stuck ");
+
+    struct wf_alerts *alerts = wf_alerts_new(NULL, NULL);
+    struct wf_notify *notify = wf_notify_new(file.notify, "m");
+    struct wf_engine_stats before, after;
+    wf_engine_stats(e, &before);
+    ck_assert_int_eq(wf_self_limits(&self, e, alerts, notify, 1000500), WEFT_OK);
+    wf_engine_stats(e, &after);
+    ck_assert_uint_eq(after.rows - before.rows, 4);
+    ck_assert_ptr_null(strstr(said, "monitor-nearly-full"));
+    wf_self_forget(&self, e);
+    wf_notify_free(notify);
+    wf_alerts_free(alerts);
+    wf_engine_free(e);
+    wf_rules_file_close(&file);
+    close(fds[0]);
+    close(fds[2]);
+    close(fds[3]);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("domains.starter");
@@ -179,6 +289,8 @@ int main(void)
     tcase_add_test(t, every_rule_fits_the_products_that_it_names);
     tcase_add_test(t, every_question_fits_the_products_that_it_names);
     tcase_add_test(t, every_summary_can_be_filled);
+    tcase_add_test(t, every_rule_fires_in_an_incident_and_stays_silent_beside_it);
+    tcase_add_test(t, what_processes_tell_beside_the_database_is_judged);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_ENV);

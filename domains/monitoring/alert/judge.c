@@ -216,6 +216,10 @@ static enum weft_err look_at_self(struct judge *j, int64_t unix_ms)
         return WEFT_OK;
     j->self_due = unix_ms + SELF_MS;
     err = wf_self_rules(&j->self, j->engine, unix_ms);
+    if (!err)
+        err = wf_self_limits(&j->self, j->engine, j->alerts, j->notify, unix_ms);
+    if (!err)
+        err = wf_self_parts(&j->self, j->engine, j->watch.o->db, unix_ms);
     for (size_t i = 0; i < j->watch.count && !err; i++) {
         if (!wf_engine_wants(j->engine, WF_SELF_PRODUCT))
             break;
@@ -518,9 +522,7 @@ static enum weft_err set_up(struct judge *j, struct weft_problem *problem)
         return WEFT_E_NOMEM;
     wf_engine_baseline_source(j->engine, find_baseline, j);
     wf_engine_rules(j->engine, j->file.rules, wf_mon_unix_ms());
-    err = wf_engine_reshape(j->engine, &j->self.products);
-    if (!err)
-        err = wf_engine_reshape(j->engine, &j->self.rules);
+    err = wf_self_tie(&j->self, j->engine);
     if (err)
         return err;
     err = wf_book_alerts(j->book, restore, j);
@@ -557,10 +559,8 @@ static void tear_down(struct judge *j)
 {
     for (size_t i = 0; i < j->watch.count; i++)
         wf_fields_fini(&judged_of(j->watch.feeds[i])->fields, j->engine);
-    if (j->engine) {
-        wf_engine_forget(j->engine, &j->self.products);
-        wf_engine_forget(j->engine, &j->self.rules);
-    }
+    if (j->engine)
+        wf_self_forget(&j->self, j->engine);
     wf_mon_watch_fini(&j->watch);
     wf_notify_free(j->notify);
     wf_engine_free(j->engine);

@@ -21,6 +21,15 @@ static const struct wf_shape_field rule_fields[] = { [NAME] = { "name", true, tr
     { "since_ms", false, false, "INTEGER" },
     { "rows", false, false, "INTEGER" } };
 
+static const struct wf_shape_field limit_fields[] = { { "name", true, true, "TEXT" },
+    { "used", false, true, "REAL" }, { "most", false, true, "REAL" },
+    { "refused", false, true, "INTEGER" } };
+
+static const struct wf_shape_field part_fields[] = { { "name", true, true, "TEXT" },
+    { "state", false, true, "TEXT" }, { "wrong", false, false, "TEXT" },
+    { "wrong_s", false, true, "REAL" }, { "waiting", false, false, "INTEGER" },
+    { "dropped", false, false, "INTEGER" } };
+
 static struct wf_shape shape_of(
     const char *product, const struct wf_shape_field *of, size_t field_count)
 {
@@ -36,7 +45,25 @@ struct wf_self wf_self_new(void)
 {
     return (struct wf_self){ .products =
                                  shape_of(WF_SELF_PRODUCT, fields, sizeof fields / sizeof *fields),
-        .rules = shape_of(WF_SELF_RULES, rule_fields, sizeof rule_fields / sizeof *rule_fields) };
+        .rules = shape_of(WF_SELF_RULES, rule_fields, sizeof rule_fields / sizeof *rule_fields),
+        .limits =
+            shape_of(WF_SELF_LIMITS, limit_fields, sizeof limit_fields / sizeof *limit_fields),
+        .parts = shape_of(WF_SELF_PARTS, part_fields, sizeof part_fields / sizeof *part_fields) };
+}
+
+enum weft_err wf_self_tie(struct wf_self *self, struct wf_engine *e)
+{
+    enum weft_err err = WEFT_OK;
+
+    for (size_t i = 0; i < WF_SELF_SHAPES && !err; i++)
+        err = wf_engine_reshape(e, &self->all[i]);
+    return err;
+}
+
+void wf_self_forget(struct wf_self *self, struct wf_engine *e)
+{
+    for (size_t i = 0; i < WF_SELF_SHAPES; i++)
+        wf_engine_forget(e, &self->all[i]);
 }
 
 struct self_row {
@@ -149,4 +176,100 @@ enum weft_err wf_self_rules(struct wf_self *self, struct wf_engine *e, int64_t u
     if (wf_engine_wants(e, WF_SELF_RULES))
         wf_engine_each_sql(e, tell_rule, &t);
     return t.err;
+}
+
+// ---- bounds and processes --------------------------------------------------------------------------------------------------------
+
+static enum weft_err tell(struct wf_self *self, struct wf_engine *e, struct wf_row *row)
+{
+    row->append_ms = row->time_ms;
+    row->offset = self->offset++;
+    row->origin = "weft-monitor";
+    return wf_engine_row(e, row);
+}
+
+struct limit {
+    const char *name;
+    double used, most;
+    uint64_t refused;
+};
+
+static void get_limit_value(const void *arg, size_t field, struct wf_expr_value *ret)
+{
+    const struct limit *l = arg;
+
+    if (field == 0)
+        text(ret, l->name);
+    else
+        number(ret, field == 1 ? l->used : field == 2 ? l->most : (double)l->refused);
+}
+
+enum weft_err wf_self_limits(struct wf_self *self, struct wf_engine *e,
+    const struct wf_alerts *alerts, const struct wf_notify *notify, int64_t unix_ms)
+{
+    struct wf_engine_stats g;
+    struct wf_notify_stats n;
+    enum weft_err err = WEFT_OK;
+    size_t count = wf_alerts_count(alerts, WF_ALERT_PENDING) +
+                   wf_alerts_count(alerts, WF_ALERT_FIRING) +
+                   wf_alerts_count(alerts, WF_ALERT_RESOLVED);
+
+    wf_engine_stats(e, &g);
+    wf_notify_stats(notify, &n);
+    const struct limit limits[] = { { "series", (double)g.series, WF_ENGINE_SERIES, g.refused },
+        { "memory", (double)g.bytes, WF_ENGINE_BYTES, 0 },
+        { "alerts", (double)count, WF_ALERTS_MOST, wf_alerts_refused(alerts) },
+        { "messages", (double)n.waiting, WF_NOTIFY_QUEUE, n.given_up } };
+    for (size_t i = 0;
+         wf_engine_wants(e, WF_SELF_LIMITS) && !err && i < sizeof limits / sizeof *limits; i++)
+        err = tell(self, e,
+            &(struct wf_row){ .shape = &self->limits,
+                .time_ms = unix_ms,
+                .arg = &limits[i],
+                .get = get_limit_value });
+    return err;
+}
+
+struct part_row {
+    const struct wf_mon_pulse *p;
+    int64_t unix_ms;
+};
+
+static void get_part_value(const void *arg, size_t field, struct wf_expr_value *ret)
+{
+    const struct part_row *r = arg;
+    const struct wf_mon_pulse *p = r->p;
+
+    switch (field) {
+    case 0:
+        text(ret, p->name);
+        break;
+    case 1:
+        text(ret, wf_mon_pulse_state(p, r->unix_ms));
+        break;
+    case 2:
+        text(ret, p->wrong);
+        break;
+    case 3: // what a process that ended said was wrong is over
+        number(ret, p->alive && p->wrong_ms ? (double)(r->unix_ms - p->wrong_ms) / 1000 : 0);
+        break;
+    default:
+        number(ret, (double)wf_mon_pulse_get(p, field == 4 ? "waiting" : "dropped_total"));
+    }
+}
+
+enum weft_err wf_self_parts(
+    struct wf_self *self, struct wf_engine *e, const char *db, int64_t unix_ms)
+{
+    struct wf_mon_pulse pulses[WF_MON_PULSES];
+    size_t count = wf_engine_wants(e, WF_SELF_PARTS) ? wf_mon_pulses_read(db, pulses) : 0;
+    enum weft_err err = WEFT_OK;
+
+    for (size_t i = 0; i < count && !err; i++) {
+        const struct part_row r = { .p = &pulses[i], .unix_ms = unix_ms };
+        err = tell(self, e,
+            &(struct wf_row){
+                .shape = &self->parts, .time_ms = unix_ms, .arg = &r, .get = get_part_value });
+    }
+    return err;
 }

@@ -157,9 +157,10 @@ static void judge_pulses(struct wf_mon_sight *s)
         const struct wf_mon_pulse *p = &s->pulses[i];
         char what[40];
         snprintf(what, sizeof what, "process %s", p->name);
-        if (!p->alive && strcmp(p->state, "running") == 0 && s->part_count == 0)
+        const char *state = wf_mon_pulse_state(p, s->now_ms);
+        if (strcmp(state, "died") == 0 && s->part_count == 0)
             find(s, what, WF_MON_NOT_RUNNING, p->updated_ms, "it died");
-        else if (p->alive && s->now_ms - p->updated_ms > WF_MON_STALE_MS)
+        else if (strcmp(state, "quiet") == 0)
             find(s, what, WF_MON_QUIET, p->updated_ms,
                 "it lives (pid %" PRId64 ") and says nothing", p->pid);
         if (p->alive && p->wrong_ms)

@@ -12,8 +12,6 @@
 #include "domains/monitoring/common/pulse.h"
 #include "domains/monitoring/remote/state.h"
 
-#define WF_MON_STALE_MS                                                                            \
-    10000 // a monitor tells every second; one that did not for so long is a finding itself
 #define WF_MON_TOKEN_MS (2 * 3600000) // before its end a token that nobody renewed is told of
 #define WF_MON_PAST_MS  3600000       // for so long a loss is told of
 

@@ -143,3 +143,10 @@ uint64_t wf_mon_pulse_get(const struct wf_mon_pulse *p, const char *name)
             return p->counts[i].value;
     return 0;
 }
+
+const char *wf_mon_pulse_state(const struct wf_mon_pulse *p, int64_t unix_ms)
+{
+    if (!p->alive)
+        return strcmp(p->state, "stopped") == 0 ? "stopped" : "died";
+    return unix_ms - p->updated_ms > WF_MON_STALE_MS ? "quiet" : "running";
+}

@@ -10,7 +10,9 @@
 
 #include "domains/monitoring/common/slate.h"
 
-#define WF_MON_PULSES  16u // files looked at
+#define WF_MON_PULSES 16u // files looked at
+#define WF_MON_STALE_MS                                                                            \
+    10000 // each process tells every second; one that did not for so long is a finding itself
 #define WF_MON_COUNTS  12u // numbers of one process
 #define WF_MON_COUNTER 24u // a counter's name with its NUL
 
@@ -40,6 +42,8 @@ size_t wf_mon_pulses_read(const char *db, struct wf_mon_pulse ret[WF_MON_PULSES]
 // Sets what is wrong, "" when nothing is any more. The time is that of the first of its words.
 void wf_mon_pulse_wrong(struct wf_mon_pulse *p, const char *what, int64_t unix_ms);
 void wf_mon_pulse_count(struct wf_mon_pulse *p, const char *name, uint64_t value);
+// "running"; "stopped" in order; "died" without a word; "quiet": it lives and says nothing for WF_MON_STALE_MS.
+const char *wf_mon_pulse_state(const struct wf_mon_pulse *p, int64_t unix_ms);
 // 0 where there is no such number.
 uint64_t wf_mon_pulse_get(const struct wf_mon_pulse *p, const char *name);
 

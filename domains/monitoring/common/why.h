@@ -20,7 +20,7 @@
     X(NO_PROCESS,    "no-process",       "start a store that takes it: `weft-monitor store`, and look at its --product patterns") \
     X(BEGINS,        "begins",           "it was asked for just now: look again in some seconds") \
     X(NEVER_RAN,     "never-ran",        "start it: `weft-monitor run`") \
-    X(NOT_RUNNING,   "not-running",      "start it again, and look at its last words: `weft-monitor run`") \
+    X(NOT_RUNNING,   "not-running",      "start it again, and look at its last words: `weft-monitor run`; of a process that is not wanted any more remove DB-pulse-NAME") \
     X(QUIET,         "quiet",            "it lives and tells nothing: what it says is wrong comes first, then its log") \
     X(AGAIN,         "started-again",    "it ends again and again: its log says why") \
     X(FAILED,        "failed",           "no start can help it: correct its options or its identity, then start `weft-monitor run` again") \
