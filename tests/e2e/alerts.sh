@@ -166,7 +166,11 @@ grep -q '"summary":"a is at 96, above 90"' "$WORK/told" || fail "no summary of l
 "$MONITOR" rules check "$WORK/rules.yaml" --db "$WORK/monitor.db" >/dev/null || fail "its columns are not those of the database"
 limit_row() { alerts show "$(id_of limit)" | sed -n 's/.*"role":"fired".*"offset":\([0-9]*\)},{"role":"last".*/\1/p'; }
 row=$(limit_row)
-limit '{"@op":"delete","id":"a"}'
+alert_runs || fail "no alert process"
+killed=$(cat "$WORK/alert-pid")
+kill -KILL "$killed"
+limit '{"@op":"delete","id":"a"}' # what fired before the kill ends by what came after it
+until_ok is_back
 until_ok is limit resolved
 
 echo "it ends"
