@@ -472,6 +472,30 @@ START_TEST(a_rule_that_comes_later_finds_the_products_that_are_there)
 }
 END_TEST
 
+// A host that was given up is not waited for.
+START_TEST(who_is_silent_for_longer_than_forget_holds_nothing)
+{
+    struct rig g;
+
+    rig_begin(&g,
+        "rules: {r: {sql: 'SELECT count(*) AS value FROM servers_disks HAVING value > 1', over: "
+        "servers/disks for "
+        "5m, forget: 1h}}",
+        NULL);
+    say(&g, "web-1", "sda", 0, 1);
+    say(&g, "web-2", "sda", 0, 1);
+    tick(&g, 0);
+    tick(&g, 3570);
+    ck_assert_uint_eq(g.seen.count, 1);
+    is_state(&g, "r", WF_SQL_UNKNOWN, "nothing of web-");
+    tick(&g, 3660);
+    tick(&g, 3690);
+    ck_assert_uint_eq(g.seen.count, 2);
+    ck_assert_int_eq(g.seen.all[1].truth, WF_FALSE);
+    rig_end(&g);
+}
+END_TEST
+
 // A read that begins again brings records a second time.
 START_TEST(a_record_that_comes_twice_is_one)
 {
@@ -512,6 +536,7 @@ int main(void)
     tcase_add_test(t, an_alert_of_an_earlier_run_ends_when_its_row_is_gone);
     tcase_add_test(t, a_reload_keeps_what_is_the_same);
     tcase_add_test(t, a_rule_that_comes_later_finds_the_products_that_are_there);
+    tcase_add_test(t, who_is_silent_for_longer_than_forget_holds_nothing);
     tcase_add_test(t, a_record_that_comes_twice_is_one);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);

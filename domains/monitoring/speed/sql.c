@@ -172,6 +172,9 @@ static bool is_due(const struct wf_sql_ask *a, int64_t now_ms)
 
 static void give_up_origins(struct wf_sql *s, int64_t now_ms)
 {
+    if (now_ms / 60000 == s->swept)
+        return;
+    s->swept = now_ms / 60000;
     for (struct wf_sql_window *w = s->windows; w; w = w->next) {
         int64_t forget = 0;
         for (const struct wf_sql_ask *a = s->asks; a; a = a->next)

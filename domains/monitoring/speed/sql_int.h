@@ -62,6 +62,7 @@ struct wf_sql {
     struct wf_sql_window *windows;
     struct wf_sql_ask *asks;
     const struct wf_sql_ask *last; // where the next tick begins
+    int64_t swept;                 // the minute in which origins were given up last
     wf_observe_fn fn;
     void *arg;
     char problem[320];
