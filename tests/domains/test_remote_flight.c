@@ -413,6 +413,29 @@ START_TEST(a_ledger_holds_cursor_series_and_batch_or_nothing)
 }
 END_TEST
 
+START_TEST(what_is_dropped_again_and_again_is_one_row_a_minute)
+{
+    const struct wf_remote_drop first = { "servers/a", "too old", 10, 20, 3 };
+    const struct wf_remote_drop again = { "servers/a", "too old", 30, 40, 5 };
+    const struct wf_remote_drop other = { "servers/b", "too old", 1, 2, 1 };
+    const int64_t minute = 60000;
+    struct wf_ledger *l = NULL;
+    struct weft_problem problem = { 0 };
+    const char *path = rig_path();
+
+    ck_assert_msg(!wf_ledger_open(path, &l, &problem), "%s", problem.text);
+    ck_assert_int_eq(wf_ledger_drops(l, &first, 1, 10 * minute), WEFT_OK);
+    ck_assert_int_eq(wf_ledger_drops(l, &again, 1, 10 * minute + 5000), WEFT_OK);
+    ck_assert_int_eq(wf_ledger_drops(l, &other, 1, 10 * minute + 6000), WEFT_OK);
+    ck_assert_int_eq(wf_ledger_drops(l, &again, 1, 11 * minute), WEFT_OK);
+    wf_ledger_close(l);
+    ck_assert_str_eq(
+        rig_ask(path, "SELECT group_concat(product || ' ' || \"from\" || '-' || \"to\" || ' ' || "
+                      "samples, ', ') FROM _drop"),
+        "servers/a 10-40 8, servers/b 1-2 1, servers/a 30-40 5");
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("remote_flight");
@@ -429,6 +452,7 @@ int main(void)
     tcase_add_test(t, what_was_on_its_way_is_sent_first_and_the_same);
     tcase_add_test(t, a_loss_and_a_refusal_are_named_where_status_looks);
     tcase_add_test(t, a_ledger_holds_cursor_series_and_batch_or_nothing);
+    tcase_add_test(t, what_is_dropped_again_and_again_is_one_row_a_minute);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_ENV);

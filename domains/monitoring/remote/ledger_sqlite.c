@@ -16,6 +16,7 @@ static const char tables_sql[] =
     "CREATE TABLE IF NOT EXISTS _outbox(id INTEGER PRIMARY KEY CHECK(id = 1), samples BLOB);"
     "CREATE TABLE IF NOT EXISTS _drop(id INTEGER PRIMARY KEY, product TEXT, \"from\" INTEGER, "
     "\"to\" INTEGER, samples INTEGER, reason TEXT, at_ms INTEGER);"
+    "CREATE INDEX IF NOT EXISTS _drop_what ON _drop(product, reason, at_ms);"
     "CREATE TABLE IF NOT EXISTS _remote(id INTEGER PRIMARY KEY CHECK(id = 1), url TEXT, problem "
     "TEXT, ok_ms INTEGER, waits_ms INTEGER, series INTEGER, sent INTEGER NOT NULL DEFAULT 0, "
     "already INTEGER NOT NULL DEFAULT 0, lost INTEGER NOT NULL DEFAULT 0);"
@@ -28,7 +29,9 @@ enum {
     LAST_DROP,
     OUTBOX_SET,
     OUTBOX_CLEAR,
+    DROP_GROW,
     DROP_ADD,
+    DROP_TRIM,
     SUM_SET,
     COUNT
 };
@@ -40,6 +43,13 @@ static const char *const sql[COUNT] = {
     [LAST_DROP] = "DELETE FROM _series_last WHERE id = ?",
     [OUTBOX_SET] = "INSERT OR REPLACE INTO _outbox VALUES(1, ?)",
     [OUTBOX_CLEAR] = "DELETE FROM _outbox",
+    // What is refused again and again is one row a minute.
+    [DROP_GROW] =
+        "UPDATE _drop SET \"from\" = min(\"from\", ?2), \"to\" = max(\"to\", ?3), samples = "
+        "samples "
+        "+ ?4, at_ms = ?6 WHERE id = (SELECT id FROM _drop WHERE product = ?1 AND reason = ?5 AND "
+        "at_ms > ?6 - 60000 ORDER BY at_ms DESC LIMIT 1) AND at_ms / 60000 = ?6 / 60000",
+    [DROP_TRIM] = "DELETE FROM _drop WHERE id <= (SELECT max(id) FROM _drop) - 100000",
     [DROP_ADD] = "INSERT INTO _drop(product, \"from\", \"to\", samples, reason, at_ms) "
                  "VALUES(?, ?, ?, ?, ?, ?)",
     [SUM_SET] = "UPDATE _remote SET url = ?1, problem = ?2, ok_ms = max(coalesce(ok_ms, 0), ?3), "
@@ -183,22 +193,31 @@ static enum weft_err put_series(struct wf_ledger *l, const struct wf_remote_seri
     return wf_mon_sqlite_run(l->store, l->st[LAST_SET], "series");
 }
 
+static enum weft_err put_drop(
+    struct wf_ledger *l, int which, const struct wf_remote_drop *d, int64_t at_ms)
+{
+    sqlite3_stmt *st = l->st[which];
+
+    wf_mon_bind_text(st, 1, d->product);
+    sqlite3_bind_int64(st, 2, (sqlite3_int64)d->from);
+    sqlite3_bind_int64(st, 3, (sqlite3_int64)d->to);
+    sqlite3_bind_int64(st, 4, (sqlite3_int64)d->samples);
+    wf_mon_bind_text(st, 5, d->reason);
+    sqlite3_bind_int64(st, 6, at_ms);
+    return wf_mon_sqlite_run(l->store, st, "drop");
+}
+
 enum weft_err wf_ledger_drops(
     struct wf_ledger *l, const struct wf_remote_drop *drops, size_t count, int64_t at_ms)
 {
     enum weft_err err = WEFT_OK;
 
     for (size_t i = 0; i < count && !err; i++) {
-        sqlite3_stmt *st = l->st[DROP_ADD];
-        wf_mon_bind_text(st, 1, drops[i].product);
-        sqlite3_bind_int64(st, 2, (sqlite3_int64)drops[i].from);
-        sqlite3_bind_int64(st, 3, (sqlite3_int64)drops[i].to);
-        sqlite3_bind_int64(st, 4, (sqlite3_int64)drops[i].samples);
-        wf_mon_bind_text(st, 5, drops[i].reason);
-        sqlite3_bind_int64(st, 6, at_ms);
-        err = wf_mon_sqlite_run(l->store, st, "drop");
+        err = put_drop(l, DROP_GROW, &drops[i], at_ms);
+        if (!err && sqlite3_changes(wf_mon_sqlite(l->store)->db) == 0)
+            err = put_drop(l, DROP_ADD, &drops[i], at_ms);
     }
-    return err;
+    return err || !count ? err : wf_mon_sqlite_run(l->store, l->st[DROP_TRIM], "drop");
 }
 
 enum weft_err wf_ledger_send(
