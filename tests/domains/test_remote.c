@@ -123,6 +123,7 @@ START_TEST(fields_with_one_name_get_two)
     ck_assert_ptr_nonnull(memmem(raw.ptr, raw.len, "\x12\x11meter_reads_total", 19));
     ck_assert_ptr_nonnull(memmem(raw.ptr, raw.len, "meter_reads_total_2", 19));
     ck_assert_ptr_nonnull(memmem(raw.ptr, raw.len, "meter_busy", 10));
+    ck_assert_ptr_null(memmem(raw.ptr, raw.len, "exported_origin", 15)); // which is empty
     ck_assert_double_eq(value_of(&batch.samples[0]), 3);
     ck_assert_double_eq(value_of(&batch.samples[1]), 4);
     ck_assert_double_eq(value_of(&batch.samples[2]), 1);
