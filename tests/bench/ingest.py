@@ -6,7 +6,6 @@ import os
 import socket
 import subprocess
 import sys
-import threading
 import time
 import urllib.request
 
@@ -75,16 +74,15 @@ def metric(url, name):
     sys.exit(f"{url} has no {name}")
 
 
-def collectd(path, host):
-    """A configuration: values come through a socket and go to PostgreSQL by the statement of collectd's own example."""
+def collectd(host, user):
+    """A configuration: values come from a program and go to PostgreSQL by the statement of collectd's own example."""
     print(f"""Hostname bench
 FQDNLookup false
 TypesDB "/usr/share/collectd/types.db"
-LoadPlugin unixsock
+LoadPlugin exec
 LoadPlugin postgresql
-<Plugin unixsock>
-  SocketFile "{path}"
-  DeleteSocket true
+<Plugin exec>
+  Exec "{user}" "/bin/sh" "-c" "cat {host}/putval; exec sleep 100000"
 </Plugin>
 <Plugin postgresql>
   <Writer sqlstore>
@@ -94,42 +92,15 @@ LoadPlugin postgresql
     Host "{host}"
     User "weft"
     Writer sqlstore
-    CommitInterval 1
   </Database>
 </Plugin>""")
 
 
-def feed(path, count):
-    """The same values as records, as PUTVAL over two connections."""
-    begin = time.time() - int(count) // HOSTS
-
-    def send(part):
-        with socket.socket(socket.AF_UNIX) as s:
-            s.connect(path)
-            answers = s.makefile("rb")
-            lines = []
-            for i in range(part, int(count), 2):
-                lines.append(b"PUTVAL host-%d/load/load %d:%.3f:%.3f:%.3f\n" % (i % HOSTS, begin + i // HOSTS, i / 7, i / 11, i / 13))
-                if len(lines) == 100 or i + 2 >= int(count):
-                    s.sendall(b"".join(lines))
-                    for _ in lines:
-                        answer = answers.readline()
-                        assert answer.startswith(b"0 "), answer
-                    lines = []
-
-    threads = [threading.Thread(target=send, args=(part,)) for part in range(2)]
-    for t in threads:
-        t.start()
-    for t in threads:
-        t.join()
-
-
-def flush(path):
-    """Has collectd commit: by itself it does so when the next value comes."""
-    with socket.socket(socket.AF_UNIX) as s:
-        s.connect(path)
-        s.sendall(b"FLUSH plugin=postgresql\n")
-        s.makefile("rb").readline()
+def putval(count):
+    """The same values as records, as collectd's exec plugin reads them."""
+    begin = int(time.time()) - int(count) // HOSTS
+    for i in range(int(count)):
+        print("PUTVAL host-%d/load/load %d:%.3f:%.3f:%.3f" % (i % HOSTS, begin + i // HOSTS, i / 7, i / 11, i / 13))
 
 
 def row(path, system, unit, count, seconds, cpu_all, cpu_own):
@@ -161,5 +132,5 @@ def report(path, out):
             f.write(text + "\n")
 
 
-{"records": records, "run": run, "cpu": cpu, "add": add, "port": port, "get": get, "metric": metric, "collectd": collectd, "feed": feed, "flush": flush, "row": row,
+{"records": records, "run": run, "cpu": cpu, "add": add, "port": port, "get": get, "metric": metric, "collectd": collectd, "putval": putval, "row": row,
  "report": report}[sys.argv[1]](*sys.argv[2:])

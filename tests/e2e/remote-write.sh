@@ -108,6 +108,7 @@ for r in $receivers; do
     until_ok seen equal "$r" "http://127.0.0.1:$port" "$WORK/said"
     until_ok seen ended "$r" "http://127.0.0.1:$port" "$WORK/said"
     seen equal "$r" "http://127.0.0.1:$port" "$WORK/said" || fail "$r: not the same once the series ended"
+    echo "$r: $(of "$r" already) samples were there already"
     [ "$(of "$r" dropped)" = 0 ] || fail "$r: drops: $("$MONITOR" sql --db "$WORK/$r.db" 'SELECT * FROM _drop')"
 done
 echo '{"id":"s0","origin":"x","value":-1,"hits":0,"at":"'$((base + count + 10))'"}' | weft_at servers-node publish meter --wait -q
