@@ -55,6 +55,55 @@ void wf_spool_lose(struct wf_agent_product *p, uint64_t records, const char *why
     snprintf(p->lost_why, sizeof p->lost_why, "%s", why);
 }
 
+static void note_full(struct wf_node *n, enum weft_err err)
+{
+    struct wf_uplink_room *u = n->uplink;
+
+    bool passes = err == WEFT_E_FULL || err == WEFT_E_NOSPACE || err == WEFT_E_READ_ONLY ||
+                  err == WEFT_E_NO_FILES;
+
+    u->full = passes ? err : WEFT_OK;
+    if (!u->full && !u->told)
+        return;
+    u->told = u->full;
+    wf_alarm(n, "spool",
+        u->full == WEFT_E_FULL
+            ? "the spool is full: records of sources are dropped and counted until its node takes "
+              "what waits"
+        : u->full == WEFT_E_READ_ONLY
+            ? "the disk can only be read: records of sources are dropped and counted until it can "
+              "be "
+              "written again; look for its errors (dmesg), then mount -o remount,rw"
+        : u->full == WEFT_E_NO_FILES ? "no file descriptor is left: records of sources are dropped "
+                                       "and counted until one is; "
+                                       "raise LimitNOFILE= of the service"
+        : u->full ? "no room on the disk: records of sources are dropped and counted until there is"
+                  : NULL);
+}
+
+static const char *why_lost(const struct wf_agent_product *p)
+{
+    const struct wf_uplink_room *u = p->node->uplink;
+
+    return p->held                       ? "spool share full"
+           : u->told == WEFT_E_FULL      ? "spool full"
+           : u->told == WEFT_E_READ_ONLY ? "disk read-only"
+           : u->told == WEFT_E_NO_FILES  ? "no file descriptor left"
+           : u->told                     ? "disk full"
+                                         : "batch could not be made";
+}
+
+// A disk whose quota is used up reports room, takes what is appended, and fails the write: only the acknowledgement knows.
+static void note_written(struct wf_node *n, enum weft_err err)
+{
+    bool failed = err == WEFT_E_NOSPACE;
+
+    if (!failed && (err || !n->uplink->unwritten))
+        return;
+    n->uplink->unwritten = failed;
+    note_full(n, err);
+}
+
 static void settle_publisher(struct wf_node *n, const struct pending *q)
 {
     struct wf_spool_publisher *u =
@@ -79,6 +128,7 @@ static void settle(struct wf_node *n, struct pending *q)
     bool current = wf_incarnation_eq(&p->incarnation, &q->incarnation);
 
     p->pending--;
+    note_written(n, q->err);
     settle_publisher(n, q);
     if (!q->err && !wf_spool_chain_need(n, &p->collect->product.id, &q->incarnation, &c)) {
         c->head = q->first_seq + q->count;
@@ -96,7 +146,8 @@ static void settle(struct wf_node *n, struct pending *q)
         if (q->is_loss && !q->publisher_next)
             p->lost += q->count; // counted already
         else
-            wf_spool_lose(p, q->publisher_next ? 0 : q->count, "spool write failed");
+            wf_spool_lose(p, q->publisher_next ? 0 : q->count,
+                n->uplink->unwritten ? why_lost(p) : "spool write failed");
     }
     if (p->failing && p->pending == 0) {
         p->next_seq = p->durable_seq;
@@ -220,32 +271,6 @@ static enum weft_err append(struct wf_agent_product *p, struct wf_batch_header *
     return err;
 }
 
-static void note_full(struct wf_node *n, enum weft_err err)
-{
-    struct wf_uplink_room *u = n->uplink;
-
-    bool passes = err == WEFT_E_FULL || err == WEFT_E_NOSPACE || err == WEFT_E_READ_ONLY ||
-                  err == WEFT_E_NO_FILES;
-
-    u->full = passes ? err : WEFT_OK;
-    if (!u->full && !u->told)
-        return;
-    u->told = u->full;
-    wf_alarm(n, "spool",
-        u->full == WEFT_E_FULL
-            ? "the spool is full: records of sources are dropped and counted until its node takes "
-              "what waits"
-        : u->full == WEFT_E_READ_ONLY
-            ? "the disk can only be read: records of sources are dropped and counted until it can "
-              "be "
-              "written again; look for its errors (dmesg), then mount -o remount,rw"
-        : u->full == WEFT_E_NO_FILES ? "no file descriptor is left: records of sources are dropped "
-                                       "and counted until one is; "
-                                       "raise LimitNOFILE= of the service"
-        : u->full ? "no room on the disk: records of sources are dropped and counted until there is"
-                  : NULL);
-}
-
 bool wf_spool_is_full(struct wf_node *n)
 {
     struct wf_log_stats stats = { 0 };
@@ -261,18 +286,6 @@ bool wf_spool_is_full(struct wf_node *n)
 static bool is_shut(struct wf_agent_product *p)
 {
     return wf_spool_is_full(p->node) || wf_spool_is_held(p);
-}
-
-static const char *why_lost(const struct wf_agent_product *p)
-{
-    const struct wf_uplink_room *u = p->node->uplink;
-
-    return p->held                       ? "spool share full"
-           : u->told == WEFT_E_FULL      ? "spool full"
-           : u->told == WEFT_E_READ_ONLY ? "disk read-only"
-           : u->told == WEFT_E_NO_FILES  ? "no file descriptor left"
-           : u->told                     ? "disk full"
-                                         : "batch could not be made";
 }
 
 // Everything but kind, count and payload, which the caller has filled in. q is taken on success.
@@ -301,7 +314,8 @@ static enum weft_err seal(struct wf_agent_product *p, struct wf_batch_header *h,
     }
     p->next_seq += h->count;
     p->last = q->id;
-    note_full(n, WEFT_OK);
+    if (!n->uplink->unwritten)
+        note_full(n, WEFT_OK);
     return WEFT_OK;
 }
 

@@ -176,6 +176,7 @@ struct wf_uplink_room {
     uint64_t lost_records;
     enum weft_err full; // FULL or NOSPACE: what the last append said
     enum weft_err told; // by an alarm: the same, until an append passes
+    bool unwritten;     // the last acknowledgement was NOSPACE, whatever the append had said
     struct wf_spool_publisher *publishers;
     size_t publisher_count;
 

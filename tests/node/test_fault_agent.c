@@ -271,6 +271,7 @@ static const struct disk_state {
 } disk_states[] = {
     { WEFT_E_READ_ONLY, "can only be read" },
     { WEFT_E_NO_FILES, "no file descriptor is left" },
+    { WEFT_E_NOSPACE, "no room on the disk" }, // a quota: the disk itself reports room
 };
 
 START_TEST(a_disk_that_takes_nothing_is_named_until_it_does_again)
