@@ -11,7 +11,8 @@
 #include "sdk/disk.h"
 #include "sdk/identity.h"
 
-#define PATIENCE_MS 60000 // for those that do not answer, once one did
+#define PATIENCE_MS 60000            // for those that do not answer, once one did
+#define OWN_MS      (7ll * 86400000) // so long it is told what nobody here knows
 
 static enum weft_err keep(struct wf_node *n)
 {
@@ -92,6 +93,24 @@ static void tell_waiting(struct wf_node *n, size_t known)
     wf_alarm(n, "restored", text);
 }
 
+// The numbers of other origins show what is missing. Those of this node begin anew with each start, so nothing shows what it said itself.
+static void tell_own(struct wf_node *n)
+{
+    const struct wf_restored *m = &n->restored->mark;
+    int64_t now = wf_node_now_unix_ms(n);
+    char made[32], put_back[32], text[256];
+
+    if (!m->restored_ms)
+        return;
+    date(now - m->backup_ms, made);
+    date(now - m->restored_ms, put_back);
+    snprintf(text, sizeof text,
+        "put back %s from a backup made %s: how far this node's own records had gone is not known "
+        "here; what of them is missing is told to nobody by number",
+        put_back, made);
+    wf_alarm(n, "restored-own", now - m->restored_ms < OWN_MS ? text : NULL);
+}
+
 // ---- life ------------------------------------------------------------------------------------------------------------
 
 // DATA/anew, of weft node init: this domain had an issuer before. "ask" or "now"; it becomes the mark.
@@ -147,6 +166,7 @@ static void restored_tick(struct wf_node *n)
 {
     struct wf_restored_room *r = n->restored;
 
+    tell_own(n);
     if (!r->mark.waits) {
         if ((r->mark.restored_ms || r->mark.anew) && !r->mark.told) { // --alone, --now
             tell_nobody(n);

@@ -54,12 +54,17 @@ static void reopen_room(void)
     open_room();
 }
 
-static bool alarmed(const char *with)
+static bool alarm_says(const char *name, const char *with)
 {
     for (const struct wf_alarm *a = rig.core.alarms; a; a = a->next)
-        if (strcmp(a->name, "restored") == 0)
+        if (strcmp(a->name, name) == 0)
             return !with || strstr(a->text, with) != NULL;
     return false;
+}
+
+static bool alarmed(const char *with)
+{
+    return alarm_says("restored", with);
 }
 
 // ---- waiting ---------------------------------------------------------------------------------------------------------
@@ -184,6 +189,28 @@ START_TEST(who_was_made_anew_with_nobody_left_says_so_during_one_start)
     wf_restored_room.tick(&rig.node);
     ck_assert(!alarmed(NULL));
     wf_restored_room.close(&rig.node);
+}
+END_TEST
+
+START_TEST(for_a_week_it_says_that_its_own_end_is_not_known)
+{
+    static const struct {
+        int64_t ago_ms;
+        bool says;
+    } rows[] = { { 3 * 3600000, true }, { 6 * 86400000ll, true }, { 8 * 86400000ll, false } };
+
+    for (size_t i = 0; i < WF_COUNT(rows); i++) {
+        int64_t then = wf_node_now_unix_ms(&rig.node) - rows[i].ago_ms;
+        const struct wf_restored mark = {
+            .restored_ms = then, .backup_ms = then - 7200000, .told = true
+        };
+        put_mark(&mark);
+        open_room();
+        wf_restored_room.tick(&rig.node);
+        ck_assert(alarm_says("restored-own", "own records") == rows[i].says);
+        wf_restored_room.close(&rig.node);
+    }
+    ck_assert(!alarmed(NULL)); // others were asked long ago
 }
 END_TEST
 
@@ -314,6 +341,7 @@ int main(void)
     tcase_add_test(t, a_node_that_was_never_restored_waits_for_nobody);
     tcase_add_test(t, it_waits_until_all_that_are_known_agree_and_once);
     tcase_add_loop_test(t, who_has_nobody_to_ask_says_so_during_one_start, 0, WF_COUNT(lonely));
+    tcase_add_test(t, for_a_week_it_says_that_its_own_end_is_not_known);
     tcase_add_test(t, a_damaged_mark_starts_nothing);
     tcase_add_test(t, who_was_made_anew_waits_until_somebody_was_asked);
     tcase_add_test(t, who_was_made_anew_with_nobody_left_says_so_during_one_start);
