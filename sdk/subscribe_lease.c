@@ -298,7 +298,6 @@ static void on_lease(void *arg, enum weft_err err, const Weft__V1__Reply *reply)
     struct weft_subscription *s = arg;
     struct wf_heartbeat beat;
     struct weft_problem p;
-    bool renewal = s->leased;
 
     if (!err && reply->kind_case != WEFT__V1__REPLY__KIND_LEASE)
         err = WEFT_E_PROTOCOL;
@@ -316,7 +315,7 @@ static void on_lease(void *arg, enum weft_err err, const Weft__V1__Reply *reply)
     }
     if (!err) {
         begin_lease(s, reply->lease, &beat);
-    } else if (err == WEFT_E_LEASE && renewal) {
+    } else if (err == WEFT_E_LEASE && s->asked_renewal) {
         s->acquiring = false; // the node was started anew: a fresh one
         wf_sub_lease_lost(s, false);
     } else {
@@ -335,6 +334,7 @@ static void ask_lease(struct weft_subscription *s)
     lease.product = s->target.product.s;
     lease.major = s->target.major;
     lease.token = wf_pb_bin(wf_buf_view(&s->token));
+    s->asked_renewal = s->leased;
     if (s->leased)
         lease.lease_id = wf_pb_bin(WF_BYTES(s->lease_id));
     else if (s->holds_lease) // its home may still have it

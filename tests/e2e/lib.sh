@@ -160,6 +160,16 @@ make_domains() { # DOMAIN=LISTEN[,ADVERTISED] ...
     for each in "$@"; do "$WEFT" charter commit "$WORK/acme.charter" --dir "$WORK/${each%%=*}-node" >/dev/null; done
 }
 
+# Another node of the domain of servers-node, up, with a port of the system's choice that it keeps.
+second_node() { # DIRECTORY NAME [TICKET]
+    ticket=${3:-$(weft_at servers-node ticket create --kind node --name "$2")}
+    "$WEFT" join "$ticket" --dir "$WORK/$1" >/dev/null || fail "join"
+    sed -i 's/^listen:.*/listen: "127.0.0.1:0"\nstreams: {ports: any}\nhttp: off/' "$WORK/$1/weftd.yaml"
+    start "$1"
+    until_ok weft_at "$1" node status
+    sed -i "s/127.0.0.1:0/127.0.0.1:$(port_of "$1")/" "$WORK/$1/weftd.yaml"
+}
+
 make_agent() { # NAME TICKET [YAML LINE...]
     mkdir -p "$WORK/$1"
     (umask 077 && printf '%s\n' "$2" >"$WORK/$1/ticket")

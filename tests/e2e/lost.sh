@@ -11,12 +11,6 @@ BUILD=$1
 N=${WEFT_LOSS_RECORDS:-20}
 is_kept() { [ -s "$WORK/servers-node/data/kept/node-2.depth" ]; }
 listed() { weft_at "$1" describe servers/depth >/dev/null; }
-second_node() { # DIRECTORY NAME
-    "$WEFT" join "$(weft_at servers-node ticket create --kind node --name "$2")" --dir "$WORK/$1" >/dev/null || fail "join"
-    sed -i 's/^listen:.*/listen: "127.0.0.1:0"\nstreams: {ports: any}\nhttp: off/' "$WORK/$1/weftd.yaml"
-    start "$1"
-    until_ok weft_at "$1" node status
-}
 
 make_mesh servers
 second_node servers-two node-2

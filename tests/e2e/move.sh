@@ -8,13 +8,6 @@ BUILD=$1
 . "$(dirname "$0")/lib.sh"
 
 KILLS=${WEFT_MOVE_KILLS:-3}
-second_node() { # DIRECTORY NAME
-    "$WEFT" join "$(weft_at servers-node ticket create --kind node --name "$2")" --dir "$WORK/$1" >/dev/null || fail "join"
-    sed -i 's/^listen:.*/listen: "127.0.0.1:0"\nstreams: {ports: any}\nhttp: off/' "$WORK/$1/weftd.yaml"
-    start "$1"
-    until_ok weft_at "$1" node status
-    sed -i "s/127.0.0.1:0/127.0.0.1:$(port_of "$1")/" "$WORK/$1/weftd.yaml" # the same after a restart
-}
 node_dir() { [ "$1" = node-2 ] && echo servers-two || echo servers-three; }
 lives_on() { head_beyond "$(node_dir "$1")" depth -1; }
 move_to() { # NODE [OPTION...]

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// readers SOCKET DIR PRODUCT COUNT PROGRESS: publishes COUNT records {"id": "a", "value": 0, 1, 2 ...} of DOMAIN/PRODUCT at SOCKET, and reads them meanwhile as
-// the identities in DIR: steadily, slowly with a small queue, with long pauses, and connecting anew all the time. A line is appended to PROGRESS for each
-// twentieth published. Status 0: each reader had every record once and in order, or was told of exactly as many losses as were missing.
+// readers SOCKET SECOND DIR PRODUCT COUNT PROGRESS: publishes COUNT records {"id": "a", "value": 0, 1, 2 ...} of DOMAIN/PRODUCT at SOCKET, from fourteen
+// twentieths on at SECOND, once the file PROGRESS.moved is there; and reads them meanwhile as the identities in DIR: steadily, slowly with a small queue, with
+// long pauses, and connecting anew all the time. A line is appended to PROGRESS for each twentieth published. The pausing one sleeps at eight of them until
+// PROGRESS.away is there (PROGRESS.asleep says so), and makes PROGRESS.mirrored when it has read from a mirror.
+// Status 0: each reader had every record once and in order, or was told of exactly as many losses as were missing.
 // Built on the public headers alone.
 #include <fcntl.h>
 #include <poll.h>
@@ -16,7 +18,10 @@
 #define PATIENCE_MS   60000 // without any event
 #define FLUSH_RECORDS 1000  // so that there are many frames to lose
 #define RECORD_LEN    12
-#define ROWS          4 // of a cursor: one of logs, one of the node
+#define ROWS          4 // of a cursor: one of logs, one of each node
+#define TWENTIETHS    20
+#define MOVES_AT      14
+#define SLEEPS_AT     8
 
 enum habit { STEADY = 0, SLOW, PAUSING, RECONNECTING, HABITS };
 static const char *const habits[] = { "steady", "slow", "pausing", "reconnecting" };
@@ -36,11 +41,12 @@ struct reader {
     struct row rows[ROWS];
     size_t row_count;
     struct weft_stats sum;
+    bool slept, mirrored;
     unsigned connects;
     bool failed;
 };
 
-static const char *socket_path, *dir, *product, *progress;
+static const char *sockets[2], *dir, *product, *progress;
 static unsigned long count;
 
 static void nap(unsigned ms)
@@ -58,12 +64,13 @@ static void put(unsigned char out[RECORD_LEN], unsigned long n)
 
 // ---- the publisher -----------------------------------------------------------------------------------------------------------
 
-static bool publish_all(struct weft_publisher *p, int file, struct weft_problem *problem)
+static bool publish_part(struct weft_publisher *p, unsigned long from, unsigned long to, int file,
+    struct weft_problem *problem)
 {
     unsigned char record[RECORD_LEN];
-    unsigned long step = count / 20;
+    unsigned long step = count / TWENTIETHS;
 
-    for (unsigned long n = 0; n < count; n++) {
+    for (unsigned long n = from; n < to; n++) {
         put(record, n);
         if (weft_publish(p, WEFT_PUT, record, sizeof record, 0, problem))
             return false;
@@ -75,22 +82,55 @@ static bool publish_all(struct weft_publisher *p, int file, struct weft_problem 
     return weft_publisher_flush(p, PATIENCE_MS, problem) == WEFT_OK;
 }
 
-static bool publish(void)
+static bool publish_at(const char *where, unsigned long from, unsigned long to, int file)
 {
-    struct weft_options o = { .socket = socket_path, .flags = WEFT_LOCAL_ONLY };
+    struct weft_options o = { .socket = where, .flags = WEFT_LOCAL_ONLY };
     struct weft_problem problem = { 0 };
     struct weft_client *c = NULL;
     struct weft_publisher *p = NULL;
-    int file = open(progress, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 
-    bool done = file >= 0 && !weft_connect(&o, &c, &problem) &&
+    bool done = !weft_connect(&o, &c, &problem) &&
                 !weft_publisher_open(c, strchr(product, '/') + 1, NULL, &p, &problem) &&
-                publish_all(p, file, &problem);
+                publish_part(p, from, to, file, &problem);
     if (!done)
         fprintf(stderr, "publisher: %s\n", problem.text);
     if (p && weft_publisher_close(p, PATIENCE_MS, &problem))
         done = false;
     weft_close(c);
+    return done;
+}
+
+static bool say(const char *what)
+{
+    char path[4096];
+
+    snprintf(path, sizeof path, "%s.%s", progress, what);
+    int file = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    return file >= 0 && close(file) == 0;
+}
+
+// Until the script says so, by the file PROGRESS.WHAT.
+static bool wait_for(const char *what)
+{
+    char path[4096];
+
+    snprintf(path, sizeof path, "%s.%s", progress, what);
+    for (int left = 2 * PATIENCE_MS; left > 0; left -= 20) {
+        if (access(path, F_OK) == 0)
+            return true;
+        nap(20);
+    }
+    fprintf(stderr, "in vain: %s\n", path);
+    return false;
+}
+
+static bool publish(void)
+{
+    unsigned long middle = count / TWENTIETHS * MOVES_AT;
+    int file = open(progress, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+
+    bool done = file >= 0 && publish_at(sockets[0], 0, middle, file) && wait_for("moved") &&
+                publish_at(sockets[1], middle, count, file);
     if (file >= 0)
         close(file);
     return done;
@@ -114,7 +154,7 @@ static bool begin(struct reader *r)
     struct weft_problem problem = { 0 };
 
     snprintf(path, sizeof path, "%s/%s", dir, habits[r->habit]);
-    if (r->habit == SLOW)
+    if (r->habit == SLOW || r->habit == PAUSING) // else it would have everything in its queue
         so.queue_bytes = 256 * 1024;
     for (size_t i = 0; i < r->row_count; i++)
         given[i] = (struct weft_cursor_row){ r->rows[i].key, r->rows[i].key_len, r->rows[i].value,
@@ -135,6 +175,7 @@ static void end(struct reader *r)
     r->sum.live_records += st.live_records;
     r->sum.range_records += st.range_records;
     r->sum.pulled_records += st.pulled_records + st.history_records;
+    r->sum.mirrored_records += st.mirrored_records;
     r->sum.gaps_repaired += st.gaps_repaired;
     r->sum.verify_failures += st.verify_failures;
     weft_unsubscribe(r->s);
@@ -193,6 +234,11 @@ static bool take(struct reader *r)
         return complain(r, problem.text);
     if (e->kind == WEFT_EV_STATE && e->state == WEFT_STREAM_REFUSED)
         return complain(r, e->problem.text);
+    if (e->kind == WEFT_EV_LOSS)
+        printf("%s at %lu: lost %s%llu to %llu: %s%s\n", habits[r->habit], r->next,
+            e->by_origin ? e->origin : "offsets ", (unsigned long long)e->loss_from,
+            (unsigned long long)e->loss_to, weft_err_name(e->loss_code),
+            e->loss_told ? ", told before" : "");
     if (e->kind == WEFT_EV_LOSS && !e->loss_told)
         r->told += e->loss_to - e->loss_from;
     for (size_t i = 0; i < e->record_count; i++)
@@ -204,8 +250,27 @@ static bool take(struct reader *r)
     return true;
 }
 
+static bool look_at_mirror(struct reader *r)
+{
+    struct weft_stats st = { 0 };
+
+    weft_subscription_stats(r->s, &st);
+    if (!st.mirrored_records)
+        return true;
+    r->mirrored = true;
+    return say("mirrored") || complain(r, "no file");
+}
+
 static bool show_habit(struct reader *r)
 {
+    if (r->habit == PAUSING && !r->slept && r->next >= count / TWENTIETHS * SLEEPS_AT) {
+        r->slept = true;
+        if (!say("asleep"))
+            return complain(r, "no file");
+        return wait_for("away") || complain(r, "slept too long");
+    }
+    if (r->slept && !r->mirrored && !look_at_mirror(r))
+        return false;
     if (r->habit == SLOW && r->next - r->acted >= count / 200) {
         r->acted = r->next;
         nap(8);
@@ -238,12 +303,12 @@ static void report(const struct reader *r)
     const struct weft_stats *s = &r->sum;
 
     printf("%s: %lu of %lu delivered once and in order, %lu named as lost; read by frames %llu, "
-           "range %llu, pull %llu; %llu gaps repaired, %u connections, %llu verification "
-           "failures\n",
+           "range %llu, pull %llu (%llu from the mirror); %llu gaps repaired, %u connections, %llu "
+           "verification failures\n",
         habits[r->habit], r->next - (r->lost - r->told), count, r->lost,
         (unsigned long long)s->live_records, (unsigned long long)s->range_records,
-        (unsigned long long)s->pulled_records, (unsigned long long)s->gaps_repaired, r->connects,
-        (unsigned long long)s->verify_failures);
+        (unsigned long long)s->pulled_records, (unsigned long long)s->mirrored_records,
+        (unsigned long long)s->gaps_repaired, r->connects, (unsigned long long)s->verify_failures);
 }
 
 int main(int argc, char **argv)
@@ -251,15 +316,16 @@ int main(int argc, char **argv)
     static struct reader readers[HABITS];
     bool failed = false;
 
-    if (argc != 6) {
-        fputs("usage: readers SOCKET DIR DOMAIN/PRODUCT COUNT PROGRESS\n", stderr);
+    if (argc != 7) {
+        fputs("usage: readers SOCKET SECOND DIR DOMAIN/PRODUCT COUNT PROGRESS\n", stderr);
         return 64;
     }
-    socket_path = argv[1];
-    dir = argv[2];
-    product = argv[3];
-    count = strtoul(argv[4], NULL, 10);
-    progress = argv[5];
+    sockets[0] = argv[1];
+    sockets[1] = argv[2];
+    dir = argv[3];
+    product = argv[4];
+    count = strtoul(argv[5], NULL, 10);
+    progress = argv[6];
     for (int i = 0; i < HABITS; i++) {
         readers[i].habit = (enum habit)i;
         if (pthread_create(&readers[i].thread, NULL, read_all, &readers[i]) != 0)

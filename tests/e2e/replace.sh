@@ -13,16 +13,10 @@ is_replaced() { weft_at "$1" node status | grep -q 'another machine has its plac
 listed() { weft_at "$1" describe servers/depth >/dev/null; }
 was_told_of() { grep -q "$2" "$WORK/$1"/data/meta/places*; }
 finds_nobody() { weft_at "$1" node status | grep -q "weft key show"; }
-second_node() { # DIRECTORY TICKET
-    "$WEFT" join "$2" --dir "$WORK/$1" >/dev/null || fail "join"
-    sed -i 's/^listen:.*/listen: "127.0.0.1:0"\nstreams: {ports: any}\nhttp: off/' "$WORK/$1/weftd.yaml"
-    start "$1"
-    until_ok weft_at "$1" node status
-}
 
 make_mesh servers
 
-second_node servers-two "$(weft_at servers-node ticket create --kind node --name node-2)"
+second_node servers-two node-2
 (cd "$WORK" && "$WEFT" product new depth --kind event >/dev/null)
 sed -i 's/domain: monitoring/domain: servers/' "$WORK/depth.yaml"
 "$WEFT" product build "$WORK/depth.yaml" >/dev/null
@@ -56,7 +50,7 @@ echo "another machine takes its place, by a ticket of the issuer's node"
 got=0
 weft_at servers-node node replace node-9 >"$WORK/out" 2>&1 || got=$?
 if [ "$got" -ne 1 ] || ! grep -q 'no machine has that name' "$WORK/out"; then fail "status $got: $(cat "$WORK/out")"; fi
-second_node servers-new "$(weft_at servers-node node replace node-2 -q)"
+second_node servers-new node-2 "$(weft_at servers-node node replace node-2 -q)"
 until_ok head_beyond servers-new depth -1
 
 echo "its agent, which knows no other uplink, finds it by itself"
