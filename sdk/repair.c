@@ -340,6 +340,7 @@ static void take_reply(
     }
     while (!stale && loss < e->loss_count)
         take_loss(s, p, &e->losses[loss++]);
+    wf_repair_deliver_held(s); // what is held was left out of the reply by who unpacked it
     if (!p->is_pull || e->next <= r->next)
         return;
     if (wf_incarnation_is_none(&r->log_id))
@@ -393,7 +394,6 @@ static void on_entries(struct wf_repair_step_now *s, struct wf_repair_event *e)
     size_t held = r->held_count;
     p->id = 0;
     take_reply(s, e, &asked);
-    wf_repair_deliver_held(s);
     bool moved = next != r->next || !wf_repair_same_log(r, &log_id) ||
                  (!asked.is_pull && held < r->held_count);
     on_heartbeat(s, e);

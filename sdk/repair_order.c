@@ -136,6 +136,7 @@ void wf_repair_unknown_log(struct wf_repair_step_now *s)
     static const struct wf_incarnation none;
     struct wf_repair *r = s->r;
 
+    wf_repair_deliver_held(s);
     wf_repair_report_loss(s, r->next, r->told, WEFT_E_LOST);
     if (r->older_count) {
         struct wf_repair_place to = r->older[--r->older_count];
@@ -162,6 +163,7 @@ static void on_reset(struct wf_repair_step_now *s, struct wf_repair_entry *e)
         wf_repair_drop_item(r, e);
         return;
     }
+    wf_repair_deliver_held(s);
     if (!begins)
         wf_repair_report_loss(
             s, r->next, r->told > e->end_offset ? r->told : e->end_offset, WEFT_E_LOST);
@@ -245,9 +247,16 @@ void wf_repair_take_asked_entry(
         hold(s, e);
         return;
     }
-    // A pull's reply is in order: what is skipped without a loss is a hole that the home did not explain.
+    // A pull's reply is in order, but for what is held, which whoever unpacked it may have left out: what is skipped without a loss is a hole
+    // that the home did not explain.
+    if (e->offset > r->next)
+        wf_repair_deliver_held(s);
     if (e->offset > r->next)
         wf_repair_report_loss(s, r->next, e->offset, WEFT_E_GAP);
+    if (e->end <= r->next) {
+        wf_repair_drop_item(r, e);
+        return;
+    }
     deliver(s, e);
     wf_repair_deliver_held(s);
 }

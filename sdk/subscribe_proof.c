@@ -76,9 +76,10 @@ static enum weft_err parse(
     return err ? err : wf_entry_parse(wf_buf_view(&i->bytes), &i->entry);
 }
 
-// Delivered or held already: then it is neither copied nor verified again. How many records it has only its header would tell, so an
-// entry that begins before our place counts as delivered only when our place is the end of an entry.
-static bool is_known(const struct weft_subscription *s, const struct wf_entry *e)
+// Delivered already, or held of what frames bring: then it is neither copied nor verified again. How many records it has only its header would tell,
+// so an entry that begins before our place counts as delivered only when our place is the end of an entry. Of a reply nothing held is left out: until
+// its documents are here what is held may be dropped for want of room, and then its place would be a hole that nobody explains.
+static bool is_known(const struct weft_subscription *s, const struct wf_entry *e, bool is_frame)
 {
     struct wf_incarnation log_id;
     uint64_t next;
@@ -90,7 +91,7 @@ static bool is_known(const struct weft_subscription *s, const struct wf_entry *e
         return false;
     if (e->offset < next)
         return s->head_known && s->head.next_offset == next;
-    return !wf_repair_wants(s->repair, &e->log_id, e->offset, e->offset + 1);
+    return is_frame && !wf_repair_wants(s->repair, &e->log_id, e->offset, e->offset + 1);
 }
 
 enum weft_err wf_sub_take_entry(
@@ -100,7 +101,7 @@ enum weft_err wf_sub_take_entry(
     struct wf_entry e;
     enum weft_err err = i ? wf_entry_parse(packed, &e) : WEFT_E_NOMEM;
 
-    if (!err && is_known(s, &e))
+    if (!err && is_known(s, &e, u->is_frame))
         goto out;
     if (!err)
         err = parse(s, packed, own, i);

@@ -355,13 +355,15 @@ static size_t entries_of(struct sim *s, const struct message *m, struct wf_repai
 
     for (size_t i = m->first; i < m->first + m->count; i++) {
         const struct ent *e = &s->ents[i];
-        struct ent *copy = NULL;
+        const struct wf_incarnation id = id_of(e->log);
         if (e->gone && e->gone <= m->log && m->kind != TO_FRAME)
             continue;
-        copy = malloc(sizeof *copy);
+        if (!e->reset && !wf_repair_wants(s->r, &id, e->offset, e->end))
+            continue;
+        struct ent *copy = malloc(sizeof *copy);
         *copy = *e;
         s->items++;
-        out[n++] = (struct wf_repair_entry){ .log_id = id_of(e->log),
+        out[n++] = (struct wf_repair_entry){ .log_id = id,
             .offset = e->offset,
             .end = e->end,
             .bytes = 100,
