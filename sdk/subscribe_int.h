@@ -134,8 +134,8 @@ struct weft_subscription {
     struct wf_link *link;
     bool acquiring, leased, started, asked_token, net_down, stopped;
     bool asked_renewal; // of the lease in hand, which its node may not know any more
-    bool stopping;     // the home said so, and nothing else since
-    unsigned failures; // of requests in a row
+    bool stopping;      // the home said so, and nothing else since
+    unsigned failures;  // of requests in a row
     int64_t retry_ms;
     int64_t lease_until_ms; // monotonic
     struct wf_hash product_id;

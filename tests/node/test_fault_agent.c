@@ -269,8 +269,7 @@ static const struct disk_state {
     enum weft_err err;
     const char *said;
 } disk_states[] = {
-    { WEFT_E_READ_ONLY, "can only be read" },
-    { WEFT_E_NO_FILES, "no file descriptor is left" },
+    { WEFT_E_READ_ONLY, "can only be read" }, { WEFT_E_NO_FILES, "no file descriptor is left" },
     { WEFT_E_NOSPACE, "no room on the disk" }, // a quota: the disk itself reports room
 };
 
