@@ -10,6 +10,7 @@
 
 #include "domains/monitoring/batch/refill.h"
 #include "domains/monitoring/batch/store_sqlite.h"
+#include "domains/monitoring/common/code_sqlite.h"
 #include "tests/domains/monitor_rig.h"
 #include "tests/support/support.h"
 
@@ -550,6 +551,39 @@ START_TEST(the_last_word_about_keeping_counts)
 }
 END_TEST
 
+START_TEST(each_code_of_sqlite_has_one_meaning)
+{
+    static const struct {
+        int code;
+        enum weft_err err;
+        const char *why;
+    } rows[] = {
+        { SQLITE_OK, WEFT_OK, "done" },
+        { SQLITE_ROW, WEFT_OK, "a row" },
+        { SQLITE_DONE, WEFT_OK, "no more rows" },
+        { SQLITE_BUSY, WEFT_E_BUSY, "another process holds the file" },
+        { SQLITE_BUSY_SNAPSHOT, WEFT_E_BUSY, "an extended code is its primary one" },
+        { SQLITE_LOCKED, WEFT_E_BUSY, "another connection of ours" },
+        { SQLITE_FULL, WEFT_E_NOSPACE, "the disk is full" },
+        { SQLITE_NOMEM, WEFT_E_NOMEM, "no memory" },
+        { SQLITE_CORRUPT, WEFT_E_DAMAGED, "bytes that cannot be" },
+        { SQLITE_NOTADB, WEFT_E_DAMAGED, "another file" },
+        { SQLITE_READONLY, WEFT_E_PERMISSION, "it may not be written" },
+        { SQLITE_IOERR_FSYNC, WEFT_E_IO, "the disk does not do it" },
+        { SQLITE_CANTOPEN, WEFT_E_IO, "it can't be opened now" },
+        { SQLITE_INTERRUPT, WEFT_E_IO, "stopped from outside" },
+        { SQLITE_TOOBIG, WEFT_E_TOO_BIG, "a record beyond SQLite's bound: no try helps" },
+        { SQLITE_ERROR, WEFT_E_INTERNAL, "a statement of ours that is wrong" },
+        { SQLITE_CONSTRAINT_UNIQUE, WEFT_E_INTERNAL, "the tables are not what we think" },
+        { SQLITE_MISUSE, WEFT_E_INTERNAL, "called wrongly" },
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        ck_assert_msg(wf_mon_sqlite_code(rows[i].code) == rows[i].err, "%s: %s", rows[i].why,
+            weft_err_name(wf_mon_sqlite_code(rows[i].code)));
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("monitor_store");
@@ -575,6 +609,7 @@ int main(void)
     tcase_add_test(c, other_files_are_refused_and_not_changed);
     tcase_add_test(c, a_full_disk_loses_nothing);
     tcase_add_test(c, a_locked_database_is_busy_and_nothing_happened);
+    tcase_add_test(c, each_code_of_sqlite_has_one_meaning);
     suite_add_tcase(suite, c);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

@@ -11,6 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "domains/monitoring/common/code_sqlite.h"
+
 #define APPLICATION 0x77656661 // "wefa"
 #define VERSION     1
 #define BUSY_MS     50 // a lock of somebody's is not waited for: the next turn tries again
@@ -39,34 +41,9 @@ static const char tables_sql[] =
 
 // ---- errors and statements -------------------------------------------------------------------------------------------------
 
-static enum weft_err code_of(int rc)
-{
-    switch (rc & 0xff) {
-    case SQLITE_OK:
-    case SQLITE_ROW:
-    case SQLITE_DONE:
-        return WEFT_OK;
-    case SQLITE_BUSY:
-    case SQLITE_LOCKED:
-        return WEFT_E_BUSY;
-    case SQLITE_FULL:
-        return WEFT_E_NOSPACE;
-    case SQLITE_NOMEM:
-        return WEFT_E_NOMEM;
-    case SQLITE_CORRUPT:
-    case SQLITE_NOTADB:
-        return WEFT_E_DAMAGED;
-    case SQLITE_PERM:
-    case SQLITE_READONLY:
-        return WEFT_E_PERMISSION;
-    default:
-        return WEFT_E_IO;
-    }
-}
-
 static enum weft_err fail(struct wf_book *b, int rc)
 {
-    enum weft_err err = code_of(rc);
+    enum weft_err err = wf_mon_sqlite_code(rc);
 
     if (err)
         snprintf(b->problem, sizeof b->problem, "alerts: %s",

@@ -7,6 +7,7 @@
 #include <sqlite3.h>
 
 #include "domains/monitoring/batch/store_ops.h"
+#include "domains/monitoring/common/code_sqlite.h"
 
 #define WF_MON_APPLICATION 0x77656674 // "weft", in the file's header
 #define WF_MON_VERSION     5
@@ -61,7 +62,6 @@ static inline struct wf_mon_sqlite *wf_mon_sqlite(struct wf_mon_store *s)
 
 // Notes what SQLite says and gives our code for it.
 enum weft_err wf_mon_sqlite_err(struct wf_mon_store *s, int rc, const char *doing);
-enum weft_err wf_mon_sqlite_code(int rc);
 // A statement, reset and ready to bind. IO, NOMEM, DAMAGED, INTERNAL.
 WEFT_MUST_USE enum weft_err wf_mon_sqlite_get(
     struct wf_mon_store *s, enum wf_mon_sql which, sqlite3_stmt **ret);
