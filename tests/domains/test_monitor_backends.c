@@ -140,6 +140,7 @@ START_TEST(every_type_is_kept_as_it_is)
         { "SELECT f_time FROM servers_load", "'noon'" },
         { "SELECT \"group\" FROM servers_load", "'x'y\\?\"z'" },
         { "SELECT _time FROM servers_load", "1700000000000123" },
+        { "SELECT _domain FROM servers_load", "'servers'" },
         { "SELECT _origin FROM servers_load", "'web-0'" },
         { "SELECT _offset FROM servers_load", "0" },
         { "SELECT _op FROM servers_load", "'put'" },
@@ -183,12 +184,16 @@ START_TEST(odd_values_stay_provable)
         fake_bytes(&m, 5, "", 0);
         fake_record(p, WEFT_PUT, &m, 10 + (int64_t)i);
     }
+    fake_bytes(&m, 1, "\xff", 1); // no UTF-8: does not fit the schema
+    fake_record(p, WEFT_PUT, &m, 99);
     fake_batch(p, "web-0", 1);
     run(where);
+    ck_assert_str_eq(ask(where, "SELECT host FROM servers_load WHERE _time = 99"), "NULL");
+    ck_assert_str_eq(ask(where, "SELECT load FROM servers_load WHERE _time = 1"), "'NaN'");
     ck_assert_str_eq(ask(where, "SELECT mood FROM servers_load WHERE _time = 1"), "'77'");
     ck_assert_str_eq(ask(where, "SELECT load FROM servers_load WHERE _time = 2"), "-inf");
     ck_assert_str_eq(ask(where, "SELECT tasks FROM servers_load WHERE _time = 12"), "9999");
-    ck_assert_int_eq(number(where, "SELECT count(*) FROM servers_load"), 11);
+    ck_assert_int_eq(number(where, "SELECT count(*) FROM servers_load"), 12);
     struct wf_mon_options o = options_of(where);
     ck_assert_int_eq(wf_mon_cmd_verify(&o), 0);
     wf_buf_fini(&m);
@@ -213,6 +218,17 @@ START_TEST(each_record_is_stored_once_however_often_it_runs)
     ck_assert_int_eq(number(where, "SELECT records FROM _status"), 76);
     ck_assert_int_eq(number(where, "SELECT live + repaired + pulled + history FROM _status"), 76);
     ck_assert_int_eq(number(where, "SELECT sum(records) FROM _origin"), 76);
+    static const char *const ways[][2] = { { "live", "live" }, { "repaired", "range" },
+        { "pulled", "pull" }, { "history", "history" } };
+    for (size_t i = 0; i < 4; i++) {
+        char sql[160];
+        snprintf(sql, sizeof sql, "SELECT sum(count) FROM _batch WHERE way = '%s'", ways[i][1]);
+        long long by_way = number(where, sql);
+        snprintf(sql, sizeof sql, "SELECT %s FROM _status", ways[i][0]);
+        ck_assert_int_gt(by_way, 0);
+        ck_assert_int_eq(number(where, sql), by_way);
+    }
+    ck_assert_str_eq(ask(where, "SELECT state FROM _monitor"), "'stopped'");
     ck_assert_int_eq(number(where, "SELECT lost FROM _status"), 20);
     ck_assert_str_eq(
         ask(where, "SELECT code || \"from\" || '-' || \"to\" FROM _loss"), "'RETENTION70-90'");
@@ -253,6 +269,9 @@ START_TEST(a_rollback_forgets_rows_and_cursor_alike)
     ck_assert_int_eq(wf_mon_store_cursor(s, "servers/load", &rows, &count), WEFT_OK);
     ck_assert_uint_eq(count, 0);
     free(rows);
+    if (!is_pq(where)) // PostgreSQL has the table since it was claimed
+        ck_assert_int_eq(
+            rig_number(where, "SELECT count(*) FROM sqlite_schema WHERE name LIKE 's%load'"), 0);
     rig_store(s, p, 0, 3, true);
     rig_store(s, p, 3, 4, false);
     rig_store(s, p, 3, 4, true);
@@ -289,6 +308,7 @@ START_TEST(a_new_schema_adds_columns_within_a_transaction)
         "'eastmany'");
     ck_assert_int_eq(number(where, "SELECT count(*) FROM servers_load WHERE tasks IS NULL"), 1);
     ck_assert_int_eq(number(where, "SELECT count(*) FROM _schema"), 2);
+    ck_assert_int_eq(number(where, "SELECT count(*) FROM _columns WHERE field = 'tasks'"), 2);
     struct wf_mon_options o = options_of(where);
     ck_assert_int_eq(wf_mon_cmd_verify(&o), 0);
     wf_buf_fini(&m);

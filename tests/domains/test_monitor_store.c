@@ -41,110 +41,7 @@ START_TEST(names_are_plain_and_never_reserved)
 }
 END_TEST
 
-START_TEST(two_products_with_one_name_get_two_tables)
-{
-    const char *path = rig_path();
-    struct fake_product *a = fake_product("a/b-c", WEFT_METRIC, "load1", "weft.test.Load");
-    struct fake_product *b = fake_product("a-b/c", WEFT_METRIC, "load1", "weft.test.Load");
-
-    fake_fill(a, 1, 2);
-    fake_fill(b, 1, 3);
-    rig_run(path);
-    ck_assert_int_eq(rig_number(path, "SELECT count(DISTINCT tbl) FROM _table"), 2);
-    ck_assert_int_eq(rig_number(path, "SELECT count(*) FROM a_b_c") +
-                         rig_number(path, "SELECT count(*) FROM a_b_c_2"),
-        5);
-}
-END_TEST
-
 // ---- types -------------------------------------------------------------------------------------------------------------
-
-static void full_record(struct wf_buf *m)
-{
-    static const uint8_t raw[] = { 0, 255 };
-    struct wf_buf at = { 0 };
-
-    fake_varint(&at, 1, 1700000000);
-    fake_varint(&at, 2, 5000);
-    fake_text(m, 1, "web-0");
-    fake_double(m, 2, 0.25);
-    fake_varint(m, 3, UINT64_MAX);
-    fake_varint(m, 4, 1);
-    fake_bytes(m, 5, raw, sizeof raw);
-    fake_varint(m, 6, 1);
-    fake_varint(m, 7, 9); // zigzag -5
-    fake_bytes(m, 8, at.ptr, at.len);
-    fake_text(m, 9, "a");
-    fake_text(m, 9, "b");
-    fake_text(m, 11, "noon");
-    fake_text(m, 12, "x'y");
-    wf_buf_fini(&at);
-}
-
-START_TEST(every_type_has_its_column)
-{
-    static const struct {
-        const char *sql, *want;
-    } rows[] = {
-        { "SELECT typeof(host) || host FROM servers_load", "textweb-0" },
-        { "SELECT typeof(load) || load FROM servers_load", "real0.25" },
-        { "SELECT typeof(tasks) || CAST(tasks AS TEXT) FROM servers_load",
-            "blob18446744073709551615" },
-        { "SELECT typeof(mood) || mood FROM servers_load", "textMOOD_CALM" },
-        { "SELECT typeof(raw) || hex(raw) FROM servers_load", "blob00FF" },
-        { "SELECT typeof(up) || up FROM servers_load", "integer1" },
-        { "SELECT typeof(delta) || delta FROM servers_load", "integer-5" },
-        { "SELECT typeof(at) || at FROM servers_load", "integer1700000000000005" },
-        { "SELECT typeof(tags) || tags FROM servers_load", "text[\"a\",\"b\"]" },
-        { "SELECT typeof(maybe) FROM servers_load", "null" },
-        { "SELECT f_time FROM servers_load", "noon" },
-        { "SELECT \"group\" FROM servers_load", "x'y" },
-        { "SELECT _time || _domain || _origin || _offset || _op FROM servers_load",
-            "1700000000000123serversweb-00put" },
-        { "SELECT unit || role || type FROM _columns WHERE col = 'load'", "1gaugedouble" },
-        { "SELECT is_key FROM _columns WHERE col = 'host'", "1" },
-        { "SELECT type FROM pragma_table_info('servers_load') WHERE name = 'tasks'", "INTEGER" },
-        { "SELECT batch = (SELECT batch FROM _batch WHERE id = _batch) FROM servers_load, _batch",
-            "1" },
-    };
-    const char *path = rig_path();
-    struct fake_product *p = fake_product("servers/load", WEFT_METRIC, "load1", "weft.test.Load");
-    struct wf_buf m = { 0 };
-
-    full_record(&m);
-    fake_record(p, WEFT_PUT, &m, 1700000000000123);
-    fake_batch(p, "web-0", 1700000000000);
-    rig_run(path);
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        ck_assert_str_eq(rig_ask(path, rows[i].sql), rows[i].want);
-    wf_buf_fini(&m);
-}
-END_TEST
-
-START_TEST(odd_values_stay_what_they_are)
-{
-    const char *path = rig_path();
-    struct fake_product *p = fake_product("servers/load", WEFT_METRIC, "load1", "weft.test.Load");
-    struct wf_buf m = { 0 };
-
-    fake_double(&m, 2, NAN);
-    fake_varint(&m, 4, 77); // no such name
-    fake_record(p, WEFT_PUT, &m, 1);
-    fake_double(&m, 2, INFINITY);
-    fake_record(p, WEFT_PUT, &m, 2);
-    fake_bytes(&m, 1, "\xff", 1); // no UTF-8: does not fit the schema
-    fake_record(p, WEFT_PUT, &m, 3);
-    fake_batch(p, "web-0", 1);
-    rig_run(path);
-    ck_assert_str_eq(
-        rig_ask(path, "SELECT typeof(load) || load FROM servers_load WHERE _time = 1"), "textNaN");
-    ck_assert_str_eq(rig_ask(path, "SELECT mood FROM servers_load WHERE _time = 1"), "77");
-    ck_assert_str_eq(rig_ask(path, "SELECT load > 1e308 FROM servers_load WHERE _time = 2"), "1");
-    ck_assert_str_eq(
-        rig_ask(path, "SELECT typeof(host) FROM servers_load WHERE _time = 3"), "null");
-    wf_buf_fini(&m);
-}
-END_TEST
 
 START_TEST(a_delete_has_its_key_alone_and_marks_have_nothing)
 {
@@ -172,85 +69,6 @@ START_TEST(a_delete_has_its_key_alone_and_marks_have_nothing)
 END_TEST
 
 // ---- once --------------------------------------------------------------------------------------------------------------
-
-START_TEST(run_stores_each_record_once_however_often_it_runs)
-{
-    const char *path = rig_path();
-    struct fake_product *p = fake_product("servers/load", WEFT_METRIC, "load1", "weft.test.Load");
-
-    fake_fill(p, 10, 7);
-    fake_loss(p, 70, 90);
-    rig_run(path);
-    rig_run(path);
-    fake_fill(p, 3, 2);
-    rig_run(path);
-    ck_assert_int_eq(rig_number(path, "SELECT count(*) FROM servers_load"), 76);
-    ck_assert_int_eq(rig_number(path, "SELECT count(DISTINCT _offset) FROM servers_load"), 76);
-    ck_assert_int_eq(rig_number(path, "SELECT records FROM _status"), 76);
-    ck_assert_int_eq(
-        rig_number(path, "SELECT live + repaired + pulled + history FROM _status"), 76);
-    static const char *const ways[] = { "live", "repaired", "pulled", "history" };
-    static const char *const words[] = { "live", "range", "pull", "history" };
-    for (size_t i = 0; i < 4; i++) {
-        char sql[160];
-        snprintf(sql, sizeof sql,
-            "SELECT %s > 0 AND %s = (SELECT sum(count) FROM _batch WHERE way = '%s') FROM _status",
-            ways[i], ways[i], words[i]);
-        ck_assert_msg(rig_number(path, sql) == 1, "%s", ways[i]);
-    }
-    ck_assert_int_eq(rig_number(path, "SELECT lost FROM _status"), 20);
-    ck_assert_str_eq(
-        rig_ask(path, "SELECT code || \"from\" || '-' || \"to\" FROM _loss"), "RETENTION70-90");
-    ck_assert_int_eq(rig_number(path, "SELECT count(*) FROM _chain"), 2);
-    ck_assert_int_eq(rig_number(path, "SELECT count(*) FROM _schema"), 1);
-    ck_assert_str_eq(rig_ask(path, "SELECT state FROM _monitor"), "stopped");
-}
-END_TEST
-
-START_TEST(a_batch_handed_over_again_is_not_doubled)
-{
-    const char *path = rig_path();
-    struct wf_mon_store *s = NULL;
-    struct fake_product *p = fake_product("servers/load", WEFT_METRIC, "load1", "weft.test.Load");
-
-    fake_fill(p, 2, 3);
-    ck_assert_int_eq(wf_mon_store_open(path, &s, NULL), WEFT_OK);
-    rig_store(s, p, 0, 2, true);
-    rig_store(s, p, 1, 2, true);
-    wf_mon_store_close(s);
-    ck_assert_int_eq(rig_number(path, "SELECT count(*) FROM servers_load"), 6);
-    ck_assert_int_eq(rig_number(path, "SELECT records FROM _status"), 6);
-}
-END_TEST
-
-START_TEST(a_rollback_forgets_rows_tables_and_cursor_alike)
-{
-    const char *path = rig_path();
-    struct wf_mon_store *s = NULL;
-    struct weft_cursor_row *rows = NULL;
-    size_t count = 9;
-    struct fake_product *p = fake_product("servers/load", WEFT_METRIC, "load1", "weft.test.Load");
-
-    fake_fill(p, 4, 3);
-    ck_assert_int_eq(wf_mon_store_open(path, &s, NULL), WEFT_OK);
-    rig_store(s, p, 0, 2, false);
-    ck_assert_int_eq(wf_mon_store_cursor(s, "servers/load", &rows, &count), WEFT_OK);
-    ck_assert_uint_eq(count, 0);
-    free(rows);
-    ck_assert_int_eq(
-        rig_number(path, "SELECT count(*) FROM sqlite_schema WHERE name LIKE 's%load'"), 0);
-    rig_store(s, p, 0, 3, true);
-    rig_store(s, p, 3, 4, false);
-    rig_store(s, p, 3, 4, true);
-    ck_assert_int_eq(wf_mon_store_cursor(s, "servers/load", &rows, &count), WEFT_OK);
-    ck_assert_uint_eq(count, 1);
-    ck_assert_uint_eq(*(const uint8_t *)rows[0].value, 4);
-    free(rows);
-    wf_mon_store_close(s);
-    ck_assert_int_eq(rig_number(path, "SELECT count(*) FROM servers_load"), 12);
-    ck_assert_int_eq(rig_number(path, "SELECT records FROM _status"), 12);
-}
-END_TEST
 
 // A file system of SQLite that kills the process at the nth write or sync. The log and the database have methods of their own.
 static long writes_left;
@@ -340,33 +158,6 @@ START_TEST(a_run_killed_at_any_write_loses_nothing_and_doubles_nothing)
 END_TEST
 
 // ---- schemas that change -----------------------------------------------------------------------------------------------
-
-START_TEST(a_new_schema_adds_columns_and_keeps_what_was_stored)
-{
-    const char *path = rig_path();
-    struct fake_product *p = fake_product("servers/load", WEFT_METRIC, "load1", "weft.test.Load");
-    struct wf_buf m = { 0 };
-
-    fake_fill(p, 2, 2);
-    fake_schema(p, "load2", "weft.test.Load");
-    fake_text(&m, 1, "web-0");
-    fake_text(&m, 3, "many");
-    fake_text(&m, 13, "east");
-    fake_record(p, WEFT_PUT, &m, 9);
-    fake_batch(p, "web-0", 9);
-    fake_schema(p, "load1", "weft.test.Load");
-    fake_fill(p, 1, 1);
-    rig_run(path);
-    ck_assert_int_eq(rig_number(path, "SELECT count(*) FROM servers_load"), 6);
-    ck_assert_str_eq(
-        rig_ask(path, "SELECT zone || tasks_2 FROM servers_load WHERE zone IS NOT NULL"),
-        "eastmany");
-    ck_assert_int_eq(rig_number(path, "SELECT count(*) FROM servers_load WHERE tasks IS NULL"), 1);
-    ck_assert_int_eq(rig_number(path, "SELECT count(*) FROM _schema"), 2);
-    ck_assert_int_eq(rig_number(path, "SELECT count(*) FROM _columns WHERE field = 'tasks'"), 2);
-    wf_buf_fini(&m);
-}
-END_TEST
 
 START_TEST(a_product_without_records_has_its_table)
 {
@@ -594,15 +385,8 @@ int main(void)
     tcase_add_test(c, names_are_plain_and_never_reserved);
     tcase_add_test(c, a_place_is_an_offset_a_time_or_a_time_back);
     tcase_add_test(c, the_last_word_about_keeping_counts);
-    tcase_add_test(c, two_products_with_one_name_get_two_tables);
-    tcase_add_test(c, every_type_has_its_column);
-    tcase_add_test(c, odd_values_stay_what_they_are);
     tcase_add_test(c, a_delete_has_its_key_alone_and_marks_have_nothing);
-    tcase_add_test(c, run_stores_each_record_once_however_often_it_runs);
-    tcase_add_test(c, a_batch_handed_over_again_is_not_doubled);
-    tcase_add_test(c, a_rollback_forgets_rows_tables_and_cursor_alike);
     tcase_add_test(c, a_run_killed_at_any_write_loses_nothing_and_doubles_nothing);
-    tcase_add_test(c, a_new_schema_adds_columns_and_keeps_what_was_stored);
     tcase_add_test(c, a_product_without_records_has_its_table);
     tcase_add_test(c, only_wanted_products_are_stored);
     tcase_add_test(c, the_file_is_private_and_has_one_writer);
