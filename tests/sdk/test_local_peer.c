@@ -170,15 +170,28 @@ START_TEST(patience_ends_with_a_request_that_has_none)
 }
 END_TEST
 
+static size_t timers_set(void)
+{
+    struct wf_loop_stats stats;
+
+    wf_loop_get_stats(loop, &stats);
+    return stats.timers;
+}
+
 START_TEST(an_answer_that_patience_did_not_see_is_read_as_it_comes)
 {
     serve((struct wf_local_conf){ 0 });
     dial((struct wf_local_peer_conf){ 0 });
+    ask(9, "quick");
+    answer_next("quick");
+    reply_is(9, WEFT_OK, "ok");
+    size_t timers = timers_set();
     ask_patiently(1, "a", 2000);
     struct wf_net_request *a = request_next("a");
     wf_test_clock_skip(2000);
     turn_a_while();
     ck_assert(inbox_is_empty(&at_peer));
+    ck_assert_uint_eq(timers_set(), timers); // nor is it looked for again and again
     ask_patiently(2, "b", 20000);
     wf_net_reply(a, msg_of("ok"));
     reply_is(1, WEFT_OK, "ok");
