@@ -18,7 +18,8 @@ const struct wf_handler wf_handlers[] = {
     { WEFT__V1__REQUEST__KIND_HOME, "home", WF_WHO_OWN, NULL, false, wf_home_handle },
     { WEFT__V1__REQUEST__KIND_MOVE, "move", WF_WHO_LOCAL | WF_WHO_OWN, "admin", false,
         wf_move_handle }, // the same order, the same answer
-    { WEFT__V1__REQUEST__KIND_HANDOVER, "handover", WF_WHO_OWN, NULL, false, wf_handover_handle },
+    { WEFT__V1__REQUEST__KIND_HANDOVER, "handover", WF_WHO_MEMBER, NULL, false,
+        wf_mirror_handover_handle },
     { WEFT__V1__REQUEST__KIND_TICKET, "ticket", WF_WHO_LOCAL, "admin", true, wf_ticket_handle },
     { WEFT__V1__REQUEST__KIND_CHARTER, "charter", WF_WHO_LOCAL, "admin", true, wf_charter_handle },
     { WEFT__V1__REQUEST__KIND_LEASE, "lease", WF_WHO_LOCAL | WF_WHO_MEMBER, "subscribe", false,

@@ -12,6 +12,7 @@ extern const struct wf_room wf_mirror_room;
 void wf_mirror_lease_handle(struct wf_node *n, struct wf_call *c);
 void wf_mirror_range_handle(struct wf_node *n, struct wf_call *c);
 void wf_mirror_pull_handle(struct wf_node *n, struct wf_call *c);
+void wf_mirror_handover_handle(struct wf_node *n, struct wf_call *c);
 
 // The registry has a newer revocation list of that domain: readers and mirrors whose token it ends are refused from now on.
 void wf_mirror_list_changed(struct wf_node *n, const char *domain);

@@ -26,6 +26,8 @@ static enum weft_err check_order(
         return err;
     if (!wf_name_eq(&order->domain, &own->domain))
         return WEFT_E_WRONG_DOMAIN;
+    if (!wf_name_eq(&caller->domain, &own->domain))
+        return WEFT_E_WRONG_DOMAIN;
     if (caller->kind != WF_ID_NODE)
         return WEFT_E_KIND;
     if (!wf_name_eq(&order->to, &caller->subject))

@@ -8,6 +8,7 @@
 #include "node/gossip/room.h"
 #include "node/join/room.h"
 #include "node/signer/signer.h"
+#include "node/stream/ends.h"
 #include "node/stream/takeover.h"
 
 #define RETRY_MS     100 // doubling to:
@@ -25,7 +26,8 @@ struct wf_takeover *wf_takeover_new(struct wf_moving *m)
     if (!t)
         return NULL;
     t->m = m;
-    t->step = m->order.lost ? WF_TAKE_CLAIM : WF_TAKE_LIST;
+    t->names_left = SIZE_MAX;
+    t->step = m->order.lost ? WF_TAKE_MIRRORS : WF_TAKE_LIST;
     return t;
 }
 
@@ -39,6 +41,7 @@ void wf_takeover_free(struct wf_takeover *t)
         t->check->t = NULL; // its job frees it
     else
         wf_copy_check_free(t->check);
+    wf_ends_free(t->ends);
     free(t);
 }
 
@@ -98,24 +101,31 @@ struct wf_takeover *wf_takeover_answered(void *arg)
     return t;
 }
 
-void wf_takeover_ask(struct wf_takeover *t, const Weft__V1__Request *q, wf_link_fn done)
+enum weft_err wf_takeover_ask_at(struct wf_takeover *t, const char *domain, const char *node,
+    const Weft__V1__Request *q, wf_link_fn done)
 {
     struct wf_takeover_asking *a = calloc(1, sizeof *a);
     struct wf_link *link = NULL;
-    enum weft_err err =
-        a ? wf_gossip_link(node_of(t), t->m->order.domain.s, t->m->order.from.s, &link)
-          : WEFT_E_NOMEM;
+    enum weft_err err = a ? wf_gossip_link(node_of(t), domain, node, &link) : WEFT_E_NOMEM;
 
     if (a)
         a->t = t;
     t->asking = a;
     if (!err)
         err = wf_link_request(link, q, 0, done, a);
-    if (!err)
-        return;
-    free(a);
-    t->asking = NULL;
-    wf_takeover_fail(t, err, "the old home can't be asked", NULL);
+    if (err) {
+        free(a);
+        t->asking = NULL;
+    }
+    return err;
+}
+
+void wf_takeover_ask(struct wf_takeover *t, const Weft__V1__Request *q, wf_link_fn done)
+{
+    enum weft_err err = wf_takeover_ask_at(t, t->m->order.domain.s, t->m->order.from.s, q, done);
+
+    if (err)
+        wf_takeover_fail(t, err, "the old home can't be asked", NULL);
 }
 
 void wf_takeover_ask_home(struct wf_takeover *t, Weft__V1__HandoverRequest__Step what,
@@ -376,6 +386,9 @@ static void step(struct wf_takeover *t)
     case WF_TAKE_MARKS:
         wf_takeover_ask_home(t, WEFT__V1__HANDOVER_REQUEST__STEP__STEP_FREEZE, one, NULL, on_marks);
         break;
+    case WF_TAKE_MIRRORS:
+        wf_takeover_mirrors(t);
+        break;
     case WF_TAKE_CLAIM:
         claim(t);
         break;
@@ -402,7 +415,7 @@ enum weft_err wf_takeover_state(
         WEFT__V1__MOVE_REPLY__STATE__STATE_COPYING, WEFT__V1__MOVE_REPLY__STATE__STATE_COPYING,
         WEFT__V1__MOVE_REPLY__STATE__STATE_HANDING_OVER,
         WEFT__V1__MOVE_REPLY__STATE__STATE_HANDING_OVER,
-        WEFT__V1__MOVE_REPLY__STATE__STATE_CLAIMING };
+        WEFT__V1__MOVE_REPLY__STATE__STATE_CLAIMING, WEFT__V1__MOVE_REPLY__STATE__STATE_CLAIMING };
     const char *why = NULL;
 
     ret->state = t->frozen && t->step < WF_TAKE_MARKS

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The inside of a take-over, shared by its two files: takeover.c goes from step to step, takeover_copy.c brings entries and what they cite. Loop
+// The inside of a take-over, shared by its files: takeover.c goes from step to step, takeover_copy.c brings entries and what they cite, takeover_mirrors.c
+// names what is lost. Loop
 // thread only.
 #ifndef WF_NODE_STREAM_TAKEOVER_H
 #define WF_NODE_STREAM_TAKEOVER_H
@@ -16,6 +17,7 @@ enum wf_takeover_step {
     WF_TAKE_COPY,
     WF_TAKE_FREEZE,
     WF_TAKE_MARKS,
+    WF_TAKE_MIRRORS, // of a lost home
     WF_TAKE_CLAIM
 };
 
@@ -42,6 +44,12 @@ struct wf_takeover {
     struct wf_copy_check *check; // at work, or waiting for its documents
     bool working;                // a worker has the check
     bool little;                 // of the last reply
+    struct wf_ends *ends;        // as mirrors told them so far
+    struct wf_hash ends_of;
+    size_t mirror_at;
+    unsigned mirror_parts;
+    size_t names_left; // of its chains, when it was asked for them last
+    uint64_t mirror_from;
     int64_t due_ms, retry_ms;
     enum weft_err err;
     char why[200];
@@ -59,6 +67,9 @@ const char *wf_takeover_text(const Weft__V1__Reply *reply); // of a refusal; NUL
 void wf_takeover_next(struct wf_takeover *t, enum wf_takeover_step then);
 // To the old home. In done, the argument leads to the take-over: NULL when it has ended.
 void wf_takeover_ask(struct wf_takeover *t, const Weft__V1__Request *q, wf_link_fn done);
+// To any node. Unless it is OK, done is not called.
+WF_MUST_USE enum weft_err wf_takeover_ask_at(struct wf_takeover *t, const char *domain,
+    const char *node, const Weft__V1__Request *q, wf_link_fn done);
 void wf_takeover_ask_home(struct wf_takeover *t, Weft__V1__HandoverRequest__Step what,
     const struct wf_hash *product, Weft__V1__RangeRequest *range, wf_link_fn done);
 struct wf_takeover *wf_takeover_answered(void *arg);
@@ -67,7 +78,17 @@ struct wf_takeover *wf_takeover_answered(void *arg);
 
 void wf_takeover_copy(struct wf_takeover *t); // the part at hand: one request further
 bool wf_takeover_has_all(const struct wf_takeover_part *at);
+struct wf_known;
+// Documents by their hashes, at most WF_MAX_GET, of any node. As wf_takeover_ask_at.
+WF_MUST_USE enum weft_err wf_takeover_get_at(struct wf_takeover *t, const struct wf_known *node,
+    const struct wf_hash *hashes, size_t count, wf_link_fn done);
+void wf_takeover_take_document(struct wf_takeover *t, struct wf_bytes content);
 // The schemas that the product had before; asks for those that are not here.
 void wf_takeover_earlier(struct wf_takeover *t, const struct wf_collect *c);
+
+// ---- takeover_mirrors.c
+
+void wf_takeover_mirrors(
+    struct wf_takeover *t); // the next part of the mirror at hand, or the next mirror
 
 #endif

@@ -2,6 +2,7 @@
 // Entries of a product's old home: asked for from where the log here ends, checked on a worker, with the certificates and schemas that they cite,
 // and appended before the next are asked for.
 #include "node/documents.h"
+#include "node/gossip/room.h"
 #include "node/stream/takeover.h"
 
 #define LITTLE (64u * WF_KIB) // what comes while the old home is asked to stop
@@ -35,7 +36,7 @@ static size_t add_missing(
     return count;
 }
 
-static void take_document(struct wf_takeover *t, struct wf_bytes content)
+void wf_takeover_take_document(struct wf_takeover *t, struct wf_bytes content)
 {
     struct wf_document d;
 
@@ -43,19 +44,39 @@ static void take_document(struct wf_takeover *t, struct wf_bytes content)
         return; // said there; readers who need it are told
 }
 
+struct get {
+    Weft__V1__Request request;
+    Weft__V1__GetRequest get;
+    ProtobufCBinaryData list[WF_MAX_GET];
+};
+
+static void fill(struct get *g, const struct wf_hash *hashes, size_t count)
+{
+    weft__v1__request__init(&g->request);
+    weft__v1__get_request__init(&g->get);
+    for (size_t i = 0; i < count; i++)
+        g->list[i] = wf_pb_bin(wf_hash_view(&hashes[i]));
+    g->get.hashes = g->list;
+    g->get.n_hashes = count;
+    g->request.kind_case = WEFT__V1__REQUEST__KIND_GET;
+    g->request.get = &g->get;
+}
+
 static void get(struct wf_takeover *t, const struct wf_hash *hashes, size_t count, wf_link_fn done)
 {
-    Weft__V1__Request q = WEFT__V1__REQUEST__INIT;
-    Weft__V1__GetRequest g = WEFT__V1__GET_REQUEST__INIT;
-    ProtobufCBinaryData list[WF_MAX_GET];
+    struct get g;
 
-    for (size_t i = 0; i < count; i++)
-        list[i] = wf_pb_bin(wf_hash_view(&hashes[i]));
-    g.hashes = list;
-    g.n_hashes = count;
-    q.kind_case = WEFT__V1__REQUEST__KIND_GET;
-    q.get = &g;
-    wf_takeover_ask(t, &q, done);
+    fill(&g, hashes, count);
+    wf_takeover_ask(t, &g.request, done);
+}
+
+enum weft_err wf_takeover_get_at(struct wf_takeover *t, const struct wf_known *node,
+    const struct wf_hash *hashes, size_t count, wf_link_fn done)
+{
+    struct get g;
+
+    fill(&g, hashes, count);
+    return wf_takeover_ask_at(t, node->domain.s, node->name.s, &g.request, done);
 }
 
 // ---- entries ---------------------------------------------------------------------------------------------------------
@@ -113,7 +134,7 @@ static void on_documents(void *arg, enum weft_err err, const Weft__V1__Reply *re
         return;
     }
     for (size_t i = 0; i < reply->get->n_documents; i++)
-        take_document(t, wf_pb_view(reply->get->documents[i]->content));
+        wf_takeover_take_document(t, wf_pb_view(reply->get->documents[i]->content));
     // What the old home does not have nobody could get from it either: not asked for again.
     size_t left = reply->get->n_documents ? 0 : missing_of(t, missing);
     for (size_t i = 0; i < left; i++)
@@ -246,7 +267,7 @@ static void on_earlier(void *arg, enum weft_err err, const Weft__V1__Reply *repl
     if (!t)
         return;
     for (size_t i = 0; !err && i < reply->get->n_documents; i++)
-        take_document(t, wf_pb_view(reply->get->documents[i]->content));
+        wf_takeover_take_document(t, wf_pb_view(reply->get->documents[i]->content));
     wf_takeover_go_on(t); // who needs one that did not come asks for it by its hash
 }
 

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # A product's home is gone for good, its disk with it, and nobody makes that machine anew: `weft product move --lost` gives the product to another node
-# of the domain. Outside it is known what was acknowledged: a reader gets what agents still had, once, and is told by origin and numbers what is lost.
+# of the domain. A mirror, which can't read them, knows whose records they were, also of an agent that is gone with its spool. Outside it is known what was acknowledged: a reader gets what agents still had, once, and is told by origin and numbers what is lost.
 # The old home comes back after all: it is home no more.
 # shellcheck disable=SC2034 # for lib.sh
 BUILD=$1
@@ -10,21 +10,30 @@ BUILD=$1
 
 N=${WEFT_LOSS_RECORDS:-20}
 is_kept() { [ -s "$WORK/servers-node/data/kept/node-2.depth" ]; }
+mirrored() { weft_at servers-node node status -o json | grep -q "\"mirrors\":\[{\"product\":\"servers/depth\",\"state\":\"following\",\"home\":\"node-2\",\"head\":$1,"; }
 listed() { weft_at "$1" describe servers/depth >/dev/null; }
 
 make_mesh servers
+echo "mirror: [{product: servers/depth, age: 1h, bytes: 64MiB}]" >>"$WORK/servers-node/weftd.yaml"
+stop servers-node
+start servers-node
+until_ok weft_at servers-node node status
 second_node servers-two node-2
 second_node servers-three node-3
 (cd "$WORK" && "$WEFT" product new depth --kind event >/dev/null)
 sed -i 's/domain: monitoring/domain: servers/' "$WORK/depth.yaml"
 "$WEFT" product build "$WORK/depth.yaml" >/dev/null
+allow depth servers mirror
 weft_at servers-two product apply "$WORK/depth.yaml" >/dev/null || fail "apply"
 until_ok is_kept
 for who in early late; do make_reader servers-node $who; done
+make_agent web-2 "$(weft_at servers-node ticket create --kind agent --name web-2)" 'sources: {enabled: off}'
 make_agent web-1 "$(weft_at servers-node ticket create --kind agent --name web-1)" 'sources: {enabled: off}'
-printf "uplinks:\n  - {address: '127.0.0.1:%s', key: %s}\n" "$(port_of servers-two)" "$(key_of servers-two)" >>"$WORK/web-1/weftd.yaml"
-start web-1
-until_ok has_manifest web-1 depth
+for agent in web-1 web-2; do
+    printf "uplinks:\n  - {address: '127.0.0.1:%s', key: %s}\n" "$(port_of servers-two)" "$(key_of servers-two)" >>"$WORK/$agent/weftd.yaml"
+    start $agent
+done
+for agent in web-1 web-2; do until_ok has_manifest $agent depth; done
 until_ok grep -q node-3 "$WORK"/web-1/data/meta/places*
 say web-1 depth 1 "$N"
 until_ok head_beyond servers-two depth $((N - 1))
@@ -36,8 +45,11 @@ done
 say web-1 depth $((N + 1)) $((2 * N))
 until_ok head_beyond servers-two depth $((2 * N - 1))
 until_ok spool_is_empty web-1
-read_on late depth "$N"
-expect_read late $((N + 1)) $((2 * N))
+say web-2 depth 1001 1003 # and what it said is nowhere else
+until_ok head_beyond servers-two depth $((2 * N + 2))
+until_ok mirrored $((2 * N + 3))
+read_on late depth $((N + 3))
+stop web-2
 
 echo "node-2 and its disk are gone; its agent goes on"
 { stop servers-two KILL; } 2>/dev/null
@@ -51,8 +63,9 @@ until_ok head_beyond servers-three depth -1
 
 echo "the agent, which was given node-2 alone, comes over; who lagged is told what is lost"
 until_ok spool_is_empty web-1
-expect_the_rest depth $((2 * N + 1)) $((3 * N)) "$N"
+expect_the_rest depth $((2 * N + 1)) $((3 * N)) $((N + 3))
 grep -q "lost: $N records, numbers $N to $((2 * N - 1)) of web-1" "$WORK/read.err" || fail "not by origin and numbers: $(cat "$WORK/read.err")"
+grep -q "lost: 3 records, numbers 0 to 2 of web-2" "$WORK/read.err" || fail "what web-2 said is not named: $(cat "$WORK/read.err")"
 
 echo "node-2 was not gone: it learns that it is home no more, and takes nothing"
 start servers-old

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "node/stream/ends.h"
+#include "proto/stream/lost.h"
 #include "tests/support/streamrig.h"
 
 static struct streamrig rig;
@@ -302,6 +304,71 @@ START_TEST(a_log_that_is_gone_goes_on_where_it_was)
 }
 END_TEST
 
+// ---- what mirrors of a lost home know ------------------------------------------------------------------------------------
+
+struct heard { // an entry's head, as a mirror has it
+    uint8_t key;
+    uint64_t counter, first;
+    uint32_t count;
+};
+static const struct heard one[] = { { 1, 5, 0, 10 }, { 2, 7, 0, 3 }, { 1, 5, 10, 5 },
+    { 1, 6, 0, 2 } },
+                          other[] = { { 1, 5, 0, 20 }, { 3, 9, 4, 4 } };
+
+static void hear(struct wf_ends *e, const struct heard *h, size_t count)
+{
+    struct wf_ends *part = NULL;
+    struct wf_buf packed = { 0 };
+
+    ck_assert_int_eq(wf_ends_new(&part), WEFT_OK);
+    for (size_t i = 0; i < count; i++) {
+        const struct wf_entry entry = { .append_ms = 1000 + (int64_t)i };
+        const struct wf_batch_header header = { .signer = { { h[i].key } },
+            .incarnation = { h[i].counter, 1 },
+            .first_seq = h[i].first,
+            .count = h[i].count };
+        ck_assert_int_eq(wf_ends_add(part, &entry, &header), WEFT_OK);
+    }
+    ck_assert_int_eq(wf_ends_pack(part, &packed), WEFT_OK);
+    ck_assert_int_eq(wf_ends_merge(e, wf_buf_view(&packed)), WEFT_OK);
+    ck_assert_int_eq(wf_ends_merge(e, wf_bytes(packed.ptr, packed.len - 1)), WEFT_E_DAMAGED);
+    wf_buf_fini(&packed);
+    wf_ends_free(part);
+}
+
+// Whichever is asked first: of each chain the furthest that anybody has, ascending, once.
+START_TEST(of_several_mirrors_the_one_that_has_more_of_a_chain_counts)
+{
+    static const struct {
+        uint8_t key;
+        uint64_t counter, to;
+    } want[] = { { 1, 5, 20 }, { 1, 6, 2 }, { 2, 7, 3 }, { 3, 9, 8 } };
+    struct wf_ends *e = NULL;
+    struct wf_buf packed = { 0 };
+    struct wf_lost lost;
+    size_t found = 0;
+
+    ck_assert_int_eq(wf_ends_new(&e), WEFT_OK);
+    hear(e, _i ? other : one, _i ? WF_COUNT(other) : WF_COUNT(one));
+    hear(e, _i ? one : other, _i ? WF_COUNT(one) : WF_COUNT(other));
+    ck_assert_int_eq(wf_ends_compare(e, product), WEFT_OK);
+    ck_assert_int_eq(wf_ends_compare(e, product), WEFT_OK); // said once
+    ck_assert_int_eq(wf_missing_pack(product, &packed), WEFT_OK);
+    ck_assert_int_eq(wf_lost_check(wf_buf_view(&packed)), WEFT_OK);
+    struct wf_bytes rest = wf_buf_view(&packed);
+    for (; wf_lost_next(&rest, &lost); found++) {
+        ck_assert_uint_lt(found, WF_COUNT(want));
+        ck_assert_uint_eq(lost.origin.b[0], want[found].key);
+        ck_assert_uint_eq(lost.incarnation.counter, want[found].counter);
+        ck_assert_uint_eq(lost.from_seq, 0);
+        ck_assert_uint_eq(lost.to_seq, want[found].to);
+    }
+    ck_assert_uint_eq(found, WF_COUNT(want));
+    wf_buf_fini(&packed);
+    wf_ends_free(e);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("node.stream_lost");
@@ -314,6 +381,7 @@ int main(void)
     tcase_add_test(t, a_crash_after_it_finds_the_new_log_whole);
     tcase_add_test(t, what_only_the_publisher_knows_is_a_signed_loss);
     tcase_add_test(t, a_log_that_is_gone_goes_on_where_it_was);
+    tcase_add_loop_test(t, of_several_mirrors_the_one_that_has_more_of_a_chain_counts, 0, 2);
     suite_add_tcase(suite, t);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
