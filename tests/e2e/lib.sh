@@ -260,8 +260,8 @@ monitor_value() { # NAME SQL: the one value of a SELECT with one column v
     "$MONITOR" sql --db "$DBS/$1.db" -o jsonl "$2" | sed 's/.*"v":"\{0,1\}\([^"}]*\).*/\1/'
 }
 
-monitor_head() { # NAME KEY: a number of status about all products
-    { "$MONITOR" status --db "$DBS/$1.db" -o json || true; } | sed "s/\"rows\":.*//;s/.*\"$2\":\([^,]*\),.*/\1/"
+monitor_head() { # NAME KEY: a number of status about all products, which stand before the processes
+    { "$MONITOR" status --db "$DBS/$1.db" -o json || true; } | sed "s/\"processes\":.*//;s/.*\"$2\":\([^,]*\),.*/\1/"
 }
 
 at_least() { # A B: decimal numbers
