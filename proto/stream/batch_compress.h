@@ -19,7 +19,7 @@ WF_MUST_USE enum weft_err wf_compress(enum wf_compression how, struct wf_bytes r
 // The same with zstd's memory kept from call to call (about 600 KiB once it was needed), and its speed for the caller to choose. Begins zeroed.
 struct wf_compressor {
     void *zstd;
-    bool fast; // of zstd: level -2 instead of 1, a third less time and about a seventh more bytes
+    bool fast; // of zstd: a third less time than level 1 and about a tenth more bytes
 };
 WF_MUST_USE enum weft_err wf_compress_with(struct wf_compressor *c, enum wf_compression how,
     struct wf_bytes raw, struct wf_buf *out, enum wf_compression *ret_used);

@@ -96,6 +96,43 @@ START_TEST(a_compressor_keeps_no_content_from_call_to_call)
 }
 END_TEST
 
+static struct wf_buf packed_with(struct wf_compressor *c, const struct wf_buf *raw, bool fast)
+{
+    struct wf_buf stored = { 0 };
+    enum wf_compression used = WF_COMPRESS_NONE;
+
+    c->fast = fast;
+    ck_assert_int_eq(
+        wf_compress_with(c, WF_COMPRESS_ZSTD, wf_buf_view(raw), &stored, &used), WEFT_OK);
+    return stored;
+}
+
+// A node has one for all its products.
+START_TEST(a_compressor_changes_its_speed_and_forgets_what_did_not_shrink)
+{
+    struct wf_buf text = make(TEXT, 100000), noise = make(RANDOM, 100000);
+    struct wf_compressor c = { 0 };
+
+    for (unsigned n = 0; n < 6; n++) {
+        struct wf_compressor fresh = { 0 };
+        struct wf_buf want = packed_with(&fresh, &text, n % 2), got = packed_with(&c, &text, n % 2);
+        ck_assert(wf_bytes_eq(wf_buf_view(&got), wf_buf_view(&want)));
+        struct wf_buf other = packed_with(&fresh, &text, n % 2 == 0);
+        ck_assert(!wf_bytes_eq(wf_buf_view(&got), wf_buf_view(&other)));
+        struct wf_buf same = packed_with(&c, &noise, n % 2);
+        ck_assert(wf_bytes_eq(wf_buf_view(&same), wf_buf_view(&noise)));
+        wf_buf_fini(&want);
+        wf_buf_fini(&got);
+        wf_buf_fini(&other);
+        wf_buf_fini(&same);
+        wf_compressor_fini(&fresh);
+    }
+    wf_compressor_fini(&c);
+    wf_buf_fini(&text);
+    wf_buf_fini(&noise);
+}
+END_TEST
+
 START_TEST(what_can_not_be_compressed_is_refused)
 {
     struct wf_buf raw = make(ZEROS, WF_MAX_BATCH_RAW + 1), out = { 0 };
@@ -296,6 +333,7 @@ int main(void)
 
     tcase_add_loop_test(t, what_goes_in_comes_out, 0, WF_COUNT(trips));
     tcase_add_loop_test(t, a_compressor_keeps_no_content_from_call_to_call, 0, 2);
+    tcase_add_test(t, a_compressor_changes_its_speed_and_forgets_what_did_not_shrink);
     tcase_add_test(t, what_can_not_be_compressed_is_refused);
     tcase_add_loop_test(t, each_form_of_stored_bytes_has_its_verdict, 0, WF_COUNT(forms));
     tcase_add_test(t, a_bomb_is_refused_before_memory_is_taken);
