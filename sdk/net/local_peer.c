@@ -12,7 +12,8 @@
 #include "sdk/net/sp.h"
 
 #define CONNECT_MS 5000
-#define AGAIN_MS   5 // the server has not accepted those before
+#define AGAIN_MS   5            // the server has not accepted those before
+#define SEND_BYTES (512 * 1024) // a full batch leaves in one call, where the system grants so much
 #define SLOT_BITS  7u
 
 struct slot {
@@ -297,6 +298,7 @@ enum weft_err wf_local_peer_new(const struct wf_local_peer_conf *conf, struct wf
     p->reading.fire = on_reading;
     p->connect_by_ms = now_ms(p) + (conf->connect_ms > 0 ? conf->connect_ms : CONNECT_MS);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &(int){ SEND_BYTES }, sizeof(int));
     err = fd < 0 ? WEFT_E_IO : net_sp_init(&p->stream, fd, &net_sp_requester, recv_max);
     // One that can't be reached is told by the timer: if there is no memory for it, here.
     if (!err)

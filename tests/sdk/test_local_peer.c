@@ -70,7 +70,7 @@ END_TEST
 // A server that takes nothing, and one that is not there: what was not sent comes back as well.
 START_TEST(lent_bytes_come_back_from_a_connection_that_ends)
 {
-    struct wf_buf large = counting(900000);
+    struct wf_buf large = counting(3000000);
     unsigned back = 0;
     struct wf_net_lent lent = { .bytes = wf_buf_view(&large), .back = count_back, .arg = &back };
     int listener = raw_listener();
