@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # share/weft in the build tree is laid out as it is installed, so that programs find the same files in both:
 #   share/weft/proto/weft/{v1,common/v1,...}/*.proto      what a .proto of anybody may import
-#   share/weft/products/DOMAIN/NAME.{yaml,desc}           manifests with their compiled schemas
+#   share/weft/products/DOMAIN/NAME.{yaml,desc}           manifests with their compiled schemas; NAME.rules: alerts
 set(WEFT_SHARE "${PROJECT_BINARY_DIR}/share/weft")
 set(WEFT_SHARE_DIR "${CMAKE_INSTALL_DATADIR}/weft")
 
@@ -35,6 +35,10 @@ function(weft_product domain name proto)
         COMMAND "${WEFT_PROTOC}" "--proto_path=${WEFT_SHARE}/proto" "--proto_path=${WEFT_PROTOBUF_INCLUDE}"
             --include_imports "--descriptor_set_out=${to}/${name}.desc" "${proto}"
         DEPENDS ${protos} VERBATIM COMMENT "protoc ${domain}/${name}")
+    if(EXISTS "${CMAKE_CURRENT_SOURCE_DIR}/products/${name}.rules")
+        configure_file("products/${name}.rules" "${to}/${name}.rules" COPYONLY)
+        install(FILES "products/${name}.rules" DESTINATION "${WEFT_SHARE_DIR}/products/${domain}")
+    endif()
     install(FILES "products/${name}.yaml" "${to}/${name}.desc" DESTINATION "${WEFT_SHARE_DIR}/products/${domain}")
     add_custom_target(weft_product_${domain}_${name} ALL DEPENDS "${to}/${name}.desc")
 endfunction()

@@ -274,6 +274,77 @@ enum weft_err weft_describe(struct weft_client *c, const char *product, struct w
     return err;
 }
 
+// ---- rules that come with a product --------------------------------------------------------------------------------------
+
+struct rules_op {
+    struct weft_client *c;
+    struct wf_client_wait *wait;
+    struct wf_target target;
+    char *ret;
+};
+
+static void end_rules(struct rules_op *o, enum weft_err err)
+{
+    struct weft_problem problem;
+
+    if (err)
+        wf_problem_set(&problem, err, "rules of %s/%s: %s", o->target.domain.s, o->target.product.s,
+            weft_err_text(err));
+    wf_client_done(o->wait, err, err ? &problem : NULL);
+}
+
+static void on_rules(void *arg, enum weft_err err, struct wf_bytes content)
+{
+    struct rules_op *o = arg;
+
+    if (!err && content.len > WF_MAX_RULES)
+        err = WEFT_E_TOO_BIG;
+    if (!err && (!wf_utf8_is_valid(content) || memchr(content.ptr, '\0', content.len)))
+        err = WEFT_E_SYNTAX;
+    if (!err)
+        err = wf_bytes_strdup(content, &o->ret);
+    end_rules(o, err);
+}
+
+static void on_rules_owner(void *arg, enum weft_err err, const struct weft_problem *problem,
+    struct wf_link *link, const struct wf_entry_doc *product)
+{
+    struct rules_op *o = arg;
+
+    if (err) {
+        wf_client_done(o->wait, err, problem);
+        return;
+    }
+    const struct wf_hash *hash = &product->product.product.rules_hash;
+    const struct wf_seen *s = seen_product(o->c, &o->target);
+    if (wf_hash_is_zero(hash))
+        end_rules(o, WEFT_E_NOT_FOUND);
+    else
+        wf_client_document(o->c, s && s->gone ? NULL : link, hash, on_rules, o);
+}
+
+static void ask_rules(struct weft_client *c, struct wf_client_wait *w, void *arg)
+{
+    struct rules_op *o = arg;
+
+    o->c = c;
+    o->wait = w;
+    wf_client_owner(c, &o->target, on_rules_owner, o);
+}
+
+enum weft_err weft_product_rules(
+    struct weft_client *c, const char *product, char **ret_text, struct weft_problem *problem)
+{
+    struct rules_op o = { 0 };
+    enum weft_err err = wf_target_parse(product, false, &o.target, problem);
+
+    if (!err)
+        err = wf_client_run(c, ask_rules, &o, problem);
+    if (!err)
+        *ret_text = o.ret;
+    return err;
+}
+
 // ---- who am I ------------------------------------------------------------------------------------------------------------
 
 struct whoami_op {

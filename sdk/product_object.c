@@ -68,6 +68,8 @@ enum weft_err wf_product_info_fill(const struct wf_product *p, const struct wf_e
         err = keep_hash(arena, &p->schema_hash, &i.schema);
     if (!err)
         err = keep_hash(arena, &p->id, &i.id);
+    if (!err && !wf_hash_is_zero(&p->rules_hash))
+        err = keep_hash(arena, &p->rules_hash, &i.rules);
     if (!err)
         err = keep_list(arena, p->tags, p->tag_count, &i.tags, &i.tag_count);
     if (!err)

@@ -253,6 +253,9 @@ static enum weft_err tell_changes(struct plan *w)
             w->changes, "%s/%s version %s -> %s\n", d->domain, d->name, was->version, d->version);
     if (!err && !wf_hash_eq(&was->schema_hash, &d->schema_hash))
         err = wf_buf_printf(w->changes, "%s/%s schema changed, compatible\n", d->domain, d->name);
+    if (!err && !wf_hash_eq(&was->rules_hash, &d->rules_hash))
+        err = wf_buf_printf(w->changes, "%s/%s rules %s\n", d->domain, d->name,
+            wf_hash_is_zero(&d->rules_hash) ? "removed" : "changed");
     if (!err && w->changes->len == before)
         err = wf_buf_printf(w->changes, "%s/%s updated\n", d->domain, d->name);
     return err;
@@ -339,6 +342,8 @@ static enum weft_err put(struct plan *w)
     // Documents first: whatever is in force can be fetched.
     if (!err)
         err = wf_documents_put(w->n, w->set, &w->fields.product.schema_hash);
+    if (!err && c->rules.len)
+        err = wf_documents_put(w->n, c->rules, &c->product.rules_hash);
     if (!err)
         err = wf_documents_put(w->n, wf_buf_view(&c->raw), &c->id);
     if (err) {
@@ -480,7 +485,7 @@ static enum weft_err open_wanted(struct wf_node *n, struct wf_call *c, struct wf
     const Weft__V1__ApplyRequest *q = c->request->apply;
     Weft__V1__Manifest m = *q->manifest;
     Weft__V1__ProductDescriptor d = *q->manifest->product;
-    struct wf_hash hash, id;
+    struct wf_hash hash, id, rules;
     struct wf_buf body = { 0 }, raw = { 0 };
     uint32_t major = 0;
     enum weft_err err = wf_version_major(wf_bytes_str(d.version), &major);
@@ -490,6 +495,8 @@ static enum weft_err open_wanted(struct wf_node *n, struct wf_call *c, struct wf
     wf_blake2b(wf_pb_view(q->schema), &hash);
     wf_product_id(&n->mesh_id, d.domain, d.name, major, &id);
     d.schema_hash = wf_pb_bin(wf_hash_view(&hash));
+    wf_blake2b(wf_pb_view(m.rules), &rules);
+    d.rules_hash = m.rules.len ? wf_pb_bin(wf_hash_view(&rules)) : wf_pb_bin(wf_bytes(NULL, 0));
     d.product_id = wf_pb_bin(wf_hash_view(&id));
     d.n_earlier_schemas = 0;
     m.product = &d;

@@ -110,9 +110,10 @@
 #define WF_MAX_PB_TREE_DEPTH   64u // nesting of descriptor sets
 
 // Registry (DESIGN 6)
-#define WF_MAX_ADDRESSES      16u  // of one node
-#define WF_MAX_MIRRORS        64u  // products that one node mirrors
-#define WF_MAX_EARLIER        256u // earlier schemas of one major version
+#define WF_MAX_ADDRESSES      16u            // of one node
+#define WF_MAX_MIRRORS        64u            // products that one node mirrors
+#define WF_MAX_EARLIER        256u           // earlier schemas of one major version
+#define WF_MAX_RULES          (32u * WF_KIB) // rules of alerts that come with a product
 #define WF_MAX_ACCESS_RULES   64u
 #define WF_MAX_TAG            63u
 #define WF_MAX_FULL_NAME      255u // of a protobuf message or service

@@ -15,6 +15,24 @@ static enum weft_err take_lists(const Weft__V1__Manifest *m, struct wf_collect *
     return err;
 }
 
+// Rules are checked here for what they are in any mesh, a text; what it says is for who takes them.
+static enum weft_err take_rules(const Weft__V1__Manifest *m, struct wf_collect *c)
+{
+    struct wf_hash hash;
+
+    c->rules = wf_pb_view(m->rules);
+    if (c->rules.len > WF_MAX_RULES)
+        return WEFT_E_TOO_BIG;
+    if ((c->rules.len == 0) != wf_hash_is_zero(&c->product.rules_hash))
+        return WEFT_E_MISSING_FIELD;
+    if (c->rules.len == 0)
+        return WEFT_OK;
+    wf_blake2b(c->rules, &hash);
+    if (!wf_hash_eq(&hash, &c->product.rules_hash))
+        return WEFT_E_HASH;
+    return wf_utf8_is_valid(c->rules) ? WEFT_OK : WEFT_E_SYNTAX;
+}
+
 static enum weft_err take_collect(const Weft__V1__Manifest *m, const struct wf_opened *opened,
     struct wf_arena *arena, struct wf_collect *c)
 {
@@ -32,6 +50,8 @@ static enum weft_err take_collect(const Weft__V1__Manifest *m, const struct wf_o
         err = wf_product_take(m->product, &c->mesh_id, c->removed, arena, &c->product);
     if (!err)
         err = take_lists(m, c);
+    if (!err)
+        err = take_rules(m, c);
     if (!err)
         err = wf_take_time(m->every_ms, &c->every_ms);
     return err;
@@ -98,6 +118,8 @@ static enum weft_err seal_collect(const struct wf_collect *fields, const struct 
     m.n_serve = fields->serve_count;
     m.serve = (char **)(uintptr_t)fields->serve;
     m.removed = fields->removed;
+    if (!fields->removed)
+        m.rules = wf_pb_bin(fields->rules);
     m.signer = wf_pb_bin(WF_BYTES(signer.b));
     return wf_doc_seal(WF_DOC_MANIFEST, &m, key, ret_envelope);
 }

@@ -208,6 +208,8 @@ static enum weft_err take_schema(
     p->message = m->message;
     p->service = m->service;
     err = wf_take_hash(m->schema_hash, &p->schema_hash);
+    if (!err && m->rules_hash.len)
+        err = api ? WEFT_E_TYPE : wf_take_hash(m->rules_hash, &p->rules_hash);
     if (!err)
         err = take_identifiers(m->key_fields, m->n_key_fields, &p->keys, &p->key_count);
     if (err)
@@ -382,6 +384,8 @@ static enum weft_err put_schema(
         m->earlier_schemas[i] = wf_pb_bin(wf_hash_view(&p->earlier[i]));
     m->n_earlier_schemas = p->earlier_count;
     m->schema_hash = wf_pb_bin(wf_hash_view(&p->schema_hash));
+    if (!wf_hash_is_zero(&p->rules_hash))
+        m->rules_hash = wf_pb_bin(wf_hash_view(&p->rules_hash));
     m->message = wf_pb_str(p->message);
     m->service = wf_pb_str(p->service);
     m->n_key_fields = p->key_count;

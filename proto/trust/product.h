@@ -40,6 +40,7 @@ struct wf_product {
     enum wf_product_kind kind;
     uint32_t major; // from version
     struct wf_hash id, schema_hash;
+    struct wf_hash rules_hash; // of the alert rules that come with it; zero: none
     const char *message, *service;
     size_t key_count, region_count, tag_count, rule_count, earlier_count;
     const char **keys, **regions, **tags;
@@ -166,6 +167,7 @@ struct wf_collect {
     const char **run, **hosts, **serve;
     int64_t every_ms;
     bool removed;
+    struct wf_bytes rules; // the document of product.rules_hash; none: empty
     struct wf_sign_pub signer;
     struct wf_buf raw;
     struct wf_arena arena;

@@ -27,6 +27,8 @@ static void print_info(const struct weft_product_info *i)
         printf("%s%s", k ? ", " : "key        ", i->keys[k]);
     if (i->key_count)
         putchar('\n');
+    if (i->rules)
+        printf("rules      %s  (weft describe %s/%s --rules)\n", i->rules, i->domain, i->name);
     putchar('\n');
 }
 
@@ -247,11 +249,27 @@ static int print_all(const struct wf_cli *cli, const struct weft_product *produc
     return err ? wf_cli_fail(err, "%s: %s", name, weft_err_text(err)) : 0;
 }
 
+// Another domain's text: what a terminal would obey is shown as a question mark.
+static int print_rules(struct weft_client *c, const char *name)
+{
+    struct weft_problem p = { 0 };
+    char *text = NULL;
+
+    if (weft_product_rules(c, name, &text, &p))
+        return wf_cli_problem(&p);
+    for (char *at = text; *at; at++)
+        if (((unsigned char)*at < ' ' && *at != '\n' && *at != '\t') || *at == 127)
+            *at = '?';
+    fputs(text, stdout);
+    free(text);
+    return 0;
+}
+
 int wf_cmd_describe(struct wf_cli *cli, int argc, char **argv)
 {
-    bool proto = false;
+    bool proto = false, rules = false;
     const char *proto_dir = NULL;
-    const struct wf_opt opts[] = { { "proto", 0, .flag = &proto },
+    const struct wf_opt opts[] = { { "proto", 0, .flag = &proto }, { "rules", 0, .flag = &rules },
         { "proto-dir", 0, .value = &proto_dir } };
     struct weft_client *c = NULL;
     struct weft_product *product = NULL;
@@ -264,12 +282,15 @@ int wf_cmd_describe(struct wf_cli *cli, int argc, char **argv)
 
     if (status >= 0)
         return status;
-    if (proto && proto_dir)
-        return wf_cli_fail(WEFT_E_USAGE, "--proto prints, --proto-dir writes: give one of them");
+    if ((int)proto + (int)rules + (proto_dir != NULL) > 1)
+        return wf_cli_fail(
+            WEFT_E_USAGE, "--proto and --rules print, --proto-dir writes: give one of them");
     status = wf_cli_connect(cli, &c);
-    if (!status && weft_describe(c, name, &product, &p))
+    if (!status && rules)
+        status = print_rules(c, name);
+    else if (!status && weft_describe(c, name, &product, &p))
         status = wf_cli_problem(&p);
-    if (!status) {
+    if (!status && product) {
         weft_product_descriptor(product, &set, &len);
         status = proto_dir ? write_files(cli, wf_bytes(set, len), proto_dir)
                  : proto   ? print_text(product, wf_bytes(set, len), name)

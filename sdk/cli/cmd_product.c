@@ -13,18 +13,34 @@
 
 // ---- manifest and schema ---------------------------------------------------------------------------------------------
 
+static int tell(enum weft_err err, struct wf_diags *diags)
+{
+    struct wf_buf text = { 0 };
+
+    if (err && !wf_diags_print(diags, &text))
+        fwrite(text.ptr, 1, text.len, stderr);
+    wf_buf_fini(&text);
+    wf_diags_fini(diags);
+    return err ? weft_err_exit(WEFT_E_MANIFEST) : 0;
+}
+
 static int load_manifest(const char *path, struct wf_manifest **ret)
 {
     struct wf_diags diags;
-    struct wf_buf text = { 0 };
 
     wf_diags_init(&diags, path);
-    enum weft_err err = wf_manifest_load(path, WF_FILE_ANY, &diags, ret);
-    if (err && !wf_diags_print(&diags, &text))
-        fwrite(text.ptr, 1, text.len, stderr);
-    wf_buf_fini(&text);
-    wf_diags_fini(&diags);
-    return err ? weft_err_exit(WEFT_E_MANIFEST) : 0;
+    return tell(wf_manifest_load(path, WF_FILE_ANY, &diags, ret), &diags);
+}
+
+// The rules of alerts that come with it; none: empty.
+static int load_rules(const struct wf_manifest *m, struct wf_buf *ret)
+{
+    struct wf_diags diags;
+
+    if (!m->rules)
+        return 0;
+    wf_diags_init(&diags, m->rules);
+    return tell(wf_manifest_rules(m, &diags, ret), &diags);
 }
 
 static int fits(const struct wf_manifest *m, const struct wf_schema *s, const char *path)
@@ -185,21 +201,24 @@ int wf_cmd_product_check(struct wf_cli *cli, int argc, char **argv)
         return status;
     for (int i = 0; i < count; i++) {
         struct wf_manifest *m = NULL;
-        struct wf_buf set = { 0 };
+        struct wf_buf set = { 0 }, rules = { 0 };
         status = load_manifest(files[i], &m);
         if (!status)
             status = load_schema(m, files[i], &set);
+        if (!status)
+            status = load_rules(m, &rules);
         if (!status)
             printf("%s: %s %s %s is fine\n", files[i], wf_product_kind_name(m->product.kind),
                 m->product.name, m->product.version);
         worst = status ? status : worst;
         wf_buf_fini(&set);
+        wf_buf_fini(&rules);
         wf_manifest_free(m);
     }
     return worst;
 }
 
-static enum weft_err rules_message(
+static enum weft_err access_message(
     const struct wf_product *p, struct wf_arena *a, Weft__V1__ProductDescriptor *d)
 {
     d->access = wf_arena_calloc(a, p->rule_count, sizeof *d->access);
@@ -281,14 +300,16 @@ static int apply_one(const struct wf_cli *cli, const char *file, bool dry_run)
     Weft__V1__ProductDescriptor d = WEFT__V1__PRODUCT_DESCRIPTOR__INIT;
     Weft__V1__Owner owner = WEFT__V1__OWNER__INIT;
     struct wf_manifest *m = NULL;
-    struct wf_buf set = { 0 };
+    struct wf_buf set = { 0 }, rules = { 0 };
     struct wf_arena arena;
     int status = load_manifest(file, &m);
 
     wf_arena_init(&arena, 65536);
     if (!status)
         status = load_schema(m, file, &set);
-    if (!status && rules_message(&m->product, &arena, &d))
+    if (!status)
+        status = load_rules(m, &rules);
+    if (!status && access_message(&m->product, &arena, &d))
         status = wf_cli_fail(WEFT_E_NOMEM, "out of memory");
     if (!status) {
         descriptor_message(&m->product, &owner, &d);
@@ -300,6 +321,7 @@ static int apply_one(const struct wf_cli *cli, const char *file, bool dry_run)
         manifest.hosts = (char **)(uintptr_t)m->hosts.items;
         manifest.n_hosts = m->hosts.count;
         manifest.every_ms = (int64_t)m->every_ms;
+        manifest.rules = wf_pb_bin(wf_buf_view(&rules));
         apply.manifest = &manifest;
         apply.schema = wf_pb_bin(wf_buf_view(&set));
         apply.dry_run = dry_run;
@@ -307,6 +329,7 @@ static int apply_one(const struct wf_cli *cli, const char *file, bool dry_run)
     }
     wf_arena_fini(&arena);
     wf_buf_fini(&set);
+    wf_buf_fini(&rules);
     wf_manifest_free(m);
     return status;
 }

@@ -109,8 +109,9 @@ const struct wf_command wf_commands[] = {
         "Options:\n      --domain NAME  of one domain only", wf_cmd_products },
     { "describe", "DOMAIN/PRODUCT", "A product's promise and its schema, from the mesh itself",
         "  weft describe servers/cpu\n  weft describe servers/cpu --proto\n  weft describe "
-        "servers/hosts --proto-dir protos",
+        "servers/hosts --proto-dir protos\n  weft describe servers/filesystems --rules",
         "Options:\n      --proto          the schema as .proto text, when it is one file\n      "
+        "--rules          the rules of alerts that its owner ships with it\n      "
         "--proto-dir DIR  its files below DIR, each where imports look for it; --yes replaces "
         "others",
         wf_cmd_describe },

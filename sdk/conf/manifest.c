@@ -28,7 +28,7 @@ struct rule {
 struct raw {
     int kind, classification, durability, packing, rows, when_full;
     const char *name, *version, *title, *description, *owner_name, *owner_contact;
-    const char *descriptor, *proto, *message, *service, *retention_class;
+    const char *descriptor, *proto, *message, *service, *retention_class, *rules;
     uint32_t major;
     uint64_t freshness_ms, retention_ms, retention_bytes, linger_ms, every_ms;
     WF_LIST(const char *) key, regions, tags, run, serve, hosts;
@@ -194,6 +194,7 @@ static const struct wf_key manifest_keys[] = {
     { "compression", WF_KEY_ENUM, 0, AT(packing), .words = packings },
     { "when_full", WF_KEY_ENUM, 0, AT(when_full), .words = full_words },
     { "linger", WF_KEY_DURATION, 0, AT(linger_ms), 1, WF_MAX_LINGER_US / 1000u },
+    { "rules", WF_KEY_PATH, 0, AT(rules) },
     { "collect", WF_KEY_TABLE, 0, 0, .table = &collect_table },
     { "serve", WF_KEY_TABLE, 0, 0, .table = &serve_table },
     { "hosts", WF_KEY_PATTERN, WF_KEY_LIST | WF_KEY_SINGLE, AT(hosts),
@@ -250,6 +251,7 @@ static const struct kind_key {
     { "linger", STREAMS, "metric, event and inventory" },
     { "when_full", BIT(WF_PRODUCT_METRIC) | BIT(WF_PRODUCT_EVENT), "metric and event" },
     { "collect", STREAMS, "metric, event and inventory" },
+    { "rules", STREAMS, "metric, event and inventory" },
     { "rows", BIT(WF_PRODUCT_INVENTORY), "inventory" },
     { "serve", BIT(WF_PRODUCT_API), "api" },
 };
@@ -420,6 +422,7 @@ static enum weft_err build(struct wf_manifest *m, const struct raw *raw)
     };
     m->proto = raw->proto;
     m->retention_class = raw->retention_class;
+    m->rules = raw->rules;
     m->run.items = raw->run.items;
     m->run.count = raw->run.count;
     m->every_ms = raw->every_ms;
@@ -487,6 +490,44 @@ enum weft_err wf_manifest_load(
     err = wf_manifest_parse(wf_buf_view(&text), dir, diags, ret);
     wf_buf_fini(&text);
     return err;
+}
+
+// Read again as what it is: YAML of a mapping. Mistakes have their place in the rules' own file.
+static enum weft_err check_rules_text(struct wf_bytes text, struct wf_diags *diags)
+{
+    struct wf_arena arena;
+    struct wf_yaml_doc doc;
+
+    wf_arena_init(&arena, WF_YAML_ARENA);
+    enum weft_err err = wf_yaml_parse(text, &arena, diags, &doc);
+    if (!err && (doc.root->kind != WF_YAML_MAP || !wf_yaml_get(doc.root, "rules"))) {
+        err = WEFT_E_MANIFEST;
+        wf_diags_add(diags, err, 1, 1, "want \"rules:\" with the rules below it");
+    }
+    wf_arena_fini(&arena);
+    return err ? err : wf_diags_err(diags);
+}
+
+enum weft_err wf_manifest_rules(
+    const struct wf_manifest *m, struct wf_diags *diags, struct wf_buf *ret)
+{
+    struct wf_diag diag = { 0 };
+    struct wf_buf text = { 0 };
+    enum weft_err err = wf_file_read(m->rules, WF_MAX_RULES, WF_FILE_ANY, &text, &diag);
+
+    if (err == WEFT_E_TOO_BIG)
+        wf_diags_add(
+            diags, err, 0, 0, "rules that come with a product have at most %u bytes", WF_MAX_RULES);
+    else if (err)
+        wf_diags_add(diags, err, 0, 0, "%s", diag.text[0] ? diag.text : weft_err_text(err));
+    else
+        err = check_rules_text(wf_buf_view(&text), diags);
+    if (err) {
+        wf_buf_fini(&text);
+        return err;
+    }
+    *ret = text;
+    return WEFT_OK;
 }
 
 void wf_manifest_free(struct wf_manifest *m)

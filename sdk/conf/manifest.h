@@ -14,6 +14,7 @@ struct wf_manifest {
     const char *descriptor;    // path of the FileDescriptorSet; beside proto unless stated
     const char *proto;         // path of the source it is built from, or NULL
     const char *retention_class;
+    const char *rules; // path of the rules of alerts that come with it, or NULL: wf_manifest_rules
     WF_LIST(const char *)
     run;               // the source: program and arguments; empty = something else publishes
     uint64_t every_ms; // run again and again at this interval; 0 = the program loops by itself
@@ -28,6 +29,9 @@ WF_MUST_USE enum weft_err wf_manifest_parse(
 // A manifest names programs that will be run: weftd reads with WF_FILE_OWNED, a mere check with WF_FILE_ANY.
 WF_MUST_USE enum weft_err wf_manifest_load(
     const char *path, enum wf_file_trust trust, struct wf_diags *diags, struct wf_manifest **ret);
+// The rules' exact bytes: a text of at most WF_MAX_RULES in the YAML that all files here are. What they say is for weft-monitor rules check.
+WF_MUST_USE enum weft_err wf_manifest_rules(
+    const struct wf_manifest *m, struct wf_diags *diags, struct wf_buf *ret);
 void wf_manifest_free(struct wf_manifest *m);
 
 #endif

@@ -120,9 +120,12 @@ struct fake_product *fake_product(
 
     snprintf(p->name, sizeof p->name, "%s", name);
     snprintf(p->domain, sizeof p->domain, "%.*s", (int)strcspn(name, "/"), name);
-    p->info = (struct weft_product_info){
-        .domain = p->domain, .name = strchr(p->name, '/') + 1, .kind = kind, .freshness_ms = 10000
-    };
+    p->info = (struct weft_product_info){ .domain = p->domain,
+        .name = strchr(p->name, '/') + 1,
+        .version = "",
+        .owner = "",
+        .kind = kind,
+        .freshness_ms = 10000 };
     fake_schema(p, schema, message);
     return p;
 }
@@ -363,6 +366,13 @@ const struct weft_product_info *weft_catalog_at(const struct weft_catalog *cat, 
 void weft_catalog_free(struct weft_catalog *cat)
 {
     (void)cat;
+}
+
+enum weft_err weft_product_rules(
+    struct weft_client *c, const char *product, char **ret_text, struct weft_problem *problem)
+{
+    (void)c, (void)product, (void)ret_text, (void)problem;
+    return WEFT_E_NOT_FOUND;
 }
 
 static struct fake_product *find(const char *name)

@@ -25,6 +25,7 @@ static void teardown(void)
 struct wish {
     const char *name, *version, *domain; // domain: NULL = left to the node
     bool remove, dry_run;
+    const char *rules; // of alerts; NULL: none
 };
 
 static enum weft_err ask(const struct wish *w)
@@ -51,6 +52,8 @@ static enum weft_err ask(const struct wish *w)
     }
     manifest.product = &d;
     manifest.removed = w->remove;
+    if (w->rules)
+        manifest.rules = wf_pb_bin(wf_bytes_str(w->rules));
     apply.manifest = &manifest;
     apply.dry_run = w->dry_run;
     c->caller.local = true;
@@ -193,6 +196,34 @@ START_TEST(what_is_built_in_takes_records_of_the_node_alone)
 }
 END_TEST
 
+START_TEST(rules_of_alerts_are_a_document_of_their_product)
+{
+    static const char rules[] = "rules: {full: {when: used > 1}}\n";
+    struct wish w = { .name = "rows", .version = "1.0.0", .rules = rules };
+    struct wf_arena arena;
+    struct wf_bytes got;
+
+    ck_assert_int_eq(ask(&w), WEFT_OK);
+    ck_assert_msg(strstr(said, "rules changed") != NULL, "%s", said);
+    streamrig_close(&rig);
+    streamrig_open(&rig);
+    product = wf_stream_find(&rig.node, "rows", 0);
+    ck_assert_ptr_nonnull(product);
+    wf_arena_init(&arena, 65536);
+    ck_assert_int_eq(
+        wf_documents_get(&rig.node, &wf_home_descriptor(product)->rules_hash, &arena, &got),
+        WEFT_OK);
+    ck_assert(wf_bytes_eq(got, wf_bytes_str(rules)));
+    wf_arena_fini(&arena);
+    w.rules = "rules: \xff\n";
+    ck_assert_int_eq(ask(&w), WEFT_E_SYNTAX);
+    w.rules = NULL;
+    ck_assert_int_eq(ask(&w), WEFT_OK);
+    ck_assert_msg(strstr(said, "rules removed") != NULL, "%s", said);
+    ck_assert(wf_hash_is_zero(&wf_home_descriptor(product)->rules_hash));
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("node.apply");
@@ -208,6 +239,7 @@ int main(void)
         t, what_is_built_in_is_neither_removed_nor_replaced, 0, (int)WF_COUNT(touches));
     tcase_add_test(t, a_name_that_only_begins_like_a_built_in_one_is_free);
     tcase_add_test(t, what_is_built_in_takes_records_of_the_node_alone);
+    tcase_add_test(t, rules_of_alerts_are_a_document_of_their_product);
     suite_add_tcase(suite, t);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

@@ -296,6 +296,23 @@ MUTATION(rule_bad_method, RULE_LIST(verbs, "call:"))
 MUTATION(rule_no_duration, p->access[0]->duration_ms = 0)
 MUTATION(rule_negative, p->access[0]->duration_ms = -1)
 MUTATION(rule_bad_column, RULE_LIST(columns, "a b"))
+#define RULES(text, hash)                                                                          \
+    (m->rules = wf_pb_bin(WF_STR(text)), rules_sum(hash),                                          \
+        p->rules_hash = wf_pb_bin(WF_BYTES(sum.b)))
+static struct wf_hash sum;
+static uint8_t long_rules[WF_MAX_RULES + 1];
+static void rules_sum(struct wf_bytes of)
+{
+    wf_blake2b(of, &sum);
+}
+MUTATION(ships_others, RULES("rules: {}\n", WF_STR("rules: {a: }\n")))
+MUTATION(ships_nothing, RULES("", WF_STR("")))
+MUTATION(ships_unnamed, m->rules = wf_pb_bin(WF_STR("rules: {}\n")))
+MUTATION(ships_bytes, RULES("rules: \xff\n", WF_STR("rules: \xff\n")))
+MUTATION(ships_much, (RULES("", WF_BYTES(long_rules)), m->rules = wf_pb_bin(WF_BYTES(long_rules))))
+MUTATION(short_rules_hash, (RULES("rules: {}\n", WF_STR("rules: {}\n")), p->rules_hash.len = 31))
+MUTATION(api_with_rules, (RULES("rules: {}\n", WF_STR("rules: {}\n")), p->kind = 4,
+                             p->service = p->message, p->message = wf_pb_str("")))
 MUTATION(rules_many, (p->n_access = WF_COUNT(many_rules), p->access = many_rules))
 
 static const struct {
@@ -367,6 +384,13 @@ static const struct {
     { "a rule with a bad column", rule_bad_column, WEFT_E_SYNTAX },
     { "65 rules", rules_many, WEFT_E_TOO_BIG },
     { "a compression that does not exist", odd_packing, WEFT_E_RANGE },
+    { "alert rules that are not those of the hash", ships_others, WEFT_E_HASH },
+    { "a hash of alert rules without the rules", ships_nothing, WEFT_E_MISSING_FIELD },
+    { "alert rules without their hash", ships_unnamed, WEFT_E_MISSING_FIELD },
+    { "alert rules that are no UTF-8", ships_bytes, WEFT_E_SYNTAX },
+    { "alert rules over the limit", ships_much, WEFT_E_TOO_BIG },
+    { "a hash of alert rules of 31 bytes", short_rules_hash, WEFT_E_SYNTAX },
+    { "an api with alert rules", api_with_rules, WEFT_E_TYPE },
 };
 
 static void fill_many(Weft__V1__ProductDescriptor *p)
@@ -426,6 +450,24 @@ START_TEST(what_origins_do_to_batches_reaches_them)
         wf_collect_free(got);
         wf_buf_fini(&raw);
     }
+}
+END_TEST
+
+START_TEST(alert_rules_come_with_their_product)
+{
+    struct wf_collect fields = sample(), *got = NULL;
+    struct wf_buf raw = { 0 };
+
+    fields.rules = WF_STR("rules:\n  old: {when: 'age > 30d'}\n");
+    wf_blake2b(fields.rules, &fields.product.rules_hash);
+    ck_assert_int_eq(wf_collect_sign(&fields, &node, &raw), WEFT_OK);
+    ck_assert_int_eq(wf_collect_open(wf_buf_view(&raw), &got), WEFT_OK);
+    ck_assert(wf_bytes_eq(got->rules, fields.rules));
+    ck_assert(wf_hash_eq(&got->product.rules_hash, &fields.product.rules_hash));
+    wf_test_trust_vector(
+        "503-manifest-rules", "accepted: as 500, with rules of alerts", wf_buf_view(&raw));
+    wf_collect_free(got);
+    wf_buf_fini(&raw);
 }
 END_TEST
 
@@ -532,6 +574,7 @@ int main(void)
     tcase_add_test(t, kinds_and_classifications_have_names);
     tcase_add_loop_test(t, each_bad_field_has_its_reason, 0, (int)WF_COUNT(rows));
     tcase_add_test(t, what_origins_do_to_batches_reaches_them);
+    tcase_add_test(t, alert_rules_come_with_their_product);
     tcase_add_test(t, signing_refuses_what_opening_would);
     tcase_add_test(t, manifest_selects_its_hosts);
     tcase_add_test(t, damaged_manifest_is_refused);

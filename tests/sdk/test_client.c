@@ -271,6 +271,30 @@ START_TEST(a_product_is_described_with_its_schema)
 }
 END_TEST
 
+START_TEST(the_rules_that_come_with_a_product_are_fetched)
+{
+    struct weft_product *p = NULL;
+    char *text = NULL;
+
+    ck_assert_int_eq(weft_describe(c, "servers/readings", &p, &problem), WEFT_OK);
+    ck_assert_ptr_nonnull(weft_product_info(p)->rules);
+    weft_product_free(p);
+    ck_assert_int_eq(weft_describe(c, "servers/hosts", &p, &problem), WEFT_OK);
+    ck_assert_ptr_null(weft_product_info(p)->rules);
+    weft_product_free(p);
+    atomic_store(&m.corrupt_schema, true); // all documents
+    ck_assert_int_eq(weft_product_rules(c, "servers/readings", &text, &problem), WEFT_E_HASH);
+    ck_assert_ptr_nonnull(strstr(problem.text, "rules of servers/readings"));
+    atomic_store(&m.corrupt_schema, false);
+    ck_assert_int_eq(weft_product_rules(c, "servers/readings", &text, &problem), WEFT_OK);
+    ck_assert_str_eq(text, WF_FAKE_RULES);
+    free(text);
+    ck_assert_int_eq(weft_product_rules(c, "servers/hosts", &text, &problem), WEFT_E_NOT_FOUND);
+    ck_assert_int_eq(weft_product_rules(c, "servers/nothing", &text, &problem), WEFT_E_NOT_FOUND);
+    ck_assert_int_eq(weft_product_rules(c, "servers", &text, &problem), WEFT_E_NAME);
+}
+END_TEST
+
 static const struct {
     const char *product;
     enum weft_err want;
@@ -509,6 +533,7 @@ static void add_remote(TCase *t)
     tcase_add_test(t, documents_are_fetched_once);
     tcase_add_test(t, a_silent_node_is_named);
     tcase_add_test(t, a_product_is_described_with_its_schema);
+    tcase_add_test(t, the_rules_that_come_with_a_product_are_fetched);
     tcase_add_loop_test(t, what_can_not_be_described_is_named, 0, WF_COUNT(not_described));
     tcase_add_test(t, a_schema_that_does_not_match_its_hash_is_refused);
     tcase_add_test(t, a_newer_charter_is_walked_to_and_kept);

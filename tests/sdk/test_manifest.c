@@ -85,6 +85,7 @@ START_TEST(every_key_of_a_metric_reaches_the_product)
     ck_assert_int_eq(p->retention_ms, 7 * 86400000LL);
     ck_assert_uint_eq(p->retention_bytes, 1u << 30);
     ck_assert_str_eq(m->retention_class, "short");
+    assert_beside(m->rules, "cpu.rules.yaml");
     ck_assert_uint_eq(p->tag_count, 2);
     ck_assert_int_eq(p->durability, WF_DURABILITY_PROCESS);
     ck_assert_int_eq(p->packing, WF_PACKING_ZSTD);
@@ -241,6 +242,51 @@ START_TEST(a_manifest_that_others_may_write_runs_nothing)
 }
 END_TEST
 
+static const struct {
+    const char *why, *text;
+    enum weft_err want;
+    const char *told;
+} shipped[] = {
+    { "rules", "rules:\n  full: {when: used > 90%}\n", WEFT_OK, NULL },
+    { "what they say is not looked at", "rules: {full: 7}\n", WEFT_OK, NULL },
+    { "no YAML", "rules: {full: [\n", WEFT_E_SYNTAX, "rules.yaml:2:1" },
+    { "no rules", "notify: {}\n", WEFT_E_MANIFEST, "rules.yaml:1:1: want \"rules:\"" },
+    { "nothing", "", WEFT_E_MANIFEST, "rules.yaml:1:1: want \"rules:\"" },
+    { "a list", "- rules\n", WEFT_E_MANIFEST, "want \"rules:\"" },
+    { "too much", NULL, WEFT_E_TOO_BIG, "at most 32768 bytes" },
+};
+
+START_TEST(rules_of_alerts_come_with_a_product)
+{
+    char path[300];
+    struct wf_manifest m = { .rules = path };
+    struct wf_buf got = { 0 }, told = { 0 };
+    struct wf_diags diags;
+
+    snprintf(path, sizeof path, "%s/rules.yaml", wf_test_tmpdir());
+    FILE *f = fopen(path, "w");
+    ck_assert_ptr_nonnull(f);
+    if (shipped[_i].text)
+        ck_assert_int_ge(fputs(shipped[_i].text, f), 0);
+    for (size_t i = 0; !shipped[_i].text && i <= WF_MAX_RULES; i++)
+        ck_assert_int_eq(fputc('#', f), '#');
+    ck_assert_int_eq(fclose(f), 0);
+    wf_diags_init(&diags, "rules.yaml");
+    enum weft_err err = wf_manifest_rules(&m, &diags, &got);
+    ck_assert_msg(err == shipped[_i].want, "%s: %s", shipped[_i].why, weft_err_name(err));
+    ck_assert_int_eq(wf_diags_print(&diags, &told), WEFT_OK);
+    ck_assert_int_eq(wf_buf_end(&told), WEFT_OK);
+    if (err)
+        ck_assert_msg(strstr((char *)told.ptr, shipped[_i].told) != NULL, "%s: %s", shipped[_i].why,
+            (char *)told.ptr);
+    else
+        ck_assert(wf_bytes_eq(wf_buf_view(&got), wf_bytes_str(shipped[_i].text)));
+    wf_buf_fini(&got);
+    wf_buf_fini(&told);
+    wf_diags_fini(&diags);
+}
+END_TEST
+
 START_TEST(every_failing_allocation_is_an_error_and_leaks_nothing)
 {
     struct wf_bytes text = WF_STR("name: a\nkind: metric\nversion: 1.0.0\ntitle: t\n"
@@ -283,6 +329,7 @@ int main(void)
     tcase_add_test(t, every_manifest_of_the_tree_is_good);
     tcase_add_loop_test(t, a_good_manifest_can_be_signed_for_the_agents, 0, WF_COUNT(good));
     tcase_add_test(t, a_manifest_that_others_may_write_runs_nothing);
+    tcase_add_loop_test(t, rules_of_alerts_come_with_a_product, 0, WF_COUNT(shipped));
     tcase_add_test(t, every_failing_allocation_is_an_error_and_leaks_nothing);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);

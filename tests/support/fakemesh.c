@@ -77,6 +77,8 @@ static void add_product(struct wf_fakemesh *m, const char *name, enum wf_product
         p.key_count = 1;
     }
     wf_blake2b(wf_buf_view(&m->schema), &p.schema_hash);
+    if (kind == WF_PRODUCT_METRIC)
+        wf_blake2b(WF_STR(WF_FAKE_RULES), &p.rules_hash);
     enum weft_err err = wf_product_advert_sign(&f, &servers(m)->node, &raw);
     ck_assert_msg(err == WEFT_OK, "%s", weft_err_name(err));
     add_entry(m, WF_ENTRY_PRODUCT, wf_buf_view(&raw));
@@ -483,6 +485,8 @@ void wf_fakemesh_init(struct wf_fakemesh *m, bool local)
     add_product(m, "hosts", WF_PRODUCT_INVENTORY);
     wf_blake2b(wf_buf_view(&m->schema), &hash);
     add_document(m, 0, &hash, wf_buf_view(&m->schema));
+    wf_blake2b(WF_STR(WF_FAKE_RULES), &hash);
+    add_document(m, 0, &hash, WF_STR(WF_FAKE_RULES));
 }
 
 void wf_fakemesh_join(struct wf_fakemesh *m, int64_t began_ms, int64_t life_ms, size_t seeds)

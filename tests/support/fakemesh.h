@@ -10,7 +10,8 @@
 #include "tests/support/fakenode.h"
 #include "tests/support/trust_mesh.h"
 
-#define WF_FAKE_DOCUMENTS 8u
+#define WF_FAKE_DOCUMENTS 9u
+#define WF_FAKE_RULES     "rules:\n  hot: {when: 'celsius > 40'}\n" // come with servers/readings
 
 struct wf_fakemesh {
     struct wf_test_mesh mesh;

@@ -87,9 +87,11 @@ static bool plant(struct wf_alerts *s, struct wf_alert *a)
 static struct wf_alert *add(
     struct wf_alerts *s, const struct wf_alert *from, enum weft_err *ret_err)
 {
-    struct wf_share *share = wf_share_of(&s->shares, from->product);
-    bool full =
-        share && (s->count >= WF_ALERTS_MOST || !wf_share_has_room(share->count, WF_ALERTS_MOST));
+    // The monitor's own rules have no colon in their names.
+    struct wf_share *share =
+        wf_share_of(&s->shares, from->product, strchr(from->rule, ':') != NULL);
+    bool full = share && (s->count >= WF_ALERTS_MOST ||
+                             !wf_share_has_room(share, share->count, WF_ALERTS_MOST));
     struct wf_alert *a = full || !share ? NULL : malloc(sizeof *a);
 
     *ret_err = full ? WEFT_E_FULL : WEFT_E_NOMEM;
@@ -184,6 +186,7 @@ static void write_texts(struct wf_alert *a, const struct wf_observed *o)
     wf_template_fill(r->summary, template_value, &n, a->summary, sizeof a->summary);
     wf_template_fill(r->description, template_value, &n, a->description, sizeof a->description);
     wf_template_fill(r->runbook, template_value, &n, a->runbook, sizeof a->runbook);
+    snprintf(a->by, sizeof a->by, "%s", r->by ? r->by : "");
     a->severity = r->severity;
     a->labels = a->series;
     for (size_t i = 0; i < r->label_count; i++) {

@@ -16,6 +16,7 @@
 #define WF_ALERT_TEXT     1024u
 #define WF_ALERT_KEPT_MS  (7 * 86400000LL) // a resolved one is shown that long
 #define WF_ALERT_NOTE     200u
+#define WF_ALERT_BY       200u
 
 enum wf_alert_state { WF_ALERT_INACTIVE = 0, WF_ALERT_PENDING, WF_ALERT_FIRING, WF_ALERT_RESOLVED };
 
@@ -29,7 +30,8 @@ struct wf_evidence {
 struct wf_alert {
     char id[WF_ALERT_ID];         // first; of rule and series: the same over restarts
     struct wf_alert *next, *prev; // of all
-    char rule[WF_RULE_NAME], product[136];
+    char rule[WF_RULE_FULL], product[136];
+    char by[WF_ALERT_BY]; // whose word the rule is, when it came with a product
     enum wf_severity severity;
     enum wf_alert_state state;
     struct wf_labels series, labels; // labels: with the rule's own
@@ -51,6 +53,7 @@ struct wf_alert {
     int64_t kept_told_ms;
     bool changed;           // since the store took it
     struct wf_share *share; // of the product's domain, the set's
+    uint64_t published;     // sum of what was published of it last; 0: nothing was
 };
 
 struct wf_silence {

@@ -7,6 +7,7 @@
 #define WF_MONITORING_BOOK_H
 
 #include "domains/monitoring/alert/alert.h"
+#include "domains/monitoring/alert/taken.h"
 
 struct wf_book;
 
@@ -69,6 +70,39 @@ WEFT_MUST_USE enum weft_err wf_book_silences(
     struct wf_book *b, int64_t now_ms, struct wf_silence *ret, size_t most, size_t *ret_count);
 // Whether another program wrote since the last question.
 bool wf_book_changed(struct wf_book *b);
+
+// What was taken of products (taken.h); each: the first error of fn ends it.
+WEFT_MUST_USE enum weft_err wf_book_taken_put(struct wf_book *b, struct wf_taken *t); // all
+// rules: how many of it are taken, as put last.
+typedef enum weft_err (*wf_book_taken_fn)(
+    void *arg, const struct wf_taken_item *item, uint64_t rules);
+WEFT_MUST_USE enum weft_err wf_book_taken(struct wf_book *b, wf_book_taken_fn fn, void *arg);
+
+// What is to be published, in order, kept until the node has it; and as whom.
+struct wf_book_publisher {
+    uint8_t key[16];
+    char product[64];
+    uint64_t next;       // number
+    int64_t snapshot_ms; // of the last snapshot of all
+    uint64_t lost;       // changes that are in no history, as they could not be kept or told
+};
+// NOT_FOUND: nothing was ever published from this book.
+WEFT_MUST_USE enum weft_err wf_book_publisher(struct wf_book *b, struct wf_book_publisher *ret);
+WEFT_MUST_USE enum weft_err wf_book_publisher_set(
+    struct wf_book *b, const struct wf_book_publisher *p);
+struct wf_book_change {
+    uint64_t n;
+    int op; // enum weft_op
+    int64_t time_ms;
+    char *json; // NULL of snapshot marks
+};
+WEFT_MUST_USE enum weft_err wf_book_change_put(struct wf_book *b, const struct wf_book_change *c);
+// Below n; UINT64_MAX: all.
+WEFT_MUST_USE enum weft_err wf_book_changes_drop(struct wf_book *b, uint64_t n);
+// From n on, at most `most`. fn takes the json.
+typedef enum weft_err (*wf_book_change_fn)(void *arg, const struct wf_book_change *c);
+WEFT_MUST_USE enum weft_err wf_book_changes(
+    struct wf_book *b, uint64_t n, size_t most, wf_book_change_fn fn, void *arg);
 
 // That the process is alive, and what it has to say.
 struct wf_book_beat {

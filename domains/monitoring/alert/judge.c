@@ -7,53 +7,15 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "domains/monitoring/alert/book.h"
-#include "domains/monitoring/alert/fields.h"
+#include "domains/monitoring/alert/judge.h"
 #include "domains/monitoring/alert/self.h"
-#include "domains/monitoring/common/watch.h"
-#include "domains/monitoring/speed/file.h"
 
-#define TAKE     64u // events of one feed a turn
-#define TICK_MS  1000
-#define WRITE_MS 200   // alerts that changed
-#define PLACE_MS 2000  // how far products were judged, and that this process is alive
-#define HEARD_MS 10000 // when origins were heard
-#define BASE_MS  300000
-#define SELF_MS  10000  // what this process knows of itself
-#define STALL_MS 5000   // between two attempts of a book that takes nothing
-#define FIRST_MS 600000 // of the past that a first start looks at
-#define STOP_MS  5000   // for messages under way at the end
-
-struct judged {
-    struct wf_fields fields;
-    struct wf_book_place before; // judged in an earlier run
-    struct wf_book_place place;
-    bool changed, asked;
-    char cause[200];
-};
-
-struct judge {
-    struct wf_mon_watch watch;
-    struct wf_mon_sink sink;
-    struct wf_rules_file file;
-    struct wf_book *book;
-    struct wf_engine *engine;
-    struct wf_alerts *alerts;
-    struct wf_notify *notify;
-    struct wf_self self; // what rules may ask of this process
-    struct wf_silence silences[WF_ALERT_SILENCES];
-    size_t silence_count;
-    int64_t tick_due, write_due, place_due, heard_due, base_due, notify_due; // unix ms
-    int64_t self_due, heard_since_ms;
-    bool dirty; // an alert changed and is not written
-    bool sweep; // one that waited is no more
-    char problem[320];
-};
-
-static struct judged *judged_of(const struct wf_mon_feed *f)
-{
-    return f->own;
-}
+#define TAKE      64u // events of one feed a turn
+#define TICK_MS   1000
+#define SELF_MS   10000  // what this process knows of itself
+#define FIRST_MS  600000 // of the past that a first start looks at
+#define STOP_MS   5000   // for messages under way at the end
+#define SPREAD_MS 2000   // and for what is published
 
 // ---- what the cores say ----------------------------------------------------------------------------------------------------
 
@@ -61,8 +23,15 @@ static void on_alert(void *arg, struct wf_alert *a, enum wf_alert_step step)
 {
     struct judge *j = arg;
 
+    int64_t now = wf_mon_unix_ms();
+
     j->dirty = true;
-    (void)a;
+    if (j->spread &&
+        step == WF_STEP_DROPPED) // of an earlier time others may still have it as resolved
+        (void)wf_spread_forget(j->spread, a, now);
+    else if (j->spread)
+        (void)wf_spread_note(
+            j->spread, a, wf_alert_silenced(a, j->silences, j->silence_count, now), now);
     j->sweep = j->sweep || step == WF_STEP_DROPPED;
     if ((step == WF_STEP_FIRING || step == WF_STEP_RESOLVED) && j->notify) {
         wf_notify_wake(j->notify);
@@ -203,6 +172,8 @@ static void forget_alert(void *arg, const char *id)
 {
     struct judge *j = arg;
 
+    j->dirty =
+        wf_spread_forget(j->spread, wf_alerts_find(j->alerts, id), wf_mon_unix_ms()) || j->dirty;
     if (wf_book_drop(j->book, id))
         snprintf(j->problem, sizeof j->problem, "%s", wf_book_problem(j->book));
 }
@@ -247,156 +218,6 @@ static void tick(struct judge *j, int64_t now_ms, int64_t unix_ms)
         snprintf(j->problem, sizeof j->problem, "rules: %s", weft_err_text(err));
 }
 
-// ---- the book ----------------------------------------------------------------------------------------------------------------
-
-static enum weft_err write_alerts(struct judge *j)
-{
-    enum weft_err err = WEFT_OK;
-
-    if (j->sweep)
-        err = wf_book_drop_pending(j->book);
-    for (struct wf_alert *a = wf_alerts_first(j->alerts); a && !err; a = a->next)
-        if (a->changed || (j->sweep && a->state == WF_ALERT_PENDING))
-            err = wf_book_put(j->book, a);
-    return err;
-}
-
-static void fill_beat(const struct judge *j, int64_t unix_ms, struct wf_book_beat *ret)
-{
-    struct wf_engine_stats stats;
-    struct wf_notify_stats sent;
-
-    wf_engine_stats(j->engine, &stats);
-    wf_notify_stats(j->notify, &sent);
-    *ret = (struct wf_book_beat){ .pid = getpid(),
-        .started_ms = j->watch.started_ms,
-        .updated_ms = unix_ms,
-        .rules = j->file.rules->count,
-        .series = stats.series,
-        .bytes = stats.bytes,
-        .records = stats.rows,
-        .refused = stats.refused + wf_alerts_refused(j->alerts) + sent.given_up,
-        .late = stats.out_of_order };
-    snprintf(ret->state, sizeof ret->state, "%s", j->watch.stop ? "stopped" : "running");
-    if (stats.refused)
-        snprintf(ret->problem, sizeof ret->problem,
-            "no room for series of rule %s and %s: %llu records were not judged",
-            stats.refused_rule, stats.refused_product, (unsigned long long)stats.refused);
-    else if (sent.problem[0] && sent.waiting)
-        snprintf(ret->problem, sizeof ret->problem, "not told: %s", sent.problem);
-    else
-        snprintf(ret->problem, sizeof ret->problem, "%s",
-            j->problem[0]      ? j->problem
-            : stats.problem[0] ? stats.problem
-                               : wf_mon_watch_wrong(&j->watch));
-}
-
-// What needs no book: it may be the book that is wrong.
-static void tell_beside(struct judge *j, int64_t unix_ms)
-{
-    struct wf_book_beat beat;
-    uint64_t firing = 0, pending = 0;
-
-    for (struct wf_alert *a = wf_alerts_first(j->alerts); a; a = a->next) {
-        firing += a->state == WF_ALERT_FIRING;
-        pending += a->state == WF_ALERT_PENDING;
-    }
-    fill_beat(j, unix_ms, &beat);
-    const struct {
-        const char *name;
-        uint64_t value;
-    } counts[] = { { "records_total", beat.records }, { "refused_total", beat.refused },
-        { "rules", beat.rules }, { "series", beat.series }, { "firing", firing },
-        { "pending", pending } };
-    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
-        wf_mon_pulse_count(&j->watch.pulse, counts[i].name, counts[i].value);
-    wf_mon_watch_tell(&j->watch, "alert", beat.problem);
-}
-
-static enum weft_err write_places(struct judge *j, int64_t unix_ms)
-{
-    struct wf_book_beat beat;
-    enum weft_err err = WEFT_OK;
-
-    for (size_t i = 0; i < j->watch.count && !err; i++) {
-        struct judged *own = judged_of(j->watch.feeds[i]);
-        if (own->changed)
-            err = wf_book_place_set(j->book, j->watch.feeds[i]->product, &own->place);
-    }
-    fill_beat(j, unix_ms, &beat);
-    return err ? err : wf_book_beat_set(j->book, &beat);
-}
-
-struct writing {
-    struct judge *j;
-    enum weft_err err;
-};
-
-static void write_heard(void *arg, const char *product, const char *origin, int64_t append_ms)
-{
-    struct writing *w = arg;
-
-    if (!w->err)
-        w->err = wf_book_heard_set(w->j->book, product, origin, append_ms);
-}
-
-static void write_baseline(
-    void *arg, uint64_t series, unsigned slot, const struct wf_baseline *base)
-{
-    struct writing *w = arg;
-
-    if (!w->err)
-        w->err = wf_book_baseline_set(w->j->book, series, slot, base);
-}
-
-static void written(struct judge *j, int64_t unix_ms, bool places, bool heard, bool base)
-{
-    for (struct wf_alert *a = wf_alerts_first(j->alerts); a; a = a->next)
-        a->changed = false;
-    for (size_t i = 0; places && i < j->watch.count; i++)
-        judged_of(j->watch.feeds[i])->changed = false;
-    j->dirty = j->sweep = false;
-    j->write_due = unix_ms + WRITE_MS;
-    if (places)
-        j->place_due = unix_ms + PLACE_MS;
-    if (heard) {
-        j->heard_due = unix_ms + HEARD_MS;
-        j->heard_since_ms = unix_ms - 2 * HEARD_MS; // what was on its way then comes once more
-    }
-    if (base)
-        j->base_due = unix_ms + BASE_MS;
-}
-
-// All that is due in one transaction. A book that takes nothing is tried again: alerts go on without it.
-static void write_book(struct judge *j, int64_t unix_ms, bool all)
-{
-    bool places = all || unix_ms >= j->place_due, heard = all || unix_ms >= j->heard_due;
-    bool base = all || unix_ms >= j->base_due;
-    struct writing w = { .j = j };
-
-    if (!places && !heard && !(j->dirty && unix_ms >= j->write_due))
-        return;
-    w.err = wf_book_begin(j->book);
-    if (!w.err)
-        w.err = write_alerts(j);
-    if (!w.err && places)
-        w.err = write_places(j, unix_ms);
-    if (!w.err && heard)
-        wf_engine_each_heard(j->engine, j->heard_since_ms, write_heard, &w);
-    if (!w.err && base)
-        wf_engine_baselines(j->engine, write_baseline, &w);
-    if (!w.err)
-        w.err = wf_book_commit(j->book);
-    if (!w.err) {
-        written(j, unix_ms, places, heard, base);
-        wf_mon_watch_trouble(&j->watch, "");
-        return;
-    }
-    wf_mon_watch_trouble(&j->watch, wf_book_problem(j->book));
-    wf_book_rollback(j->book);
-    j->write_due = j->place_due = j->heard_due = unix_ms + STALL_MS;
-}
-
 // ---- what people say -----------------------------------------------------------------------------------------------------------
 
 static enum weft_err hear_ack(void *arg, const struct wf_alert *a)
@@ -425,54 +246,17 @@ static void hear_people(struct judge *j, int64_t unix_ms)
     wf_notify_wake(j->notify);
 }
 
-// ---- rules -------------------------------------------------------------------------------------------------------------------
-
-static void close_unwanted(struct judge *j, int64_t now_ms)
-{
-    for (size_t i = 0; i < j->watch.count; i++) {
-        struct wf_mon_feed *f = j->watch.feeds[i];
-        if (f->sub && !wf_engine_wants(j->engine, f->product))
-            wf_mon_feed_close(f, "no rule looks at it", now_ms, 0);
-    }
-}
-
-// A window that a new rule asks for begins in the past, the rows of an inventory with its first record. What was judged is not judged again.
-static void read_again(struct judge *j, int64_t now_ms)
-{
-    for (size_t i = 0; i < j->watch.count; i++) {
-        struct wf_mon_feed *f = j->watch.feeds[i];
-        struct judged *own = judged_of(f);
-        if (!wf_engine_lacks(j->engine, f->product) || !f->sub)
-            continue;
-        own->before = own->place;
-        wf_mon_feed_close(f, "read again for new rules", now_ms, 0);
-    }
-}
-
-static void reload(struct judge *j, int64_t now_ms)
-{
-    struct wf_rules_file new = { 0 }, old = j->file;
-
-    j->watch.hup = false;
-    if (wf_rules_file_open(j->watch.o->rules, wf_rules_flags(j->watch.o), &new)) {
-        wf_rules_file_close(&new);
-        snprintf(j->problem, sizeof j->problem, "%.200s has mistakes: the rules before it go on",
-            j->watch.o->rules);
-        fprintf(stderr, "weft-monitor: %s\n", j->problem);
-        return;
-    }
-    j->file = new;
-    j->problem[0] = '\0';
-    wf_engine_rules(j->engine, new.rules, wf_mon_unix_ms());
-    wf_alerts_keep_rules(j->alerts, new.rules, wf_mon_unix_ms());
-    wf_notify_use(j->notify, new.notify);
-    wf_rules_file_close(&old);
-    close_unwanted(j, now_ms);
-    read_again(j, now_ms);
-    fprintf(stderr, "weft-monitor: %zu rules\n", new.rules->count);
-}
-
 // ---- the loop ----------------------------------------------------------------------------------------------------------------
+
+static void spread(struct judge *j, int64_t unix_ms)
+{
+    const struct wf_spread_view view = { .alerts = j->alerts,
+        .silences = j->silences,
+        .silence_count = j->silence_count,
+        .now_ms = unix_ms };
+
+    j->dirty = wf_spread_look(j->spread, &view) || j->dirty;
+}
 
 static void turn(struct judge *j)
 {
@@ -486,18 +270,21 @@ static void turn(struct judge *j)
     now_ms = wf_mon_now_ms();
     unix_ms = wf_mon_unix_ms();
     if (j->watch.hup)
-        reload(j, now_ms);
+        wf_judge_reload(j);
     take(j, now_ms);
     wf_mon_watch_catalog(&j->watch);
     // A clock that was set back must not stop time here.
     if (unix_ms >= j->tick_due || j->tick_due - unix_ms > 2 * TICK_MS) {
         j->tick_due = unix_ms + TICK_MS;
         tick(j, now_ms, unix_ms);
+        wf_judge_end_taken(j);
         hear_people(j, unix_ms);
-        tell_beside(j, unix_ms);
+        spread(j, unix_ms);
+        wf_judge_tell_beside(j, unix_ms);
     }
     j->notify_due = wf_notify_turn(j->notify, j->alerts, j->silences, j->silence_count, unix_ms);
-    write_book(j, unix_ms, false);
+    wf_judge_write(j, unix_ms, false);
+    j->dirty = wf_spread_turn(j->spread, j->book) || j->dirty;
 }
 
 static enum weft_err restore(void *arg, const struct wf_alert *a)
@@ -518,29 +305,38 @@ static enum weft_err set_up(struct judge *j, struct weft_problem *problem)
         return err;
     j->engine = wf_engine_new(NULL, on_observed, j);
     j->alerts = wf_alerts_new(on_alert, j);
-    if (!j->engine || !j->alerts)
+    j->taken = wf_taken_new();
+    if (!j->engine || !j->alerts || !j->taken)
         return WEFT_E_NOMEM;
     wf_engine_baseline_source(j->engine, find_baseline, j);
-    wf_engine_rules(j->engine, j->file.rules, wf_mon_unix_ms());
-    err = wf_self_tie(&j->self, j->engine);
-    if (err)
-        return err;
-    err = wf_book_alerts(j->book, restore, j);
+    err = wf_book_taken(j->book, wf_judge_restore_taken, j);
+    if (!err && !wf_judge_use_rules(j, j->file.rules))
+        err = WEFT_E_NOMEM;
+    if (!err)
+        err = wf_self_tie(&j->self, j->engine);
+    if (!err)
+        err = wf_book_alerts(j->book, restore, j);
     if (err) {
         snprintf(problem->text, sizeof problem->text, "%s", wf_book_problem(j->book));
         return err;
     }
-    wf_alerts_keep_rules(j->alerts, j->file.rules, wf_mon_unix_ms());
+    wf_alerts_keep_rules(j->alerts, j->rules, wf_mon_unix_ms());
     err = wf_mon_watch_start(&j->watch, problem);
     if (!err)
+        wf_judge_want_rules(j);
+    if (!err)
         j->notify = wf_notify_new(j->file.notify, j->watch.subject);
-    return err ? err : j->notify ? WEFT_OK : WEFT_E_NOMEM;
+    if (!err)
+        j->spread = wf_spread_new(j->watch.subject[0] ? j->watch.subject : "monitor");
+    if (err || !j->notify || !j->spread)
+        return err ? err : WEFT_E_NOMEM;
+    return wf_spread_use(j->spread, j->book, j->watch.client, j->file.publish);
 }
 
 static void run(struct judge *j)
 {
     fprintf(stderr, "weft-monitor: %s judges by %zu rules\n",
-        j->watch.subject[0] ? j->watch.subject : "monitor", j->file.rules->count);
+        j->watch.subject[0] ? j->watch.subject : "monitor", j->rules->count);
     while (!j->watch.stop && !wf_mon_watch_is_done(&j->watch, wf_mon_now_ms()))
         turn(j);
     j->watch.stop = true;
@@ -551,8 +347,15 @@ static void run(struct judge *j)
         if (!wf_notify_is_idle(j->notify))
             poll(NULL, 0, 20);
     } while (!wf_notify_is_idle(j->notify) && wf_mon_now_ms() < end);
-    write_book(j, wf_mon_unix_ms(), true);
-    tell_beside(j, wf_mon_unix_ms());
+    wf_judge_write(j, wf_mon_unix_ms(), true);
+    wf_judge_tell_beside(j, wf_mon_unix_ms());
+    // What the node does not take now it is told after the next start.
+    end = wf_mon_now_ms() + SPREAD_MS;
+    while (!wf_spread_is_idle(j->spread) && !wf_spread_problem(j->spread)[0] &&
+           wf_mon_now_ms() < end) {
+        (void)wf_spread_turn(j->spread, j->book);
+        poll(NULL, 0, 20);
+    }
 }
 
 static void tear_down(struct judge *j)
@@ -561,10 +364,13 @@ static void tear_down(struct judge *j)
         wf_fields_fini(&judged_of(j->watch.feeds[i])->fields, j->engine);
     if (j->engine)
         wf_self_forget(&j->self, j->engine);
+    wf_spread_free(j->spread); // before its client
     wf_mon_watch_fini(&j->watch);
     wf_notify_free(j->notify);
     wf_engine_free(j->engine);
     wf_alerts_free(j->alerts);
+    wf_rules_free(j->rules);
+    wf_taken_free(j->taken);
     wf_book_close(j->book);
     wf_rules_file_close(&j->file);
     free(j);
@@ -581,6 +387,7 @@ int wf_mon_cmd_alert(const struct wf_mon_options *o)
     j->sink = (struct wf_mon_sink){ .arg = j,
         .own_size = sizeof(struct judged),
         .reloads = true,
+        .found = wf_judge_found,
         .wants = on_wants,
         .from = on_from,
         .event = on_event };

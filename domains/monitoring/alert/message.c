@@ -6,10 +6,11 @@
 #include <string.h>
 #include <time.h>
 
+#include "domains/monitoring/alert/message.h"
 #include "domains/monitoring/alert/notify.h"
 #include "domains/monitoring/common/print.h"
 
-static void put_text(FILE *f, const char *name, const char *text)
+void wf_json_text(FILE *f, const char *name, const char *text)
 {
     char *json = wf_mon_json_string(text, strlen(text));
 
@@ -17,7 +18,7 @@ static void put_text(FILE *f, const char *name, const char *text)
     free(json);
 }
 
-static void put_time(FILE *f, const char *name, int64_t ms)
+void wf_json_time(FILE *f, const char *name, int64_t ms)
 {
     time_t s = (time_t)(ms / 1000);
     struct tm tm;
@@ -31,7 +32,7 @@ static void put_time(FILE *f, const char *name, int64_t ms)
     fprintf(f, "\"%s\":\"%s.%03dZ\",", name, text, (int)(ms % 1000));
 }
 
-static void put_labels(FILE *f, const struct wf_labels *l)
+void wf_json_labels(FILE *f, const struct wf_labels *l)
 {
     const char *name, *value;
     bool first = true;
@@ -45,14 +46,24 @@ static void put_labels(FILE *f, const struct wf_labels *l)
     fputs("},", f);
 }
 
+char *wf_json_done(FILE *f, char **text)
+{
+    bool ok = !ferror(f);
+
+    if (fclose(f) == 0 && ok)
+        return *text;
+    free(*text);
+    return NULL;
+}
+
 static void put_evidence(FILE *f, const char *role, const struct wf_evidence *e, bool *first)
 {
     if (!e->product[0])
         return;
     fprintf(f, "%s{\"role\":\"%s\",", *first ? "" : ",", role);
-    put_text(f, "product", e->product);
-    put_text(f, "origin", e->origin);
-    put_time(f, "time", e->time_ms);
+    wf_json_text(f, "product", e->product);
+    wf_json_text(f, "origin", e->origin);
+    wf_json_time(f, "time", e->time_ms);
     fprintf(f, "\"offset\":%" PRIu64 "}", e->offset);
     *first = false;
 }
@@ -62,23 +73,25 @@ static void put_alert(FILE *f, const struct wf_alert *a)
     bool first = true;
 
     fputc('{', f);
-    put_text(f, "id", a->id);
-    put_text(f, "rule", a->rule);
-    put_text(f, "severity", wf_severity_name(a->severity));
-    put_text(f, "state", wf_alert_state_name(a->state));
-    put_text(f, "product", a->product);
-    put_labels(f, &a->labels);
+    wf_json_text(f, "id", a->id);
+    wf_json_text(f, "rule", a->rule);
+    if (a->by[0])
+        wf_json_text(f, "by", a->by);
+    wf_json_text(f, "severity", wf_severity_name(a->severity));
+    wf_json_text(f, "state", wf_alert_state_name(a->state));
+    wf_json_text(f, "product", a->product);
+    wf_json_labels(f, &a->labels);
     if (a->has_value)
         fprintf(f, "\"value\":%.17g,", a->value);
     else
         fputs("\"value\":null,", f);
-    put_text(f, "summary", a->summary);
-    put_text(f, "description", a->description);
-    put_text(f, "runbook", a->runbook);
-    put_text(f, "detail", a->detail);
-    put_time(f, "since", a->since_ms);
-    put_time(f, "fired", a->fired_ms);
-    put_time(f, "resolved", a->resolved_ms);
+    wf_json_text(f, "summary", a->summary);
+    wf_json_text(f, "description", a->description);
+    wf_json_text(f, "runbook", a->runbook);
+    wf_json_text(f, "detail", a->detail);
+    wf_json_time(f, "since", a->since_ms);
+    wf_json_time(f, "fired", a->fired_ms);
+    wf_json_time(f, "resolved", a->resolved_ms);
     fputs("\"evidence\":[", f);
     put_evidence(f, "began", &a->began, &first);
     put_evidence(f, "fired", &a->fired, &first);
@@ -104,10 +117,10 @@ char *wf_message(const char *monitor, const char *group, struct wf_alert *const 
     if (!f)
         return NULL;
     fputs("{\"schema\":\"weft.alerts/v1\",", f);
-    put_text(f, "status", any_firing(alerts, count) ? "firing" : count ? "resolved" : group);
-    put_text(f, "monitor", monitor);
-    put_text(f, "group", group);
-    put_time(f, "sent", now_ms);
+    wf_json_text(f, "status", any_firing(alerts, count) ? "firing" : count ? "resolved" : group);
+    wf_json_text(f, "monitor", monitor);
+    wf_json_text(f, "group", group);
+    wf_json_time(f, "sent", now_ms);
     fprintf(f, "\"more\":%zu,\"alerts\":[", more);
     for (size_t i = 0; i < count; i++) {
         if (i)
@@ -115,12 +128,7 @@ char *wf_message(const char *monitor, const char *group, struct wf_alert *const 
         put_alert(f, alerts[i]);
     }
     fputs("]}\n", f);
-    bool ok = !ferror(f);
-    if (fclose(f) != 0 || !ok) {
-        free(out);
-        return NULL;
-    }
-    return out;
+    return wf_json_done(f, &out);
 }
 
 // What Alertmanager calls annotations; those without a text are left out.
@@ -134,7 +142,7 @@ static void put_annotations(FILE *f, const struct wf_alert *a)
     fputs("\"annotations\":{", f);
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         if (texts[i].text[0])
-            put_text(f, texts[i].name, texts[i].text);
+            wf_json_text(f, texts[i].name, texts[i].text);
     fprintf(f, "\"weft_alert\":\"%s\"}", a->id);
 }
 
@@ -145,12 +153,13 @@ static void put_for_alertmanager(FILE *f, const struct wf_alert *a, int64_t ends
     (void)wf_labels_set(&labels, "alertname", a->rule, strlen(a->rule));
     (void)wf_labels_set(
         &labels, "severity", wf_severity_name(a->severity), strlen(wf_severity_name(a->severity)));
-    if (!wf_labels_get(&labels, "product"))
+    // A stranger's rule must not look like another product's.
+    if (!wf_labels_get(&labels, "product") || a->by[0])
         (void)wf_labels_set(&labels, "product", a->product, strlen(a->product));
     fputc('{', f);
-    put_labels(f, &labels);
-    put_time(f, "startsAt", a->fired_ms);
-    put_time(f, "endsAt", a->state == WF_ALERT_RESOLVED ? a->resolved_ms : ends_ms);
+    wf_json_labels(f, &labels);
+    wf_json_time(f, "startsAt", a->fired_ms);
+    wf_json_time(f, "endsAt", a->state == WF_ALERT_RESOLVED ? a->resolved_ms : ends_ms);
     put_annotations(f, a);
     fputc('}', f);
 }
@@ -170,11 +179,7 @@ char *wf_message_alertmanager(struct wf_alert *const *alerts, size_t count, int6
         put_for_alertmanager(f, alerts[i], ends_ms);
     }
     fputs("]\n", f);
-    if (fclose(f) != 0) {
-        free(out);
-        return NULL;
-    }
-    return out;
+    return wf_json_done(f, &out);
 }
 
 char *wf_message_alert(const struct wf_alert *a)
@@ -187,9 +192,5 @@ char *wf_message_alert(const struct wf_alert *a)
         return NULL;
     put_alert(f, a);
     fputc('\n', f);
-    if (fclose(f) != 0) {
-        free(out);
-        return NULL;
-    }
-    return out;
+    return wf_json_done(f, &out);
 }

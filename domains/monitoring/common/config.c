@@ -213,13 +213,14 @@ static void read_rules(struct reader *r, const struct weft_conf_node *n)
     r->o->rules = r->o->rules ? r->o->rules : path;
 }
 
-static void read_notify(struct reader *r, const struct weft_conf_node *n)
+static void read_beside_rules(struct reader *r, const struct weft_conf_node *n)
 {
     const struct weft_conf_node *rules = weft_conf_get(weft_conf_root(r->conf), "rules");
 
     if (!rules || rules->kind == WEFT_CONF_VALUE)
         mistake(r, n,
-            "notify belongs to the rules: write it into their file, or the rules into this one");
+            "%s belongs to the rules: write it into their file, or the rules into this one",
+            n->key);
 }
 
 static void read_remote(struct reader *r, const struct weft_conf_node *n)
@@ -260,13 +261,15 @@ static const struct {
     { "every", read_every },
     { "alerts", read_alerts },
     { "rules", read_rules },
-    { "notify", read_notify },
+    { "notify", read_beside_rules },
+    { "take", read_beside_rules },
+    { "publish", read_beside_rules },
     { "remote", read_remote },
 };
 #define KEYS (sizeof keys / sizeof *keys)
 
 const char *const wf_mon_config_keys[] = { "dir", "socket", "products", "database", "keep", "every",
-    "alerts", "rules", "notify", "remote", NULL };
+    "alerts", "rules", "notify", "take", "publish", "remote", NULL };
 
 // ---- the file ----------------------------------------------------------------------------------------------------------
 

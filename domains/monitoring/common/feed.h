@@ -27,6 +27,8 @@ struct wf_mon_sink {
         void *arg, const char *product, struct weft_cursor_row **ret, size_t *ret_count);
     // What a failure of cursor was, for people.
     const char *(*problem)(void *arg);
+    // A catalog that came, whole; NULL: what the feeds have of it will do.
+    void (*found)(void *arg, const struct wf_mon_found *found, size_t count);
     // Whether the product is this process's to read; NULL: all are.
     bool (*wants)(void *arg, const char *product);
     // A RECORDS event (p: the schema they have, never NULL) or a LOSS event (p: NULL).

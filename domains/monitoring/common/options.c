@@ -74,6 +74,7 @@ bool wf_mon_takes(const char *command, const char *option)
                    "--remote-state --from " },
         { "alert", " --product --seconds --once --every --rules --alerts " },
         { "alerts", " --alerts --rules --for --comment -o " },
+        { "rules", " --alerts --product -o " },
         { "store", " --keep --product --seconds --once --every " },
         { "status", " --alerts --remote-state -o --json " },
         { "top", " --alerts --remote-state -o --json --every --count -n --once --sort " },

@@ -1,14 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 // Discovery beside the loop. See scout.h.
 #include <errno.h>
+#include <fnmatch.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "domains/monitoring/common/scout.h"
+
+#define FETCHES 16u // of rules in one look
+#define KNOWN   256u
+
+// Rules of a product that were handed over.
+struct known {
+    char product[WF_MON_PRODUCT], rules[96];
+};
 
 struct wf_mon_scout {
     struct weft_client *client;
@@ -17,12 +27,99 @@ struct wf_mon_scout {
     pthread_t thread;
     pthread_mutex_t mutex; // of what follows
     pthread_cond_t wake;
-    bool stop, news;
+    bool stop, news, soon; // soon: the next look is due at once
     struct wf_mon_found *found;
     size_t count;
     enum weft_err err;
     struct weft_problem problem;
+    char wants[WF_MON_SCOUT_TAKES][WF_MON_PRODUCT];
+    size_t want_count;
+    struct known known[KNOWN];
+    size_t next_known;
 };
+
+void wf_mon_found_free(struct wf_mon_found *found, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        free(found[i].text);
+    free(found);
+}
+
+// ---- rules that come with products -------------------------------------------------------------------------------------
+
+static struct known *known_of(struct wf_mon_scout *s, const char *product)
+{
+    for (size_t i = 0; i < KNOWN; i++)
+        if (strcmp(s->known[i].product, product) == 0)
+            return &s->known[i];
+    return NULL;
+}
+
+static bool is_wanted(struct wf_mon_scout *s, const struct wf_mon_found *f)
+{
+    bool wanted = false;
+
+    pthread_mutex_lock(&s->mutex);
+    struct known *k = known_of(s, f->product);
+    if (k && !f->rules[0])
+        k->product[0] = '\0'; // should they come back, they are new
+    for (size_t i = 0; i < s->want_count && f->rules[0]; i++)
+        wanted = wanted || fnmatch(s->wants[i], f->product, 0) == 0;
+    wanted = wanted && !(k && strcmp(k->rules, f->rules) == 0);
+    pthread_mutex_unlock(&s->mutex);
+    return wanted;
+}
+
+static void fetch_rules(struct wf_mon_scout *s, struct wf_mon_found *found, size_t count)
+{
+    unsigned fetches = 0;
+
+    for (size_t i = 0; i < count && fetches < FETCHES; i++) {
+        struct weft_problem problem = { 0 };
+        if (!is_wanted(s, &found[i]))
+            continue;
+        fetches++;
+        enum weft_err err =
+            weft_product_rules(s->client, found[i].product, &found[i].text, &problem);
+        if (err)
+            snprintf(found[i].problem, sizeof found[i].problem, "%.199s",
+                problem.text[0] ? problem.text : weft_err_text(err));
+    }
+}
+
+// With the mutex held: what is handed over is not fetched again.
+static void note_known(struct wf_mon_scout *s, const struct wf_mon_found *f)
+{
+    struct known *k = known_of(s, f->product);
+
+    if (!k)
+        k = &s->known[s->next_known++ % KNOWN];
+    memcpy(k->product, f->product, sizeof k->product);
+    memcpy(k->rules, f->rules, sizeof k->rules);
+}
+
+void wf_mon_scout_wants(struct wf_mon_scout *s, const char *const *patterns, size_t count)
+{
+    pthread_mutex_lock(&s->mutex);
+    memset(s->known, 0, sizeof s->known); // what was left out before may be wanted now
+    s->want_count = count < WF_MON_SCOUT_TAKES ? count : WF_MON_SCOUT_TAKES;
+    for (size_t i = 0; i < s->want_count; i++)
+        snprintf(s->wants[i], sizeof s->wants[i], "%s", patterns[i]);
+    s->soon = true;
+    pthread_cond_signal(&s->wake);
+    pthread_mutex_unlock(&s->mutex);
+}
+
+void wf_mon_scout_forget(struct wf_mon_scout *s, const char *product)
+{
+    pthread_mutex_lock(&s->mutex);
+    struct known *k = known_of(s, product);
+    if (k)
+        k->product[0] = '\0';
+    pthread_mutex_unlock(&s->mutex);
+}
+
+// ---- the catalog -------------------------------------------------------------------------------------------------------
 
 static enum weft_err copy_catalog(
     const struct weft_catalog *cat, struct wf_mon_found **ret, size_t *ret_count)
@@ -44,6 +141,9 @@ static enum weft_err copy_catalog(
         f->freshness_ms = p->freshness_ms;
         f->gone = p->gone;
         snprintf(f->schema, sizeof f->schema, "%s", p->schema ? p->schema : "");
+        snprintf(f->version, sizeof f->version, "%s", p->version);
+        snprintf(f->owner, sizeof f->owner, "%s", p->owner);
+        snprintf(f->rules, sizeof f->rules, "%s", p->rules ? p->rules : "");
         kept++;
     }
     *ret = found;
@@ -63,9 +163,10 @@ static void look(struct wf_mon_scout *s)
     if (!err) {
         err = copy_catalog(cat, &found, &count);
         weft_catalog_free(cat);
+        fetch_rules(s, found, count);
     }
     pthread_mutex_lock(&s->mutex);
-    free(s->found);
+    wf_mon_found_free(s->found, s->count);
     s->found = found;
     s->count = count;
     s->err = err;
@@ -88,8 +189,9 @@ static void wait_turn(struct wf_mon_scout *s)
         until.tv_nsec -= 1000000000;
     }
     int rc = 0;
-    while (!s->stop && rc != ETIMEDOUT)
+    while (!s->stop && !s->soon && rc != ETIMEDOUT)
         rc = pthread_cond_timedwait(&s->wake, &s->mutex, &until);
+    s->soon = false;
 }
 
 static void *run(void *arg)
@@ -114,7 +216,7 @@ static void release(struct wf_mon_scout *s)
     pthread_mutex_destroy(&s->mutex);
     if (s->fd >= 0)
         close(s->fd);
-    free(s->found);
+    wf_mon_found_free(s->found, s->count);
     free(s);
 }
 
@@ -175,6 +277,9 @@ enum weft_err wf_mon_scout_take(struct wf_mon_scout *s, struct wf_mon_found **re
         if (!err) {
             *ret = s->found;
             *ret_count = s->count;
+            for (size_t i = 0; i < s->count; i++)
+                if (s->found[i].text)
+                    note_known(s, &s->found[i]);
             s->found = NULL;
             s->count = 0;
         }

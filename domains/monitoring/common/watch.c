@@ -197,7 +197,9 @@ void wf_mon_watch_catalog(struct wf_mon_watch *w)
         memcpy(f->schema, found[i].schema, sizeof f->schema);
         f->named = w->o->pattern_count > 0;
     }
-    free(found);
+    if (w->sink->found)
+        w->sink->found(w->sink->arg, found, count);
+    wf_mon_found_free(found, count);
 }
 
 // ---- feeds -------------------------------------------------------------------------------------------------------------

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// weft-monitor rules check|test: rules without a mesh. check says everything that is wrong with a file (of SQL by
-// the columns of a database, where there is one); test runs rules against written
-// records and counts what was missed and what fired for nothing.
+// weft-monitor rules check|test|taken: rules without a mesh. check says everything that is wrong with a file (of SQL by
+// the columns of a database, where there is one); test runs rules against written records and counts what was missed and
+// what fired for nothing; taken lists what came with products.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "domains/monitoring/common/monitor.h"
+#include "domains/monitoring/alert/cmd_taken.h"
 #include "domains/monitoring/speed/file.h"
 #include "domains/monitoring/speed/schemas.h"
 #include "domains/monitoring/speed/trial.h"
@@ -44,10 +44,14 @@ static int check(const struct wf_mon_options *o)
 {
     int status = 0;
 
-    if (o->word_count == 1)
+    if (o->word_count == 1 && o->pattern_count == 0) // those in use
         return check_one(o->rules, wf_rules_flags(o), o);
     for (size_t i = 1; i < o->word_count; i++) {
         int one = check_one(o->args[i], 0, o);
+        status = status ? status : one;
+    }
+    for (size_t i = 0; i < o->pattern_count; i++) { // --product
+        int one = wf_mon_check_shipped(o->patterns[i]);
         status = status ? status : one;
     }
     return status;
@@ -151,11 +155,15 @@ static int test(const struct wf_mon_options *o)
 
 int wf_mon_cmd_rules(const struct wf_mon_options *o)
 {
-    bool is_check =
-        o->word_count > (o->rules ? 0 : 1) && strcmp(o->args[0], "check") == 0; // those in use
+    const char *verb = o->word_count ? o->args[0] : "";
 
-    if (!is_check && (o->word_count < 2 || strcmp(o->args[0], "test") != 0))
-        return wf_mon_fail(WEFT_E_USAGE, "want rules check FILE... or rules test FILE...",
-            "see weft-monitor --help");
-    return is_check ? check(o) : test(o);
+    if (strcmp(verb, "check") == 0 && (o->rules || o->word_count + o->pattern_count > 1))
+        return check(o);
+    if (strcmp(verb, "test") == 0 && o->word_count > 1)
+        return test(o);
+    if (strcmp(verb, "taken") == 0 && o->word_count == 1)
+        return wf_mon_taken(o);
+    return wf_mon_fail(WEFT_E_USAGE,
+        "want rules check FILE..., rules check --product FILE, rules test FILE... or rules taken",
+        "see weft-monitor --help");
 }

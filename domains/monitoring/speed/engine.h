@@ -87,7 +87,7 @@ struct wf_engine_stats {
     uint64_t rows, judged, out_of_order;
     uint64_t refused; // records whose series found no room
     uint64_t cut;     // points that left a window before their time
-    char refused_rule[WF_RULE_NAME], refused_product[136]; // the last of them
+    char refused_rule[WF_RULE_FULL], refused_product[136]; // the last of them
     char problem[320]; // what a rule asks for that a product does not have
 };
 

@@ -5,11 +5,14 @@
 
 #include "domains/monitoring/alert/notify.h"
 #include "domains/monitoring/common/monitor.h"
+#include "domains/monitoring/speed/take.h"
 
 struct wf_rules_file {
     struct weft_conf *conf;
     struct wf_rules *rules;
     struct wf_notify_conf *notify;
+    struct wf_take *take;
+    char publish[64]; // the product that alerts are published as; "": none
 };
 
 #define WF_RULES_IN_CONFIG (1u << 16) // a flag: beside them stand the keys of weft-monitor.yaml(5)

@@ -4,6 +4,7 @@
 
 #include <ctype.h>
 #include <fnmatch.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,6 +13,7 @@
 struct reader {
     struct weft_conf *c;
     struct wf_rules *out;
+    const struct wf_shipped *shipped; // NULL: the monitor's own
 };
 
 static void wrong(struct reader *r, const struct weft_conf_node *n, const char *text)
@@ -47,9 +49,14 @@ static const char *text_of(struct reader *r, const struct weft_conf_node *n, siz
 
 static const char *template_of(struct reader *r, const struct weft_conf_node *n)
 {
-    const char *text = text_of(r, n, WF_RULE_TEXT - 1), *why = "";
+    const char *text = text_of(r, n, (r->shipped ? WF_SHIPPED_TEXT : WF_RULE_TEXT) - 1), *why = "";
     size_t at = 0;
 
+    for (const char *s = text; *s && r->shipped; s++)
+        if (iscntrl((unsigned char)*s) && *s != '\n') {
+            wrong(r, n, "a text with control characters");
+            break;
+        }
     if (!wf_template_check(text, &at, &why))
         weft_conf_error(r->c, n->line, column_at(n, at), "%s", why);
     return text;
@@ -74,8 +81,22 @@ static bool is_label(const char *s)
     return true;
 }
 
+// By these the monitor tells alerts apart and finds who is told.
+static bool is_taken(const char *label)
+{
+    static const char *const names[] = { "alertname", "rule", "id", "severity", "product", "domain",
+        "origin", "host" };
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(names[i], label) == 0)
+            return true;
+    return false;
+}
+
 static void read_labels(struct reader *r, const struct weft_conf_node *n, struct wf_rule *rule)
 {
+    const size_t most = r->shipped ? WF_SHIPPED_LABELS : WF_RULE_LABELS;
+
     if (n->kind != WEFT_CONF_MAP) {
         wrong(r, n, "want labels, as in {team: storage}");
         return;
@@ -83,9 +104,11 @@ static void read_labels(struct reader *r, const struct weft_conf_node *n, struct
     for (const struct weft_conf_node *l = n->child; l; l = l->next) {
         if (!is_label(l->key) || strlen(l->key) >= WF_EXPR_NAME) {
             weft_conf_error(r->c, l->key_line, l->key_column, "a label's name is [A-Za-z0-9_]");
-        } else if (rule->label_count == WF_RULE_LABELS) {
-            weft_conf_error(
-                r->c, l->key_line, l->key_column, "more than %u labels", WF_RULE_LABELS);
+        } else if (r->shipped && is_taken(l->key)) {
+            weft_conf_error(r->c, l->key_line, l->key_column,
+                "the label %s is not for rules that come with a product", l->key);
+        } else if (rule->label_count == most) {
+            weft_conf_error(r->c, l->key_line, l->key_column, "more than %zu labels", most);
         } else {
             rule->labels[rule->label_count].name = keep(r, l->key);
             rule->labels[rule->label_count++].value = template_of(r, l);
@@ -130,11 +153,29 @@ static bool is_product(const char *key)
     return strchr(key, '/') != NULL;
 }
 
+// Rules that come with a product say `when`, and look at nothing else.
+static const struct weft_conf_node *shipped_condition(
+    struct reader *r, const struct weft_conf_node *n)
+{
+    const struct weft_conf_node *found = weft_conf_get(n, "when");
+    bool other = false;
+
+    for (const struct weft_conf_node *k = n->child; k; k = k->next) {
+        if (!is_product(k->key))
+            continue;
+        weft_conf_error(r->c, k->key_line, k->key_column,
+            "rules that come with a product look at that product alone: want when: CONDITION");
+        other = true;
+    }
+    if (!found && !other)
+        weft_conf_error(r->c, n->key_line, n->key_column, "no condition: want when: CONDITION");
+    return found;
+}
+
 // Exactly one key names products: it says what is looked at, and when that is wrong.
-static void read_condition(struct reader *r, const struct weft_conf_node *n, struct wf_rule *rule)
+static const struct weft_conf_node *own_condition(struct reader *r, const struct weft_conf_node *n)
 {
     const struct weft_conf_node *found = NULL;
-    struct wf_expr_error error;
 
     for (const struct weft_conf_node *k = n->child; k; k = k->next) {
         if (!is_product(k->key))
@@ -149,17 +190,37 @@ static void read_condition(struct reader *r, const struct weft_conf_node *n, str
         weft_conf_error(r->c, n->key_line, n->key_column,
             "no condition: want DOMAIN/PRODUCT: CONDITION, as in servers/filesystems: used_ratio > "
             "90%% for 2m");
-        return;
+        return NULL;
     }
     if (strlen(found->key) >= WF_RULE_PATTERN)
         weft_conf_error(r->c, found->key_line, found->key_column, "no product has so long a name");
-    rule->product = keep(r, found->key);
-    rule->many = strpbrk(found->key, "*?[") != NULL;
+    return found;
+}
+
+static void check_spans(
+    struct reader *r, const struct weft_conf_node *n, const struct wf_condition *when)
+{
+    for (unsigned i = 0; i < when->expr.window_count; i++)
+        if (when->expr.windows[i].span_ms > WF_SHIPPED_SPAN_MS)
+            wrong(r, n, "a window of rules that come with a product has at most 8d");
+}
+
+static void read_condition(struct reader *r, const struct weft_conf_node *n, struct wf_rule *rule)
+{
+    const struct weft_conf_node *found = r->shipped ? shipped_condition(r, n) : own_condition(r, n);
+    struct wf_expr_error error;
+
+    if (!found)
+        return;
+    rule->product = keep(r, r->shipped ? r->shipped->product : found->key);
+    rule->many = !r->shipped && strpbrk(found->key, "*?[") != NULL;
     rule->condition = text_of(r, found, WF_EXPR_TEXT);
     if (found->kind != WEFT_CONF_VALUE)
         return;
     if (!wf_condition_read(rule->condition, &r->out->pool, &rule->when, &error))
         weft_conf_error(r->c, found->line, column_at(found, error.at), "%s", error.text);
+    else if (r->shipped)
+        check_spans(r, found, &rule->when);
 }
 
 // A rule is a condition or SQL, and the keys of SQL go with it.
@@ -192,6 +253,9 @@ static void read_description(struct reader *r, const struct weft_conf_node *n, s
 static void read_runbook(struct reader *r, const struct weft_conf_node *n, struct wf_rule *rule)
 {
     rule->runbook = template_of(r, n);
+    if (r->shipped && strncmp(rule->runbook, "https://", 8) != 0 &&
+        strncmp(rule->runbook, "http://", 7) != 0)
+        wrong(r, n, "want the address of a runbook: https://...");
 }
 
 static void read_forget(struct reader *r, const struct weft_conf_node *n, struct wf_rule *rule)
@@ -218,16 +282,18 @@ static const struct {
 
 static void check_keys(struct reader *r, const struct weft_conf_node *n)
 {
-    const char *known[KEYS + SQL_KEYS + PRODUCT_KEYS + 1] = { NULL };
+    const char *known[KEYS + SQL_KEYS + PRODUCT_KEYS + 2] = { NULL };
     size_t count = KEYS;
 
     for (size_t i = 0; i < KEYS; i++)
         known[i] = keys[i].key;
-    for (size_t i = 0; wf_rules_sql_keys[i]; i++)
+    for (size_t i = 0; wf_rules_sql_keys[i] && !r->shipped; i++)
         known[count++] = wf_rules_sql_keys[i];
+    if (r->shipped)
+        known[count++] = "when";
     // A product's key is known by its slash; that there may be one alone is said elsewhere.
     for (const struct weft_conf_node *k = n->child; k; k = k->next)
-        if (is_product(k->key) && count < KEYS + SQL_KEYS + PRODUCT_KEYS)
+        if (is_product(k->key) && count < KEYS + SQL_KEYS + PRODUCT_KEYS + 1)
             known[count++] = k->key;
     weft_conf_known(r->c, n, known);
 }
@@ -266,6 +332,16 @@ static uint64_t id_of(const struct wf_rule *rule)
     return h;
 }
 
+static const char *full_name(struct reader *r, const char *name)
+{
+    char text[WF_RULE_FULL];
+
+    if (!r->shipped)
+        return keep(r, name);
+    snprintf(text, sizeof text, "%s:%.*s", r->shipped->product, (int)WF_RULE_NAME - 1, name);
+    return keep(r, text);
+}
+
 static void read_rule(struct reader *r, const struct weft_conf_node *n)
 {
     struct wf_rule *rule = wf_pool_get(&r->out->pool, sizeof *rule);
@@ -275,7 +351,9 @@ static void read_rule(struct reader *r, const struct weft_conf_node *n)
         return;
     }
     r->out->rules[r->out->count++] = rule;
-    *rule = (struct wf_rule){ .name = keep(r, n->key),
+    *rule = (struct wf_rule){ .name = full_name(r, n->key),
+        .by = r->shipped ? keep(r, r->shipped->by) : "",
+        .taken = r->shipped != NULL,
         .product = "",
         .condition = "",
         .summary = "",
@@ -291,6 +369,12 @@ static void read_rule(struct reader *r, const struct weft_conf_node *n)
         wrong(r, n, "want the keys of a rule");
         return;
     }
+    const struct weft_conf_node *sql = r->shipped ? weft_conf_get(n, "sql") : NULL;
+    if (sql) { // a question may hold the loop for tenths of a second: who pays for it chooses it
+        weft_conf_error(r->c, sql->key_line, sql->key_column,
+            "rules that come with a product are no SQL: want when: CONDITION");
+        return;
+    }
     check_keys(r, n);
     check_kind(r, n);
     if (!weft_conf_get(n, "sql"))
@@ -301,11 +385,12 @@ static void read_rule(struct reader *r, const struct weft_conf_node *n)
     rule->id = id_of(rule);
 }
 
-struct wf_rules *wf_rules_read(struct weft_conf *c)
+static struct wf_rules *read_all(struct weft_conf *c, const struct wf_shipped *shipped)
 {
     const struct weft_conf_node *n = weft_conf_get(weft_conf_root(c), "rules");
+    const unsigned most = shipped ? WF_SHIPPED_RULES : WF_RULES_MOST;
     struct wf_rules *out = calloc(1, sizeof *out);
-    struct reader r = { .c = c, .out = out };
+    struct reader r = { .c = c, .out = out, .shipped = shipped };
 
     if (!out)
         return NULL;
@@ -315,8 +400,8 @@ struct wf_rules *wf_rules_read(struct weft_conf *c)
     }
     if (!n || n->count == 0)
         return out;
-    if (n->count > WF_RULES_MOST) {
-        weft_conf_error(c, n->line, n->column, "more than %u rules", WF_RULES_MOST);
+    if (n->count > most) {
+        weft_conf_error(c, n->line, n->column, "more than %u rules", most);
         return out;
     }
     out->rules = calloc(n->count, sizeof(struct wf_rule *));
@@ -327,6 +412,26 @@ struct wf_rules *wf_rules_read(struct weft_conf *c)
     for (const struct weft_conf_node *k = n->child; k; k = k->next)
         read_rule(&r, k);
     return out;
+}
+
+struct wf_rules *wf_rules_read(struct weft_conf *c)
+{
+    return read_all(c, NULL);
+}
+
+struct wf_rules *wf_rules_read_shipped(struct weft_conf *c, const struct wf_shipped *shipped)
+{
+    static const char *const known[] = { "rules", "notify", "take", "publish", NULL };
+    const struct weft_conf_node *root = weft_conf_root(c);
+
+    for (size_t i = 1; known[i]; i++) {
+        const struct weft_conf_node *n = weft_conf_get(root, known[i]);
+        if (n)
+            weft_conf_error(c, n->key_line, n->key_column,
+                "%s is the monitor's to say: a product brings rules and nothing else", known[i]);
+    }
+    weft_conf_known(c, root, known);
+    return read_all(c, shipped);
 }
 
 void wf_rules_free(struct wf_rules *r)

@@ -16,6 +16,13 @@
 #define WF_RULE_TEXT      2048u // of a summary or description, and of what a template makes
 #define WF_RULE_FORGET_MS (30 * 86400000LL)
 
+// Of rules that come with a product: written by strangers, so they are few and small.
+#define WF_SHIPPED_RULES   32u
+#define WF_SHIPPED_LABELS  8u
+#define WF_SHIPPED_TEXT    512u
+#define WF_SHIPPED_SPAN_MS (8 * 86400000LL)      // their windows
+#define WF_RULE_FULL       (136u + WF_RULE_NAME) // PRODUCT:NAME
+
 enum wf_severity { WF_INFO = 0, WF_WARNING, WF_CRITICAL };
 
 #define WF_RULE_TABLES   8u
@@ -34,7 +41,9 @@ struct wf_rule_sql {
 };
 
 struct wf_rule {
-    const char *name;
+    const char *name;              // of a rule that came with a product: PRODUCT:NAME
+    const char *by;                // whose word it is: "" the monitor's own, else owner and version
+    bool taken;                    // it came with a product
     const char *product;           // a shell pattern over domain/name; of SQL the first one
     const char *condition;         // as written, or the SQL
     const struct wf_rule_sql *sql; // NULL: `when` says it
@@ -59,6 +68,12 @@ struct wf_rules {
 
 // Reads the key `rules` of a file. Mistakes are added to the file's; NULL without memory. Release with wf_rules_free.
 struct wf_rules *wf_rules_read(struct weft_conf *c);
+// The same of a file that comes with a product. Its rules look at that product alone (`when:`), have bounds of their own and name nobody who is
+// told. The texts live as long as the rules.
+struct wf_shipped {
+    const char *product, *by;
+};
+struct wf_rules *wf_rules_read_shipped(struct weft_conf *c, const struct wf_shipped *shipped);
 void wf_rules_free(struct wf_rules *r);
 const struct wf_rule *wf_rules_find(const struct wf_rules *r, const char *name);
 

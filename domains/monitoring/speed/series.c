@@ -80,7 +80,8 @@ static bool make_room(struct wf_series *s, const struct wf_bound_rule *b)
 
 bool wf_series_may_grow(const struct wf_engine *e, const struct wf_share *share)
 {
-    return e->stats.bytes < e->limits.bytes && wf_share_has_room(share->bytes, e->limits.bytes);
+    return e->stats.bytes < e->limits.bytes &&
+           wf_share_has_room(share, share->bytes, e->limits.bytes);
 }
 
 void wf_series_resized(struct wf_engine *e, struct wf_series *s, size_t before, size_t now)
@@ -92,7 +93,7 @@ void wf_series_resized(struct wf_engine *e, struct wf_series *s, size_t before, 
 static bool has_room(const struct wf_engine *e, const struct wf_share *share)
 {
     return e->stats.series < e->limits.series &&
-           wf_share_has_room(share->count, e->limits.series) && wf_series_may_grow(e, share);
+           wf_share_has_room(share, share->count, e->limits.series) && wf_series_may_grow(e, share);
 }
 
 static void refuse(struct wf_engine *e, const struct wf_bound_rule *b, const char *product)
@@ -124,7 +125,7 @@ static struct wf_series *make(const struct wf_bound_rule *b, const struct wf_lab
 struct wf_series *wf_series_add(struct wf_engine *e, const struct wf_bound_rule *b,
     const struct wf_labels *labels, const char *product)
 {
-    struct wf_share *share = wf_share_of(&e->shares, product);
+    struct wf_share *share = wf_share_of(&e->shares, product, b->rule->taken);
 
     if (share && !has_room(e, share)) {
         refuse(e, b, product);

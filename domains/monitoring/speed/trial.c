@@ -25,7 +25,7 @@ struct delivery {
 };
 
 struct episode {
-    char rule[WF_RULE_NAME];
+    char rule[WF_RULE_FULL];
     struct wf_labels labels;
     int64_t from_ms, until_ms; // until -1: it still fires
     bool expected;

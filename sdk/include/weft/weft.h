@@ -62,7 +62,6 @@ struct weft_options {
 WEFT_API WEFT_MUST_USE enum weft_err weft_connect(
     const struct weft_options *options, struct weft_client **ret, struct weft_problem *problem);
 // Flushes nothing: close publishers first. Bounded: returns within about a second. NULL is permitted.
-//     weft_publisher_close(publisher, 5000, NULL);
 //     weft_close(c);
 WEFT_API void weft_close(struct weft_client *c);
 
@@ -85,8 +84,8 @@ enum weft_product_kind { WEFT_METRIC = 1, WEFT_EVENT, WEFT_INVENTORY, WEFT_API_P
 struct weft_product_info {
     const char *domain, *name, *version, *title, *description, *owner, *contact, *node;
     const char *message, *service, *classification;
-    const char *schema; // hash, printed
-    const char *id; // of this product and major version in this mesh, printed; NULL where unknown
+    const char *schema;     // hash, printed
+    const char *id, *rules; // printed: of its major in this mesh; of the rules with it; NULL: none
     enum weft_product_kind kind;
     int64_t freshness_ms, retention_ms;
     int64_t age_ms;   // since its owner signed the advert
@@ -99,15 +98,13 @@ struct weft_product_info {
 
 struct weft_catalog;
 // Everything the answering node knows, each advert verified against the charter here. `domain` and `text` narrow (NULL: all).
-//     if (weft_discover(c, "servers", NULL, &catalog, &problem) == WEFT_OK) {
-//         for (size_t i = 0; i < weft_catalog_count(catalog); i++)
-//             puts(weft_catalog_at(catalog, i)->name);
+//     if (weft_discover(c, "servers", NULL, &catalog, &problem) == WEFT_OK)
 //         weft_catalog_free(catalog);
-//     }
 WEFT_API WEFT_MUST_USE enum weft_err weft_discover(struct weft_client *c, const char *domain,
     const char *text, struct weft_catalog **ret, struct weft_problem *problem);
 // How many products are in it.
-//     printf("%zu products\n", weft_catalog_count(catalog));
+//     for (size_t i = 0; i < weft_catalog_count(catalog); i++)
+//         puts(weft_catalog_at(catalog, i)->name);
 WEFT_API size_t weft_catalog_count(const struct weft_catalog *cat);
 // One of them, as long as the catalog lives; NULL beyond the last.
 //     const struct weft_product_info *first = weft_catalog_at(catalog, 0);
@@ -154,10 +151,8 @@ struct weft_field {
 
 struct weft_product; // a described product: its info and its compiled schema
 // Fetches a product's advert and schema from the mesh and verifies both. NOT_FOUND, UNREACHABLE.
-//     if (weft_describe(c, "servers/cpu", &product, &problem) == WEFT_OK) {
-//         puts(weft_product_info(product)->title);
+//     if (weft_describe(c, "servers/cpu", &product, &problem) == WEFT_OK)
 //         weft_product_free(product);
-//     }
 WEFT_API WEFT_MUST_USE enum weft_err weft_describe(struct weft_client *c, const char *product,
     struct weft_product **ret, struct weft_problem *problem);
 // What its owner promises, as long as the product lives.
@@ -186,6 +181,12 @@ WEFT_API WEFT_MUST_USE enum weft_err weft_product_proto(
 //     fwrite(set, 1, len, stdout);
 WEFT_API void weft_product_descriptor(
     const struct weft_product *p, const void **ret, size_t *ret_len);
+// The rules of alerts that come with a product: YAML of weft-rules(5), a stranger's; release with free(). NOT_FOUND: none; UNREACHABLE.
+//     char *text;
+//     if (weft_product_rules(c, "servers/filesystems", &text, &problem) == WEFT_OK)
+//         free(text);
+WEFT_API WEFT_MUST_USE enum weft_err weft_product_rules(
+    struct weft_client *c, const char *product, char **ret_text, struct weft_problem *problem);
 // NULL is permitted. Products that a publisher or subscription lends are not released.
 //     weft_product_free(product);
 WEFT_API void weft_product_free(struct weft_product *p);
@@ -382,8 +383,7 @@ struct weft_event {
     uint64_t loss_from, loss_to; // offsets, or seqs of `origin` in loss_incarnation when by_origin
     bool by_origin;
     const char *loss_incarnation; // printed; NULL unless by_origin
-    // By_origin: told as lost by their offsets before, and counted then; now it is known whose they were.
-    bool loss_told;
+    bool loss_told; // by_origin: was told by offsets, and counted, before it was known whose it is
     enum weft_err loss_code;
     // STATE
     enum weft_stream_state state;

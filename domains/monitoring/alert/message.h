@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+// Members of a JSON object, each with a comma behind it, and the end of a text made in memory. Owns nothing. Thread rule: pure functions.
+#ifndef WF_MONITORING_MESSAGE_H
+#define WF_MONITORING_MESSAGE_H
+
+#include <stdio.h>
+
+#include "domains/monitoring/speed/labels.h"
+
+void wf_json_text(FILE *f, const char *name, const char *text);
+void wf_json_time(FILE *f, const char *name, int64_t ms); // RFC 3339; null for none
+void wf_json_labels(FILE *f, const struct wf_labels *l);
+// Closes what open_memstream made and gives its text (malloc'd); NULL without memory.
+char *wf_json_done(FILE *f, char **text);
+
+#endif
