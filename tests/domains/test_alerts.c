@@ -227,6 +227,27 @@ START_TEST(an_alert_of_a_rule_that_is_gone_is_resolved_and_says_why)
 }
 END_TEST
 
+START_TEST(an_alert_of_another_rule_of_that_name_is_resolved)
+{
+    struct rig g;
+    struct wf_rule other;
+    struct wf_rule *list[] = { &g.rule };
+    const struct wf_rules same = { .rules = list, .count = 1 };
+
+    rig_init(&g, 0);
+    g.rule.id = 1;
+    observe(&g, WF_TRUE, 60, 1);
+    wf_alerts_keep_rules(g.set, &same, 80000);
+    ck_assert_str_eq(g.told.steps, "F");
+    other = g.rule;
+    other.id = 2; // of another condition
+    list[0] = &other;
+    wf_alerts_keep_rules(g.set, &same, 90000);
+    ck_assert_str_eq(g.told.steps, "FR");
+    wf_alerts_free(g.set);
+}
+END_TEST
+
 START_TEST(a_silence_covers_what_it_names_while_it_lasts)
 {
     static const struct {
@@ -292,6 +313,7 @@ int main(void)
     tcase_add_test(t, an_alert_goes_on_after_a_restart);
     tcase_add_test(t, a_domain_that_raises_alerts_without_end_leaves_room_for_others);
     tcase_add_test(t, an_alert_of_a_rule_that_is_gone_is_resolved_and_says_why);
+    tcase_add_test(t, an_alert_of_another_rule_of_that_name_is_resolved);
     tcase_add_test(t, a_silence_covers_what_it_names_while_it_lasts);
     tcase_add_test(t, a_silence_that_says_nothing_is_refused);
     suite_add_tcase(s, t);

@@ -221,6 +221,7 @@ static void begin(struct wf_alert *a, const struct wf_observed *o)
     a->since_ms = o->time_ms;
     a->fired_ms = a->resolved_ms = 0;
     a->began = a->fired = a->last = (struct wf_evidence){ .offset = 0 };
+    a->rule_id = o->rule->id;
     a->has_value = false;
     a->detail[0] = '\0';
     snprintf(a->product, sizeof a->product, "%s", o->product);
@@ -325,7 +326,9 @@ void wf_alerts_keep_rules(struct wf_alerts *s, const struct wf_rules *rules, int
             .rule = &rule, .labels = &a->series, .gone = true, .time_ms = now_ms, .detail = ""
         };
         next = a->next;
-        if (a->state != WF_ALERT_RESOLVED && !wf_rules_find(rules, a->rule))
+        const struct wf_rule *now =
+            a->state == WF_ALERT_RESOLVED ? NULL : wf_rules_find(rules, a->rule);
+        if (a->state != WF_ALERT_RESOLVED && (!now || now->id != a->rule_id))
             on_false(s, &o);
     }
 }

@@ -32,6 +32,7 @@ struct wf_alert {
     struct wf_alert *next, *prev; // of all
     char rule[WF_RULE_FULL], product[136];
     char by[WF_ALERT_BY]; // whose word the rule is, when it came with a product
+    uint64_t rule_id;     // wf_rule.id: one of another condition has that name by now
     enum wf_severity severity;
     enum wf_alert_state state;
     struct wf_labels series, labels; // labels: with the rule's own
@@ -78,7 +79,7 @@ WEFT_MUST_USE enum weft_err wf_alerts_put(struct wf_alerts *s, const struct wf_a
 // Resolved ones that are older than WF_ALERT_KEPT_MS go; fn (may be NULL) hears of each before.
 void wf_alerts_expire(
     struct wf_alerts *s, int64_t now_ms, void (*fn)(void *arg, const char *id), void *arg);
-// Alerts of rules that are none any more: what was restored and has no series.
+// Alerts of rules that are none any more, or others of that name: what was restored and has no series.
 void wf_alerts_keep_rules(struct wf_alerts *s, const struct wf_rules *rules, int64_t now_ms);
 
 struct wf_alert *wf_alerts_find(struct wf_alerts *s, const char *id);

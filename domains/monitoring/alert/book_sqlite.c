@@ -26,7 +26,7 @@ static const char tables_sql[] =
     "began_product TEXT, began_origin TEXT, began_offset INTEGER, began_ms INTEGER, "
     "fired_product TEXT, fired_origin TEXT, fired_offset INTEGER, fired_time_ms INTEGER, "
     "last_product TEXT, last_origin TEXT, last_offset INTEGER, last_ms INTEGER, by TEXT, published "
-    "INTEGER) WITHOUT ROWID;"
+    "INTEGER, rule_id INTEGER) WITHOUT ROWID;"
     "CREATE TABLE taken(product TEXT PRIMARY KEY, hash TEXT, version TEXT, by TEXT, text TEXT, "
     "taken_ms INTEGER, seen_ms INTEGER, rules INTEGER, problem TEXT) WITHOUT ROWID;"
     "CREATE TABLE outbox(n INTEGER PRIMARY KEY, op INTEGER, time_ms INTEGER, json TEXT);"

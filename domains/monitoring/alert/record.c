@@ -31,6 +31,8 @@ static void put_evidence(FILE *f, const char *role, const struct wf_evidence *e,
 static void put_people(
     FILE *f, const struct wf_alert *a, const struct wf_silence *s, int64_t now_ms)
 {
+    if (a->state != WF_ALERT_FIRING) // what is over needs no word of anybody
+        return;
     if (wf_alert_is_acked(a, now_ms)) {
         wf_json_text(f, "acknowledgedBy", a->acked_by);
         wf_json_text(f, "acknowledgedNote", a->ack_note);
@@ -103,9 +105,9 @@ char *wf_alert_record_key(const char *monitor, const char *id)
 
 uint64_t wf_alert_sum(const struct wf_alert *a, const struct wf_silence *s, int64_t now_ms)
 {
-    bool acked = wf_alert_is_acked(a, now_ms);
+    bool fires = a->state == WF_ALERT_FIRING, acked = fires && wf_alert_is_acked(a, now_ms);
     const int64_t numbers[] = { a->state, a->severity, (int64_t)a->episode,
-        acked ? a->ack_until_ms : 0, s ? (int64_t)s->id : 0, s ? s->ends_ms : 0 };
+        acked ? a->ack_until_ms : 0, fires && s ? (int64_t)s->id : 0, fires && s ? s->ends_ms : 0 };
     uint64_t sum = wf_sum(0, numbers, sizeof numbers);
 
     sum = wf_sum(sum, a->acked_by, acked ? strlen(a->acked_by) : 0);

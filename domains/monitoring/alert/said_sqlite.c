@@ -16,11 +16,11 @@ enum weft_err wf_book_put(struct wf_book *b, const struct wf_alert *a)
         WF_T(a->runbook), WF_T(a->detail), a->has_value ? value : none, WF_I(a->since_ms),
         WF_I(a->fired_ms), WF_I(a->resolved_ms), WF_I(a->updated_ms), WF_I(a->episode),
         WF_I(a->kept_told), WF_I(a->kept_told_ms), EVIDENCE(a->began), EVIDENCE(a->fired),
-        EVIDENCE(a->last), WF_T(a->by), WF_I(a->published), WF_END };
+        EVIDENCE(a->last), WF_T(a->by), WF_I(a->published), WF_I(a->rule_id), WF_END };
 
     return wf_book_run(b,
         "INSERT OR REPLACE INTO alert VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
-        "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         values);
 }
 
@@ -87,10 +87,11 @@ static bool read_alert(sqlite3_stmt *st, struct wf_alert *a)
     read_evidence(st, 27, &a->last);
     wf_book_text(st, 31, a->by, sizeof a->by);
     a->published = (uint64_t)sqlite3_column_int64(st, 32);
-    wf_book_text(st, 33, a->acked_by, sizeof a->acked_by);
-    wf_book_text(st, 34, a->ack_note, sizeof a->ack_note);
-    a->acked_ms = sqlite3_column_int64(st, 35);
-    a->ack_until_ms = sqlite3_column_int64(st, 36);
+    a->rule_id = (uint64_t)sqlite3_column_int64(st, 33);
+    wf_book_text(st, 34, a->acked_by, sizeof a->acked_by);
+    wf_book_text(st, 35, a->ack_note, sizeof a->ack_note);
+    a->acked_ms = sqlite3_column_int64(st, 36);
+    a->ack_until_ms = sqlite3_column_int64(st, 37);
     return true;
 }
 
