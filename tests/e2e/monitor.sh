@@ -86,7 +86,7 @@ for ((k = 1; k <= KILLS; k++)); do
 done
 
 echo "top: what rises in three samples is what was stored between; on a terminal it gives the screen back"
-"$MONITOR" top --db "$DBS/watch.db" --count 3 --every 700ms --json >"$WORK/samples"
+"$MONITOR" top --db "$DBS/watch.db" --count 3 --every 1200ms --json >"$WORK/samples"
 python3 -B - "$WORK/samples" <<'EOF'
 import json, sys
 t = [json.loads(line) for line in open(sys.argv[1])]
@@ -96,7 +96,7 @@ risen = sum(d["records_per_s"] * s["interval_ms"] / 1000 for d, s in zip(depth[1
 assert len(t) == 3 and abs(risen - (depth[2]["records"] - depth[0]["records"])) < 0.01 and risen > 0, (risen, depth)
 assert depth[2]["delay_ms"] < 20000 and domains[2]["records"] >= depth[2]["records"], (depth, domains)
 # A process tells once a second: two samples may see the same.
-assert max(s["database"]["commits_per_s"] for s in t[1:]) > 0 and [p["name"] for p in t[2]["processes"]] == ["store"], (t[2]["database"], t[2]["processes"])
+assert any((s["database"]["commits_per_s"] or 0) > 0 for s in t) and [p["name"] for p in t[2]["processes"]] == ["store"], t
 EOF
 for how in ssq TERM; do
     python3 -B "$(dirname "$0")/terminal.py" $how depth "$MONITOR" top --every 300ms --db "$DBS/watch.db" || fail "terminal: $how"
@@ -110,24 +110,16 @@ done
 
 echo "a locked database: the store says so beside it"
 at=$(stored)
-# The monitor has the lock nearly all the time while records come: nobody writes, and it is held still, until it has not.
-until_ok store_pid >/dev/null
-locked=$(store_pid)
-kill -STOP "$(cat "$WORK/writer.pid")"
-python3 - "$DBS/watch.db" "$locked" "$WORK/told" "$(cat "$WORK/writer.pid")" <<'EOF' &
+# The monitor has the lock nearly all the time while it stores: it is taken while the writer stands still.
+python3 - "$DBS/watch.db" "$(cat "$WORK/writer.pid")" "$WORK/told" <<'EOF' &
 import os, signal, sqlite3, sys, time
-db, pid, locked = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=0.01), int(sys.argv[2]), False
-while not locked:
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        db.execute("BEGIN IMMEDIATE")
-        locked = True
-    except sqlite3.OperationalError:
-        time.sleep(0.01)
-    finally:
-        os.kill(pid, signal.SIGCONT)
-os.kill(int(sys.argv[4]), signal.SIGCONT)
-end = time.monotonic() + 15
+db, writer = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=30), int(sys.argv[2])
+os.kill(writer, signal.SIGSTOP)
+try:
+    db.execute("BEGIN IMMEDIATE")
+finally:
+    os.kill(writer, signal.SIGCONT)
+end = time.monotonic() + 45
 while not os.path.exists(sys.argv[3]) and time.monotonic() < end:
     time.sleep(0.05)
 db.execute("ROLLBACK")
@@ -169,7 +161,7 @@ weft_at servers-node access revoke "$token" >/dev/null
 until_ok cause_is servers/refused "refused: "
 until_ok cause_is servers/tide "agent cannot reach node: web-2"
 until_ok cause_is servers/ending "stopped by owner" # still, with its advert gone
-cause_is servers/depth " - *-$" || fail "depth is called blind: $(sees)"
+problem_is servers/depth '"blind":0,' || fail "depth is called blind: $(sees)"
 sees >"$WORK/out" 2>&1 && fail "blind, but status exits 0"
 stop servers-node KILL
 until_ok cause_is servers/depth "node unreachable"
