@@ -8,7 +8,9 @@
 #include "proto/base/limits.h"
 
 #define CREATE_TRIES 16 // files left by failed creations that could not be removed either
-#define CACHED_BYTES (4u * WF_MIB) // of the active segment stay in the page cache, the newest
+// Of the active segment the newest stay in the page cache: as much as a stream is ahead of its fastest reader, so that those who follow close behind
+// it are served from memory.
+#define CACHED_BYTES (16u * WF_MIB)
 #define CACHED_STEP  (1u * WF_MIB) // what is older is given back in pieces of
 #define CACHED_MAX   2u // and at its end a segment as a whole, when another came after it
 

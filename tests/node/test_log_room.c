@@ -101,16 +101,16 @@ START_TEST(what_lies_far_behind_the_end_leaves_the_page_cache_once_it_is_synced)
     wf_log_worker_free(rig.worker);
     rig.vfs.uncache = see_given;
     ck_assert_int_eq(wf_log_worker_new(&rig.vfs, false, &rig.worker), WEFT_OK);
-    rig.conf.segment_bytes = 32 * mib;
+    rig.conf.segment_bytes = 48 * mib;
     ck_assert_int_eq(rig_open(&rig), WEFT_OK);
-    while (file_len() < 4 * mib)
+    while (file_len() < 16 * mib)
         rig_fill(&rig, 1, 1, 60000);
     ck_assert_uint_eq(given.calls, 0);
-    while (file_len() < 12 * mib) {
+    while (file_len() < 24 * mib) {
         rig_fill(&rig, 1, 1, 60000);
         ck_assert_uint_eq(given.to % mib, 0);
-        ck_assert_uint_ge(given.to + 6 * mib, file_len());
-        ck_assert(!given.calls || given.kept >= 4 * mib);
+        ck_assert_uint_ge(given.to + 18 * mib, file_len());
+        ck_assert(!given.calls || given.kept >= 16 * mib);
     }
     ck_assert_uint_le(given.calls, 8);
 }
