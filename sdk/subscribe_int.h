@@ -139,8 +139,9 @@ struct weft_subscription {
     int64_t retry_ms;
     int64_t lease_until_ms; // monotonic
     struct wf_hash product_id;
-    struct wf_sign_pub owner_key; // of the advert: who signs heartbeats
-    uint8_t lease_id[16];         // while holds_lease: the last one granted, in force or not
+    struct wf_sign_pub owner_key;    // of the advert: who signs heartbeats
+    struct wf_sign_pub former_owner; // whose last words may come after its product has moved
+    uint8_t lease_id[16];            // while holds_lease: the last one granted, in force or not
     bool holds_lease;
     struct wf_sub_key keys[WF_SUB_KEYS];
     size_t next_key;

@@ -421,6 +421,8 @@ static void on_owner(void *arg, enum weft_err err, const struct weft_problem *pr
         s->link = link;
         s->product_id = product->product.product.id;
         s->freshness_ms = product->product.product.freshness_ms;
+        if (memcmp(s->owner_key.b, product->signer.b, WF_KEY_LEN) != 0)
+            s->former_owner = s->owner_key;
         s->owner_key = product->signer;
         ask_token(s, false);
     }

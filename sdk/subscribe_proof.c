@@ -381,6 +381,15 @@ static void look_through_units(struct weft_subscription *s)
     }
 }
 
+static bool any_asked(const struct weft_subscription *s)
+{
+    const struct wf_sub_need *n = s->needs;
+
+    while (n && !n->asked)
+        n = n->next;
+    return n != NULL;
+}
+
 void wf_sub_unit_go(struct weft_subscription *s, struct wf_sub_unit *u)
 {
     u->next = NULL;
@@ -393,8 +402,11 @@ void wf_sub_unit_go(struct weft_subscription *s, struct wf_sub_unit *u)
         wf_sub_step_unit(s, u);
         return;
     }
-    if (s->unit_count == WF_SUB_UNITS ||
-        !s->needs) { // too many wait, or nothing is on its way any more
+    // Asking may have failed at once, and the second look named what is missing anew: nothing is on its way then, and nobody would come back.
+    bool waits = any_asked(s);
+    if (!waits)
+        drop_needs(s);
+    if (s->unit_count == WF_SUB_UNITS || !waits) {
         u->failed = true;
         wf_sub_step_unit(s, u);
         return;

@@ -14,12 +14,15 @@ bool wf_sub_heartbeat(
 {
     if (envelope.len == 0)
         return false;
-    if (wf_heartbeat_open(envelope, ret) || !wf_hash_eq(&ret->product_id, &s->product_id) ||
-        memcmp(ret->signer.b, s->owner_key.b, WF_KEY_LEN) != 0) {
+    bool opened =
+        wf_heartbeat_open(envelope, ret) == WEFT_OK && wf_hash_eq(&ret->product_id, &s->product_id);
+
+    if (opened && memcmp(ret->signer.b, s->owner_key.b, WF_KEY_LEN) == 0)
+        return true;
+    // No lie, and no longer of use.
+    if (!opened || memcmp(ret->signer.b, s->former_owner.b, WF_KEY_LEN) != 0)
         wf_sub_count(s, &s->stats.verify_failures, 1);
-        return false;
-    }
-    return true;
+    return false;
 }
 
 // ---- frames ------------------------------------------------------------------------------------------------------------
