@@ -120,6 +120,13 @@ stored 2 && fail "the database was not locked"
 
 echo "a killed alert process goes on, and says nothing twice"
 until_ok alert_runs
+# Killed before it is written down, it would say so once more rather than never.
+in_book() {
+    python3 -c 'import sqlite3, sys
+book = sqlite3.connect("file:%s?mode=ro" % sys.argv[1], uri=True)
+sys.exit(not book.execute("SELECT count(*) FROM alert WHERE rule = ? AND told_ms > 0", sys.argv[2:]).fetchone()[0])' "$@" 2>/dev/null
+}
+until_ok in_book "$WORK/alerts.db" high
 kill -KILL "$(cat "$WORK/alert-pid")"
 killed=$(cat "$WORK/alert-pid")
 is_back() { alert_runs && [ "$(cat "$WORK/alert-pid")" != "$killed" ]; }

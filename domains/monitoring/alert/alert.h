@@ -49,7 +49,8 @@ struct wf_alert {
     int told;        // the state that was told last: PENDING (nothing), FIRING, RESOLVED
     int64_t told_ms; // when
     // What of that has arrived everywhere, which is what a store keeps: who restarts tells the rest again.
-    uint64_t telling; // on its way
+    uint64_t telling;          // on its way
+    struct wf_alert *in_group; // of groups.h: the next of its group
     int kept_told;
     int64_t kept_told_ms;
     bool changed;           // since the store took it

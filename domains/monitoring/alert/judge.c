@@ -283,6 +283,7 @@ static void turn(struct judge *j)
         wf_judge_tell_beside(j, unix_ms);
     }
     j->notify_due = wf_notify_turn(j->notify, j->alerts, j->silences, j->silence_count, unix_ms);
+    j->dirty = wf_notify_has_kept(j->notify) || j->dirty;
     wf_judge_write(j, unix_ms, false);
     j->dirty = wf_spread_turn(j->spread, j->book) || j->dirty;
 }

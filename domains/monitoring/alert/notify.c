@@ -6,12 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define GROUPS    1024u // further ones share the last place: told together, never left out
-#define FIRST_MS  1000  // before a message is tried again; doubled each time
-#define MOST_MS   60000
-#define LOOK_MS   500
-#define POLL_MS   20 // while something is being sent
-#define GROUP_KEY 256u
+#define FIRST_MS 1000 // before a message is tried again; doubled each time
+#define MOST_MS  60000
+#define LOOK_MS  500
+#define POLL_MS  20 // while something is being sent
 
 struct message {
     struct message *next;
@@ -28,21 +26,14 @@ struct queue {
     bool busy; // with the first
 };
 
-struct group {
-    char key[GROUP_KEY];
-    int64_t changed_ms; // first change that was not told; 0: none
-    int64_t sent_ms;
-    bool firing;
-};
-
 struct wf_notify {
     const struct wf_notify_conf *conf;
     char monitor[160];
     struct queue queues[WF_NOTIFY_TARGETS];
-    struct group *groups;
-    size_t group_count;
+    struct wf_groups groups;
     struct wf_notify_stats stats;
     bool woken;
+    bool kept;                 // what alerts keep of it changed
     uint64_t telling, arrived; // tellings begun; all before `arrived` have ended
     int64_t looked_ms, resend_ms, alive_ms;
 };
@@ -88,12 +79,8 @@ struct wf_notify *wf_notify_new(const struct wf_notify_conf *conf, const char *m
 {
     struct wf_notify *n = calloc(1, sizeof *n);
 
-    if (n)
-        n->groups = calloc(GROUPS, sizeof *n->groups);
-    if (!n || !n->groups) {
-        free(n);
+    if (!n)
         return NULL;
-    }
     snprintf(n->monitor, sizeof n->monitor, "%s", monitor);
     wf_notify_use(n, conf);
     return n;
@@ -121,7 +108,7 @@ void wf_notify_free(struct wf_notify *n)
         return;
     for (size_t i = 0; i < WF_NOTIFY_TARGETS; i++)
         empty(&n->queues[i]);
-    free(n->groups);
+    wf_groups_fini(&n->groups);
     free(n);
 }
 
@@ -202,123 +189,29 @@ static int64_t work(struct wf_notify *n, struct queue *q, int64_t now_ms)
 
 // ---- groups ------------------------------------------------------------------------------------------------------------------
 
-static const char *value_of(const struct wf_alert *a, const char *name)
+static void look(struct wf_notify *n, struct wf_alerts *alerts, const struct wf_group_view *v)
 {
-    const char *label = wf_labels_get(&a->labels, name);
+    bool news = false;
 
-    if (strcmp(name, "rule") == 0)
-        return a->rule;
-    if (strcmp(name, "severity") == 0)
-        return wf_severity_name(a->severity);
-    if (strcmp(name, "product") == 0 && !label)
-        return a->product;
-    return label ? label : "";
+    // Without memory now, what found no group is looked for again.
+    n->woken = !wf_groups_look(&n->groups, &n->conf->group, alerts, v, &news);
+    n->looked_ms = v->now_ms;
+    if (news)
+        n->resend_ms = 0;
 }
 
-static void key_of(const struct wf_notify *n, const struct wf_alert *a, char out[GROUP_KEY])
-{
-    size_t len = 0;
-
-    out[0] = '\0';
-    for (size_t i = 0; i < n->conf->group_count && len < GROUP_KEY; i++)
-        len += (size_t)snprintf(out + len, GROUP_KEY - len, "%s%s=%s", i ? " " : "",
-            n->conf->group[i], value_of(a, n->conf->group[i]));
-}
-
-static struct group *group_of(struct wf_notify *n, const struct wf_alert *a)
-{
-    char key[GROUP_KEY];
-
-    key_of(n, a, key);
-    for (size_t i = 0; i < n->group_count; i++)
-        if (strcmp(n->groups[i].key, key) == 0)
-            return &n->groups[i];
-    bool room = n->group_count < GROUPS;
-    struct group *g = &n->groups[room ? n->group_count++ : GROUPS - 1];
-    if (room)
-        *g = (struct group){ .sent_ms = 0 };
-    snprintf(g->key, sizeof g->key, "%s", n->group_count < GROUPS ? key : "others");
-    return g;
-}
-
-struct view {
-    const struct wf_silence *silences;
-    size_t count;
-    int64_t now_ms;
-};
-
-static bool is_quiet(const struct wf_alert *a, const struct view *v)
-{
-    return wf_alert_is_acked(a, v->now_ms) ||
-           wf_alert_silenced(a, v->silences, v->count, v->now_ms) != NULL;
-}
-
-// Whether its state was not told yet. A resolution is told only of what was told to fire.
-static bool is_news(const struct wf_alert *a, const struct view *v)
-{
-    if (a->state == WF_ALERT_FIRING)
-        return (a->told != WF_ALERT_FIRING || a->told_ms < a->fired_ms) && !is_quiet(a, v);
-    return a->state == WF_ALERT_RESOLVED && a->told == WF_ALERT_FIRING;
-}
-
-// Groups come and go with labels. One of which nothing fires, and whose interval is over, is as good as one that never was.
-static void forget_groups(struct wf_notify *n, int64_t now_ms)
-{
-    for (size_t i = 0; i < n->group_count;) {
-        const struct group *g = &n->groups[i];
-        if (g->firing || g->changed_ms || now_ms - g->sent_ms <= n->conf->interval_ms)
-            i++;
-        else
-            n->groups[i] = n->groups[--n->group_count];
-    }
-}
-
-static void look(struct wf_notify *n, struct wf_alerts *alerts, const struct view *v)
-{
-    for (size_t i = 0; i < n->group_count; i++)
-        n->groups[i].firing = false;
-    for (struct wf_alert *a = wf_alerts_first(alerts); a; a = a->next) {
-        bool news = is_news(a, v);
-        bool on = a->state == WF_ALERT_FIRING && a->told == WF_ALERT_FIRING && !is_quiet(a, v);
-        if (!news && !on)
-            continue;
-        struct group *g = group_of(n, a);
-        if (on && !g->sent_ms)
-            g->sent_ms = a->told_ms; // told in an earlier run
-        g->firing = g->firing || on;
-        if (news && !g->changed_ms) {
-            g->changed_ms = v->now_ms;
-            n->resend_ms = 0;
-        }
-    }
-    forget_groups(n, v->now_ms);
-}
-
-static size_t gather(struct wf_notify *n, const struct group *g, struct wf_alerts *alerts,
-    const struct view *v, struct wf_alert *ret[WF_NOTIFY_MOST], size_t *ret_more)
-{
-    size_t count = 0;
-
-    *ret_more = 0;
-    for (struct wf_alert *a = wf_alerts_first(alerts); a; a = a->next) {
-        bool on = a->state == WF_ALERT_FIRING && !is_quiet(a, v);
-        if ((!on && !is_news(a, v)) || group_of(n, a) != g)
-            continue;
-        if (count < WF_NOTIFY_MOST)
-            ret[count++] = a;
-        else
-            (*ret_more)++;
-    }
-    return count;
-}
-
-static void tell(
-    struct wf_notify *n, struct group *g, struct wf_alerts *alerts, const struct view *v)
+static void tell(struct wf_notify *n, struct wf_group *g, const struct wf_group_view *v)
 {
     struct wf_alert *told[WF_NOTIFY_MOST];
-    size_t more = 0, count = gather(n, g, alerts, v, told, &more);
-    char *text = count ? wf_message(n->monitor, g->key, told, count, more, v->now_ms) : NULL;
+    size_t count = 0, more = 0;
 
+    for (struct wf_alert *a = g->members; a; a = a->in_group) {
+        if (count < WF_NOTIFY_MOST)
+            told[count++] = a;
+        else
+            more++;
+    }
+    char *text = count ? wf_message(n->monitor, g->key, told, count, more, v->now_ms) : NULL;
     g->changed_ms = 0;
     if (!count)
         return;
@@ -330,14 +223,36 @@ static void tell(
     }
     free(text);
     g->sent_ms = v->now_ms;
-    for (struct wf_alert *a = wf_alerts_first(alerts); a; a = a->next) {
-        bool on = a->state == WF_ALERT_FIRING && !is_quiet(a, v);
-        if ((!on && !is_news(a, v)) || group_of(n, a) != g)
-            continue;
+    g->firing = false;
+    for (struct wf_alert *a = g->members; a; a = a->in_group) {
         a->told = (int)a->state;
         a->told_ms = v->now_ms > a->fired_ms ? v->now_ms : a->fired_ms;
         a->telling = n->telling;
+        g->firing = g->firing || a->state == WF_ALERT_FIRING;
     }
+}
+
+// Returns when the next is due. Members are as they were when they were looked at: that has to be now.
+static int64_t tell_due(
+    struct wf_notify *n, struct wf_alerts *alerts, const struct wf_group_view *v)
+{
+    int64_t next = INT64_MAX;
+
+    for (const struct wf_group *g = n->groups.all; g; g = g->next)
+        if (wf_group_due(g, &n->conf->group) < next)
+            next = wf_group_due(g, &n->conf->group);
+    if (next > v->now_ms)
+        return next;
+    if (n->looked_ms != v->now_ms)
+        look(n, alerts, v);
+    next = INT64_MAX;
+    for (struct wf_group *g = n->groups.all; g; g = g->next) {
+        if (wf_group_due(g, &n->conf->group) <= v->now_ms)
+            tell(n, g, v);
+        if (wf_group_due(g, &n->conf->group) < next)
+            next = wf_group_due(g, &n->conf->group);
+    }
+    return next;
 }
 
 // What every target has, or was given up for, need not be told again after a restart. Until then the book says that nobody was told.
@@ -358,17 +273,17 @@ static void keep_told(struct wf_notify *n, struct wf_alerts *alerts)
         a->kept_told = a->told;
         a->kept_told_ms = a->told_ms;
         a->telling = 0;
-        a->changed = true;
+        a->changed = n->kept = true;
     }
 }
 
 // ---- Alertmanager ------------------------------------------------------------------------------------------------------------
 
 // It groups, silences and remembers by itself: it gets all that fires, again and again, and what was resolved for a while.
-static bool is_for_alertmanager(const struct wf_alert *a, const struct view *v)
+static bool is_for_alertmanager(const struct wf_alert *a, const struct wf_group_view *v)
 {
     if (a->state == WF_ALERT_FIRING)
-        return !is_quiet(a, v);
+        return !wf_alert_is_quiet(a, v);
     return a->state == WF_ALERT_RESOLVED && v->now_ms - a->resolved_ms < WF_NOTIFY_ENDED_MS;
 }
 
@@ -388,7 +303,7 @@ static void make_way(struct queue *q)
 }
 
 static void resend(
-    struct wf_notify *n, struct queue *q, struct wf_alerts *alerts, const struct view *v)
+    struct wf_notify *n, struct queue *q, struct wf_alerts *alerts, const struct wf_group_view *v)
 {
     struct wf_alert *some[WF_NOTIFY_MOST];
     size_t count = 0;
@@ -409,7 +324,8 @@ static void resend(
     }
 }
 
-static void tell_alertmanagers(struct wf_notify *n, struct wf_alerts *alerts, const struct view *v)
+static void tell_alertmanagers(
+    struct wf_notify *n, struct wf_alerts *alerts, const struct wf_group_view *v)
 {
     if (v->now_ms < n->resend_ms && n->resend_ms - v->now_ms <= WF_NOTIFY_RESEND_MS)
         return;
@@ -477,20 +393,6 @@ static void say_alive(struct wf_notify *n, int64_t now_ms)
 
 // ---- a turn --------------------------------------------------------------------------------------------------------------------
 
-static int64_t due_of(const struct wf_notify *n, const struct group *g)
-{
-    int64_t due = INT64_MAX;
-
-    if (g->changed_ms) {
-        due = g->changed_ms + n->conf->wait_ms;
-        if (g->sent_ms && g->sent_ms + n->conf->interval_ms > due)
-            due = g->sent_ms + n->conf->interval_ms;
-    } else if (g->firing && n->conf->repeat_ms) {
-        due = g->sent_ms + n->conf->repeat_ms;
-    }
-    return due;
-}
-
 void wf_notify_wake(struct wf_notify *n)
 {
     n->woken = true;
@@ -499,20 +401,15 @@ void wf_notify_wake(struct wf_notify *n)
 int64_t wf_notify_turn(struct wf_notify *n, struct wf_alerts *alerts,
     const struct wf_silence *silences, size_t silence_count, int64_t now_ms)
 {
-    const struct view v = { .silences = silences, .count = silence_count, .now_ms = now_ms };
+    const struct wf_group_view v = {
+        .silences = silences, .count = silence_count, .now_ms = now_ms
+    };
     int64_t due = now_ms + LOOK_MS;
 
-    if (n->woken || now_ms - n->looked_ms >= LOOK_MS || now_ms < n->looked_ms) {
+    if (n->woken || now_ms - n->looked_ms >= LOOK_MS || now_ms < n->looked_ms)
         look(n, alerts, &v);
-        n->woken = false;
-        n->looked_ms = now_ms;
-    }
-    for (size_t i = 0; i < n->group_count; i++) {
-        if (due_of(n, &n->groups[i]) <= now_ms)
-            tell(n, &n->groups[i], alerts, &v);
-        int64_t next = due_of(n, &n->groups[i]);
-        due = next < due ? next : due;
-    }
+    int64_t next_group = tell_due(n, alerts, &v);
+    due = next_group < due ? next_group : due;
     tell_alertmanagers(n, alerts, &v);
     say_alive(n, now_ms);
     for (size_t i = 0; i < n->conf->target_count; i++) {
@@ -521,6 +418,14 @@ int64_t wf_notify_turn(struct wf_notify *n, struct wf_alerts *alerts,
     }
     keep_told(n, alerts);
     return due;
+}
+
+bool wf_notify_has_kept(struct wf_notify *n)
+{
+    bool kept = n->kept;
+
+    n->kept = false;
+    return kept;
 }
 
 bool wf_notify_is_idle(const struct wf_notify *n)

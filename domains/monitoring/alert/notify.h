@@ -6,12 +6,11 @@
 #ifndef WF_MONITORING_NOTIFY_H
 #define WF_MONITORING_NOTIFY_H
 
-#include "domains/monitoring/alert/alert.h"
+#include "domains/monitoring/alert/groups.h"
 #include "domains/monitoring/common/post.h"
 
 #define WF_NOTIFY_TARGETS   16u
 #define WF_NOTIFY_WORDS     32u
-#define WF_NOTIFY_LABELS    8u
 #define WF_NOTIFY_QUEUE     1000u
 #define WF_NOTIFY_MOST      100u // alerts in one message; how many more there are is said
 #define WF_NOTIFY_AGE_MS    3600000
@@ -31,13 +30,9 @@ struct wf_target_conf {
 };
 
 struct wf_notify_conf {
-    int64_t wait_ms;     // a new group gathers so long
-    int64_t interval_ms; // between two messages of a group
-    int64_t repeat_ms;   // what goes on firing is told again
+    struct wf_group_conf group;
     int64_t
         alive_ms; // every so often a message that says no more than that rules are judged; 0: none
-    const char *group[WF_NOTIFY_LABELS];
-    size_t group_count;
     struct wf_target_conf targets[WF_NOTIFY_TARGETS];
     size_t target_count;
     struct wf_pool pool;
@@ -64,6 +59,8 @@ void wf_notify_wake(struct wf_notify *n);
 // One turn: makes messages of what changed and goes on with sending. Alerts keep that they were told. Returns when the next turn is due (unix ms).
 int64_t wf_notify_turn(struct wf_notify *n, struct wf_alerts *alerts,
     const struct wf_silence *silences, size_t silence_count, int64_t now_ms);
+// Whether what a store keeps of who was told changed since the last question.
+bool wf_notify_has_kept(struct wf_notify *n);
 // A message that says it is a test, to every target. False without room.
 bool wf_notify_test(struct wf_notify *n, int64_t now_ms);
 // Nothing waits and nothing is under way.

@@ -123,14 +123,14 @@ static void read_group(struct reader *r, const struct weft_conf_node *map)
 
     if (!group)
         return;
-    r->out->group_count = 0;
+    r->out->group.label_count = 0;
     for (const struct weft_conf_node *n = group->kind == WEFT_CONF_LIST ? group->child : group; n;
          n = group->kind == WEFT_CONF_LIST ? n->next : NULL) {
-        if (n->kind != WEFT_CONF_VALUE || r->out->group_count == WF_NOTIFY_LABELS) {
-            weft_conf_error(r->c, n->line, n->column, "want at most %u labels", WF_NOTIFY_LABELS);
+        if (n->kind != WEFT_CONF_VALUE || r->out->group.label_count == WF_GROUP_LABELS) {
+            weft_conf_error(r->c, n->line, n->column, "want at most %u labels", WF_GROUP_LABELS);
             return;
         }
-        r->out->group[r->out->group_count++] = keep(r, n->text);
+        r->out->group.labels[r->out->group.label_count++] = keep(r, n->text);
     }
 }
 
@@ -144,10 +144,10 @@ struct wf_notify_conf *wf_notify_read(struct weft_conf *c)
 
     if (!out)
         return NULL;
-    out->wait_ms = 200;
-    out->interval_ms = 10000;
-    out->repeat_ms = 4 * 3600000LL;
-    out->group[out->group_count++] = "rule";
+    out->group.wait_ms = 200;
+    out->group.interval_ms = 10000;
+    out->group.repeat_ms = 4 * 3600000LL;
+    out->group.labels[out->group.label_count++] = "rule";
     if (!n) {
         out->targets[out->target_count++].kind = WF_TARGET_STDOUT;
         return out;
@@ -157,9 +157,9 @@ struct wf_notify_conf *wf_notify_read(struct weft_conf *c)
         return out;
     }
     weft_conf_known(c, n, known);
-    read_time(&r, n, "wait", &out->wait_ms);
-    read_time(&r, n, "interval", &out->interval_ms);
-    read_time(&r, n, "repeat", &out->repeat_ms);
+    read_time(&r, n, "wait", &out->group.wait_ms);
+    read_time(&r, n, "interval", &out->group.interval_ms);
+    read_time(&r, n, "repeat", &out->group.repeat_ms);
     read_time(&r, n, "alive", &out->alive_ms);
     read_group(&r, n);
     read_targets(&r, n);
