@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is told, as JSON in one line. See notify.h.
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,47 +57,62 @@ char *wf_json_done(FILE *f, char **text)
     return NULL;
 }
 
-static void put_evidence(FILE *f, const char *role, const struct wf_evidence *e, bool *first)
+static void put_time(FILE *f, const char *name, int64_t ms, bool proto3)
 {
+    if (ms > 0 || !proto3)
+        wf_json_time(f, name, ms);
+}
+
+static void put_evidence(
+    FILE *f, const char *role, const struct wf_evidence *e, bool *first, bool proto3)
+{
+    const char *quote = proto3 ? "\"" : "";
+
     if (!e->product[0])
         return;
     fprintf(f, "%s{\"role\":\"%s\",", *first ? "" : ",", role);
     wf_json_text(f, "product", e->product);
     wf_json_text(f, "origin", e->origin);
-    wf_json_time(f, "time", e->time_ms);
-    fprintf(f, "\"offset\":%" PRIu64 "}", e->offset);
+    put_time(f, "time", e->time_ms, proto3);
+    fprintf(f, "\"offset\":%s%" PRIu64 "%s}", quote, e->offset, quote);
     *first = false;
 }
 
-static void put_alert(FILE *f, const struct wf_alert *a)
+void wf_json_alert(FILE *f, const struct wf_alert *a, bool proto3)
 {
     bool first = true;
 
-    fputc('{', f);
-    wf_json_text(f, "id", a->id);
     wf_json_text(f, "rule", a->rule);
-    if (a->by[0])
+    if (a->by[0] || proto3)
         wf_json_text(f, "by", a->by);
     wf_json_text(f, "severity", wf_severity_name(a->severity));
     wf_json_text(f, "state", wf_alert_state_name(a->state));
     wf_json_text(f, "product", a->product);
     wf_json_labels(f, &a->labels);
-    if (a->has_value)
+    if (a->has_value && isfinite(a->value)) // JSON knows no other
         fprintf(f, "\"value\":%.17g,", a->value);
-    else
+    else if (!proto3)
         fputs("\"value\":null,", f);
     wf_json_text(f, "summary", a->summary);
     wf_json_text(f, "description", a->description);
     wf_json_text(f, "runbook", a->runbook);
     wf_json_text(f, "detail", a->detail);
-    wf_json_time(f, "since", a->since_ms);
-    wf_json_time(f, "fired", a->fired_ms);
-    wf_json_time(f, "resolved", a->resolved_ms);
+    put_time(f, "since", a->since_ms, proto3);
+    put_time(f, "fired", a->fired_ms, proto3);
+    put_time(f, "resolved", a->resolved_ms, proto3);
     fputs("\"evidence\":[", f);
-    put_evidence(f, "began", &a->began, &first);
-    put_evidence(f, "fired", &a->fired, &first);
-    put_evidence(f, "last", &a->last, &first);
-    fputs("]}", f);
+    put_evidence(f, "began", &a->began, &first, proto3);
+    put_evidence(f, "fired", &a->fired, &first, proto3);
+    put_evidence(f, "last", &a->last, &first, proto3);
+    fputc(']', f);
+}
+
+static void put_alert(FILE *f, const struct wf_alert *a)
+{
+    fputc('{', f);
+    wf_json_text(f, "id", a->id);
+    wf_json_alert(f, a, false);
+    fputc('}', f);
 }
 
 static bool any_firing(struct wf_alert *const *alerts, size_t count)

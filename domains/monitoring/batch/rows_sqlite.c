@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "domains/monitoring/batch/store_sqlite.h"
+#include "domains/monitoring/common/cell_sqlite.h"
 
 // ---- what arrives ------------------------------------------------------------------------------------------------------
 
@@ -75,27 +76,6 @@ static enum weft_err keep_batch(
     return err;
 }
 
-static void bind_cell(sqlite3_stmt *st, int at, const struct wf_mon_cell *c)
-{
-    switch (c->class) {
-    case WF_MON_NULL:
-        sqlite3_bind_null(st, at);
-        break;
-    case WF_MON_INTEGER:
-        sqlite3_bind_int64(st, at, c->integer);
-        break;
-    case WF_MON_REAL:
-        sqlite3_bind_double(st, at, c->real);
-        break;
-    case WF_MON_TEXT:
-        sqlite3_bind_text64(st, at, c->ptr, c->len, SQLITE_TRANSIENT, SQLITE_UTF8);
-        break;
-    case WF_MON_BLOB:
-        sqlite3_bind_blob64(st, at, c->ptr, c->len, SQLITE_TRANSIENT);
-        break;
-    }
-}
-
 static enum weft_err keep_row(struct wf_mon_store *s, struct wf_mon_table *t,
     const struct arrival *a, const struct weft_record *r)
 {
@@ -113,7 +93,7 @@ static enum weft_err keep_row(struct wf_mon_store *s, struct wf_mon_table *t,
         enum weft_err err = wf_mon_record_cell(a->p, r, i, t->plan->shape.is_key[i], &cell);
         if (err)
             return wf_mon_store_nomem(s);
-        bind_cell(st, WF_MON_FIXED + 1 + (int)i, &cell);
+        wf_mon_cell_bind(st, WF_MON_FIXED + 1 + (int)i, &cell);
     }
     if (r->time_us > t->last_time_us)
         t->last_time_us = r->time_us;

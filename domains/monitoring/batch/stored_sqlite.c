@@ -8,6 +8,7 @@
 
 #include "domains/monitoring/batch/store_sqlite.h"
 #include "domains/monitoring/batch/stored_ops.h"
+#include "domains/monitoring/common/cell_sqlite.h"
 
 #define BUSY_MS 2000 // a reader meets a lock only while run starts or ends
 
@@ -167,37 +168,9 @@ static enum weft_err step(struct wf_mon_db *db)
     return err == WEFT_E_INTERNAL ? WEFT_E_SQL : err;
 }
 
-static void read_cell(sqlite3_stmt *st, int at, struct wf_mon_cell *ret)
-{
-    *ret = (struct wf_mon_cell){ 0 };
-    switch (sqlite3_column_type(st, at)) {
-    case SQLITE_INTEGER:
-        ret->class = WF_MON_INTEGER;
-        ret->integer = sqlite3_column_int64(st, at);
-        break;
-    case SQLITE_FLOAT:
-        ret->class = WF_MON_REAL;
-        ret->real = sqlite3_column_double(st, at);
-        break;
-    case SQLITE_TEXT:
-        ret->class = WF_MON_TEXT;
-        ret->ptr = wf_mon_column_text(st, at);
-        ret->len = (size_t)sqlite3_column_bytes(st, at);
-        break;
-    case SQLITE_BLOB:
-        ret->class = WF_MON_BLOB;
-        ret->ptr = sqlite3_column_blob(st, at);
-        ret->len = (size_t)sqlite3_column_bytes(st, at);
-        ret->ptr = ret->ptr ? ret->ptr : "";
-        break;
-    default:
-        break;
-    }
-}
-
 static void cell(struct wf_mon_db *db, size_t at, struct wf_mon_cell *ret)
 {
-    read_cell(lite(db)->query, (int)at, ret);
+    wf_mon_cell_read(lite(db)->query, (int)at, ret);
 }
 
 // ---- proofs ------------------------------------------------------------------------------------------------------------

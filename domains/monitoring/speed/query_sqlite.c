@@ -424,33 +424,7 @@ const char *wf_query_column(const struct wf_query *q, size_t column)
 
 void wf_query_cell(struct wf_query *q, size_t column, struct wf_mon_cell *ret)
 {
-    int i = (int)column;
-
-    *ret = (struct wf_mon_cell){ .class = WF_MON_NULL };
-    switch (sqlite3_column_type(q->st, i)) {
-    case SQLITE_INTEGER:
-        ret->class = WF_MON_INTEGER;
-        ret->integer = sqlite3_column_int64(q->st, i);
-        break;
-    case SQLITE_FLOAT:
-        ret->class = WF_MON_REAL;
-        ret->real = sqlite3_column_double(q->st, i);
-        break;
-    case SQLITE_TEXT:
-        ret->class = WF_MON_TEXT;
-        ret->ptr = (const char *)sqlite3_column_text(q->st, i);
-        ret->len = (size_t)sqlite3_column_bytes(q->st, i);
-        break;
-    case SQLITE_BLOB:
-        ret->class = WF_MON_BLOB;
-        ret->ptr = sqlite3_column_blob(q->st, i);
-        ret->len = (size_t)sqlite3_column_bytes(q->st, i);
-        break;
-    default:
-        break;
-    }
-    if (!ret->ptr)
-        ret->ptr = "";
+    wf_mon_cell_read(q->st, (int)column, ret);
 }
 
 void wf_query_end(struct wf_query *q)

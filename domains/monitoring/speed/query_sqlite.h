@@ -5,6 +5,7 @@
 
 #include <sqlite3.h>
 
+#include "domains/monitoring/common/cell_sqlite.h"
 #include "domains/monitoring/speed/query.h"
 
 // SQLite's view of the system: no file, and the clock that it is given.

@@ -168,27 +168,6 @@ enum weft_err wf_query_table_fields(
 
 // ---- records ------------------------------------------------------------------------------------------------------------------
 
-static void bind_cell(sqlite3_stmt *st, int at, const struct wf_mon_cell *c)
-{
-    switch (c->class) {
-    case WF_MON_NULL:
-        sqlite3_bind_null(st, at);
-        break;
-    case WF_MON_INTEGER:
-        sqlite3_bind_int64(st, at, c->integer);
-        break;
-    case WF_MON_REAL:
-        sqlite3_bind_double(st, at, c->real);
-        break;
-    case WF_MON_TEXT:
-        sqlite3_bind_text64(st, at, c->ptr, c->len, SQLITE_TRANSIENT, SQLITE_UTF8);
-        break;
-    case WF_MON_BLOB:
-        sqlite3_bind_blob64(st, at, c->ptr, c->len, SQLITE_TRANSIENT);
-        break;
-    }
-}
-
 // Origin and key fields, each with class and length: equal bytes are the same row. NULL without memory.
 static char *key_of(struct wf_query *q, const struct wf_query_table *t,
     const struct wf_query_row *row, int *ret_len, enum weft_err *ret_err)
@@ -239,7 +218,7 @@ static enum weft_err bind_row(
         enum weft_err err = row->cell(row->arg, i, &c);
         if (err)
             return err;
-        bind_cell(st, ++next, &c);
+        wf_mon_cell_bind(st, ++next, &c);
     }
     return WEFT_OK;
 }
@@ -255,7 +234,7 @@ static enum weft_err remove_rows(
     int rc = sqlite3_prepare_v2(q->db, sql, -1, &st, NULL);
     sqlite3_free(sql);
     for (int i = 0; i < 2 && rc == SQLITE_OK && i < sqlite3_bind_parameter_count(st); i++)
-        bind_cell(st, i + 1, &values[i]);
+        wf_mon_cell_bind(st, i + 1, &values[i]);
     if (rc == SQLITE_OK)
         rc = sqlite3_step(st);
     if (rc == SQLITE_DONE)
