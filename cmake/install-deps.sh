@@ -19,7 +19,7 @@ test=(
     iproute2 procps tcpdump
     prometheus prometheus-alertmanager victoria-metrics
     mandoc shellcheck
-    postgresql
+    postgresql openssl
 )
 bench=(
     "${build[@]}"

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "domains/monitoring/common/hush.h"
 #include "domains/monitoring/remote/creds.h"
 #include "domains/monitoring/remote/squeeze.h"
 #include "tests/domains/remote_rig.h"
@@ -278,6 +279,36 @@ START_TEST(credentials_are_one_clean_line)
 }
 END_TEST
 
+START_TEST(what_a_receiver_repeats_of_our_credentials_is_not_told)
+{
+    static const char *const secrets[] = { NULL, "s3cret-token", "ab" };
+    static const struct {
+        const char *text, *want, *why;
+        bool cut, any;
+    } rows[] = {
+        { "no token \"s3cret-token\" here", "no token \"************\" here", "repeated", false,
+            true },
+        { "s3cret-tokens3cret-token", "************************", "twice", false, true },
+        { "unknown: Basic d2VmdDp4eHg= sorry", "unknown: Basic ************ sorry",
+            "as the header has it", false, true },
+        { "Bearer other,\r\nno", "Bearer *****,\r\nno", "another's", false, true },
+        { "the bearer ", "the bearer ", "nothing behind it", false, false },
+        { "was s3cret", "was s3cret", "a word like it", false, false },
+        { "was s3cret", "was ******", "its beginning, where the answer was cut", true, true },
+        { "grab it", "grab it", "two letters are no secret", false, false },
+        { "", "", "nothing", true, false },
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char text[80];
+        snprintf(text, sizeof text, "%s", rows[i].text);
+        bool any = wf_hush(text, strlen(text), secrets, 3, rows[i].cut);
+        ck_assert_msg(any == rows[i].any, "%s", rows[i].why);
+        ck_assert_msg(strcmp(text, rows[i].want) == 0, "%s: %s", rows[i].why, text);
+    }
+}
+END_TEST
+
 START_TEST(credentials_that_others_may_read_are_refused)
 {
     struct wf_remote_creds c;
@@ -313,6 +344,7 @@ int main(void)
     tcase_add_test(t, a_silent_series_ends_once_right_behind_its_last_sample);
     tcase_add_test(t, what_was_promised_nothing_never_ends_and_the_long_ended_is_forgotten);
     tcase_add_test(t, credentials_are_one_clean_line);
+    tcase_add_test(t, what_a_receiver_repeats_of_our_credentials_is_not_told);
     tcase_add_test(t, credentials_that_others_may_read_are_refused);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);

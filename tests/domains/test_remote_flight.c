@@ -92,6 +92,22 @@ START_TEST(each_answer_means_one_thing)
 }
 END_TEST
 
+START_TEST(an_answer_about_our_credentials_blames_no_sample)
+{
+    struct wf_remote_flight f = flight_of(3, 2, false);
+    const struct wf_post_answer a = { .status = 400, .why = "no such token ***", .repeats = true };
+    const struct wf_remote_sample *samples;
+    size_t count;
+
+    wf_remote_flight_next(&f, &samples, &count);
+    ck_assert_int_eq(wf_remote_flight_answer(&f, &a, 1000, 0), WF_REMOTE_HELD);
+    ck_assert_uint_eq(f.lost, 0);
+    ck_assert_uint_eq(f.part_count, 1);
+    wf_remote_flight_fini(&f);
+    remote_end();
+}
+END_TEST
+
 START_TEST(only_an_answer_that_may_hide_a_success_makes_samples_perhaps_there)
 {
     static const struct {
@@ -443,6 +459,7 @@ int main(void)
 
     tcase_set_timeout(t, 60);
     tcase_add_test(t, each_answer_means_one_thing);
+    tcase_add_test(t, an_answer_about_our_credentials_blames_no_sample);
     tcase_add_test(t, only_an_answer_that_may_hide_a_success_makes_samples_perhaps_there);
     tcase_add_test(t, waits_grow_to_a_bound_and_receivers_are_obeyed_within_one);
     tcase_add_test(t, a_series_that_is_refused_takes_no_other_with_it);

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "domains/monitoring/batch/store_pq.h"
 #include "domains/monitoring/common/watch.h"
@@ -236,6 +238,25 @@ static enum weft_err check_session(struct wf_mon_pq_link *l)
         "lock_timeout = '5s'; SET client_min_messages = warning; SET bytea_output = hex");
 }
 
+// libpq passes over a file of passwords that others may read with a word on standard error alone.
+static void explain_password(struct wf_mon_pq_link *l)
+{
+    struct stat st;
+    const char *path = "";
+    PQconninfoOption *options = PQconninfo(l->conn);
+
+    for (PQconninfoOption *o = options; o && o->keyword; o++)
+        if (strcmp(o->keyword, "passfile") == 0 && o->val)
+            path = o->val;
+    const char *why = stat(path, &st) != 0      ? "is not there"
+                      : (st.st_mode & 077) != 0 ? "is left alone, as others may read it: chmod 600"
+                      : access(path, R_OK) != 0 ? "can't be read"
+                                                : "has none for this server, database and user";
+    snprintf(l->problem, l->problem_size,
+        "database: connect: the server wants a password, and %.160s %s", path, why);
+    PQconninfoFree(options);
+}
+
 enum weft_err wf_mon_pq_connect(struct wf_mon_pq_link *l)
 {
     int64_t now_ms = wf_mon_now_ms();
@@ -249,6 +270,8 @@ enum weft_err wf_mon_pq_connect(struct wf_mon_pq_link *l)
     enum weft_err err = WEFT_OK;
     if (PQstatus(l->conn) != CONNECTION_OK) {
         err = wf_mon_pq_err(l, NULL, "connect");
+        if (PQconnectionNeedsPassword(l->conn))
+            explain_password(l);
     } else {
         PQsetNoticeReceiver(l->conn, be_quiet, NULL);
         err = check_session(l);

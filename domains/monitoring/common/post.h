@@ -21,9 +21,11 @@ struct wf_post_request { // all lives until the answer
     long timeout_ms;                      // 0: ten seconds
 };
 struct wf_post_answer {
-    long status;           // of HTTP; 0: there was no answer
-    long retry_after_s;    // what it asked for; 0: nothing
-    char why[WF_POST_WHY]; // the status and how the answer began, or why there was none
+    long status;        // of HTTP; 0: there was no answer
+    long retry_after_s; // what it asked for; 0: nothing
+    char why
+        [WF_POST_WHY]; // the status and how the answer began, or why there was none; never a credential of ours
+    bool repeats; // it had our credentials in it, so it is about them
 };
 
 struct pollfd;

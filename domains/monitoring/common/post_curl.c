@@ -6,31 +6,45 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "domains/monitoring/common/hush.h"
 #include "domains/monitoring/common/post.h"
 
 #define TOTAL_MS   10000L
 #define CONNECT_MS 5000L
 
 #define MOST_FDS   4200u // of a wait
+#define SAID       1024u // of an answer: enough to know a credential that WF_POST_WHY would cut
 
 struct wf_post {
     CURLM *multi;
     CURL *easy;
     struct curl_slist *headers; // of the request at hand
     char error[CURL_ERROR_SIZE];
-    char said[WF_POST_WHY]; // how the answer began
+    char said[SAID]; // how the answer began
     size_t said_len;
+    const char *secrets[2]; // of the request at hand, borrowed as all of it is
     struct curl_waitfd *fds;
 };
 
 static size_t keep_some(char *data, size_t size, size_t count, void *arg)
 {
     struct wf_post *p = arg;
-    size_t len = size * count, room = sizeof p->said - 1 - p->said_len;
+    size_t len = size * count, room = sizeof p->said - p->said_len;
 
-    for (size_t i = 0; i < len && i < room; i++) // bytes of somebody else's, for a terminal
-        p->said[p->said_len++] = (char)(data[i] >= ' ' && data[i] <= '~' ? data[i] : ' ');
+    memcpy(p->said + p->said_len, data, len < room ? len : room);
+    p->said_len += len < room ? len : room;
     return len;
+}
+
+// Bytes of somebody else's, for a terminal, and without what is ours to keep.
+static void clean_said(struct wf_post *p, struct wf_post_answer *ret)
+{
+    ret->repeats = wf_hush(p->said, p->said_len, p->secrets, 2, p->said_len == sizeof p->said);
+    for (size_t i = 0; i < p->said_len; i++)
+        if (p->said[i] < ' ' || p->said[i] > '~')
+            p->said[i] = ' ';
+    while (p->said_len && p->said[p->said_len - 1] == ' ')
+        p->said_len--;
 }
 
 struct wf_post *wf_post_new(void)
@@ -138,8 +152,10 @@ static CURLcode set_options(struct wf_post *p, const struct wf_post_request *r)
 bool wf_post_start(struct wf_post *p, const struct wf_post_request *r, char *ret_why, size_t size)
 {
     end(p);
-    p->error[0] = p->said[0] = '\0';
+    p->error[0] = '\0';
     p->said_len = 0;
+    p->secrets[0] = r->password;
+    p->secrets[1] = r->bearer;
     p->easy = curl_easy_init();
     CURLcode rc = p->easy ? set_options(p, r) : CURLE_OUT_OF_MEMORY;
     if (!rc && curl_multi_add_handle(p->multi, p->easy))
@@ -164,8 +180,7 @@ static void fill(struct wf_post *p, CURLcode result, struct wf_post_answer *ret)
     curl_easy_getinfo(p->easy, CURLINFO_RESPONSE_CODE, &ret->status);
     if (curl_easy_getinfo(p->easy, CURLINFO_RETRY_AFTER, &wait_s) == CURLE_OK)
         ret->retry_after_s = wait_s > 86400 ? 86400 : (long)wait_s;
-    while (p->said_len && p->said[p->said_len - 1] == ' ')
-        p->said_len--;
+    clean_said(p, ret);
     snprintf(ret->why, sizeof ret->why, "HTTP %ld%s%.*s", ret->status, p->said_len ? ": " : "",
         (int)p->said_len, p->said);
 }

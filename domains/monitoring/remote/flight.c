@@ -160,8 +160,8 @@ enum wf_remote_state wf_remote_flight_answer(
         wait(f, a, now_ms, dice);
         return WF_REMOTE_WAITS;
     } else if (a->status < 400 || a->status == 401 || a->status == 403 || a->status == 404 ||
-               a->status == 405 || a->status == 407) {
-        return WF_REMOTE_HELD;
+               a->status == 405 || a->status == 407 || a->repeats) {
+        return WF_REMOTE_HELD; // vmauth says 400 to a token that it does not know, and which
     } else {
         refused(f, a);
     }

@@ -3,6 +3,7 @@
 // cursors behind it and where its series stand are kept in one transaction before it is sent, so that after any end the same samples are
 // sent once more and no others are missing. While a batch is on its way the next one is gathered, up to its bounds: then nothing is taken,
 // and libweft's own bounds stop the sending.
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -369,6 +370,10 @@ static enum weft_err check_options(struct wf_writer *w, struct weft_problem *pro
         snprintf(problem->text, sizeof problem->text,
             "--from wants earliest, an offset, 7d, 2026-11-21 or 2026-11-21T10:00:00Z");
         return WEFT_E_USAGE;
+    }
+    if (o->remote_ca && access(o->remote_ca, R_OK) != 0) {
+        snprintf(problem->text, sizeof problem->text, "%.200s: %s", o->remote_ca, strerror(errno));
+        return WEFT_E_CONFIG;
     }
     if (!o->remote_auth)
         return WEFT_OK;
