@@ -2,7 +2,6 @@
 // Admission, expiry, look-up. Entries live in two sets: by key for look-up, order and roots, by id for fetches.
 #include "registry/catalog.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "registry/catalog_priv.h"
@@ -36,15 +35,43 @@ static struct wf_entry *find_entry(const struct wf_catalog *c, enum wf_entry_kin
     return wf_entry_set_find(&c->by_key, &like);
 }
 
+// ---- writing ---------------------------------------------------------------------------------------------------------
+
+void wf_catalog_hold(struct wf_catalog *c)
+{
+    c->held++;
+}
+
+enum weft_err wf_catalog_release(struct wf_catalog *c)
+{
+    if (--c->held || !c->begun)
+        return WEFT_OK;
+    c->begun = false;
+    return c->store->ops->commit(c->store);
+}
+
+static enum weft_err before_writing(struct wf_catalog *c)
+{
+    if (!c->held || c->begun)
+        return WEFT_OK;
+    enum weft_err err = c->store->ops->begin(c->store);
+    c->begun = !err;
+    return err;
+}
+
 static enum weft_err forget_stored(struct wf_catalog *c, struct wf_entry *e)
 {
-    enum weft_err err =
-        c->store->ops->remove(c->store, e->known.kind, e->known.domain.s, e->known.name.s);
+    enum weft_err err = before_writing(c);
+
+    if (!err)
+        err = c->store->ops->remove(c->store, e->known.kind, e->known.domain.s, e->known.name.s);
 
     if (!err)
         forget(c, e);
     return err;
 }
+
+// ---- documents -------------------------------------------------------------------------------------------------------
 
 static struct wf_entry *entry_of_doc(struct wf_entry_doc *doc)
 {
@@ -82,54 +109,16 @@ static bool is_expired(int64_t expires_ms, int64_t now_unix_ms)
     return expires_ms <= now_unix_ms - now_unix_ms % 10000;
 }
 
-// ---- quota -----------------------------------------------------------------------------------------------------------
-
-static void key_hash(const struct wf_known *k, struct wf_hash *ret)
-{
-    char text[160];
-    int n = snprintf(text, sizeof text, "%d/%s/%s", (int)k->kind, k->domain.s, k->name.s);
-
-    wf_blake2b(wf_bytes(text, (size_t)n), ret);
-}
-
-// Among the entries of the newcomer's domain, with the newcomer: is the domain over its share, and whose key hash is highest?
-static bool over_quota(const struct wf_catalog *c, const struct wf_entry *newcomer,
-    const struct wf_entry *replaces, struct wf_entry **ret_victim)
-{
-    struct wf_entry low = { .known = { .domain = newcomer->known.domain } };
-    size_t count = 1, bytes = newcomer->known.raw.len;
-    struct wf_hash highest, h;
-
-    // There is one list a domain, and nothing of the domain is decided without it.
-    if (newcomer->known.kind == WF_ENTRY_REVOCATIONS)
-        return false;
-
-    key_hash(&newcomer->known, &highest);
-    *ret_victim = NULL; // the newcomer itself
-    for (size_t i = wf_entry_set_lower(&c->by_key, &low); i < c->by_key.count; i++) {
-        struct wf_entry *e = c->by_key.v[i];
-        if (!wf_name_eq(&e->known.domain, &newcomer->known.domain))
-            break;
-        if (e == replaces || e->known.kind == WF_ENTRY_REVOCATIONS)
-            continue;
-        count++;
-        bytes += e->known.raw.len;
-        key_hash(&e->known, &h);
-        if (wf_hash_cmp(&h, &highest) > 0) {
-            highest = h;
-            *ret_victim = e;
-        }
-    }
-    return count > c->quota.entries || bytes > c->quota.bytes;
-}
-
 // ---- admission -------------------------------------------------------------------------------------------------------
 
 static enum weft_err put_row(struct wf_catalog *c, const struct wf_known *k)
 {
     struct wf_store_row row = { k->kind, k->domain, k->name, k->id, k->expires_ms, k->raw };
 
-    return c->store->ops->put(c->store, &row);
+    if (c->loading)
+        return WEFT_OK; // it came from there
+    enum weft_err err = before_writing(c);
+    return err ? err : c->store->ops->put(c->store, &row);
 }
 
 // Takes ownership of e in every case.
@@ -138,7 +127,7 @@ static enum weft_err admit(struct wf_catalog *c, struct wf_entry *e, struct wf_e
     struct wf_entry *victim = NULL;
     enum weft_err err = WEFT_OK;
 
-    for (int i = 0; i < 64 && over_quota(c, e, replaces, &victim); i++) {
+    for (int i = 0; i < 64 && wf_catalog_over_quota(c, e, replaces, &victim); i++) {
         err = victim ? forget_stored(c, victim) : WEFT_E_QUOTA;
         if (err)
             goto out;
@@ -422,8 +411,13 @@ enum weft_err wf_catalog_new(struct wf_store *store, struct wf_quota quota,
     l.c->by_key.order = wf_entry_key_order;
     l.c->by_id.order = wf_entry_id_order;
     l.c->dirty = true;
+    l.c->loading = true;
+    wf_catalog_hold(l.c); // what is dropped on the way
     for (; !err && charter && l.pass < 3; l.pass++)
         err = store->ops->load(store, load_row, &l);
+    enum weft_err written = wf_catalog_release(l.c);
+    l.c->loading = false;
+    err = err ? err : written;
     if (err) {
         wf_catalog_free(l.c);
         return err;
@@ -456,12 +450,14 @@ size_t wf_catalog_expire(struct wf_catalog *c, int64_t now_unix_ms)
 {
     size_t gone = 0;
 
+    wf_catalog_hold(c);
     for (size_t i = c->by_key.count; i-- > 0;) {
         struct wf_entry *e = c->by_key.v[i];
         if ((is_expired(e->known.expires_ms, now_unix_ms) || is_from_the_future(e, now_unix_ms)) &&
             !forget_stored(c, e))
             gone++;
     }
+    (void)!wf_catalog_release(c); // else a start reads them again, and drops them
     return gone;
 }
 
@@ -470,6 +466,7 @@ size_t wf_catalog_recheck(
 {
     size_t gone = 0;
 
+    wf_catalog_hold(c);
     for (size_t i = c->by_key.count; i-- > 0;) {
         struct wf_entry *e = c->by_key.v[i];
         struct wf_entry_doc *again = NULL;
@@ -482,6 +479,7 @@ size_t wf_catalog_recheck(
         if (err && err != WEFT_E_NOMEM && !forget_stored(c, e))
             gone++;
     }
+    (void)!wf_catalog_release(c); // as above
     return gone;
 }
 

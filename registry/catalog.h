@@ -31,6 +31,10 @@ WF_MUST_USE enum weft_err wf_catalog_new(struct wf_store *store, struct wf_quota
     const struct wf_charter *charter, int64_t now_unix_ms, size_t *ret_dropped,
     struct wf_catalog **ret);
 void wf_catalog_free(struct wf_catalog *c);
+// What is learned and dropped until the release counts at once, and is written in one piece (one sync) at the release. They may lie in one another:
+// the last one writes. IO, NOSPACE, ...: of all that nothing is on the disk, so a start does not know it; here it counts on.
+void wf_catalog_hold(struct wf_catalog *c);
+WF_MUST_USE enum weft_err wf_catalog_release(struct wf_catalog *c);
 
 enum wf_learned {
     WF_LEARNED_NEW,   // added or replaced an older one

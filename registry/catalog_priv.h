@@ -24,11 +24,19 @@ struct wf_catalog {
     struct wf_store *store;
     struct wf_quota quota;
     struct wf_entry_set by_key, by_id;
-    bool dirty; // roots below are stale
+    bool dirty;   // roots below are stale
+    bool loading; // from the store: nothing is put there
+    unsigned held;
+    bool begun; // held, and something was written
     struct wf_domain_root *roots;
     size_t root_count, root_cap;
     struct wf_hash root;
 };
+
+// quota.c. Among the entries of the newcomer's domain, with the newcomer and without what it replaces: is the domain over its share, and whose key hash is
+// highest? NULL: the newcomer's.
+bool wf_catalog_over_quota(const struct wf_catalog *c, const struct wf_entry *newcomer,
+    const struct wf_entry *replaces, struct wf_entry **ret_victim);
 
 int wf_entry_key_order(const struct wf_entry *a, const struct wf_entry *b);
 int wf_entry_id_order(const struct wf_entry *a, const struct wf_entry *b);

@@ -276,11 +276,16 @@ static void on_documents(struct step *s, const struct wf_gossip_event *e)
     bool done[WF_MAX_GET] = { false };
     struct peer *p = find_peer(s->g, e->peer);
     size_t count = e->digest_count < WF_MAX_GET ? e->digest_count : WF_MAX_GET;
+    struct wf_gossip_action a = { .kind = WF_GOSSIP_REFUSED, .peer = e->peer };
 
     s->g->answers++;
+    wf_catalog_hold(s->g->catalog); // one sync for all
     for (int pass = 0; pass < 2; pass++)
         for (size_t i = 0; i < count; i++)
             learn_one(s, e, i, pass, done);
+    a.err = wf_catalog_release(s->g->catalog);
+    if (a.err)
+        s->act(s->arg, &a);
     if (p)
         p->busy = false;
 }

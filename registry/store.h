@@ -23,6 +23,9 @@ struct wf_store_ops {
         struct wf_store *s, const struct wf_store_row *row); // replaces by (kind, domain, name)
     enum weft_err (*remove)(
         struct wf_store *s, enum wf_entry_kind kind, const char *domain, const char *name);
+    // What is put and removed between the two is kept together, at the second: all of it or, on its error, nothing.
+    enum weft_err (*begin)(struct wf_store *s);
+    enum weft_err (*commit)(struct wf_store *s);
     void (*free)(struct wf_store *s);
 };
 struct wf_store {

@@ -93,7 +93,14 @@ static void mem_free(struct wf_store *s)
     free(m);
 }
 
-static const struct wf_store_ops mem_ops = { mem_load, mem_put, mem_remove, mem_free };
+static enum weft_err mem_together(struct wf_store *s)
+{
+    (void)s; // nothing of it outlives the process
+    return WEFT_OK;
+}
+
+static const struct wf_store_ops mem_ops = { mem_load, mem_put, mem_remove, mem_together,
+    mem_together, mem_free };
 
 enum weft_err wf_store_mem_new(struct wf_store **ret)
 {

@@ -113,6 +113,24 @@ static enum weft_err sq_load(struct wf_store *s, wf_store_visit_fn visit, void *
     return err;
 }
 
+static enum weft_err sq_begin(struct wf_store *s)
+{
+    struct sqlite_store *q = (struct sqlite_store *)s;
+
+    return wf_db_code(sqlite3_exec(q->db, "BEGIN IMMEDIATE", NULL, NULL, NULL));
+}
+
+// An error that SQLite took the transaction back for (a full disk) fails here, too.
+static enum weft_err sq_commit(struct wf_store *s)
+{
+    struct sqlite_store *q = (struct sqlite_store *)s;
+    enum weft_err err = wf_db_code(sqlite3_exec(q->db, "COMMIT", NULL, NULL, NULL));
+
+    if (err && !sqlite3_get_autocommit(q->db))
+        (void)sqlite3_exec(q->db, "ROLLBACK", NULL, NULL, NULL);
+    return err;
+}
+
 static void sq_free(struct wf_store *s)
 {
     struct sqlite_store *q = (struct sqlite_store *)s;
@@ -125,7 +143,8 @@ static void sq_free(struct wf_store *s)
     free(q);
 }
 
-static const struct wf_store_ops sqlite_ops = { sq_load, sq_put, sq_remove, sq_free };
+static const struct wf_store_ops sqlite_ops = { sq_load, sq_put, sq_remove, sq_begin, sq_commit,
+    sq_free };
 
 static enum weft_err check_file(sqlite3 *db)
 {

@@ -210,9 +210,9 @@ static void check_meta(struct pass *p, const char *dir, const char *file)
     name[len - 5] = '\0';
     enum weft_err err = wf_meta_get(&wf_vfs_posix, dir, name, &value);
     snprintf(text, sizeof text, "meta/%s: %s", file,
-        name[0] == 'e' && name[1] == '-'
-            ? "sealed epoch keys"
-            : "what the next start finds out from the log and the clock");
+        strncmp(name, "e-", 2) == 0   ? "sealed epoch keys"
+        : strncmp(name, "l-", 2) == 0 ? "what mirrors knew of a lost home"
+                                      : "what the next start finds out from the log and the clock");
     if (err && err != WEFT_E_NOT_FOUND)
         tell(p->x, &(struct problem){
                        .name = "meta", .text = text, .err = err, .damage = true, .flaw = &none });

@@ -116,3 +116,13 @@ enum weft_err wf_meta_put(
     }
     return vfs->sync_dir(vfs->ctx, dir);
 }
+
+enum weft_err wf_meta_remove(const struct wf_vfs *vfs, const char *dir, const char *name)
+{
+    char path[PATH_MAX_LEN];
+    enum weft_err err = join(path, dir, name, ".meta");
+
+    if (!err)
+        err = vfs->unlink(vfs->ctx, path);
+    return err == WEFT_E_NOT_FOUND ? WEFT_OK : err;
+}

@@ -20,4 +20,8 @@ WF_MUST_USE enum weft_err wf_meta_get(
 WF_MUST_USE enum weft_err wf_meta_put(
     const struct wf_vfs *vfs, const char *dir, const char *name, struct wf_bytes value);
 
+// The value is gone, now or, when it returns an error or the power goes, perhaps later. OK when there was none. SYNTAX, IO, PERMISSION.
+WF_MUST_USE enum weft_err wf_meta_remove(
+    const struct wf_vfs *vfs, const char *dir, const char *name);
+
 #endif

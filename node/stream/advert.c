@@ -78,3 +78,32 @@ void wf_advert_tick(struct wf_home_product *p, int64_t now_ms)
         wf_alarm(n, alarm, err ? text : NULL);
     p->advert_due_ms = now_ms + (err ? RETRY_MS : WF_ADVERT_EVERY_MS);
 }
+
+static struct wf_catalog *catalog_of(struct wf_node *n)
+{
+    return n->gossip ? wf_gossip_catalog(n) : NULL;
+}
+
+void wf_adverts_hold(struct wf_stream_room *r)
+{
+    struct wf_catalog *c = catalog_of(r->node);
+
+    if (c)
+        wf_catalog_hold(c);
+}
+
+void wf_adverts_release(struct wf_stream_room *r)
+{
+    struct wf_node *n = r->node;
+    char text[160];
+    struct wf_catalog *c = catalog_of(n);
+    enum weft_err err = c ? wf_catalog_release(c) : WEFT_OK;
+
+    snprintf(text, sizeof text,
+        "adverts of this node's products could not be kept: %s; others learn them all the same",
+        weft_err_text(err));
+    wf_alarm(n, "adverts", err ? text : NULL);
+    for (struct wf_home_product *p = err ? r->products : NULL; p; p = p->next)
+        if (p->advert_due_ms > wf_node_now_ms(n) + RETRY_MS)
+            p->advert_due_ms = wf_node_now_ms(n) + RETRY_MS;
+}

@@ -123,16 +123,115 @@ static int by_age(const void *a, const void *b)
     return wf_incarnation_cmp(&x->incarnation, &y->incarnation);
 }
 
+// What was missing before is measured again with the rest, so that no chain is named twice.
+static enum weft_err merge_missing(struct wf_ends *e, const struct wf_home_product *p)
+{
+    enum weft_err err = WEFT_OK;
+
+    for (size_t i = 0; i < p->missing_count && !err; i++)
+        err = merge(&e->p, &p->missing[i].chain);
+    return err;
+}
+
+static void forget_missing(struct wf_home_product *p)
+{
+    free(p->missing);
+    p->missing = NULL;
+    p->missing_count = 0;
+}
+
 enum weft_err wf_ends_compare(struct wf_ends *e, struct wf_home_product *p)
 {
     struct wf_past past = { 0 };
+    enum weft_err err = merge_missing(e, p);
 
-    if (p->missing_count)
-        return WEFT_OK; // said once
+    if (err)
+        return err;
+    forget_missing(p);
     if (e->p.ended_count)
         qsort(e->p.ended, e->p.ended_count, sizeof *e->p.ended, by_age);
     wf_past_take(&e->p, &past);
-    enum weft_err err = wf_past_compare(p, &past);
+    err = wf_past_compare(p, &past);
     wf_past_fini(&past);
     return err;
+}
+
+// ---- kept until it is said -------------------------------------------------------------------------------------------
+
+static void meta_name(const struct wf_home_product *p, char out[40])
+{
+    out[0] = 'l';
+    out[1] = '-';
+    wf_hex_put(wf_bytes(p->collect->product.id.b, 16), out + 2);
+}
+
+enum weft_err wf_ends_keep(struct wf_home_product *p)
+{
+    struct wf_stream_room *r = p->room;
+    struct wf_ends *e = NULL;
+    struct wf_buf packed = { 0 };
+    char name[40];
+    enum weft_err err = wf_ends_new(&e);
+
+    if (err)
+        return err;
+    meta_name(p, name);
+    err = merge_missing(e, p);
+    e->p.head = p->head;
+    e->p.last_log = p->last_log;
+    if (!err)
+        err = wf_ends_pack(e, &packed);
+    if (!err)
+        err = wf_meta_put(&r->vfs, r->meta_dir, name, wf_buf_view(&packed));
+    wf_buf_fini(&packed);
+    wf_ends_free(e);
+    return err;
+}
+
+static enum weft_err recall(struct wf_ends *e, struct wf_home_product *p, struct wf_bytes packed)
+{
+    struct wf_home_product kept = { 0 };
+    uint64_t head = 0;
+    enum weft_err err = wf_checkpoint_take(&kept, packed, &head);
+    bool said = head != p->head || !wf_incarnation_eq(&kept.last_log, &p->last_log);
+
+    marks_free(&kept);
+    if (!err && said) {
+        wf_ends_forget(p);
+        return WEFT_OK;
+    }
+    if (!err)
+        err = wf_ends_merge(e, packed);
+    return err ? err : wf_ends_compare(e, p);
+}
+
+enum weft_err wf_ends_recall(struct wf_home_product *p)
+{
+    struct wf_stream_room *r = p->room;
+    struct wf_ends *e = NULL;
+    struct wf_buf packed = { 0 };
+    char name[40];
+
+    meta_name(p, name);
+    enum weft_err err = wf_meta_get(&r->vfs, r->meta_dir, name, &packed);
+    if (err == WEFT_E_NOT_FOUND)
+        return WEFT_OK;
+    if (!err)
+        err = wf_ends_new(&e);
+    if (!err)
+        err = recall(e, p, wf_buf_view(&packed));
+    wf_ends_free(e);
+    wf_buf_fini(&packed);
+    return err;
+}
+
+void wf_ends_forget(struct wf_home_product *p)
+{
+    struct wf_stream_room *r = p->room;
+    char name[40];
+
+    forget_missing(p);
+    meta_name(p, name);
+    // What stays there after a failure, or a power loss, is passed over at the next start: the log went on.
+    (void)!wf_meta_remove(&r->vfs, r->meta_dir, name);
 }

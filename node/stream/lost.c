@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "node/stream/ends.h"
 #include "node/stream/priv.h"
 #include "proto/stream/lost.h"
 
@@ -187,9 +188,7 @@ void wf_missing_said(struct wf_home_product *p)
         p->collect->product.name, (unsigned long long)records, p->missing_count);
     snprintf(alarm, sizeof alarm, "lost-%s", p->collect->product.name);
     wf_alarm(p->room->node, alarm, text);
-    free(p->missing);
-    p->missing = NULL;
-    p->missing_count = 0;
+    wf_ends_forget(p);
     // The old checkpoint must not be taken for one of this log once that is longer.
     if (wf_home_checkpoint(p))
         wf_say(p->room->node, WF_LOG_WARN, "stream", "a checkpoint could not be written", "product",

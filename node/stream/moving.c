@@ -9,6 +9,7 @@
 #include "node/agent/room.h"
 #include "node/gossip/room.h"
 #include "node/source/room.h"
+#include "node/stream/ends.h"
 #include "node/stream/priv.h"
 #include "sdk/conf/file.h"
 #include "sdk/disk.h"
@@ -355,6 +356,13 @@ void wf_home_judge(struct wf_home_product *p)
         judge_place(p, home, strcmp(home->doc->home.node.s, n->identity.cert.subject.s) == 0);
 }
 
+static void forget_ends(const struct wf_moving *m)
+{
+    for (struct wf_home_product *p = m->room->products; p; p = p->next)
+        if (p->incoming && strcmp(p->collect->product.name, m->order.product.s) == 0)
+            wf_ends_forget(p);
+}
+
 // A home document of the order's term or a later one decides it.
 static void judge_order(struct wf_moving *m)
 {
@@ -370,9 +378,11 @@ static void judge_order(struct wf_moving *m)
         wf_takeover_named(m);
         return;
     }
-    if (m->taking)
+    if (m->taking) {
         wf_say(n, WF_LOG_WARN, "stream", "a product's move to this node was called off", "product",
             m->order.product.s, "home", home->doc->home.node.s, NULL);
+        forget_ends(m);
+    }
     wf_moving_end(m);
 }
 

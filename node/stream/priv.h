@@ -584,6 +584,9 @@ void wf_copy_check_free(struct wf_copy_check *k);
 void wf_adopt_load(struct wf_stream_room *r); // adopt.c
 void wf_adopt_tick(struct wf_stream_room *r);
 void wf_advert_tick(struct wf_home_product *p, int64_t now_ms);
+// Around those of many products: one sync for all.
+void wf_adverts_hold(struct wf_stream_room *r);
+void wf_adverts_release(struct wf_stream_room *r);
 void wf_stream_queues(const struct wf_node *n, struct wf_queues *out);
 void wf_stream_signals(struct wf_node *n, struct wf_signals *out);
 void wf_stream_metrics(const struct wf_node *n, struct wf_metrics *m);

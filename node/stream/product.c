@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "node/source/room.h"
+#include "node/stream/ends.h"
 #include "node/stream/priv.h"
 #include "sdk/conf/file.h"
 #include "sdk/disk.h"
@@ -383,6 +384,20 @@ static enum weft_err open_manifest(
     return err;
 }
 
+// Without them readers are not told what was lost, which holds up nobody.
+static enum weft_err recall_ends(struct wf_home_product *p)
+{
+    enum weft_err err = wf_ends_recall(p);
+
+    if (err && err != WEFT_E_NOMEM) {
+        wf_say(p->room->node, WF_LOG_WARN, "stream",
+            "what mirrors knew to be lost could not be read", "product", p->collect->product.name,
+            "why", weft_err_text(err), NULL);
+        err = WEFT_OK;
+    }
+    return err;
+}
+
 static enum weft_err load_one(struct wf_stream_room *r, const char *dir, struct wf_diag *diag)
 {
     struct wf_collect *c = NULL;
@@ -404,6 +419,8 @@ static enum weft_err load_one(struct wf_stream_room *r, const char *dir, struct 
     err = wf_moved_load(p, dir);
     if (!err)
         err = wf_home_recover(p, diag);
+    if (!err)
+        err = recall_ends(p);
     if (!err)
         err = load_removed(p, dir);
     if (err) {

@@ -130,9 +130,11 @@ static enum weft_err stream_start(struct wf_node *n, struct wf_diag *diag)
 
     if (err)
         wf_diag_set(diag, 0, 0, "streams: %s", weft_err_text(err));
+    wf_adverts_hold(r);
     for (struct wf_home_product *p = r->products; p && !err; p = p->next)
         if (wf_home_is_here(p))
             wf_home_started(p);
+    wf_adverts_release(r);
     if (!err)
         wf_moves_soon(r, 0);
     return err;
@@ -265,12 +267,14 @@ static void stream_tick(struct wf_node *n)
     bool stepped = r->clock_back_steps != n->clock_back_steps;
     r->clock_back_steps = n->clock_back_steps;
     wf_moves_tick(r);
+    wf_adverts_hold(r);
     for (struct wf_home_product *p = r->products; p; p = p->next) {
         begin_log(p);
         if (stepped)
             p->advert_due_ms = 0; // what was signed since may lie in the future
         wf_advert_tick(p, now);
     }
+    wf_adverts_release(r);
     wf_adopt_tick(r);
     wf_leases_tick(r);
     wf_parked_tick(&r->pulls);

@@ -212,9 +212,7 @@ static enum weft_err name_log(struct wf_takeover *t, struct wf_home_product *p)
     if (wf_hash_eq(&p->log_key, &key))
         return WEFT_OK;
     wf_marks_forget(p);
-    free(p->missing); // of another log
-    p->missing = NULL;
-    p->missing_count = 0;
+    wf_ends_forget(p); // of another log
     p->head = p->tail = 0;
     p->tail_hash = (struct wf_hash){ 0 };
     p->log_id = p->begins = (struct wf_incarnation){ 0 };

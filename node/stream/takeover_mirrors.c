@@ -67,21 +67,24 @@ static enum weft_err take_part(
     return err;
 }
 
-// All were asked.
+// All were asked. On the disk before the claim: a start behind it asks nobody again.
 static void finish(struct wf_takeover *t)
 {
-    struct wf_home_product *p = t->m->room->products;
+    struct wf_home_product *p = t->ends ? t->m->room->products : NULL;
     enum weft_err err = WEFT_OK;
 
     while (p && !(p->incoming && wf_hash_eq(&p->collect->product.id, &t->ends_of)))
         p = p->next;
-    if (p && t->ends)
+    if (p)
         err = wf_ends_compare(t->ends, p);
+    if (p && !err && p->missing_count)
+        err = wf_ends_keep(p);
+    if (err) {
+        wf_takeover_fail(t, err, "what mirrors know to be lost can't be kept here", NULL);
+        return; // once more: it was measured, and is so again
+    }
     wf_ends_free(t->ends);
     t->ends = NULL;
-    if (err)
-        wf_say(node_of(t), WF_LOG_WARN, "stream", "what is lost could not be named", "product",
-            t->m->order.product.s, "why", weft_err_text(err), NULL);
     t->step = WF_TAKE_CLAIM;
     wf_takeover_go_on(t);
 }

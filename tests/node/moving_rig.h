@@ -33,6 +33,11 @@ static struct wf_catalog *catalogs[NODES];
 static struct wf_memdisk *disk;
 static struct wf_test_mesh *mesh;
 static bool up;
+// A node of another domain that mirrors the product, and what it tells of a home that is lost.
+static struct {
+    bool there;
+    struct wf_buf ends;
+} mirror;
 static bool deaf; // the old home does not answer when it is told to stop
 static unsigned told_to_stop;
 static enum { HONEST, LEAVES_OUT, NAMES_IT } word; // of the old home about its second entry
@@ -46,6 +51,7 @@ static struct {
 static struct {
     struct wf_buf order, home; // empty: none
     uint64_t order_term, term;
+    bool lost; // the order at hand
     int home_is;
     uint64_t sequence;
 } issuer;
@@ -182,6 +188,7 @@ static void sign_order(bool lost)
     ck_assert_int_eq(
         wf_move_sign(&m, wf_buf_view(&d->issuer_cert), &d->issuer, &issuer.order), WEFT_OK);
     issuer.order_term = m.term;
+    issuer.lost = lost;
 }
 
 // As node/join does: a home document for its home, or for whom the order at hand names.
@@ -200,31 +207,39 @@ static enum weft_err decide(int asker, bool moved)
 
 // ---- requests on their way -------------------------------------------------------------------------------------------
 
+enum { AT_OLD, AT_MIRROR, AT_ISSUER, PLACES };
+
 static struct ask {
     int from; // -1: free
-    bool to_issuer;
+    int to;
     struct wf_buf packed;
     wf_link_fn done;
     void *arg;
 } asks[ASKS];
 
 static enum weft_err put_ask(
-    int from, bool to_issuer, const Weft__V1__Request *q, wf_link_fn done, void *arg)
+    int from, int to, const Weft__V1__Request *q, wf_link_fn done, void *arg)
 {
     for (size_t i = 0; i < ASKS; i++)
         if (asks[i].from < 0) {
-            asks[i] = (struct ask){ from, to_issuer, { 0 }, done, arg };
+            asks[i] = (struct ask){ from, to, { 0 }, done, arg };
             return wf_pb_pack(q, &asks[i].packed);
         }
     return WEFT_E_BUSY;
 }
 
+static struct far { // what a link of the room is here
+    int from, to;
+} far[NODES][PLACES];
+
 enum weft_err wf_gossip_link(
     struct wf_node *n, const char *domain, const char *subject, struct wf_link **ret)
 {
-    (void)domain;
-    ck_assert_str_eq(subject, names[OLD]);
-    *ret = (struct wf_link *)n; // whose it is; never looked into
+    int to = strcmp(domain, "servers") == 0 ? AT_OLD : AT_MIRROR, from = place_of(n);
+
+    ck_assert_str_eq(subject, to == AT_OLD ? names[OLD] : "node-1");
+    far[from][to] = (struct far){ from, to };
+    *ret = (struct wf_link *)(void *)&far[from][to]; // never looked into
     return WEFT_OK;
 }
 
@@ -233,14 +248,16 @@ enum weft_err __wrap_wf_link_request(struct wf_link *l, const Weft__V1__Request 
 enum weft_err __wrap_wf_link_request(struct wf_link *l, const Weft__V1__Request *request,
     int64_t deadline_ms, wf_link_fn done, void *arg)
 {
+    const struct far *f = (const struct far *)(const void *)l;
+
     (void)deadline_ms;
-    return put_ask(place_of((struct wf_node *)l), false, request, done, arg);
+    return put_ask(f->from, f->to, request, done, arg);
 }
 
 enum weft_err wf_gossip_ask_issuer(
     struct wf_node *n, const Weft__V1__Request *request, wf_gossip_issuer_fn done, void *arg)
 {
-    return put_ask(place_of(n), true, request, done, arg);
+    return put_ask(place_of(n), AT_ISSUER, request, done, arg);
 }
 
 static void answer_issuer(struct ask *a, const Weft__V1__Request *q)
@@ -259,11 +276,28 @@ static void answer_issuer(struct ask *a, const Weft__V1__Request *q)
 static void answer_documents(struct ask *a)
 {
     Weft__V1__Reply reply = WEFT__V1__REPLY__INIT;
-    Weft__V1__GetReply get = WEFT__V1__GET_REPLY__INIT; // the old home has none of them
+    Weft__V1__GetReply get = WEFT__V1__GET_REPLY__INIT; // nobody has any of them
 
     reply.kind_case = WEFT__V1__REPLY__KIND_GET;
     reply.get = &get;
     a->done(a->arg, WEFT_OK, &reply);
+}
+
+static void answer_mirror(struct ask *a, const Weft__V1__Request *q)
+{
+    Weft__V1__Reply reply = WEFT__V1__REPLY__INIT;
+    Weft__V1__HandoverReply r = WEFT__V1__HANDOVER_REPLY__INIT;
+    Weft__V1__HandoverProduct p = WEFT__V1__HANDOVER_PRODUCT__INIT, *list[] = { &p };
+
+    ck_assert_int_eq(q->handover->step, WEFT__V1__HANDOVER_REQUEST__STEP__STEP_ENDS);
+    p.product_id = wf_pb_bin(wf_hash_view(&rigs[OLD].node.stream->products->collect->product.id));
+    p.head = p.floor = 1;
+    p.marks = wf_pb_bin(wf_buf_view(&mirror.ends));
+    r.products = list;
+    r.n_products = 1;
+    reply.kind_case = WEFT__V1__REPLY__KIND_HANDOVER;
+    reply.handover = &r;
+    a->done(a->arg, mirror.there ? WEFT_OK : WEFT_E_UNREACHABLE, mirror.there ? &reply : NULL);
 }
 
 // Without its second batch, which the old home names as lost or not.
@@ -327,10 +361,12 @@ static void answer_asks(void)
             WEFT_OK);
         if (!up)
             now[i].done(now[i].arg, WEFT_E_CLOSED, NULL);
-        else if (now[i].to_issuer)
+        else if (now[i].to == AT_ISSUER)
             answer_issuer(&now[i], q);
         else if (q->kind_case == WEFT__V1__REQUEST__KIND_GET)
             answer_documents(&now[i]);
+        else if (now[i].to == AT_MIRROR)
+            answer_mirror(&now[i], q);
         else
             answer_old(&now[i], q);
         wf_arena_fini(&arena);
@@ -455,6 +491,32 @@ static void turn(void)
     answer_asks();
 }
 
+// The new home's registry names the mirror.
+static void know_mirror(void)
+{
+    const struct wf_test_domain *d = &mesh->d[WF_TEST_NETWORK];
+    static const char *const mirrors[] = { "servers/depth" }, *const addresses[] = {
+        "192.0.2.1:7400"
+    };
+    struct wf_buf advert = { 0 };
+    struct wf_node_fields f = { .mesh_id = mesh->charter->mesh_id,
+        .domain = d->name,
+        .subject = "node-1",
+        .sequence = (uint64_t)wf_test_clock_unix_ms(),
+        .expires_ms = wf_test_clock_unix_ms() + WF_TEST_HOUR,
+        .addresses = addresses,
+        .address_count = 1,
+        .mirrors = mirrors,
+        .mirror_count = 1,
+        .dh_key = d->node_dh_pub,
+        .chain = wf_buf_view(&d->node_chain),
+        .charter_version = 1 };
+
+    ck_assert_int_eq(wf_node_advert_sign(&f, &d->node, &advert), WEFT_OK);
+    ck_assert_int_eq(learn(NEW, WF_ENTRY_NODE, wf_buf_view(&advert)), WEFT_OK);
+    wf_buf_fini(&advert);
+}
+
 // What the issuer said last comes to that node.
 static void gossip(int to)
 {
@@ -462,13 +524,17 @@ static void gossip(int to)
         (void)learn(to, WF_ENTRY_HOME, wf_buf_view(&issuer.home));
 }
 
+// Of a home that is lost the issuer's node kept the manifest.
 static void give_order(void)
 {
+    const struct wf_home_product *kept = issuer.lost ? rigs[OLD].node.stream->products : NULL;
+    struct wf_bytes manifest = kept ? wf_buf_view(&kept->collect->raw) : wf_bytes(NULL, 0),
+                    schema = kept ? wf_buf_view(&kept->schema_set) : wf_bytes(NULL, 0);
     struct wf_diag diag = { 0 };
 
     if (issuer.order.len) // it may fail for want of a disk, and comes again
-        (void)!wf_stream_take_over(&rigs[NEW].node, wf_buf_view(&issuer.order), wf_bytes(NULL, 0),
-            wf_bytes(NULL, 0), &diag);
+        (void)!wf_stream_take_over(
+            &rigs[NEW].node, wf_buf_view(&issuer.order), manifest, schema, &diag);
 }
 
 // Nothing is on its way, and who is home by the issuer's word takes records; the other one has heard of it.

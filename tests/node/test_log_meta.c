@@ -50,6 +50,18 @@ START_TEST(a_value_is_kept_replaced_and_appended_to_the_callers_buffer)
 }
 END_TEST
 
+START_TEST(a_value_that_was_removed_is_gone)
+{
+    struct wf_buf b = { 0 };
+
+    ck_assert_int_eq(wf_meta_put(&vfs, "/d", "mark", WF_STR("one")), WEFT_OK);
+    ck_assert_int_eq(wf_meta_remove(&vfs, "/d", "mark"), WEFT_OK);
+    ck_assert_int_eq(wf_meta_get(&vfs, "/d", "mark", &b), WEFT_E_NOT_FOUND);
+    ck_assert_int_eq(wf_meta_remove(&vfs, "/d", "mark"), WEFT_OK); // there was none
+    ck_assert_int_eq(wf_meta_remove(&vfs, "/d", "no name"), WEFT_E_SYNTAX);
+}
+END_TEST
+
 START_TEST(a_value_is_kept_on_the_real_file_system)
 {
     const char *dir = wf_test_tmpdir();
@@ -180,6 +192,7 @@ int main(void)
 
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, a_value_is_kept_replaced_and_appended_to_the_callers_buffer);
+    tcase_add_test(t, a_value_that_was_removed_is_gone);
     tcase_add_test(t, a_value_is_kept_on_the_real_file_system);
     tcase_add_loop_test(t, names_are_checked_before_they_become_paths, 0, WF_COUNT(names));
     tcase_add_test(t, a_value_over_the_limit_is_refused);

@@ -3,7 +3,9 @@
 // (before and after it), each operation of the logs and checkpoints. WEFT_FAULT_MOVE: stop at every n-th operation of the logs (default 9; 1: all).
 #include <limits.h>
 
+#include "node/stream/ends.h"
 #include "node/stream/takeover.h"
+#include "proto/stream/lost.h"
 #include "tests/node/moving_rig.h"
 
 static struct {
@@ -106,6 +108,8 @@ static void begin(unsigned number)
     }
     mesh = &rigs[OLD].mesh;
     memset(&issuer, 0, sizeof issuer);
+    mirror.there = false;
+    mirror.ends.len = 0;
     issuer.sequence = (uint64_t)wf_test_clock_unix_ms();
     memset(&ledger, 0, sizeof ledger);
     memset(&published, 0, sizeof published);
@@ -133,6 +137,7 @@ static void end(void)
     sum.batches += (unsigned)ledger.told;
     wf_buf_fini(&issuer.home);
     wf_buf_fini(&issuer.order);
+    wf_buf_fini(&mirror.ends);
     streamrig_agent_fini(&agent);
     for (int i = 0; i < NODES; i++)
         streamrig_fini(&rigs[i]);
@@ -255,6 +260,194 @@ START_TEST(a_lost_home_leaves_a_hole_of_what_was_acknowledged_since_the_copy)
 }
 END_TEST
 
+// ---- a lost home, and a mirror that knows what it had ----------------------------------------------------------------------
+
+static bool hear_entry(void *arg, const struct wf_log_view *v)
+{
+    struct wf_entry e;
+    struct wf_batch_header h;
+
+    ck_assert_int_eq(wf_entry_parse(v->body, &e), WEFT_OK);
+    if (!e.is_reset) {
+        ck_assert_int_eq(wf_batch_open_header(e.header, &h), WEFT_OK);
+        ck_assert_int_eq(wf_ends_add(arg, &e, &h), WEFT_OK);
+    }
+    return true;
+}
+
+static void read_log_of(int at, bool (*visit)(void *, const struct wf_log_view *), void *arg)
+{
+    struct wf_buf scratch = { 0 };
+    uint64_t next = 0;
+    struct wf_log_reader reader = { .product = rigs[at].node.stream->products->log_key,
+        .max_bytes = 64u * WF_MIB,
+        .visit = visit,
+        .arg = arg,
+        .scratch = &scratch };
+
+    ck_assert_int_eq(wf_log_read(rigs[at].node.log, &reader, &next), WEFT_OK);
+    wf_buf_fini(&scratch);
+}
+
+// Where the chains of the old home end now.
+static void mirror_follows(void)
+{
+    struct wf_ends *e = NULL;
+
+    ck_assert_int_eq(wf_ends_new(&e), WEFT_OK);
+    read_log_of(OLD, hear_entry, e);
+    mirror.ends.len = 0;
+    ck_assert_int_eq(wf_ends_pack(e, &mirror.ends), WEFT_OK);
+    wf_ends_free(e);
+    mirror.there = true;
+    know_mirror();
+}
+
+struct named { // by the resets of a log
+    uint64_t of_agent, of_program;
+    size_t times;
+};
+
+static bool look_at_reset(void *arg, const struct wf_log_view *v)
+{
+    struct named *n = arg;
+    struct wf_entry e;
+    struct wf_lost l;
+
+    ck_assert_int_eq(wf_entry_parse(v->body, &e), WEFT_OK);
+    struct wf_bytes rest = e.lost;
+    while (e.is_reset && wf_lost_next(&rest, &l)) {
+        bool its = memcmp(l.origin.b, agent.identity.cert.sign_key.b, WF_KEY_LEN) == 0;
+        ck_assert_uint_eq(l.from_seq, 0);
+        *(its ? &n->of_agent : &n->of_program) += l.to_seq;
+        n->times++;
+    }
+    return true;
+}
+
+static bool goes_on_lost(void)
+{
+    for (int i = 0; i < TURNS; i++) {
+        turn();
+        if (power.stopped || !log_works())
+            return false;
+        gossip(NEW);
+        if (takes(NEW) && ledger.first[NEW] >= 0 && !ledger.waiting)
+            return true;
+        push(NEW);
+    }
+    return false;
+}
+
+// Its registry is on its disk; the mirror has gone once it was not needed any more.
+static void start_lost_again(uint64_t *seed)
+{
+    close_nodes();
+    wf_memdisk_restart(disk, true, seed);
+    memset(&power, 0, sizeof power);
+    mirror.there = issuer.home_is == OLD;
+    open_nodes();
+    know_mirror();
+    gossip(NEW);
+    give_order();
+}
+
+static bool lose(const struct stop *s)
+{
+    static unsigned number = 100000;
+    uint64_t seed = 7919 * (++number);
+    struct named named = { 0 };
+    char when[96];
+
+    snprintf(when, sizeof when, "before file %ld, after file %ld, at operation %ld", s->before,
+        s->after, s->operation);
+    begin(number);
+    mirror_follows();
+    uint64_t of_agent = ledger.ends[ledger.told - 1], of_program = published.told;
+    power.files = 0;
+    power.stop_before = s->before;
+    power.stop_after = s->after;
+    if (s->operation)
+        wf_memdisk_crash(disk, s->operation);
+    sign_order(true);
+    give_order();
+    bool whole = goes_on_lost();
+    wf_memdisk_crash(disk, whole ? LONG_MAX / 2 : 0);
+    if (!whole) {
+        ck_assert_msg(power.stopped || !log_works(), "%s: it never ended", when);
+        start_lost_again(&seed);
+        ck_assert_msg(goes_on_lost(), "%s: it never ended after a start", when);
+        sum.stops++;
+    }
+    read_log_of(NEW, look_at_reset, &named);
+    ck_assert_msg(named.of_agent == of_agent && named.of_program == of_program && named.times == 2,
+        "%s: %llu and %llu are lost, %zu times named %llu and %llu", when,
+        (unsigned long long)of_agent, (unsigned long long)of_program, named.times,
+        (unsigned long long)named.of_agent, (unsigned long long)named.of_program);
+    ck_assert_ptr_null(rigs[NEW].node.stream->products->missing);
+    end();
+    sum.runs++;
+    return !whole;
+}
+
+START_TEST(what_mirrors_know_of_a_lost_home_outlives_a_power_loss_at_any_step)
+{
+    struct stop before = { .before = 1 }, after = { .after = 1 }, at = { .operation = 1 };
+
+    memset(&sum, 0, sizeof sum);
+    while (lose(&before))
+        before.before++;
+    while (lose(&after))
+        after.after++;
+    while (lose(&at))
+        at.operation++;
+    ck_assert_int_gt(before.before, 4);
+    ck_assert_int_gt(at.operation, 8);
+    printf("%u homes lost, %u power losses of the next one: what was lost is named once, whole\n",
+        sum.runs, sum.stops);
+}
+END_TEST
+
+static bool keeps_ends(void)
+{
+    for (size_t i = 0; wf_memdisk_name(disk, i, ".meta"); i++)
+        if (strstr(wf_memdisk_name(disk, i, ".meta"), "/l-"))
+            return true;
+    return false;
+}
+
+static void turns(int count)
+{
+    for (int i = 0; i < count; i++)
+        turn();
+}
+
+// A disk that takes nothing: nobody claims what could not be named. Called off afterwards: nothing of it stays.
+START_TEST(a_lost_home_is_not_claimed_before_what_is_lost_is_kept)
+{
+    begin(0);
+    mirror_follows();
+    wf_memdisk_fail(disk, WF_MEM_RENAME, 1, 1000, WEFT_E_NOSPACE);
+    sign_order(true);
+    give_order();
+    turns(200);
+    ck_assert_int_eq(issuer.home_is, OLD);
+    ck_assert_ptr_nonnull(strstr(rigs[NEW].node.stream->moves->taking->why, "can't be kept"));
+    struct wf_buf order = issuer.order;
+    issuer.order = (struct wf_buf){ 0 }; // nobody signs the home document
+    wf_memdisk_fail(disk, WF_MEM_RENAME, 0, 0, WEFT_OK);
+    turns(500);
+    ck_assert(keeps_ends());
+    issuer.order = order;
+    call_off();
+    gossip(NEW);
+    turns(10);
+    ck_assert(!keeps_ends() && !rigs[NEW].node.stream->moves);
+    ck_assert_ptr_null(rigs[NEW].node.stream->products->missing);
+    end();
+}
+END_TEST
+
 // What the old home has and does not give is asked for again; what it lost itself it names, and the product goes on without.
 START_TEST(entries_that_are_left_out_without_a_word_are_not_passed_over)
 {
@@ -331,6 +524,8 @@ int main(void)
 
     tcase_set_timeout(t, 1700);
     tcase_add_test(t, a_lost_home_leaves_a_hole_of_what_was_acknowledged_since_the_copy);
+    tcase_add_test(t, what_mirrors_know_of_a_lost_home_outlives_a_power_loss_at_any_step);
+    tcase_add_test(t, a_lost_home_is_not_claimed_before_what_is_lost_is_kept);
     tcase_add_loop_test(t, entries_that_are_left_out_without_a_word_are_not_passed_over, 0, 2);
     tcase_add_test(t, a_move_that_stops_after_any_file_ends_or_is_undone);
     tcase_add_test(t, a_move_that_stops_at_any_operation_of_the_logs_ends_or_is_undone);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "tests/support/countstore.h"
 #include "tests/support/registry.h"
 
 static struct wf_test_mesh mesh;
@@ -158,6 +159,65 @@ START_TEST(a_damaged_row_is_dropped_and_the_rest_stays)
 }
 END_TEST
 
+static int rows_on_disk(void)
+{
+    sqlite3 *db = NULL;
+    sqlite3_stmt *st = NULL;
+
+    ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
+    ck_assert_int_eq(
+        sqlite3_prepare_v2(db, "SELECT count(*) FROM entry", -1, &st, NULL), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_step(st), SQLITE_ROW);
+    int count = sqlite3_column_int(st, 0);
+    sqlite3_finalize(st);
+    sqlite3_close(db);
+    return count;
+}
+
+START_TEST(what_is_held_is_written_in_one_piece)
+{
+    struct countstore s;
+    struct wf_catalog *c = NULL;
+    enum wf_learned l;
+
+    countstore_init(&s, open_store(1));
+    ck_assert_int_eq(
+        wf_catalog_new(&s.base, (struct wf_quota){ 0 }, mesh.charter, WF_TEST_NOW, NULL, &c),
+        WEFT_OK);
+    wf_catalog_hold(c);
+    wf_catalog_hold(c); // one in the other
+    for (int i = 0; i < 6; i++) {
+        char name[8];
+        snprintf(name, sizeof name, "p-%d", i);
+        struct wf_test_entry e = {
+            .domain = WF_TEST_SERVERS, .name = name, .term = 1, .sequence = WF_TEST_SEQ
+        };
+        struct wf_buf home = wf_test_home(&mesh, &e);
+        ck_assert_int_eq(
+            wf_catalog_learn(c, WF_ENTRY_HOME, wf_buf_view(&home), mesh.charter, WF_TEST_NOW, &l),
+            WEFT_OK);
+        wf_buf_fini(&home);
+    }
+    ck_assert_uint_eq(wf_catalog_count(c), 6); // it counts at once
+    ck_assert_int_eq(wf_catalog_release(c), WEFT_OK);
+    ck_assert_int_eq(rows_on_disk(), 0);
+    ck_assert_uint_eq(s.waits, 0);
+    ck_assert_int_eq(wf_catalog_release(c), WEFT_OK);
+    ck_assert_int_eq(rows_on_disk(), 6);
+    ck_assert_uint_eq(s.waits, 1);
+    // Nothing to write is nothing to wait for.
+    wf_catalog_hold(c);
+    ck_assert_int_eq(wf_catalog_release(c), WEFT_OK);
+    ck_assert_uint_eq(s.waits, 1);
+    // What expires goes together, too.
+    ck_assert_uint_eq(wf_catalog_expire(c, WF_TEST_NOW + 2 * WF_TEST_HOUR), 6);
+    ck_assert_int_eq(rows_on_disk(), 0);
+    ck_assert_uint_eq(s.waits, 2);
+    wf_catalog_free(c);
+    wf_store_free(&s.base);
+}
+END_TEST
+
 START_TEST(a_newer_format_and_a_foreign_file_are_refused)
 {
     struct wf_store *s = open_store(1);
@@ -188,6 +248,7 @@ int main(void)
     tcase_add_loop_test(t, a_store_replaces_by_key_and_removes, 0, 2);
     tcase_add_test(t, a_catalog_is_the_same_after_a_restart);
     tcase_add_loop_test(t, a_damaged_row_is_dropped_and_the_rest_stays, 0, (int)WF_COUNT(damages));
+    tcase_add_test(t, what_is_held_is_written_in_one_piece);
     tcase_add_test(t, a_newer_format_and_a_foreign_file_are_refused);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
