@@ -22,6 +22,10 @@ static void on_observed(void *arg, const struct wf_observed *o)
     struct seen *s = arg;
     struct wf_expr_value v = { .kind = WF_KIND_NONE };
 
+    if (s->only && strcmp(s->only, o->rule->name) != 0) {
+        s->dropped++;
+        return;
+    }
     ck_assert_uint_lt(s->count, SEEN);
     s->all[s->count].truth = o->truth;
     s->all[s->count].gone = o->gone;

@@ -19,6 +19,8 @@ struct seen {
         char rule[64], labels[200], product[64], origin[64], detail[200], owner[64];
     } all[SEEN];
     size_t count;
+    const char *only; // of other rules it is counted alone; NULL: all are kept
+    size_t dropped;
 };
 
 struct rig {

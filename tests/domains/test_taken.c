@@ -65,8 +65,8 @@ static const struct {
     { "rules:\n  a: {\"*/*\": silent}\n", "look at that product alone", "all products" },
     { "rules:\n  a: {monitor/products: lag > 1}\n", "look at that product alone", "the monitor" },
     { "rules:\n  a: {severity: info}\n", "2:3: no condition: want when", "no condition" },
-    { "rules:\n  a: {sql: SELECT 1, over: servers/disks}\n",
-        "2:7: rules that come with a product are no SQL", "a question that takes its time" },
+    { "rules:\n  a: {sql: SELECT 1, over: network/ports}\n", "names without a domain",
+        "a question about others" },
     { "rules: {}\nnotify: {to: [{command: [/bin/sh]}]}\n", "2:1: notify is the monitor's to say",
         "a command" },
     { "rules: {}\ntake: ['*/*']\n", "2:1: take is the monitor's to say", "taking others" },
@@ -129,10 +129,11 @@ START_TEST(the_monitor_says_what_it_takes_and_how)
     const struct wf_shipped shipped = { .product = "servers/disks", .by = "" };
     struct weft_conf *c = parse(good);
     struct wf_rules *r = wf_rules_read_shipped(c, &shipped);
-    const char *unknown = NULL;
+    struct wf_take_left left;
 
-    wf_take_apply(wf_take_find(t, "servers/disks"), r, &unknown);
-    ck_assert_str_eq(unknown, "");
+    wf_take_apply(wf_take_find(t, "servers/disks"), r, &left);
+    ck_assert_str_eq(left.unknown, "");
+    ck_assert_ptr_null(left.rule);
     ck_assert_uint_eq(r->count, 1);
     ck_assert_int_eq(r->rules[0]->severity, WF_INFO);
     ck_assert_int_eq(r->rules[0]->when.for_ms, 600000);

@@ -127,7 +127,7 @@ static int fit_schema(const struct named *n, const struct wf_rules *rules)
 
 static int check_rules(const struct named *n)
 {
-    const struct wf_shipped shipped = { .product = n->product, .by = "" };
+    const struct wf_shipped shipped = { .product = n->product, .by = "", .compile = true };
     struct weft_problem problem = { 0 };
     struct weft_conf *c = NULL;
     enum weft_err err = weft_conf_open(n->rules, 0, &c, &problem);

@@ -113,9 +113,12 @@ static enum weft_err on_event(void *arg, struct wf_mon_feed *f, const struct wef
     struct judge *j = arg;
     struct judged *own = judged_of(f);
 
-    (void)now_unix_us;
-    if (!p) // a loss: what is gone cannot be judged, and status of the batch layer names it
+    if (!p) { // what is gone cannot be judged; status of the batch layer names it
+        if (!e->loss_told)
+            wf_engine_lose(j->engine, &own->fields.shape, e->by_origin ? e->origin : NULL,
+                e->loss_to - e->loss_from, now_unix_us / 1000);
         return WEFT_OK;
+    }
     enum weft_err err = wf_fields_use(&own->fields, j->engine, f, p);
     if (!err)
         err =

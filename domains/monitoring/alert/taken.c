@@ -123,7 +123,7 @@ static struct wf_rules *read_text(const struct wf_taken *t, const struct wf_take
 {
     struct weft_conf *c = NULL;
     struct weft_problem problem = { 0 };
-    const char *unknown = "";
+    struct wf_take_left left;
     const struct wf_shipped shipped = { .product = item->product, .by = item->by };
     char name[160];
 
@@ -141,9 +141,14 @@ static struct wf_rules *read_text(const struct wf_taken *t, const struct wf_take
     weft_conf_free(c);
     if (!rules)
         return NULL;
-    wf_take_apply(choice, rules, &unknown);
-    if (unknown[0])
-        snprintf(ret_problem, size, "take: %s brings no rule %.80s", item->product, unknown);
+    wf_take_apply(choice, rules, &left);
+    if (left.unknown[0])
+        snprintf(ret_problem, size, "take: %s brings no rule %.80s", item->product, left.unknown);
+    else if (left.rule)
+        snprintf(ret_problem, size,
+            "take: %s:%.63s is left out, it reads %.63s as well: give it `with: [%.63s]`, or name "
+            "it in `except`",
+            item->product, left.rule, left.inventory, left.inventory);
     if (count_of(t, item) + rules->count <= WF_TAKEN_RULES)
         return rules;
     snprintf(ret_problem, size, "%s: more than %u rules are taken in all", name, WF_TAKEN_RULES);

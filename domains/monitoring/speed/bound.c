@@ -182,8 +182,7 @@ static void drop_bound(struct wf_engine *e, struct wf_shape *shape)
 
 void wf_engine_forget(struct wf_engine *e, struct wf_shape *shape)
 {
-    if (e->sql)
-        wf_sql_forget(e->sql, shape);
+    wf_sql_forget_all(e, shape);
     if (!shape->bound)
         return;
     wf_series_each(e, forget_series, shape);
@@ -211,5 +210,5 @@ enum weft_err wf_engine_reshape(struct wf_engine *e, struct wf_shape *shape)
         return WEFT_E_NOMEM;
     }
     wf_series_each(e, tie_series, shape);
-    return e->sql ? wf_sql_reshape(e->sql, shape) : WEFT_OK;
+    return wf_sql_reshape_all(e, shape);
 }

@@ -17,8 +17,10 @@ struct wf_engine *wf_engine_new(const struct wf_engine_limits *limits, wf_observ
         return NULL;
     e->limits.series = limits && limits->series ? limits->series : WF_ENGINE_SERIES;
     e->limits.bytes = limits && limits->bytes ? limits->bytes : WF_ENGINE_BYTES;
-    if (limits)
+    if (limits) {
         e->limits.sql = limits->sql;
+        e->limits.guests = limits->guests;
+    }
     e->fn = fn;
     e->arg = arg;
     return e;
@@ -37,7 +39,7 @@ void wf_engine_free(struct wf_engine *e)
     while (e->bounds)
         wf_engine_forget(e, e->bounds->shape);
     wf_shares_fini(&e->shares);
-    wf_sql_free(e->sql);
+    wf_sql_end(e);
     free(e);
 }
 
@@ -107,8 +109,8 @@ void wf_engine_rules(struct wf_engine *e, const struct wf_rules *rules, int64_t 
         free(b);
         if (!err)
             err = wf_bound_of(e, shape) ? WEFT_OK : WEFT_E_NOMEM;
-        if (!err && e->sql)
-            err = wf_sql_reshape(e->sql, shape);
+        if (!err)
+            err = wf_sql_reshape_all(e, shape);
     }
     wf_series_each(e, tie_series, e);
     if (err)
@@ -500,9 +502,7 @@ enum weft_err wf_engine_row(struct wf_engine *e, const struct wf_row *row)
         if (!row->deleted || j.b->by_key)
             err = one_rule(&j);
     }
-    if (!err && e->sql)
-        err = wf_sql_row(e->sql, row);
-    return err;
+    return err ? err : wf_sql_row_all(e, row);
 }
 
 enum weft_err wf_engine_heard(
@@ -550,8 +550,8 @@ void wf_engine_each_heard(const struct wf_engine *e, int64_t since_ms, wf_heard_
 void wf_engine_stats(const struct wf_engine *e, struct wf_engine_stats *ret)
 {
     *ret = e->stats;
-    if (e->sql && !ret->problem[0])
-        snprintf(ret->problem, sizeof ret->problem, "%s", wf_sql_problem(e->sql));
+    if (!ret->problem[0])
+        snprintf(ret->problem, sizeof ret->problem, "%s", wf_sql_problem_all(e));
 }
 
 // ---- baselines over a restart ----------------------------------------------------------------------------------------------

@@ -81,6 +81,8 @@ typedef void (*wf_observe_fn)(void *arg, const struct wf_observed *o);
 struct wf_engine_limits {
     size_t series, bytes;       // 0: the defaults
     struct wf_query_limits sql; // of rules that are SQL
+    struct wf_query_limits
+        guests; // of those that came with the products of one domain; steps 0: those of sql.h
 };
 struct wf_engine_stats {
     size_t series, bytes;
@@ -107,6 +109,9 @@ WEFT_MUST_USE enum weft_err wf_engine_row(struct wf_engine *e, const struct wf_r
 // An origin of an inventory begins to say all its rows again, or has said them.
 WEFT_MUST_USE enum weft_err wf_engine_mark(
     struct wf_engine *e, struct wf_shape *shape, const char *origin, uint64_t offset, bool end);
+// Records of a product that never come: of an origin, or (NULL) nobody knows of which. Windows of rules that are SQL have a hole there.
+void wf_engine_lose(struct wf_engine *e, const struct wf_shape *shape, const char *origin,
+    uint64_t count, int64_t now_ms);
 // A shape is new, or its fields are others: its series go on.
 WEFT_MUST_USE enum weft_err wf_engine_reshape(struct wf_engine *e, struct wf_shape *shape);
 // Releases what the engine knows of a shape that goes.

@@ -81,7 +81,8 @@ struct wf_engine {
     struct wf_engine_stats stats;
     wf_baseline_find_fn find;
     void *find_arg;
-    struct wf_sql *sql; // NULL: no rule is SQL
+    struct wf_sql *sql; // sets of rules that are SQL, the monitor's own first; NULL: there are none
+    size_t sql_turn;    // of strangers' sets: which is asked first
 };
 
 // What a condition is judged on: a record, or time alone (row NULL).
@@ -122,8 +123,14 @@ enum wf_truth wf_judge(struct wf_judged *j, struct wf_expr_value *ret_shown);
 void wf_label_of(struct wf_labels *l, const char *name, const struct wf_expr_value *v);
 int64_t wf_rule_span(const struct wf_rule *rule);
 
-// sql.c: other rules than before.
+// sql_all.c: the same of all sets of rules that are SQL.
 WEFT_MUST_USE enum weft_err wf_sql_change(
     struct wf_engine *e, const struct wf_rules *rules, int64_t now_ms);
+void wf_sql_end(struct wf_engine *e);
+WEFT_MUST_USE enum weft_err wf_sql_row_all(struct wf_engine *e, const struct wf_row *row);
+WEFT_MUST_USE enum weft_err wf_sql_reshape_all(struct wf_engine *e, struct wf_shape *shape);
+void wf_sql_forget_all(struct wf_engine *e, const struct wf_shape *shape);
+WEFT_MUST_USE enum weft_err wf_sql_tick_all(struct wf_engine *e, int64_t now_ms);
+const char *wf_sql_problem_all(const struct wf_engine *e);
 
 #endif

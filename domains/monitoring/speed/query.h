@@ -2,7 +2,7 @@
 // A database in memory that rules ask: one table for the recent records of a product, or for the current rows of an inventory, with the columns
 // that the batch layer's table of it has. Owns the tables. What asks it can only read, and only what it named; its steps, its memory and the
 // length of a value are bounded, and so are the tables: what finds no room pushes out the oldest records, and the table says since when it is
-// cut. No file, no clock: time is what the caller says it is, also for date('now'). SQLite is spoken in query*_sqlite.c alone.
+// cut. No file; time is what the caller says it is, also for date('now'). SQLite is spoken in query*_sqlite.c alone.
 // Thread rule: one owner; while a question is open SQLite's heap limit holds for the whole process.
 #ifndef WF_MONITORING_QUERY_H
 #define WF_MONITORING_QUERY_H
@@ -21,7 +21,10 @@
 struct wf_query_limits {
     size_t bytes, rows; // 0: the defaults
     uint64_t steps;
-    size_t memory;
+    size_t memory, length;
+    // Of the processor's time for one question, 0: no bound. Steps are the same on every machine and are what people meet; but one of
+    // them may be a function over long texts, which only time bounds.
+    int64_t cpu_ms;
 };
 
 struct wf_query;
@@ -76,6 +79,7 @@ struct wf_query_ask {
     struct {
         const struct wf_query_table *table;
         int64_t after_us; // records that are newer
+        const char *name; // of what the table is named after; NULL: its product
     } uses[WF_QUERY_USES];
     size_t use_count;
     int64_t now_ms;
@@ -94,5 +98,6 @@ const char *wf_query_column(const struct wf_query *q, size_t column);
 void wf_query_cell(struct wf_query *q, size_t column, struct wf_mon_cell *ret);
 void wf_query_end(struct wf_query *q);
 uint64_t wf_query_steps(const struct wf_query *q); // of the last question
+int64_t wf_query_cpu_ms(const struct wf_query *q); // what it took of the processor's time
 
 #endif

@@ -4,10 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 #include "domains/monitoring/speed/query_sqlite.h"
 
 #define STEPS        250             // between two looks at how many there were
+#define TIMED_STEPS  25              // and at how long they took
 #define EPOCH_JULIAN 210866760000000 // ms from the beginning of the Julian day to 1970
 #define COUNT(a)     (sizeof(a) / sizeof *(a))
 
@@ -154,12 +156,25 @@ static int authorize(
     }
 }
 
+static int64_t cpu_us(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+static bool is_too_slow(const struct wf_query *q)
+{
+    return q->limits.cpu_ms && cpu_us() - q->began_us > q->limits.cpu_ms * 1000;
+}
+
 static int count_steps(void *arg)
 {
     struct wf_query *q = arg;
 
-    q->steps += STEPS;
-    return q->guarded && q->steps > q->limits.steps;
+    q->steps += q->limits.cpu_ms ? TIMED_STEPS : STEPS;
+    return q->guarded && (q->steps > q->limits.steps || is_too_slow(q));
 }
 
 // ---- the database ---------------------------------------------------------------------------------------------------------------
@@ -219,7 +234,7 @@ static enum weft_err set_limits(struct wf_query *q)
             return wf_query_err(q, rc);
     }
     sqlite3_set_authorizer(q->db, authorize, q);
-    sqlite3_progress_handler(q->db, STEPS, count_steps, q);
+    sqlite3_progress_handler(q->db, q->limits.cpu_ms ? TIMED_STEPS : STEPS, count_steps, q);
     // SQLite makes the tables of JSON when they are first named, which a question may not do.
     return wf_query_exec(q, sqlite3_mprintf("PRAGMA temp_store=2; PRAGMA max_page_count=%lld; "
                                             "SELECT 1 FROM json_each('[]'), json_tree('[]')",
@@ -238,6 +253,7 @@ struct wf_query *wf_query_new(const struct wf_query_limits *limits)
     q->limits.rows = q->limits.rows ? q->limits.rows : WF_QUERY_ROWS;
     q->limits.steps = q->limits.steps ? q->limits.steps : WF_QUERY_STEPS;
     q->limits.memory = q->limits.memory ? q->limits.memory : WF_QUERY_MEMORY;
+    q->limits.length = q->limits.length ? q->limits.length : WF_QUERY_LENGTH;
     if (open_db(q) == SQLITE_OK && !set_limits(q))
         return q;
     wf_query_free(q);
@@ -284,7 +300,7 @@ static enum weft_err make_view(struct wf_query *q, size_t use, const struct wf_q
     sqlite3_str *text = sqlite3_str_new(q->db);
     char base[WF_QUERY_BASE];
 
-    choose_name(q, use, t->product);
+    choose_name(q, use, ask->uses[use].name ? ask->uses[use].name : t->product);
     q->numbers_used[use] = t->number;
     wf_query_base(t->number, base);
     sqlite3_str_appendf(text,
@@ -313,14 +329,18 @@ static enum weft_err explain(struct wf_query *q, int rc, struct wf_query_error *
     enum weft_err err = wf_query_err(q, rc);
 
     error->at = sqlite3_error_offset(q->db);
-    if (rc == SQLITE_INTERRUPT)
+    if (rc == SQLITE_INTERRUPT && q->steps <= q->limits.steps)
+        snprintf(error->text, sizeof error->text,
+            "stopped: it takes more than %lld ms of the processor's time",
+            (long long)q->limits.cpu_ms);
+    else if (rc == SQLITE_INTERRUPT)
         snprintf(error->text, sizeof error->text, "stopped: it takes more than %llu steps",
             (unsigned long long)q->limits.steps);
     else if (err == WEFT_E_NOMEM || err == WEFT_E_FULL)
         snprintf(error->text, sizeof error->text,
             "stopped: it takes more than %zu MiB or a value of "
-            "more than %u KiB",
-            q->limits.memory >> 20, WF_QUERY_LENGTH >> 10);
+            "more than %zu KiB",
+            q->limits.memory >> 20, q->limits.length >> 10);
     else if (q->denied[0])
         snprintf(error->text, sizeof error->text, "%s is not permitted here", q->denied);
     else
@@ -378,6 +398,25 @@ static enum weft_err prepare(
     return WEFT_OK;
 }
 
+// Bounds that are a question's alone: our own texts and rows may be longer. The machine's time zone is nobody's, however it is spelled.
+static void guard(struct wf_query *q)
+{
+    q->guarded = true;
+    q->began_us = cpu_us();
+    sqlite3_limit(q->db, SQLITE_LIMIT_LENGTH, (int)q->limits.length);
+    sqlite3_test_control(SQLITE_TESTCTRL_LOCALTIME_FAULT, 1);
+    sqlite3_hard_heap_limit64(sqlite3_memory_used() + (sqlite3_int64)q->limits.memory);
+}
+
+static void unguard(struct wf_query *q)
+{
+    sqlite3_hard_heap_limit64(0);
+    sqlite3_test_control(SQLITE_TESTCTRL_LOCALTIME_FAULT, 0);
+    sqlite3_limit(q->db, SQLITE_LIMIT_LENGTH, WF_QUERY_LENGTH);
+    q->took_us = cpu_us() - q->began_us;
+    q->guarded = false;
+}
+
 enum weft_err wf_query_begin(
     struct wf_query *q, const struct wf_query_ask *ask, struct wf_query_error *error)
 {
@@ -386,6 +425,7 @@ enum weft_err wf_query_begin(
     q->system.now_ms = ask->now_ms;
     q->denied[0] = '\0';
     q->steps = 0;
+    q->took_us = 0;
     enum weft_err err = check_text(ask->sql, error);
     for (size_t i = 0; i < ask->use_count && !err; i++) {
         err = make_view(q, i, ask);
@@ -396,8 +436,7 @@ enum weft_err wf_query_begin(
         err = wf_query_exec(q, sqlite3_mprintf("PRAGMA query_only=1"));
     if (err)
         return err;
-    q->guarded = true;
-    sqlite3_hard_heap_limit64(sqlite3_memory_used() + (sqlite3_int64)q->limits.memory);
+    guard(q);
     return prepare(q, ask, error);
 }
 
@@ -432,8 +471,7 @@ void wf_query_end(struct wf_query *q)
     sqlite3_finalize(q->st);
     q->st = NULL;
     if (q->guarded)
-        sqlite3_hard_heap_limit64(0);
-    q->guarded = false;
+        unguard(q);
     if (!q->db || !q->use_count)
         return;
     sqlite3_exec(q->db, "PRAGMA query_only=0", NULL, NULL, NULL);
@@ -447,4 +485,9 @@ void wf_query_end(struct wf_query *q)
 uint64_t wf_query_steps(const struct wf_query *q)
 {
     return q->steps;
+}
+
+int64_t wf_query_cpu_ms(const struct wf_query *q)
+{
+    return q->took_us / 1000;
 }

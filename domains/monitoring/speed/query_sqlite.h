@@ -48,6 +48,7 @@ struct wf_query {
     unsigned numbers_used[WF_QUERY_USES];
     size_t use_count;
     uint64_t steps;
+    int64_t began_us, took_us; // of this thread's time
     char denied[160];
     char problem[240];
 };

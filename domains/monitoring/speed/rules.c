@@ -168,7 +168,8 @@ static const struct weft_conf_node *shipped_condition(
         other = true;
     }
     if (!found && !other)
-        weft_conf_error(r->c, n->key_line, n->key_column, "no condition: want when: CONDITION");
+        weft_conf_error(r->c, n->key_line, n->key_column,
+            "no condition: want when: CONDITION, or sql and over");
     return found;
 }
 
@@ -232,7 +233,7 @@ static void check_kind(struct reader *r, const struct weft_conf_node *n)
         bool of_sql = false;
         for (size_t i = 0; wf_rules_sql_keys[i]; i++)
             of_sql = of_sql || strcmp(k->key, wf_rules_sql_keys[i]) == 0;
-        if (sql && is_product(k->key))
+        if (sql && (is_product(k->key) || (r->shipped && strcmp(k->key, "when") == 0)))
             weft_conf_error(
                 r->c, k->key_line, k->key_column, "a condition beside sql; a rule has one of them");
         if (!sql && of_sql)
@@ -287,7 +288,7 @@ static void check_keys(struct reader *r, const struct weft_conf_node *n)
 
     for (size_t i = 0; i < KEYS; i++)
         known[i] = keys[i].key;
-    for (size_t i = 0; wf_rules_sql_keys[i] && !r->shipped; i++)
+    for (size_t i = 0; wf_rules_sql_keys[i]; i++)
         known[count++] = wf_rules_sql_keys[i];
     if (r->shipped)
         known[count++] = "when";
@@ -369,19 +370,15 @@ static void read_rule(struct reader *r, const struct weft_conf_node *n)
         wrong(r, n, "want the keys of a rule");
         return;
     }
-    const struct weft_conf_node *sql = r->shipped ? weft_conf_get(n, "sql") : NULL;
-    if (sql) { // a question may hold the loop for tenths of a second: who pays for it chooses it
-        weft_conf_error(r->c, sql->key_line, sql->key_column,
-            "rules that come with a product are no SQL: want when: CONDITION");
-        return;
-    }
     check_keys(r, n);
     check_kind(r, n);
     if (!weft_conf_get(n, "sql"))
         read_condition(r, n, rule);
     read_rest(r, n, rule);
     if (weft_conf_get(n, "sql"))
-        wf_rules_sql_read(r->c, &r->out->pool, n, rule);
+        wf_rules_sql_read(
+            &(struct wf_rules_sql){ .c = r->c, .pool = &r->out->pool, .shipped = r->shipped }, n,
+            rule);
     rule->id = id_of(rule);
 }
 

@@ -21,6 +21,10 @@
 #define WF_SHIPPED_LABELS  8u
 #define WF_SHIPPED_TEXT    512u
 #define WF_SHIPPED_SPAN_MS (8 * 86400000LL)      // their windows
+#define WF_SHIPPED_SQL     4096u                 // bytes of a question
+#define WF_SHIPPED_OVER    4u                    // products of it
+#define WF_SHIPPED_OVER_MS 86400000              // its windows
+#define WF_SHIPPED_EVERY   10000                 // ms, least between two
 #define WF_RULE_FULL       (136u + WF_RULE_NAME) // PRODUCT:NAME
 
 enum wf_severity { WF_INFO = 0, WF_WARNING, WF_CRITICAL };
@@ -33,7 +37,8 @@ struct wf_rule_sql {
     const char *text;
     struct {
         const char *product;
-        int64_t span_ms; // records that are not older; 0: an inventory's current rows
+        int64_t span_ms;  // records that are not older; 0: an inventory's current rows
+        const char *name; // after which its table is named; NULL: the product
     } over[WF_RULE_TABLES];
     size_t over_count;
     int64_t every_ms;
@@ -68,10 +73,12 @@ struct wf_rules {
 
 // Reads the key `rules` of a file. Mistakes are added to the file's; NULL without memory. Release with wf_rules_free.
 struct wf_rules *wf_rules_read(struct weft_conf *c);
-// The same of a file that comes with a product. Its rules look at that product alone (`when:`), have bounds of their own and name nobody who is
-// told. The texts live as long as the rules.
+// The same of a file that comes with a product. Its rules look at that product alone (`when:`), or are SQL over it and inventories of the same
+// domain, have bounds of their own and name nobody who is told. compile: SQL is compiled, as for its owner; who takes it asks it within its
+// bounds and says then what is wrong. The texts live as long as the rules.
 struct wf_shipped {
     const char *product, *by;
+    bool compile;
 };
 struct wf_rules *wf_rules_read_shipped(struct weft_conf *c, const struct wf_shipped *shipped);
 void wf_rules_free(struct wf_rules *r);

@@ -14,6 +14,7 @@ const char *const wf_rules_sql_keys[] = { "sql", "over", "every", "value", NULL 
 struct reader {
     struct weft_conf *c;
     struct wf_pool *pool;
+    const struct wf_shipped *shipped; // NULL: the monitor's own
     struct wf_rule_sql *out;
     bool bad;
 };
@@ -89,6 +90,7 @@ static void add_table(
     struct reader *r, const struct weft_conf_node *n, const char *product, int64_t span_ms)
 {
     struct wf_rule_sql *out = r->out;
+    const size_t most = r->shipped ? WF_SHIPPED_OVER : WF_RULE_TABLES;
 
     for (size_t i = 0; i < out->over_count; i++) {
         if (strcmp(out->over[i].product, product) != 0)
@@ -96,12 +98,50 @@ static void add_table(
         wrong(r, n, "a product is named twice");
         return;
     }
-    if (out->over_count == WF_RULE_TABLES) {
-        wrong(r, n, "more than 8 products");
+    if (out->over_count == most) {
+        wrong(r, n, r->shipped ? "more than 4 products" : "more than 8 products");
         return;
     }
-    out->over[out->over_count].product = keep(r, n, product, strlen(product));
+    product = keep(r, n, product, strlen(product));
+    out->over[out->over_count].product = product;
+    // An owner's file is the same whatever its domain is called.
+    out->over[out->over_count].name = r->shipped ? strchr(product, '/') + 1 : NULL;
     out->over[out->over_count++].span_ms = span_ms;
+}
+
+// "filesystems for 10m": its own product, or an inventory beside it, whose domain is the product's.
+static void read_own_table(
+    struct reader *r, const struct weft_conf_node *n, const char *name, int64_t span_ms)
+{
+    const char *own = strchr(r->shipped->product, '/') + 1;
+    char product[WF_RULE_PATTERN];
+
+    snprintf(product, sizeof product, "%.*s%s", (int)(own - r->shipped->product),
+        r->shipped->product, name);
+    if (strchr(name, '/'))
+        wrong(r, n,
+            "rules that come with a product read that product and inventories beside it: want "
+            "names without a domain");
+    else if (!is_product(product, strlen(product)))
+        wrong(r, n, "want NAME for DURATION, or the NAME of an inventory");
+    else if (span_ms && strcmp(name, own) != 0)
+        wrong(r, n, "of other products the rows of now alone: want the NAME of an inventory");
+    else if (span_ms > WF_SHIPPED_OVER_MS)
+        wrong(r, n, "a window of SQL that comes with a product has at most 1d");
+    else
+        add_table(r, n, product, span_ms);
+}
+
+// It is the product's rule: what it says is about that.
+static void check_own_table(struct reader *r, const struct weft_conf_node *n)
+{
+    for (size_t i = 0; i < r->out->over_count; i++)
+        if (strcmp(r->out->over[i].product, r->shipped->product) == 0)
+            return;
+    if (!r->bad)
+        weft_conf_error(r->c, n->line, n->column, "want the product itself in over: %s for 5m",
+            strchr(r->shipped->product, '/') + 1);
+    r->bad = true;
 }
 
 // "servers/filesystems for 10m", "servers/owners"
@@ -113,10 +153,14 @@ static void read_table(
 
     split(&w, text, len);
     if ((w.count != 1 && (w.count != 3 || strcmp(w.at[1], "for") != 0)) ||
-        !is_product(w.at[0], strlen(w.at[0])))
-        wrong(r, n, "want DOMAIN/PRODUCT for DURATION, or the DOMAIN/PRODUCT of an inventory");
+        (!r->shipped && !is_product(w.at[0], strlen(w.at[0]))))
+        wrong(r, n,
+            r->shipped ? "want NAME for DURATION, or the NAME of an inventory"
+                       : "want DOMAIN/PRODUCT for DURATION, or the DOMAIN/PRODUCT of an inventory");
     else if (w.count == 3 && (weft_conf_duration(w.at[2], &ms) || ms < 1000 || ms > SPAN_MS))
         wrong(r, n, "want a duration of 1s to 7d behind for");
+    else if (r->shipped)
+        read_own_table(r, n, w.at[0], ms);
     else
         add_table(r, n, w.at[0], ms);
 }
@@ -129,7 +173,10 @@ static void read_over(struct reader *r, const struct weft_conf_node *map)
 
     if (!n || n->kind == WEFT_CONF_MAP || !one) {
         weft_conf_error(r->c, n ? n->line : map->key_line, n ? n->column : map->key_column,
-            "sql wants over: which products, as in over: [servers/filesystems for 10m]");
+            r->shipped
+                ? "sql wants over: which products, as in over: [%s for 10m]"
+                : "sql wants over: which products, as in over: [%sservers/filesystems for 10m]",
+            r->shipped ? strchr(r->shipped->product, '/') + 1 : "");
         r->bad = true;
         return;
     }
@@ -146,16 +193,18 @@ static void read_over(struct reader *r, const struct weft_conf_node *map)
                 break;
         }
     }
+    if (r->shipped)
+        check_own_table(r, n);
 }
 
 static void read_every(struct reader *r, const struct weft_conf_node *map)
 {
     const struct weft_conf_node *n = weft_conf_get(map, "every");
-    int64_t ms = WF_RULE_EVERY_MS;
+    int64_t ms = WF_RULE_EVERY_MS, least = r->shipped ? WF_SHIPPED_EVERY : EVERY_MS;
 
-    if (n && (n->kind != WEFT_CONF_VALUE || weft_conf_duration(n->text, &ms) || ms < EVERY_MS ||
+    if (n && (n->kind != WEFT_CONF_VALUE || weft_conf_duration(n->text, &ms) || ms < least ||
                  ms > 86400000))
-        wrong(r, n, "want a duration of 1s to 1d");
+        wrong(r, n, r->shipped ? "want a duration of 10s to 1d" : "want a duration of 1s to 1d");
     r->out->every_ms = ms;
 }
 
@@ -170,10 +219,31 @@ static void read_value(struct reader *r, const struct weft_conf_node *map)
         r->out->value = keep(r, n, n->text, strlen(n->text));
 }
 
-void wf_rules_sql_read(struct weft_conf *c, struct wf_pool *pool, const struct weft_conf_node *map,
-    struct wf_rule *rule)
+static void read_text(struct reader *r, const struct weft_conf_node *n)
 {
-    struct reader r = { .c = c, .pool = pool, .out = wf_pool_get(pool, sizeof *r.out) };
+    r->out->text = "";
+    if (n->kind != WEFT_CONF_VALUE || !n->text[0]) {
+        wrong(r, n, "want a SELECT");
+        return;
+    }
+    if (r->shipped && strlen(n->text) > WF_SHIPPED_SQL)
+        wrong(r, n, "SQL that comes with a product has at most 4096 bytes");
+    // What SQLite says of it is shown to people.
+    for (const char *s = n->text; *s && r->shipped; s++)
+        if (iscntrl((unsigned char)*s) && !strchr("\n\t", *s)) {
+            wrong(r, n, "a text with control characters");
+            break;
+        }
+    r->out->text = keep(r, n, n->text, strlen(n->text));
+}
+
+void wf_rules_sql_read(
+    const struct wf_rules_sql *to, const struct weft_conf_node *map, struct wf_rule *rule)
+{
+    struct reader r = { .c = to->c,
+        .pool = to->pool,
+        .shipped = to->shipped,
+        .out = wf_pool_get(to->pool, sizeof *r.out) };
     const struct weft_conf_node *n = weft_conf_get(map, "sql");
     char why[300];
     int at = -1;
@@ -182,21 +252,20 @@ void wf_rules_sql_read(struct weft_conf *c, struct wf_pool *pool, const struct w
         wrong(&r, n, "out of memory");
         return;
     }
-    r.out->text = "";
     read_over(&r, map);
     read_every(&r, map);
     read_value(&r, map);
-    if (n->kind != WEFT_CONF_VALUE || !n->text[0])
-        wrong(&r, n, "want a SELECT");
-    else
-        r.out->text = keep(&r, n, n->text, strlen(n->text));
+    read_text(&r, n);
     rule->sql = r.out;
     rule->condition = r.out->text;
-    rule->product = r.out->over_count ? r.out->over[0].product : "";
-    if (r.bad || wf_sql_compiles(rule, NULL, &at, why, sizeof why))
+    rule->product = r.shipped ? keep(&r, n, r.shipped->product, strlen(r.shipped->product))
+                    : r.out->over_count ? r.out->over[0].product
+                                        : "";
+    if (r.bad || (r.shipped && !r.shipped->compile) ||
+        wf_sql_compiles(rule, NULL, &at, why, sizeof why))
         return;
     unsigned line = n->line, column = n->column;
     if (at >= 0)
         wf_rules_sql_place(n, (size_t)at, &line, &column);
-    weft_conf_error(c, line, column, "%s", why);
+    weft_conf_error(to->c, line, column, "%s", why);
 }

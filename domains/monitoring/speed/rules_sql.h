@@ -7,9 +7,14 @@
 
 // The names of those keys, ended by NULL.
 extern const char *const wf_rules_sql_keys[];
-// Reads them from a rule's map that has `sql`. Mistakes are the file's, also those that compiling finds.
-void wf_rules_sql_read(struct weft_conf *c, struct wf_pool *pool, const struct weft_conf_node *map,
-    struct wf_rule *rule);
+// Reads them from a rule's map that has `sql`. Mistakes are the file's, also those that compiling finds. shipped NULL: the monitor's own.
+struct wf_rules_sql {
+    struct weft_conf *c;
+    struct wf_pool *pool;
+    const struct wf_shipped *shipped;
+};
+void wf_rules_sql_read(
+    const struct wf_rules_sql *to, const struct weft_conf_node *map, struct wf_rule *rule);
 
 // Columns of a product where a schema is known; false: it is not.
 struct wf_query_field;

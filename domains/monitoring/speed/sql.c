@@ -4,18 +4,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "domains/monitoring/speed/engine_int.h"
 #include "domains/monitoring/speed/sql_int.h"
 
-#define WAITS_MS 600000 // until a rule that waits is told
+#define WAITS_MS   600000 // until a rule that waits is told
 
-struct wf_sql *wf_sql_new(const struct wf_query_limits *limits, wf_observe_fn fn, void *arg)
+#define COST_STEPS 20000 // a millisecond of the processor's time is as good as so many
+
+struct wf_sql *wf_sql_new(
+    const char *domain, const struct wf_sql_bounds *bounds, wf_observe_fn fn, void *arg)
 {
     struct wf_sql *s = calloc(1, sizeof *s);
 
     if (!s)
         return NULL;
-    s->query = wf_query_new(limits);
+    snprintf(s->domain, sizeof s->domain, "%s", domain);
+    s->bounds = *bounds;
+    s->query = wf_query_new(&bounds->query);
     s->fn = fn;
     s->arg = arg;
     if (s->query)
@@ -58,6 +62,15 @@ const char *wf_sql_state_name(enum wf_sql_state state)
 }
 
 // ---- rules --------------------------------------------------------------------------------------------------------------------
+
+bool wf_sql_owns(const struct wf_sql *s, const struct wf_rule *rule)
+{
+    size_t len = strcspn(rule->product, "/");
+
+    if (!rule->sql || rule->taken != (s->domain[0] != '\0'))
+        return false;
+    return !rule->taken || (strlen(s->domain) == len && memcmp(s->domain, rule->product, len) == 0);
+}
 
 // Takes the asks whose rules are the same over; those that are left are over.
 static struct wf_sql_ask *take_ask(struct wf_sql_ask **old, const struct wf_rule *rule)
@@ -116,7 +129,7 @@ enum weft_err wf_sql_rules(struct wf_sql *s, const struct wf_rules *rules, int64
     for (struct wf_sql_window *w = s->windows; w; w = w->next)
         w->wanted = false;
     for (size_t i = 0; i < rules->count && !err; i++) {
-        if (!rules->rules[i]->sql)
+        if (!wf_sql_owns(s, rules->rules[i]))
             continue;
         struct wf_sql_ask *a = take_ask(&old, rules->rules[i]);
         if (!a) {
@@ -147,9 +160,10 @@ enum weft_err wf_sql_was_true(struct wf_sql *s, const char *rule, const struct w
         a = a->next;
     if (!a)
         return WEFT_OK;
-    struct wf_sql_firing *f = wf_sql_firing_add(a, labels);
-    if (!f)
-        return WEFT_E_NOMEM;
+    struct wf_sql_firing *f = NULL;
+    enum weft_err err = wf_sql_firing_add(s, a, labels, &f);
+    if (err)
+        return err == WEFT_E_FULL ? WEFT_OK : err;
     snprintf(f->product, sizeof f->product, "%s", product);
     snprintf(f->origin, sizeof f->origin, "%s", origin);
     return WEFT_OK;
@@ -219,24 +233,45 @@ const char *wf_sql_problem(const struct wf_sql *s)
     return s->problem;
 }
 
+// What a question took, counted against what its like may take: strangers' also by time, and the next one of theirs waits.
+static void charge(struct wf_sql *s, const struct wf_sql_ask *a, int64_t now_ms, uint64_t *steps)
+{
+    uint64_t cost = a->steps;
+
+    if (s->bounds.rest && a->cpu_ms > 0) {
+        if ((uint64_t)a->cpu_ms * COST_STEPS > cost)
+            cost = (uint64_t)a->cpu_ms * COST_STEPS;
+        s->rest_ms = now_ms + a->cpu_ms * s->bounds.rest;
+    }
+    *steps -= cost < *steps ? cost : *steps;
+}
+
+// Of a clock that was set back nobody waits for the time before.
+static bool is_resting(const struct wf_sql *s, int64_t now_ms)
+{
+    return now_ms < s->rest_ms &&
+           s->rest_ms - now_ms <= (int64_t)s->bounds.rest * 2 * s->bounds.query.cpu_ms;
+}
+
 // From where the last tick ended, so many steps: what is left is asked at the next one.
-enum weft_err wf_sql_tick(struct wf_sql *s, int64_t now_ms)
+enum weft_err wf_sql_tick(struct wf_sql *s, int64_t now_ms, uint64_t *steps)
 {
     enum weft_err err = expire(s, now_ms);
     struct wf_sql_ask *a = s->last && s->last->next ? s->last->next : s->asks, *first = a;
-    uint64_t steps = 0;
 
     if (!a)
         return err;
     do {
-        if (!err && is_due(a, now_ms)) {
+        if (err || !*steps || is_resting(s, now_ms))
+            break;
+        if (is_due(a, now_ms)) {
             a->asked = number_of(a, now_ms);
             err = wf_sql_ask(s, a, now_ms);
-            steps += a->steps;
+            charge(s, a, now_ms, steps);
             s->last = a;
         }
         a = a->next ? a->next : s->asks;
-    } while (a != first && !err && steps < WF_QUERY_STEPS);
+    } while (a != first);
     give_up_origins(s, now_ms);
     say_problem(s, now_ms);
     return err;
@@ -252,46 +287,4 @@ void wf_sql_each(const struct wf_sql *s, wf_engine_sql_fn fn, void *arg)
             .rows = a->rows };
         fn(arg, &to);
     }
-}
-
-// ---- a part of the engine -----------------------------------------------------------------------------------------------------
-
-static bool has_sql(const struct wf_rules *rules)
-{
-    for (size_t i = 0; i < rules->count; i++)
-        if (rules->rules[i]->sql)
-            return true;
-    return false;
-}
-
-enum weft_err wf_sql_change(struct wf_engine *e, const struct wf_rules *rules, int64_t now_ms)
-{
-    if (!e->sql && has_sql(rules))
-        e->sql = wf_sql_new(&e->limits.sql, e->fn, e->arg);
-    if (!e->sql)
-        return has_sql(rules) ? WEFT_E_NOMEM : WEFT_OK;
-    return wf_sql_rules(e->sql, rules, now_ms);
-}
-
-enum weft_err wf_engine_mark(
-    struct wf_engine *e, struct wf_shape *shape, const char *origin, uint64_t offset, bool end)
-{
-    return e->sql ? wf_sql_mark(e->sql, shape, origin, offset, end) : WEFT_OK;
-}
-
-void wf_engine_each_sql(const struct wf_engine *e, wf_engine_sql_fn fn, void *arg)
-{
-    if (e->sql)
-        wf_sql_each(e->sql, fn, arg);
-}
-
-enum weft_err wf_engine_was_true(struct wf_engine *e, const char *rule,
-    const struct wf_labels *labels, const char *product, const char *origin)
-{
-    return e->sql ? wf_sql_was_true(e->sql, rule, labels, product, origin) : WEFT_OK;
-}
-
-bool wf_engine_lacks(struct wf_engine *e, const char *product)
-{
-    return e->sql && wf_sql_lacks(e->sql, product);
 }

@@ -13,12 +13,34 @@
 #define WF_SQL_COLUMNS 64u      // of one answer
 #define WF_SQL_TEXT    4194304u // of one answer's texts
 #define WF_SQL_ORIGINS 100000u  // of one window
+#define WF_SQL_SERIES  20000u   // for which one rule is true: no more alerts are there
+
+// Of rules that came with the products of one domain, which have a database of their own.
+#define WF_SQL_GUESTS        16u // domains
+#define WF_SQL_GUEST_BYTES   (16u * 1024 * 1024)
+#define WF_SQL_GUEST_RECORDS 50000u // of one table
+#define WF_SQL_GUEST_STEPS   1000000u
+#define WF_SQL_GUEST_CPU_MS  250
+#define WF_SQL_GUEST_MEMORY  (8u * 1024 * 1024)
+#define WF_SQL_GUEST_LENGTH  16384u
+#define WF_SQL_GUEST_ROWS    100u
+#define WF_SQL_GUEST_SERIES  1000u
+#define WF_SQL_GUEST_TICK    2000000u // steps of all domains together
+#define WF_SQL_GUEST_REST    20 // times of what it took a domain's next question waits at least
+
+// What one set of rules may take.
+struct wf_sql_bounds {
+    struct wf_query_limits query;
+    size_t rows, series; // of an answer; for which one rule is true
+    int rest;            // 0: no question waits for one before
+};
 
 struct wf_sql;
-// NULL without memory.
-struct wf_sql *wf_sql_new(const struct wf_query_limits *limits, wf_observe_fn fn, void *arg);
+// domain: of rules that came with its products; "": the monitor's own. NULL without memory.
+struct wf_sql *wf_sql_new(
+    const char *domain, const struct wf_sql_bounds *bounds, wf_observe_fn fn, void *arg);
 void wf_sql_free(struct wf_sql *s);
-// From now on these rules. Those that are the same go on; the others' series are told to be gone.
+// From now on those of these rules that are its own. Those that are the same go on; the others' series are told to be gone.
 WEFT_MUST_USE enum weft_err wf_sql_rules(
     struct wf_sql *s, const struct wf_rules *rules, int64_t now_ms);
 // A record, an inventory's mark, a shape that is new or another one, a shape that goes.
@@ -27,8 +49,17 @@ WEFT_MUST_USE enum weft_err wf_sql_mark(
     struct wf_sql *s, struct wf_shape *shape, const char *origin, uint64_t offset, bool end);
 WEFT_MUST_USE enum weft_err wf_sql_reshape(struct wf_sql *s, struct wf_shape *shape);
 void wf_sql_forget(struct wf_sql *s, const struct wf_shape *shape);
-// Windows move on, and what is due is asked.
-WEFT_MUST_USE enum weft_err wf_sql_tick(struct wf_sql *s, int64_t now_ms);
+// Records that never come: of an origin, or (NULL) nobody knows of which.
+struct wf_sql_loss {
+    const char *origin;
+    uint64_t count;
+    int64_t now_ms;
+};
+void wf_sql_lose(struct wf_sql *s, const struct wf_shape *shape, const struct wf_sql_loss *loss);
+// Windows move on, and what is due is asked, until *steps are used up.
+WEFT_MUST_USE enum weft_err wf_sql_tick(struct wf_sql *s, int64_t now_ms, uint64_t *steps);
+// Whether a rule is one of this set.
+bool wf_sql_owns(const struct wf_sql *s, const struct wf_rule *rule);
 // An alert of an earlier run: for its labels the rule was true.
 WEFT_MUST_USE enum weft_err wf_sql_was_true(struct wf_sql *s, const char *rule,
     const struct wf_labels *labels, const char *product, const char *origin);

@@ -32,6 +32,8 @@ struct answer {
     size_t row_count;
     size_t text;    // bytes
     size_t doubles; // rows with the labels of another one
+    size_t refused; // rows for which there is no room
+    char cut[240];  // why it is judged on less; ""
     char ranges[200];
     bool has_ranges;
 };
@@ -216,6 +218,7 @@ static enum weft_err take(struct answer *w, char *why, size_t size)
 
     for (size_t i = 0; i < ask.use_count; i++) {
         ask.uses[i].table = w->a->windows[i]->table;
+        ask.uses[i].name = w->a->rule->sql->over[i].name;
         if (!w->a->windows[i]->current)
             ask.uses[i].after_us = after_ms(w->a, i, w->now_ms) * 1000;
     }
@@ -224,8 +227,9 @@ static enum weft_err take(struct answer *w, char *why, size_t size)
         return WEFT_E_SQL;
     while (!err) {
         err = wf_query_step(w->s->query, &error);
-        if (!err && (w->row_count == WF_SQL_ROWS || w->text > WF_SQL_TEXT)) {
-            snprintf(why, size, "the answer has more than %u rows or 4 MiB of texts", WF_SQL_ROWS);
+        if (!err && (w->row_count == w->s->bounds.rows || w->text > WF_SQL_TEXT)) {
+            snprintf(why, size, "the answer has more than %zu rows or 4 MiB of texts",
+                w->s->bounds.rows);
             return WEFT_E_SQL;
         }
         if (!err)
@@ -240,12 +244,15 @@ static enum weft_err take(struct answer *w, char *why, size_t size)
 
 // ---- what is true -------------------------------------------------------------------------------------------------------------
 
-struct wf_sql_firing *wf_sql_firing_add(struct wf_sql_ask *a, const struct wf_labels *labels)
+enum weft_err wf_sql_firing_add(const struct wf_sql *s, struct wf_sql_ask *a,
+    const struct wf_labels *labels, struct wf_sql_firing **ret)
 {
+    // Rows may leave series behind that are unknown: other labels at each question must not pile up.
+    if (a->firing_count >= s->bounds.series)
+        return WEFT_E_FULL;
     struct wf_sql_firing *more = realloc(a->firing, (a->firing_count + 1) * sizeof *more);
-
     if (!more)
-        return NULL;
+        return WEFT_E_NOMEM;
     a->firing = more;
     struct wf_sql_firing *f = &more[a->firing_count];
     *f = (struct wf_sql_firing){
@@ -253,10 +260,11 @@ struct wf_sql_firing *wf_sql_firing_add(struct wf_sql_ask *a, const struct wf_la
     };
     f->labels = malloc(labels->len + 1);
     if (!f->labels)
-        return NULL;
+        return WEFT_E_NOMEM;
     memcpy(f->labels, labels->text, labels->len);
     a->firing_count++;
-    return f;
+    *ret = f;
+    return WEFT_OK;
 }
 
 static struct wf_sql_firing *firing_find(struct wf_sql_ask *a, const struct wf_labels *labels)
@@ -336,7 +344,7 @@ static void say(struct answer *w, const struct answer_row *row, const struct wf_
         .origin = f->origin,
         .offset = row->offset < 0 ? 0 : (uint64_t)row->offset,
         .record = row->offset >= 0 && f->origin[0],
-        .detail = w->a->state == WF_SQL_CUT ? w->a->reason : "",
+        .detail = w->cut,
         .get = template_value,
         .get_arg = &told };
 
@@ -358,16 +366,16 @@ static enum weft_err say_row(struct answer *w, const struct answer_row *row)
         w->doubles++;
         return WEFT_OK;
     }
-    if (!f)
-        f = wf_sql_firing_add(w->a, &labels);
-    if (!f)
-        return WEFT_E_NOMEM;
+    enum weft_err err = f ? WEFT_OK : wf_sql_firing_add(w->s, w->a, &labels, &f);
+    w->refused += err == WEFT_E_FULL;
+    if (err)
+        return err == WEFT_E_FULL ? WEFT_OK : err;
     f->is_true = true;
     f->true_ms = w->now_ms;
     name_of(w, row, ORIGIN, f->origin, sizeof f->origin);
     name_of(w, row, PRODUCT, f->product, sizeof f->product);
-    if (!f->product[0])
-        snprintf(f->product, sizeof f->product, "%s", rule->sql->over[0].product);
+    if (!wf_rule_reads(rule, f->product)) // none, or one that it cannot have of its records
+        snprintf(f->product, sizeof f->product, "%s", rule->product);
     say(w, row, &labels, f);
     return WEFT_OK;
 }
@@ -426,15 +434,56 @@ static const char *missing(
     return NULL;
 }
 
+// Records that were lost are missing as well, whoever is heard.
+static const struct wf_sql_hole *hole_of(
+    const struct answer *w, const char *origin, const char **ret_origin, size_t *ret_use)
+{
+    const struct wf_sql_hole *hole = NULL;
+
+    for (size_t i = 0; i < w->a->rule->sql->over_count && !hole; i++) {
+        hole = wf_sql_hole_of(w->a->windows[i], origin, after_ms(w->a, i, w->now_ms), ret_origin);
+        *ret_use = i;
+    }
+    return hole;
+}
+
+// Of what was lost nobody knows what it said: a row that does not come because of it would look fine.
+static void look_for_holes(const struct answer *w, char *why, size_t size)
+{
+    const char *origin = NULL;
+    size_t use = 0;
+    const struct wf_sql_hole *hole = hole_of(w, NULL, &origin, &use);
+
+    if (!hole)
+        return;
+    const struct wf_sql_window *window = w->a->windows[use];
+    int len = snprintf(why, size, "%llu records of %s%s%s are lost: what rests on them is unknown",
+        (unsigned long long)hole->records, window->product, origin ? " from " : "",
+        origin ? origin : "");
+    if (len < 0 || (size_t)len >= size)
+        return;
+    if (window->current)
+        snprintf(why + len, size - (size_t)len, " until its next whole snapshot");
+    else
+        snprintf(why + len, size - (size_t)len, " for %llds more",
+            (long long)((hole->open ? w->now_ms : hole->ms) - after_ms(w->a, use, w->now_ms)) /
+                1000);
+}
+
 static void end_others(struct answer *w, char *why, size_t size)
 {
     struct wf_sql_ask *a = w->a;
     const struct wf_sql_origin *origin = NULL;
+    const char *lost = NULL;
+    size_t use = 0;
 
     for (size_t i = a->firing_count; i-- > 0;) {
         const char *product = a->firing[i].is_true ? NULL : missing(w, &a->firing[i], &origin);
+        const char *from = a->firing[i].origin[0] ? a->firing[i].origin : NULL;
         if (a->firing[i].is_true)
             a->firing[i].is_true = false;
+        else if (!product && hole_of(w, from, &lost, &use))
+            continue; // why is said already
         else if (!product)
             wf_sql_firing_end(w->s, a, i, w->now_ms, NULL);
         else
@@ -451,19 +500,27 @@ static enum weft_err conclude(struct answer *w)
     char why[240] = "";
     enum weft_err err = WEFT_OK;
 
-    set_state(a, look_for_cuts(a, w->now_ms, why, sizeof why), why, w->now_ms);
+    enum wf_sql_state state = look_for_cuts(a, w->now_ms, w->cut, sizeof w->cut);
+
     a->failures = 0;
     a->rows = w->row_count;
     for (size_t i = 0; i < w->row_count && !err; i++)
         err = say_row(w, &w->rows[i]);
-    why[0] = '\0';
+    look_for_holes(w, why, sizeof why);
     end_others(w, why, sizeof why);
-    if (why[0])
-        set_state(a, WF_SQL_UNKNOWN, why, w->now_ms);
-    else if (w->doubles)
-        snprintf(a->reason, sizeof a->reason,
+    if (why[0]) {
+        state = WF_SQL_UNKNOWN;
+    } else if (w->refused) {
+        state = WF_SQL_CUT;
+        snprintf(why, sizeof why,
+            "%zu rows found no room: a rule is true of at most %zu series at once", w->refused,
+            w->s->bounds.series);
+    } else if (w->doubles) {
+        snprintf(why, sizeof why,
             "%zu rows have the labels of another one and were left out: by has to tell them apart",
             w->doubles);
+    }
+    set_state(a, state, why[0] ? why : w->cut, w->now_ms);
     return err;
 }
 
@@ -473,6 +530,7 @@ enum weft_err wf_sql_ask(struct wf_sql *s, struct wf_sql_ask *a, int64_t now_ms)
     enum wf_sql_state state = look(a, why, sizeof why);
 
     a->steps = 0;
+    a->cpu_ms = 0;
     if (state == WF_SQL_UNKNOWN && a->state == WF_SQL_WAITS)
         state = WF_SQL_WAITS; // nothing was seen of it yet: it may be nobody's
     if (state != WF_SQL_OK) {
@@ -488,6 +546,7 @@ enum weft_err wf_sql_ask(struct wf_sql *s, struct wf_sql_ask *a, int64_t now_ms)
     enum weft_err err = take(w, why, sizeof why);
     a->steps = wf_query_steps(s->query);
     wf_query_end(s->query);
+    a->cpu_ms = wf_query_cpu_ms(s->query);
     if (err == WEFT_E_SQL) {
         set_broken(a, why, now_ms);
         err = WEFT_OK;

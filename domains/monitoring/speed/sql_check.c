@@ -53,6 +53,7 @@ static enum weft_err set_up(struct check *c, const struct wf_sql_columns *column
     c->ask.sql = c->rule->sql->text;
     c->ask.use_count = c->rule->sql->over_count;
     for (size_t i = 0; i < c->ask.use_count && !err; i++) {
+        c->ask.uses[i].name = c->rule->sql->over[i].name;
         const struct wf_query_field *fields;
         size_t count;
         err = make(c, i);

@@ -5,8 +5,16 @@
 
 #include "domains/monitoring/speed/sql.h"
 
+// Records that never come. Where they were in time is known once the next one is there: until then it is now.
+struct wf_sql_hole {
+    bool open;
+    int64_t ms; // the end of the newest; 0: there was none
+    uint64_t records;
+};
+
 struct wf_sql_origin {
     struct wf_sql_origin *next; // of its window
+    struct wf_sql_hole hole;
     int64_t newest_ms;
     uint64_t offset;   // of that record
     uint64_t snapshot; // where the one that is under way began
@@ -28,8 +36,10 @@ struct wf_sql_window {
     struct wf_sql_origin *origins;
     const struct wf_sql_origin *newest;
     size_t origin_count;
-    uint64_t refused; // records that found no room
-    char why[160];    // no record can be kept: why
+    struct wf_sql_hole hole; // nobody knows of which origin
+    bool any_hole;           // of it or an origin
+    uint64_t refused;        // records that found no room
+    char why[160];           // no record can be kept: why
 };
 
 // Labels for which a rule was true when it was asked last.
@@ -53,11 +63,16 @@ struct wf_sql_ask {
     char reason[240];
     size_t rows;
     uint64_t steps; // of its last question
+    int64_t cpu_ms;
     struct wf_sql_firing *firing;
     size_t firing_count;
 };
 
 struct wf_sql {
+    struct wf_sql *next;         // of the engine
+    char domain[WF_MON_PRODUCT]; // whose products the rules came with; "": the monitor's own
+    struct wf_sql_bounds bounds;
+    int64_t rest_ms; // nothing is asked before
     struct wf_query *query;
     struct wf_sql_window *windows;
     struct wf_sql_ask *asks;
@@ -81,13 +96,17 @@ struct wf_sql_silence {
 // One that is missing: this origin, or of NULL any. NULL: none. Of inventories' rows and of occurrences nobody is.
 const struct wf_sql_origin *wf_sql_missing(
     const struct wf_sql_window *w, const char *origin, const struct wf_sql_silence *s);
+// Records of this origin, or of NULL any, that never come and that a window from then on would hold. NULL: none.
+const struct wf_sql_hole *wf_sql_hole_of(
+    const struct wf_sql_window *w, const char *origin, int64_t from_ms, const char **ret_origin);
 // Origins that were heard last before that are not missed any more.
 void wf_sql_give_up(struct wf_sql_window *w, int64_t before_ms);
 
 // sql_ask.c
 WEFT_MUST_USE enum weft_err wf_sql_ask(struct wf_sql *s, struct wf_sql_ask *a, int64_t now_ms);
-// A series for which the rule was true; NULL without memory.
-struct wf_sql_firing *wf_sql_firing_add(struct wf_sql_ask *a, const struct wf_labels *labels);
+// A series for which the rule was true. FULL: there are too many; NOMEM.
+WEFT_MUST_USE enum weft_err wf_sql_firing_add(const struct wf_sql *s, struct wf_sql_ask *a,
+    const struct wf_labels *labels, struct wf_sql_firing **ret);
 // Says that it is no more, and takes it out.
 void wf_sql_firing_end(
     struct wf_sql *s, struct wf_sql_ask *a, size_t i, int64_t now_ms, const char *gone);

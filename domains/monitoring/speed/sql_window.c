@@ -89,6 +89,32 @@ const struct wf_sql_origin *wf_sql_missing(
     return o;
 }
 
+static bool is_within(const struct wf_sql_window *w, const struct wf_sql_hole *h, int64_t from_ms)
+{
+    return h->open || (!w->current && h->ms && h->ms > from_ms);
+}
+
+const struct wf_sql_hole *wf_sql_hole_of(
+    const struct wf_sql_window *w, const char *origin, int64_t from_ms, const char **ret_origin)
+{
+    const struct wf_sql_origin *o = w->origins;
+
+    *ret_origin = NULL;
+    if (!w->any_hole)
+        return NULL;
+    if (is_within(w, &w->hole, from_ms))
+        return &w->hole;
+    if (origin)
+        o = wf_sql_origin_find(w, origin);
+    for (; o; o = origin ? NULL : o->next) {
+        if (!is_within(w, &o->hole, from_ms))
+            continue;
+        *ret_origin = o->name;
+        return &o->hole;
+    }
+    return NULL;
+}
+
 static void drop_origins(struct wf_sql_window *w, int64_t before_ms)
 {
     for (struct wf_sql_origin **at = &w->origins; *at;) {
@@ -199,10 +225,25 @@ static enum weft_err cell_of_value(const void *arg, size_t field, struct wf_mon_
     return WEFT_OK;
 }
 
+// The lost ones were taken by the owner's node before this one, and counted at that time at the latest.
+static void close_hole(struct wf_sql_hole *h, int64_t ms)
+{
+    if (!h->open)
+        return;
+    h->open = false;
+    h->ms = ms > h->ms ? ms : h->ms;
+}
+
 static void note_origin(struct wf_sql_window *w, const struct wf_row *row)
 {
     struct wf_sql_origin *o = origin_of(w, row->origin);
 
+    // Of rows of now a whole snapshot says what was in it.
+    if (w->any_hole && !w->current) {
+        close_hole(&w->hole, row->append_ms);
+        if (o)
+            close_hole(&o->hole, row->append_ms);
+    }
     if (!o || row->time_ms < o->newest_ms)
         return;
     o->newest_ms = row->time_ms;
@@ -249,10 +290,46 @@ static enum weft_err mark(
     if (!o || (end && !o->in_snapshot))
         return WEFT_OK; // one that was cut off at its beginning takes nothing away
     o->in_snapshot = !end;
-    if (end)
+    if (end) {
+        o->hole = w->hole = (struct wf_sql_hole){ .open = false };
         return wf_query_sweep(s->query, w->table, origin, o->snapshot);
+    }
     o->snapshot = offset;
     return WEFT_OK;
+}
+
+static void open_hole(
+    const struct wf_sql_window *w, struct wf_sql_hole *h, const struct wf_sql_loss *loss)
+{
+    if (!is_within(w, h, loss->now_ms - w->span_ms))
+        h->records = 0; // those before are over
+    h->open = true;
+    h->records += loss->count;
+}
+
+// A snapshot with a hole in it is none. Of rows that nobody knows whose they were each origin has to say its own again; where none is
+// known, the first that does.
+static void lose(struct wf_sql_window *w, const struct wf_sql_loss *loss)
+{
+    struct wf_sql_origin *one = loss->origin ? origin_of(w, loss->origin) : NULL;
+
+    w->any_hole = true;
+    for (struct wf_sql_origin *o = w->origins; o; o = o->next) {
+        if (one && o != one)
+            continue;
+        o->in_snapshot = false;
+        if (one || w->current)
+            open_hole(w, &o->hole, loss);
+    }
+    if (!one && (!w->current || !w->origins))
+        open_hole(w, &w->hole, loss);
+}
+
+void wf_sql_lose(struct wf_sql *s, const struct wf_shape *shape, const struct wf_sql_loss *loss)
+{
+    for (struct wf_sql_window *w = s->windows; w; w = w->next)
+        if (w->shape == shape)
+            lose(w, loss);
 }
 
 enum weft_err wf_sql_mark(

@@ -83,12 +83,15 @@ static void read_change(struct reader *r, const struct weft_conf_node *n, struct
 static void read_details(
     struct reader *r, const struct weft_conf_node *n, struct wf_take_item *item)
 {
-    static const char *const known[] = { "only", "except", "change", NULL };
+    static const char *const known[] = { "only", "except", "change", "with", NULL };
     const struct weft_conf_node *only = weft_conf_get(n, "only"),
                                 *except = weft_conf_get(n, "except"),
-                                *change = weft_conf_get(n, "change");
+                                *change = weft_conf_get(n, "change"),
+                                *with = weft_conf_get(n, "with");
 
     weft_conf_known(r->c, n, known);
+    if (with)
+        item->with_count = read_names(r, with, item->with);
     if (only)
         item->only_count = read_names(r, only, item->only);
     if (except)
@@ -125,7 +128,7 @@ static void read_map(struct reader *r, const struct weft_conf_node *n)
         if (item && k->kind == WEFT_CONF_MAP)
             read_details(r, k, item);
         else if (item && !all)
-            wrong(r, k, "want all, or which rules: {only, except, change}");
+            wrong(r, k, "want all, or which rules: {only, except, change, with}");
     }
 }
 
@@ -220,18 +223,36 @@ static void change_rule(const struct wf_take_item *item, struct wf_rule *rule)
     }
 }
 
+// An inventory that the rule reads beside its own product, and that the choice does not give it; NULL: there is none.
+static const char *not_given(const struct wf_take_item *item, const struct wf_rule *rule)
+{
+    for (size_t i = 0; rule->sql && i < rule->sql->over_count; i++) {
+        const char *name = rule->sql->over[i].name;
+        if (strcmp(rule->sql->over[i].product, rule->product) != 0 && name &&
+            !is_among(item->with, item->with_count, name))
+            return name;
+    }
+    return NULL;
+}
+
 void wf_take_apply(
-    const struct wf_take_item *item, struct wf_rules *rules, const char **ret_unknown)
+    const struct wf_take_item *item, struct wf_rules *rules, struct wf_take_left *ret_left)
 {
     size_t kept = 0;
 
-    if (ret_unknown)
-        *ret_unknown = unknown_name(item, rules);
+    *ret_left = (struct wf_take_left){ .unknown = unknown_name(item, rules) };
     for (size_t i = 0; i < rules->count; i++) {
         struct wf_rule *rule = rules->rules[i];
-        const char *name = short_name(rule);
+        const char *name = short_name(rule), *inventory;
         if ((item->only_count && !is_among(item->only, item->only_count, name)) ||
             is_among(item->except, item->except_count, name))
+            continue;
+        inventory = not_given(item, rule);
+        if (inventory && !ret_left->rule) {
+            ret_left->rule = name;
+            ret_left->inventory = inventory;
+        }
+        if (inventory)
             continue;
         change_rule(item, rule);
         rules->rules[kept++] = rule;

@@ -22,6 +22,15 @@ struct wf_take_item {
     size_t only_count, except_count;
     struct wf_take_change changes[WF_TAKE_NAMES];
     size_t change_count;
+    const char
+        *with[WF_TAKE_NAMES]; // inventories of the same domain that rules which are SQL may read
+    size_t with_count;
+};
+
+// What was not done as it was said; both "" or NULL: all was.
+struct wf_take_left {
+    const char *unknown;          // the first name or pattern of the choice that is no rule's
+    const char *rule, *inventory; // the first rule left out as it reads what it is not given
 };
 
 struct wf_take {
@@ -35,8 +44,8 @@ struct wf_take *wf_take_read(struct weft_conf *c);
 void wf_take_free(struct wf_take *t);
 // What decides about a product's rules; NULL: they are not taken.
 const struct wf_take_item *wf_take_find(const struct wf_take *t, const char *product);
-// Leaves out and changes what the item says. ret_unknown (may be NULL): the first name or pattern of it that is no rule's, or "".
+// Leaves out and changes what the item says, and leaves out what reads more than it is given.
 void wf_take_apply(
-    const struct wf_take_item *item, struct wf_rules *rules, const char **ret_unknown);
+    const struct wf_take_item *item, struct wf_rules *rules, struct wf_take_left *ret_left);
 
 #endif

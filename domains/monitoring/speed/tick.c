@@ -198,5 +198,5 @@ enum weft_err wf_engine_tick(struct wf_engine *e, int64_t now_ms)
         }
     }
     wf_series_each(e, tick_series, &t);
-    return e->sql ? wf_sql_tick(e->sql, now_ms) : WEFT_OK;
+    return wf_sql_tick_all(e, now_ms);
 }
