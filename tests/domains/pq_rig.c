@@ -63,6 +63,21 @@ static pid_t start(const char *program, const char *const *words)
     _exit(127);
 }
 
+// Before the first test nobody would hear an assertion.
+static void must(bool ok, const char *what)
+{
+    char path[96], line[256];
+
+    if (ok)
+        return;
+    fprintf(stderr, "PostgreSQL of this test: %s failed\n", what);
+    snprintf(path, sizeof path, "%s/log", directory);
+    FILE *f = fopen(path, "r");
+    while (f && fgets(line, sizeof line, f))
+        fputs(line, stderr);
+    exit(1);
+}
+
 static bool finish(pid_t pid)
 {
     int status = -1;
@@ -81,7 +96,7 @@ static void wait_ready(void)
         nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
         answer = PQping(where);
     }
-    ck_assert_int_eq(answer, PQPING_OK);
+    must(answer == PQPING_OK, "an answer of the server");
 }
 
 static void serve(void)
@@ -90,7 +105,7 @@ static void serve(void)
         "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=40", NULL };
 
     server = start("postgres", words);
-    ck_assert(server > 0);
+    must(server > 0, "fork");
     wait_ready();
 }
 
@@ -104,10 +119,10 @@ bool pq_rig_start(void)
         return false;
     }
     snprintf(directory, sizeof directory, "/tmp/weft-pq.XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(directory));
+    must(mkdtemp(directory) != NULL, "mkdtemp");
     if (geteuid() == 0)
-        ck_assert_int_eq(chown(directory, unprivileged()->pw_uid, unprivileged()->pw_gid), 0);
-    ck_assert(finish(start("initdb", words)));
+        must(chown(directory, unprivileged()->pw_uid, unprivileged()->pw_gid) == 0, "chown");
+    must(finish(start("initdb", words)), "initdb");
     serve();
     return true;
 }

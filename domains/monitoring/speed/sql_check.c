@@ -66,30 +66,38 @@ static enum weft_err set_up(struct check *c, const struct wf_sql_columns *column
     return err;
 }
 
-// The column that SQLite misses, behind the name of its table; NULL: it complains of something else.
-static const char *missing_column(const struct wf_query_error *e)
+// The column that SQLite misses, behind the name of its table. False: it complains of something else. Since 3.45 a name that the question has in
+// quotes is told in quotes, with an advice behind it.
+static bool missing_column(const struct wf_query_error *e, char ret_name[WF_MON_NAME])
 {
     static const char begin[] = "no such column: ";
     const char *name = e->text + sizeof begin - 1, *dot;
+    size_t len;
 
     if (strncmp(e->text, begin, sizeof begin - 1) != 0)
-        return NULL;
-    dot = strrchr(name, '.');
-    return dot ? dot + 1 : name;
+        return false;
+    if (*name == '"') {
+        name++;
+        len = strcspn(name, "\"");
+    } else {
+        dot = strrchr(name, '.');
+        name = dot ? dot + 1 : name;
+        len = strlen(name);
+    }
+    snprintf(ret_name, WF_MON_NAME, "%.*s", (int)len, name);
+    return true;
 }
 
 // Gives the column to the first product without a schema with which SQLite is content. False: with none it is.
-static bool assume(struct check *c, const char *column)
+static bool assume(struct check *c, const char name[WF_MON_NAME])
 {
     struct wf_query_error before = c->error;
-    char name[WF_MON_NAME];
 
-    snprintf(name, sizeof name, "%s", column);
     for (size_t i = 0; i < c->ask.use_count; i++) {
         struct assumed *t = &c->tables[i];
         if (t->known || t->count == ASSUMED || !name[0])
             continue;
-        memcpy(t->names[t->count], name, sizeof name);
+        memcpy(t->names[t->count], name, WF_MON_NAME);
         t->fields[t->count] = (struct wf_query_field){ .name = t->names[t->count] };
         t->count++;
         if (make(c, i))
@@ -181,10 +189,10 @@ static bool check(struct check *c, const struct wf_sql_columns *columns)
         snprintf(c->error.text, sizeof c->error.text, "%s", weft_err_text(err));
         return false;
     }
+    char column[WF_MON_NAME];
     err = compile(c);
     while (err) {
-        const char *column = missing_column(&c->error);
-        if (column ? !assume(c, column) : !assume_shared(c))
+        if (missing_column(&c->error, column) ? !assume(c, column) : !assume_shared(c))
             return false;
         err = compile(c);
     }
