@@ -139,6 +139,11 @@ static void broken_rules(struct wf_mon_sight *s)
     s->pulses[0].wrong_ms = NOW - 60000;
     snprintf(s->pulses[0].wrong, sizeof s->pulses[0].wrong, "no room for series of rule x");
 }
+static void too_many(struct wf_mon_sight *s)
+{
+    broken_rules(s);
+    snprintf(s->pulses[0].wrong, sizeof s->pulses[0].wrong, "7 products are not watched: one");
+}
 static void no_catalog(struct wf_mon_sight *s)
 {
     snprintf(s->beat.problem, sizeof s->beat.problem, "catalog: no answer");
@@ -185,6 +190,7 @@ START_TEST(whatever_is_not_known_to_be_seen_is_a_finding)
         { hangs, "process remote", WF_MON_QUIET, NOW - 11000 },
         { broken_rules, "process remote", WF_MON_RULES, NOW - 60000 },
         { no_catalog, "monitor", WF_MON_CATALOG, 0 },
+        { too_many, "process remote", WF_MON_UNWATCHED, NOW - 60000 },
         { again, "process alert", WF_MON_AGAIN, NOW - 1000 },
         { failed, "process alert", WF_MON_FAILED, NOW - 1000 },
         { unjudged, "alerts", WF_MON_NOT_JUDGED, NOW - HOUR },
@@ -201,7 +207,7 @@ START_TEST(whatever_is_not_known_to_be_seen_is_a_finding)
         ck_assert_msg(!s->whole, "row %zu: and yet all is well", i);
         ck_assert_msg(f->since_ms == rows[i].since_ms, "row %zu: since %lld", i,
             (long long)(NOW - f->since_ms));
-        ck_assert_msg(f->cause[0] && wf_mon_why_todo(f->why)[0], "row %zu: no words", i);
+        ck_assert_msg(f->cause[0] && f->todo[0], "row %zu: no words", i);
         release(s);
     }
 }
@@ -219,13 +225,30 @@ START_TEST(products_of_a_domain_with_the_same_cause_are_one_finding)
     blind(&s->lines[3], WF_MON_REVOKED, "refused: its owner revoked the token", NOW - 90000);
     ck_assert_int_eq(wf_mon_sight_judge(s), WEFT_OK);
     ck_assert_uint_eq(s->finding_count, 2);
-    ck_assert_int_eq(found(s, WF_MON_REVOKED, "servers (2 products)")->since_ms, NOW - 90000);
+    const struct wf_mon_finding *f = found(s, WF_MON_REVOKED, "servers (2 products)");
+    ck_assert_int_eq(f->since_ms, NOW - 90000);
+    ck_assert_str_eq(f->cause, "refused: its owner revoked the token (servers/p1 first)");
+    ck_assert_ptr_nonnull(strstr(f->todo, "`weft access request PRODUCT`"));
     ck_assert_ptr_nonnull(found(s, WF_MON_HOST_SILENT, "servers/p2"));
     ck_assert_str_eq(s->domains[1].cause, "1 host-silent, 2 token-revoked");
     ck_assert_int_eq(s->domains[1].since_ms, NOW - 90000);
     ck_assert_uint_eq(s->domains[1].blind, 3);
     ck_assert_uint_eq(s->domains[0].blind, 0);
     ck_assert_uint_eq(s->blind, 3);
+    release(s);
+}
+END_TEST
+
+// What has to be typed is there to be typed.
+START_TEST(a_finding_of_one_product_names_it_in_the_command)
+{
+    struct wf_mon_sight *s = well();
+
+    snprintf(s->lines[1].product, sizeof s->lines[1].product, "servers/p1");
+    blind(&s->lines[1], WF_MON_NO_TOKEN, "refused: nothing grants it", NOW);
+    ck_assert_int_eq(wf_mon_sight_judge(s), WEFT_OK);
+    ck_assert_str_eq(found(s, WF_MON_NO_TOKEN, "servers/p1")->todo,
+        "ask its owner: `weft access request servers/p1`");
     release(s);
 }
 END_TEST
@@ -331,8 +354,9 @@ START_TEST(a_token_that_is_revoked_or_ends_is_told_in_these_words)
         { WEFT_E_REVOKED, false, "token-revoked", "refused: its owner revoked the token" },
         { WEFT_E_NO_CAPABILITY, true, "token-ended", "refused: the token ended" },
         { WEFT_E_EXPIRED, false, "token-ended", "refused: the token ended" },
-        { WEFT_E_NO_CAPABILITY, false, "no-token", "refused: no capability" },
-        { WEFT_E_PENDING, false, "request-waits", "refused: pending" },
+        { WEFT_E_NO_CAPABILITY, false, "no-token", "refused: nothing grants it any more" },
+        { WEFT_E_PENDING, false, "request-waits",
+            "refused: the request for it waits for its owner" },
         { WEFT_E_VERB, false, "refused", "refused: verb not granted" },
     };
 
@@ -429,6 +453,7 @@ int main(void)
     tcase_add_test(c, a_monitor_that_sees_all_has_no_finding_and_a_line_a_domain);
     tcase_add_test(c, whatever_is_not_known_to_be_seen_is_a_finding);
     tcase_add_test(c, products_of_a_domain_with_the_same_cause_are_one_finding);
+    tcase_add_test(c, a_finding_of_one_product_names_it_in_the_command);
     tcase_add_test(c, what_will_be_missed_and_what_was_lost_are_told_and_not_blind);
     tcase_add_test(c, an_hour_without_its_domain_is_told_while_it_lasts_and_afterwards);
     tcase_add_test(c, a_schema_that_grows_is_told_once_and_is_no_finding);

@@ -6,7 +6,7 @@
 #include <time.h>
 
 #include "domains/monitoring/batch/status.h"
-#include "domains/monitoring/common/feed.h"
+#include "domains/monitoring/common/watch.h"
 #include "tests/domains/monitor_rig.h"
 
 START_TEST(every_state_has_its_cause)
@@ -43,14 +43,42 @@ START_TEST(every_state_has_its_cause)
               .problem = { .err = WEFT_E_NO_CAPABILITY },
               .foreign = true,
               .named = true },
-            0, "refused: no capability", "asked for by name" },
+            0, "refused: nothing grants it", "asked for by name" },
         { { .state = WEFT_STREAM_REFUSED,
               .problem = { .err = WEFT_E_NO_CAPABILITY },
               .foreign = true,
               .granted = true },
-            0, "refused: no capability", "it was read before" },
+            0, "refused: nothing grants it any more", "it was read before" },
         { { .state = WEFT_STREAM_REFUSED, .problem = { .err = WEFT_E_PENDING } }, 0,
-            "refused: pending", "somebody asked and waits" },
+            "refused: the request for it waits for its owner", "somebody asked and waits" },
+        { { .state = WEFT_STREAM_REFUSED,
+              .problem = { .err = WEFT_E_VERB,
+                  .caveat = "verbs",
+                  .asked = "subscribe",
+                  .granted = "query" } },
+            0, "refused: the token does not permit to subscribe (asked: subscribe; granted: query)",
+            "a narrow one" },
+        { { .state = WEFT_STREAM_REFUSED,
+              .problem = { .err = WEFT_E_WRONG_DOMAIN, .caveat = "domain" } },
+            0, "refused: the token is of another domain", "the wrong audience" },
+        { { .state = WEFT_STREAM_REFUSED, .problem = { .err = WEFT_E_HOLDER, .caveat = "holder" } },
+            0, "refused: the token is another identity's", "a copied one" },
+        { { .state = WEFT_STREAM_REFUSED,
+              .problem = { .err = WEFT_E_REVOKED, .caveat = "holder" } },
+            0, "refused: its owner revoked this identity", "not the token alone" },
+        { { .state = WEFT_STREAM_REFUSED,
+              .problem = { .err = WEFT_E_EXPIRED, .caveat = "expires" } },
+            0, "refused: the token ended", "too old" },
+        { { .state = WEFT_STREAM_SILENT, .lag = 1200, .old_ms = 180000, .late = { .hosts = 3 } }, 0,
+            "behind by 1200 records: what was read last is 3 min old",
+            "silent only since it is not read yet" },
+        { { .state = WEFT_STREAM_SILENT, .lag = 1 }, 0, "behind by 1 record", "of unknown age" },
+        { { .state = WEFT_STREAM_PULL, .lag = 9, .old_ms = 31000, .freshness_ms = 10000 }, 0,
+            "behind by 9 records: what was read last is 31 s old", "three times the promise" },
+        { { .state = WEFT_STREAM_LIVE, .lag = 9, .old_ms = 29000, .freshness_ms = 10000 }, 0, "",
+            "some are always on their way" },
+        { { .state = WEFT_STREAM_LIVE, .lag = 9, .old_ms = 61000 }, 0,
+            "behind by 9 records: what was read last is 61 s old", "a minute without a promise" },
         { { .state = WEFT_STREAM_LIVE, .late = { .hosts = 3, .late = 1, .silent = "web-1" } }, 0,
             "host silent: web-1", "its agent is up or unknown" },
         { { .state = WEFT_STREAM_LIVE, .late = { .hosts = 3, .late = 1, .cut = "web-1" } }, 0,
@@ -68,6 +96,39 @@ START_TEST(every_state_has_its_cause)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         wf_mon_feed_cause(&rows[i].feed, rows[i].for_ms, cause, sizeof cause);
         ck_assert_msg(strcmp(cause, rows[i].cause) == 0, "%s: \"%s\"", rows[i].why, cause);
+    }
+}
+END_TEST
+
+// What one process does not watch is a finding, and one that is narrowed is content.
+START_TEST(products_beyond_what_a_process_watches_are_named)
+{
+    const char *path = rig_path();
+    struct wf_mon_options o = rig_options(path);
+    const struct wf_mon_sink sink = { .own_size = 1 };
+    struct wf_mon_watch w;
+    struct weft_problem problem = { 0 };
+
+    fake_reset();
+    fake_product("servers/a", WEFT_METRIC, "load1", "weft.test.Load");
+    fake_product("servers/b", WEFT_METRIC, "load1", "weft.test.Load");
+    fake_product("servers/c", WEFT_METRIC, "load1", "weft.test.Load");
+    for (int narrow = 0; narrow < 2; narrow++) {
+        o.patterns[0] = "servers/[ab]";
+        o.pattern_count = narrow ? 1 : 0;
+        ck_assert_int_eq(wf_mon_watch_init(&w, &o, &sink), WEFT_OK);
+        w.most = 2;
+        ck_assert_int_eq(wf_mon_watch_start(&w, &problem), WEFT_OK);
+        for (int i = 0; i < 200 && !w.looked; i++) {
+            wf_mon_watch_wait(&w, wf_mon_now_ms() + 100, true);
+            wf_mon_watch_catalog(&w);
+        }
+        ck_assert_uint_eq(w.count, 2);
+        ck_assert_str_eq(wf_mon_watch_wrong(&w),
+            narrow ? ""
+                   : "1 products are not watched: one process watches 2 (the first beyond: "
+                     "servers/c)");
+        wf_mon_watch_fini(&w);
     }
 }
 END_TEST
@@ -311,6 +372,7 @@ int main(void)
     tcase_set_timeout(c, 60);
     tcase_add_test(c, every_state_has_its_cause);
     tcase_add_test(c, hosts_are_judged_only_from_the_head_of_the_stream);
+    tcase_add_test(c, products_beyond_what_a_process_watches_are_named);
     tcase_add_test(c, a_monitor_that_does_not_run_is_a_finding);
     tcase_add_test(c, late_hosts_are_split_by_what_their_agents_table_says);
     tcase_add_test(c, run_tells_what_its_streams_say);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // weft-monitor alert: the speed layer's loop. Records go from the subscription through the engine to alerts and on to who is told, all in
 // memory; what has to outlive the process is written behind that. Nothing here waits for a disk, a database of somebody else's, or a target.
+#include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -153,16 +154,15 @@ static void take(struct judge *j, int64_t now_ms)
 static void look_at(struct wf_mon_feed *f, int64_t now_ms, int64_t unix_ms)
 {
     struct judged *own = judged_of(f);
-    struct weft_stats stats = { 0 };
     bool live = f->state == WEFT_STREAM_LIVE || f->state == WEFT_STREAM_PULL ||
                 f->state == WEFT_STREAM_SILENT;
 
-    if (f->sub)
-        weft_subscription_stats(f->sub, &stats);
-    bool seen = f->sub && live && wf_mon_feed_lag(&stats) == 0;
+    wf_mon_feed_glance(f, unix_ms);
+    bool seen = f->sub && live && f->lag == 0;
     wf_mon_feed_cause(f, now_ms - f->state_ms, own->cause, sizeof own->cause);
     if (!own->cause[0])
-        snprintf(own->cause, sizeof own->cause, live ? "behind the head" : "connecting");
+        snprintf(own->cause, sizeof own->cause,
+            live ? "behind by %" PRIu64 " records" : "connecting", f->lag);
     own->fields.shape.cause = own->cause;
     if (seen)
         own->fields.shape.unseen_ms = 0;

@@ -264,6 +264,7 @@ static enum weft_err tell_feed(struct keep *k, struct wf_mon_feed *f, int64_t no
     struct kept *own = kept_of(f);
     enum weft_err err = wf_mon_store_table(k->store, f->product, &own->table);
 
+    wf_mon_feed_glance(f, wf_mon_unix_ms());
     if (!err)
         err = look_late(k, f, now_ms);
     if (err)

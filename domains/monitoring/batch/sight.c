@@ -96,6 +96,8 @@ __attribute__((format(printf, 5, 6))) static void find(struct wf_mon_sight *s, c
     *f = (struct wf_mon_finding){ .why = why, .since_ms = since_ms };
     f->warns = why == WF_MON_TOKEN_ENDS || why == WF_MON_LOST || why == WF_MON_DROPPED;
     snprintf(f->what, sizeof f->what, "%s", what);
+    wf_mon_why_todo_of(
+        why, strchr(what, '/') && !strchr(what, ' ') ? what : "", f->todo, sizeof f->todo);
     va_start(args, format);
     vsnprintf(f->cause, sizeof f->cause, format, args);
     va_end(args);
@@ -150,6 +152,18 @@ static void judge_parts(struct wf_mon_sight *s)
     }
 }
 
+// What a process says is wrong, from what its words begin with or are about.
+static enum wf_mon_why why_of_words(const char *wrong, enum wf_mon_why other)
+{
+    if (strncmp(wrong, "catalog:", 8) == 0)
+        return WF_MON_CATALOG;
+    if (strncmp(wrong, "database", 8) == 0)
+        return WF_MON_DATABASE;
+    if (strstr(wrong, " products are not watched"))
+        return WF_MON_UNWATCHED;
+    return strstr(wrong, " rule") ? WF_MON_RULES : other;
+}
+
 // What each process says itself. One that ended in order, or that `run` has in its hands, is not missed here.
 static void judge_pulses(struct wf_mon_sight *s)
 {
@@ -164,12 +178,7 @@ static void judge_pulses(struct wf_mon_sight *s)
             find(s, what, WF_MON_QUIET, p->updated_ms,
                 "it lives (pid %" PRId64 ") and says nothing", p->pid);
         if (p->alive && p->wrong_ms)
-            find(s, what,
-                strncmp(p->wrong, "catalog:", 8) == 0   ? WF_MON_CATALOG
-                : strncmp(p->wrong, "database", 8) == 0 ? WF_MON_DATABASE
-                : strstr(p->wrong, " rule") != NULL     ? WF_MON_RULES
-                                                        : WF_MON_TROUBLE,
-                p->wrong_ms, "%.390s", p->wrong);
+            find(s, what, why_of_words(p->wrong, WF_MON_TROUBLE), p->wrong_ms, "%.390s", p->wrong);
     }
 }
 
@@ -292,7 +301,8 @@ static void judge_domain(struct wf_mon_sight *s, struct wf_mon_domain *d)
             "%s%zu %s", at ? ", " : "", count, wf_mon_why_name((enum wf_mon_why)why));
         snprintf(what, sizeof what, count > 1 ? "%s (%zu products)" : "%s",
             count > 1 ? d->name : first->product, count);
-        find(s, what, (enum wf_mon_why)why, since, "%.380s", first->cause);
+        find(s, what, (enum wf_mon_why)why, since, count > 1 ? "%.240s (%.130s first)" : "%.380s",
+            first->cause, first->product);
         if (at >= sizeof d->cause)
             at = sizeof d->cause - 1;
     }
@@ -339,9 +349,8 @@ enum weft_err wf_mon_sight_judge(struct wf_mon_sight *s)
         find(s, "products", WF_MON_NOTHING, 0, "nothing is granted to %.100s",
             s->beat.subject[0] ? s->beat.subject : "this identity");
     if (!s->silence[0] && s->beat.problem[0] && !living(s, "store"))
-        find(s, "monitor",
-            strncmp(s->beat.problem, "catalog:", 8) == 0 ? WF_MON_CATALOG : WF_MON_DATABASE, 0,
-            "%.310s", s->beat.problem);
+        find(s, "monitor", why_of_words(s->beat.problem, WF_MON_DATABASE), 0, "%.310s",
+            s->beat.problem);
     s->whole = s->finding_count == 0 && s->blind == 0;
     for (size_t i = 0; !s->silence[0] && i < s->count; i++)
         warn_of(s, &s->lines[i]);

@@ -33,6 +33,7 @@ struct wf_mon_finding {
     bool warns; // seen, but not for long; not blind
     int64_t since_ms;
     char cause[400];
+    char todo[480]; // what to do, as it is typed
 };
 #define WF_MON_FINDINGS 256u
 

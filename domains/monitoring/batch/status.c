@@ -165,7 +165,7 @@ static enum weft_err print_findings(const struct wf_mon_sight *s)
         wf_mon_print_text(p, f->what);
         put_ago(p, f->since_ms, s->now_ms);
         wf_mon_print_text(p, f->cause);
-        wf_mon_print_text(p, wf_mon_why_todo(f->why));
+        wf_mon_print_text(p, f->todo);
     }
     return wf_mon_print_done(p);
 }

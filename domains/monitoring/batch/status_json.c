@@ -99,7 +99,7 @@ void wf_mon_put_findings(FILE *f, const struct wf_mon_sight *s)
         wf_mon_put_text(f, "what", n->what);
         wf_mon_put_text(f, "why", wf_mon_why_name(n->why));
         wf_mon_put_text(f, "cause", n->cause);
-        wf_mon_put_text(f, "todo", wf_mon_why_todo(n->why));
+        wf_mon_put_text(f, "todo", n->todo);
         fprintf(
             f, "\"blind\":%s,\"since_ms\":%" PRId64 "}", n->warns ? "false" : "true", n->since_ms);
     }

@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // Following one product. See feed.h.
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "domains/monitoring/common/feed.h"
+#include "domains/monitoring/common/print.h"
 
-#define RETRY_MS 10000 // after a subscription could not be made
+#define RETRY_MS     10000 // after a subscription could not be made
+#define BEHIND_MS    60000 // what is read is that old, of a product without a promise
+#define CONNECTED_MS 10000 // and of one that promises little
 
 static int64_t unix_us(void)
 {
@@ -184,6 +188,29 @@ static enum wf_mon_why refused_why(const struct wf_mon_feed *f)
     }
 }
 
+void wf_mon_feed_glance(struct wf_mon_feed *f, int64_t unix_ms)
+{
+    struct weft_stats stats = { 0 };
+
+    if (f->sub)
+        weft_subscription_stats(f->sub, &stats);
+    f->lag = wf_mon_feed_lag(&stats);
+    f->old_ms = f->lag && stats.last_append_ms > 0 && unix_ms > stats.last_append_ms
+                    ? unix_ms - stats.last_append_ms
+                    : 0;
+}
+
+// Some records are always on their way. Who has read up to now but for them is not behind.
+static bool is_behind(const struct wf_mon_feed *f)
+{
+    bool promised = f->freshness_ms > 0 && f->freshness_ms <= INT64_MAX / 8;
+    int64_t most = promised ? 3 * f->freshness_ms : BEHIND_MS;
+
+    if (f->state == WEFT_STREAM_SILENT)
+        return f->lag > 0;
+    return f->lag > 0 && f->old_ms > (most > CONNECTED_MS ? most : CONNECTED_MS);
+}
+
 static enum wf_mon_why late_why(const struct wf_mon_late *l)
 {
     return !l->late ? WF_MON_SEEN : l->cut[0] ? WF_MON_CUT_OFF : WF_MON_HOST_SILENT;
@@ -198,12 +225,14 @@ enum wf_mon_why wf_mon_feed_why(const struct wf_mon_feed *f, int64_t connecting_
     switch (f->state) {
     case WEFT_STREAM_LIVE:
     case WEFT_STREAM_PULL:
-        return late_why(&f->late);
+        return is_behind(f) ? WF_MON_BEHIND : late_why(&f->late);
     case WEFT_STREAM_CONNECTING:
         return connecting_ms < WF_MON_CONNECT_MS ? WF_MON_SEEN : WF_MON_UNREACHABLE;
     case WEFT_STREAM_UNREACHABLE:
         return WF_MON_UNREACHABLE;
-    case WEFT_STREAM_SILENT: // the node answers, but nobody has anything new for it
+    case WEFT_STREAM_SILENT: // the node answers, but nobody has anything new for it, or it is not read yet
+        if (is_behind(f))
+            return WF_MON_BEHIND;
         return f->late.hosts ? late_why(&f->late) : WF_MON_HOST_SILENT;
     case WEFT_STREAM_REFUSED:
         return refused_why(f);
@@ -213,13 +242,68 @@ enum wf_mon_why wf_mon_feed_why(const struct wf_mon_feed *f, int64_t connecting_
     return WF_MON_TROUBLE;
 }
 
+// What of the token the owner's node refused (weft-protocol, decisions), in words.
+static const char *caveat_word(const char *caveat)
+{
+    static const struct {
+        const char *caveat, *word;
+    } words[] = { { "products", "the token is for other products" },
+        { "verbs", "the token does not permit to subscribe" },
+        { "columns", "the token does not permit these columns" },
+        { "regions", "the token does not hold in this node's region" },
+        { "purpose", "the token is for another purpose" },
+        { "holder", "the token is another identity's" },
+        { "domain", "the token is of another domain" }, { "mesh", "the token is of another mesh" },
+        { "not-before", "the token does not hold yet" }, { "expires", "the token ended" },
+        { "rate", "more requests than the token permits" },
+        { "revocations",
+            "its owner's node has no fresh list of what is revoked, so it decides nothing" } };
+
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strcmp(words[i].caveat, caveat) == 0)
+            return words[i].word;
+    return NULL;
+}
+
 static const char *refused_word(const struct wf_mon_feed *f, enum wf_mon_why why)
 {
-    if (why == WF_MON_REVOKED)
-        return "its owner revoked the token";
-    if (why == WF_MON_TOKEN_ENDED)
+    const char *word = caveat_word(f->problem.caveat);
+
+    switch (why) {
+    case WF_MON_REVOKED: // which of the three that a token rests on
+        return strcmp(f->problem.caveat, "holder") == 0   ? "its owner revoked this identity"
+               : strcmp(f->problem.caveat, "issuer") == 0 ? "the issuer of the token was revoked"
+                                                          : "its owner revoked the token";
+    case WF_MON_TOKEN_ENDED:
         return "the token ended";
-    return f->problem.caveat[0] ? f->problem.caveat : weft_err_text(f->problem.err);
+    case WF_MON_WAITS:
+        return "the request for it waits for its owner";
+    case WF_MON_NO_TOKEN:
+        return f->granted ? "nothing grants it any more" : "nothing grants it";
+    default:
+        return word                   ? word
+               : f->problem.caveat[0] ? f->problem.caveat
+                                      : weft_err_text(f->problem.err);
+    }
+}
+
+static void refused_cause(const struct wf_mon_feed *f, enum wf_mon_why why, char *out, size_t size)
+{
+    const struct weft_problem *p = &f->problem;
+    int len = snprintf(out, size, "refused: %s", refused_word(f, why));
+
+    if (why == WF_MON_REFUSED && p->asked[0] && p->granted[0] && len > 0 && (size_t)len < size)
+        snprintf(
+            out + len, size - (size_t)len, " (asked: %.60s; granted: %.60s)", p->asked, p->granted);
+}
+
+static void behind_cause(const struct wf_mon_feed *f, char *out, size_t size)
+{
+    char old[24];
+
+    wf_mon_ago(f->old_ms, old);
+    snprintf(out, size, "behind by %" PRIu64 " record%s%s%s%s", f->lag, f->lag == 1 ? "" : "s",
+        f->old_ms ? ": what was read last is " : "", f->old_ms ? old : "", f->old_ms ? " old" : "");
 }
 
 void wf_mon_feed_cause(const struct wf_mon_feed *f, int64_t connecting_ms, char *out, size_t size)
@@ -249,8 +333,11 @@ void wf_mon_feed_cause(const struct wf_mon_feed *f, int64_t connecting_ms, char 
     case WF_MON_TROUBLE:
         snprintf(out, size, "state %d", (int)f->state);
         break;
+    case WF_MON_BEHIND:
+        behind_cause(f, out, size);
+        break;
     default:
-        snprintf(out, size, "refused: %s", refused_word(f, why));
+        refused_cause(f, why, out, size);
     }
 }
 

@@ -63,6 +63,8 @@ struct wf_mon_feed {
     char closed[320];            // closed: why; "" when open
     bool touched;                // gave events that the sink has not made durable yet
     bool drained;                // the last weft_next had nothing
+    uint64_t lag;                // as wf_mon_feed_glance saw it last: records up to the head
+    int64_t old_ms;              // and how old what was read last is; 0: not known
     struct wf_mon_late late;
 };
 
@@ -80,6 +82,8 @@ WEFT_MUST_USE enum weft_err wf_mon_feed_take(
 bool wf_mon_feed_is_foreign(const struct wf_mon_feed *f);
 // "live"; "closed" and WF_MON_NOT_GRANTED besides the stream's own.
 const char *wf_mon_feed_state(const struct wf_mon_feed *f);
+// How far behind its reader is, for what follows. About every second.
+void wf_mon_feed_glance(struct wf_mon_feed *f, int64_t unix_ms);
 // Why the product is not seen, and the same in the words of status; "" when it is. `connecting_ms`: how long the state holds.
 enum wf_mon_why wf_mon_feed_why(const struct wf_mon_feed *f, int64_t connecting_ms);
 void wf_mon_feed_cause(const struct wf_mon_feed *f, int64_t connecting_ms, char *out, size_t size);

@@ -28,8 +28,7 @@ struct wf_mon_scout {
     pthread_mutex_t mutex; // of what follows
     pthread_cond_t wake;
     bool stop, news, soon; // soon: the next look is due at once
-    struct wf_mon_found *found;
-    size_t count;
+    struct wf_mon_finds finds;
     enum weft_err err;
     struct weft_problem problem;
     char wants[WF_MON_SCOUT_TAKES][WF_MON_PRODUCT];
@@ -121,13 +120,14 @@ void wf_mon_scout_forget(struct wf_mon_scout *s, const char *product)
 
 // ---- the catalog -------------------------------------------------------------------------------------------------------
 
-static enum weft_err copy_catalog(
-    const struct weft_catalog *cat, struct wf_mon_found **ret, size_t *ret_count)
+static enum weft_err copy_catalog(const struct weft_catalog *cat, struct wf_mon_finds *ret)
 {
-    size_t count = weft_catalog_count(cat), kept = 0;
+    size_t count = weft_catalog_count(cat), kept = 0, beyond = 0;
 
-    if (count > WF_MON_MAX_PRODUCTS)
-        count = WF_MON_MAX_PRODUCTS;
+    if (count > WF_MON_MAX_FOUND) {
+        beyond = count - WF_MON_MAX_FOUND;
+        count = WF_MON_MAX_FOUND;
+    }
     struct wf_mon_found *found = calloc(count + 1, sizeof *found);
     if (!found)
         return WEFT_E_NOMEM;
@@ -146,8 +146,7 @@ static enum weft_err copy_catalog(
         snprintf(f->rules, sizeof f->rules, "%s", p->rules ? p->rules : "");
         kept++;
     }
-    *ret = found;
-    *ret_count = kept;
+    *ret = (struct wf_mon_finds){ .found = found, .count = kept, .beyond = beyond };
     return WEFT_OK;
 }
 
@@ -155,20 +154,18 @@ static void look(struct wf_mon_scout *s)
 {
     struct weft_catalog *cat = NULL;
     struct weft_problem problem = { 0 };
-    struct wf_mon_found *found = NULL;
-    size_t count = 0;
+    struct wf_mon_finds finds = { .count = 0 };
     const uint64_t one = 1;
     enum weft_err err = weft_discover(s->client, NULL, NULL, &cat, &problem);
 
     if (!err) {
-        err = copy_catalog(cat, &found, &count);
+        err = copy_catalog(cat, &finds);
         weft_catalog_free(cat);
-        fetch_rules(s, found, count);
+        fetch_rules(s, finds.found, finds.count);
     }
     pthread_mutex_lock(&s->mutex);
-    wf_mon_found_free(s->found, s->count);
-    s->found = found;
-    s->count = count;
+    wf_mon_found_free(s->finds.found, s->finds.count);
+    s->finds = finds;
     s->err = err;
     s->problem = problem;
     s->news = true;
@@ -216,7 +213,7 @@ static void release(struct wf_mon_scout *s)
     pthread_mutex_destroy(&s->mutex);
     if (s->fd >= 0)
         close(s->fd);
-    wf_mon_found_free(s->found, s->count);
+    wf_mon_found_free(s->finds.found, s->finds.count);
     free(s);
 }
 
@@ -261,8 +258,8 @@ int wf_mon_scout_fd(const struct wf_mon_scout *s)
     return s->fd;
 }
 
-enum weft_err wf_mon_scout_take(struct wf_mon_scout *s, struct wf_mon_found **ret,
-    size_t *ret_count, struct weft_problem *problem)
+enum weft_err wf_mon_scout_take(
+    struct wf_mon_scout *s, struct wf_mon_finds *ret, struct weft_problem *problem)
 {
     uint64_t count;
     enum weft_err err = WEFT_E_TIMEOUT;
@@ -275,13 +272,11 @@ enum weft_err wf_mon_scout_take(struct wf_mon_scout *s, struct wf_mon_found **re
         err = s->err;
         *problem = s->problem;
         if (!err) {
-            *ret = s->found;
-            *ret_count = s->count;
-            for (size_t i = 0; i < s->count; i++)
-                if (s->found[i].text)
-                    note_known(s, &s->found[i]);
-            s->found = NULL;
-            s->count = 0;
+            *ret = s->finds;
+            for (size_t i = 0; i < ret->count; i++)
+                if (ret->found[i].text)
+                    note_known(s, &ret->found[i]);
+            s->finds = (struct wf_mon_finds){ .count = 0 };
         }
     }
     pthread_mutex_unlock(&s->mutex);

@@ -6,9 +6,10 @@
 
 #include "domains/monitoring/common/table.h"
 
-#define WF_MON_MAX_PRODUCTS 4096u
-#define WF_MON_SCHEMA_ID    80u // a schema's hash, printed, with its NUL
-#define WF_MON_SCOUT_TAKES  64u // patterns
+#define WF_MON_MAX_PRODUCTS 4096u  // that one process watches
+#define WF_MON_MAX_FOUND    16384u // of a catalog
+#define WF_MON_SCHEMA_ID    80u    // a schema's hash, printed, with its NUL
+#define WF_MON_SCOUT_TAKES  64u    // patterns
 
 struct wf_mon_found {
     char product[WF_MON_PRODUCT];
@@ -35,7 +36,12 @@ void wf_mon_scout_forget(struct wf_mon_scout *s, const char *product);
 // Readable when there is news.
 int wf_mon_scout_fd(const struct wf_mon_scout *s);
 // The newest list (now the caller's, for wf_mon_found_free) or, after a look that failed, err with a problem. TIMEOUT: nothing new.
-WEFT_MUST_USE enum weft_err wf_mon_scout_take(struct wf_mon_scout *s, struct wf_mon_found **ret,
-    size_t *ret_count, struct weft_problem *problem);
+// beyond: so many products more are in the catalog.
+struct wf_mon_finds {
+    struct wf_mon_found *found;
+    size_t count, beyond;
+};
+WEFT_MUST_USE enum weft_err wf_mon_scout_take(
+    struct wf_mon_scout *s, struct wf_mon_finds *ret, struct weft_problem *problem);
 
 #endif

@@ -76,9 +76,11 @@ enum weft_err wf_mon_watch_init(
 {
     sigset_t signals;
 
-    *w = (struct wf_mon_watch){
-        .o = o, .sink = sink, .started_ms = wf_mon_unix_ms(), .pulse_fd = -1
-    };
+    *w = (struct wf_mon_watch){ .o = o,
+        .sink = sink,
+        .started_ms = wf_mon_unix_ms(),
+        .most = WF_MON_MAX_PRODUCTS,
+        .pulse_fd = -1 };
     if (o->seconds)
         w->end_ms = wf_mon_now_ms() + (int64_t)o->seconds * 1000;
     // Blocked before the first thread starts, so that all inherit it and the descriptor alone hears them.
@@ -139,7 +141,7 @@ static struct wf_mon_feed *find_feed(const struct wf_mon_watch *w, const char *p
 
 static struct wf_mon_feed *add_feed(struct wf_mon_watch *w, const char *product)
 {
-    if (w->count >= WF_MON_MAX_PRODUCTS)
+    if (w->count >= w->most)
         return NULL;
     struct wf_mon_feed **feeds = realloc(w->feeds, (w->count + 1) * sizeof *feeds);
     if (feeds)
@@ -163,15 +165,51 @@ static struct wf_mon_feed *add_feed(struct wf_mon_watch *w, const char *product)
     return f;
 }
 
+static struct wf_mon_feed *feed_of(struct wf_mon_watch *w, const struct wf_mon_found *found)
+{
+    struct wf_mon_feed *f = find_feed(w, found->product);
+
+    if (!f)
+        f = add_feed(w, found->product);
+    if (!f)
+        return NULL;
+    f->kind = found->kind;
+    f->freshness_ms = found->freshness_ms;
+    f->gone = found->gone;
+    memcpy(f->schema, found->schema, sizeof f->schema);
+    f->named = w->o->pattern_count > 0;
+    return f;
+}
+
+// Who is not watched is named: nothing heard of it is not fine.
+static void add_found(struct wf_mon_watch *w, const struct wf_mon_finds *finds)
+{
+    const char *first = "";
+    size_t left = finds->beyond;
+    char text[320] = "";
+
+    for (size_t i = 0; i < finds->count; i++) {
+        const struct wf_mon_found *found = &finds->found[i];
+        if (!wf_mon_wants(w->o, found->product) || feed_of(w, found))
+            continue; // without memory now; the next look tries again
+        first = left == finds->beyond ? found->product : first;
+        left++;
+    }
+    if (left)
+        snprintf(text, sizeof text,
+            "%zu products are not watched: one process watches %zu (the first beyond: %.135s)",
+            left, w->most, first[0] ? first : "not even looked at");
+    note(w->problem, text);
+}
+
 void wf_mon_watch_catalog(struct wf_mon_watch *w)
 {
-    struct wf_mon_found *found = NULL;
+    struct wf_mon_finds finds = { .count = 0 };
     struct weft_problem problem = { 0 };
-    size_t count = 0;
 
     if (!w->polls[1].revents)
         return;
-    enum weft_err err = wf_mon_scout_take(w->scout, &found, &count, &problem);
+    enum weft_err err = wf_mon_scout_take(w->scout, &finds, &problem);
     if (err == WEFT_E_TIMEOUT)
         return;
     if (err) {
@@ -181,25 +219,11 @@ void wf_mon_watch_catalog(struct wf_mon_watch *w)
         note(w->problem, text);
         return;
     }
-    note(w->problem, "");
     w->looked = true;
-    for (size_t i = 0; i < count; i++) {
-        if (!wf_mon_wants(w->o, found[i].product))
-            continue;
-        struct wf_mon_feed *f = find_feed(w, found[i].product);
-        if (!f)
-            f = add_feed(w, found[i].product);
-        if (!f)
-            break; // without memory now; the next look tries again
-        f->kind = found[i].kind;
-        f->freshness_ms = found[i].freshness_ms;
-        f->gone = found[i].gone;
-        memcpy(f->schema, found[i].schema, sizeof f->schema);
-        f->named = w->o->pattern_count > 0;
-    }
+    add_found(w, &finds);
     if (w->sink->found)
-        w->sink->found(w->sink->arg, found, count);
-    wf_mon_found_free(found, count);
+        w->sink->found(w->sink->arg, finds.found, finds.count);
+    wf_mon_found_free(finds.found, finds.count);
 }
 
 // ---- feeds -------------------------------------------------------------------------------------------------------------

@@ -16,8 +16,8 @@ struct wf_mon_watch {
     struct weft_client *client;
     struct wf_mon_scout *scout;
     struct wf_mon_feed **feeds; // never removed, so an index stays a product's
-    size_t count;
-    struct pollfd *polls; // 0: signals, 1: scout, then one a feed
+    size_t count, most;         // feeds that are, and may be
+    struct pollfd *polls;       // 0: signals, 1: scout, then one a feed
     // Instead of poll(2), for a layer that waits for something else as well; NULL: poll(2).
     int (*poll)(void *arg, struct pollfd *fds, size_t count, int ms);
     void *poll_arg;

@@ -3,6 +3,8 @@
 #ifndef WF_MONITORING_WHY_H
 #define WF_MONITORING_WHY_H
 
+#include <stddef.h>
+
 // X(name, word, what to do)
 // clang-format off
 #define WF_MON_WHY_TABLE(X) \
@@ -10,11 +12,12 @@
     X(HOST_SILENT,   "host-silent",      "are these hosts up, and do their sources run? `weft top` on each shows it") \
     X(CUT_OFF,       "agent-cut-off",    "look at the line between these agents and their node: `weft agent list` there") \
     X(UNREACHABLE,   "node-unreachable", "is its owner's node up, and is there a way to it? It is asked again by itself, and nothing is lost while the owner keeps it") \
-    X(REVOKED,       "token-revoked",    "ask its owner why; with a new token, or a rule that grants it, reading goes on where it stopped: `weft access request`") \
-    X(TOKEN_ENDED,   "token-ended",      "ask its owner for a new token (`weft access request`), or bring one: `weft access import`") \
-    X(NO_TOKEN,      "no-token",         "ask its owner: `weft access request`") \
+    X(BEHIND,        "behind",           "it catches up by itself; if the number grows, this process or the disk below it is too slow for what it reads: `weft-monitor top`, and another store or split") \
+    X(REVOKED,       "token-revoked",    "ask its owner why; with a new token, or a rule that grants it, reading goes on where it stopped: `weft access request PRODUCT`") \
+    X(TOKEN_ENDED,   "token-ended",      "ask its owner for a new token (`weft access request PRODUCT`), or bring one: `weft access import`") \
+    X(NO_TOKEN,      "no-token",         "ask its owner: `weft access request PRODUCT`") \
     X(WAITS,         "request-waits",    "its owner has to decide on the request: remind its contact") \
-    X(REFUSED,       "refused",          "the token does not permit it: ask its owner for a wider one") \
+    X(REFUSED,       "refused",          "the token does not permit it: ask its owner for one that does: `weft access request PRODUCT`") \
     X(STOPPED,       "stopped",          "its owner stopped or removed it: ask there whether it comes back") \
     X(NOT_STORED,    "not-stored",       "the store's own trouble: it is named here, and is tried again by itself") \
     X(NO_PROCESS,    "no-process",       "start a store that takes it: `weft-monitor store`, and look at its --product patterns") \
@@ -26,6 +29,7 @@
     X(FAILED,        "failed",           "no start can help it: correct its options or its identity, then start `weft-monitor run` again") \
     X(DATABASE,      "database",         "the database takes nothing: who holds its lock, is the disk full, does the server answer?") \
     X(CATALOG,       "catalog",          "no catalog, so new products are not found: does a node of this domain answer? `weft product list`") \
+    X(UNWATCHED,     "unwatched",        "narrow what this process reads with --product patterns, and start another process for the rest") \
     X(NOTHING,       "nothing",          "nothing is granted to this identity yet: `weft product list`, then `weft access request`") \
     X(TROUBLE,       "trouble",          "what it says is what is wrong; it goes on meanwhile with what it can") \
     X(RULES,         "rules",            "correct the rules (`weft-monitor rules check`), or give them more room; then SIGHUP") \
@@ -44,7 +48,10 @@ enum wf_mon_why {
 };
 
 const char *wf_mon_why_name(enum wf_mon_why why); // "host-silent"; "" for SEEN
+// What to do; PRODUCT in it stands for the product of the finding, see below.
 const char *wf_mon_why_todo(enum wf_mon_why why);
+// The same as it is typed. product "": of nobody's.
+void wf_mon_why_todo_of(enum wf_mon_why why, const char *product, char *out, size_t size);
 enum wf_mon_why wf_mon_why_of(const char *name); // TROUBLE for words of nobody
 
 #endif
