@@ -6,6 +6,7 @@
 #include "proto/schema/record.h"
 #include "proto/schema/schema.h"
 #include "sdk/cli/local.h"
+#include "sdk/cli/monitor.h"
 #include "sdk/cli/product.h"
 #include "sdk/cli/protoc.h"
 #include "sdk/conf/manifest.h"
@@ -32,15 +33,16 @@ static int load_manifest(const char *path, struct wf_manifest **ret)
     return tell(wf_manifest_load(path, WF_FILE_ANY, &diags, ret), &diags);
 }
 
-// The rules of alerts that come with it; none: empty.
-static int load_rules(const struct wf_manifest *m, struct wf_buf *ret)
+// The rules of alerts that come with it; none: empty. What they mean is a monitor's to say.
+static int load_rules(const struct wf_manifest *m, const char *path, struct wf_buf *ret)
 {
     struct wf_diags diags;
 
     if (!m->rules)
         return 0;
     wf_diags_init(&diags, m->rules);
-    return tell(wf_manifest_rules(m, &diags, ret), &diags);
+    int status = tell(wf_manifest_rules(m, &diags, ret), &diags);
+    return status ? status : wf_monitor_check(path);
 }
 
 static int fits(const struct wf_manifest *m, const struct wf_schema *s, const char *path)
@@ -206,7 +208,7 @@ int wf_cmd_product_check(struct wf_cli *cli, int argc, char **argv)
         if (!status)
             status = load_schema(m, files[i], &set);
         if (!status)
-            status = load_rules(m, &rules);
+            status = load_rules(m, files[i], &rules);
         if (!status)
             printf("%s: %s %s %s is fine\n", files[i], wf_product_kind_name(m->product.kind),
                 m->product.name, m->product.version);
@@ -308,7 +310,7 @@ static int apply_one(const struct wf_cli *cli, const char *file, bool dry_run)
     if (!status)
         status = load_schema(m, file, &set);
     if (!status)
-        status = load_rules(m, &rules);
+        status = load_rules(m, file, &rules);
     if (!status && access_message(&m->product, &arena, &d))
         status = wf_cli_fail(WEFT_E_NOMEM, "out of memory");
     if (!status) {

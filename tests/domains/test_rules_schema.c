@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rules that are SQL and the batch layer: the same tables for both, and what `rules check` learns of a database.
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "domains/monitoring/alert/fields.h"
+#include "domains/monitoring/alert/shipped.h"
 #include "domains/monitoring/speed/schemas.h"
 #include "tests/domains/monitor_rig.h"
 #include "tests/domains/sql_rig.h"
@@ -120,6 +122,41 @@ START_TEST(a_check_knows_the_columns_of_the_database)
 }
 END_TEST
 
+// An owner's rules, conditions and SQL, against the schema that it ships with them.
+START_TEST(rules_of_a_product_are_held_against_its_schema)
+{
+    static const struct {
+        const char *rule, *why;
+        bool good;
+    } rows[] = { { "{when: load > 1}", "a field", true }, { "{when: lod > 1}", "no field", false },
+        { "{sql: SELECT load FROM load WHERE up, over: load for 5m}", "columns", true },
+        { "{sql: SELECT lod FROM load, over: load for 5m}", "no column", false },
+        { "{sql: SELECT o.owner FROM load JOIN owners o USING (host), over: [load for 5m, owners]}",
+            "of another product they are taken to be there", true } };
+    char manifest[512], rules[560], path[512];
+
+    snprintf(path, sizeof path, "%s", rig_path());
+    snprintf(manifest, sizeof manifest, "%s.yaml", path);
+    snprintf(rules, sizeof rules, "%s.rules", path);
+    FILE *f = fopen(manifest, "w");
+    ck_assert(f &&
+              fprintf(f,
+                  "name: load\nrules: %s\nschema: {descriptor: "
+                  "%s/tests/monitor/load1.set, message: weft.test.Load}\n",
+                  rules, getenv("WEFT_BUILD_DIR")) > 0 &&
+              fclose(f) == 0);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct wf_shipped_file file;
+        f = fopen(rules, "w");
+        ck_assert(f && fprintf(f, "rules:\n  a: %s\n", rows[i].rule) > 0 && fclose(f) == 0);
+        int status = wf_shipped_open(manifest, NULL, &file);
+        ck_assert_msg((status == 0) == rows[i].good, "%s: %d", rows[i].why, status);
+        ck_assert_msg(file.fitted && file.rules, "%s: not looked at", rows[i].why);
+        wf_shipped_close(&file);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("domains.rules_schema");
@@ -127,6 +164,7 @@ int main(void)
 
     tcase_add_test(t, a_question_tried_on_the_batch_layer_is_a_rule);
     tcase_add_test(t, a_check_knows_the_columns_of_the_database);
+    tcase_add_test(t, rules_of_a_product_are_held_against_its_schema);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_ENV);

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # published.sh BUILD: rules and alerts between domains. An owner ships a rule with its product; a monitor of another domain takes it, and it fires.
 # What is wrong with it changes nothing. The alerts are the product monitoring/alerts, which the owner's domain reads by a token of its own:
-# each change once and in order, though the alert process is killed and the node beside it is away.
+# each change once and in order, though the alert process is killed and the node beside it is away; a second monitor there judges them as any
+# product. A product that its owner ends takes its rules along.
 BUILD=$1
 # shellcheck disable=SC1091 source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -16,9 +17,10 @@ start_alert() {
     start_program alert "$MONITOR" alert --dir "$WORK/watch" --socket "$WORK/monitoring-node/run/weftd.sock" --alerts "$WORK/alerts.db" --rules "$WORK/rules.yaml" --every 1
 }
 low() { # VERSION RULE: what the owner of servers/level ships now
-    printf 'rules:\n  low: {%s, summary: "{{id}} is low"}\n' "$2" >"$WORK/level.rules"
+    printf 'rules:\n  low: {%s, summary: "{{id}} is low"}\n  several: {%s, over: level for 5m, every: 10s}\n' "$2" \
+        'sql: "SELECT count(DISTINCT id) AS value FROM level HAVING value > 1"' >"$WORK/level.rules"
     sed -i "/^rules:/d; s/^version: .*/version: $1\nrules: level.rules/" "$WORK/level.yaml"
-    weft_at servers-node product apply "$WORK/level.yaml" >"$WORK/out"
+    weft_at servers-node product apply "$WORK/level.yaml" >"$WORK/out" 2>"$WORK/err"
 }
 taken() { # RULES [PROBLEM]: of servers/level, as the list of what is taken has it
     { "$MONITOR" rules taken --alerts "$WORK/alerts.db" -o jsonl || true; } | grep '"servers/level"' | grep "\"rules\":$1," | grep -q "${2-}"
@@ -37,7 +39,7 @@ done
 (cd "$WORK" && "$WEFT" product new level --kind event >/dev/null)
 "$WEFT" product build "$WORK/level.yaml" >/dev/null
 low 1.0.0 "when: value < 5 by id"
-"$MONITOR" rules check --product "$WORK/level.yaml" | grep -q "1 rules" || fail "good rules are refused"
+"$MONITOR" rules check --product "$WORK/level.yaml" | grep -q "2 rules" || fail "good rules are refused"
 sed "s/descriptor: /descriptor: ${SHARE//\//\\/}\/products\/monitoring\//; s/domain: monitoring/domain: servers/" "$SHARE/products/monitoring/alerts.yaml" >"$WORK/alerts.yaml"
 weft_at monitoring-node product apply "$WORK/alerts.yaml" >/dev/null
 make_reader monitoring-node watch service
@@ -46,7 +48,7 @@ printf 'publish: alerts\ntake: {servers/level: {change: {low: {severity: info}}}
 start_alert
 
 echo "a rule that came with another domain's product fires"
-until_ok taken 1
+until_ok taken 2
 weft_at monitoring-node describe servers/level --rules | cmp - "$WORK/level.rules" || fail "describe has other rules"
 level d 2
 level a 95
@@ -55,11 +57,23 @@ alerts show "$(id_of servers/level:low)" >"$WORK/out"
 grep -q '"by":"The team, servers/level 1.0.0","severity":"info"' "$WORK/out" || fail "whose rule is it? $(cat "$WORK/out")"
 until_ok is high firing
 
+echo "a second monitor, with a token of its own, judges the first one's alerts"
+printf 'rules:\n  theirs: {monitoring/alerts: state == "firing" by rule}\n' >"$WORK/second.yaml"
+start_program second "$MONITOR" alert --dir "$WORK/other" --socket "$WORK/servers-node/run/weftd.sock" --alerts "$WORK/second.db" --rules "$WORK/second.yaml" --every 1
+theirs() { "$MONITOR" alerts list --alerts "$WORK/second.db" -o jsonl 2>/dev/null | grep '"rule":"theirs"' | grep '"state":"'"$2"'"' | grep -q "$1"; }
+until_ok theirs high firing
+
 echo "rules that are wrong are named, and the last good ones go on"
-low 1.0.1 "servers/access: silent"
+low 1.0.1 "servers/access: silent" && fail "apply takes rules about another product"
+grep -q "level.rules:2:9: rules that come with a product look at that product alone" "$WORK/err" || fail "where? $(cat "$WORK/err")"
+grep -q "no monitor would take them; weft-rules(5)" "$WORK/err" || fail "and now? $(cat "$WORK/err")"
+mkdir "$WORK/alone" # an owner without a weft-monitor is told that they were not looked at
+cp "$WEFT" "$WORK/alone/weft"
+(WEFT=$WORK/alone/weft PATH=/usr/bin:/bin low 1.0.1 "servers/access: silent") || fail "not applied: $(cat "$WORK/err")"
+grep -q "no weft-monitor here" "$WORK/err" || fail "nothing was said: $(cat "$WORK/err")"
 grep -q "rules changed" "$WORK/out" || fail "apply does not say that rules changed: $(cat "$WORK/out")"
 "$MONITOR" rules check --product "$WORK/level.yaml" 2>/dev/null && fail "rules about another product are good"
-until_ok taken 1 "look at that product alone"
+until_ok taken 2 "look at that product alone"
 is servers/level:low firing || fail "rules that are wrong took the good ones with them"
 
 echo "killed while its node is away"
@@ -90,5 +104,13 @@ until_ok has_all
 grep '"rule":"high"' "$WORK/changes" | grep -q '"role":"fired","product":"servers/level","origin":"node-1"' || fail "no evidence: $(cat "$WORK/changes")"
 "$WEFT" query monitoring/alerts "SELECT severity, state FROM alerts WHERE rule = 'servers/level:low'" --dir "$WORK/other" -o jsonl >"$WORK/out" 2>"$WORK/err"
 grep -q '"severity":"info","state":"resolved"' "$WORK/out" || fail "the inventory: $(cat "$WORK/out" "$WORK/err")"
+
+echo "SQL that came with the product has fired, and the product takes its rules along when it ends"
+until_ok is servers/level:several firing
+until_ok theirs high resolved
+weft_at servers-node product remove level --yes >/dev/null
+ended() { is servers/level:several resolved && ! taken 2; }
+until_ok ended
+stop second
 stop alert
 echo "$(grep -c . "$WORK/changes") records"

@@ -9,5 +9,7 @@
 int wf_mon_check_shipped(const char *path);
 // What is taken of which product; 1 where something is not.
 int wf_mon_taken(const struct wf_mon_options *o);
+// The text that was taken of a product, to be read or tested; 1 where there is none.
+int wf_mon_taken_text(const struct wf_mon_options *o, const char *product);
 
 #endif
