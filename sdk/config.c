@@ -95,7 +95,7 @@ enum weft_err weft_conf_open(
 {
     struct wf_buf text = { 0 };
     struct wf_diag diag = { 0 };
-    enum weft_err err = wf_file_read(
+    enum weft_err err = wf_file_read_unnamed(
         path, WF_MAX_YAML, flags & WEFT_CONF_OWNED ? WF_FILE_OWNED : WF_FILE_ANY, &text, &diag);
 
     if (err)

@@ -198,6 +198,25 @@ static void fail_query(struct query_op *o, enum weft_err err, const Weft__V1__Re
 
 static void ask_page(struct query_op *o);
 
+// The owner gives so many rows a page; the answer ends there, too, and says when more are left.
+static enum weft_err cut(struct query_op *o, bool more)
+{
+    struct weft_rows *r = o->rows;
+    char reason[512];
+
+    if (!o->options.max_rows || r->count < o->options.max_rows)
+        return WEFT_OK;
+    more = more || r->count > o->options.max_rows;
+    r->count = o->options.max_rows;
+    o->continuation.len = 0;
+    if (!more)
+        return WEFT_OK;
+    snprintf(reason, sizeof reason, "%.400s%scut at %u rows as it was asked, more are there",
+        r->reason, r->partial ? "; " : "", o->options.max_rows);
+    r->partial = true;
+    return wf_arena_str(&r->arena, wf_bytes_str(reason), &r->reason);
+}
+
 static void on_page(void *arg, enum weft_err err, const Weft__V1__Reply *reply)
 {
     struct query_op *o = arg;
@@ -215,6 +234,8 @@ static void on_page(void *arg, enum weft_err err, const Weft__V1__Reply *reply)
     o->continuation.len = 0;
     if (!err)
         err = wf_buf_append(&o->continuation, wf_pb_view(reply->continuation));
+    if (!err)
+        err = cut(o, o->continuation.len != 0);
     if (err)
         fail_query(o, err, reply);
     else if (o->continuation.len)
@@ -234,7 +255,7 @@ static void ask_page(struct query_op *o)
     query.product = o->target.product.s;
     query.sql = wf_pb_str(o->sql);
     query.token = wf_pb_bin(wf_buf_view(&o->token));
-    query.max_rows = o->options.max_rows;
+    query.max_rows = o->options.max_rows ? o->options.max_rows - (unsigned)o->rows->count : 0;
     query.purpose = wf_pb_str(o->options.purpose);
     query.continuation = wf_pb_bin(wf_buf_view(&o->continuation));
     q.kind_case = WEFT__V1__REQUEST__KIND_QUERY;

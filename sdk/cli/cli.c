@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sdk/cli/cli.h"
 
-#include <errno.h>
 #include <getopt.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -10,6 +9,7 @@
 #include <unistd.h>
 
 #include "sdk/conf/file.h"
+#include "sdk/conf/values.h"
 
 // ---- errors ----------------------------------------------------------------------------------------------------------
 
@@ -56,26 +56,30 @@ static void print_help(const struct wf_command *c)
     printf("Usage: weft %s %s\n  %s.\n", c->name, c->args ? c->args : "", c->summary);
     if (c->options)
         printf("\n%s\n", c->options);
-    puts("\nCommon options:\n"
-         "      --dir DIR        identity or node directory (default: $WEFT_DIR, then "
-         "~/.config/weft)\n"
-         "      --socket PATH    the local weftd (default: $WEFT_SOCKET)\n"
-         "  -o, --output FORMAT  table (default), json or jsonl\n"
-         "      --partial-ok     a partial answer exits 0\n"
-         "  -q, --quiet          no progress or coverage on stderr\n"
-         "  -h, --help           this text");
+    printf("\nCommon options:\n"
+           "      --dir DIR        identity or node directory (default: $WEFT_DIR, then "
+           "~/.config/weft)\n"
+           "      --socket PATH    the local weftd (default: $WEFT_SOCKET)\n"
+           "  -o, --output FORMAT  table (default), json%s\n"
+           "      --partial-ok     a partial answer exits 0\n"
+           "  -q, --quiet          no progress or coverage on stderr\n"
+           "  -y, --yes            do what cannot be undone\n"
+           "  -h, --help           this text\n",
+        c->csv ? ", jsonl or csv" : " or jsonl");
 }
 
-static bool take_format(struct wf_cli *cli, const char *text)
+static int take_format(struct wf_cli *cli, const char *text)
 {
-    static const char *const names[] = { "table", "json", "jsonl" };
+    static const char *const names[] = { "table", "json", "jsonl", "csv" };
+    size_t i = 0, count = WF_COUNT(names) - !cli->command->csv;
 
-    for (size_t i = 0; i < WF_COUNT(names); i++)
-        if (strcmp(text, names[i]) == 0) {
-            cli->format = (enum wf_cli_format)i;
-            return true;
-        }
-    return false;
+    while (i < count && strcmp(text, names[i]) != 0)
+        i++;
+    if (i == count)
+        return wf_cli_fail(WEFT_E_USAGE, "-o takes table, json%s, not \"%s\"; see: weft %s --help",
+            cli->command->csv ? ", jsonl or csv" : " or jsonl", text, cli->command->name);
+    cli->format = (enum wf_cli_format)i;
+    return 0;
 }
 
 static const struct wf_opt *find_opt(
@@ -170,13 +174,46 @@ int wf_cli_parse(struct wf_cli *cli, int argc, char **argv, const struct wf_opt 
         print_help(cli->command);
         return 0;
     }
-    if (format && !take_format(cli, format))
-        return wf_cli_fail(WEFT_E_USAGE, "-o takes table, json or jsonl, not \"%s\"", format);
+    int status = format ? take_format(cli, format) : 0;
+    if (status)
+        return status;
     if (count < min)
-        return wf_cli_fail(WEFT_E_USAGE, "usage: weft %s %s", cli->command->name,
-            cli->command->args ? cli->command->args : "");
+        return wf_cli_fail(WEFT_E_USAGE, "usage: weft %s %s; see: weft %s --help",
+            cli->command->name, cli->command->args ? cli->command->args : "", cli->command->name);
     *ret_count = count;
     return -1;
+}
+
+// ---- values of options -------------------------------------------------------------------------------------------------
+
+int wf_cli_take_duration(const char *option, const char *text, int64_t least_ms, int64_t *ret_ms)
+{
+    uint64_t ms = 0;
+    struct wf_value_text least;
+
+    if (!text)
+        return 0;
+    if (wf_duration_parse(wf_bytes_str(text), &ms) || ms > INT64_MAX || (int64_t)ms < least_ms)
+        return wf_cli_fail(WEFT_E_USAGE,
+            "--%s %s: a duration of at least %s, such as 30s, 10m, 2h or 7d", option, text,
+            wf_duration_text((uint64_t)least_ms, &least));
+    *ret_ms = (int64_t)ms;
+    return 0;
+}
+
+int wf_cli_take_number(const char *option, const char *text, uint64_t most, uint64_t *ret)
+{
+    uint64_t v = 0;
+
+    if (!text)
+        return 0;
+    if (wf_u64_parse(wf_bytes_str(text), &v) || v == 0 || v > most)
+        return most < UINT32_MAX
+                   ? wf_cli_fail(WEFT_E_USAGE, "--%s %s: a number from 1 to %llu", option, text,
+                         (unsigned long long)most)
+                   : wf_cli_fail(WEFT_E_USAGE, "--%s %s: a number from 1 on", option, text);
+    *ret = v;
+    return 0;
 }
 
 // ---- times -----------------------------------------------------------------------------------------------------------
@@ -187,35 +224,6 @@ int64_t wf_cli_now_ms(void)
 
     clock_gettime(CLOCK_REALTIME, &ts);
     return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
-enum weft_err wf_cli_duration(const char *text, int64_t *ret_ms)
-{
-    static const struct {
-        const char *unit;
-        int64_t ms;
-    } units[] = { { "ms", 1 }, { "s", 1000 }, { "m", 60000 }, { "h", 3600000 }, { "d", 86400000 } };
-    int64_t total = 0;
-
-    if (!*text)
-        return WEFT_E_SYNTAX;
-    for (const char *p = text; *p;) {
-        char *end = NULL;
-        errno = 0;
-        long long v = strtoll(p, &end, 10);
-        if (end == p || *p == '-' || *p == '+' || errno || v > 1000000000)
-            return errno || v > 1000000000 ? WEFT_E_RANGE : WEFT_E_SYNTAX;
-        size_t u = 0;
-        while (u < WF_COUNT(units) && (strncmp(end, units[u].unit, strlen(units[u].unit)) != 0 ||
-                                          (u == 2 && end[1] == 's')))
-            u++;
-        if (u == WF_COUNT(units))
-            return WEFT_E_SYNTAX;
-        total += v * units[u].ms;
-        p = end + strlen(units[u].unit);
-    }
-    *ret_ms = total;
-    return WEFT_OK;
 }
 
 void wf_cli_ago(int64_t ms, char out[48])
@@ -230,6 +238,36 @@ void wf_cli_ago(int64_t ms, char out[48])
         snprintf(out, 48, "%lld h", (long long)(ms / 3600000));
     else
         snprintf(out, 48, "%lld d", (long long)(ms / 86400000));
+}
+
+void wf_cli_heard(int64_t ms, char out[48])
+{
+    char age[48];
+
+    wf_cli_ago(ms, age);
+    snprintf(out, 48, "%.40s%s", age, ms < 0 ? "" : " ago");
+}
+
+void wf_cli_time(int64_t unix_ms, char out[WF_CLI_TIME])
+{
+    time_t seconds = (time_t)(unix_ms / 1000);
+    struct tm tm;
+
+    if (unix_ms == 0 || !gmtime_r(&seconds, &tm) ||
+        strftime(out, WF_CLI_TIME, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
+        snprintf(out, WF_CLI_TIME, "never");
+}
+
+void wf_cli_at(int64_t unix_ms, char out[WF_CLI_AT])
+{
+    char time[WF_CLI_TIME], when[48];
+
+    wf_cli_time(unix_ms, time);
+    wf_cli_when(unix_ms, when);
+    if (unix_ms)
+        snprintf(out, WF_CLI_AT, "%s, %s", time, when);
+    else
+        snprintf(out, WF_CLI_AT, "never");
 }
 
 void wf_cli_when(int64_t unix_ms, char out[48])

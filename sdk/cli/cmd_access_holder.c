@@ -147,8 +147,10 @@ struct request_options {
 static int fill_request(const struct request_options *o, struct asking *a, char **name,
     struct wf_buf *id, Weft__V1__AccessRequest *r)
 {
-    if (o->duration && wf_cli_duration(o->duration, &r->duration_ms))
-        return wf_cli_fail(WEFT_E_USAGE, "--for %s: write it as 24h or 7d", o->duration);
+    int status = wf_cli_take_duration("for", o->duration, 1000, &r->duration_ms);
+
+    if (status)
+        return status;
     if (o->id && wf_hex_take(wf_bytes_str(o->id), id))
         return wf_cli_fail(WEFT_E_USAGE, "--id takes the hex digits that the request printed");
     if (!o->verbs && !o->id)
@@ -284,8 +286,9 @@ static int read_token(const char *path, struct wf_token **ret)
     struct wf_diag diag = { 0 };
     enum weft_err err = wf_file_read(path, 16384, WF_FILE_ANY, &text, &diag);
 
-    if (!err)
-        err = wf_token_parse(wf_buf_view(&text), ret, &diag);
+    if (err)
+        return wf_cli_diag(err, &diag, path);
+    err = wf_token_parse(wf_buf_view(&text), ret, &diag);
     wf_buf_fini(&text);
     return err ? wf_cli_fail(err,
                      "%s: not a valid token (weftcap1…): %s%s%s; ask whoever sent it for another",
@@ -310,11 +313,11 @@ int wf_cmd_access_import(struct wf_cli *cli, int argc, char **argv)
 
 static void show_block(size_t index, const struct wf_block *b)
 {
-    char holder[WF_FINGERPRINT_LEN], from[48], until[48], id[17];
+    char holder[WF_FINGERPRINT_LEN], from[WF_CLI_AT], until[WF_CLI_AT], id[17];
 
     wf_fingerprint(wf_bytes(b->holder.b, WF_KEY_LEN), holder);
-    wf_cli_when(b->not_before_ms, from);
-    wf_cli_when(b->expires_ms, until);
+    wf_cli_at(b->not_before_ms, from);
+    wf_cli_at(b->expires_ms, until);
     wf_hex_put(wf_bytes(b->id.b, 8), id);
     printf("block %zu (%s)\n  holder   %s\n  products", index, id, holder);
     for (size_t i = 0; i < b->product_count; i++)
@@ -325,7 +328,7 @@ static void show_block(size_t index, const struct wf_block *b)
             printf(" %s", wf_verb_name((enum wf_verb)v));
     for (size_t i = 0; i < b->method_count; i++)
         printf(" call:%s", b->methods[i].s);
-    printf("\n  valid    from %s, until %s\n", from, until);
+    printf("\n  begins   %s\n  expires  %s\n", from, until);
     if (b->limits_columns) {
         printf("  columns ");
         for (size_t i = 0; i < b->column_count; i++)

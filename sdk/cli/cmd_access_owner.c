@@ -126,13 +126,12 @@ static enum weft_err grant_rows(const struct wf_cli *cli, const Weft__V1__GrantR
     for (size_t i = 0; i < r->n_grants && !err; i++) {
         const Weft__V1__GrantInfo *g = r->grants[i];
         struct wf_bytes id = id_of(g);
-        char hex[2 * WF_HASH_LEN + 1] = "", when[48], over[48], print[WF_FINGERPRINT_LEN];
+        char hex[2 * WF_HASH_LEN + 1] = "", over[48], print[WF_FINGERPRINT_LEN];
         // In a table as short as in the log; every command takes that much of it.
         if (cli->format == WF_OUT_TABLE)
             id = wf_bytes(id.ptr, id.len < SHORT_ID ? id.len : SHORT_ID);
         if (id.len <= WF_HASH_LEN)
             wf_hex_put(id, hex);
-        wf_cli_when(g->expires_ms, when);
         wf_table_text(t, hex);
         wf_table_text(t, g->state);
         wf_fingerprint(wf_pb_view(g->holder_key), print); // as the holder's weft key show has it
@@ -141,7 +140,7 @@ static enum weft_err grant_rows(const struct wf_cli *cli, const Weft__V1__GrantR
         wf_table_text(t, text.len ? (const char *)text.ptr : NULL);
         join_texts(g->verbs, g->n_verbs, &text);
         wf_table_text(t, text.len ? (const char *)text.ptr : NULL);
-        wf_table_text(t, g->expires_ms ? when : NULL);
+        wf_table_when(t, g->expires_ms);
         wf_table_text(t, g->how);
         wf_table_text(t, g->purpose[0] ? g->purpose : NULL);
         snprintf(over, sizeof over, "%u %% of its life is over", g->over_percent);
@@ -160,15 +159,12 @@ static enum weft_err refused_rows(const struct wf_cli *cli, const Weft__V1__Gran
 
     for (size_t i = 0; i < r->n_refused && !err; i++) {
         const Weft__V1__RefusedAttempt *m = r->refused[i];
-        char last[48], first[48];
-        wf_cli_when(m->last_ms, last);
-        wf_cli_when(m->first_ms, first);
         wf_table_text(t, m->who);
         wf_table_text(t, m->code ? m->what : "(older ones, only counted)");
         wf_table_text(t, m->code ? weft_err_name((enum weft_err)m->code) : NULL);
         wf_table_number(t, (int64_t)m->count);
-        wf_table_text(t, last);
-        wf_table_text(t, first);
+        wf_table_when(t, m->last_ms);
+        wf_table_when(t, m->first_ms);
         wf_table_text(t, m->from[0] ? m->from : NULL);
         wf_table_text(t, m->audit_id[0] ? m->audit_id : NULL);
     }
@@ -253,9 +249,13 @@ static int fill_grant(const struct grant_options *o, char **products, int produc
     struct wf_sign_pub *holder, struct wf_buf *request_id, Weft__V1__GrantRequest *g)
 {
     int64_t ms = 0;
+    uint64_t rate = 0;
+    int status = wf_cli_take_duration("for", o->duration, 1000, &ms);
 
-    if (o->duration && wf_cli_duration(o->duration, &ms))
-        return wf_cli_fail(WEFT_E_USAGE, "--for %s: write it as 24h or 7d", o->duration);
+    if (!status)
+        status = wf_cli_take_number("rate", o->rate, UINT32_MAX, &rate);
+    if (status)
+        return status;
     g->action = WEFT__V1__GRANT_REQUEST__ACTION__ACTION_GRANT;
     g->duration_ms = ms;
     g->products = products;
@@ -268,9 +268,9 @@ static int fill_grant(const struct grant_options *o, char **products, int produc
     g->n_regions = list_len(o->regions);
     g->rows = wf_pb_str(o->rows);
     g->purpose = wf_pb_str(o->purpose);
-    g->rate_per_minute = o->rate ? (uint32_t)strtoul(o->rate, NULL, 10) : 0;
+    g->rate_per_minute = (uint32_t)rate;
     if (o->request) {
-        int status = parse_id(o->cli, o->request, 16, request_id);
+        status = parse_id(o->cli, o->request, 16, request_id);
         g->request_id = wf_pb_bin(wf_buf_view(request_id));
         return status;
     }

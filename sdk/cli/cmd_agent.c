@@ -48,24 +48,19 @@ static enum weft_err rows(const struct wf_cli *cli, const Weft__V1__AgentsReply 
 
     for (size_t i = 0; i < r->n_agents && !err; i++) {
         const Weft__V1__AgentInfo *a = r->agents[i];
-        char heard[48], cert[48], revoked[48] = "";
-        wf_cli_ago(a->heard_ms, heard);
-        wf_cli_when(a->certificate_expires_ms, cert);
-        if (a->revoked_ms)
-            wf_cli_when(a->revoked_ms, revoked);
         wf_table_text(t, a->subject);
         wf_table_text(t, a->state);
-        wf_table_text(t, heard);
+        wf_table_age(t, a->heard_ms);
         wf_table_number(t, a->last ? (int64_t)a->last->spool_bytes : 0);
         wf_table_number(t, a->last ? (int64_t)a->last->lost_records : 0);
         wf_table_number(t, a->skew_ms);
         wf_table_number(t, a->last ? (int64_t)a->last->n_sources : 0);
         wf_table_number(t, failing(a->last));
         wf_table_text(t, a->last ? a->last->version : "");
-        wf_table_text(t, cert);
+        wf_table_when(t, a->certificate_expires_ms);
         wf_table_text(t, a->address);
-        wf_table_text(t, revoked);
-        wf_table_text(t, a->why);
+        wf_table_when(t, a->revoked_ms);
+        wf_table_text(t, a->why[0] ? a->why : NULL);
     }
     return err ? err : wf_table_done(t);
 }
@@ -90,25 +85,25 @@ int wf_cmd_agent_list(struct wf_cli *cli, int argc, char **argv)
 
 static void print_one(const Weft__V1__AgentInfo *a)
 {
-    char heard[48], cert[48];
+    char heard[48], cert[WF_CLI_AT];
 
-    wf_cli_ago(a->heard_ms, heard);
-    wf_cli_when(a->certificate_expires_ms, cert);
-    printf("%-13s %s, %s, heard %s ago\n", "agent", a->subject, a->state, heard);
+    wf_cli_heard(a->heard_ms, heard);
+    wf_cli_at(a->certificate_expires_ms, cert);
+    printf("%-13s %s, %s, heard %s\n", "agent", a->subject, a->state, heard);
     if (a->revoked_ms) {
-        char revoked[48];
-        wf_cli_when(a->revoked_ms, revoked);
+        char revoked[WF_CLI_AT];
+        wf_cli_at(a->revoked_ms, revoked);
         printf("%-13s from %s\n", "revoked", revoked);
     }
     if (a->why[0])
         printf("%-13s %s; weft agent replace %s\n", "shut out", a->why, a->subject);
     if (a->replaced_ms) {
-        char replaced[48];
-        wf_cli_when(a->replaced_ms, replaced);
+        char replaced[WF_CLI_AT];
+        wf_cli_at(a->replaced_ms, replaced);
         printf("%-13s %s: the key before went; %" PRIu64 " records waited there and never came\n",
             "replaced", replaced, a->left_records);
     }
-    printf("%-13s %s\n%-13s %s\n%-13s %s\n", "address", a->address[0] ? a->address : "-",
+    printf("%-13s %s\n%-13s %s\n%-13s expires %s\n", "address", a->address[0] ? a->address : "-",
         "fingerprint", a->fingerprint, "certificate", cert);
     if (a->last)
         printf("%-13s host %s, weft %s\n%-13s %" PRIu64 " bytes, %" PRIu64 " records wait; %" PRIu64
@@ -125,14 +120,11 @@ static enum weft_err source_rows(const struct wf_cli *cli, const Weft__V1__Agent
     enum weft_err err = wf_table_new(cli, "weft.agent-sources/v1", columns, WF_COUNT(columns), &t);
 
     for (size_t i = 0; i < s->n_sources && !err; i++) {
-        char when[48] = "never";
-        if (s->sources[i]->last_record_ms)
-            wf_cli_when(s->sources[i]->last_record_ms, when);
         wf_table_text(t, s->sources[i]->product);
         wf_table_text(t, s->sources[i]->state);
-        wf_table_text(t, when);
+        wf_table_since(t, s->sources[i]->last_record_ms);
         wf_table_number(t, s->sources[i]->restarts);
-        wf_table_text(t, s->sources[i]->error);
+        wf_table_text(t, s->sources[i]->error[0] ? s->sources[i]->error : NULL);
     }
     return err ? err : wf_table_done(t);
 }
@@ -225,9 +217,7 @@ int wf_cmd_agent_replace(struct wf_cli *cli, int argc, char **argv)
 
     if (status >= 0)
         goto out;
-    status = duration && wf_cli_duration(duration, &t.duration_ms)
-                 ? wf_cli_fail(WEFT_E_USAGE, "--for %s: a duration, such as 2h or 30min", duration)
-                 : 0;
+    status = wf_cli_take_duration("for", duration, 1000, &t.duration_ms);
     if (!status && now)
         status = revoke_now(cli, name);
     if (status)

@@ -120,9 +120,9 @@ static void say_backup(const struct job *j, const struct wf_json *r)
 
 static void say_restore(const struct job *j, const struct wf_json *r)
 {
-    char domain[256], node[256], print[256], when[48];
+    char domain[256], node[256], print[256], when[WF_CLI_AT];
 
-    wf_cli_when(number_of(r, "createdMs"), when);
+    wf_cli_at(number_of(r, "createdMs"), when);
     printf("node %s/%s (fingerprint %s) as of %s: %lld files in %s\n", text_of(r, "domain", domain),
         text_of(r, "node", node), text_of(r, "fingerprint", print), when, number_of(r, "files"),
         j->dir);

@@ -52,8 +52,9 @@ int wf_cmd_call(struct wf_cli *cli, int argc, char **argv)
     if (key_text && !parse_key(key_text, key))
         return wf_cli_fail(
             WEFT_E_USAGE, "--key takes the 32 hex digits that an earlier call printed");
-    if (timeout && wf_cli_duration(timeout, &ms))
-        return wf_cli_fail(WEFT_E_USAGE, "--timeout %s: write it as 30s", timeout);
+    status = wf_cli_take_duration("timeout", timeout, 1, &ms);
+    if (status)
+        return status;
     // Chosen and noted before it leaves, so that the call can be asked after even when this command is killed.
     if (!key_text)
         wf_random(key, sizeof key);
@@ -102,8 +103,9 @@ int wf_cmd_call_status(struct wf_cli *cli, int argc, char **argv)
     if (!parse_key(key_text, key))
         return wf_cli_fail(WEFT_E_USAGE,
             "%s: the key of a call has 32 hex digits, as weft call printed them", key_text);
-    if (wait && wf_cli_duration(wait, &ms))
-        return wf_cli_fail(WEFT_E_USAGE, "--wait %s: write it as 30s", wait);
+    status = wf_cli_take_duration("wait", wait, 0, &ms);
+    if (status)
+        return status;
     status = count == 1 ? find_target(key_text, &target) : 0;
     if (!status)
         status = wf_cli_connect(cli, &c);

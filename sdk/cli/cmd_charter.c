@@ -6,6 +6,7 @@
 #include "proto/base/print.h"
 #include "sdk/cli/local.h"
 #include "sdk/cli/setup.h"
+#include "sdk/conf/values.h"
 
 #define DAY_MS       INT64_C(86400000)
 #define CHARTER_DAYS 365
@@ -59,9 +60,9 @@ static int add_files(struct draft *d, const char **files)
 static int set_quorum(struct draft *d, const char *text)
 {
     uint32_t n = (uint32_t)d->fields.member_count;
-    unsigned long k = text ? strtoul(text, NULL, 10) : n / 2 + 1;
+    uint64_t k = n / 2 + 1;
 
-    if (k <= n / 2 || k > n)
+    if ((text && wf_u64_parse(wf_bytes_str(text), &k)) || k <= n / 2 || k > n)
         return wf_cli_fail(WEFT_E_QUORUM,
             "--quorum %s: of %u members it must be between %u and %u, or two halves could each "
             "decide alone",
@@ -69,8 +70,8 @@ static int set_quorum(struct draft *d, const char *text)
     d->fields.quorum = (uint32_t)k;
     if (n > 1 && k < 2 * n / 3 + 1)
         fprintf(stderr,
-            "weft: note: a quorum of %lu of %u survives no member that signs twice; %u would\n", k,
-            n, 2 * n / 3 + 1);
+            "weft: note: a quorum of %u of %u survives no member that signs twice; %u would\n",
+            (unsigned)k, n, 2 * n / 3 + 1);
     return 0;
 }
 
@@ -78,8 +79,10 @@ static int set_times(struct draft *d, const char *duration)
 {
     int64_t ms = CHARTER_DAYS * DAY_MS;
 
-    if (duration && wf_cli_duration(duration, &ms))
-        return wf_cli_fail(WEFT_E_SYNTAX, "--for %s: write it as 30d, 52w is 364d", duration);
+    int status = wf_cli_take_duration("for", duration, DAY_MS, &ms);
+
+    if (status)
+        return status;
     d->fields.created_ms = wf_cli_now_ms();
     d->fields.expires_ms = d->fields.created_ms + ms;
     return 0;
@@ -307,7 +310,7 @@ static int show(const struct wf_cli *cli, const struct wf_charter *c, struct wf_
     static const char *const columns[] = { "domain", "signed", "root_key", "fingerprint", "seeds" };
     bool signed_by[WF_MAX_MEMBERS] = { false };
     struct wf_table *t = NULL;
-    char when[48], print[WF_FINGERPRINT_LEN];
+    char when[WF_CLI_AT], print[WF_FINGERPRINT_LEN];
     struct wf_buf mesh = { 0 };
 
     wf_charter_signed_count(c, raw, signed_by);
@@ -315,7 +318,7 @@ static int show(const struct wf_cli *cli, const struct wf_charter *c, struct wf_
     if (!err)
         err = wf_print(WF_PREFIX_MESH, wf_hash_view(&c->mesh_id), &mesh);
     if (!err && cli->format == WF_OUT_TABLE) {
-        wf_cli_when(c->expires_ms, when);
+        wf_cli_at(c->expires_ms, when);
         printf("mesh %s  version %llu  quorum %u of %zu  expires %s\nmesh id %s\n", c->mesh,
             (unsigned long long)c->version, c->quorum, c->member_count, when,
             (const char *)mesh.ptr);

@@ -242,13 +242,13 @@ static enum weft_err look_back(struct node_init *in)
 static enum weft_err note_issuer(const struct node_init *in, struct wf_diag *diag)
 {
     struct wf_buf lines = { 0 };
-    char *path = NULL, print[WF_FINGERPRINT_LEN], when[48];
+    char *path = NULL, print[WF_FINGERPRINT_LEN], when[WF_CLI_TIME];
     enum weft_err err = wf_disk_join(in->root_dir, ISSUERS, &path);
 
     if (!err)
         err = read_issuers(in, &lines);
     wf_fingerprint(wf_bytes(in->issuer.sign_pub.b, WF_KEY_LEN), print);
-    wf_cli_when(in->now_ms, when);
+    wf_cli_time(in->now_ms, when);
     if (!err)
         err = wf_buf_printf(&lines, "%s %s %s\n", when, in->name, print);
     if (!err)
@@ -350,7 +350,7 @@ int wf_cmd_node_init(struct wf_cli *cli, int argc, char **argv)
 static enum weft_err key_rows(const struct wf_identity_dir *d, struct wf_table *t)
 {
     struct wf_buf id = { 0 }, dh = { 0 };
-    char print[WF_FINGERPRINT_LEN], when[48];
+    char print[WF_FINGERPRINT_LEN];
     enum weft_err err = wf_id_print(&d->keys.sign_pub, &d->keys.dh_pub, &id);
 
     if (!err)
@@ -358,12 +358,11 @@ static enum weft_err key_rows(const struct wf_identity_dir *d, struct wf_table *
     wf_fingerprint(wf_bytes(d->keys.sign_pub.b, WF_KEY_LEN), print);
     if (!err) {
         bool known = d->has_chain && d->charter;
-        wf_cli_when(known ? d->identity.cert.not_after_ms : 0, when);
         wf_table_text(t, known ? d->identity.cert.domain.s : NULL);
         wf_table_text(t, known ? d->identity.cert.subject.s : NULL);
         wf_table_text(t, known ? wf_identity_kind_name(d->identity.cert.kind) : NULL);
         wf_table_text(t, print);
-        wf_table_text(t, known ? when : NULL);
+        wf_table_when(t, known ? d->identity.cert.not_after_ms : 0);
         wf_table_text(t, (const char *)dh.ptr);
         wf_table_text(t, (const char *)id.ptr);
     }

@@ -200,14 +200,14 @@ static int say_joined(struct joining *j)
 {
     struct wf_diag diag = { 0 };
     const struct wf_cert *c = &j->id->identity.cert;
-    char print[WF_FINGERPRINT_LEN], when[48];
+    char print[WF_FINGERPRINT_LEN], when[WF_CLI_AT];
     enum weft_err err = write_config(j, &diag);
 
     if (err)
         return wf_cli_diag(err, &diag, j->root);
     wf_fingerprint(WF_BYTES(c->sign_key.b), print);
-    wf_cli_when(c->not_after_ms, when);
-    printf("%s/%s joined mesh %s as %s, fingerprint %s, certificate until %s\n%s\n", c->domain.s,
+    wf_cli_at(c->not_after_ms, when);
+    printf("%s/%s joined mesh %s as %s, fingerprint %s, certificate expires %s\n%s\n", c->domain.s,
         c->subject.s, j->id->charter->mesh, wf_identity_kind_name(c->kind), print, when, j->dir);
     return 0;
 }

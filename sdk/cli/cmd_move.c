@@ -160,8 +160,9 @@ int wf_cmd_product_move(struct wf_cli *cli, int argc, char **argv)
             "--lost: what the new node does not have of %s is given up, and the old node takes "
             "nothing more when it comes back; add --yes",
             product);
-    if (wf_cli_duration(within, &within_ms))
-        return wf_cli_fail(WEFT_E_USAGE, "--within %s: a duration such as 30s or 10m", within);
+    status = wf_cli_take_duration("within", within, 1, &within_ms);
+    if (status)
+        return status;
     m.product = product;
     m.wait = !no_wait;
     return follow(&m, within_ms);

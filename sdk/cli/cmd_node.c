@@ -17,7 +17,7 @@ static void list(const char *name, char **v, size_t n)
 
 static void print_head(const Weft__V1__StatusReply *r)
 {
-    char text[512], when[48], cert[48];
+    char text[512], when[48], at[WF_CLI_AT];
     struct wf_buf mesh = { 0 };
 
     snprintf(text, sizeof text, "%s/%s (%s), fingerprint %s, weft %s",
@@ -25,15 +25,16 @@ static void print_head(const Weft__V1__StatusReply *r)
         r->version);
     line("identity", text);
     if (r->mesh_id.len && !wf_print(WF_PREFIX_MESH, wf_pb_view(r->mesh_id), &mesh)) {
-        wf_cli_when(r->charter_expires_ms, when);
+        wf_cli_at(r->charter_expires_ms, at);
         snprintf(text, sizeof text, "%s, charter version %llu, expires %s", r->mesh,
-            (unsigned long long)r->charter_version, when);
+            (unsigned long long)r->charter_version, at);
         line("mesh", text);
         line("mesh id", (const char *)mesh.ptr);
     }
     wf_buf_fini(&mesh);
-    wf_cli_when(r->certificate_expires_ms, cert);
-    line("certificate", r->certificate_expires_ms ? cert : "none yet");
+    wf_cli_at(r->certificate_expires_ms, at);
+    snprintf(text, sizeof text, "expires %s", at);
+    line("certificate", r->certificate_expires_ms ? text : "none yet");
     list("listening", r->listeners, r->n_listeners);
     line("data", r->data_dir);
     wf_cli_ago(r->time_ms - r->started_ms, when);
@@ -44,8 +45,8 @@ static void print_head(const Weft__V1__StatusReply *r)
         const Weft__V1__PeerState *up = r->n_peers ? r->peers[0] : NULL;
         char heard[48] = "never";
         if (up)
-            wf_cli_ago(up->heard_ms, heard);
-        snprintf(text, sizeof text, "%s, heard %s ago%s%s", up ? up->address : "none", heard,
+            wf_cli_heard(up->heard_ms, heard);
+        snprintf(text, sizeof text, "%s, heard %s%s%s", up ? up->address : "none", heard,
             up && up->error[0] ? ": " : "", up ? up->error : "");
         line("uplink", text);
         snprintf(text, sizeof text, "%llu bytes, %llu records wait; %llu lost",
@@ -87,14 +88,11 @@ static enum weft_err source_rows(const struct wf_cli *cli, const Weft__V1__Statu
 
     for (size_t i = 0; i < r->n_sources && !err; i++) {
         const Weft__V1__SourceState *s = r->sources[i];
-        char when[48] = "never";
-        if (s->last_record_ms)
-            wf_cli_when(s->last_record_ms, when);
         wf_table_text(t, s->product);
         wf_table_text(t, s->state);
-        wf_table_text(t, when);
+        wf_table_since(t, s->last_record_ms);
         wf_table_number(t, s->restarts);
-        wf_table_text(t, s->error);
+        wf_table_text(t, s->error[0] ? s->error : NULL);
     }
     return err ? err : wf_table_done(t);
 }
@@ -284,12 +282,10 @@ static enum weft_err peer_rows(const struct wf_cli *cli, const Weft__V1__StatusR
 
     for (size_t i = 0; i < r->n_peers && !err; i++) {
         const Weft__V1__PeerState *p = r->peers[i];
-        char heard[48];
-        wf_cli_ago(p->heard_ms, heard);
         wf_table_textf(
             t, "%s/%s", p->domain[0] ? p->domain : "?", p->subject[0] ? p->subject : "?");
         wf_table_text(t, p->address);
-        wf_table_textf(t, "%s%s", heard, p->heard_ms >= 0 ? " ago" : "");
+        wf_table_age(t, p->heard_ms);
         wf_table_bool(t, p->static_seed);
         wf_table_text(t, p->error[0] ? p->error : NULL);
     }

@@ -71,7 +71,8 @@ static int load_schema(const struct wf_manifest *m, const char *path, struct wf_
     struct wf_diag diag = { 0 };
     struct wf_buf set = { 0 };
     struct wf_schema *s = NULL;
-    enum weft_err err = wf_file_read(m->descriptor, WF_MAX_DOCUMENT, WF_FILE_ANY, &set, &diag);
+    enum weft_err err =
+        wf_file_read_unnamed(m->descriptor, WF_MAX_DOCUMENT, WF_FILE_ANY, &set, &diag);
 
     if (err == WEFT_E_NOT_FOUND)
         return wf_cli_fail(WEFT_E_MANIFEST,

@@ -49,14 +49,17 @@ static bool is_done(const struct reader *r)
     return r->status || r->woken || (r->wanted && r->printed >= r->wanted);
 }
 
-// False: the batch was printed in part.
+// False: the batch was printed in part, and the cursor says how far.
 static bool on_records(struct reader *r, const struct feed *f, const struct weft_event *e)
 {
     const struct weft_product *product = weft_subscription_product(f->s);
     bool envelope = r->cli->format != WF_OUT_TABLE;
+    uint64_t printed = wf_cursor_file_printed(&r->cursor, e->product, e->batch);
     size_t i = 0;
 
     for (; i < e->record_count && !is_done(r); i++) {
+        if (e->records[i].offset < printed)
+            continue; // by the run before
         enum weft_err err = wf_print_record(&r->line, e, product, &e->records[i], envelope);
         if (err)
             r->status =
@@ -66,6 +69,12 @@ static bool on_records(struct reader *r, const struct feed *f, const struct weft
     }
     if (fflush(stdout) != 0 && !r->status)
         r->status = wf_cli_fail(WEFT_E_IO, "standard output is gone");
+    if (i < e->record_count && r->cursor.path && !r->status) {
+        enum weft_err err =
+            wf_cursor_file_part(&r->cursor, e->product, e->batch, e->records[i].offset);
+        if (err)
+            r->status = wf_cli_fail(err, "cursor: %s", weft_err_text(err));
+    }
     return i == e->record_count;
 }
 
@@ -102,7 +111,7 @@ static void on_event(struct reader *r, const struct feed *f, const struct weft_e
         on_loss(r, e);
     else
         on_state(r, e);
-    // A batch that was printed in part is not stored: the next run begins with it again.
+    // A batch that was printed in part is not stored: the next run gets it again and prints the rest.
     for (size_t i = 0; i < e->cursor_count && r->cursor.path && whole && !r->status; i++) {
         enum weft_err err =
             wf_cursor_file_put(&r->cursor, wf_bytes(e->cursor[i].key, e->cursor[i].key_len),
@@ -296,11 +305,10 @@ static int options_of(struct reader *r, const struct arguments *a, struct weft_s
         status = bound_of("since", a->since, &o->since_us);
     if (!status)
         status = bound_of("until", a->until, &o->until_us);
-    if (!status && a->number && wf_number_uint(wf_bytes_str(a->number), &r->wanted))
-        status = wf_cli_fail(WEFT_E_USAGE, "-n %s: expected a number", a->number);
-    if (!status && a->duration && wf_cli_duration(a->duration, &ms))
-        status =
-            wf_cli_fail(WEFT_E_USAGE, "--for %s: expected a duration such as 30s", a->duration);
+    if (!status)
+        status = wf_cli_take_number("count", a->number, UINT64_MAX, &r->wanted);
+    if (!status)
+        status = wf_cli_take_duration("for", a->duration, 1, &ms);
     if (ms)
         r->until_ms = wf_cli_now_ms() + ms;
     return status;
@@ -332,9 +340,8 @@ int wf_cmd_subscribe(struct wf_cli *cli, int argc, char **argv)
     if (!status && r.cursor.path)
         status = wf_cursor_file_load(&r.cursor);
     if (!status)
-        status = wf_cursor_file_views(&r.cursor, &rows);
+        status = wf_cursor_file_views(&r.cursor, &rows, &o.cursor_count);
     o.cursor = rows;
-    o.cursor_count = r.cursor.count;
     if (!status)
         status = run(&r, &o, a.stats);
     wf_cursor_file_fini(&r.cursor);

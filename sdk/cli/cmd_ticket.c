@@ -1,34 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 // weft ticket create.
-#include <errno.h>
 #include <stdlib.h>
 
 #include "proto/trust/ident.h"
 #include "sdk/cli/agents.h"
 #include "sdk/cli/local.h"
 
+#define TICKETS_MAX 1000000u
+
 struct ticket_args {
     const char *kind, *name, *count, *uses, *from, *prefix, *duration;
     const char **products;
 };
 
-static int number(const char *option, const char *text, uint32_t *ret)
-{
-    char *end = NULL;
-
-    if (!text)
-        return 0;
-    errno = 0;
-    unsigned long v = strtoul(text, &end, 10);
-    if (errno || !end || end == text || *end || v == 0 || v > 1000000)
-        return wf_cli_fail(WEFT_E_USAGE, "--%s %s: a number from 1 on", option, text);
-    *ret = (uint32_t)v;
-    return 0;
-}
-
 static int fill(const struct ticket_args *a, Weft__V1__TicketRequest *t)
 {
     enum wf_identity_kind kind = WF_ID_AGENT;
+    uint64_t count = t->count, uses = t->uses;
     int status = 0;
 
     if (!a->kind || wf_identity_kind_parse(wf_bytes_str(a->kind), &kind) || kind == WF_ID_ISSUER)
@@ -40,12 +28,13 @@ static int fill(const struct ticket_args *a, Weft__V1__TicketRequest *t)
     t->name = wf_pb_str(a->name ? a->name : "");
     t->from = wf_pb_str(a->from ? a->from : "");
     t->name_prefix = wf_pb_str(a->prefix ? a->prefix : "");
-    status = number("count", a->count, &t->count);
+    status = wf_cli_take_number("count", a->count, TICKETS_MAX, &count);
     if (!status)
-        status = number("uses", a->uses, &t->uses);
-    if (!status && a->duration && wf_cli_duration(a->duration, &t->duration_ms))
-        status =
-            wf_cli_fail(WEFT_E_USAGE, "--for %s: a duration, such as 2h or 30min", a->duration);
+        status = wf_cli_take_number("uses", a->uses, TICKETS_MAX, &uses);
+    if (!status)
+        status = wf_cli_take_duration("for", a->duration, 1000, &t->duration_ms);
+    t->count = (uint32_t)count;
+    t->uses = (uint32_t)uses;
     while (a->products && a->products[t->n_products])
         t->n_products++;
     t->products = (char **)(uintptr_t)a->products;
@@ -126,9 +115,7 @@ int wf_cmd_node_replace(struct wf_cli *cli, int argc, char **argv)
 
     if (status >= 0)
         goto out;
-    status = duration && wf_cli_duration(duration, &t.duration_ms)
-                 ? wf_cli_fail(WEFT_E_USAGE, "--for %s: a duration, such as 2h or 30min", duration)
-                 : 0;
+    status = wf_cli_take_duration("for", duration, 1000, &t.duration_ms);
     if (status)
         goto out;
     t.kind = WEFT__V1__IDENTITY_KIND__IDENTITY_KIND_NODE;

@@ -203,20 +203,19 @@ int wf_cmd_top(struct wf_cli *cli, int argc, char **argv)
         { .name = "sort", .value = &sort },
     };
     struct top t = { .cli = cli, .opt = { .every_ms = EVERY_MS } };
-    char *node = NULL, *end = NULL;
+    char *node = NULL;
+    uint64_t samples = 0;
     int operands = 0,
         status = wf_cli_parse(cli, argc, argv, opts, WF_COUNT(opts), 0, 1, &node, &operands);
 
     if (status >= 0)
         return status;
-    if (every && (wf_cli_duration(every, &t.opt.every_ms) || t.opt.every_ms < EVERY_MIN_MS))
-        return wf_cli_fail(WEFT_E_USAGE, "--every takes a duration of 100ms at least, such as 2s");
-    if (count)
-        t.opt.count = strtoll(count, &end, 10);
-    if (count && (*end || t.opt.count < 1 || t.opt.count > COUNT_MAX))
-        return wf_cli_fail(WEFT_E_USAGE, "--count takes a number from 1 to %d", COUNT_MAX);
-    if (once)
-        t.opt.count = 1;
+    status = wf_cli_take_duration("every", every, EVERY_MIN_MS, &t.opt.every_ms);
+    if (!status)
+        status = wf_cli_take_number("count", count, COUNT_MAX, &samples);
+    if (status)
+        return status;
+    t.opt.count = once ? 1 : (int64_t)samples;
     if (sort && !take_sort(sort, &t.opt.sort))
         return wf_cli_fail(WEFT_E_USAGE, "--sort takes name, records, bytes, lag or age");
     if (json)

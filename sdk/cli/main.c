@@ -101,12 +101,12 @@ const struct wf_command wf_commands[] = {
     { "charter show", "[FILE]", "Members and signatures of a file, or of the charter in force",
         "  weft charter show next.charter", NULL, wf_cmd_charter_show },
     { "key show", "[DIR]", "Who this directory is: name, keys, fingerprint",
-        "  weft key show --dir ~/.config/weft", NULL, wf_cmd_key_show },
+        "  weft key show --dir ~/.config/weft", NULL, wf_cmd_key_show, true },
     { "peers", "", "The other nodes: where they are, when they were last heard",
-        "  weft peers --dir servers-node", NULL, wf_cmd_peers },
+        "  weft peers --dir servers-node", NULL, wf_cmd_peers, true },
     { "products", "[TEXT]", "The catalog: every product of the mesh, with its age and state",
         "  weft products --domain servers\n  weft products disk -o json",
-        "Options:\n      --domain NAME  of one domain only", wf_cmd_products },
+        "Options:\n      --domain NAME  of one domain only", wf_cmd_products, true },
     { "describe", "DOMAIN/PRODUCT", "A product's promise and its schema, from the mesh itself",
         "  weft describe servers/cpu\n  weft describe servers/cpu --proto\n  weft describe "
         "servers/hosts --proto-dir protos\n  weft describe servers/filesystems --rules",
@@ -153,7 +153,7 @@ const struct wf_command wf_commands[] = {
         "Options:\n      --pending       only requests that wait\n      --refused       only "
         "refused "
         "attempts: who, what, why, how often, when",
-        wf_cmd_access_list },
+        wf_cmd_access_list, true },
     { "access grant", "PRODUCT … --to weftid1… --verb VERB …",
         "Grant by hand, or a waiting request",
         "  weft access grant packages --to weftid1… --verb query --column name --column version "
@@ -163,7 +163,7 @@ const struct wf_command wf_commands[] = {
         "VERB     --for DURATION  --column NAME  --rows \"host == 'a'\"\n      --region NAME   "
         "where "
         "the node stands that decides\n      --purpose TEXT  --rate N a minute  --out FILE\n      "
-        "--request ID    of: weft access list --pending",
+        "--request ID    one that waits, as weft access list shows it",
         wf_cmd_access_grant },
     { "access import", "FILE", "Keep a token that an owner sent",
         "  weft access import packages.cap", NULL, wf_cmd_access_import },
@@ -183,7 +183,7 @@ const struct wf_command wf_commands[] = {
         "servers/packages \"SELECT count(*) FROM packages\" -o json",
         "Options:\n      --max-rows N    cut the answer there\n      --purpose TEXT  why, where "
         "the token asks for it",
-        wf_cmd_query },
+        wf_cmd_query, true },
     { "call", "DOMAIN/API[@MAJOR]/METHOD [JSON]", "Call another team's API",
         "  weft call network/ports/List '{}'\n  weft call network/ports/SetNote "
         "'{\"name\":\"eth0\",\"note\":\"uplink\"}'",
@@ -264,8 +264,8 @@ const struct wf_command wf_commands[] = {
         "ticket leaves it open (this host's or user's name)",
         wf_cmd_join },
     { "agent list", "", "The hosts behind the local node, and when they were heard",
-        "  weft agent list --dir servers-node\n  weft agent list -o json", NULL,
-        wf_cmd_agent_list },
+        "  weft agent list --dir servers-node\n  weft agent list -o json", NULL, wf_cmd_agent_list,
+        true },
     { "agent show", "NAME", "One host: its sources, spool, clock and certificate",
         "  weft agent show web-7 --dir servers-node", NULL, wf_cmd_agent_show },
     { "agent revoke", "NAME", "Refuse a host's key from now on",

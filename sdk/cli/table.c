@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Rows for people and programs: the same cells as a table, a JSON array or JSON lines.
+// Rows for people and programs: the same cells as a table, a JSON array, JSON lines or CSV.
+#include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
 
+#include "proto/schema/json_out.h"
+#include "proto/schema/known.h"
 #include "sdk/cli/cli.h"
 
 struct cell {
@@ -17,6 +20,7 @@ struct wf_table {
     size_t column_count;
     struct cell *cells;
     size_t count, cap;
+    struct wf_buf members; // behind the rows, of -o json
     bool lost;
 };
 
@@ -75,9 +79,82 @@ void wf_table_number(struct wf_table *t, int64_t v)
     add(t, text, true, false);
 }
 
+void wf_table_uint(struct wf_table *t, uint64_t v)
+{
+    char text[24];
+
+    snprintf(text, sizeof text, "%llu", (unsigned long long)v);
+    add(t, text, true, false);
+}
+
+void wf_table_real(struct wf_table *t, double v)
+{
+    char text[32];
+    bool finite = isfinite(v);
+
+    snprintf(text, sizeof text, "%.15g", v);
+    if (finite && strtod(text, NULL) != v) // seventeen digits tell every double apart
+        snprintf(text, sizeof text, "%.17g", v);
+    add(t, finite ? text : isnan(v) ? "NaN" : v < 0 ? "-Infinity" : "Infinity", finite, false);
+}
+
 void wf_table_bool(struct wf_table *t, bool v)
 {
     add(t, v ? "true" : "false", false, true);
+}
+
+void wf_table_bytes(struct wf_table *t, struct wf_bytes v)
+{
+    struct wf_json_out o;
+    struct wf_buf text = { 0 };
+
+    wf_json_out_init(&o, &text, v.len / 3 * 4 + 16, 0);
+    wf_json_out_base64(&o, v);
+    if (wf_json_out_done(&o)) {
+        t->lost = true;
+    } else {
+        text.ptr[text.len - 1] = '\0'; // without its quotes
+        add(t, (const char *)text.ptr + 1, false, false);
+    }
+    wf_buf_fini(&text);
+}
+
+void wf_table_when(struct wf_table *t, int64_t unix_ms)
+{
+    char text[WF_MOMENT_TEXT > 48 ? WF_MOMENT_TEXT : 48];
+
+    if (t->format == WF_OUT_TABLE)
+        wf_cli_when(unix_ms, text);
+    else
+        wf_timestamp_print(
+            (struct wf_moment){ unix_ms / 1000, (int32_t)(unix_ms % 1000) * 1000000 }, text);
+    add(t, unix_ms > 0 ? text : NULL, false, false);
+}
+
+void wf_table_age(struct wf_table *t, int64_t age_ms)
+{
+    char text[48];
+
+    if (t->format != WF_OUT_TABLE) {
+        wf_table_when(t, age_ms < 0 ? 0 : wf_cli_now_ms() - age_ms);
+        return;
+    }
+    wf_cli_ago(age_ms, text);
+    add(t, text, false, false);
+}
+
+void wf_table_since(struct wf_table *t, int64_t unix_ms)
+{
+    if (t->format == WF_OUT_TABLE)
+        wf_table_age(t, unix_ms ? wf_cli_now_ms() - unix_ms : -1);
+    else
+        wf_table_when(t, unix_ms);
+}
+
+void wf_table_members(struct wf_table *t, struct wf_bytes members)
+{
+    t->members.len = 0;
+    t->lost = t->lost || wf_buf_append(&t->members, members);
 }
 
 enum weft_err wf_cli_json_string(struct wf_buf *out, const char *s)
@@ -104,7 +181,12 @@ static enum weft_err json_row(const struct wf_table *t, size_t row, struct wf_bu
         err = wf_buf_printf(out, "\"schema\":\"%s\",", t->schema);
     for (size_t i = 0; i < t->column_count && !err; i++) {
         const struct cell *c = &t->cells[row * t->column_count + i];
-        err = wf_buf_printf(out, "%s\"%s\":", i ? "," : "", t->columns[i]);
+        if (i)
+            err = wf_buf_append_byte(out, ',');
+        if (!err)
+            err = wf_cli_json_string(out, t->columns[i]);
+        if (!err)
+            err = wf_buf_append_byte(out, ':');
         if (err)
             break;
         if (!c->text)
@@ -131,8 +213,46 @@ static enum weft_err print_json(const struct wf_table *t, struct wf_buf *out)
         if (!err && lines)
             err = wf_buf_append_byte(out, '\n');
     }
-    return err || lines ? err : wf_buf_append_str(out, "]}\n");
+    if (err || lines)
+        return err;
+    err = wf_buf_append_byte(out, ']');
+    if (!err && t->members.len)
+        err = wf_buf_append_byte(out, ',');
+    if (!err)
+        err = wf_buf_append(out, wf_buf_view(&t->members));
+    return err ? err : wf_buf_append_str(out, "}\n");
 }
+
+// ---- CSV -------------------------------------------------------------------------------------------------------------
+
+static enum weft_err put_csv(struct wf_buf *out, const char *s, bool last)
+{
+    bool quoted = s && (!*s || s[strcspn(s, ",\"\r\n")]);
+    enum weft_err err = quoted ? wf_buf_append_byte(out, '"') : WEFT_OK;
+
+    for (; s && *s && !err; s++) {
+        if (*s == '"')
+            err = wf_buf_append_byte(out, '"');
+        if (!err)
+            err = wf_buf_append_byte(out, (uint8_t)*s);
+    }
+    if (!err && quoted)
+        err = wf_buf_append_byte(out, '"');
+    return err ? err : wf_buf_append_byte(out, last ? '\n' : ',');
+}
+
+static enum weft_err print_csv(const struct wf_table *t, struct wf_buf *out)
+{
+    enum weft_err err = WEFT_OK;
+
+    for (size_t i = 0; i < t->column_count && !err; i++)
+        err = put_csv(out, t->columns[i], i + 1 == t->column_count);
+    for (size_t i = 0; i < t->count && !err; i++)
+        err = put_csv(out, t->cells[i].text, i % t->column_count + 1 == t->column_count);
+    return err;
+}
+
+// ---- tables ----------------------------------------------------------------------------------------------------------
 
 // Columns on a terminal: characters, not bytes.
 static size_t width_of(const char *s)
@@ -213,6 +333,7 @@ enum weft_err wf_table_done(struct wf_table *t)
     struct wf_buf out = { 0 };
     enum weft_err err = t->lost                     ? WEFT_E_NOMEM
                         : t->format == WF_OUT_TABLE ? print_table(t, &out)
+                        : t->format == WF_OUT_CSV   ? print_csv(t, &out)
                                                     : print_json(t, &out);
 
     if (!err && out.len && fwrite(out.ptr, 1, out.len, stdout) != out.len)
@@ -222,6 +343,7 @@ enum weft_err wf_table_done(struct wf_table *t)
     for (size_t i = 0; i < t->count; i++)
         free(t->cells[i].text);
     free(t->cells);
+    wf_buf_fini(&t->members);
     free(t);
     wf_buf_fini(&out);
     return err;

@@ -4,8 +4,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#define NAMED_MAX 180u // bytes of a path in a message
 
 static enum weft_err system_error(const char *what, struct wf_diag *diag)
 {
@@ -75,7 +78,7 @@ static enum weft_err read_all(int fd, size_t max, struct wf_buf *out, struct wf_
     }
 }
 
-enum weft_err wf_file_read(const char *path, size_t max, enum wf_file_trust trust,
+enum weft_err wf_file_read_unnamed(const char *path, size_t max, enum wf_file_trust trust,
     struct wf_buf *ret, struct wf_diag *diag)
 {
     struct wf_buf out = { 0 };
@@ -109,6 +112,19 @@ out:
     return err;
 }
 
+enum weft_err wf_file_read(const char *path, size_t max, enum wf_file_trust trust,
+    struct wf_buf *ret, struct wf_diag *diag)
+{
+    struct wf_diag why = { 0 };
+    enum weft_err err = wf_file_read_unnamed(path, max, trust, ret, &why);
+    size_t len = strlen(path);
+
+    if (err) // of a path longer than a line its end, so that there is room for the reason
+        wf_diag_set(diag, 0, 0, "%s: %s", len > NAMED_MAX ? path + len - NAMED_MAX : path,
+            why.text[0] ? why.text : weft_err_text(err));
+    return err;
+}
+
 static enum weft_err folder_of(const char *path, char ret[WF_MAX_PATH], struct wf_diag *diag)
 {
     char *real = realpath(path, NULL);
@@ -129,7 +145,7 @@ enum weft_err wf_file_read_yaml(const char *path, enum wf_file_trust trust, stru
 {
     struct wf_diag diag = { 0 };
     struct wf_buf text = { 0 };
-    enum weft_err err = wf_file_read(path, WF_MAX_YAML, trust, &text, &diag);
+    enum weft_err err = wf_file_read_unnamed(path, WF_MAX_YAML, trust, &text, &diag);
 
     if (!err)
         err = folder_of(path, ret_dir, &diag);

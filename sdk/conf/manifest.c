@@ -513,7 +513,7 @@ enum weft_err wf_manifest_rules(
 {
     struct wf_diag diag = { 0 };
     struct wf_buf text = { 0 };
-    enum weft_err err = wf_file_read(m->rules, WF_MAX_RULES, WF_FILE_ANY, &text, &diag);
+    enum weft_err err = wf_file_read_unnamed(m->rules, WF_MAX_RULES, WF_FILE_ANY, &text, &diag);
 
     if (err == WEFT_E_TOO_BIG)
         wf_diags_add(

@@ -70,9 +70,15 @@ echo "a cursor in a file"
 "$WEFT" subscribe servers/depth --dir "$WORK/reader" --for 20s --cursor "$WORK/cursor" -n 4 >"$WORK/out" 2>"$WORK/err" ||
     fail "$(cat "$WORK/err")"
 expect "the first run" "$(numbers "$WORK/out")" "1 2 3 4 "
-# -n ends in the middle of a batch: the next run begins with that batch again, so that nothing is missed.
-"$WEFT" subscribe servers/depth --dir "$WORK/reader" --for 20s -n 11 --cursor "$WORK/cursor" >"$WORK/out" 2>"$WORK/err" || fail "$(cat "$WORK/err")"
-expect "go on" "$(numbers "$WORK/out")" "1 2 3 4 5 6 7 8 9 10 11 "
+# -n ends in the middle of a batch, which the log gives whole: the next run prints the rest of it alone, and so does the one after that.
+"$WEFT" subscribe servers/depth --dir "$WORK/reader" --for 20s -n 3 --cursor "$WORK/cursor" >"$WORK/out" 2>"$WORK/err" || fail "$(cat "$WORK/err")"
+expect "go on" "$(numbers "$WORK/out")" "5 6 7 "
+"$WEFT" subscribe servers/depth --dir "$WORK/reader" --for 20s -n 4 --cursor "$WORK/cursor" >"$WORK/out" 2>"$WORK/err" || fail "$(cat "$WORK/err")"
+expect "go on to the end" "$(numbers "$WORK/out")" "8 9 10 11 "
+status=0
+"$WEFT" subscribe servers/depth --dir "$WORK/reader" --for 20s -n 1 --cursor "$WORK/nowhere/cursor" >"$WORK/out" 2>"$WORK/err" || status=$?
+expect "a cursor that can't be kept" "$status $(lines "$WORK/out")" "1 0"
+grep -q "nowhere/cursor: .*can't be written" "$WORK/err" || fail "$(cat "$WORK/err")"
 "$WEFT" subscribe servers/depth --dir "$WORK/reader" --for 2s --cursor "$WORK/cursor" >"$WORK/out" 2>"$WORK/err" || fail "$(cat "$WORK/err")"
 expect "nothing new" "$(lines "$WORK/out")" 0
 records 12 13 | weft_at servers-node publish depth --wait -q

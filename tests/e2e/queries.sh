@@ -41,6 +41,24 @@ printf '%s\n' '{"@op":"snapshot-begin"}' '{"id":"a","value":1}' '{"id":"b","valu
 ask reader 'SELECT count(*) AS n FROM things'
 expect "with it" 0 '"n":2'
 
+echo "for programs: JSON that says what it rests on, CSV, and no more rows than were asked for"
+ask reader "SELECT id AS 'a\"b', value, value / 8 AS eighth, x'00ff' AS raw, NULL AS none FROM things ORDER BY value" -o json
+expect "JSON" 0
+python3 -c 'import json, sys
+a = json.load(open(sys.argv[1]))
+assert a["rows"] == [{"a\"b": "a", "value": 1, "eighth": 0.125, "raw": "AP8=", "none": None},
+                     {"a\"b": "b", "value": 20, "eighth": 2.5, "raw": "AP8=", "none": None}], a
+assert a["whole"] and a["schema"] == "weft.query/v1" and "T" in a["as_of"], a
+assert [o["origin"] for o in a["origins"]] == ["node-1"] and a["origins"][0]["state"] == "up", a' "$WORK/out" || fail "$(cat "$WORK/out")"
+ask reader "SELECT id, value, 'a,\"b' AS odd, NULL AS none, '' AS empty FROM things ORDER BY value" -o csv
+expect "CSV" 0
+printf 'id,value,odd,none,empty\na,1,"a,""b",,""\nb,20,"a,""b",,""\n' | cmp -s - "$WORK/out" || fail "CSV: $(cat "$WORK/out")"
+ask reader 'SELECT id FROM things ORDER BY id' --max-rows 1
+expect "cut" 2 'PARTIAL: cut at 1 rows as it was asked, more are there'
+[ "$(cat "$WORK/out")" = '{"schema":"weft.query/v1","id":"a"}' ] || fail "not cut: $(cat "$WORK/out")"
+ask reader 'SELECT id FROM things' --max-rows 0
+expect "no number of rows" 64 'max-rows 0: a number from 1 on'
+
 echo "what a token grants, and nothing around it"
 sed -i '/verbs:.*query/d;/allow: {domain: servers}/d;/for: 24h/d;/^access:/d' "$WORK/things.yaml"
 weft_at servers-node product apply "$WORK/things.yaml" >/dev/null

@@ -66,7 +66,7 @@ stop servers-node
 sqlite3 "$WORK/servers-node/data/agents.db" "UPDATE agent SET heard_ms = heard_ms - 600000 WHERE subject LIKE 'web-real-%'" # ten minutes of silence
 start servers-node
 until_ok all_are "$uplinks" 3
-[ "$(weft_at servers-node agent list -o jsonl | grep -c '"agent":"web-real-[123]","state":"gone","heard":"1[01] min')" -eq 3 ] ||
+[ "$(weft_at servers-node agent list | grep -c '^web-real-[123] *gone *1[01] min')" -eq 3 ] ||
     fail "not gone with their age: $(weft_at servers-node agent list | grep real)"
 gone_told() { [ "$("$WEFT" query servers/agents "SELECT host FROM agents WHERE state = 'gone' AND heard_ms BETWEEN 1 AND 1000 * unixepoch() - 600000" --dir "$WORK/owner" -o jsonl --partial-ok -q | grep -c web-real-)" -eq 3 ]; }
 until_ok gone_told

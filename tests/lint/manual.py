@@ -66,6 +66,7 @@ def check_weft(weft, page):
         own = re.search(r"^Options:\n(.*?)^Common options:", text, re.M | re.S)
         mine = told.get(name, set())
         out += differences(f"weft {name}", (options(own.group(1)) if own else set()) - (COMMON - mine), mine)
+        out += differences(f"weft {name} --help: common options", options(text.partition("Common options:")[2]), COMMON)
     if len(names) < 30:
         out.append(f"weft --help names only {len(names)} commands")
     return out

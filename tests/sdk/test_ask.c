@@ -184,6 +184,41 @@ START_TEST(pages_are_one_answer)
 }
 END_TEST
 
+// The fake's pages have two rows each: what the option names is where the answer ends, not the length of a page.
+static const struct {
+    const char *why;
+    unsigned pages, max, count, asked;
+    enum weft_err want;
+    const char *partial, *reason;
+} cuts[] = {
+    { "within a page, others follow", 50, 3, 3, 2, WEFT_E_PARTIAL, NULL,
+        "cut at 3 rows as it was asked, more are there" },
+    { "at the end of a page, others follow", 50, 4, 4, 2, WEFT_E_PARTIAL, NULL,
+        "cut at 4 rows as it was asked, more are there" },
+    { "all that there is", 2, 4, 4, 2, WEFT_OK, NULL, "" },
+    { "more than there is", 2, 5, 4, 2, WEFT_OK, NULL, "" },
+    { "within the last page", 1, 1, 1, 1, WEFT_E_PARTIAL, NULL,
+        "cut at 1 rows as it was asked, more are there" },
+    { "and a host is away", 50, 2, 2, 1, WEFT_E_PARTIAL, "web-2 is late",
+        "web-2 is late; cut at 2 rows as it was asked, more are there" },
+};
+START_TEST(the_most_rows_that_were_asked_for_end_the_answer)
+{
+    const struct weft_query_options o = { .max_rows = cuts[_i].max };
+    const char *reason = NULL;
+
+    m.query_pages = (uint8_t)cuts[_i].pages;
+    m.partial = cuts[_i].partial;
+    ck_assert_msg(
+        weft_query(c, "servers/hosts", "SELECT * FROM hosts", &o, &rows, &problem) == cuts[_i].want,
+        "%s: %s", cuts[_i].why, problem.text);
+    ck_assert_msg(weft_rows_count(rows) == cuts[_i].count, "%s", cuts[_i].why);
+    ck_assert_int_eq(atomic_load(&m.query_asked), (int)cuts[_i].asked);
+    ck_assert(weft_rows_partial(rows, &reason) == (cuts[_i].want == WEFT_E_PARTIAL));
+    ck_assert_str_eq(reason, cuts[_i].reason);
+}
+END_TEST
+
 START_TEST(an_answer_that_lacks_its_last_page_is_none)
 {
     m.query_pages = 5;
@@ -372,6 +407,7 @@ int main(void)
     tcase_add_test(t, a_reply_of_another_kind_is_never_looked_into);
     tcase_add_test(t, rows_come_with_their_types);
     tcase_add_test(t, pages_are_one_answer);
+    tcase_add_loop_test(t, the_most_rows_that_were_asked_for_end_the_answer, 0, WF_COUNT(cuts));
     tcase_add_test(t, an_answer_that_lacks_its_last_page_is_none);
     tcase_add_test(t, no_rows_are_an_answer);
     tcase_add_test(t, a_partial_answer_has_its_rows_and_its_reason);

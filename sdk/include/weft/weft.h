@@ -491,7 +491,7 @@ WEFT_API WEFT_MUST_USE enum weft_err weft_product_from_descriptor(const void *se
 
 struct weft_rows;
 struct weft_query_options {
-    unsigned max_rows; // 0 = the owner's cap
+    unsigned max_rows; // the answer ends there, PARTIAL if more are left; 0 = owner's cap
     const char *purpose;
 };
 struct weft_coverage {
