@@ -6,10 +6,19 @@
 
 #include "node/control.h"
 #include "node/stream/room.h"
+#include "proto/stream/batch.h"
 #include "proto/trust/product_doc.h"
 
 // False: `local:` keeps this user from the product, and the call is refused (PERMISSION).
 WF_MUST_USE bool wf_publish_allowed(struct wf_node *n, struct wf_call *c, const char *product);
+// Of two publishers, whose mark is forgotten first when there are too many: one that nobody will ask for again, or the longest unused.
+static inline bool wf_publish_goes_first(
+    const uint8_t *a, int64_t a_used_ms, const uint8_t *b, int64_t b_used_ms)
+{
+    bool a_brief = wf_publisher_is_brief(a), b_brief = wf_publisher_is_brief(b);
+
+    return a_brief != b_brief ? a_brief : a_used_ms < b_used_ms;
+}
 // Where records go.
 struct wf_publish_to {
     struct wf_home_product *home; // NULL on an agent

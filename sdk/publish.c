@@ -126,8 +126,8 @@ static struct weft_publisher *make(struct weft_client *c, const struct weft_publ
     p->block_ms = o && o->block_ms ? o->block_ms : WF_PUB_BLOCK_MS;
     if (o && o->id)
         memcpy(p->id, o->id, sizeof p->id);
-    else
-        wf_random(p->id, sizeof p->id);
+    else // of this process alone
+        wf_random(p->id + WF_PUBLISHER_BRIEF, sizeof p->id - WF_PUBLISHER_BRIEF);
     p->mail = (struct wf_mail){
         .open = wf_pub_mail, .drop = wf_pub_drop, .class = WF_MAIL_CONTROL, .must = true
     };
@@ -140,6 +140,12 @@ enum weft_err weft_publisher_open(struct weft_client *c, const char *product,
     const struct weft_publish_options *options, struct weft_publisher **ret,
     struct weft_problem *problem)
 {
+    if (options && options->id && wf_publisher_is_brief(options->id)) {
+        wf_problem_set(problem, WEFT_E_RANGE,
+            "a publisher's id must not begin with four zero bytes: such are of one process, and "
+            "forgotten first");
+        return WEFT_E_RANGE;
+    }
     struct open_op o = { .p = make(c, options) };
     enum weft_err err = o.p ? WEFT_OK : WEFT_E_NOMEM;
 

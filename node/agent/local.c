@@ -14,8 +14,8 @@ static void answer_open(struct wf_node *n, struct wf_call *c, struct wf_agent_pr
     if (!err) // not kept in memory: publishers come seldom
         err = wf_documents_get(n, &p->collect->product.schema_hash, c->arena, &schema);
     if (!err)
-        err = wf_spool_publisher_need(
-            n, &p->collect->product.id, c->request->publish->publisher.data, &u);
+        err = wf_spool_publisher_need(n, &p->collect->product.id,
+            c->request->publish->publisher.data, wf_node_now_unix_ms(n), &u);
     if (err) {
         wf_call_refuse(c, err, "%s: %s", c->request->publish->product, weft_err_text(err));
         return;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "node/agent/uplink.h"
+#include "node/publish.h"
 #include "proto/stream/batch.h"
 
 // ---- chains ----------------------------------------------------------------------------------------------------------
@@ -121,7 +122,7 @@ static enum weft_err take_header(struct scan *s, const struct wf_batch_header *h
     }
     if (memcmp(h->publisher, none, WF_PUBLISHER_LEN) == 0)
         return WEFT_OK;
-    err = wf_spool_publisher_need(s->node, &h->product_id, h->publisher, &u);
+    err = wf_spool_publisher_need(s->node, &h->product_id, h->publisher, h->base_us / 1000, &u);
     if (!err && h->publisher_seq >= u->durable) {
         u->durable = u->ahead = h->publisher_seq + 1;
         // Its batch alone tells of it so far: released as it is, the mark would go with it.
@@ -182,16 +183,18 @@ static enum weft_err load_publishers(struct wf_node *n)
 {
     struct wf_uplink_room *u = n->uplink;
     struct wf_buf kept = { 0 };
-    const size_t row = WF_PUBLISHER_LEN + WF_HASH_LEN + 8;
-    enum weft_err err = wf_meta_get(&u->vfs, u->meta_dir, "publishers", &kept);
+    const size_t row = WF_PUBLISHER_LEN + WF_HASH_LEN + 8 + 8;
+    enum weft_err err = wf_meta_get(&u->vfs, u->meta_dir, "publisher-marks", &kept);
 
     for (size_t at = 0; !err && at + row <= kept.len; at += row) {
         struct wf_spool_publisher *p = NULL;
         struct wf_hash product;
+        const uint8_t *mark = kept.ptr + at + WF_PUBLISHER_LEN + WF_HASH_LEN;
         memcpy(product.b, kept.ptr + at + WF_PUBLISHER_LEN, WF_HASH_LEN);
-        err = wf_spool_publisher_need(n, &product, kept.ptr + at, &p);
+        err = wf_spool_publisher_need(
+            n, &product, kept.ptr + at, (int64_t)wf_load_be64(mark + 8), &p);
         if (!err)
-            p->durable = p->ahead = wf_load_be64(kept.ptr + at + WF_PUBLISHER_LEN + WF_HASH_LEN);
+            p->durable = p->ahead = wf_load_be64(mark);
     }
     wf_buf_fini(&kept);
     return err == WEFT_E_NOMEM ? err : WEFT_OK;
@@ -236,7 +239,7 @@ struct wf_spool_publisher *wf_spool_publisher(
 }
 
 enum weft_err wf_spool_publisher_need(struct wf_node *n, const struct wf_hash *product_id,
-    const uint8_t id[WF_PUBLISHER_LEN], struct wf_spool_publisher **ret)
+    const uint8_t id[WF_PUBLISHER_LEN], int64_t now_unix_ms, struct wf_spool_publisher **ret)
 {
     struct wf_uplink_room *u = n->uplink;
     struct wf_spool_publisher *p = wf_spool_publisher(n, product_id, id);
@@ -252,12 +255,14 @@ enum weft_err wf_spool_publisher_need(struct wf_node *n, const struct wf_hash *p
             p = &u->publishers[u->publisher_count++];
         else
             for (size_t i = 1; i < u->publisher_count; i++)
-                if (u->publishers[i].used_ms < p->used_ms)
+                if (wf_publish_goes_first(
+                        u->publishers[i].id, u->publishers[i].used_ms, p->id, p->used_ms))
                     p = &u->publishers[i];
         *p = (struct wf_spool_publisher){ .product_id = *product_id };
         memcpy(p->id, id, WF_PUBLISHER_LEN);
     }
-    p->used_ms = wf_node_now_ms(n);
+    if (now_unix_ms > p->used_ms)
+        p->used_ms = now_unix_ms;
     *ret = p;
     return WEFT_OK;
 }
@@ -270,8 +275,9 @@ enum weft_err wf_spool_save_publishers(struct wf_node *n)
 
     for (size_t i = 0; i < u->publisher_count && !err; i++) {
         const struct wf_spool_publisher *p = &u->publishers[i];
-        uint8_t be[8];
+        uint8_t be[16];
         wf_store_be64(be, p->durable);
+        wf_store_be64(be + 8, (uint64_t)p->used_ms);
         err = wf_buf_append(&out, wf_bytes(p->id, WF_PUBLISHER_LEN));
         if (!err)
             err = wf_buf_append(&out, wf_hash_view(&p->product_id));
@@ -279,7 +285,7 @@ enum weft_err wf_spool_save_publishers(struct wf_node *n)
             err = wf_buf_append(&out, WF_BYTES(be));
     }
     if (!err)
-        err = wf_meta_put(&u->vfs, u->meta_dir, "publishers", wf_buf_view(&out));
+        err = wf_meta_put(&u->vfs, u->meta_dir, "publisher-marks", wf_buf_view(&out));
     if (!err)
         u->publishers_dirty = false;
     wf_buf_fini(&out);

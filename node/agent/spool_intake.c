@@ -131,7 +131,8 @@ static enum weft_err take_published(struct wf_agent_product *p, const struct wf_
     struct wf_records records = { 0 };
     struct wf_bytes in = r->raw;
     uint64_t seq = r->publisher_seq;
-    enum weft_err err = wf_spool_publisher_need(n, &p->collect->product.id, r->publisher, &u);
+    enum weft_err err = wf_spool_publisher_need(
+        n, &p->collect->product.id, r->publisher, wf_node_now_unix_ms(n), &u);
 
     if (!err && seq > u->ahead && u->ahead > 0) {
         wf_diag_set(

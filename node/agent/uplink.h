@@ -85,7 +85,7 @@ struct wf_spool_publisher {
     uint8_t id[WF_PUBLISHER_LEN];
     struct wf_hash product_id;
     uint64_t ahead, durable; // next sequence wanted
-    int64_t used_ms;
+    int64_t used_ms;         // Unix: it outlives restarts
 };
 
 // A call of this host that a local handler is to answer, or has been handed.
@@ -281,7 +281,7 @@ WF_MUST_USE enum weft_err wf_spool_recover(struct wf_node *n, struct wf_diag *di
 struct wf_spool_publisher *wf_spool_publisher(
     struct wf_node *n, const struct wf_hash *product_id, const uint8_t id[WF_PUBLISHER_LEN]);
 WF_MUST_USE enum weft_err wf_spool_publisher_need(struct wf_node *n,
-    const struct wf_hash *product_id, const uint8_t id[WF_PUBLISHER_LEN],
+    const struct wf_hash *product_id, const uint8_t id[WF_PUBLISHER_LEN], int64_t now_unix_ms,
     struct wf_spool_publisher **ret);
 WF_MUST_USE enum weft_err wf_spool_save_publishers(struct wf_node *n);
 

@@ -3,6 +3,7 @@
 // whole. Changed by durable entries (recovery reads the same function), so a mark never promises more than the log holds.
 #include <stdlib.h>
 
+#include "node/publish.h"
 #include "node/stream/priv.h"
 #include "proto/base/sorted.h"
 
@@ -133,7 +134,8 @@ enum weft_err wf_publisher_need(struct wf_home_product *p, const uint8_t id[WF_P
             u = &p->publishers[p->publisher_count++];
         else
             for (size_t i = 1; i < p->publisher_count; i++)
-                if (p->publishers[i].used_ms < u->used_ms)
+                if (wf_publish_goes_first(
+                        p->publishers[i].id, p->publishers[i].used_ms, u->id, u->used_ms))
                     u = &p->publishers[i];
         *u = (struct wf_publisher){ 0 };
         memcpy(u->id, id, WF_PUBLISHER_LEN);

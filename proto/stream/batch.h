@@ -15,6 +15,15 @@
 enum wf_batch_kind { WF_BATCH_DATA = 0, WF_BATCH_LOSS, WF_BATCH_RESET };
 
 #define WF_PUBLISHER_LEN 16u
+// An id that begins with so many zero bytes is of one process and goes with it: its mark is the first to be forgotten.
+#define WF_PUBLISHER_BRIEF 4u
+
+static inline bool wf_publisher_is_brief(const uint8_t id[WF_PUBLISHER_LEN])
+{
+    static const uint8_t zeros[WF_PUBLISHER_BRIEF];
+
+    return memcmp(id, zeros, sizeof zeros) == 0;
+}
 
 struct wf_input {
     struct wf_hash product_id, entry_hash; // entry_hash: at `to`

@@ -43,6 +43,25 @@ START_TEST(publishers_max_one_more_takes_the_place_of_the_longest_unused)
 }
 END_TEST
 
+// `weft publish` a thousand times must not cost a writer its place in its own numbers.
+START_TEST(publishers_of_one_process_go_before_those_that_come_again)
+{
+    uint8_t id[WF_PUBLISHER_LEN] = { 0 };
+    struct wf_publisher *u = NULL;
+
+    need_publisher(0);
+    for (uint32_t i = 0; i < 2 * WF_PUBLISHERS_MAX; i++) {
+        wf_store_be32(id + WF_PUBLISHER_BRIEF, i + 1);
+        ck_assert_int_eq(wf_publisher_need(product, id, 2000 + i, &u), WEFT_OK);
+    }
+    ck_assert_uint_eq(product->publisher_count, WF_PUBLISHERS_MAX);
+    ck_assert(has_publisher(0));
+    need_publisher(1); // and another one that stays finds a place
+    ck_assert(has_publisher(0) && has_publisher(1));
+    ck_assert_ptr_nonnull(wf_publisher_find(product, id));
+}
+END_TEST
+
 // ---- WF_MAX_CURSOR_MARKS: the origins of a product --------------------------------------------------------------------------
 
 #define DAY 86400000ll
@@ -381,6 +400,7 @@ int main(void)
     TCase *t = tcase_create("limits"), *alone = tcase_create("alone");
 
     tcase_add_checked_fixture(t, setup, teardown);
+    tcase_add_test(t, publishers_of_one_process_go_before_those_that_come_again);
     tcase_add_test(t, publishers_max_one_more_takes_the_place_of_the_longest_unused);
     tcase_add_test(t, cursor_marks_max_the_longest_silent_origin_makes_room_and_no_living_one);
     tcase_add_test(t, old_logs_max_a_position_in_an_older_one_is_of_no_log);

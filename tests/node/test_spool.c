@@ -277,7 +277,9 @@ START_TEST(a_publishers_mark_outlives_its_batch_through_two_kills)
 
     ck_assert_int_eq(wf_records_put(&r, WF_OP_PUT, 1, WF_STR("a record")), WEFT_OK);
     struct wf_spool_publisher *u = NULL;
-    ck_assert_int_eq(wf_spool_publisher_need(&node, &collect.product.id, publisher, &u), WEFT_OK);
+    ck_assert_int_eq(wf_spool_publisher_need(
+                         &node, &collect.product.id, publisher, wf_node_now_unix_ms(&node), &u),
+        WEFT_OK);
     ck_assert_int_eq(wf_spool_seal(&product, &r, publisher, 1, NULL), WEFT_OK);
     wf_records_fini(&r);
     UNTIL(product.pending == 0);
@@ -291,6 +293,56 @@ START_TEST(a_publishers_mark_outlives_its_batch_through_two_kills)
     conf.spool.age_ms = 72 * WF_TEST_HOUR;
     open_spool();
     ck_assert_uint_eq(durable_mark(), 1);
+}
+END_TEST
+
+// A table full of commands that published once, before and after a restart, does not cost a writer its mark.
+START_TEST(publishers_of_one_process_cost_no_other_its_mark)
+{
+    static const uint8_t writer[WF_PUBLISHER_LEN] = "writer";
+    uint8_t once[WF_PUBLISHER_LEN] = { 0 };
+    struct wf_spool_publisher *u = NULL;
+    const struct wf_hash *id = &collect.product.id;
+
+    ck_assert_int_eq(
+        wf_spool_publisher_need(&node, id, writer, wf_node_now_unix_ms(&node), &u), WEFT_OK);
+    u->durable = u->ahead = 41;
+    for (uint32_t i = 0; i < 3 * WF_UPLINK_PUBLISHERS; i++) {
+        wf_store_be32(once + WF_PUBLISHER_BRIEF, i + 1);
+        ck_assert_int_eq(
+            wf_spool_publisher_need(&node, id, once, wf_node_now_unix_ms(&node), &u), WEFT_OK);
+        if (i % WF_UPLINK_PUBLISHERS == WF_UPLINK_PUBLISHERS - 1) {
+            uplink.publishers_dirty = true;
+            close_spool();
+            open_spool();
+        }
+        ck_assert_ptr_nonnull(wf_spool_publisher(&node, id, writer));
+    }
+    ck_assert_uint_eq(wf_spool_publisher(&node, id, writer)->durable, 41);
+    ck_assert_uint_eq(uplink.publisher_count, WF_UPLINK_PUBLISHERS);
+}
+END_TEST
+
+// Of those that stay the longest unused goes, also when all of them were read back from the disk.
+START_TEST(the_longest_unused_mark_goes_first_after_a_restart_too)
+{
+    uint8_t named[WF_PUBLISHER_LEN] = { 1 };
+    struct wf_spool_publisher *u = NULL;
+    const struct wf_hash *id = &collect.product.id;
+
+    for (uint32_t i = 0; i < WF_UPLINK_PUBLISHERS; i++) { // the first one is used last
+        wf_store_be32(named + 4, i);
+        ck_assert_int_eq(wf_spool_publisher_need(&node, id, named, 5000 - i, &u), WEFT_OK);
+    }
+    uplink.publishers_dirty = true;
+    close_spool();
+    open_spool();
+    wf_store_be32(named + 4, WF_UPLINK_PUBLISHERS);
+    ck_assert_int_eq(wf_spool_publisher_need(&node, id, named, 6000, &u), WEFT_OK);
+    wf_store_be32(named + 4, WF_UPLINK_PUBLISHERS - 1);
+    ck_assert_ptr_null(wf_spool_publisher(&node, id, named));
+    wf_store_be32(named + 4, 0);
+    ck_assert_ptr_nonnull(wf_spool_publisher(&node, id, named));
 }
 END_TEST
 
@@ -383,6 +435,8 @@ int main(void)
     tcase_add_test(c, what_waits_is_the_same_bytes_after_a_restart);
     tcase_add_test(c, what_waits_too_long_is_given_up_by_whole_chains_and_told_in_the_newest);
     tcase_add_test(c, a_publishers_mark_outlives_its_batch_through_two_kills);
+    tcase_add_test(c, publishers_of_one_process_cost_no_other_its_mark);
+    tcase_add_test(c, the_longest_unused_mark_goes_first_after_a_restart_too);
     tcase_add_test(c, what_a_publisher_dropped_is_told_in_the_chain_once);
     tcase_add_loop_test(c, records_lie_sealed_by_their_class, 0, (int)WF_COUNT(classes));
     suite_add_tcase(s, c);

@@ -374,6 +374,17 @@ START_TEST(an_inventory_takes_deletes_and_snapshots)
 }
 END_TEST
 
+// Such ids are the library's own, for publishers of one process: their marks are forgotten first.
+START_TEST(an_id_of_one_process_is_no_applications_id)
+{
+    static const uint8_t id[WF_PUBLISHER_LEN] = { 0, 0, 0, 0, 7 };
+    const struct weft_publish_options options = { .id = id };
+
+    ck_assert_int_eq(weft_publisher_open(c, "readings", &options, &p, &problem), WEFT_E_RANGE);
+    ck_assert_ptr_nonnull(strstr(problem.text, "four zero bytes"));
+}
+END_TEST
+
 START_TEST(a_product_that_is_not_there_is_told)
 {
     ck_assert_int_eq(weft_publisher_open(c, "nothing", NULL, &p, &problem), WEFT_E_NOT_FOUND);
@@ -467,6 +478,7 @@ int main(void)
         t, what_does_not_fit_is_refused_at_once_with_its_place, 0, (int)WF_COUNT(bad));
     tcase_add_test(t, bytes_that_are_no_record_are_refused);
     tcase_add_test(t, an_inventory_takes_deletes_and_snapshots);
+    tcase_add_test(t, an_id_of_one_process_is_no_applications_id);
     tcase_add_test(t, a_product_that_is_not_there_is_told);
     tcase_add_loop_test(t, a_handler_answers_calls, 0, (int)WF_COUNT(calls));
     tcase_add_test(t, only_an_api_is_served);

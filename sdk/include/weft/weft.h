@@ -250,7 +250,7 @@ WEFT_API WEFT_MUST_USE enum weft_err weft_record_struct(struct weft_subscription
 struct weft_publisher;
 struct weft_publish_options {
     const uint8_t *
-        id; // 16 bytes kept by the application: nothing is doubled after a crash; NULL: a fresh one
+        id; // 16 bytes kept by the application, the first four not all zero: nothing is doubled after a crash; NULL: one of this process
     unsigned linger_us; // 0 = what the product or node says
     size_t queue_bytes; // most held unacknowledged; 0 = 8 MiB
     unsigned
