@@ -8,6 +8,7 @@
 
 #include "node/access/room.h"
 #include "node/conf.h"
+#include "node/join/room.h"
 #include "node/metrics.h"
 #include "node/queues.h"
 #include "proto/base/sorted.h"
@@ -235,9 +236,11 @@ struct wf_agent *wf_agents_caller(struct wf_node *n, struct wf_call *c)
         wf_call_refuse(c, WEFT_E_KIND, "only agents do this; %s is none", c->caller->label);
         return NULL;
     }
+    a = wf_agents_find(n, cert->subject.s);
+    if (!a || memcmp(a->row.key.b, cert->sign_key.b, WF_KEY_LEN) != 0)
+        wf_join_meet(n, cert);
     if (!key_stands(n, c))
         return NULL;
-    a = wf_agents_find(n, cert->subject.s);
     enum weft_err err = a ? WEFT_OK : make(n, cert, &a);
     if (err) {
         wf_call_refuse(c, err, "the table of agents: %s", weft_err_text(err));

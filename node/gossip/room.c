@@ -16,7 +16,7 @@
 
 struct wf_catalog *wf_gossip_catalog(struct wf_node *n)
 {
-    return n->gossip->catalog;
+    return n->gossip ? n->gossip->catalog : NULL;
 }
 
 const struct wf_revocations *wf_gossip_revocations(const struct wf_node *n, const char *domain)

@@ -4,7 +4,6 @@
 
 #include "node/access/room.h"
 #include "node/address.h"
-#include "node/agent/room.h"
 #include "node/call.h"
 #include "node/conf.h"
 #include "node/core.h"
@@ -18,6 +17,7 @@
 #define BACKDATE_MS     WF_CLOCK_TOLERANCE_MS
 #define TICKET_MS       INT64_C(3600000)
 #define PRUNE_EVERY_MS  3600000
+#define NAMES_EVERY_MS  3000
 #define TICKETS_AT_ONCE 1000u
 
 static struct wf_join_room_state *state_of(struct wf_node *n)
@@ -153,35 +153,6 @@ static enum weft_err choose_name(struct joining *j)
     return wf_name_from(wf_bytes_str(want), &j->cert.subject);
 }
 
-// Of `weft agent replace` or `weft node replace`, not yet used, and the name is still that machine's.
-static bool replaces(const struct joining *j, const struct wf_sign_pub *holder)
-{
-    return j->ticket.replaces && j->ticket.used < j->ticket.uses &&
-           memcmp(holder->b, j->ticket.old.b, WF_KEY_LEN) == 0 &&
-           memcmp(holder->b, j->cert.sign_key.b, WF_KEY_LEN) != 0;
-}
-
-// A revoked key gives its name up: the machine that takes its place joins under it with a new ticket. Whom the ticket replaces is revoked
-// here, with the newcomer at the door, so that the old machine delivers until then.
-static enum weft_err take_name_over(struct wf_node *n, const struct joining *j, int64_t now)
-{
-    struct wf_tickets *t = state_of(n)->tickets;
-    struct wf_sign_pub holder;
-    enum weft_err err = wf_tickets_holder(t, &j->cert.subject, &holder);
-
-    if (err)
-        return err == WEFT_E_NOT_FOUND ? WEFT_OK : err;
-    if (!wf_access_origin_revoked(n, &holder, now)) {
-        if (!replaces(j, &holder))
-            return WEFT_OK; // whose it is, wf_tickets_use says
-        err = wf_access_revoke_origin(n, &holder, now);
-        if (err)
-            return err;
-        wf_agents_shut_out(n, j->cert.subject.s, &holder);
-    }
-    return wf_tickets_release(t, &holder, now);
-}
-
 static enum weft_err admit(struct wf_node *n, struct wf_call *c, struct joining *j)
 {
     int64_t now = wf_node_now_unix_ms(n);
@@ -203,7 +174,7 @@ static enum weft_err admit(struct wf_node *n, struct wf_call *c, struct joining 
     if (!err && wf_access_origin_revoked(n, &j->cert.sign_key, now))
         err = WEFT_E_REVOKED;
     if (!err)
-        err = take_name_over(n, j, now);
+        err = wf_names_take_over(n, &j->ticket, &j->cert.subject, &j->cert.sign_key, now);
     return err ? err
                : wf_tickets_use(
                      state_of(n)->tickets, j->ticket.id, &j->cert.sign_key, &j->cert.subject, now);
@@ -338,44 +309,13 @@ static enum weft_err make_one(
     return err;
 }
 
-// Whom the ticket replaces; revoked at once for a machine that is lost or stolen.
-static enum weft_err find_replaced(
-    struct wf_node *n, const Weft__V1__TicketRequest *q, struct wf_ticket_row *row)
-{
-    int64_t now = wf_node_now_unix_ms(n);
-
-    if (!row->replaces)
-        return WEFT_OK;
-    enum weft_err err = wf_tickets_holder(state_of(n)->tickets, &row->name, &row->old);
-    if (err || !q->now || wf_access_origin_revoked(n, &row->old, now))
-        return err;
-    err = wf_access_revoke_origin(n, &row->old, now);
-    if (!err)
-        wf_agents_shut_out(n, row->name.s, &row->old);
-    return err;
-}
-
-static const char *ticket_text(enum weft_err err)
-{
-    switch (err) {
-    case WEFT_E_STATE:
-        return "this node is not the domain's issuer (weftd.yaml: issuer: true)";
-    case WEFT_E_NOT_FOUND:
-        return "no machine has that name, so there is none to replace; see: weft agent list, weft "
-               "peers";
-    case WEFT_E_BUSY:
-        return "this node asks the others first what was revoked; see: weft node status";
-    default:
-        return weft_err_text(err);
-    }
-}
-
 void wf_ticket_handle(struct wf_node *n, struct wf_call *c)
 {
     Weft__V1__Reply reply = WEFT__V1__REPLY__INIT;
     Weft__V1__TicketReply r = WEFT__V1__TICKET_REPLY__INIT;
     const Weft__V1__TicketRequest *q = c->request->ticket;
     struct wf_ticket_row row = { 0 };
+    struct wf_names_said said = { "", "" };
     uint32_t count = q->count ? q->count : 1;
     enum weft_err err = wf_signer_here(n) ? WEFT_OK : WEFT_E_STATE;
 
@@ -384,16 +324,21 @@ void wf_ticket_handle(struct wf_node *n, struct wf_call *c)
     if (!err)
         err = fill_row(q, wf_node_now_unix_ms(n), &row);
     if (!err)
-        err = find_replaced(n, q, &row);
+        err = row.replaces ? wf_names_replaced(n, &row, q->now, &said) : WEFT_OK;
     r.tickets = err ? NULL : wf_arena_calloc(c->arena, count, sizeof *r.tickets);
     if (!err && !r.tickets)
         err = wf_arena_err(c->arena);
     for (; r.n_tickets < count && !err; r.n_tickets++)
         err = make_one(n, &row, c->arena, &r.tickets[r.n_tickets]);
     if (err) {
-        wf_call_refuse(c, err, "ticket: %s", ticket_text(err));
+        wf_call_refuse(c, err, "ticket: %s",
+            said.why[0] ? said.why
+            : err == WEFT_E_STATE
+                ? "this node is not the domain's issuer (weftd.yaml: issuer: true)"
+                : weft_err_text(err));
         return;
     }
+    r.note = said.note;
     reply.kind_case = WEFT__V1__REPLY__KIND_TICKET;
     reply.ticket = &r;
     wf_call_reply(c, &reply);
@@ -442,6 +387,10 @@ static void join_tick(struct wf_node *n)
     int64_t now = wf_node_now_ms(n);
 
     wf_join_renew_tick(n);
+    if (now >= s->names_at_ms) {
+        wf_names_tick(n);
+        s->names_at_ms = now + NAMES_EVERY_MS;
+    }
     if (now < s->prune_at_ms)
         return;
     wf_tickets_prune(s->tickets, wf_node_now_unix_ms(n));

@@ -9,8 +9,8 @@
 struct wf_join_room_state {
     struct wf_tickets *tickets;
     uint64_t last_serial;
-    bool renewing;                    // the issuer's node was asked
-    int64_t renew_at_ms, prune_at_ms; // monotonic
+    bool renewing;                                 // the issuer's node was asked
+    int64_t renew_at_ms, prune_at_ms, names_at_ms; // monotonic
 };
 
 // join.c: issues the certificate (serial, usages and times are filled here) and packs it with the issuer's into a chain in the arena.
@@ -35,6 +35,21 @@ WF_MUST_USE enum weft_err wf_join_kept_of(struct wf_node *n, const char *node, c
 // What is kept of the caller's name, after the product of the request, as much as fits an answer.
 WF_MUST_USE enum weft_err wf_join_kept(
     struct wf_node *n, struct wf_call *c, Weft__V1__HomeReply *ret);
+
+// names.c
+// The newcomer's name is free for it: nobody's, or its holder is revoked (by this ticket, with the newcomer at the door, so that the old machine
+// delivers until then). OK also for a name that is another's: wf_tickets_use says so. EXISTS: this node's own.
+WF_MUST_USE enum weft_err wf_names_take_over(struct wf_node *n, const struct wf_ticket_row *t,
+    const struct wf_name *subject, const struct wf_sign_pub *newcomer, int64_t now);
+struct wf_names_said { // for people; each may be empty
+    char why[320];     // it is refused
+    char note[900];    // what the owner has to know
+};
+// Fills in whom the ticket replaces: none when this issuer was made anew and nobody showed that name; with now_at_once its key is revoked. NOT_FOUND,
+// KIND, POLICY (this node itself), BUSY; those of a revocation.
+WF_MUST_USE enum weft_err wf_names_replaced(
+    struct wf_node *n, struct wf_ticket_row *row, bool now_at_once, struct wf_names_said *said);
+void wf_names_tick(struct wf_node *n); // nodes that show themselves by their adverts
 
 // renew.c: this node's own certificate.
 void wf_join_renew_tick(struct wf_node *n);

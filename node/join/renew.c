@@ -34,6 +34,9 @@ static enum weft_err take_asker(struct wf_node *n, const struct wf_call *c, stru
         err = WEFT_E_WRONG_DOMAIN;
     if (!err && id.cert.kind == WF_ID_ISSUER)
         err = WEFT_E_KIND;
+    if (!err)
+        wf_join_meet(n, &id.cert);
+    // Again: another machine may have its place.
     if (!err && wf_access_origin_revoked(n, &id.cert.sign_key, wf_node_now_unix_ms(n)))
         err = WEFT_E_REVOKED;
     if (!err)

@@ -18,6 +18,10 @@ WF_MUST_USE enum weft_err wf_join_sign_home(
 WF_MUST_USE enum weft_err wf_join_sign_moved(
     struct wf_node *n, const char *product, const char *node, uint64_t *ret_term);
 
+// On the issuer's node: a certified member of the domain shows itself. A name that nobody is known to have is its from now on; one that was given to
+// another machine in its place, when nobody knew its key, is not: it is revoked.
+void wf_join_meet(struct wf_node *n, const struct wf_cert *cert);
+
 void wf_join_handle(struct wf_node *n, struct wf_call *c);
 void wf_renew_handle(struct wf_node *n, struct wf_call *c);
 void wf_home_handle(struct wf_node *n, struct wf_call *c);

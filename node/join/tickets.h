@@ -15,8 +15,8 @@ struct wf_ticket_row {
     char from[64];               // CIDR, empty: anywhere
     uint32_t uses, used;
     int64_t expires_ms;
-    bool replaces; // the name is old's until this ticket is redeemed
-    struct wf_sign_pub old;
+    bool replaces;          // the name is old's until this ticket is redeemed
+    struct wf_sign_pub old; // zeros: nobody knew whose
     size_t pattern_count;
     struct wf_pattern patterns[WF_MAX_CERT_PATTERNS];
 };
@@ -35,9 +35,19 @@ WF_MUST_USE enum weft_err wf_tickets_use(struct wf_tickets *t, const uint8_t id[
 // The subject a key joined as: NOT_FOUND.
 WF_MUST_USE enum weft_err wf_tickets_subject(
     struct wf_tickets *t, const struct wf_sign_pub *key, struct wf_name *ret);
-// The key that a subject belongs to: NOT_FOUND when nobody joined under it, or it was released.
-WF_MUST_USE enum weft_err wf_tickets_holder(
-    struct wf_tickets *t, const struct wf_name *subject, struct wf_sign_pub *ret);
+// Whose a subject is: NOT_FOUND when nobody joined under it, or it was released.
+struct wf_named {
+    struct wf_sign_pub key;
+    enum wf_identity_kind kind;
+    int64_t since_ms; // unix
+    bool heard;       // it joined before this issuer was there
+    bool ousts;       // it took the place of a machine whose key nobody knew
+};
+WF_MUST_USE enum weft_err wf_tickets_named(
+    struct wf_tickets *t, const struct wf_name *subject, struct wf_named *ret);
+// A member that was heard, and joined without a ticket of this issuer. EXISTS when the subject or the key is known.
+WF_MUST_USE enum weft_err wf_tickets_adopt(struct wf_tickets *t, const struct wf_named *m,
+    const struct wf_name *subject, int64_t now_unix_ms);
 // The key's subject is free for another one (the key was revoked). The use stays spent, and the key stays known.
 WF_MUST_USE enum weft_err wf_tickets_release(
     struct wf_tickets *t, const struct wf_sign_pub *key, int64_t now_unix_ms);

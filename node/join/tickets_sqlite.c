@@ -22,15 +22,15 @@ enum weft_err wf_tickets_open(const char *path, struct wf_tickets **ret, struct 
         "expires_ms INTEGER NOT NULL, patterns TEXT NOT NULL, old BLOB NOT NULL);"
         "CREATE TABLE IF NOT EXISTS member(key BLOB PRIMARY KEY, subject "
         "TEXT NOT NULL, ticket BLOB NOT NULL, at_ms INTEGER NOT NULL, "
-        "released_ms INTEGER NOT NULL DEFAULT 0);"
+        "released_ms INTEGER NOT NULL DEFAULT 0, kind INTEGER NOT NULL, ousts INTEGER NOT NULL);"
         "CREATE UNIQUE INDEX IF NOT EXISTS member_subject ON "
         "member(subject) WHERE released_ms=0;"
-        "PRAGMA user_version=3;";
+        "PRAGMA user_version=4;";
     struct wf_tickets *t = calloc(1, sizeof *t);
 
     if (!t)
         return WEFT_E_NOMEM;
-    enum weft_err err = wf_db_open(path, ddl, 3, &t->db, diag);
+    enum weft_err err = wf_db_open(path, ddl, 4, &t->db, diag);
     if (err) {
         wf_tickets_close(t);
         return err;
@@ -162,12 +162,14 @@ enum weft_err wf_tickets_subject(
     return err;
 }
 
-enum weft_err wf_tickets_holder(
-    struct wf_tickets *t, const struct wf_name *subject, struct wf_sign_pub *ret)
+enum weft_err wf_tickets_named(
+    struct wf_tickets *t, const struct wf_name *subject, struct wf_named *ret)
 {
     sqlite3_stmt *st = NULL;
-    enum weft_err err =
-        wf_db_prepare(t->db, "SELECT key FROM member WHERE subject=?1 AND released_ms=0", &st);
+    enum weft_err err = wf_db_prepare(t->db,
+        "SELECT key,kind,at_ms,length(ticket)=0,ousts FROM member WHERE subject=?1 AND "
+        "released_ms=0",
+        &st);
 
     if (err)
         return err;
@@ -176,10 +178,38 @@ enum weft_err wf_tickets_holder(
     err = rc == SQLITE_ROW ? WEFT_OK : rc == SQLITE_DONE ? WEFT_E_NOT_FOUND : wf_db_code(rc);
     if (!err && sqlite3_column_bytes(st, 0) != WF_KEY_LEN)
         err = WEFT_E_DAMAGED;
-    if (!err)
-        memcpy(ret->b, sqlite3_column_blob(st, 0), WF_KEY_LEN);
+    if (!err) {
+        memcpy(ret->key.b, sqlite3_column_blob(st, 0), WF_KEY_LEN);
+        ret->kind = (enum wf_identity_kind)sqlite3_column_int(st, 1);
+        ret->since_ms = sqlite3_column_int64(st, 2);
+        ret->heard = sqlite3_column_int(st, 3);
+        ret->ousts = sqlite3_column_int(st, 4);
+    }
     sqlite3_finalize(st);
     return err;
+}
+
+static enum weft_err insert(struct wf_tickets *t, const struct wf_named *m,
+    const struct wf_name *subject, struct wf_bytes ticket, int64_t now)
+{
+    sqlite3_stmt *st = NULL;
+    enum weft_err err = wf_db_prepare(t->db, "INSERT INTO member VALUES(?1,?2,?3,?4,0,?5,?6)", &st);
+
+    if (err)
+        return err;
+    sqlite3_bind_blob(st, 1, m->key.b, WF_KEY_LEN, SQLITE_STATIC);
+    sqlite3_bind_text(st, 2, subject->s, -1, SQLITE_STATIC);
+    sqlite3_bind_blob(st, 3, ticket.ptr, (int)ticket.len, SQLITE_STATIC);
+    sqlite3_bind_int64(st, 4, now);
+    sqlite3_bind_int(st, 5, (int)m->kind);
+    sqlite3_bind_int(st, 6, m->ousts);
+    return wf_db_run(st);
+}
+
+enum weft_err wf_tickets_adopt(struct wf_tickets *t, const struct wf_named *m,
+    const struct wf_name *subject, int64_t now_unix_ms)
+{
+    return insert(t, m, subject, WF_STR(""), now_unix_ms);
 }
 
 enum weft_err wf_tickets_release(
@@ -199,9 +229,9 @@ enum weft_err wf_tickets_release(
 static enum weft_err use_in_transaction(struct wf_tickets *t, const uint8_t id[WF_TICKET_ID_LEN],
     const struct wf_sign_pub *key, const struct wf_name *subject, int64_t now)
 {
+    static const struct wf_sign_pub nobody;
     struct wf_ticket_row row;
     struct wf_name known;
-    sqlite3_stmt *st = NULL;
     enum weft_err err = wf_tickets_subject(t, key, &known);
 
     if (!err)
@@ -214,14 +244,10 @@ static enum weft_err use_in_transaction(struct wf_tickets *t, const uint8_t id[W
     wf_wipe(row.secret, sizeof row.secret);
     if (row.used >= row.uses)
         return WEFT_E_TICKET_USED;
-    err = wf_db_prepare(t->db, "INSERT INTO member VALUES(?1,?2,?3,?4,0)", &st);
-    if (err)
-        return err;
-    sqlite3_bind_blob(st, 1, key->b, WF_KEY_LEN, SQLITE_STATIC);
-    sqlite3_bind_text(st, 2, subject->s, -1, SQLITE_STATIC);
-    sqlite3_bind_blob(st, 3, id, WF_TICKET_ID_LEN, SQLITE_STATIC);
-    sqlite3_bind_int64(st, 4, now);
-    return wf_db_run(st);
+    const struct wf_named m = { .key = *key,
+        .kind = row.kind,
+        .ousts = row.replaces && memcmp(row.old.b, nobody.b, WF_KEY_LEN) == 0 };
+    return insert(t, &m, subject, wf_bytes(id, WF_TICKET_ID_LEN), now);
 }
 
 enum weft_err wf_tickets_use(struct wf_tickets *t, const uint8_t id[WF_TICKET_ID_LEN],

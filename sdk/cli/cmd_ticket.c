@@ -75,6 +75,8 @@ int wf_cli_tickets(struct wf_cli *cli, Weft__V1__TicketRequest *t)
     status = reply->kind_case == WEFT__V1__REPLY__KIND_TICKET
                  ? print(cli, reply->ticket)
                  : wf_cli_fail(WEFT_E_PROTOCOL, "weftd answered something else");
+    if (!status && reply->ticket->note[0] && !cli->quiet)
+        fprintf(stderr, "%s\n", reply->ticket->note);
     wf_arena_fini(&arena);
     return status;
 }

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # The node with a domain's issuer is gone without a backup and made anew from the root. What was revoked before stays revoked: the new issuer decides
-# nothing before it asked another node. With --now it asks nobody, and says so.
+# nothing before it asked another node. With --now it asks nobody, and says so; a machine of a name that it never gave is replaced all the same.
 # shellcheck disable=SC2034 # for lib.sh
 BUILD=$1
 # shellcheck disable=SC1091 source=tests/e2e/lib.sh
@@ -69,4 +69,20 @@ init_anew servers-now --now
 start servers-now
 until_ok says servers-now 'revoke it again'
 weft_at servers-now access revoke --holder "$rita" >/dev/null || fail "--now waits"
+stop servers-anew
+sed -i "s/127.0.0.1:0/127.0.0.1:$(port_of servers-now)/" "$WORK/servers-now/weftd.yaml"
+
+echo "node-2 is gone, too: it is replaced by its name, which this issuer never gave"
+{ stop servers-two KILL; } 2>/dev/null
+ticket=$(weft_at servers-now node replace node-2 2>"$WORK/out") || fail "node replace: $(cat "$WORK/out")"
+grep -q 'name node-2 is not known here: this issuer was made anew' "$WORK/out" || fail "nothing is said of the old key: $(cat "$WORK/out")"
+second_node servers-new node-2 "$ticket"
+
+echo "the old machine comes back: refused once it shows itself, and it says so"
+sed -i '/^seeds:/,$d' "$WORK/servers-two/weftd.yaml"
+printf "seeds:\n  - {address: '127.0.0.1:%s', key: %s}\n" "$(port_of servers-now)" "$(key_of servers-now)" >>"$WORK/servers-two/weftd.yaml"
+start servers-two
+until_ok says servers-two 'another machine has its place'
+weft_at servers-new node status >"$WORK/out"
+if grep -q 'another machine' "$WORK/out"; then fail "the new machine is refused: $(cat "$WORK/out")"; fi
 echo ok

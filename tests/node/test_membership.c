@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tickets and who redeems them, names that revoked keys give up, renewal, and the homes of products.
+#include "node/restored.h"
 #include "tests/node/join_rig.h"
 
 // ---- tickets ---------------------------------------------------------------------------------------------------------
@@ -256,8 +257,6 @@ START_TEST(a_ticket_that_would_replace_nobody_is_not_made)
 }
 END_TEST
 
-// ---- renewal ---------------------------------------------------------------------------------------------------------
-
 static enum weft_err renew(const struct wf_identity *who)
 {
     Weft__V1__RenewRequest q = WEFT__V1__RENEW_REQUEST__INIT;
@@ -267,6 +266,168 @@ static enum weft_err renew(const struct wf_identity *who)
     wf_renew_handle(&node, &call.pub);
     return call.err;
 }
+
+// ---- an issuer that was made anew ------------------------------------------------------------------------------------
+
+static struct wf_restored_room anew = { .mark = { .anew = true } };
+
+// A node that the issuer before had named, with its advert in the registry, or not any more.
+static struct wf_identity old_node(const char *subject, bool shown)
+{
+    const struct wf_test_domain *d = &mesh.d[WF_TEST_SERVERS];
+    static const char *const addresses[] = { "192.0.2.1:7400" };
+    struct wf_identity id = identity_of("servers", WF_ID_NODE, subject);
+    char label[96];
+    struct wf_buf cert = { 0 }, advert = { 0 };
+
+    snprintf(label, sizeof label, "servers/%s", subject);
+    struct wf_secret key = wf_test_sign_key(label, &id.cert.sign_key);
+    struct wf_cert fields = wf_test_cert("servers", WF_ID_NODE, subject);
+    fields.sign_key = id.cert.sign_key;
+    fields.dh_key = d->node_dh_pub;
+    cert = wf_test_cert_issue(&fields, &d->issuer);
+    struct wf_buf chain = wf_test_chain(wf_buf_view(&cert), wf_buf_view(&d->issuer_cert));
+    struct wf_node_fields f = { .mesh_id = mesh.charter->mesh_id,
+        .domain = "servers",
+        .subject = subject,
+        .sequence = (uint64_t)unix_ms,
+        .expires_ms = unix_ms + 600000,
+        .addresses = addresses,
+        .address_count = 1,
+        .dh_key = d->node_dh_pub,
+        .chain = wf_buf_view(&chain),
+        .charter_version = 1 };
+    ck_assert_int_eq(wf_node_advert_sign(&f, &key, &advert), WEFT_OK);
+    ck_assert_int_eq(wf_cert_open(wf_buf_view(&cert), &id.cert), WEFT_OK);
+    if (shown)
+        learn(WF_ENTRY_NODE, advert);
+    else
+        wf_buf_fini(&advert);
+    wf_buf_fini(&cert);
+    wf_buf_fini(&chain);
+    wf_secret_fini(&key);
+    return id;
+}
+
+static Weft__V1__TicketRequest node_ticket(const char *name, bool replace)
+{
+    Weft__V1__TicketRequest q = agent_ticket(name);
+
+    q.kind = WEFT__V1__IDENTITY_KIND__IDENTITY_KIND_NODE;
+    q.replace = replace;
+    return q;
+}
+
+static bool is_out(const struct wf_identity *who)
+{
+    return wf_access_origin_revoked(&node, &who->cert.sign_key, unix_ms);
+}
+
+START_TEST(a_name_that_was_given_before_is_its_nodes_by_its_advert)
+{
+    struct wf_identity two = old_node("node-2", true);
+    Weft__V1__TicketRequest q = node_ticket("node-2", false), r = node_ticket("node-2", true);
+    struct wf_ticket plain = make_ticket(&q), fresh;
+
+    node.restored = &anew;
+    ck_assert_msg(redeem(&plain, "new", "", HONEST) == WEFT_E_EXISTS, "it is taken");
+    fresh = make_ticket(&r);
+    ck_assert_str_eq(call.reply->ticket->note, "");
+    ck_assert(!is_out(&two));
+    // The advert has run out meanwhile: what was shown once is kept.
+    ck_assert_uint_ge(wf_catalog_expire(catalog, unix_ms + 700000), 1);
+    unix_ms += 700000;
+    ck_assert_int_eq(redeem(&fresh, "new", "", HONEST), WEFT_OK);
+    ck_assert(is_out(&two));
+    wf_ticket_fini(&plain);
+    wf_ticket_fini(&fresh);
+}
+END_TEST
+
+// Nobody shows the name any more: its owner knows what he types, and the old key is refused when it comes.
+START_TEST(a_name_that_nobody_shows_is_replaced_all_the_same)
+{
+    struct wf_identity two = old_node("node-2", false), three = old_node("node-3", true);
+    Weft__V1__TicketRequest q = node_ticket("node-2", true);
+    struct wf_ticket fresh;
+
+    node.restored = &anew;
+    fresh = make_ticket(&q);
+    ck_assert_ptr_nonnull(strstr(call.reply->ticket->note, "is not known here"));
+    ck_assert_ptr_nonnull(strstr(call.reply->ticket->note, "Known nodes: node-3"));
+    if (_i == 1) { // it shows itself before the new machine joins
+        wf_join_meet(&node, &two.cert);
+        ck_assert_msg(!is_out(&two), "nobody took its place yet");
+    }
+    ck_assert_int_eq(redeem(&fresh, "new", "", HONEST), WEFT_OK);
+    ck_assert_msg(is_out(&two) == (_i == 1), "by the newcomer");
+    wf_join_meet(&node, &two.cert);
+    ck_assert(is_out(&two) && !is_out(&three));
+    // Who has the place is not put out by its own certificate, nor by the next one.
+    struct wf_identity now = old_node("node-2", false);
+    now.cert.sign_key = key_of("new");
+    wf_join_meet(&node, &now.cert);
+    ck_assert(!is_revoked("new"));
+    wf_ticket_fini(&fresh);
+}
+END_TEST
+
+START_TEST(a_member_that_shows_itself_has_its_name)
+{
+    struct wf_identity two = old_node("node-2", true),
+                       web = identity_of("servers", WF_ID_AGENT, "web-1");
+    Weft__V1__TicketRequest q = node_ticket("node-2", false), w = agent_ticket("web-1");
+    struct wf_ticket plain, agents;
+
+    node.gossip = (void *)&core; // there is one; the catalog is the rig's
+    wf_join_room.tick(&node);    // the registry is looked through
+    ck_assert_uint_ge(wf_catalog_expire(catalog, unix_ms + 700000), 1);
+    ck_assert_int_eq(renew(&web), WEFT_OK);
+    plain = make_ticket(&q);
+    agents = make_ticket(&w);
+    ck_assert_int_eq(redeem(&plain, "new", "", HONEST), WEFT_E_EXISTS);
+    ck_assert_int_eq(redeem(&agents, "newer", "", HONEST), WEFT_E_EXISTS);
+    ck_assert(!is_out(&two));
+    wf_ticket_fini(&plain);
+    wf_ticket_fini(&agents);
+}
+END_TEST
+
+static const struct {
+    const char *why, *name, *says;
+    bool node, waits;
+    enum weft_err want;
+} odd_replaced[] = {
+    { "this node itself", "node-1", "weft node init", true, false, WEFT_E_POLICY },
+    { "an agent of that name", "web-1", "is of kind agent; see: weft agent replace web-1", true,
+        false, WEFT_E_KIND },
+    { "a node of that name", "node-2", "see: weft node replace node-2", false, false, WEFT_E_KIND },
+    { "the others were not asked yet", "node-2", "asks the others first", true, true, WEFT_E_BUSY },
+};
+
+START_TEST(a_replacement_that_makes_no_sense_is_refused_with_what_to_do)
+{
+    struct wf_restored_room waiting = { .mark = { .anew = true, .waits = odd_replaced[_i].waits } };
+    struct wf_identity web = identity_of("servers", WF_ID_AGENT, "web-1");
+    Weft__V1__TicketRequest q = odd_replaced[_i].node ? node_ticket(odd_replaced[_i].name, true)
+                                                      : agent_ticket(odd_replaced[_i].name);
+
+    (void)old_node("node-2", true);
+    wf_join_meet(&node, &web.cert);
+    node.restored = &waiting;
+    q.replace = true;
+    call_local();
+    call.request.ticket = &q;
+    wf_ticket_handle(&node, &call.pub);
+    ck_assert_msg(
+        call.err == odd_replaced[_i].want, "%s: %s", odd_replaced[_i].why, weft_err_name(call.err));
+    ck_assert_msg(strstr(call.reply->refusal->text, odd_replaced[_i].says), "%s: %s",
+        odd_replaced[_i].why, call.reply->refusal->text);
+    node.restored = NULL;
+}
+END_TEST
+
+// ---- renewal ---------------------------------------------------------------------------------------------------------
 
 START_TEST(a_certificate_is_renewed_for_the_same_keys_unless_it_is_revoked)
 {
@@ -406,6 +567,11 @@ int main(void)
     tcase_add_test(t, a_machine_is_refused_at_once_when_its_owner_says_so);
     tcase_add_loop_test(
         t, a_ticket_that_would_replace_nobody_is_not_made, 0, (int)WF_COUNT(not_replaced));
+    tcase_add_test(t, a_name_that_was_given_before_is_its_nodes_by_its_advert);
+    tcase_add_loop_test(t, a_name_that_nobody_shows_is_replaced_all_the_same, 0, 2);
+    tcase_add_test(t, a_member_that_shows_itself_has_its_name);
+    tcase_add_loop_test(t, a_replacement_that_makes_no_sense_is_refused_with_what_to_do, 0,
+        (int)WF_COUNT(odd_replaced));
     tcase_add_test(t, a_certificate_is_renewed_for_the_same_keys_unless_it_is_revoked);
     tcase_add_test(t, a_product_has_the_home_that_asked_first);
     tcase_add_test(t, a_replaced_nodes_products_get_homes_of_the_next_term);
