@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// The worker and its thread, opening and closing, the queue, and what is answered from memory.
+// Opening and closing, the queue, and what is answered from memory.
 #include "node/log/log.h"
 
 #include <assert.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "node/log/log_priv.h"
 
@@ -14,136 +12,6 @@
 #define SEGMENT_MIN   (4u * WF_SEG_COPY_AT)
 #define QUEUE_BYTES   (64u * 1024u * 1024u)
 #define STOP_PERMILLE 50u
-
-// ---- worker ------------------------------------------------------------------------------------------------------------
-
-static bool has_work(const struct wf_log *log)
-{
-    return log->queue || log->gc_due || log->retain_due || log->flush_due ||
-           (log->closing && !log->closed);
-}
-
-// Something comes due by itself: a sync, or another look at the disk's free space.
-static bool needs_tick(const struct wf_log *log)
-{
-    return !log->closed && (log->unsynced || atomic_load(&log->stopped));
-}
-
-// Waits for work; true when the wait ended by time. Under the worker's lock.
-static bool wait_for_work(struct wf_log_worker *w)
-{
-    struct timespec until;
-    bool tick = false;
-
-    for (const struct wf_log *log = w->logs; log; log = log->next) {
-        if (has_work(log))
-            return false;
-        tick = tick || needs_tick(log);
-    }
-    if (!tick) {
-        pthread_cond_wait(&w->wake, &w->lock);
-        return false;
-    }
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += WF_LOG_TICK_US * 1000L;
-    until.tv_sec += until.tv_nsec / 1000000000L;
-    until.tv_nsec %= 1000000000L;
-    return pthread_cond_timedwait(&w->wake, &w->lock, &until) != 0;
-}
-
-// One turn of every log that has work. A busy log is not freed (wf_log_close waits). Under the worker's lock.
-static bool turn_all(struct wf_log_worker *w, bool tick)
-{
-    bool any = false;
-
-    for (struct wf_log *log = w->logs; log; log = log->next) {
-        if (!has_work(log) && !(tick && needs_tick(log)))
-            continue;
-        log->busy = true;
-        pthread_mutex_unlock(&w->lock);
-        any = wf_log_turn(log) || any;
-        pthread_mutex_lock(&w->lock);
-        log->busy = false;
-        pthread_cond_broadcast(&w->idle);
-    }
-    return any;
-}
-
-static void *worker_main(void *arg)
-{
-    struct wf_log_worker *w = arg;
-
-    pthread_mutex_lock(&w->lock);
-    while (!w->stop) {
-        bool tick = wait_for_work(w);
-        turn_all(w, tick);
-    }
-    pthread_mutex_unlock(&w->lock);
-    return NULL;
-}
-
-// The thread takes no signals: they belong to the loop.
-static enum weft_err start_thread(struct wf_log_worker *w)
-{
-    sigset_t all, old;
-
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    int rc = pthread_create(&w->thread, NULL, worker_main, w);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-    return rc == 0 ? WEFT_OK : WEFT_E_NOMEM;
-}
-
-enum weft_err wf_log_worker_new(const struct wf_vfs *vfs, bool thread, struct wf_log_worker **ret)
-{
-    pthread_condattr_t attr;
-    struct wf_log_worker *w = calloc(1, sizeof *w);
-
-    if (!w)
-        return WEFT_E_NOMEM;
-    w->vfs = *vfs;
-    w->threaded = thread;
-    pthread_mutex_init(&w->lock, NULL);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&w->wake, &attr);
-    pthread_cond_init(&w->idle, &attr);
-    pthread_condattr_destroy(&attr);
-    if (thread && start_thread(w)) {
-        w->threaded = false;
-        wf_log_worker_free(w);
-        return WEFT_E_NOMEM;
-    }
-    *ret = w;
-    return WEFT_OK;
-}
-
-void wf_log_worker_free(struct wf_log_worker *w)
-{
-    if (!w)
-        return;
-    assert(!w->logs);
-    if (w->threaded) {
-        pthread_mutex_lock(&w->lock);
-        w->stop = true;
-        pthread_cond_signal(&w->wake);
-        pthread_mutex_unlock(&w->lock);
-        pthread_join(w->thread, NULL);
-    }
-    pthread_cond_destroy(&w->wake);
-    pthread_cond_destroy(&w->idle);
-    pthread_mutex_destroy(&w->lock);
-    free(w);
-}
-
-bool wf_log_worker_turn(struct wf_log_worker *w)
-{
-    assert(!w->threaded);
-    pthread_mutex_lock(&w->lock);
-    bool any = turn_all(w, true);
-    pthread_mutex_unlock(&w->lock);
-    return any;
-}
 
 // ---- open and close ----------------------------------------------------------------------------------------------------
 
@@ -282,7 +150,7 @@ static void wait_until(struct wf_log *log, bool (*done)(const struct wf_log *log
         if (w->threaded)
             pthread_cond_wait(&w->idle, &w->lock);
         else
-            turn_all(w, false);
+            wf_log_turn_all(w, false);
     }
 }
 
@@ -392,7 +260,10 @@ enum weft_err wf_log_append(struct wf_log *log, const struct wf_log_item *item, 
         log->queue_items++;
         log->queue_bytes += len;
         log->appended++;
-        pthread_cond_signal(&w->wake);
+        if (w->hosted && pthread_equal(w->host, pthread_self()))
+            w->owed = true; // it comes to wf_log_worker_serve
+        else
+            pthread_cond_signal(&w->wake);
         n = NULL;
     }
     pthread_mutex_unlock(&w->lock);

@@ -54,7 +54,7 @@ struct wf_log_ack {
     uint64_t first;
     uint32_t count;
 };
-// One call for all items that finish together, in order of append within a product. On the worker's thread, with no lock
+// One call for all items that finish together, in order of append within a product. On the worker's thread or the host's (below), with no lock
 // held: it may append. Meant to post to a mailbox and return.
 typedef void (*wf_log_done_fn)(void *arg, const struct wf_log_ack *acks, size_t count);
 
@@ -140,6 +140,15 @@ WF_MUST_USE enum weft_err wf_log_worker_new(
     const struct wf_vfs *vfs, bool thread, struct wf_log_worker **ret);
 // All logs must be closed. NULL is permitted.
 void wf_log_worker_free(struct wf_log_worker *w);
+// A host is a thread that appends often and has little else to do, such as a loop's: what it appends does not wake the worker's thread, and
+// it calls serve soon after, always on that thread. With here, a little work on a disk that is quick is done at once, between leave and back;
+// else the worker's thread is woken. Without a thread (tests) nothing is done. unhost: it will not call any more.
+struct wf_log_host {
+    void (*leave)(void *arg), (*back)(void *arg);
+    void *arg;
+};
+void wf_log_worker_serve(struct wf_log_worker *w, const struct wf_log_host *h, bool here);
+void wf_log_worker_unhost(struct wf_log_worker *w);
 // One pass over all logs without a thread; true when anything was written or dropped.
 bool wf_log_worker_turn(struct wf_log_worker *w);
 

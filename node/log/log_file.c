@@ -10,6 +10,7 @@
 #define CREATE_TRIES 16 // files left by failed creations that could not be removed either
 // Of the active segment the newest stay in the page cache: as much as a stream is ahead of its fastest reader, so that those who follow close behind
 // it are served from memory.
+#define SYNC_WORST   10000u // us: as slow as counts
 #define CACHED_BYTES (16u * WF_MIB)
 #define CACHED_STEP  (1u * WF_MIB) // what is older is given back in pieces of
 #define CACHED_MAX   2u // and at its end a segment as a whole, when another came after it
@@ -249,6 +250,14 @@ void wf_log_count_group(struct wf_log *log, size_t items)
     pthread_mutex_unlock(&log->lock);
 }
 
+// An average of the last few; one that took very long is forgotten within twenty.
+static void note_sync(struct wf_log_worker *w, uint64_t took)
+{
+    uint32_t us = took < SYNC_WORST ? (uint32_t)took : SYNC_WORST;
+
+    w->sync_us = w->sync_us - w->sync_us / 8 + us / 8;
+}
+
 static enum weft_err sync_file(struct wf_log *log)
 {
     const struct wf_vfs *vfs = log->vfs;
@@ -264,6 +273,7 @@ static enum weft_err sync_file(struct wf_log *log)
     if (took > log->stats.worst_sync_us)
         log->stats.worst_sync_us = took;
     pthread_mutex_unlock(&log->lock);
+    note_sync(log->worker, took);
     if (!err)
         log->unsynced = false;
     return err;

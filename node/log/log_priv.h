@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the files of the log share, and nobody else sees. Two locks, never held together: the worker's guards queues and
-// requests, the log's guards the index, segments' reader counts, floors, pins and statistics. Only the worker's thread
-// changes index and segments, so it reads them without the lock. Invariant: no lock is held during I/O or a callback.
+// requests, the log's guards the index, segments' reader counts, floors, pins and statistics. Only who is in a turn (the
+// worker's thread, or its host) changes index and segments, so it reads them without the lock. Invariant: no lock is held during I/O or a callback.
 #ifndef WF_NODE_LOG_PRIV_H
 #define WF_NODE_LOG_PRIV_H
 
@@ -42,6 +42,12 @@ struct wf_log_worker {
     pthread_cond_t wake, idle;
     bool stop;
     struct wf_log *logs;
+    bool turning;      // a thread is in a turn: its own or the host's
+    bool serving;      // that is the host
+    bool ticking;      // the thread waits for a time, not only for work
+    bool hosted, owed; // host appends without waking the thread; it did so since it served last
+    pthread_t host;
+    uint32_t sync_us; // what one takes, of the last few; changed by who is in a turn
 };
 
 struct wf_log {
@@ -55,8 +61,8 @@ struct wf_log {
     // Under the worker's lock.
     struct wf_log_node *queue, **queue_tail;
     uint64_t queue_items, queue_bytes, refused, appended,
-        finished; // finished is changed by the worker's thread only
-    bool closing, closed, busy, gc_due, retain_due, flush_due;
+        finished; // finished is changed by who is in a turn
+    bool closing, closed, busy, gc_due, retain_due, flush_due, room_due;
     uint64_t flush_target; // of `finished`
     int64_t retain_now;
     atomic_int stopped;         // enum weft_err: why appends are refused; 0 = they are not
@@ -71,7 +77,7 @@ struct wf_log {
     size_t dirty_floors; // products whose floor mark is to be written
     struct wf_log_stats stats;
 
-    // The worker's thread only (the opener's before).
+    // Of who is in a turn (the opener's before).
     struct wf_segment *active; // NULL: the next append opens one
     uint64_t end;              // where the next item goes
     uint64_t ahead;            // up to here the active file is written, with zeros behind `end`
@@ -115,6 +121,8 @@ bool wf_log_drop_segment(struct wf_log *log, size_t i);
 WF_MUST_USE enum weft_err wf_log_borrow(struct wf_log *log, struct wf_segment *s, int *ret_file);
 void wf_log_return(struct wf_log *log, struct wf_segment *s);
 
+// log_worker.c: one turn of every log that has work; true when there was any. Under the worker's lock, by who has the turn.
+bool wf_log_turn_all(struct wf_log_worker *w, bool tick);
 // log_load.c: fills the index from the open segments and decides whether the last one goes on.
 WF_MUST_USE enum weft_err wf_log_load(struct wf_log *log, int64_t now_ms);
 // log_open.c

@@ -215,10 +215,13 @@ static void write_zeros(struct wf_log *log)
     log->ahead_failed = vfs->write(vfs->ctx, log->active->file, at, log->parts, count) != WEFT_OK;
 }
 
+// A host that waits for the turn has its own to do: the thread comes again for them.
 static bool waits_for_nobody(struct wf_log *log)
 {
     pthread_mutex_lock(&log->worker->lock);
     bool idle = !log->queue && !log->closing;
+    log->room_due = idle && log->worker->serving;
+    idle = idle && !log->room_due;
     pthread_mutex_unlock(&log->worker->lock);
     return idle;
 }
@@ -425,7 +428,7 @@ void wf_log_write_floors(struct wf_log *log)
 // What the worker is asked to do in one turn.
 struct work {
     struct wf_log_node *list;
-    bool gc, retain, flush, closing, drained;
+    bool gc, retain, flush, room, closing, drained;
     uint64_t flush_target;
     int64_t retain_now;
 };
@@ -446,6 +449,7 @@ static void take_work(struct wf_log *log, struct work *w)
         .gc = log->gc_due,
         .retain = log->retain_due,
         .flush = log->flush_due,
+        .room = log->room_due,
         .flush_target = log->flush_target,
         .closing = log->closing,
         .retain_now = log->retain_now };
@@ -457,7 +461,7 @@ static void take_work(struct wf_log *log, struct work *w)
     }
     log->queue_items -= items;
     log->queue_bytes -= bytes;
-    log->gc_due = log->retain_due = false;
+    log->gc_due = log->retain_due = log->room_due = false;
     w->drained = !log->queue;
     pthread_mutex_unlock(&log->worker->lock);
 }
@@ -483,7 +487,7 @@ bool wf_log_turn(struct wf_log *log)
     struct work w;
 
     take_work(log, &w);
-    bool any = w.list || w.gc || w.retain || w.flush || w.closing;
+    bool any = w.list || w.room || w.gc || w.retain || w.flush || w.closing;
     if (w.list && may_write(log)) {
         wf_log_write_floors(log);
         write_nodes(log, w.list);
@@ -495,7 +499,7 @@ bool wf_log_turn(struct wf_log *log)
         any = may_write(log) || any;
     }
     send_acks(log);
-    if (w.list)
+    if (w.list || w.room)
         make_room(log);
     while (w.list) {
         struct wf_log_node *next = w.list->next;

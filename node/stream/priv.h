@@ -276,6 +276,7 @@ struct wf_stream_room {
     struct wf_vfs vfs;
     struct wf_secret storage_key;
     struct wf_log_worker *worker;
+    struct wf_standin *standin; // turns the loop while its thread writes the log
     char *meta_dir, *product_dir, *moves_dir;
     struct wf_moving *moves;
     struct wf_timer moving;       // the registry has a new home, or a step is due

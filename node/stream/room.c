@@ -10,8 +10,10 @@
 #include "node/storage.h"
 #include "node/stream/priv.h"
 #include "sdk/disk.h"
+#include "sdk/loop/standin.h"
 
-#define RETAIN_MS 30000
+#define RETAIN_MS   30000
+#define STAND_IN_US 2000 // a log's sync that takes longer keeps nobody else waiting
 
 // ---- opening ---------------------------------------------------------------------------------------------------------
 
@@ -121,6 +123,46 @@ static enum weft_err stream_open(struct wf_node *n, struct wf_diag *diag)
     return err;
 }
 
+// ---- the loop's thread writes the log when nobody needs it ------------------------------------------------------------
+
+static void leave_loop(void *arg)
+{
+    struct wf_stream_room *r = arg;
+
+    wf_standin_leave(r->standin);
+}
+
+static void back_to_loop(void *arg)
+{
+    struct wf_stream_room *r = arg;
+
+    wf_standin_back(r->standin);
+}
+
+static void after_turn(void *arg, bool idle)
+{
+    struct wf_stream_room *r = arg;
+    const struct wf_log_host host = { leave_loop, back_to_loop, r };
+
+    wf_log_worker_serve(r->worker, &host, idle);
+}
+
+static void host_log(struct wf_stream_room *r)
+{
+    if (!wf_standin_new(r->node->loop, STAND_IN_US, &r->standin))
+        wf_loop_after(r->node->loop, after_turn, r);
+}
+
+static void unhost_log(struct wf_stream_room *r)
+{
+    if (!r->standin)
+        return;
+    wf_loop_after(r->node->loop, NULL, NULL);
+    wf_log_worker_unhost(r->worker);
+    wf_standin_free(r->standin);
+    r->standin = NULL;
+}
+
 // ---- running ---------------------------------------------------------------------------------------------------------
 
 static enum weft_err stream_start(struct wf_node *n, struct wf_diag *diag)
@@ -135,8 +177,10 @@ static enum weft_err stream_start(struct wf_node *n, struct wf_diag *diag)
         if (wf_home_is_here(p))
             wf_home_started(p);
     wf_adverts_release(r);
-    if (!err)
+    if (!err) {
         wf_moves_soon(r, 0);
+        host_log(r);
+    }
     return err;
 }
 
@@ -327,6 +371,7 @@ static void stream_close(struct wf_node *n)
 
     if (!r)
         return;
+    unhost_log(r);
     for (struct wf_home_product *p = r->products; p; p = p->next)
         wf_intake_flush(p);
     r->closed = true;

@@ -16,6 +16,7 @@
     20000 // of a turn; letters that are dear leave timers and descriptors their turn, too
 #define EVENTS_A_TURN 64
 #define WAIT_US       60000000
+#define IDLE_US       20   // a wait that took as long was one
 #define SLACK_NS      1000 // by default the kernel wakes a thread up to 50 us late
 
 struct wf_loop {
@@ -33,6 +34,9 @@ struct wf_loop {
     bool firing;
     bool coarse;  // the kernel waits for whole milliseconds only
     bool has_own; // letters of its own turns may wait: the descriptor tells of none
+    bool idle;    // it waited before this turn
+    wf_loop_after_fn after;
+    void *after_arg;
 };
 
 static _Thread_local const struct wf_loop *turning; // whose turn this thread is in
@@ -274,8 +278,10 @@ void wf_loop_turn(struct wf_loop *l, int64_t timeout_ms)
     turning = l;
     l->thread = pthread_self();
     l->has_thread = true;
+    int64_t before = clock_us(CLOCK_BOOTTIME);
     int n = wait_events(l, events, wait_us(l, timeout_ms));
     read_clocks(l);
+    l->idle = l->now_us - before >= IDLE_US;
     l->turns++;
     l->ready = events;
     l->ready_count = n > 0 ? n : 0;
@@ -294,8 +300,17 @@ void wf_loop_turn(struct wf_loop *l, int64_t timeout_ms)
 void wf_loop_run(struct wf_loop *l)
 {
     (void)prctl(PR_SET_TIMERSLACK, SLACK_NS);
-    while (!atomic_load(&l->stop))
+    while (!atomic_load(&l->stop)) {
         wf_loop_turn(l, -1);
+        if (l->after)
+            l->after(l->after_arg, l->idle);
+    }
+}
+
+void wf_loop_after(struct wf_loop *l, wf_loop_after_fn fn, void *arg)
+{
+    l->after = fn;
+    l->after_arg = arg;
 }
 
 static void stop_open(struct wf_mail *m)

@@ -32,6 +32,9 @@ void wf_loop_free(struct wf_loop *l);
 
 // Turns until wf_loop_stop.
 void wf_loop_run(struct wf_loop *l);
+// Called by wf_loop_run behind each turn, outside of it; idle: the loop had waited before that turn, nobody is short of it. NULL: none.
+typedef void (*wf_loop_after_fn)(void *arg, bool idle);
+void wf_loop_after(struct wf_loop *l, wf_loop_after_fn fn, void *arg);
 // One turn: waits at most timeout_ms (< 0: until something happens), then serves what is ready. At most a bounded number of letters
 // a turn, for a bounded time, so that timers and descriptors are never starved.
 void wf_loop_turn(struct wf_loop *l, int64_t timeout_ms);

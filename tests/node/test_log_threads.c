@@ -201,6 +201,205 @@ START_TEST(two_logs_share_a_worker_and_open_and_close_while_it_works)
 }
 END_TEST
 
+// ---- the host ----------------------------------------------------------------------------------------------------------
+
+static atomic_uint by_host, by_worker, left;
+static pthread_t host;
+static atomic_uint slow_us; // what a sync takes on this disk
+static uint64_t next_offset, first_offset;
+
+static void count_done(void *arg, const struct wf_log_ack *acks, size_t count)
+{
+    bool here = pthread_equal(host, pthread_self());
+
+    (void)arg;
+    for (size_t i = 0; i < count; i++)
+        if (acks[i].err)
+            abort();
+    atomic_fetch_add(here ? &by_host : &by_worker, (unsigned)count);
+}
+
+static enum weft_err sync_slowly(void *ctx, int file)
+{
+    (void)ctx;
+    if (slow_us)
+        usleep(slow_us);
+    return wf_vfs_posix.sync(NULL, file);
+}
+
+static int64_t count_us(void *
+        ctx) // a clock of the test's own: a sync takes what slow_us says, whatever the machine does
+{
+    static atomic_int_fast64_t us = 1000000;
+
+    (void)ctx;
+    return atomic_fetch_add(&us, slow_us) + slow_us;
+}
+
+static void put_one(size_t len, enum wf_log_durability durability)
+{
+    uint8_t body[65536] = { 0 };
+    struct wf_log_item item = { .product = rig_product(1),
+        .first = next_offset++,
+        .count = 1,
+        .durability = durability,
+        .body = wf_bytes(body, len) };
+
+    ck_assert_int_eq(wf_log_append(rig.log, &item, 0), WEFT_OK);
+}
+
+static void leave(void *arg)
+{
+    (void)arg;
+    atomic_fetch_add(&left, 1);
+}
+
+static void come_back(void *arg)
+{
+    unsigned *back = arg;
+
+    (*back)++;
+}
+
+static unsigned came_back;
+static const struct wf_log_host as_host = { leave, come_back, &came_back };
+
+static void open_hosted(void)
+{
+    static char dir[300];
+
+    snprintf(dir, sizeof dir, "%s/log", wf_test_tmpdir());
+    rig_init(&rig, dir);
+    wf_log_worker_free(rig.worker);
+    rig.vfs.sync = sync_slowly;
+    rig.vfs.mono_us = count_us;
+    ck_assert_int_eq(wf_log_worker_new(&rig.vfs, true, &rig.worker), WEFT_OK);
+    rig.conf.done = count_done;
+    ck_assert_int_eq(rig_open(&rig), WEFT_OK);
+    host = pthread_self();
+    // The first begins the segment, and the worker's turn with it ends a little later than it is heard of.
+    for (unsigned i = 0; i < 1000 && !atomic_load(&by_host); i++) {
+        put_one(100, WF_LOG_DISK);
+        wf_log_worker_serve(rig.worker, &as_host, true);
+        for (unsigned j = 0; j < 20000 && atomic_load(&by_host) + atomic_load(&by_worker) <= i; j++)
+            usleep(500);
+    }
+    ck_assert_uint_eq(atomic_load(&by_host), 1);
+    atomic_store(&by_host, 0);
+    atomic_store(&by_worker, 0);
+    atomic_store(&left, 0);
+    came_back = 0;
+    first_offset = next_offset;
+}
+
+START_TEST(what_the_host_appends_is_written_by_itself_and_wakes_nobody)
+{
+    open_hosted();
+    for (unsigned i = 1; i <= 50; i++) {
+        put_one(100, WF_LOG_DISK);
+        wf_log_worker_serve(rig.worker, &as_host, true);
+        ck_assert_uint_eq(atomic_load(&by_host), i); // done when serve returns
+        ck_assert_uint_eq(rig_head(&rig, 1), first_offset + i);
+    }
+    ck_assert_uint_eq(atomic_load(&by_worker), 0);
+    ck_assert_uint_eq(atomic_load(&left), 50);
+    ck_assert_uint_eq(came_back, 50);
+    rig_fini(&rig);
+}
+END_TEST
+
+static const struct {
+    const char *why;
+    size_t body;
+    uint32_t slow_us;
+    bool here;
+} by_thread[] = {
+    { "the host has something else to do", 100, 0, false },
+    { "as much as takes long to write", 60000, 0, true },
+    { "a disk that takes long", 100, 20000, true },
+};
+
+START_TEST(what_may_take_long_is_the_workers)
+{
+    open_hosted();
+    slow_us = by_thread[_i].slow_us;
+    if (slow_us) { // it learns so from the first that it writes itself
+        put_one(100, WF_LOG_DISK);
+        wf_log_worker_serve(rig.worker, &as_host, true);
+        ck_assert_uint_eq(atomic_load(&by_host), 1);
+    }
+    unsigned before = atomic_load(&by_host);
+    put_one(by_thread[_i].body, WF_LOG_DISK);
+    wf_log_worker_serve(rig.worker, &as_host, by_thread[_i].here);
+    wf_log_flush(rig.log);
+    ck_assert_msg(atomic_load(&by_worker) == 1 && atomic_load(&by_host) == before,
+        "%s: by the worker %u", by_thread[_i].why, atomic_load(&by_worker));
+    rig_fini(&rig);
+}
+END_TEST
+
+START_TEST(a_host_and_others_append_to_one_log)
+{
+    static const unsigned others[] = { 0, 2 };
+    pthread_t threads[2];
+
+    open_hosted();
+    for (unsigned i = 0; i < 2; i++)
+        ck_assert_int_eq(
+            pthread_create(&threads[i], NULL, append, (void *)(uintptr_t)&others[i]), 0);
+    for (unsigned i = 0; i < 300; i++) {
+        put_one(100, WF_LOG_DISK);
+        wf_log_worker_serve(rig.worker, &as_host, i % 4 != 0);
+    }
+    for (unsigned i = 0; i < 2; i++)
+        pthread_join(threads[i], NULL);
+    wf_log_flush(rig.log);
+    ck_assert_uint_eq(atomic_load(&by_host) + atomic_load(&by_worker), 2 * ITEMS + 300);
+    ck_assert_uint_eq(rig_head(&rig, 1), first_offset + 300);
+    ck_assert_uint_eq(came_back, atomic_load(&left));
+    rig_fini(&rig);
+}
+END_TEST
+
+START_TEST(a_host_that_leaves_owes_nothing)
+{
+    open_hosted();
+    put_one(100, WF_LOG_DISK);
+    wf_log_worker_unhost(rig.worker);
+    for (unsigned i = 0; i < 20000 && !atomic_load(&by_worker); i++)
+        usleep(500);
+    ck_assert_uint_eq(atomic_load(&by_worker), 1);
+    put_one(100, WF_LOG_DISK); // like anybody's
+    for (unsigned i = 0; i < 20000 && atomic_load(&by_worker) < 2; i++)
+        usleep(500);
+    ck_assert_uint_eq(atomic_load(&by_worker), 2);
+    ck_assert_uint_eq(atomic_load(&by_host), 0);
+    rig_fini(&rig);
+}
+END_TEST
+
+START_TEST(process_durable_bytes_that_the_host_wrote_are_synced_by_the_worker)
+{
+    struct wf_log_stats stats;
+
+    open_hosted();
+    slow_us = 100; // the clock goes on
+    wf_log_stats(rig.log, &stats);
+    uint64_t before = stats.syncs;
+    put_one(100, WF_LOG_PROCESS);
+    wf_log_worker_serve(rig.worker, &as_host, true);
+    ck_assert_uint_eq(atomic_load(&by_host), 1);
+    slow_us = 600000;
+    for (unsigned i = 0; i < 20000 && stats.syncs == before; i++) {
+        usleep(500);
+        wf_log_stats(rig.log, &stats);
+    }
+    ck_assert_uint_gt(stats.syncs, before);
+    slow_us = 0;
+    rig_fini(&rig);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("log_threads");
@@ -209,6 +408,12 @@ int main(void)
     tcase_set_timeout(t, 240);
     tcase_add_test(t, many_threads_share_a_log);
     tcase_add_test(t, two_logs_share_a_worker_and_open_and_close_while_it_works);
+    tcase_add_test(t, a_host_and_others_append_to_one_log);
+    tcase_add_test(t, what_the_host_appends_is_written_by_itself_and_wakes_nobody);
+    tcase_add_loop_test(
+        t, what_may_take_long_is_the_workers, 0, (int)(sizeof by_thread / sizeof by_thread[0]));
+    tcase_add_test(t, a_host_that_leaves_owes_nothing);
+    tcase_add_test(t, process_durable_bytes_that_the_host_wrote_are_synced_by_the_worker);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);
