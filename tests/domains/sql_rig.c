@@ -107,6 +107,7 @@ void say(struct rig *g, const char *origin, const char *disk, int64_t at_s, doub
 {
     const struct pair p = { disk, used, NULL };
     const struct wf_row row = { .shape = &g->disks,
+        .warm = g->warm,
         .time_ms = MONDAY_MS + at_s * 1000,
         .append_ms = MONDAY_MS + at_s * 1000,
         .offset = g->offset++,

@@ -29,6 +29,7 @@ struct rig {
     struct wf_shape disks, owners; // servers/disks {disk, used}, servers/owners {host, owner}
     struct seen seen;
     uint64_t offset; // of the next record
+    bool warm;       // records were judged in an earlier run
 };
 
 struct wf_rules *rules_of(const char *text, char *errors, size_t size);

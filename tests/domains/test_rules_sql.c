@@ -406,8 +406,12 @@ START_TEST(an_alert_of_an_earlier_run_ends_when_its_row_is_gone)
     ck_assert(
         wf_labels_set(&labels, "host", "web-1", 5) && wf_labels_set(&labels, "disk", "sda", 3));
     rig_begin(&g, OWNED, NULL);
-    ck_assert_int_eq(wf_engine_was_true(g.e, "r", &labels, "servers/disks", "web-1"), WEFT_OK);
-    ck_assert_int_eq(wf_engine_was_true(g.e, "other", &labels, "servers/disks", "web-1"), WEFT_OK);
+    struct wf_engine_kept kept = {
+        .rule = "r", .labels = &labels, .product = "servers/disks", .origin = "web-1"
+    };
+    ck_assert_int_eq(wf_engine_was_true(g.e, &kept), WEFT_OK);
+    kept.rule = "other";
+    ck_assert_int_eq(wf_engine_was_true(g.e, &kept), WEFT_OK);
     own(&g, "web-1", "shop");
     tick(&g, 0);
     ck_assert_uint_eq(g.seen.count, 0); // not a word of web-1 yet

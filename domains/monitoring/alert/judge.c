@@ -276,8 +276,10 @@ static void turn(struct judge *j)
         wf_judge_reload(j);
     take(j, now_ms);
     wf_mon_watch_catalog(&j->watch);
-    // A clock that was set back must not stop time here.
-    if (unix_ms >= j->tick_due || j->tick_due - unix_ms > 2 * TICK_MS) {
+    if (unix_ms < j->now_ms) // a clock that was set back must not stop time here: all is due
+        j->tick_due = j->write_due = j->place_due = j->heard_due = j->base_due = j->self_due = 0;
+    j->now_ms = unix_ms;
+    if (unix_ms >= j->tick_due) {
         j->tick_due = unix_ms + TICK_MS;
         tick(j, now_ms, unix_ms);
         wf_judge_end_taken(j);
@@ -295,10 +297,24 @@ static enum weft_err restore(void *arg, const struct wf_alert *a)
 {
     struct judge *j = arg;
     enum weft_err err = wf_alerts_put(j->alerts, a);
+    const struct wf_rule *rule = wf_rules_find(j->rules, a->rule);
+    // What is said of silence is its age.
+    int64_t age_ms = rule && rule->when.silent && a->has_value && a->value >= 0 && a->value < 1e12
+                         ? (int64_t)(a->value * 1000)
+                         : 0;
+    const struct wf_engine_kept kept = { .rule = a->rule,
+        .labels = &a->series,
+        .product = a->last.product[0] ? a->last.product : a->product,
+        .origin = a->last.origin,
+        .since_ms = a->since_ms,
+        .last_ms = a->updated_ms - age_ms,
+        .fired = a->state == WF_ALERT_FIRING };
 
-    if (!err && (a->state == WF_ALERT_FIRING || a->state == WF_ALERT_PENDING))
-        err = wf_engine_was_true(j->engine, a->rule, &a->series, a->last.product, a->last.origin);
-    return err;
+    // One of another condition is told to be over (wf_alerts_keep_rules).
+    if (err || !rule || rule->id != a->rule_id ||
+        (a->state != WF_ALERT_FIRING && a->state != WF_ALERT_PENDING))
+        return err;
+    return wf_engine_was_true(j->engine, &kept);
 }
 
 static enum weft_err set_up(struct judge *j, struct weft_problem *problem)

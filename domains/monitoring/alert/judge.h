@@ -34,7 +34,7 @@ struct judge {
     struct wf_silence silences[WF_ALERT_SILENCES];
     size_t silence_count;
     int64_t tick_due, write_due, place_due, heard_due, base_due, notify_due; // unix ms
-    int64_t self_due, heard_since_ms;
+    int64_t self_due, heard_since_ms, now_ms;
     bool dirty; // an alert changed and is not written
     bool sweep; // one that waited is no more
     char problem[320];

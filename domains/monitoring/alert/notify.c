@@ -36,6 +36,7 @@ struct wf_notify {
     bool kept;                 // what alerts keep of it changed
     uint64_t telling, arrived; // tellings begun; all before `arrived` have ended
     int64_t looked_ms, resend_ms, alive_ms;
+    int64_t now_ms; // of the last turn
 };
 
 static void drop_first(struct queue *q)
@@ -398,6 +399,27 @@ void wf_notify_wake(struct wf_notify *n)
     n->woken = true;
 }
 
+static int64_t earlier(int64_t ms, int64_t by_ms)
+{
+    return ms > by_ms ? ms - by_ms : (ms > 0); // 0 means never
+}
+
+// The clock was set back. What was told, and what is due, is as far from now as it was: a group would else wait for the time that it had been.
+static void step_back(struct wf_notify *n, int64_t by_ms)
+{
+    for (struct wf_group *g = n->groups.all; g; g = g->next) {
+        g->changed_ms = earlier(g->changed_ms, by_ms);
+        g->sent_ms = earlier(g->sent_ms, by_ms);
+    }
+    for (size_t i = 0; i < WF_NOTIFY_TARGETS; i++) {
+        n->queues[i].target.began_ms = earlier(n->queues[i].target.began_ms, by_ms);
+        for (struct message *m = n->queues[i].first; m; m = m->next) {
+            m->made_ms = earlier(m->made_ms, by_ms);
+            m->again_ms = earlier(m->again_ms, by_ms);
+        }
+    }
+}
+
 int64_t wf_notify_turn(struct wf_notify *n, struct wf_alerts *alerts,
     const struct wf_silence *silences, size_t silence_count, int64_t now_ms)
 {
@@ -406,6 +428,9 @@ int64_t wf_notify_turn(struct wf_notify *n, struct wf_alerts *alerts,
     };
     int64_t due = now_ms + LOOK_MS;
 
+    if (now_ms < n->now_ms)
+        step_back(n, n->now_ms - now_ms);
+    n->now_ms = now_ms;
     if (n->woken || now_ms - n->looked_ms >= LOOK_MS || now_ms < n->looked_ms)
         look(n, alerts, &v);
     int64_t next_group = tell_due(n, alerts, &v);

@@ -193,6 +193,8 @@ static void tie_series(void *arg, struct wf_series *s)
 {
     const struct wf_shape *shape = arg;
 
+    if (!s->shape && s->away && strcmp(s->away, shape->product) == 0)
+        s->shape = (struct wf_shape *)(uintptr_t)shape;
     if (s->shape != shape)
         return;
     s->bound = NULL;

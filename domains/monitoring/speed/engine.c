@@ -50,106 +50,6 @@ int64_t wf_row_time(int64_t time_ms, int64_t newest_ms, int64_t append_ms, bool 
     return time_ms;
 }
 
-// ---- rules -----------------------------------------------------------------------------------------------------------------
-
-struct change {
-    struct wf_engine *e;
-    const struct wf_rules *rules;
-    int64_t now_ms;
-};
-
-static const struct wf_rule *same_rule(const struct wf_rules *rules, const struct wf_rule *old)
-{
-    const struct wf_rule *new = wf_rules_find(rules, old->name);
-
-    return new &&new->id == old->id ? new : NULL;
-}
-
-static void move_series(void *arg, struct wf_series *s)
-{
-    struct change *c = arg;
-    const struct wf_rule *new = same_rule(c->rules, s->rule);
-    struct wf_judged j = { .e = c->e, .s = s, .now_ms = c->now_ms };
-
-    s->bound = NULL;
-    if (new) {
-        s->rule = new;
-        return;
-    }
-    wf_observe(&j, WF_UNKNOWN, NULL, c->now_ms, true);
-    wf_series_remove(c->e, s);
-}
-
-static void tie_series(void *arg, struct wf_series *s)
-{
-    struct wf_bound *b = s->shape ? wf_bound_of(arg, s->shape) : NULL;
-
-    for (size_t i = 0; b && i < b->count; i++)
-        if (b->rules[i].rule == s->rule)
-            s->bound = &b->rules[i];
-}
-
-void wf_engine_rules(struct wf_engine *e, const struct wf_rules *rules, int64_t now_ms)
-{
-    struct change c = { .e = e, .rules = rules, .now_ms = now_ms };
-
-    e->stats.problem[0] = '\0';
-    if (e->rules)
-        wf_series_each(e, move_series, &c);
-    e->rules = rules;
-    enum weft_err err = wf_sql_change(e, rules, now_ms);
-    struct wf_bound *old = e->bounds;
-    e->bounds = NULL;
-    // Every shape that is there is tied again, also to rules that come only now.
-    for (struct wf_bound *b = old, *next; b; b = next) {
-        struct wf_shape *shape = b->shape;
-        next = b->next;
-        shape->bound = NULL;
-        free(b->rules);
-        free(b);
-        if (!err)
-            err = wf_bound_of(e, shape) ? WEFT_OK : WEFT_E_NOMEM;
-        if (!err)
-            err = wf_sql_reshape_all(e, shape);
-    }
-    wf_series_each(e, tie_series, e);
-    if (err)
-        snprintf(e->stats.problem, sizeof e->stats.problem, "rules: %s", weft_err_text(err));
-}
-
-bool wf_engine_wants(const struct wf_engine *e, const char *product)
-{
-    for (size_t i = 0; e->rules && i < e->rules->count; i++)
-        if (wf_bound_matches(e->rules->rules[i], product))
-            return true;
-    return false;
-}
-
-int64_t wf_rule_span(const struct wf_rule *rule)
-{
-    int64_t span = 0;
-
-    for (size_t i = 0; rule->sql && i < rule->sql->over_count; i++)
-        if (rule->sql->over[i].span_ms > span)
-            span = rule->sql->over[i].span_ms;
-    for (unsigned i = 0; i < rule->when.expr.window_count; i++)
-        if (rule->when.expr.windows[i].span_ms > span)
-            span = rule->when.expr.windows[i].span_ms;
-    return span;
-}
-
-int64_t wf_engine_span(const struct wf_engine *e, const char *product)
-{
-    int64_t span = 0;
-
-    for (size_t i = 0; e->rules && i < e->rules->count; i++) {
-        int64_t own = wf_rule_span(e->rules->rules[i]);
-        if (own > span && wf_bound_matches(e->rules->rules[i], product))
-            span = own;
-    }
-    return span;
-}
-
 // ---- what is said -----------------------------------------------------------------------------------------------------------
 
 static bool template_value(void *arg, const char *name, struct wf_expr_value *ret)
@@ -403,6 +303,8 @@ static void note(struct wf_judged *j)
     struct wf_series *s = j->s;
     const struct wf_row *row = j->row;
 
+    if (s->away)
+        wf_series_settle(j->e, s, j->b);
     s->shape = row->shape;
     s->bound = j->b;
     // Silence ends when something is heard, whatever time it speaks of.
@@ -425,8 +327,12 @@ static void decide(struct wf_judged *j, enum wf_truth truth, const struct wf_exp
         s->truth = truth;
     if (truth == WF_TRUE && s->time_ms - s->true_ms >= s->rule->when.for_ms)
         s->told = true;
-    // Most records say that all is as it should be, again.
-    if (!j->row->warm && (truth == WF_TRUE || (truth == WF_FALSE && was)))
+    // Most records say that all is as it should be, again. Who was told otherwise before a restart hears it.
+    if (j->row->warm || truth == WF_UNKNOWN)
+        return;
+    was = was || s->owed;
+    s->owed = false;
+    if (truth == WF_TRUE || was)
         wf_observe(j, truth, shown, s->time_ms, false);
 }
 

@@ -145,9 +145,17 @@ struct wf_engine_sql {
 };
 typedef void (*wf_engine_sql_fn)(void *arg, const struct wf_engine_sql *s);
 void wf_engine_each_sql(const struct wf_engine *e, wf_engine_sql_fn fn, void *arg);
-// An alert that was kept over a restart: of a rule that is SQL it ends when its row is in the answer no more. Others are left alone.
-WEFT_MUST_USE enum weft_err wf_engine_was_true(struct wf_engine *e, const char *rule,
-    const struct wf_labels *labels, const char *product, const char *origin);
+// An alert that was kept over a restart, of a rule of now: its series was true, and when it is not any more that is told. Of a rule that is
+// SQL: when its row is in the answer no more. A series that says nothing more is given up as others are.
+struct wf_engine_kept {
+    const char *rule;
+    const struct wf_labels *labels;
+    const char *product, *origin;
+    int64_t since_ms, last_ms; // when it became true; when it was heard of last
+    bool fired;
+};
+WEFT_MUST_USE enum weft_err wf_engine_was_true(
+    struct wf_engine *e, const struct wf_engine_kept *kept);
 // Whether a product has to be read again from where wf_engine_span begins (an inventory: from its first row), since rules that came later
 // look at it. True once for each such product.
 bool wf_engine_lacks(struct wf_engine *e, const char *product);

@@ -64,6 +64,8 @@ struct wf_series {
     enum wf_truth truth;
     int64_t true_ms;                   // since when
     bool told;                         // that it held long enough
+    bool owed;                         // an alert of an earlier run waits for what it says now
+    char *away;                        // whose it is, before its product is there again; NULL: not
     struct wf_expr_value *kept;        // uses_now: the fields of its last record
     char *kept_text;                   // their texts
     struct wf_series_window windows[]; // of the rule's expression
@@ -105,6 +107,11 @@ struct wf_series *wf_series_find(
 // NULL: refused (counted) or without memory.
 struct wf_series *wf_series_add(struct wf_engine *e, const struct wf_bound_rule *b,
     const struct wf_labels *labels, const char *product);
+// One of an earlier run, which was true. NULL as above.
+struct wf_series *wf_series_restore(
+    struct wf_engine *e, const struct wf_rule *rule, const struct wf_engine_kept *kept);
+// Its product is there again. Where there is no memory its fields are not kept, as of one that had no record yet.
+void wf_series_settle(struct wf_engine *e, struct wf_series *s, const struct wf_bound_rule *b);
 void wf_series_remove(struct wf_engine *e, struct wf_series *s);
 // fn may remove the series that it was given.
 void wf_series_each(struct wf_engine *e, void (*fn)(void *arg, struct wf_series *s), void *arg);
@@ -131,6 +138,8 @@ WEFT_MUST_USE enum weft_err wf_sql_row_all(struct wf_engine *e, const struct wf_
 WEFT_MUST_USE enum weft_err wf_sql_reshape_all(struct wf_engine *e, struct wf_shape *shape);
 void wf_sql_forget_all(struct wf_engine *e, const struct wf_shape *shape);
 WEFT_MUST_USE enum weft_err wf_sql_tick_all(struct wf_engine *e, int64_t now_ms);
+WEFT_MUST_USE enum weft_err wf_sql_was_true_all(
+    struct wf_engine *e, const struct wf_engine_kept *kept);
 const char *wf_sql_problem_all(const struct wf_engine *e);
 
 #endif

@@ -53,22 +53,25 @@ static void release(struct wf_series *s)
             wf_baseline_fini(s->windows[i].base);
         free(s->windows[i].base);
     }
+    free(s->away);
     free(s->labels);
     free(s->kept);
     free(s->kept_text);
     free(s);
 }
 
+static bool keep_fields(struct wf_series *s)
+{
+    s->kept = calloc(WF_EXPR_FIELDS, sizeof *s->kept);
+    s->kept_text = calloc(WF_EXPR_FIELDS, WF_KEPT_TEXT);
+    return s->kept && s->kept_text;
+}
+
 static bool make_room(struct wf_series *s, const struct wf_bound_rule *b)
 {
     const struct wf_expr *x = &b->rule->when.expr;
-    bool ok = true;
+    bool ok = !b->uses_now || keep_fields(s);
 
-    if (b->uses_now) {
-        s->kept = calloc(WF_EXPR_FIELDS, sizeof *s->kept);
-        s->kept_text = calloc(WF_EXPR_FIELDS, WF_KEPT_TEXT);
-        ok = s->kept && s->kept_text;
-    }
     for (unsigned i = 0; i < x->window_count && ok; i++) {
         if (x->windows[i].fn != WF_WINDOW_DEVIATION)
             continue;
@@ -150,6 +153,45 @@ struct wf_series *wf_series_add(struct wf_engine *e, const struct wf_bound_rule 
         if (s->windows[i].base && e->find(e->find_arg, s->hash, i, s->windows[i].base))
             wf_series_resized(e, s, 0, s->windows[i].base->bytes);
     return s;
+}
+
+struct wf_series *wf_series_restore(
+    struct wf_engine *e, const struct wf_rule *rule, const struct wf_engine_kept *kept)
+{
+    const struct wf_bound_rule b = { .rule = rule };
+    struct wf_series *s = wf_series_find(e, rule, kept->labels);
+    char *away = s ? NULL : strdup(kept->product);
+
+    if (s || !away)
+        return s;
+    s = wf_series_add(e, &b, kept->labels, kept->product);
+    if (!s) {
+        free(away);
+        return NULL;
+    }
+    s->away = away;
+    s->truth = WF_TRUE;
+    s->true_ms = kept->since_ms;
+    s->append_ms = kept->last_ms;
+    s->told = kept->fired;
+    s->owed = true;
+    snprintf(s->origin, sizeof s->origin, "%s", kept->origin);
+    return s;
+}
+
+void wf_series_settle(struct wf_engine *e, struct wf_series *s, const struct wf_bound_rule *b)
+{
+    size_t before = fixed_bytes(s);
+
+    free(s->away);
+    s->away = NULL;
+    if (b->uses_now && !s->kept && !keep_fields(s)) {
+        free(s->kept);
+        free(s->kept_text);
+        s->kept = NULL;
+        s->kept_text = NULL;
+    }
+    wf_series_resized(e, s, before, fixed_bytes(s));
 }
 
 void wf_series_remove(struct wf_engine *e, struct wf_series *s)

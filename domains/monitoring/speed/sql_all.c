@@ -212,13 +212,12 @@ void wf_engine_each_sql(const struct wf_engine *e, wf_engine_sql_fn fn, void *ar
         wf_sql_each(s, fn, arg);
 }
 
-enum weft_err wf_engine_was_true(struct wf_engine *e, const char *rule,
-    const struct wf_labels *labels, const char *product, const char *origin)
+enum weft_err wf_sql_was_true_all(struct wf_engine *e, const struct wf_engine_kept *kept)
 {
     enum weft_err err = WEFT_OK;
 
     for (struct wf_sql *s = e->sql; s && !err; s = s->next)
-        err = wf_sql_was_true(s, rule, labels, product, origin);
+        err = wf_sql_was_true(s, kept->rule, kept->labels, kept->product, kept->origin);
     return err;
 }
 

@@ -38,6 +38,17 @@ static void give_up(struct wf_judged *j)
     wf_series_remove(j->e, j->s);
 }
 
+// What was read again after a restart says that it is over, and nothing of it comes any more.
+static void pay(struct wf_judged *j)
+{
+    struct wf_series *s = j->s;
+
+    if (!s->owed || s->truth == WF_TRUE || !s->shape->seen)
+        return;
+    s->owed = false;
+    wf_observe(j, WF_FALSE, NULL, j->now_ms, false);
+}
+
 static void tick_silent(struct wf_judged *j)
 {
     struct wf_series *s = j->s;
@@ -48,8 +59,10 @@ static void tick_silent(struct wf_judged *j)
         give_up(j);
         return;
     }
-    if (!s->shape->seen || !most || age <= most)
+    if (!s->shape->seen || !most || age <= most) {
+        pay(j);
         return;
+    }
     if (s->truth != WF_TRUE) {
         s->truth = WF_TRUE;
         s->true_ms = s->append_ms + most;
@@ -115,7 +128,7 @@ static bool is_idle(const struct wf_judged *j)
             keep = s->rule->forget_ms; // what is usual takes weeks to learn
     if (s->shape && 3 * s->shape->freshness_ms > keep && s->shape->freshness_ms < INT64_MAX / 8)
         keep = 3 * s->shape->freshness_ms;
-    return s->truth != WF_TRUE && !s->kept && !s->rule->when.silent &&
+    return s->truth != WF_TRUE && !s->owed && !s->kept && !s->rule->when.silent &&
            j->now_ms - s->append_ms > keep;
 }
 
@@ -134,6 +147,11 @@ static void tick_series(void *arg, struct wf_series *s)
         wf_series_remove(t->e, s);
         return;
     }
+    // One that is wrong is forgotten as well, whether its product is there or not.
+    if (s->truth == WF_TRUE && j.now_ms - s->append_ms > s->rule->forget_ms) {
+        give_up(&j);
+        return;
+    }
     if (!s->shape || !s->bound)
         return;
     memset(j.values, 0, sizeof j.values);
@@ -141,6 +159,8 @@ static void tick_series(void *arg, struct wf_series *s)
         tick_silent(&j);
     else if (!s->shape->seen)
         return;
+    else if (s->owed && s->truth != WF_TRUE)
+        pay(&j);
     else if (s->bound->uses_now || s->bound->counted)
         tick_timed(&j);
     else
