@@ -159,6 +159,40 @@ END_TEST
 
 // ---- schemas that change -----------------------------------------------------------------------------------------------
 
+// Steps of SQLite's machine since the last look.
+static long long steps_of(struct wf_mon_store *s)
+{
+    long long steps = 0;
+
+    for (sqlite3_stmt *st = NULL; (st = sqlite3_next_stmt(wf_mon_sqlite(s)->db, st)) != NULL;)
+        steps += sqlite3_stmt_status(st, SQLITE_STMTSTATUS_VM_STEP, 1);
+    return steps;
+}
+
+// A plan that walks the product's batches for each new one makes a day's catching up a week's.
+START_TEST(a_batch_costs_no_more_because_many_are_stored)
+{
+    struct fake_product *p = fake_product("servers/load", WEFT_METRIC, "load1", "weft.test.Load");
+    struct weft_problem problem = { 0 };
+    struct wf_mon_store *s = NULL;
+    const size_t few = 20, many = 400;
+
+    fake_fill(p, many + few, 1);
+    ck_assert_int_eq(wf_mon_store_open(rig_path(), &s, &problem), WEFT_OK);
+    rig_store(s, p, 0, few, true); // what is prepared and made once
+    (void)steps_of(s);
+    rig_store(s, p, few, 2 * few, true);
+    long long at_first = steps_of(s);
+    rig_store(s, p, 2 * few, many, true);
+    (void)steps_of(s);
+    rig_store(s, p, many, many + few, true);
+    long long at_last = steps_of(s);
+    ck_assert_int_gt(at_first, 0);
+    ck_assert_msg(at_last < 2 * at_first, "%lld steps, then %lld", at_first, at_last);
+    wf_mon_store_close(s);
+}
+END_TEST
+
 START_TEST(a_product_without_records_has_its_table)
 {
     const char *path = rig_path();
@@ -387,6 +421,7 @@ int main(void)
     tcase_add_test(c, the_last_word_about_keeping_counts);
     tcase_add_test(c, a_delete_has_its_key_alone_and_marks_have_nothing);
     tcase_add_test(c, a_run_killed_at_any_write_loses_nothing_and_doubles_nothing);
+    tcase_add_test(c, a_batch_costs_no_more_because_many_are_stored);
     tcase_add_test(c, a_product_without_records_has_its_table);
     tcase_add_test(c, only_wanted_products_are_stored);
     tcase_add_test(c, the_file_is_private_and_has_one_writer);

@@ -79,8 +79,9 @@ static const char *const sql[WF_MON_SQL_COUNT] = {
         "append_ms, way, skewed, schema, chain, header, payload, last_time_us) VALUES(?1, ?2, ?3, "
         "?4, "
         "?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+    // The + keeps SQLite from walking all batches of the product by _batch_time.
     [WF_MON_SQL_BATCH_PARTS] =
-        "SELECT first_seq, count FROM _batch WHERE batch = ?1 AND product = ?2",
+        "SELECT first_seq, count FROM _batch WHERE batch = ?1 AND +product = ?2",
     [WF_MON_SQL_ORIGIN_SET] =
         "INSERT INTO _origin VALUES(?1, ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE SET records = "
         "records + ?3, last_time_us = max(last_time_us, ?4), last_append_ms = "
