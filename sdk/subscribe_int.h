@@ -287,6 +287,8 @@ void wf_sub_end_history(struct weft_subscription *s, const struct wf_repair_even
 // subscribe_mirror.c: while the home is away and its lease lives
 // Looks for a mirror; nothing where there is none, or no lease that lives.
 void wf_sub_mirror_try(struct weft_subscription *s);
+// The home is away and a mirror is known, but no lease lives: the problem says what is waited for. Else it stays as it is.
+void wf_sub_mirror_explain(const struct weft_subscription *s, struct weft_problem *p);
 bool wf_sub_mirror_active(const struct weft_subscription *s);
 void wf_sub_mirror_tell(struct weft_subscription *s);
 // The home is back, or refuses: nothing is asked of a mirror any more.

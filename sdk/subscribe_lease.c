@@ -123,6 +123,8 @@ static void fail(struct weft_subscription *s, enum weft_err err, const struct we
         return;
     }
     wf_sub_mirror_end(s);
+    if (state == WEFT_STREAM_UNREACHABLE)
+        wf_sub_mirror_explain(s, &p);
     wf_sub_state(s, state, &p);
     if (state == WEFT_STREAM_UNREACHABLE)
         wf_sub_mirror_try(s);

@@ -138,6 +138,22 @@ void wf_sub_mirror_contradicted(struct weft_subscription *s)
         leave(s, WEFT_E_ORDER, "its entries are not those that the home signed for", true);
 }
 
+// A reader that was started while its home is away has never had a key, and keeps none over its end.
+void wf_sub_mirror_explain(const struct weft_subscription *s, struct weft_problem *p)
+{
+    const struct wf_entry_doc *d = s->options.history ? NULL : candidate(s);
+
+    if (!d || wf_sub_now(s) < s->lease_until_ms)
+        return;
+    wf_problem_set(p, p->err,
+        "%s: its node does not answer; mirror %s/%s holds it sealed, and the keys come from its "
+        "node "
+        "alone, with a lease: %s",
+        s->name, d->domain.s, d->name.s,
+        s->lease_until_ms ? "the last one is over"
+                          : "this reader has had none since it was started");
+}
+
 // ---- beginning -------------------------------------------------------------------------------------------------------
 
 void wf_sub_mirror_tell(struct weft_subscription *s)

@@ -97,6 +97,11 @@ stop vault-node
 batches 621 640
 until_ok mirror_is following 640
 
+read_on reader depth 630 # and it ends there, with its cursor
+[ "$got" -eq 0 ] || fail "the reader: $(cat "$WORK/read.err")"
+had=$(wc -l <"$WORK/read")
+echo "127.0.0.1:$(port_of backup-node) $(key_of backup-node)" >>"$WORK/reader/seeds"
+
 echo "taken out and put in again by reloads: what was held is held still"
 configure_mirror ""
 until_ok no_mirrors
@@ -110,3 +115,14 @@ from_mirror() {
     weft_at vault-node node status -o json | grep -q 'from mirror backup/node-1' && mirror_is following 640 vault-node
 }
 until_ok from_mirror
+
+echo "a reader that was started again meanwhile has no key: it waits for its home, says so, and goes on at its cursor"
+start_program again "$WEFT" subscribe servers/depth --dir "$WORK/reader" --cursor "$WORK/reader-depth.cursor" -n $((640 - had + 5)) --for 60s
+again=$(cat "$WORK/again.pid")
+until_ok grep -q 'holds it sealed, and the keys come from its node alone' "$WORK/again.log"
+start servers-node
+until_ok weft_at servers-node node status
+batches 641 645
+wait "$again" || fail "the reader: $(tail -n 5 "$WORK/again.log")"
+rm "$WORK/again.pid"
+[ "$(numbers "$WORK/again.log")" = "$(seq -s ' ' $((had + 1)) 645) " ] || fail "not each once from its cursor on: $(cat "$WORK/again.log")"

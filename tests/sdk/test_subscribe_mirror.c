@@ -479,6 +479,32 @@ START_TEST(without_a_lease_that_lives_no_mirror_is_asked)
         take(20);
     ck_assert_int_eq(atomic_load(&served), before);
     ck_assert_uint_eq(got, BEFORE + AFTER);
+    TAKE_UNTIL(strstr(told, "mirror security/node-1 holds it sealed") && strstr(told, "is over"));
+}
+END_TEST
+
+// Started while its home is away it has no key: it says what it waits for, asks no mirror, and reads all of it once the home is back.
+START_TEST(a_reader_that_starts_without_its_home_says_what_it_waits_for)
+{
+    struct weft_subscribe_options o = { .from = WEFT_FROM_EARLIEST };
+    struct weft_problem problem;
+
+    lie = HONEST;
+    read_then_lose_the_home();
+    weft_unsubscribe(s);
+    told[0] = '\0';
+    got = 0;
+    int before = atomic_load(&served);
+    ck_assert_msg(
+        weft_subscribe(c, "servers/readings", &o, &s, &problem) == WEFT_OK, "%s", problem.text);
+    TAKE_UNTIL(strstr(told, "mirror security/node-1 holds it sealed, and the keys come from its"));
+    ck_assert_ptr_nonnull(strstr(told, "this reader has had none since it was started"));
+    for (int i = 0; i < 25; i++)
+        take(20);
+    ck_assert_int_eq(atomic_load(&served), before);
+    ck_assert_uint_eq(got, 0);
+    home_again();
+    ck_assert_uint_eq(stats().records, BEFORE + AFTER + 2);
 }
 END_TEST
 
@@ -495,6 +521,7 @@ int main(void)
     tcase_add_loop_test(t, a_mirror_that_lies_or_lacks_is_named_and_left, 0, WF_COUNT(rows));
     tcase_add_test(t, what_there_is_no_key_for_waits_for_the_home);
     tcase_add_test(t, without_a_lease_that_lives_no_mirror_is_asked);
+    tcase_add_test(t, a_reader_that_starts_without_its_home_says_what_it_waits_for);
     suite_add_tcase(suite, t);
     r = srunner_create(suite);
     srunner_run_all(r, CK_NORMAL);
