@@ -28,10 +28,7 @@ until_ok weft_at servers-two node status
 sed -i "s/127.0.0.1:0/127.0.0.1:$(port_of servers-two)/" "$WORK/servers-two/weftd.yaml"
 
 echo "a reader's grant is revoked, and the issuer's node is gone"
-(cd "$WORK" && "$WEFT" product new depth --kind event >/dev/null)
-sed -i 's/domain: monitoring/domain: servers/' "$WORK/depth.yaml"
-"$WEFT" product build "$WORK/depth.yaml" >/dev/null
-weft_at servers-two product apply "$WORK/depth.yaml" >/dev/null || fail "apply"
+make_event servers-two depth servers
 until_ok weft_at servers-node describe servers/depth
 make_reader servers-node rita
 say servers-two depth 1 3

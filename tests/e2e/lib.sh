@@ -190,11 +190,11 @@ head_beyond() { # NAME PRODUCT OFFSET
 
 # ---- products, readers, the monitor ---------------------------------------------------------------------------------------------
 
-make_event() { # NODE NAME: an event product {id, value} that everybody of the node's domain may read
+make_event() { # NODE NAME [DOMAIN]: an event product {id, value} that everybody of the node's domain may read
     (cd "$WORK" && "$WEFT" product new "$2" --kind event >/dev/null)
-    sed -i "s/domain: monitoring/domain: ${1%-node}/" "$WORK/$2.yaml"
+    sed -i "s/domain: monitoring/domain: ${3:-${1%-node}}/" "$WORK/$2.yaml"
     "$WEFT" product build "$WORK/$2.yaml" >/dev/null
-    weft_at "$1" product apply "$WORK/$2.yaml" >/dev/null
+    weft_at "$1" product apply "$WORK/$2.yaml" >/dev/null || fail "apply $2 at $1"
 }
 
 has_manifest() { # AT PRODUCT: an agent (or node) that takes records of it
@@ -234,6 +234,33 @@ expect_the_rest() { # PRODUCT FROM TO N
     expect_read early "$2" "$3"
     [ "$(stat_of lost_records)" -eq "$4" ] || fail "early was not told what is lost: $(cat "$WORK/read.err")"
     echo "acknowledged $3, read by one reader $3, by the other $(($3 - $4)) and $(stat_of lost_records) named as lost, 0 doubles"
+}
+
+# A node that will be lost: servers-two is home of depth, whose manifest the issuer's node keeps; readers early and late; agents that know it alone.
+home_to_lose() { # AGENT...
+    make_event servers-two depth servers
+    until_ok test -s "$WORK/servers-node/data/kept/node-2.depth"
+    for who in early late; do make_reader servers-node $who; done
+    for each in "$@"; do
+        make_agent "$each" "$(weft_at servers-node ticket create --kind agent --name "$each")" 'sources: {enabled: off}' \
+            'uplinks:' "  - {address: '127.0.0.1:$(port_of servers-two)', key: $(key_of servers-two)}"
+        start "$each"
+    done
+    for each in "$@"; do until_ok has_manifest "$each" depth; done
+}
+
+# It takes 2 N records of web-1, whose spool is empty then; early and late have read N.
+say_twice() { # N
+    say web-1 depth 1 "$1"
+    until_ok head_beyond servers-two depth $(($1 - 1))
+    until_ok weft_at servers-node describe servers/depth
+    for who in early late; do
+        read_on $who depth "$1"
+        expect_read $who 1 "$1"
+    done
+    say web-1 depth $(($1 + 1)) $((2 * $1))
+    until_ok head_beyond servers-two depth $((2 * $1 - 1))
+    until_ok spool_is_empty web-1
 }
 
 spool_is_empty() { # AGENT

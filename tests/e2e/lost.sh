@@ -9,9 +9,7 @@ BUILD=$1
 . "$(dirname "$0")/lib.sh"
 
 N=${WEFT_LOSS_RECORDS:-20}
-is_kept() { [ -s "$WORK/servers-node/data/kept/node-2.depth" ]; }
 mirrored() { weft_at servers-node node status -o json | grep -q "\"mirrors\":\[{\"product\":\"servers/depth\",\"state\":\"following\",\"home\":\"node-2\",\"head\":$1,"; }
-listed() { weft_at "$1" describe servers/depth >/dev/null; }
 
 make_mesh servers
 echo "mirror: [{product: servers/depth, age: 1h, bytes: 64MiB}]" >>"$WORK/servers-node/weftd.yaml"
@@ -20,31 +18,11 @@ start servers-node
 until_ok weft_at servers-node node status
 second_node servers-two node-2
 second_node servers-three node-3
-(cd "$WORK" && "$WEFT" product new depth --kind event >/dev/null)
-sed -i 's/domain: monitoring/domain: servers/' "$WORK/depth.yaml"
-"$WEFT" product build "$WORK/depth.yaml" >/dev/null
+home_to_lose web-1 web-2
 allow depth servers mirror
 weft_at servers-two product apply "$WORK/depth.yaml" >/dev/null || fail "apply"
-until_ok is_kept
-for who in early late; do make_reader servers-node $who; done
-make_agent web-2 "$(weft_at servers-node ticket create --kind agent --name web-2)" 'sources: {enabled: off}'
-make_agent web-1 "$(weft_at servers-node ticket create --kind agent --name web-1)" 'sources: {enabled: off}'
-for agent in web-1 web-2; do
-    printf "uplinks:\n  - {address: '127.0.0.1:%s', key: %s}\n" "$(port_of servers-two)" "$(key_of servers-two)" >>"$WORK/$agent/weftd.yaml"
-    start $agent
-done
-for agent in web-1 web-2; do until_ok has_manifest $agent depth; done
 until_ok grep -q node-3 "$WORK"/web-1/data/meta/places*
-say web-1 depth 1 "$N"
-until_ok head_beyond servers-two depth $((N - 1))
-until_ok listed servers-node
-for who in early late; do
-    read_on $who depth "$N"
-    expect_read $who 1 "$N"
-done
-say web-1 depth $((N + 1)) $((2 * N))
-until_ok head_beyond servers-two depth $((2 * N - 1))
-until_ok spool_is_empty web-1
+say_twice "$N"
 say web-2 depth 1001 1003 # and what it said is nowhere else
 until_ok head_beyond servers-two depth $((2 * N + 2))
 until_ok mirrored $((2 * N + 3))
@@ -56,8 +34,14 @@ echo "node-2 and its disk are gone; its agent goes on"
 mv "$WORK/servers-two" "$WORK/servers-old"
 say web-1 depth $((2 * N + 1)) $((3 * N))
 
-echo "node-3 takes the product over, with the manifest that the issuer's node kept"
-weft_at servers-node product move depth --to node-3 --lost --yes -q >"$WORK/out" 2>"$WORK/err" || fail "move: $(cat "$WORK/out" "$WORK/err")"
+echo "node-3 takes the product over, with the manifest that the issuer's node kept; it is killed before it told anybody what is lost"
+take_over() { weft_at servers-node product move depth --to node-3 --lost --yes -q "$@" >"$WORK/out" 2>"$WORK/err"; }
+knows_or_told() { ls "$WORK"/servers-three/data/meta/l-*.meta || head_beyond servers-three depth -1; }
+take_over --no-wait || fail "move: $(cat "$WORK/out" "$WORK/err")"
+until_ok knows_or_told
+{ stop servers-three KILL; } 2>/dev/null
+start servers-three
+until_ok take_over
 grep -q node-3 "$WORK/out" || fail "no row: $(cat "$WORK/out")"
 until_ok head_beyond servers-three depth -1
 

@@ -19,13 +19,7 @@ move_to() { # NODE [OPTION...]
 make_mesh servers
 second_node servers-two node-2
 second_node servers-three node-3
-make_event_on() { # NODE: depth
-    (cd "$WORK" && "$WEFT" product new depth --kind event >/dev/null)
-    sed -i 's/domain: monitoring/domain: servers/' "$WORK/depth.yaml"
-    "$WEFT" product build "$WORK/depth.yaml" >/dev/null
-    weft_at "$1" product apply "$WORK/depth.yaml" >/dev/null || fail "apply"
-}
-make_event_on servers-two
+make_event servers-two depth servers
 until_ok weft_at servers-node describe servers/depth
 make_reader servers-node reader
 make_agent web-1 "$(weft_at servers-node ticket create --kind agent --name web-1)" 'sources: {enabled: off}'

@@ -8,36 +8,15 @@ BUILD=$1
 . "$(dirname "$0")/lib.sh"
 
 N=${WEFT_LOSS_RECORDS:-20}
-is_kept() { [ -s "$WORK/servers-node/data/kept/node-2.depth" ]; }
 is_replaced() { weft_at "$1" node status | grep -q 'another machine has its place'; }
-listed() { weft_at "$1" describe servers/depth >/dev/null; }
 was_told_of() { grep -q "$2" "$WORK/$1"/data/meta/places*; }
 finds_nobody() { weft_at "$1" node status | grep -q "weft key show"; }
 
 make_mesh servers
-
 second_node servers-two node-2
-(cd "$WORK" && "$WEFT" product new depth --kind event >/dev/null)
-sed -i 's/domain: monitoring/domain: servers/' "$WORK/depth.yaml"
-"$WEFT" product build "$WORK/depth.yaml" >/dev/null
-weft_at servers-two product apply "$WORK/depth.yaml" >/dev/null || fail "apply"
-until_ok is_kept
-for who in early late; do make_reader servers-node $who; done
-make_agent web-1 "$(weft_at servers-node ticket create --kind agent --name web-1)" 'sources: {enabled: off}'
-printf "uplinks:\n  - {address: '127.0.0.1:%s', key: %s}\n" "$(port_of servers-two)" "$(key_of servers-two)" >>"$WORK/web-1/weftd.yaml"
-start web-1
-until_ok has_manifest web-1 depth
+home_to_lose web-1
 until_ok was_told_of web-1 node-1
-say web-1 depth 1 "$N"
-until_ok head_beyond servers-two depth $((N - 1))
-until_ok listed servers-node
-for who in early late; do
-    read_on $who depth "$N"
-    expect_read $who 1 "$N"
-done
-say web-1 depth $((N + 1)) $((2 * N))
-until_ok head_beyond servers-two depth $((2 * N - 1))
-until_ok spool_is_empty web-1
+say_twice "$N"
 read_on late depth "$N"
 expect_read late $((N + 1)) $((2 * N))
 
