@@ -19,6 +19,7 @@ static struct wf_standin *standin;
 static atomic_uint opened, inside;
 static atomic_bool together;
 static pthread_t opener;
+static useconds_t dwell_us; // in a letter: two that turn the loop at once are to meet
 
 struct note {
     struct wf_mail mail; // first
@@ -29,6 +30,8 @@ static void open_note(struct wf_mail *m)
     if (atomic_fetch_add(&inside, 1) != 0)
         atomic_store(&together, true);
     opener = pthread_self();
+    if (dwell_us)
+        usleep(dwell_us);
     free(m);
     atomic_fetch_sub(&inside, 1);
     atomic_fetch_add(&opened, 1);
@@ -131,6 +134,7 @@ START_TEST(owner_and_stand_in_take_turns_and_every_letter_is_opened_once)
 {
     pthread_t poster;
 
+    dwell_us = 30;
     set_up(50); // it runs out while the owner comes back, now and then
     ck_assert_int_eq(pthread_create(&poster, NULL, post_many, NULL), 0);
     for (unsigned i = 0; atomic_load(&opened) < LETTERS && i < 1000000; i++) {
