@@ -61,13 +61,16 @@ static void put_value(struct wf_buf *out, const char *v, bool json)
 {
     enum weft_err err = wf_buf_append_byte(out, '"');
 
-    for (const char *p = v; *p && !err; p++) {
-        if (*p == '"' || *p == '\\')
-            err = wf_buf_printf(out, "\\%c", *p);
-        else if ((unsigned char)*p < 0x20 || *p == 0x7f)
-            err = wf_buf_printf(out, json ? "\\u%04x" : "\\x%02x", (unsigned char)*p);
+    for (struct wf_bytes in = wf_bytes_str(v); in.len && !err;) {
+        uint32_t code = 0;
+        size_t len = wf_text_next(in, &code);
+        if (code != WF_TEXT_SHOWN)
+            err = wf_buf_printf(out, json || code > 0xff ? "\\u%04x" : "\\x%02x", code);
+        else if (*in.ptr == '"' || *in.ptr == '\\')
+            err = wf_buf_printf(out, "\\%c", *in.ptr);
         else
-            err = wf_buf_append_byte(out, (uint8_t)*p);
+            err = wf_buf_append(out, wf_bytes(in.ptr, len));
+        in = wf_bytes(in.ptr + len, in.len - len);
     }
     if (!err)
         err = wf_buf_append_byte(out, '"');

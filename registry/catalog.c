@@ -92,6 +92,7 @@ static struct wf_entry *entry_of_doc(struct wf_entry_doc *doc)
         .raw = wf_buf_view(&doc->raw),
         .doc = doc,
     };
+    wf_proof_author(doc, &e->known.author);
     return e;
 }
 
@@ -101,6 +102,19 @@ static int order_cmp(const struct wf_known *a, const struct wf_known *b)
     if (a->term != b->term)
         return a->term < b->term ? -1 : 1;
     return (a->sequence > b->sequence) - (a->sequence < b->sequence);
+}
+
+static bool is_one_author(const struct wf_known *a, const struct wf_known *b)
+{
+    return memcmp(a->author.b, b->author.b, WF_KEY_LEN) == 0;
+}
+
+// As order_cmp; of two authors that met at one order, none of whom contradicts himself, the lower id counts at every node.
+static int place_cmp(const struct wf_known *a, const struct wf_known *b)
+{
+    int cmp = order_cmp(a, b);
+
+    return cmp || is_one_author(a, b) ? cmp : wf_hash_cmp(&b->id, &a->id);
 }
 
 // Whole 10 s, so that nodes whose clocks differ by less agree most of the time on what is there.
@@ -127,6 +141,7 @@ static enum weft_err admit(struct wf_catalog *c, struct wf_entry *e, struct wf_e
     struct wf_entry *victim = NULL;
     enum weft_err err = WEFT_OK;
 
+    wf_catalog_place(e);
     for (int i = 0; i < 64 && wf_catalog_over_quota(c, e, replaces, &victim); i++) {
         err = victim ? forget_stored(c, victim) : WEFT_E_QUOTA;
         if (err)
@@ -150,18 +165,26 @@ out:
     return err;
 }
 
-// A product counts only from the home of the highest term, under that term.
-static enum weft_err check_home(const struct wf_catalog *c, const struct wf_entry_doc *d)
+// A product, or that its advertiser contradicted himself, counts only from the home of the highest term, under that term.
+static enum weft_err check_home(
+    const struct wf_catalog *c, const struct wf_known *product, const struct wf_name *node)
 {
-    const struct wf_entry *home = find_entry(c, WF_ENTRY_HOME, &d->domain, &d->name);
+    const struct wf_entry *home = find_entry(c, WF_ENTRY_HOME, &product->domain, &product->name);
 
     if (!home || home->known.poisoned || !home->doc)
         return WEFT_E_NO_HOME;
-    if (d->term < home->known.term)
+    if (product->term < home->known.term)
         return WEFT_E_STALE;
-    if (d->term > home->known.term)
+    if (product->term > home->known.term)
         return WEFT_E_NO_HOME; // its home entry has not come yet
-    return wf_name_eq(&home->doc->home.node, &d->product.node) ? WEFT_OK : WEFT_E_NOT_OWNER;
+    return wf_name_eq(&home->doc->home.node, node) ? WEFT_OK : WEFT_E_NOT_OWNER;
+}
+
+// Else any node could bar the products of its domain, and fill its room with proofs about products that nobody has.
+static enum weft_err check_proof_home(const struct wf_catalog *c, const struct wf_entry *proof)
+{
+    return proof->about.kind == WF_ENTRY_PRODUCT ? check_home(c, &proof->about, &proof->at)
+                                                 : WEFT_OK;
 }
 
 // How long a proof about this entry is kept; lists live for ever, proofs about them do not.
@@ -175,7 +198,7 @@ static enum weft_err check_barred(const struct wf_catalog *c, const struct wf_kn
 {
     struct wf_known about = { 0 };
 
-    wf_proof_key(k->kind, &k->domain, &k->name, &about);
+    wf_proof_key(k, &about);
     const struct wf_entry *proof = find_entry(c, WF_ENTRY_PROOF, &about.domain, &about.name);
     int cmp = proof ? order_cmp(k, &proof->known) : 1;
     return cmp > 0 ? WEFT_OK : cmp == 0 ? WEFT_E_EQUIVOCATION : WEFT_E_STALE;
@@ -189,7 +212,11 @@ static enum weft_err add_proof(struct wf_catalog *c, struct wf_entry *old, struc
                               : WEFT_E_NOMEM;
 
     if (!err) {
-        wf_proof_key(e->known.kind, &e->known.domain, &e->known.name, &proof->known);
+        proof->about = e->known;
+        proof->about.doc = NULL; // it goes before the proof does
+        if (e->known.kind == WF_ENTRY_PRODUCT)
+            proof->at = e->doc->product.node;
+        wf_proof_key(&e->known, &proof->known);
         proof->known.raw = wf_buf_view(&proof->raw);
         wf_blake2b(proof->known.raw, &proof->known.id);
         proof->known.term = e->known.term;
@@ -208,21 +235,30 @@ static enum weft_err add_proof(struct wf_catalog *c, struct wf_entry *old, struc
     return err;
 }
 
-// A new home ends what nodes of lower terms advertised.
+// A new home ends what nodes of lower terms advertised, and what was proven of them: those who come now don't take it either.
 static enum weft_err drop_superseded(struct wf_catalog *c, const struct wf_entry *home)
 {
+    struct wf_entry low = { .known = { .kind = WF_ENTRY_PROOF, .domain = home->known.domain } };
     struct wf_entry *p = find_entry(c, WF_ENTRY_PRODUCT, &home->known.domain, &home->known.name);
+    enum weft_err err = p && p->known.term < home->known.term ? forget_stored(c, p) : WEFT_OK;
 
-    if (!p || p->known.term >= home->known.term)
-        return WEFT_OK;
-    return forget_stored(c, p);
+    for (size_t i = wf_entry_set_lower(&c->by_key, &low); !err && i < c->by_key.count;) {
+        struct wf_entry *e = c->by_key.v[i];
+        if (e->known.kind != WF_ENTRY_PROOF || !wf_name_eq(&e->known.domain, &home->known.domain))
+            break;
+        if (wf_name_eq(&e->about.name, &home->known.name) && check_proof_home(c, e))
+            err = forget_stored(c, e); // the next one has its place
+        else
+            i++;
+    }
+    return err;
 }
 
 // Orders e against what is there and admits it. Takes ownership of e in every case.
 static enum weft_err place(struct wf_catalog *c, struct wf_entry *e, enum wf_learned *ret)
 {
     struct wf_entry *old = find_entry(c, e->known.kind, &e->known.domain, &e->known.name);
-    int cmp = old ? order_cmp(&e->known, &old->known) : 1;
+    int cmp = old ? place_cmp(&e->known, &old->known) : 1;
     enum weft_err err = WEFT_OK;
     bool is_home = e->known.kind == WF_ENTRY_HOME;
     struct wf_known was = e->known;
@@ -264,15 +300,17 @@ static enum weft_err learn_doc(struct wf_catalog *c, enum wf_entry_kind kind, st
 
     if (err)
         return err;
+    struct wf_entry *e = entry_of_doc(doc);
+    if (!e) {
+        wf_entry_doc_free(doc);
+        return WEFT_E_NOMEM;
+    }
     if (is_expired(doc->expires_ms, now))
         err = WEFT_E_EXPIRED;
     if (!err && kind == WF_ENTRY_PRODUCT)
-        err = check_home(c, doc);
-    struct wf_entry *e = err ? NULL : entry_of_doc(doc);
-    if (!err && !e)
-        err = WEFT_E_NOMEM;
+        err = check_home(c, &e->known, &doc->product.node);
     if (err) {
-        wf_entry_doc_free(doc);
+        entry_free(e);
         return err;
     }
     return place(c, e, ret);
@@ -310,8 +348,12 @@ static enum weft_err learn_proof(struct wf_catalog *c, struct wf_bytes raw,
 {
     struct wf_entry *e = calloc(1, sizeof *e);
     struct wf_known about = { 0 };
-    enum weft_err err = e ? wf_proof_check(raw, charter, now, &about) : WEFT_E_NOMEM;
+    enum weft_err err = e ? wf_proof_check(raw, charter, now, &e->about, &e->at) : WEFT_E_NOMEM;
 
+    if (!err) {
+        about = e->about;
+        err = check_proof_home(c, e);
+    }
     if (!err && is_expired(about.expires_ms, now))
         err = WEFT_E_EXPIRED;
     if (!err)
@@ -321,7 +363,8 @@ static enum weft_err learn_proof(struct wf_catalog *c, struct wf_bytes raw,
         return err;
     }
     e->known = about;
-    wf_proof_key(about.kind, &about.domain, &about.name, &e->known);
+    wf_proof_key(&about, &e->known);
+    e->known.author = (struct wf_sign_pub){ { 0 } };
     e->known.raw = wf_buf_view(&e->raw);
     wf_blake2b(e->known.raw, &e->known.id);
     struct wf_entry *before = find_entry(c, WF_ENTRY_PROOF, &e->known.domain, &e->known.name);
@@ -340,7 +383,7 @@ static enum weft_err learn_proof(struct wf_catalog *c, struct wf_bytes raw,
     if (err)
         return err;
     struct wf_entry *target = find_entry(c, about.kind, &about.domain, &about.name);
-    if (target && order_cmp(&target->known, &about) <= 0)
+    if (target && is_one_author(&target->known, &about) && order_cmp(&target->known, &about) <= 0)
         target->known.poisoned = true;
     c->dirty = true;
     *ret = WF_LEARNED_PROOF;
@@ -453,7 +496,8 @@ size_t wf_catalog_expire(struct wf_catalog *c, int64_t now_unix_ms)
     wf_catalog_hold(c);
     for (size_t i = c->by_key.count; i-- > 0;) {
         struct wf_entry *e = c->by_key.v[i];
-        if ((is_expired(e->known.expires_ms, now_unix_ms) || is_from_the_future(e, now_unix_ms)) &&
+        if ((is_expired(e->known.expires_ms, now_unix_ms) || is_from_the_future(e, now_unix_ms) ||
+                (e->known.kind == WF_ENTRY_PROOF && check_proof_home(c, e))) &&
             !forget_stored(c, e))
             gone++;
     }
@@ -464,6 +508,8 @@ size_t wf_catalog_expire(struct wf_catalog *c, int64_t now_unix_ms)
 size_t wf_catalog_recheck(
     struct wf_catalog *c, const struct wf_charter *charter, int64_t now_unix_ms)
 {
+    struct wf_known about;
+    struct wf_name node;
     size_t gone = 0;
 
     wf_catalog_hold(c);
@@ -475,6 +521,8 @@ size_t wf_catalog_recheck(
             err = wf_entry_doc_open(e->known.raw, e->known.kind, charter, now_unix_ms, &again);
         else if (e->revocations)
             err = wf_revocations_verify(e->revocations, charter, now_unix_ms);
+        else
+            err = wf_proof_check(e->known.raw, charter, now_unix_ms, &about, &node);
         wf_entry_doc_free(again);
         if (err && err != WEFT_E_NOMEM && !forget_stored(c, e))
             gone++;

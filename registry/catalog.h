@@ -19,8 +19,9 @@ struct wf_known { // one entry, as others may see it
     uint64_t term, sequence;
     int64_t expires_ms;
     struct wf_hash id;
-    bool removed;  // a tombstone
-    bool poisoned; // two documents of one order: kept, never served
+    struct wf_sign_pub author; // of a node's or product's advert; zeros where the domain speaks
+    bool removed;              // a tombstone
+    bool poisoned;             // two documents of one order: kept, never served
     struct wf_bytes raw;
     const struct wf_entry_doc *doc; // of node, product, home
     const struct wf_revocations *revocations;

@@ -7,6 +7,9 @@
 
 struct wf_entry {
     struct wf_known known;
+    struct wf_hash place;  // over its key: the lowest stay when the domain's room is full
+    struct wf_known about; // of a proof: what it is about
+    struct wf_name at;     // of a proof about a product: the node that its author says is the home
     struct wf_entry_doc *doc;
     struct wf_revocations *revocations;
     struct wf_buf raw; // of revocations and proofs; a doc has its own
@@ -33,7 +36,9 @@ struct wf_catalog {
     struct wf_hash root;
 };
 
-// quota.c. Among the entries of the newcomer's domain, with the newcomer and without what it replaces: is the domain over its share, and whose key hash is
+// quota.c. Sets e->place, once: a full domain compares it with each newcomer's.
+void wf_catalog_place(struct wf_entry *e);
+// Among the entries of the newcomer's domain, with the newcomer and without what it replaces: is the domain over its share, and whose key hash is
 // highest? NULL: the newcomer's.
 bool wf_catalog_over_quota(const struct wf_catalog *c, const struct wf_entry *newcomer,
     const struct wf_entry *replaces, struct wf_entry **ret_victim);

@@ -31,15 +31,17 @@ static enum weft_err open_half(struct wf_bytes raw, enum wf_entry_kind kind,
 
     if (kind != WF_ENTRY_REVOCATIONS) {
         err = wf_entry_doc_open(raw, kind, charter, now_unix_ms, &h->doc);
-        if (!err)
-            h->known = (struct wf_known){ .kind = kind,
-                .domain = h->doc->domain,
-                .name = h->doc->name,
-                .term = h->doc->term,
-                .sequence = h->doc->sequence,
-                .expires_ms = h->doc->expires_ms,
-                .id = h->doc->id };
-        return err;
+        if (err)
+            return err;
+        h->known = (struct wf_known){ .kind = kind,
+            .domain = h->doc->domain,
+            .name = h->doc->name,
+            .term = h->doc->term,
+            .sequence = h->doc->sequence,
+            .expires_ms = h->doc->expires_ms,
+            .id = h->doc->id };
+        wf_proof_author(h->doc, &h->known.author);
+        return WEFT_OK;
     }
     err = wf_revocations_open(raw, &h->list);
     if (!err)
@@ -61,7 +63,8 @@ static void half_fini(struct half *h)
 
 static enum weft_err check_pair(const struct wf_known *a, const struct wf_known *b)
 {
-    if (!wf_name_eq(&a->domain, &b->domain) || !wf_name_eq(&a->name, &b->name))
+    if (!wf_name_eq(&a->domain, &b->domain) || !wf_name_eq(&a->name, &b->name) ||
+        memcmp(a->author.b, b->author.b, WF_KEY_LEN) != 0)
         return WEFT_E_TYPE;
     if (a->term != b->term || a->sequence != b->sequence)
         return WEFT_E_ORDER;
@@ -76,8 +79,9 @@ static bool is_proven_kind(Weft__V1__EntryKind kind)
 }
 
 enum weft_err wf_proof_check(struct wf_bytes raw, const struct wf_charter *charter,
-    int64_t now_unix_ms, struct wf_known *ret_about)
+    int64_t now_unix_ms, struct wf_known *ret_about, struct wf_name *ret_node)
 {
+    static const struct wf_name nowhere;
     struct wf_arena arena;
     Weft__V1__EquivocationProof *m = NULL;
     struct half a = { 0 }, b = { 0 };
@@ -99,6 +103,7 @@ enum weft_err wf_proof_check(struct wf_bytes raw, const struct wf_charter *chart
         err = check_pair(&a.known, &b.known);
     if (!err) {
         *ret_about = a.known;
+        *ret_node = a.known.kind == WF_ENTRY_PRODUCT ? a.doc->product.node : nowhere;
         if (b.known.expires_ms > a.known.expires_ms)
             ret_about->expires_ms = b.known.expires_ms;
     }
@@ -108,18 +113,25 @@ enum weft_err wf_proof_check(struct wf_bytes raw, const struct wf_charter *chart
     return err;
 }
 
-void wf_proof_key(enum wf_entry_kind kind, const struct wf_name *domain, const struct wf_name *name,
-    struct wf_known *ret)
+void wf_proof_key(const struct wf_known *about, struct wf_known *ret)
 {
-    char text[96], hex[2 * WF_HASH_LEN + 1];
+    char text[160], hex[2 * WF_HASH_LEN + 1];
     struct wf_hash h;
-    struct wf_name d = *domain;
-    int n = snprintf(text, sizeof text, "%d/%s", (int)kind, name->s);
+    struct wf_name d = about->domain;
 
+    wf_hex_put(WF_BYTES(about->author.b), hex);
+    int n = snprintf(text, sizeof text, "%d/%s/%s", (int)about->kind, about->name.s, hex);
     wf_blake2b(wf_bytes(text, (size_t)n), &h);
     wf_hex_put(wf_bytes(h.b, 16), hex);
     ret->kind = WF_ENTRY_PROOF;
     ret->domain = d;
     ret->name.s[0] = 'e';
     memcpy(ret->name.s + 1, hex, 33);
+}
+
+void wf_proof_author(const struct wf_entry_doc *doc, struct wf_sign_pub *ret)
+{
+    static const struct wf_sign_pub nobody;
+
+    *ret = doc->kind == WF_ENTRY_NODE || doc->kind == WF_ENTRY_PRODUCT ? doc->signer : nobody;
 }

@@ -4,12 +4,13 @@
 
 #include "registry/catalog_priv.h"
 
-static void key_hash(const struct wf_known *k, struct wf_hash *ret)
+void wf_catalog_place(struct wf_entry *e)
 {
+    const struct wf_known *k = &e->known;
     char text[160];
     int n = snprintf(text, sizeof text, "%d/%s/%s", (int)k->kind, k->domain.s, k->name.s);
 
-    wf_blake2b(wf_bytes(text, (size_t)n), ret);
+    wf_blake2b(wf_bytes(text, (size_t)n), &e->place);
 }
 
 static size_t first_of(const struct wf_catalog *c, const struct wf_entry *newcomer)
@@ -34,7 +35,7 @@ bool wf_catalog_over_quota(const struct wf_catalog *c, const struct wf_entry *ne
     const struct wf_entry *replaces, struct wf_entry **ret_victim)
 {
     size_t count = 1, bytes = newcomer->known.raw.len, at = first_of(c, newcomer);
-    struct wf_hash highest, h;
+    const struct wf_hash *highest = &newcomer->place;
 
     // There is one list a domain, and nothing of the domain is decided without it.
     if (newcomer->known.kind == WF_ENTRY_REVOCATIONS)
@@ -47,13 +48,11 @@ bool wf_catalog_over_quota(const struct wf_catalog *c, const struct wf_entry *ne
         }
     if (count <= c->quota.entries && bytes <= c->quota.bytes)
         return false;
-    key_hash(&newcomer->known, &highest);
     *ret_victim = NULL; // the newcomer itself
     for (size_t i = at; is_of_domain(c, i, newcomer); i++) {
         struct wf_entry *e = c->by_key.v[i];
-        key_hash(&e->known, &h);
-        if (takes_room(e, replaces) && wf_hash_cmp(&h, &highest) > 0) {
-            highest = h;
+        if (takes_room(e, replaces) && wf_hash_cmp(&e->place, highest) > 0) {
+            highest = &e->place;
             *ret_victim = e;
         }
     }

@@ -14,12 +14,15 @@ void wf_problem_set(struct weft_problem *p, enum weft_err err, const char *forma
     *p = (struct weft_problem){ .err = err };
     va_start(args, format);
     vsnprintf(p->text, sizeof p->text, format, args);
+    wf_text_clean(p->text, "\n");
     va_end(args);
 }
 
+// A stranger's words, which programs print: they steer no terminal and begin no line.
 static void copy(char *to, size_t room, const char *from)
 {
     snprintf(to, room, "%s", from ? from : "");
+    wf_text_clean(to, "");
 }
 
 void wf_problem_from_reply(

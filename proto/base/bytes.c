@@ -274,6 +274,61 @@ bool wf_utf8_is_valid_whole(struct wf_bytes text)
     return true;
 }
 
+// The length of the character at the start of text, which is not empty; 0 when there is none.
+static size_t utf8_take(struct wf_bytes text, uint32_t *ret_code)
+{
+    uint8_t lo, hi, c = text.ptr[0];
+    int follow = utf8_follow(c, &lo, &hi);
+
+    if (follow < 0 || (size_t)follow >= text.len)
+        return 0;
+    uint32_t code = follow ? c & (0x3fu >> follow) : c;
+    for (size_t i = 1; i <= (size_t)follow; i++) {
+        if (text.ptr[i] < lo || text.ptr[i] > hi)
+            return 0;
+        code = code << 6 | (text.ptr[i] & 0x3fu);
+        lo = 0x80;
+        hi = 0xbf;
+    }
+    *ret_code = code;
+    return (size_t)follow + 1;
+}
+
+size_t wf_text_next(struct wf_bytes text, uint32_t *ret_code)
+{
+    static const struct {
+        uint32_t first, last;
+    } ranges[] = { { 0, 0x1f }, { 0x7f, 0x9f }, { 0x61c, 0x61c }, { 0x200e, 0x200f },
+        { 0x2028, 0x202e }, { 0x2066, 0x2069 }, { 0xfffd, 0xfffd } };
+    uint32_t code = 0xfffd;
+    size_t len = utf8_take(text, &code);
+
+    *ret_code = WF_TEXT_SHOWN;
+    for (size_t i = 0; i < WF_COUNT(ranges); i++)
+        if (code >= ranges[i].first && code <= ranges[i].last)
+            *ret_code = code;
+    return len ? len : 1;
+}
+
+void wf_text_clean(char *text, const char *keep)
+{
+    struct wf_bytes in = wf_bytes_str(text);
+    char *out = text;
+
+    while (in.len) {
+        uint32_t code = 0;
+        size_t len = wf_text_next(in, &code);
+        if (code == WF_TEXT_SHOWN || (code < 0x80 && strchr(keep, (int)code))) {
+            memmove(out, in.ptr, len);
+            out += len;
+        } else {
+            *out++ = '?';
+        }
+        in = wf_bytes(in.ptr + len, in.len - len);
+    }
+    *out = '\0';
+}
+
 enum weft_err wf_port_parse(struct wf_bytes text, uint16_t *ret_port)
 {
     uint32_t v = 0;
@@ -302,4 +357,5 @@ void wf_diag_set(struct wf_diag *diag, unsigned line, unsigned column, const cha
     va_start(args, format);
     vsnprintf(diag->text, sizeof diag->text, format, args);
     va_end(args);
+    wf_text_clean(diag->text, "\n\t");
 }

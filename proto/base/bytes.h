@@ -202,6 +202,13 @@ static inline bool wf_utf8_is_valid(struct wf_bytes text)
 {
     return wf_bytes_is_ascii(text) || wf_utf8_is_valid_whole(text);
 }
+// The length of the character at the start of `text`, which is not empty. *ret_code: WF_TEXT_SHOWN, or the code point of what a terminal obeys
+// or a reader can't see: a control character (C0 with line ends, DEL, C1), a mark that turns the direction of writing (CVE-2021-42574), and
+// U+FFFD for a byte that is no UTF-8.
+#define WF_TEXT_SHOWN UINT32_MAX
+size_t wf_text_next(struct wf_bytes text, uint32_t *ret_code);
+// Each of them becomes one '?', but those ASCII ones that are in `keep`. In place, so it may get shorter.
+void wf_text_clean(char *text, const char *keep);
 // A decimal u16 port 1..65535.
 WF_MUST_USE enum weft_err wf_port_parse(struct wf_bytes text, uint16_t *ret_port);
 
@@ -211,6 +218,7 @@ struct wf_diag {
     unsigned line, column;
     char text[WF_DIAG_TEXT];
 };
+// Cleaned, line ends apart: texts may quote a stranger.
 __attribute__((format(printf, 4, 5))) void wf_diag_set(
     struct wf_diag *diag, unsigned line, unsigned column, const char *format, ...);
 

@@ -113,11 +113,11 @@ void wf_json_out_end(struct wf_json_out *o)
     after_value(o);
 }
 
-// Two characters, six or one: the escapes that RFC 8259 asks for, and DEL, which terminals act on.
-static size_t escape(uint8_t c, char out[8])
+// Two characters or six: the escapes that RFC 8259 asks for, and of what terminals act on.
+static size_t escape(uint32_t c, char out[8])
 {
     static const char letters[] = "\"\\\b\f\n\r\t", names[] = "\"\\bfnrt";
-    const char *at = c ? strchr(letters, c) : NULL;
+    const char *at = c && c < 0x80 ? strchr(letters, (int)c) : NULL;
 
     if (!at)
         return (size_t)snprintf(out, 8, "\\u%04x", c);
@@ -135,12 +135,19 @@ static void put_string(struct wf_json_out *o, struct wf_bytes text)
     put(o, "\"", 1);
     for (size_t i = 0; i < text.len; i++) {
         uint8_t c = text.ptr[i];
+        uint32_t code = c;
+        size_t len = 1;
         char out[8];
-        if (c >= ' ' && c != '"' && c != '\\' && c != 0x7f)
+        if (c < 0x7f && c >= ' ' && c != '"' && c != '\\')
             continue;
-        put(o, text.ptr + plain, i - plain);
-        put(o, out, escape(c, out));
-        plain = i + 1;
+        if (c >= 0x7f)
+            len = wf_text_next(wf_bytes(text.ptr + i, text.len - i), &code);
+        if (code != WF_TEXT_SHOWN) {
+            put(o, text.ptr + plain, i - plain);
+            put(o, out, escape(code, out));
+            plain = i + len;
+        }
+        i += len - 1;
     }
     if (text.len > plain)
         put(o, text.ptr + plain, text.len - plain);

@@ -46,19 +46,20 @@ void wf_print_indent(struct wf_proto_printer *p)
 
 void wf_print_quoted(struct wf_proto_printer *p, struct wf_bytes text)
 {
-    bool utf8 = wf_utf8_is_valid(text);
-
     wf_print_bytes(p, WF_STR("\""));
-    for (size_t i = 0; i < text.len; i++) {
+    for (size_t i = 0, len; i < text.len; i += len) {
         uint8_t c = text.ptr[i];
+        uint32_t code = 0;
+        len = wf_text_next(wf_bytes(text.ptr + i, text.len - i), &code);
         if (c == '"' || c == '\\')
             wf_print_text(p, "\\%c", c);
         else if (c == '\n')
             wf_print_text(p, "\\n");
-        else if (c < ' ' || c == 0x7f || (c > 0x7f && !utf8))
-            wf_print_text(p, "\\%03o", c);
+        else if (code == WF_TEXT_SHOWN)
+            wf_print_bytes(p, wf_bytes(text.ptr + i, len));
         else
-            wf_print_bytes(p, wf_bytes(&c, 1));
+            for (size_t k = 0; k < len; k++)
+                wf_print_text(p, "\\%03o", text.ptr[i + k]);
     }
     wf_print_bytes(p, WF_STR("\""));
 }
@@ -190,11 +191,13 @@ static void print_comment_line(struct wf_proto_printer *p, struct wf_bytes line)
         line.len--;
     wf_print_indent(p);
     wf_print_bytes(p, WF_STR("//"));
-    for (size_t i = 0; i < line.len; i++) {
-        uint8_t c = line.ptr[i] < ' ' || line.ptr[i] == 0x7f ? ' ' : line.ptr[i];
-        if (i == 0 && c != ' ')
+    for (size_t i = 0, len; i < line.len; i += len) {
+        uint32_t code = 0;
+        len = wf_text_next(wf_bytes(line.ptr + i, line.len - i), &code);
+        struct wf_bytes c = code == WF_TEXT_SHOWN ? wf_bytes(line.ptr + i, len) : WF_STR(" ");
+        if (i == 0 && *c.ptr != ' ')
             wf_print_bytes(p, WF_STR(" "));
-        wf_print_bytes(p, wf_bytes(&c, 1));
+        wf_print_bytes(p, c);
     }
     wf_print_bytes(p, WF_STR("\n"));
 }

@@ -40,6 +40,16 @@ int wf_cli_fail_as(int status, const char *format, ...)
     return status;
 }
 
+void wf_cli_put(FILE *to, const char *words, const char *keep)
+{
+    char *copy = strdup(words);
+
+    if (copy)
+        wf_text_clean(copy, keep);
+    fputs(copy ? copy : "?", to);
+    free(copy);
+}
+
 int wf_cli_diag(enum weft_err err, const struct wf_diag *diag, const char *what)
 {
     if (diag && diag->text[0])

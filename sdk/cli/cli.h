@@ -47,6 +47,8 @@ int wf_cli_parse(struct wf_cli *cli, int argc, char **argv, const struct wf_opt 
 // "weft: TEXT" on stderr; the exit status of err.
 int wf_cli_fail(enum weft_err err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 // The same with an exit status that is known already; returns it.
+// A stranger's words on a stream of people: what steers a terminal becomes '?', line ends too unless they are in `keep`.
+void wf_cli_put(FILE *to, const char *words, const char *keep);
 int wf_cli_fail_as(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
 // A diagnostic with its place, or the error's text when it is empty.
 int wf_cli_diag(enum weft_err err, const struct wf_diag *diag, const char *what);

@@ -50,8 +50,10 @@ static void on_reply(void *arg, enum weft_err err, const Weft__V1__Reply *reply)
         take_access(a, reply->access);
     if (reply->kind_case == WEFT__V1__REPLY__KIND_EXPLAIN) {
         a->granted = reply->explain->granted;
-        for (size_t i = 0; i < reply->explain->n_steps && !err; i++)
+        for (size_t i = 0; i < reply->explain->n_steps && !err; i++) {
+            wf_text_clean(reply->explain->steps[i], "");
             err = wf_buf_printf(&a->steps, "%s\n", reply->explain->steps[i]);
+        }
     }
     wf_client_done(a->wait, err, NULL);
 }
@@ -343,8 +345,11 @@ static void show_block(size_t index, const struct wf_block *b)
     }
     if (b->row_count)
         printf("  rows     limited by %zu conditions\n", b->row_count);
-    if (b->purpose[0])
-        printf("  purpose  %s\n", b->purpose);
+    if (b->purpose[0]) {
+        printf("  purpose  ");
+        wf_cli_put(stdout, b->purpose, "");
+        putchar('\n');
+    }
     if (b->rate_per_minute)
         printf("  rate     %u a minute\n", b->rate_per_minute);
 }

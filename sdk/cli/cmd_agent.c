@@ -105,11 +105,14 @@ static void print_one(const Weft__V1__AgentInfo *a)
     }
     printf("%-13s %s\n%-13s %s\n%-13s expires %s\n", "address", a->address[0] ? a->address : "-",
         "fingerprint", a->fingerprint, "certificate", cert);
-    if (a->last)
+    if (a->last) {
+        wf_text_clean(a->last->hostname, ""); // what it says of itself
+        wf_text_clean(a->last->version, "");
         printf("%-13s host %s, weft %s\n%-13s %" PRIu64 " bytes, %" PRIu64 " records wait; %" PRIu64
                " lost\n",
             "program", a->last->hostname, a->last->version, "spool", a->last->spool_bytes,
             a->last->spool_records, a->last->lost_records);
+    }
     printf("%-13s %" PRId64 " ms\n", "clock skew", a->skew_ms);
 }
 

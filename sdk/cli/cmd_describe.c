@@ -17,11 +17,17 @@ static void print_info(const struct weft_product_info *i)
 
     wf_cli_ago(i->heard_ms, heard);
     wf_cli_ago(i->age_ms, age);
-    printf("%s/%s %s  (%s, %s)\n%s\n%s\n\nowner      %s <%s>\nhome       %s/%s%s\nsigned     %s "
-           "ago; heard %s ago\nschema     %s\n%s    %s\n",
-        i->domain, i->name, i->version, wf_product_kind_name((enum wf_product_kind)i->kind),
-        i->classification, i->title, i->description, i->owner, i->contact, i->domain, i->node,
-        i->gone ? "  DOES NOT ANSWER" : "", age, heard, i->schema,
+    printf("%s/%s %s  (%s, %s)\n", i->domain, i->name, i->version,
+        wf_product_kind_name((enum wf_product_kind)i->kind), i->classification);
+    wf_cli_put(stdout, i->title, "");
+    putchar('\n');
+    wf_cli_put(stdout, i->description, "\n");
+    printf("\n\nowner      ");
+    wf_cli_put(stdout, i->owner, "");
+    printf(" <");
+    wf_cli_put(stdout, i->contact, "");
+    printf(">\nhome       %s/%s%s\nsigned     %s ago; heard %s ago\nschema     %s\n%s    %s\n",
+        i->domain, i->node, i->gone ? "  DOES NOT ANSWER" : "", age, heard, i->schema,
         i->service[0] ? "service" : "message", i->service[0] ? i->service : i->message);
     for (size_t k = 0; k < i->key_count; k++)
         printf("%s%s", k ? ", " : "key        ", i->keys[k]);
@@ -257,9 +263,7 @@ static int print_rules(struct weft_client *c, const char *name)
 
     if (weft_product_rules(c, name, &text, &p))
         return wf_cli_problem(&p);
-    for (char *at = text; *at; at++)
-        if (((unsigned char)*at < ' ' && *at != '\n' && *at != '\t') || *at == 127)
-            *at = '?';
+    wf_text_clean(text, "\n\t");
     fputs(text, stdout);
     free(text);
     return 0;

@@ -171,11 +171,18 @@ static void print_coverage(const struct weft_rows *r)
         char last[48], snapshot[48];
         wf_cli_when(c[i].last_ms, last);
         wf_cli_when(c[i].snapshot_ms, snapshot);
-        fprintf(stderr, "  %-20s %-7s last record %s, whole snapshot %s, %llu rows\n", c[i].origin,
-            c[i].state, last, snapshot, (unsigned long long)c[i].rows);
+        fputs("  ", stderr);
+        wf_cli_put(stderr, c[i].origin, "");
+        fputc(' ', stderr);
+        wf_cli_put(stderr, c[i].state, "");
+        fprintf(stderr, " last record %s, whole snapshot %s, %llu rows\n", last, snapshot,
+            (unsigned long long)c[i].rows);
     }
-    if (weft_rows_partial(r, &reason))
-        fprintf(stderr, "PARTIAL: %s\n", reason);
+    if (weft_rows_partial(r, &reason)) {
+        fputs("PARTIAL: ", stderr);
+        wf_cli_put(stderr, reason, "");
+        fputc('\n', stderr);
+    }
 }
 
 int wf_cmd_query(struct wf_cli *cli, int argc, char **argv)

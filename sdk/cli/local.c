@@ -119,12 +119,19 @@ int wf_cli_refused(const Weft__V1__Refusal *r, const char *what)
 {
     enum weft_err err = (enum weft_err)r->code;
 
-    fprintf(stderr, "refused: %s: %s", what, r->text[0] ? r->text : weft_err_text(err));
-    if (r->audit_id[0])
-        fprintf(stderr, " [audit %s]", r->audit_id);
+    fprintf(stderr, "refused: %s: ", what);
+    wf_cli_put(stderr, r->text[0] ? r->text : weft_err_text(err), "\n"); // of another node, perhaps
+    if (r->audit_id[0]) {
+        fputs(" [audit ", stderr);
+        wf_cli_put(stderr, r->audit_id, "");
+        fputc(']', stderr);
+    }
     fputc('\n', stderr);
-    if (r->hint[0])
-        fprintf(stderr, "  %s\n", r->hint);
+    if (r->hint[0]) {
+        fputs("  ", stderr);
+        wf_cli_put(stderr, r->hint, "\n");
+        fputc('\n', stderr);
+    }
     return weft_err_exit(err);
 }
 

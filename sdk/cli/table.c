@@ -52,6 +52,8 @@ static void add(struct wf_table *t, const char *text, bool is_number, bool is_bo
     }
     char *copy = text ? strdup(text) : NULL;
     t->lost = t->lost || (text && !copy);
+    if (copy && t->format == WF_OUT_TABLE)
+        wf_text_clean(copy, ""); // bytes from a peer never move the cursor or change colours
     t->cells[t->count++] = (struct cell){ copy, is_number, is_bool };
 }
 
@@ -161,14 +163,16 @@ enum weft_err wf_cli_json_string(struct wf_buf *out, const char *s)
 {
     enum weft_err err = wf_buf_append_byte(out, '"');
 
-    for (; *s && !err; s++) {
-        unsigned char c = (unsigned char)*s;
-        if (c == '"' || c == '\\')
-            err = wf_buf_printf(out, "\\%c", c);
-        else if (c < 0x20)
-            err = wf_buf_printf(out, "\\u%04x", c);
+    for (struct wf_bytes in = wf_bytes_str(s); in.len && !err;) {
+        uint32_t code = 0;
+        size_t len = wf_text_next(in, &code);
+        if (code != WF_TEXT_SHOWN)
+            err = wf_buf_printf(out, "\\u%04x", code);
+        else if (*in.ptr == '"' || *in.ptr == '\\')
+            err = wf_buf_printf(out, "\\%c", *in.ptr);
         else
-            err = wf_buf_append_byte(out, c);
+            err = wf_buf_append(out, wf_bytes(in.ptr, len));
+        in = wf_bytes(in.ptr + len, in.len - len);
     }
     return err ? err : wf_buf_append_byte(out, '"');
 }
@@ -273,16 +277,6 @@ static enum weft_err pad(struct wf_buf *out, size_t n)
     return err;
 }
 
-// Bytes from a peer never move the cursor or change colours.
-static enum weft_err put_clean(struct wf_buf *out, const char *s)
-{
-    enum weft_err err = WEFT_OK;
-
-    for (; *s && !err; s++)
-        err = wf_buf_append_byte(out, (unsigned char)*s < 0x20 || *s == 0x7f ? '?' : (uint8_t)*s);
-    return err;
-}
-
 static enum weft_err print_line(
     const struct wf_table *t, const size_t *width, const struct cell *cells, struct wf_buf *out)
 {
@@ -295,7 +289,7 @@ static enum weft_err print_line(
         if (cells[i].is_number)
             err = pad(out, gap);
         if (!err)
-            err = put_clean(out, s);
+            err = wf_buf_append_str(out, s);
         if (!err && !cells[i].is_number && !last)
             err = pad(out, gap);
         if (!err && !last)

@@ -7,8 +7,32 @@
 
 #include <weft/screen.h>
 
+#include "proto/base/bytes.h"
+
 #define SHARE_MIN  3u // lines of a section, however small the screen
 #define LINE_BYTES 600u
+
+_Static_assert(WF_SCREEN_SHOWN == WF_TEXT_SHOWN, "one mark");
+
+size_t wf_screen_next(const char *text, size_t len, uint32_t *ret_code)
+{
+    return wf_text_next(wf_bytes(text, len), ret_code);
+}
+
+char *wf_screen_clean(const char *text, size_t len, char *out)
+{
+    size_t at = 0;
+
+    for (size_t i = 0, n; i < len; i += n) {
+        uint32_t code = 0;
+        n = wf_screen_next(text + i, len - i, &code);
+        bool shown = code == WF_SCREEN_SHOWN;
+        memmove(out + at, shown ? text + i : "?", shown ? n : 1);
+        at += shown ? n : 1;
+    }
+    out[at] = '\0';
+    return out;
+}
 
 // Bytes of `text` that fit into `columns`.
 static size_t clean(char *text, unsigned columns)
@@ -16,11 +40,10 @@ static size_t clean(char *text, unsigned columns)
     size_t at = 0;
     unsigned seen = 0;
 
+    wf_text_clean(text, "");
     for (; text[at]; at++) {
         unsigned char c = (unsigned char)text[at];
         bool inside = (c & 0xc0) == 0x80; // of a character that began before
-        if (c < 0x20 || c == 0x7f)
-            text[at] = '?';
         if (!inside && columns && seen == columns)
             break;
         seen += !inside;

@@ -37,9 +37,16 @@ printf 'syntax = "proto3";\npackage hidden;\nmessage Run {\n  string what = 1;\n
 cp "$WORK/.config/run.proto" "$WORK/run.desktop"
 
 echo "one file is printed; several are refused with what to do, and nothing is printed"
-(cd "$WORK" && "$WEFT" product new plain --kind event >/dev/null && sed -i '/^access:/,$d' plain.yaml && "$WEFT" product build plain.yaml >/dev/null)
+(cd "$WORK" && "$WEFT" product new plain --kind event >/dev/null && sed -i '/^access:/,$d; s|^title:.*|title: "Plain \\u009b2J\\u202e"|' plain.yaml && "$WEFT" product build plain.yaml >/dev/null)
 weft_at servers-node product apply "$WORK/plain.yaml" >/dev/null || fail "apply plain"
 until_ok weft_at servers-node describe servers/plain
+
+echo "what its owner wrote of it steers no terminal"
+weft_at servers-node describe servers/plain >"$WORK/out" || fail "describe"
+grep -qx 'Plain ?2J?' "$WORK/out" || fail "the title: $(cat -v "$WORK/out")"
+weft_at servers-node products -o json >"$WORK/out" || fail "products"
+grep -qF 'Plain \u009b2J\u202e' "$WORK/out" || fail "the title in JSON: $(cat -v "$WORK/out")"
+
 mkdir "$WORK/printed"
 weft_at servers-node describe servers/plain --proto >"$WORK/printed/plain.proto" || fail "--proto"
 protoc -I "$WORK/printed" -I "$SHARE/proto" -o "$WORK/printed.set" plain.proto || fail "protoc refuses what --proto printed"

@@ -13,6 +13,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static struct wf_test_mesh mesh;
     struct wf_store *store = NULL;
     struct wf_catalog *catalog = NULL;
+    struct wf_name node;
     struct wf_known about;
     enum wf_learned learned;
 
@@ -33,7 +34,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (!k || wf_catalog_by_id(catalog, &k->id) != k)
             abort();
     }
-    if (!wf_proof_check(raw, mesh.charter, WF_TEST_NOW, &about) && about.kind == WF_ENTRY_PROOF)
+    if (!wf_proof_check(raw, mesh.charter, WF_TEST_NOW, &about, &node) &&
+        about.kind == WF_ENTRY_PROOF)
         abort(); // a proof about a proof proves nothing
     wf_catalog_free(catalog);
     wf_store_free(store);

@@ -335,6 +335,65 @@ static const struct port_row {
     { "1x", WEFT_E_SYNTAX, 0 },
 };
 
+static const struct {
+    const char *text, *want, *why;
+    uint32_t code;
+} controls[] = {
+    { "a", "a", "a letter", WF_TEXT_SHOWN },
+    { " ", " ", "a space", WF_TEXT_SHOWN },
+    { "\033[2J", "?[2J", "ESC begins an order to the terminal", 0x1b },
+    { "\n", "?", "a line end begins a line of its own", '\n' },
+    { "\177", "?", "DEL", 0x7f },
+    { "\302\233" "2J", "?2J", "CSI in one character, of C1", 0x9b },
+    { "\302\237", "?", "the last of C1", 0x9f },
+    { "\302\240", "\302\240", "a space that does not break", WF_TEXT_SHOWN },
+    { "\303\251t\303\251", "\303\251t\303\251", "letters beyond ASCII", WF_TEXT_SHOWN },
+    { "\342\200\256", "?", "what follows is shown from right to left", 0x202e },
+    { "\342\201\246", "?", "another direction, isolated", 0x2066 },
+    { "\342\200\250", "?", "a line separator", 0x2028 },
+    { "\330\234", "?", "the mark of an Arabic letter", 0x61c },
+    { "\342\206\222", "\342\206\222", "an arrow", WF_TEXT_SHOWN },
+    { "\360\237\230\200", "\360\237\230\200", "four bytes", WF_TEXT_SHOWN },
+    { "\233" "2J", "?2J", "C1 of an eight-bit terminal is no UTF-8", 0xfffd },
+    { "\303", "?", "half a character", 0xfffd },
+    { "\355\240\200", "???", "a surrogate", 0xfffd },
+    { "\340\200\233", "???", "C1 in an overlong form", 0xfffd },
+};
+
+START_TEST(what_steers_a_terminal_is_told_from_what_is_shown)
+{
+    char text[16];
+    uint32_t code = 0;
+
+    size_t len = wf_text_next(wf_bytes_str(controls[_i].text), &code);
+    ck_assert_msg(code == controls[_i].code, "%s: %x", controls[_i].why, code);
+    ck_assert_uint_le(len, strlen(controls[_i].text));
+    snprintf(text, sizeof text, "%s", controls[_i].text);
+    wf_text_clean(text, "");
+    ck_assert_msg(strcmp(text, controls[_i].want) == 0, "%s: %s", controls[_i].why, text);
+}
+END_TEST
+
+START_TEST(line_ends_stay_where_they_are_wanted)
+{
+    char text[] = "a\tb\nc\033\302\205d";
+
+    wf_text_clean(text, "\n\t");
+    ck_assert_str_eq(text, "a\tb\nc??d");
+    wf_text_clean(text, "\t");
+    ck_assert_str_eq(text, "a\tb?c??d");
+}
+END_TEST
+
+START_TEST(a_diagnostic_quotes_nobody_who_steers_the_terminal)
+{
+    struct wf_diag d = { 0 };
+
+    wf_diag_set(&d, 0, 0, "refused: %s\n", "\033]0;owned\007 \302\2332J");
+    ck_assert_str_eq(d.text, "refused: ?]0;owned? ?2J\n");
+}
+END_TEST
+
 START_TEST(ports_are_decimal_1_to_65535)
 {
     const struct port_row *r = &ports[_i];
@@ -376,6 +435,10 @@ int main(void)
     tcase_add_loop_test(t, names_are_short_lower_case_words, 0, WF_COUNT(names));
     tcase_add_test(t, a_name_with_an_embedded_nul_is_refused);
     tcase_add_loop_test(t, utf8_is_read_as_rfc_3629_says, 0, WF_COUNT(utf8));
+    tcase_add_loop_test(
+        t, what_steers_a_terminal_is_told_from_what_is_shown, 0, WF_COUNT(controls));
+    tcase_add_test(t, line_ends_stay_where_they_are_wanted);
+    tcase_add_test(t, a_diagnostic_quotes_nobody_who_steers_the_terminal);
     tcase_add_loop_test(t, ports_are_decimal_1_to_65535, 0, WF_COUNT(ports));
     tcase_add_test(t, a_diagnostic_is_cut_to_its_size_and_may_be_absent);
     suite_add_tcase(s, t);

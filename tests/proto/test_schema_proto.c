@@ -98,7 +98,7 @@ START_TEST(comments_can_not_break_out)
     Google__Protobuf__SourceCodeInfo__Location
         at = GOOGLE__PROTOBUF__SOURCE_CODE_INFO__LOCATION__INIT,
         *locations = &at;
-    char file[] = "a.proto", name[] = "M", text[] = "one\r\nimport \"x\";\033[2J\n\nlast";
+    char file[] = "a.proto", name[] = "M", text[] = "one\r\nimport \"x\";\033[2J\302\2332J\342\200\256\n\nlast";
     int32_t path[] = { 4, 0 };
     struct wf_buf bytes = { 0 }, out = { 0 };
     struct wf_schema_proto *p = NULL;
@@ -119,7 +119,7 @@ START_TEST(comments_can_not_break_out)
     ck_assert(wf_schema_proto_open(wf_buf_view(&bytes), &p, NULL) == WEFT_OK);
     ck_assert(wf_schema_proto_print_all(p, &out) == WEFT_OK);
     ck_assert_str_eq(text_of(&out),
-        "syntax = \"proto2\";\n\n// one\n// import \"x\"; [2J\n//\n// last\nmessage M {\n}\n");
+        "syntax = \"proto2\";\n\n// one\n// import \"x\"; [2J 2J \n//\n// last\nmessage M {\n}\n");
     wf_schema_proto_close(p);
     wf_buf_fini(&bytes);
     wf_buf_fini(&out);

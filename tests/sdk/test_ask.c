@@ -264,6 +264,14 @@ START_TEST(a_refusal_comes_whole)
 }
 END_TEST
 
+START_TEST(a_refusal_steers_no_terminal)
+{
+    m.query_refusal = "gone\033]0;mine\007\302\2332J \342\200\256";
+    ck_assert_int_eq(query("servers/hosts"), WEFT_E_COLUMN);
+    ck_assert_msg(strstr(problem.text, "gone?]0;mine??2J ?") != NULL, "%s", problem.text);
+}
+END_TEST
+
 START_TEST(a_product_that_moved_is_followed_once)
 {
     atomic_store(&m.not_home, 1);
@@ -412,6 +420,7 @@ int main(void)
     tcase_add_test(t, no_rows_are_an_answer);
     tcase_add_test(t, a_partial_answer_has_its_rows_and_its_reason);
     tcase_add_test(t, a_refusal_comes_whole);
+    tcase_add_test(t, a_refusal_steers_no_terminal);
     tcase_add_test(t, a_product_that_moved_is_followed_once);
     tcase_add_test(t, only_inventories_answer_queries);
     tcase_add_test(t, a_call_is_answered_in_json);

@@ -2,10 +2,11 @@
 // See taken.h.
 #include "domains/monitoring/alert/taken.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <weft/screen.h>
 
 struct wf_taken {
     struct wf_taken_item items[WF_TAKEN_PRODUCTS]; // an item's place is its share less 1
@@ -88,12 +89,7 @@ static void drop(struct wf_taken *t, struct wf_taken_item *item)
 
 static void copy(char *out, size_t size, const char *in)
 {
-    size_t i = 0;
-
-    // Strangers' words, shown to people.
-    for (; in[i] && i + 1 < size; i++)
-        out[i] = iscntrl((unsigned char)in[i]) ? '?' : in[i];
-    out[i] = '\0';
+    wf_screen_clean(in, strnlen(in, size - 1), out); // strangers' words, shown to people
 }
 
 static size_t count_of(const struct wf_taken *t, const struct wf_taken_item *but)

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <weft/screen.h>
+
 #include "domains/monitoring/batch/verify.h"
 #include "domains/monitoring/common/monitor.h"
 
@@ -39,8 +41,14 @@ static void name_json(const struct wf_mon_difference *d)
 // A line stays one line, and the terminal what it was.
 static void put_plain(const char *s)
 {
-    for (; *s; s++)
-        putchar((unsigned char)*s < 0x20 || *s == 0x7f ? '?' : *s);
+    for (size_t left = strlen(s), n; left > 0; left -= n, s += n) {
+        uint32_t code = 0;
+        n = wf_screen_next(s, left, &code);
+        if (code == WF_SCREEN_SHOWN)
+            fwrite(s, 1, n, stdout);
+        else
+            putchar('?');
+    }
 }
 
 static void name_difference(void *arg, const struct wf_mon_difference *d)

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <weft/screen.h>
+
 #include "domains/monitoring/common/print.h"
 
 struct wf_mon_print {
@@ -37,57 +39,25 @@ void wf_mon_ago(int64_t ms, char out[24])
 
 // ---- JSON --------------------------------------------------------------------------------------------------------------
 
-// Length of the UTF-8 character at s, 0 when there is none (RFC 3629).
-static size_t utf8_len(const unsigned char *s, size_t left)
-{
-    static const struct {
-        unsigned char from, to, first, last;
-        size_t len;
-    } forms[] = { { 0xc2, 0xdf, 0x80, 0xbf, 2 }, { 0xe0, 0xe0, 0xa0, 0xbf, 3 },
-        { 0xe1, 0xec, 0x80, 0xbf, 3 }, { 0xed, 0xed, 0x80, 0x9f, 3 }, { 0xee, 0xef, 0x80, 0xbf, 3 },
-        { 0xf0, 0xf0, 0x90, 0xbf, 4 }, { 0xf1, 0xf3, 0x80, 0xbf, 4 },
-        { 0xf4, 0xf4, 0x80, 0x8f, 4 } };
-
-    if (s[0] < 0x80)
-        return 1;
-    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
-        if (s[0] < forms[i].from || s[0] > forms[i].to)
-            continue;
-        if (left < forms[i].len || s[1] < forms[i].first || s[1] > forms[i].last)
-            return 0;
-        for (size_t k = 2; k < forms[i].len; k++)
-            if ((s[k] & 0xc0) != 0x80)
-                return 0;
-        return forms[i].len;
-    }
-    return 0;
-}
-
 char *wf_mon_json_string(const char *text, size_t len)
 {
-    const unsigned char *s = (const unsigned char *)text;
     char *out = len < SIZE_MAX / 8 ? malloc(len * 6 + 3) : NULL;
     size_t at = 0;
 
     if (!out)
         return NULL;
     out[at++] = '"';
-    for (size_t i = 0; i < len;) {
-        size_t n = utf8_len(s + i, len - i);
-        if (n == 0) {
-            memcpy(out + at, "\\ufffd", 6);
-            at += 6;
-            n = 1;
-        } else if (s[i] == '"' || s[i] == '\\') {
-            out[at++] = '\\';
-            out[at++] = (char)s[i];
-        } else if (s[i] < 0x20 || s[i] == 0x7f) {
-            at += (size_t)snprintf(out + at, 7, "\\u%04x", s[i]);
-        } else {
-            memcpy(out + at, s + i, n);
-            at += n;
+    for (size_t i = 0, n; i < len; i += n) {
+        uint32_t code = 0;
+        n = wf_screen_next(text + i, len - i, &code);
+        if (code != WF_SCREEN_SHOWN) {
+            at += (size_t)snprintf(out + at, 7, "\\u%04x", (unsigned)code);
+            continue;
         }
-        i += n;
+        if (text[i] == '"' || text[i] == '\\')
+            out[at++] = '\\';
+        memcpy(out + at, text + i, n);
+        at += n;
     }
     out[at++] = '"';
     out[at] = '\0';
@@ -219,13 +189,7 @@ static char *plain_text(const struct wf_mon_cell *c)
         return strdup(small);
     }
     char *out = malloc(c->len + 1);
-    for (size_t i = 0; out && i < c->len; i++) {
-        unsigned char b = (unsigned char)c->ptr[i];
-        out[i] = b < 0x20 || b == 0x7f ? '?' : (char)b;
-    }
-    if (out)
-        out[c->len] = '\0';
-    return out;
+    return out ? wf_screen_clean(c->ptr, c->len, out) : NULL;
 }
 
 static void table_add(struct wf_mon_print *p, const struct wf_mon_cell *c)

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <weft/screen.h>
+
 #include "domains/monitoring/common/table.h"
 
 // ---- names -------------------------------------------------------------------------------------------------------------
@@ -230,15 +232,11 @@ bool wf_mon_cell_eq(const struct wf_mon_cell *a, const struct wf_mon_cell *b)
 
 static void print_text(const struct wf_mon_cell *c, char *out, size_t size)
 {
-    size_t n = c->len < SHOWN ? c->len : SHOWN, at = 0;
+    size_t n = c->len < SHOWN ? c->len : SHOWN;
     char clean[SHOWN + 1];
 
-    for (; at < n; at++) {
-        unsigned char b = (unsigned char)c->ptr[at];
-        clean[at] = b < 0x20 || b == 0x7f ? '?' : (char)b;
-    }
-    clean[at] = '\0';
-    snprintf(out, size, "'%s%s'", clean, n < c->len ? "..." : "");
+    snprintf(
+        out, size, "'%s%s'", wf_screen_clean(c->ptr, n, clean), n < c->len ? "..." : "");
 }
 
 static void print_blob(const struct wf_mon_cell *c, char *out, size_t size)

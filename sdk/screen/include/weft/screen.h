@@ -22,8 +22,14 @@ struct wf_picture {
 };
 #define WF_PICTURE_NUMBER 16u // a scaled number with its NUL
 
-// A line, as of printf, cut to the columns; control characters become '?', as others' words must not steer a terminal. Beyond the last row
-// nothing is added.
+// The length of the character at the start of a text of `len` > 0 bytes. *ret_code: WF_SCREEN_SHOWN, or the code point of what a terminal obeys or
+// a reader can't see: a control character, also of C1, a mark that turns the direction of writing; U+FFFD for a byte that is no UTF-8.
+#define WF_SCREEN_SHOWN UINT32_MAX
+size_t wf_screen_next(const char *text, size_t len, uint32_t *ret_code);
+// `len` bytes with a '?' for each of them, and a NUL, into out; it has room for len + 1 and may be `text`. Returns out.
+char *wf_screen_clean(const char *text, size_t len, char *out);
+
+// A line, as of printf, cut to the columns and cleaned, as others' words must not steer a terminal. Beyond the last row nothing is added.
 __attribute__((format(printf, 2, 3))) void wf_picture_line(
     struct wf_picture *p, const char *format, ...);
 // How many rows a section may show: all of them, or its share of what is left less the line that tells of the rest.
