@@ -459,6 +459,19 @@ static void set_zero_count(struct wf_batch_header *h)
     h->count = 0;
 }
 
+static void set_reason_with_del(struct wf_batch_header *h)
+{
+    snprintf(h->loss_reason, sizeof h->loss_reason, "a\x7f");
+}
+static void set_reason_of_no_text(struct wf_batch_header *h)
+{
+    snprintf(h->loss_reason, sizeof h->loss_reason, "a\xff");
+}
+static void set_time_before_all(struct wf_batch_header *h)
+{
+    h->min_us = WF_MIN_TIME_US - 1;
+}
+
 static const struct unsigned_row {
     const char *why;
     enum wf_test_batch of;
@@ -469,6 +482,9 @@ static const struct unsigned_row {
     { "more inputs than there is room for", WF_TEST_DERIVED, set_many_inputs, WEFT_E_TOO_BIG },
     { "a kind that is none", WF_TEST_DATA, set_wild_kind, WEFT_E_TYPE },
     { "a reason without end", WF_TEST_LOSS, set_endless_reason, WEFT_E_TOO_BIG },
+    { "a reason that a terminal obeys", WF_TEST_LOSS, set_reason_with_del, WEFT_E_SYNTAX },
+    { "a reason that is no text", WF_TEST_LOSS, set_reason_of_no_text, WEFT_E_BAD_UTF8 },
+    { "a time before year 1", WF_TEST_LOSS, set_time_before_all, WEFT_E_RANGE },
     { "a sequence of no publisher", WF_TEST_DATA, set_seq_without_publisher, WEFT_E_MISSING_FIELD },
     { "a raw length beyond the ratio", WF_TEST_DATA, set_wrong_raw_len, WEFT_E_COMPRESSION },
     { "no records", WF_TEST_DATA, set_zero_count, WEFT_E_MISSING_FIELD },

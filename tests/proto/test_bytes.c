@@ -344,7 +344,9 @@ static const struct {
     { "\033[2J", "?[2J", "ESC begins an order to the terminal", 0x1b },
     { "\n", "?", "a line end begins a line of its own", '\n' },
     { "\177", "?", "DEL", 0x7f },
-    { "\302\233" "2J", "?2J", "CSI in one character, of C1", 0x9b },
+    { "\302\233"
+      "2J",
+        "?2J", "CSI in one character, of C1", 0x9b },
     { "\302\237", "?", "the last of C1", 0x9f },
     { "\302\240", "\302\240", "a space that does not break", WF_TEXT_SHOWN },
     { "\303\251t\303\251", "\303\251t\303\251", "letters beyond ASCII", WF_TEXT_SHOWN },
@@ -354,7 +356,9 @@ static const struct {
     { "\330\234", "?", "the mark of an Arabic letter", 0x61c },
     { "\342\206\222", "\342\206\222", "an arrow", WF_TEXT_SHOWN },
     { "\360\237\230\200", "\360\237\230\200", "four bytes", WF_TEXT_SHOWN },
-    { "\233" "2J", "?2J", "C1 of an eight-bit terminal is no UTF-8", 0xfffd },
+    { "\233"
+      "2J",
+        "?2J", "C1 of an eight-bit terminal is no UTF-8", 0xfffd },
     { "\303", "?", "half a character", 0xfffd },
     { "\355\240\200", "???", "a surrogate", 0xfffd },
     { "\340\200\233", "???", "C1 in an overlong form", 0xfffd },

@@ -324,6 +324,31 @@ static const struct {
     { "65 mirrors", mirrors_many, N, WEFT_E_TOO_BIG },
 };
 
+// Who signed is part of what was signed: else one body has one id whoever put his name below it.
+START_TEST(a_body_that_names_another_signer_is_refused)
+{
+    struct wf_buf raw = sealed(WF_ENTRY_NODE), again = { 0 };
+    Weft__V1__NodeAdvert *m = NULL;
+    struct wf_opened opened;
+    struct wf_arena arena;
+
+    wf_arena_init(&arena, wf_doc_budget(raw.len));
+    ck_assert_int_eq(wf_doc_open(wf_buf_view(&raw), WF_DOC_NODE, &weft__v1__node_advert__descriptor,
+                         &arena, &opened, &m),
+        WEFT_OK);
+    m->signer = wf_pb_bin(WF_BYTES(network->node_pub.b));
+    ck_assert_int_eq(wf_doc_seal(WF_DOC_NODE, m, &servers->node, &again), WEFT_OK);
+    ck_assert_int_eq(open_at(wf_buf_view(&again), WF_ENTRY_NODE, NOW), WEFT_E_SIGNATURE);
+    m->signer.len = 0;
+    wf_buf_fini(&again);
+    ck_assert_int_eq(wf_doc_seal(WF_DOC_NODE, m, &servers->node, &again), WEFT_OK);
+    ck_assert_int_eq(open_at(wf_buf_view(&again), WF_ENTRY_NODE, NOW), WEFT_E_MISSING_FIELD);
+    wf_arena_fini(&arena);
+    wf_buf_fini(&again);
+    wf_buf_fini(&raw);
+}
+END_TEST
+
 static struct wf_buf seal_change(struct change *c, enum wf_entry_kind kind, enum weft_err *ret)
 {
     struct wf_buf raw = { 0 };
@@ -479,6 +504,7 @@ int main(void)
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_set_timeout(t, 60);
     tcase_add_test(t, node_advert_opens_with_every_field);
+    tcase_add_test(t, a_body_that_names_another_signer_is_refused);
     tcase_add_test(t, product_advert_opens_with_every_field);
     tcase_add_test(t, home_opens_with_every_field);
     tcase_add_test(t, tombstones_open_as_removed);

@@ -236,6 +236,9 @@ START_TEST(what_would_be_refused_is_not_signed)
     h = wf_test_heartbeat();
     h.term = 0;
     ck_assert_int_eq(wf_heartbeat_sign(&h, &home, &out), WEFT_E_MISSING_FIELD);
+    h = wf_test_heartbeat();
+    h.time_ms = 0;
+    ck_assert_int_eq(wf_heartbeat_sign(&h, &home, &out), WEFT_E_RANGE);
     ck_assert_uint_eq(out.len, 0);
 }
 END_TEST

@@ -55,7 +55,8 @@ static const struct json_row {
         "{\"mount\":\"\\\"\\n\\t\\r\\f\\b\\\\/\\u0000\\u001f\\u007f\"}" },
     { "escapes of C1 and of what turns the direction", "weft.test.Disk",
         "0a0f 61c29b62 e280ae e281a6 d89c c3a9 63",
-        "{\"mount\":\"a\\u009bb\\u202e\\u2066\\u061c\xc3\xa9" "c\"}" },
+        "{\"mount\":\"a\\u009bb\\u202e\\u2066\\u061c\xc3\xa9"
+        "c\"}" },
     { "text outside ASCII as it is", "weft.test.Disk", "0a09 c3a9e697a5f09fa68a",
         "{\"mount\":\"\xc3\xa9\xe6\x97\xa5\xf0\x9f\xa6\x8a\"}" },
     { "what is not finite is text", "weft.test.Host", "a101000000000000f87f ad010000807f",

@@ -98,7 +98,8 @@ START_TEST(comments_can_not_break_out)
     Google__Protobuf__SourceCodeInfo__Location
         at = GOOGLE__PROTOBUF__SOURCE_CODE_INFO__LOCATION__INIT,
         *locations = &at;
-    char file[] = "a.proto", name[] = "M", text[] = "one\r\nimport \"x\";\033[2J\302\2332J\342\200\256\n\nlast";
+    char file[] = "a.proto", name[] = "M",
+         text[] = "one\r\nimport \"x\";\033[2J\302\2332J\342\200\256\n\nlast";
     int32_t path[] = { 4, 0 };
     struct wf_buf bytes = { 0 }, out = { 0 };
     struct wf_schema_proto *p = NULL;

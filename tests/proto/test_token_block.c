@@ -473,6 +473,29 @@ START_TEST(block_may_only_shrink)
 }
 END_TEST
 
+START_TEST(block_stays_in_its_mesh_and_domain)
+{
+    struct wf_test_block first;
+    struct wf_diag diag;
+
+    block_init(&first, &who.alice_pub);
+    struct wf_buf raw = grant(&first);
+    struct wf_token *t = open_token(&raw);
+    const struct wf_block *parent = wf_token_last(t);
+    struct wf_block child = *parent;
+    child.previous = parent->id;
+    child.signer = parent->holder;
+    ck_assert_int_eq(wf_block_check_within(parent, &child, 1, &diag), WEFT_OK);
+    child.mesh_id.b[0]++;
+    ck_assert_int_eq(wf_block_check_within(parent, &child, 1, &diag), WEFT_E_WRONG_MESH);
+    child.mesh_id = parent->mesh_id;
+    child.domain.s[0] = 'n';
+    ck_assert_int_eq(wf_block_check_within(parent, &child, 1, &diag), WEFT_E_WRONG_DOMAIN);
+    wf_token_free(t);
+    wf_buf_fini(&raw);
+}
+END_TEST
+
 START_TEST(unlimited_parent_lets_a_child_limit_itself)
 {
     struct wf_test_block first, second;
@@ -503,6 +526,7 @@ int main(void)
     tcase_add_test(t, numbers_are_those_of_json);
     tcase_add_loop_test(t, block_may_only_shrink, 0, (int)WF_COUNT(shrinking));
     tcase_add_test(t, unlimited_parent_lets_a_child_limit_itself);
+    tcase_add_test(t, block_stays_in_its_mesh_and_domain);
     suite_add_tcase(suite, t);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

@@ -11,7 +11,7 @@ static struct wf_test_mesh mesh;
 static struct wf_test_domain *servers;
 static struct wf_test_holders who;
 static struct wf_revocations list; // made by hand: its signature is another test's matter
-static struct wf_token *whole, *limited, *chain;
+static struct wf_token *whole, *limited, *chain, *asking;
 
 static struct wf_token *grant(const struct wf_test_block *b)
 {
@@ -26,7 +26,7 @@ static struct wf_token *grant(const struct wf_test_block *b)
     return t;
 }
 
-// whole: no limits, to alice. limited: every limit, to alice. chain: whole, then limits and fewer verbs, to bob.
+// asking: a query and nothing else, to alice. whole: no limits, to alice. limited: every limit, to alice. chain: whole, then limits and fewer verbs, to bob.
 static void setup(void)
 {
     struct wf_test_block b;
@@ -40,7 +40,13 @@ static void setup(void)
         .version = 1,
         .issued_ms = NOW - WF_TEST_HOUR };
     wf_test_block_init(&b, &mesh.charter->mesh_id, "servers", &who.alice_pub);
-    b.fields.verbs |= WF_VERB_REPLAY | WF_VERB_MIRROR;
+    const uint32_t verbs = b.fields.verbs;
+    const size_t methods = b.fields.method_count;
+    b.fields.verbs = WF_VERB_QUERY;
+    b.fields.method_count = 0;
+    asking = grant(&b);
+    b.fields.verbs = verbs | WF_VERB_REPLAY | WF_VERB_MIRROR;
+    b.fields.method_count = methods;
     whole = grant(&b);
     wf_test_block_limit(&b);
     limited = grant(&b);
@@ -58,13 +64,14 @@ static void setup(void)
 static void teardown(void)
 {
     wf_token_free(whole);
+    wf_token_free(asking);
     wf_token_free(limited);
     wf_token_free(chain);
     wf_test_holders_fini(&who);
     wf_test_mesh_fini(&mesh);
 }
 
-enum which { WHOLE, LIMITED, CHAIN };
+enum which { WHOLE, LIMITED, CHAIN, ASKING };
 
 struct ask {
     const char *product;
@@ -138,6 +145,21 @@ static const struct {
     { "delegated: a verb of the first only", CHAIN,
         { "disk-io", WF_VERB_CALL, "GetPort", "eu-west", "capacity planning" }, NOW, WEFT_E_VERB, 1,
         "verbs", "call:GetPort", "subscribe,query" },
+    { "delegated: replay, of the first only", CHAIN,
+        { "disk-io", WF_VERB_REPLAY, NULL, "eu-west", "capacity planning" }, NOW, WEFT_E_VERB, 1,
+        "verbs", "replay", "subscribe,query" },
+    { "delegated: mirror, of the first only", CHAIN,
+        { "disk-io", WF_VERB_MIRROR, NULL, "eu-west", "capacity planning" }, NOW, WEFT_E_VERB, 1,
+        "verbs", "mirror", "subscribe,query" },
+    { "delegated: delegate, of the first only", CHAIN,
+        { "disk-io", WF_VERB_DELEGATE, NULL, "eu-west", "capacity planning" }, NOW, WEFT_E_VERB, 1,
+        "verbs", "delegate", "subscribe,query" },
+    { "a subscription, where only a query is granted", ASKING, { "hosts", WF_VERB_SUBSCRIBE }, NOW,
+        WEFT_E_VERB, 0, "verbs", "subscribe", "query" },
+    { "a query, where only a query is granted", ASKING, { "hosts", WF_VERB_QUERY }, NOW, WEFT_OK, 0,
+        "", "", "" },
+    { "a call, where only a query is granted", ASKING, { "hosts", WF_VERB_CALL, "GetPort" }, NOW,
+        WEFT_E_VERB, 0, "verbs", "call:GetPort", "query" },
     { "delegated: refused by the first", CHAIN,
         { "users", WF_VERB_QUERY, NULL, "eu-west", "capacity planning" }, NOW, WEFT_E_PRODUCT, 0,
         "products", "users", "hosts,disk-*" },
@@ -152,7 +174,7 @@ static const struct {
 
 static const struct wf_token *token_of(enum which w)
 {
-    return w == WHOLE ? whole : w == LIMITED ? limited : chain;
+    return w == WHOLE ? whole : w == LIMITED ? limited : w == ASKING ? asking : chain;
 }
 
 static struct wf_access access_of(enum which w, const struct ask *ask)

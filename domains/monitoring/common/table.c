@@ -235,8 +235,7 @@ static void print_text(const struct wf_mon_cell *c, char *out, size_t size)
     size_t n = c->len < SHOWN ? c->len : SHOWN;
     char clean[SHOWN + 1];
 
-    snprintf(
-        out, size, "'%s%s'", wf_screen_clean(c->ptr, n, clean), n < c->len ? "..." : "");
+    snprintf(out, size, "'%s%s'", wf_screen_clean(c->ptr, n, clean), n < c->len ? "..." : "");
 }
 
 static void print_blob(const struct wf_mon_cell *c, char *out, size_t size)
