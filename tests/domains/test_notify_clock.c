@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// The clock is set back by an hour while alerts are told: nobody waits for the hour.
+// Messages over hours: the clock is set back while alerts are told, and nobody waits for the hour; a target is away, and hears what is over.
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "domains/monitoring/alert/notify.h"
 
@@ -123,6 +124,45 @@ START_TEST(a_target_that_failed_is_tried_again_at_its_time)
 }
 END_TEST
 
+// After two hours nobody needs to hear that something began to fire, but who heard of it has to hear that it is over.
+START_TEST(a_target_that_was_away_for_hours_hears_what_is_over)
+{
+    char path[64] = "/tmp/weft-notify-XXXXXX", target[200];
+    int fd = mkstemp(path);
+    struct rig g;
+
+    ck_assert_int_ge(fd, 0);
+    close(fd);
+    ck_assert_int_eq(remove(path), 0); // while it is away
+    snprintf(target, sizeof target, "{command: [sh, -c, 'test -e %s && cat >>%s']}", path, path);
+    rig_init(&g, target);
+    fire(&g, "00aa");
+    wf_alerts_first(g.alerts)->told = WF_ALERT_FIRING; // in time
+    wf_alerts_first(g.alerts)->told_ms = g.now_ms;
+    turn(&g, 0);
+    wf_alerts_first(g.alerts)->state = WF_ALERT_RESOLVED;
+    turn(&g, 20000);
+    turn(&g, 1000);
+    fire(&g, "00bb");
+    turn(&g, 20000);
+    for (int i = 0; i < 3; i++)
+        turn(&g, HOUR_MS);
+    FILE *f = fopen(path, "w");
+    ck_assert(f && fclose(f) == 0);
+    turn(&g, 61000);
+    char text[8192] = "";
+    f = fopen(path, "r");
+    ck_assert_ptr_nonnull(f);
+    size_t len = fread(text, 1, sizeof text - 1, f);
+    ck_assert(len > 0 && fclose(f) == 0);
+    ck_assert_ptr_nonnull(strstr(text, "00aa"));
+    ck_assert_ptr_nonnull(strstr(text, "\"state\":\"resolved\""));
+    ck_assert_ptr_null(strstr(text, "00bb")); // that it began to fire is hours old
+    ck_assert_int_eq(remove(path), 0);
+    rig_fini(&g);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("notify_clock");
@@ -132,6 +172,7 @@ int main(void)
     tcase_add_test(t, a_group_that_was_told_in_the_hour_to_come_is_told_of_its_news_all_the_same);
     tcase_add_test(t, news_that_gather_while_the_clock_steps_are_told);
     tcase_add_test(t, a_target_that_failed_is_tried_again_at_its_time);
+    tcase_add_test(t, a_target_that_was_away_for_hours_hears_what_is_over);
     suite_add_tcase(suite, t);
     SRunner *r = srunner_create(suite);
     srunner_run_all(r, CK_ENV);

@@ -15,9 +15,16 @@ struct message {
     struct message *next;
     char *text;
     size_t len;
-    uint64_t telling; // the one it belongs to; 0: a sign of life, a test, what is sent again anyway
+    uint64_t telling; // the one it belongs to; 0: nobody's
     int64_t made_ms, again_ms, wait_ms;
+    bool ends; // something is over: who heard of it firing has to hear that
 };
+
+struct telling {
+    uint64_t number;
+    bool ends;
+};
+static const struct telling nobodys; // a sign of life, a test, what is sent again anyway
 
 struct queue {
     struct wf_target target;
@@ -115,8 +122,8 @@ void wf_notify_free(struct wf_notify *n)
 
 // ---- queues ------------------------------------------------------------------------------------------------------------------
 
-static bool push(
-    struct wf_notify *n, struct queue *q, const char *text, uint64_t telling, int64_t now_ms)
+static bool push(struct wf_notify *n, struct queue *q, const char *text, const struct telling *as,
+    int64_t now_ms)
 {
     struct message *m = calloc(1, sizeof *m);
 
@@ -127,7 +134,8 @@ static bool push(
         return false;
     }
     m->len = strlen(text);
-    m->telling = telling;
+    m->telling = as->number;
+    m->ends = as->ends;
     m->made_ms = now_ms;
     m->wait_ms = FIRST_MS;
     if (q->count == WF_NOTIFY_QUEUE) {
@@ -144,14 +152,41 @@ static bool push(
     return true;
 }
 
-static bool push_all(struct wf_notify *n, const char *text, uint64_t telling, int64_t now_ms)
+static bool push_all(
+    struct wf_notify *n, const char *text, const struct telling *as, int64_t now_ms)
 {
     bool ok = true;
 
     for (size_t i = 0; i < n->conf->target_count; i++)
         if (n->conf->targets[i].kind != WF_TARGET_ALERTMANAGER)
-            ok = push(n, &n->queues[i], text, telling, now_ms) && ok;
+            ok = push(n, &n->queues[i], text, as, now_ms) && ok;
     return ok;
+}
+
+static bool is_stale(const struct message *m, int64_t now_ms)
+{
+    return now_ms - m->made_ms > (m->ends ? WF_NOTIFY_OVER_MS : WF_NOTIFY_AGE_MS);
+}
+
+// Behind one that waits for long nothing is tried: what nobody needs to hear any more goes.
+static void drop_stale(struct wf_notify *n, struct queue *q, int64_t now_ms)
+{
+    struct message **at = &q->first;
+
+    q->last = NULL;
+    while (*at) {
+        struct message *m = *at;
+        if (!is_stale(m, now_ms)) {
+            q->last = m;
+            at = &m->next;
+            continue;
+        }
+        *at = m->next;
+        n->stats.given_up++;
+        q->count--;
+        free(m->text);
+        free(m);
+    }
 }
 
 static void on_result(struct wf_notify *n, struct queue *q, enum wf_sent sent, int64_t now_ms)
@@ -167,13 +202,9 @@ static void on_result(struct wf_notify *n, struct queue *q, enum wf_sent sent, i
         return;
     n->stats.failed++;
     snprintf(n->stats.problem, sizeof n->stats.problem, "%s", q->target.problem);
-    if (now_ms - m->made_ms > WF_NOTIFY_AGE_MS) {
-        n->stats.given_up++;
-        drop_first(q);
-        return;
-    }
     m->again_ms = now_ms + m->wait_ms;
     m->wait_ms = m->wait_ms * 2 < MOST_MS ? m->wait_ms * 2 : MOST_MS;
+    drop_stale(n, q, now_ms);
 }
 
 // Until the target is busy, fails or has nothing more. Returns when to look again.
@@ -204,9 +235,11 @@ static void look(struct wf_notify *n, struct wf_alerts *alerts, const struct wf_
 static void tell(struct wf_notify *n, struct wf_group *g, const struct wf_group_view *v)
 {
     struct wf_alert *told[WF_NOTIFY_MOST];
+    struct telling as = { .number = n->telling + 1 };
     size_t count = 0, more = 0;
 
     for (struct wf_alert *a = g->members; a; a = a->in_group) {
+        as.ends = as.ends || a->state == WF_ALERT_RESOLVED;
         if (count < WF_NOTIFY_MOST)
             told[count++] = a;
         else
@@ -217,7 +250,7 @@ static void tell(struct wf_notify *n, struct wf_group *g, const struct wf_group_
     if (!count)
         return;
     n->telling++;
-    if (!text || !push_all(n, text, n->telling, v->now_ms)) {
+    if (!text || !push_all(n, text, &as, v->now_ms)) {
         g->changed_ms = v->now_ms; // without memory now
         free(text);
         return;
@@ -318,7 +351,7 @@ static void resend(
         if (a && count < WF_NOTIFY_MOST)
             continue;
         char *text = count ? wf_message_alertmanager(some, count, ends_ms) : NULL;
-        if (count && (!text || !push(n, q, text, 0, v->now_ms)))
+        if (count && (!text || !push(n, q, text, &nobodys, v->now_ms)))
             n->resend_ms = v->now_ms + FIRST_MS; // without memory now
         free(text);
         count = 0;
@@ -359,11 +392,11 @@ static char *sign_alert(const char *rule, const char *summary, int64_t now_ms, i
 static bool push_sign(struct wf_notify *n, const char *status, char *alert, int64_t now_ms)
 {
     char *text = wf_message(n->monitor, status, NULL, 0, 0, now_ms);
-    bool ok = text && alert && push_all(n, text, 0, now_ms);
+    bool ok = text && alert && push_all(n, text, &nobodys, now_ms);
 
     for (size_t i = 0; ok && i < n->conf->target_count; i++)
         if (n->conf->targets[i].kind == WF_TARGET_ALERTMANAGER)
-            ok = push(n, &n->queues[i], alert, 0, now_ms);
+            ok = push(n, &n->queues[i], alert, &nobodys, now_ms);
     free(text);
     free(alert);
     return ok;

@@ -12,7 +12,8 @@
 #define WF_NOTIFY_TARGETS   16u
 #define WF_NOTIFY_WORDS     32u
 #define WF_NOTIFY_QUEUE     1000u
-#define WF_NOTIFY_MOST      100u // alerts in one message; how many more there are is said
+#define WF_NOTIFY_MOST      100u     // alerts in one message; how many more there are is said
+#define WF_NOTIFY_OVER_MS   86400000 // a message of what is over is tried for so long
 #define WF_NOTIFY_AGE_MS    3600000
 #define WF_NOTIFY_RESEND_MS 60000  // to an Alertmanager: all that fires, again
 #define WF_NOTIFY_ENDED_MS  900000 // and so long what was resolved, as Prometheus does
