@@ -339,6 +339,10 @@ START_TEST(compiling_knows_columns_or_assumes_them)
             "asked of none in particular" },
         { "SELECT _time, _received, _domain, _origin, _offset, _op, _product FROM servers_owners",
             "", "what every table has" },
+        { "SELECT count(*) AS value FROM servers_owners WHERE value > 9", "",
+            "a column that the answer has as well" },
+        { "SELECT count(*) AS value FROM servers_disks WHERE host > value", "misuse of aggregate",
+            "which it has not, and the one that may is not asked" },
     };
 
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {

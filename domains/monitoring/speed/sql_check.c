@@ -24,6 +24,7 @@ struct check {
     struct wf_query_ask ask;
     struct wf_query_error error;
     struct assumed tables[WF_RULE_TABLES];
+    bool hidden; // assume_hidden was tried
 };
 
 static enum weft_err compile(struct check *c)
@@ -141,6 +142,26 @@ static bool assume_shared(struct check *c)
     return added;
 }
 
+// "count(*) AS value ... WHERE value > 9": a field of that name goes before the answer's, and where nobody knows of it SQLite takes the answer's.
+static bool assume_hidden(struct check *c)
+{
+    const char *name = c->rule->sql->value[0] ? c->rule->sql->value : "value";
+
+    if (c->hidden || strncmp(c->error.text, "misuse of aggregate", 19) != 0)
+        return false;
+    c->hidden = true;
+    for (size_t i = 0; i < c->ask.use_count; i++) {
+        struct assumed *t = &c->tables[i];
+        if (t->known || t->count == ASSUMED)
+            continue;
+        snprintf(t->names[t->count], sizeof t->names[t->count], "%s", name);
+        t->fields[t->count] = (struct wf_query_field){ .name = t->names[t->count] };
+        t->count++;
+        return make(c, i) == WEFT_OK;
+    }
+    return false;
+}
+
 static bool has_column(const struct check *c, const char *name)
 {
     for (size_t i = 0; i < wf_query_columns(c->query); i++)
@@ -192,7 +213,8 @@ static bool check(struct check *c, const struct wf_sql_columns *columns)
     char column[WF_MON_NAME];
     err = compile(c);
     while (err) {
-        if (missing_column(&c->error, column) ? !assume(c, column) : !assume_shared(c))
+        if (missing_column(&c->error, column) ? !assume(c, column)
+                                              : !assume_shared(c) && !assume_hidden(c))
             return false;
         err = compile(c);
     }
