@@ -326,6 +326,13 @@ static void rig_open(void)
     room_open();
 }
 
+static void pass(int64_t ms)
+{
+    now_ms += ms;
+    unix_ms += ms;
+    wf_agents_room.tick(&node);
+}
+
 static void rig_close(void)
 {
     wf_agents_room.close(&node);

@@ -15,13 +15,6 @@ static void setup(void)
     wf_secret_fini(&key);
 }
 
-static void pass(int64_t ms)
-{
-    now_ms += ms;
-    unix_ms += ms;
-    wf_agents_room.tick(&node);
-}
-
 // What it says it has: nothing (a fresh agent), or the manifests of this home as the last answer named them.
 static uint8_t known_root[WF_HASH_LEN];
 static struct wf_bytes known;
