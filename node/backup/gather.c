@@ -83,7 +83,9 @@ static bool is_wanted(const struct gathering *g, const char *path, bool is_dir)
 
 static enum weft_err refuse(struct gathering *g, const char *path, enum weft_err err)
 {
-    wf_diag_set(g->diag, 0, 0, "%s: %s", path, weft_err_text(err));
+    wf_diag_set(g->diag, 0, 0, "%s: %s", path,
+        err == WEFT_E_NOT_FOUND && path == g->from->file ? "its directory does not exist"
+                                                         : weft_err_text(err));
     return err;
 }
 

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // A backup into an empty directory. It is read twice: to see that all of it is whole and what it is, then to make the files. The key of the node
-// comes last, so that a directory that is not whole starts nothing. What the first start has to know stands in meta "restored".
+// comes last, so that a directory that is not whole starts nothing; after a failure nothing stays. What the first start has to know stands in meta "restored".
 #include <dirent.h>
 #include <errno.h>
+#include <ftw.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -18,6 +21,7 @@ struct restoring {
     const struct wf_backup_to *to;
     struct wf_diag *diag;
     bool making; // the second time
+    struct wf_diag failed;
     struct wf_backup_about about;
     char *path; // of the file being made
     int file;
@@ -96,6 +100,25 @@ static enum weft_err on_end(void *arg)
     return err;
 }
 
+static const char *text_of(const struct restoring *r, enum weft_err err)
+{
+    switch (err) {
+    case WEFT_E_PASSPHRASE:
+        return "wrong passphrase, or its beginning was changed";
+    case WEFT_E_SYNTAX:
+        return "not a backup of weft";
+    case WEFT_E_VERSION:
+        return "made by a newer weft";
+    case WEFT_E_TRUNCATED:
+        return "truncated: no whole backup of weft";
+    case WEFT_E_AEAD:
+        return r->to->passphrase.len ? "changed or damaged since it was made, or another passphrase"
+                                     : "changed or damaged since it was made";
+    default:
+        return weft_err_text(err);
+    }
+}
+
 static enum weft_err read_it(struct restoring *r, struct wf_backup_totals *ret)
 {
     const struct wf_backup_sink sink = { r, on_about, on_begin, on_bytes, on_end };
@@ -110,12 +133,8 @@ static enum weft_err read_it(struct restoring *r, struct wf_backup_totals *ret)
 
     close_file(r);
     *ret = reader.totals;
-    if (err && !r->diag->text[0])
-        wf_diag_set(r->diag, 0, 0, "%s: %s", r->to->file,
-            err == WEFT_E_PASSPHRASE ? "wrong passphrase, or its beginning was changed"
-            : err == WEFT_E_SYNTAX   ? "not a backup of weft"
-            : err == WEFT_E_VERSION  ? "made by a newer weft"
-                                     : weft_err_text(err));
+    if (err && !r->making && !r->diag->text[0]) // the second time it is about the directory
+        wf_diag_set(r->diag, 0, 0, "%s: %s", r->to->file, text_of(r, err));
     return err;
 }
 
@@ -176,6 +195,45 @@ static enum weft_err finish(struct restoring *r)
     return err;
 }
 
+// ---- a failure on the way ----------------------------------------------------------------------------------------------
+
+static int remove_below(const char *path, const struct stat *st, int type, struct FTW *at)
+{
+    (void)st, (void)type;
+    return at->level > 0 && remove(path) != 0 ? -1 : 0;
+}
+
+// The directory was empty, or not there: what lies in it now was begun here, and would stand in the next attempt's way.
+static void take_back(const struct restoring *r, bool was_there, enum weft_err err)
+{
+    const char *dir = r->to->dir;
+    bool gone =
+        nftw(dir, remove_below, 16, FTW_DEPTH | FTW_PHYS) == 0 && (was_there || rmdir(dir) == 0);
+
+    wf_diag_set(r->diag, 0, 0, "%s: could not be restored: %s; %s", dir,
+        r->failed.text[0] ? r->failed.text : weft_err_text(err),
+        gone ? "nothing of it was left there" : "what was begun there is to be removed");
+}
+
+static enum weft_err make(struct restoring *r, struct wf_backup_totals *ret)
+{
+    struct stat st;
+    bool was_there = stat(r->to->dir, &st) == 0;
+    struct wf_diag *told = r->diag;
+
+    r->making = true;
+    r->diag = &r->failed;
+    enum weft_err err = wf_disk_mkdir(r->to->dir, r->diag);
+    if (!err)
+        err = read_it(r, ret);
+    if (!err)
+        err = finish(r);
+    r->diag = told;
+    if (err)
+        take_back(r, was_there, err);
+    return err;
+}
+
 enum weft_err wf_backup_restore(const struct wf_backup_to *to, struct wf_backup_about *ret_about,
     struct wf_backup_totals *ret, struct wf_diag *diag)
 {
@@ -189,13 +247,8 @@ enum weft_err wf_backup_restore(const struct wf_backup_to *to, struct wf_backup_
         wf_diag_set(diag, 0, 0, "%s: there is no node's key in it", to->file);
         err = WEFT_E_IDENTITY;
     }
-    r.making = true;
     if (!err)
-        err = wf_disk_mkdir(to->dir, diag);
-    if (!err)
-        err = read_it(&r, &totals);
-    if (!err)
-        err = finish(&r);
+        err = make(&r, &totals);
     wf_wipe(r.key.ptr, r.key.len);
     wf_buf_fini(&r.key);
     wf_secret_fini(&r.opens);

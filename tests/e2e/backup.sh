@@ -83,8 +83,29 @@ printf 'x' | dd of="$WORK/bad" bs=1 seek=2000 conv=notrunc status=none
 fails 77 "$WORK/bad" with_pass restore "$WORK/bad" --dir "$WORK/servers-node"
 head -c 100000 "$WORK/node.weftbackup" >"$WORK/short"
 fails 65 'truncated\|data ends' with_pass restore "$WORK/short" --dir "$WORK/servers-node"
+fails 65 'truncated: no whole backup' with_pass restore "$WORK/pass" --dir "$WORK/servers-node"
 fails 1 'not empty' with_pass restore "$WORK/node.weftbackup" --dir "$WORK/web-2"
+fails 1 'its directory does not exist' with_pass backup "$WORK/nowhere/file" --dir "$WORK/monitoring-node"
 [ ! -e "$WORK/servers-node" ] || fail "something was made of it"
+
+echo "a disk that has no room for it has nothing of it afterwards, nor of a backup"
+on_a_small_disk() { # COMMAND...: in the empty directory $WORK/small, of 40 KiB
+    if [ "$(id -u)" -eq 0 ]; then flags=-m; else flags=-rm; fi
+    # shellcheck disable=SC2016 # for the shell in there
+    unshare $flags sh -c 'mount -t tmpfs -o size=40k,mode=700 none "$1"; dir=$1; shift; "$@"; status=$?; [ -z "$(ls -A "$dir")" ] || echo "left: $(ls -A "$dir")"; exit $status' \
+        sh "$WORK/small" "$@"
+}
+mkdir "$WORK/small"
+if unshare -m true 2>/dev/null || unshare -rm true 2>/dev/null; then
+    for dir in "$WORK/small" "$WORK/small/node"; do
+        fails 69 "$dir: could not be restored: no space left; nothing of it was left there" on_a_small_disk "$WEFT" node restore "$WORK/node.weftbackup" --dir "$dir" --passphrase-file "$WORK/pass"
+        if grep -q '^left:' "$WORK/out"; then fail "$(cat "$WORK/out")"; fi
+    done
+    fails 69 'small/b: no space left' on_a_small_disk "$WEFT" node backup "$WORK/small/b" --dir "$WORK/monitoring-node" --no-passphrase
+    if grep -q '^left:' "$WORK/out"; then fail "$(cat "$WORK/out")"; fi
+else
+    echo "skipped: no mount namespaces here"
+fi
 
 echo "restored, it asks what was revoked meanwhile before it grants or takes anything"
 with_pass restore "$WORK/node.weftbackup" --dir "$WORK/servers-node" >"$WORK/out" || fail "restore"

@@ -100,13 +100,16 @@ static const struct {
     const char *why, *product, *to;
     bool issuer;
     enum weft_err want;
+    const char *says; // what to do
 } not_moved[] = {
-    { "only the domain's issuer can say it", "depth", "node-1", false, WEFT_E_NOT_OWNER },
-    { "a product that no node is home of", "width", "node-1", true, WEFT_E_NOT_FOUND },
-    { "a node that nobody knows", "depth", "node-9", true, WEFT_E_NOT_FOUND },
-    { "no name of a node", "depth", "node 9", true, WEFT_E_NAME },
-    { "no name of a product", "de/pth", "node-1", true, WEFT_E_NAME },
-    { "every node has its own", "agents", "node-1", true, WEFT_E_POLICY },
+    { "only the domain's issuer can say it", "depth", "node-1", false, WEFT_E_NOT_OWNER,
+        "run it on the node with issuer: true" },
+    { "a product that no node is home of", "width", "node-1", true, WEFT_E_NOT_FOUND,
+        "see: weft products" },
+    { "a node that nobody knows", "depth", "node-9", true, WEFT_E_NOT_FOUND, "see: weft peers" },
+    { "no name of a node", "depth", "node 9", true, WEFT_E_NAME, "by their names" },
+    { "no name of a product", "de/pth", "node-1", true, WEFT_E_NAME, "by their names" },
+    { "every node has its own", "agents", "node-1", true, WEFT_E_POLICY, "built in" },
 };
 
 START_TEST(a_move_that_cannot_be_is_refused_before_anything_happens)
@@ -121,6 +124,8 @@ START_TEST(a_move_that_cannot_be_is_refused_before_anything_happens)
     is_issuer = not_moved[_i].issuer;
     enum weft_err err = order(not_moved[_i].product, not_moved[_i].to, false);
     ck_assert_msg(err == not_moved[_i].want, "%s: %s", not_moved[_i].why, weft_err_name(err));
+    ck_assert_msg(strstr(call.reply->refusal->text, not_moved[_i].says), "%s: %s",
+        not_moved[_i].why, call.reply->refusal->text);
     ck_assert_uint_eq(given.len, 0);
     expect_home("depth", "node-2", 1);
 }
