@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Two stream rooms of one domain, node-2 and node-3, on one disk in memory, and what is between them, played: the registry of each, the issuer's
 // node, the links. An agent and a program on the home's host go on all the while; outside it is known what they were told. Files that are no log are
-// counted, and the power may go before or after each of them. Static, for one binary; link with the wraps named in CMakeLists.txt.
+// counted, and the power may go before or after each of them. Static; link with the wraps named in CMakeLists.txt.
 #ifndef WF_TESTS_MOVING_RIG_H
 #define WF_TESTS_MOVING_RIG_H
 
@@ -171,7 +171,7 @@ static void sign_home(int place, uint64_t term)
     issuer.home_is = place;
 }
 
-static void sign_order(bool lost)
+static inline void sign_order(bool lost)
 {
     const struct wf_test_domain *d = &mesh->d[WF_TEST_SERVERS];
     struct wf_move m = { .mesh_id = mesh->charter->mesh_id,
@@ -400,7 +400,7 @@ static void on_told(struct wf_node *n, void *arg, enum weft_err err)
 }
 
 // The batch that is not acknowledged yet, or the next one, at that node.
-static void push(int at)
+static inline void push(int at)
 {
     struct wf_home_product *p = wf_stream_find(&rigs[at].node, "depth", 0);
     struct wf_diag diag = { 0 };
@@ -428,7 +428,7 @@ static void on_published(struct wf_node *n, void *arg, enum weft_err err)
 }
 
 // Two records behind its mark there.
-static void publish(int at)
+static inline void publish(int at)
 {
     struct wf_node *n = &rigs[at].node;
     struct wf_home_product *p = wf_stream_find(n, "depth", 0);
@@ -481,7 +481,7 @@ static void close_nodes(void)
     ck_assert(!ledger.waiting && !published.waiting);
 }
 
-static void turn(void)
+static inline void turn(void)
 {
     wf_test_clock_skip(20);
     for (int i = 0; i < NODES; i++) {
@@ -492,7 +492,7 @@ static void turn(void)
 }
 
 // The new home's registry names the mirror.
-static void know_mirror(void)
+static inline void know_mirror(void)
 {
     const struct wf_test_domain *d = &mesh->d[WF_TEST_NETWORK];
     static const char *const mirrors[] = { "servers/depth" }, *const addresses[] = {
@@ -518,14 +518,14 @@ static void know_mirror(void)
 }
 
 // What the issuer said last comes to that node.
-static void gossip(int to)
+static inline void gossip(int to)
 {
     if (issuer.home.len)
         (void)learn(to, WF_ENTRY_HOME, wf_buf_view(&issuer.home));
 }
 
 // Of a home that is lost the issuer's node kept the manifest.
-static void give_order(void)
+static inline void give_order(void)
 {
     const struct wf_home_product *kept = issuer.lost ? rigs[OLD].node.stream->products : NULL;
     struct wf_bytes manifest = kept ? wf_buf_view(&kept->collect->raw) : wf_bytes(NULL, 0),
@@ -538,7 +538,7 @@ static void give_order(void)
 }
 
 // Nothing is on its way, and who is home by the issuer's word takes records; the other one has heard of it.
-static bool is_over(int heard)
+static inline bool is_over(int heard)
 {
     if (issuer.order.len || ledger.waiting || published.waiting || !takes(issuer.home_is))
         return false;
@@ -546,7 +546,7 @@ static bool is_over(int heard)
 }
 
 // Until it is over, or the power goes. The old home hears of the new one late.
-static bool go_on(void)
+static inline bool go_on(void)
 {
     int heard = 0;
 
