@@ -297,7 +297,7 @@ static void call_by(const struct wf_identity *id)
     };
 }
 
-static void call_local(void)
+static inline void call_local(void)
 {
     struct wf_identity none = { 0 };
 
@@ -308,7 +308,7 @@ static void call_local(void)
 
 // ---- life ------------------------------------------------------------------------------------------------------------
 
-static void learn(enum wf_entry_kind kind, struct wf_buf raw)
+static inline void learn(enum wf_entry_kind kind, struct wf_buf raw)
 {
     enum wf_learned learned;
     enum weft_err err =
@@ -363,7 +363,7 @@ static void rig_close(void)
     wf_test_mesh_fini(&mesh);
 }
 
-static int rig_run(Suite *suite, TCase *t)
+static inline int rig_run(Suite *suite, TCase *t)
 {
     suite_add_tcase(suite, t);
     SRunner *runner = srunner_create(suite);

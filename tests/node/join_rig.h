@@ -113,7 +113,7 @@ static void teardown(void)
     rig_close();
 }
 
-static enum weft_err ask_home(const struct wf_identity *who, const char *product)
+static inline enum weft_err ask_home(const struct wf_identity *who, const char *product)
 {
     Weft__V1__HomeRequest q = WEFT__V1__HOME_REQUEST__INIT;
 
