@@ -298,7 +298,10 @@ static enum weft_err revoke_token(struct wf_node *n, struct wf_call *c, struct w
 
     if (err)
         return err;
-    bool kept = !wf_grants_by_token(n->access->grants, &token.id, c->arena, row);
+    err = wf_grants_by_token(n->access->grants, &token.id, c->arena, row);
+    bool kept = !err;
+    if (err && err != WEFT_E_NOT_FOUND) // what can't be read may be kept: a rule would give it back
+        return err;
     if (kept && row->expires_ms)
         token.expires_ms = row->expires_ms;
     err = wf_access_sign_list(n, &add);

@@ -124,6 +124,30 @@ static enum weft_err merge(struct wf_node *n, const struct wf_access_additions *
     return err;
 }
 
+// The list that was signed here last comes back after the loss of the registry, before anything is signed on top of nothing. BUSY: it is there
+// and can't be read, or the registry can't take it now. One that the registry refuses (another issuer's, of a charter that is no more) is not
+// waited for.
+static enum weft_err restore(struct wf_node *n)
+{
+    struct wf_access_room *a = n->access;
+    struct wf_buf raw = { 0 };
+
+    if (a->list_restored)
+        return WEFT_OK;
+    enum weft_err err = wf_grants_get_list(a->grants, &raw);
+    a->list_restored = !err || err == WEFT_E_NOT_FOUND;
+    if (!err) {
+        err = wf_gossip_advertise(n, WF_ENTRY_REVOCATIONS, wf_buf_view(&raw));
+        a->list_restored = err != WEFT_E_NOMEM && err != WEFT_E_IO && err != WEFT_E_IN_USE &&
+                           err != WEFT_E_NOSPACE && err != WEFT_E_DAMAGED;
+    }
+    if (err && err != WEFT_E_NOT_FOUND && err != WEFT_E_STALE)
+        wf_say(n, WF_LOG_WARN, "access", "the stored revocation list was not taken", "why",
+            weft_err_text(err), NULL);
+    wf_buf_fini(&raw);
+    return a->list_restored ? WEFT_OK : WEFT_E_BUSY;
+}
+
 enum weft_err wf_access_sign_list(struct wf_node *n, const struct wf_access_additions *add)
 {
     struct wf_revocations fields = { 0 };
@@ -136,8 +160,10 @@ enum weft_err wf_access_sign_list(struct wf_node *n, const struct wf_access_addi
         return WEFT_E_STATE;
     if (wf_restored_waits(n)) // signed now, it would take back what others know to be revoked
         return WEFT_E_BUSY;
+    enum weft_err err = restore(n);
     wf_arena_init(&arena, WF_MAX_UNPACK);
-    enum weft_err err = merge(n, add, &arena, &fields);
+    if (!err)
+        err = merge(n, add, &arena, &fields);
     if (!err)
         err = wf_signer_revocations(n, &fields, &raw);
     // Kept before it is told: what others hold must never be more than what we know.
@@ -208,20 +234,6 @@ void wf_access_list_changed(struct wf_node *n, const char *domain)
         wf_stream_rotate(n, NULL);
 }
 
-// The list that was signed here last comes back after the loss of the registry, before anything is signed on top of nothing.
-static void restore(struct wf_node *n)
-{
-    struct wf_buf raw = { 0 };
-    enum weft_err err = wf_grants_get_list(n->access->grants, &raw);
-
-    if (!err)
-        err = wf_gossip_advertise(n, WF_ENTRY_REVOCATIONS, wf_buf_view(&raw));
-    if (err && err != WEFT_E_NOT_FOUND && err != WEFT_E_STALE)
-        wf_say(n, WF_LOG_WARN, "access", "the stored revocation list was not taken", "why",
-            weft_err_text(err), NULL);
-    wf_buf_fini(&raw);
-}
-
 void wf_access_list_tick(struct wf_node *n)
 {
     struct wf_access_room *a = n->access;
@@ -230,11 +242,11 @@ void wf_access_list_tick(struct wf_node *n)
 
     if (!wf_signer_here(n) || !n->charter || !n->has_certificate || now < a->resign_at_ms)
         return;
-    if (a->resign_at_ms == 0)
-        restore(n);
+    enum weft_err err = restore(n);
     if (wf_restored_waits(n))
         return;
-    enum weft_err err = wf_access_sign_list(n, &none);
+    if (!err)
+        err = wf_access_sign_list(n, &none);
     a->resign_at_ms = now + (err ? 10000 : WF_ACCESS_RESIGN_MS);
     wf_alarm(n, "revocations",
         err ? "the revocation list could not be signed; after 24 h nothing is granted on it"

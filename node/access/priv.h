@@ -49,6 +49,7 @@ struct wf_access_room {
     char audit_prefix[9]; // random, a run of this node
     uint64_t audit_last;
     int64_t resign_at_ms, prune_at_ms, ending_at_ms; // monotonic
+    bool list_restored;       // what was signed here last is known, or there is none
     struct wf_hash list_hash; // of the entries of the own list that was acted upon
     struct wf_buf minted;     // the token made last: a row may point to it
     int64_t product_at_ms;    // when to try again

@@ -165,89 +165,133 @@ static struct wf_grant question_of(const struct wf_call *c, const struct wf_gran
     return like;
 }
 
-// What was decided before answers the same question again: a token that lives,
-static bool known_grant(struct wf_node *n, struct wf_call *c, const struct wf_grant *row)
+// The newest row like the question in this state; *ret_any: there is one. What can't be read is not what isn't there.
+static enum weft_err find_like(struct wf_node *n, struct wf_call *c, const struct wf_grant *row,
+    enum wf_grant_state state, struct wf_grant *ret, bool *ret_any)
 {
-    struct wf_grant old, like = question_of(c, row);
-    int64_t now = wf_node_now_unix_ms(n);
+    struct wf_grant like = question_of(c, row);
+    enum weft_err err = wf_grants_like(n->access->grants, &like, state, c->arena, ret);
 
-    if (wf_grants_like(n->access->grants, &like, WF_GRANT_GRANTED, c->arena, &old) ||
-        old.expires_ms <= now)
-        return false;
+    *ret_any = !err;
+    return err == WEFT_E_NOT_FOUND ? WEFT_OK : err;
+}
+
+// What was decided before answers the same question again: a token that lives,
+static enum weft_err known_grant(
+    struct wf_node *n, struct wf_call *c, const struct wf_grant *row, bool *ret_answered)
+{
+    struct wf_grant old;
+    int64_t now = wf_node_now_unix_ms(n);
+    enum weft_err err = find_like(n, c, row, WF_GRANT_GRANTED, &old, ret_answered);
+
+    if (err || !*ret_answered)
+        return err;
     bool by_policy = strcmp(old.how, "policy") == 0;
-    if (by_policy && old.expires_ms - now <= (old.expires_ms - old.issued_ms) / 2)
-        return false;
-    answer(c, &old, "granted", "");
-    return true;
+    *ret_answered = old.expires_ms > now &&
+                    (!by_policy || old.expires_ms - now > (old.expires_ms - old.issued_ms) / 2);
+    if (*ret_answered)
+        answer(c, &old, "granted", "");
+    return WEFT_OK;
 }
 
 // a request that waits, a recent denial.
-static bool known_wait(struct wf_node *n, struct wf_call *c, const struct wf_grant *row)
+static enum weft_err known_wait(
+    struct wf_node *n, struct wf_call *c, const struct wf_grant *row, bool *ret_answered)
 {
-    struct wf_grants *g = n->access->grants;
-    struct wf_grant old, like = question_of(c, row);
-    bool waits = !wf_grants_like(g, &like, WF_GRANT_PENDING, c->arena, &old);
+    struct wf_grant old;
+    bool waits = false;
+    enum weft_err err = find_like(n, c, row, WF_GRANT_PENDING, &old, &waits);
 
-    if (waits && c->request->access->policy_only) {
+    *ret_answered = waits;
+    if (!err && !waits)
+        err = find_like(n, c, row, WF_GRANT_DENIED, &old, ret_answered);
+    if (err || !*ret_answered)
+        return err;
+    *ret_answered = waits || wf_node_now_unix_ms(n) - old.made_ms < DENIAL_MS;
+    if (waits && c->request->access->policy_only)
         refuse_without_rule(n, c, row, "a request of yours waits for the owner");
-        return true;
-    }
-    if (!waits && (wf_grants_like(g, &like, WF_GRANT_DENIED, c->arena, &old) ||
-                      wf_node_now_unix_ms(n) - old.made_ms >= DENIAL_MS))
-        return false;
-    answer_row(c, &old);
-    return true;
+    else if (*ret_answered)
+        answer_row(c, &old);
+    return WEFT_OK;
 }
 
 // A rule goes before a request that waits only when nothing but rules was asked for.
-static bool known_answer(struct wf_node *n, struct wf_call *c, const struct wf_grant *row)
+static enum weft_err known_answer(
+    struct wf_node *n, struct wf_call *c, const struct wf_grant *row, bool *ret_answered)
 {
-    return known_grant(n, c, row) || (!c->request->access->policy_only && known_wait(n, c, row));
+    enum weft_err err = known_grant(n, c, row, ret_answered);
+
+    return err || *ret_answered || c->request->access->policy_only
+               ? err
+               : known_wait(n, c, row, ret_answered);
+}
+
+static enum weft_err grant_by_rule(struct wf_node *n, struct wf_call *c, const struct asker *a,
+    struct wf_grant *row, int64_t life_ms)
+{
+    struct wf_diag diag = { 0 };
+    bool answered = false;
+    enum weft_err err = known_answer(n, c, row, &answered); // with the columns of the rule
+
+    if (err || answered)
+        return err;
+    row->how = "policy";
+    err = wf_access_grant(n, row, life_ms, &diag);
+    if (err) {
+        wf_call_refuse(c, err, "access: %s", diag.text[0] ? diag.text : weft_err_text(err));
+        return WEFT_OK;
+    }
+    n->access->count.by_policy++;
+    trail(n, a, row, "grant by policy", WEFT_OK);
+    answer(c, row, "granted", "");
+    return WEFT_OK;
+}
+
+// No rule gives it, and `why` says so: a person is asked, unless the asker wants none to be.
+static enum weft_err ask_a_person(struct wf_node *n, struct wf_call *c, const struct asker *a,
+    struct wf_grant *row, const char *why)
+{
+    char text[256];
+    bool answered = false;
+    enum weft_err err = WEFT_OK;
+
+    if (c->request->access->policy_only) {
+        err = known_wait(n, c, row, &answered);
+        if (!err && !answered)
+            refuse_without_rule(n, c, row, why);
+        return err;
+    }
+    err = keep_pending(n, row);
+    if (err)
+        return err;
+    trail(n, a, row, "access request", WEFT_OK);
+    snprintf(text, sizeof text, "%.200s; a person decides", why);
+    answer(c, row, "pending", text);
+    return WEFT_OK;
 }
 
 static void decide(struct wf_node *n, struct wf_call *c, struct asker *a)
 {
     struct wf_grant row = { 0 };
     struct wf_diag diag = { 0 };
-    char why[256];
     int64_t life_ms = 0;
+    bool answered = false;
     enum weft_err err = wf_access_read_request(c->request->access, c->arena, &row, &diag);
 
-    if (err) {
-        wf_call_refuse(c, err, "access: %s", diag.text[0] ? diag.text : weft_err_text(err));
-        return;
-    }
     row.holder = a->identity->cert.sign_key;
     row.label = a->who.label;
-    if (known_answer(n, c, &row))
+    if (!err)
+        err = known_answer(n, c, &row, &answered);
+    if (answered)
         return;
-    err = wf_access_policy(n, a->identity, &row, c->arena, &life_ms, &diag);
-    if (!err && known_answer(n, c, &row)) // with the columns of the rule
-        return;
-    if (!err) {
-        row.how = "policy";
-        err = wf_access_grant(n, &row, life_ms, &diag);
-        n->access->count.by_policy += !err;
-        if (!err) {
-            trail(n, a, &row, "grant by policy", WEFT_OK);
-            answer(c, &row, "granted", "");
-            return;
-        }
-    } else if (err == WEFT_E_NO_CAPABILITY && c->request->access->policy_only) {
-        if (known_wait(n, c, &row))
-            return;
-        refuse_without_rule(n, c, &row, diag.text);
-        return;
-    } else if (err == WEFT_E_NO_CAPABILITY) {
-        err = keep_pending(n, &row);
-        if (!err) {
-            trail(n, a, &row, "access request", WEFT_OK);
-            snprintf(why, sizeof why, "%.200s; a person decides", diag.text);
-            answer(c, &row, "pending", why);
-            return;
-        }
-    }
-    wf_call_refuse(c, err, "access: %s", diag.text[0] ? diag.text : weft_err_text(err));
+    if (!err)
+        err = wf_access_policy(n, a->identity, &row, c->arena, &life_ms, &diag);
+    if (!err)
+        err = grant_by_rule(n, c, a, &row, life_ms);
+    else if (err == WEFT_E_NO_CAPABILITY)
+        err = ask_a_person(n, c, a, &row, diag.text);
+    if (err)
+        wf_call_refuse(c, err, "access: %s", diag.text[0] ? diag.text : weft_err_text(err));
 }
 
 static void poll_request(struct wf_node *n, struct wf_call *c, const struct asker *a)

@@ -15,7 +15,8 @@ void wf_mirror_soon(struct wf_mirror *m, int64_t wait_ms)
     struct wf_node *n = m->room->node;
 
     if (wf_timer_set(n->loop, &m->timer, wf_node_now_ms(n) + wait_ms))
-        wf_alarm(n, m->alarm, "no memory for a timer; the mirror stands still until a restart");
+        wf_say(n, WF_LOG_WARN, "mirror", "no memory for a timer; it goes on with the next tick",
+            "product", m->name, NULL);
 }
 
 static void set_state(struct wf_mirror *m, enum wf_mirror_state state, const char *why)
@@ -364,8 +365,14 @@ static void next_round(struct wf_mirror *m)
     wf_mirror_soon(m, 0);
 }
 
+static void store(struct wf_mirror *m);
+
 void wf_mirror_stored(struct wf_mirror *m, enum weft_err err)
 {
+    if (!err && m->check && m->check->next < m->check->count) {
+        store(m);
+        return;
+    }
     end_check(m);
     if (!err) {
         next_round(m);
@@ -376,6 +383,13 @@ void wf_mirror_stored(struct wf_mirror *m, enum weft_err err)
 }
 
 static void fetch_documents(struct wf_mirror *m, bool again);
+
+// What this node could not keep may be needed to believe an entry: the round is asked for again, and nothing is passed over.
+static void fail_documents(struct wf_mirror *m, enum weft_err err, const char *text)
+{
+    end_check(m);
+    fail(m, err, "certificates and schemas", text);
+}
 
 static void store(struct wf_mirror *m)
 {
@@ -397,14 +411,13 @@ static void on_documents(void *arg, enum weft_err err, const Weft__V1__Reply *re
 
     if (!m)
         return;
-    for (size_t i = 0; !err && reply->get && i < reply->get->n_documents; i++)
-        wf_mirror_take_document(m, wf_pb_view(reply->get->documents[i]->content));
-    if (err) {
-        end_check(m);
-        fail(m, err, "certificates and schemas", text_of(reply));
-    } else {
+    const Weft__V1__GetReply *get = err ? NULL : reply->get;
+    for (size_t i = 0; !err && get && i < get->n_documents; i++)
+        err = wf_mirror_take_document(m, wf_pb_view(get->documents[i]->content));
+    if (err)
+        fail_documents(m, err, get ? NULL : text_of(reply));
+    else
         fetch_documents(m, true);
-    }
 }
 
 // What this node has anyway is taken from there; the rest comes from the home. again: what is still missing then, it does not have.
@@ -415,16 +428,21 @@ static void fetch_documents(struct wf_mirror *m, bool again)
     struct wf_hash missing[WF_MAX_GET];
     ProtobufCBinaryData hashes[WF_MAX_GET];
     size_t count = wf_mirror_missing(m, m->check, missing, WF_MAX_GET);
+    enum weft_err err = WEFT_OK;
 
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count && !err; i++) {
         struct wf_arena arena;
         struct wf_bytes content;
         wf_arena_init(&arena, 2 * WF_MAX_ENVELOPE);
         if (wf_documents_get(m->room->node, &missing[i], &arena, &content) == WEFT_OK)
-            wf_mirror_take_document(m, content);
+            err = wf_mirror_take_document(m, content);
         else
             hashes[get.n_hashes++] = wf_pb_bin(wf_hash_view(&missing[i]));
         wf_arena_fini(&arena);
+    }
+    if (err) {
+        fail_documents(m, err, NULL);
+        return;
     }
     if (!get.n_hashes || again) { // entries without their certificate are not believed
         store(m);
@@ -459,7 +477,7 @@ static void check_done(struct wf_job *job, enum weft_err cancelled)
         return;
     }
     end_check(m);
-    m->count.refused++;
+    m->count.refused += err != WEFT_E_NOMEM;
     if (err == WEFT_E_ORDER)
         contradicted(m, err);
     else

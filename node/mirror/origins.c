@@ -38,34 +38,38 @@ static enum weft_err judge_chain(
     return err;
 }
 
-static void add_origin(struct wf_mirror *m, struct wf_bytes chain, const struct wf_cert *cert)
+static enum weft_err add_origin(
+    struct wf_mirror *m, struct wf_bytes chain, const struct wf_cert *cert)
 {
-    struct wf_mirror_origin *o = m->origin_count < WF_MIRROR_ORIGINS ? calloc(1, sizeof *o) : NULL;
-
-    if (!o || find(m, &cert->id)) {
-        free(o);
-        return; // without it the reply is asked for again
-    }
+    if (m->origin_count >= WF_MIRROR_ORIGINS || find(m, &cert->id))
+        return WEFT_OK;
+    enum weft_err refused = judge_chain(m, chain, cert);
+    struct wf_mirror_origin *o = refused == WEFT_E_NOMEM ? NULL : calloc(1, sizeof *o);
+    if (!o)
+        return WEFT_E_NOMEM;
     o->id = cert->id;
     o->key = cert->sign_key;
     o->not_before_ms = cert->not_before_ms;
     o->not_after_ms = cert->not_after_ms;
-    o->refused = judge_chain(m, chain, cert);
+    o->refused = refused;
     o->next = m->origins[o->id.b[0] % WF_MIRROR_BUCKETS];
     m->origins[o->id.b[0] % WF_MIRROR_BUCKETS] = o;
     m->origin_count++;
+    return WEFT_OK;
 }
 
-void wf_mirror_take_document(struct wf_mirror *m, struct wf_bytes content)
+enum weft_err wf_mirror_take_document(struct wf_mirror *m, struct wf_bytes content)
 {
     struct wf_document d;
+    enum weft_err err = wf_documents_take(m->room->node, content, &d);
 
-    if (wf_documents_take(m->room->node, content, &d))
-        return; // said there; it is asked for again
+    if (err) // said there
+        return err == WEFT_E_TOO_BIG ? WEFT_OK : err;
     if (d.is_chain)
-        add_origin(m, content, &d.cert);
-    else if (m->schema_count < WF_MIRROR_SCHEMAS && !has_schema(m, &d.id))
+        return add_origin(m, content, &d.cert);
+    if (m->schema_count < WF_MIRROR_SCHEMAS && !has_schema(m, &d.id))
         m->schemas[m->schema_count++] = d.id;
+    return WEFT_OK;
 }
 
 static size_t add_missing(struct wf_hash *out, size_t count, size_t cap, const struct wf_hash *hash)

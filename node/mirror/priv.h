@@ -57,7 +57,7 @@ struct wf_mirror_check {
     struct wf_hash product_id;
     struct wf_given given; // its head begins at that of the store
     struct wf_mirror_entry *entries;
-    size_t count;
+    size_t count, next; // next: the first that was neither handed to the log nor left out
     enum weft_err err;
 };
 
@@ -170,8 +170,8 @@ void wf_mirror_store_close(struct wf_mirror *m);
 WF_MUST_USE enum weft_err wf_mirror_store_is_of(struct wf_mirror *m, const struct wf_hash *id);
 // Forgets everything and begins again from the home's oldest entry.
 WF_MUST_USE enum weft_err wf_mirror_begin_anew(struct wf_mirror *m, const char *why);
-// Entries of a check into the log, those with end == offset and no reset (not believed) left out.
-WF_MUST_USE enum weft_err wf_mirror_append(struct wf_mirror *m, const struct wf_mirror_check *k);
+// Entries of a check into the log from k->next on, as many as may go together; those that are not believed are left out.
+WF_MUST_USE enum weft_err wf_mirror_append(struct wf_mirror *m, struct wf_mirror_check *k);
 // Where the log ends, from its last entry.
 WF_MUST_USE enum weft_err wf_mirror_recall(struct wf_mirror *m);
 void wf_mirror_save(struct wf_mirror *m); // generation and heartbeat
@@ -189,7 +189,8 @@ void wf_mirror_check_free(struct wf_mirror_check *k);
 // How many documents the check's entries cite and nobody here has, at most cap of them into out.
 size_t wf_mirror_missing(
     const struct wf_mirror *m, const struct wf_mirror_check *k, struct wf_hash *out, size_t cap);
-void wf_mirror_take_document(struct wf_mirror *m, struct wf_bytes content);
+// What can't be believed is left out, which is OK; an error is this node's own (NOMEM, IO, NOSPACE ...), and nobody may be judged without it.
+WF_MUST_USE enum weft_err wf_mirror_take_document(struct wf_mirror *m, struct wf_bytes content);
 // May the entry's certificate have signed it?
 WF_MUST_USE enum weft_err wf_mirror_judge(
     const struct wf_mirror *m, const struct wf_mirror_entry *e);

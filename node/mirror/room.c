@@ -172,6 +172,14 @@ static enum weft_err mirror_start(struct wf_node *n, struct wf_diag *diag)
     return WEFT_OK;
 }
 
+// What had no memory for its timer when a step ended.
+static void push_on(const struct wf_mirror_room *r)
+{
+    for (struct wf_mirror *m = r->mirrors; m; m = m->next)
+        if (!m->timer.index && !m->ask && !m->check)
+            wf_mirror_soon(m, 0);
+}
+
 static void mirror_tick(struct wf_node *n)
 {
     if (!n->draining)
@@ -179,6 +187,8 @@ static void mirror_tick(struct wf_node *n)
     struct wf_mirror_room *r = n->mirror;
     if (!r)
         return;
+    if (!n->draining)
+        push_on(r);
     wf_mirror_serve_tick(r);
     if (wf_node_now_ms(n) < r->retain_due_ms)
         return;

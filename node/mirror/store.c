@@ -113,21 +113,29 @@ void wf_mirror_save(struct wf_mirror *m)
             "product", m->name, "why", weft_err_text(err), NULL);
 }
 
-static void load(struct wf_mirror *m)
+// Nothing, or nothing to be trusted: it begins anew when the product is known. What can't be read now may be whole.
+static enum weft_err load(struct wf_mirror *m)
 {
     struct wf_buf b = { 0 };
+    enum weft_err err = wf_meta_get(&m->room->vfs, m->dir, "state", &b);
 
-    if (wf_meta_get(&m->room->vfs, m->dir, "state", &b) || b.len < STATE_HEAD ||
-        b.ptr[0] != STATE_VERSION)
-        goto out; // nothing, or nothing to be trusted: it begins anew when the product is known
+    if (err == WEFT_E_NOT_FOUND || err == WEFT_E_DAMAGED)
+        return WEFT_OK;
+    if (err || b.len < STATE_HEAD || b.ptr[0] != STATE_VERSION)
+        goto out;
     memcpy(m->stored_id.b, b.ptr + 1, WF_HASH_LEN);
     m->generation = wf_load_be64(b.ptr + 1 + WF_HASH_LEN);
     struct wf_bytes beat = wf_bytes(b.ptr + STATE_HEAD, b.len - STATE_HEAD);
-    if (beat.len && wf_heartbeat_open(beat, &m->said) == WEFT_OK &&
-        wf_hash_eq(&m->said.product_id, &m->stored_id) && !wf_bytes_dup(beat, &m->beat))
-        m->has_beat = true;
+    enum weft_err bad = beat.len ? wf_heartbeat_open(beat, &m->said) : WEFT_E_NOT_FOUND;
+    if (!bad && wf_hash_eq(&m->said.product_id, &m->stored_id)) {
+        err = wf_bytes_dup(beat, &m->beat);
+        m->has_beat = !err;
+    }
+    if (bad == WEFT_E_NOMEM)
+        err = bad;
 out:
     wf_buf_fini(&b);
+    return err;
 }
 
 struct last {
@@ -203,18 +211,29 @@ uint64_t wf_mirror_bytes(const struct wf_mirror *m)
 
 // ---- beginning -------------------------------------------------------------------------------------------------------
 
+// The new name stands on the disk before anything is under it; until then the old one holds.
 static enum weft_err begin(struct wf_mirror *m, const struct wf_hash *id)
 {
-    if (!wf_hash_is_zero(&m->stored_id) &&
-        wf_log_release(m->log, &m->log_key, UINT64_MAX) == WEFT_E_NOMEM)
-        return WEFT_E_NOMEM; // else its segments go with their age
+    struct wf_hash old_id = m->stored_id, old_key = m->log_key;
+    bool had_beat = m->has_beat;
+
     m->stored_id = *id;
     m->generation++;
     m->has_beat = false;
-    m->beat.len = 0;
     name_log(m);
-    wf_mirror_save(m); // before the first entry
-    return m->beat_dirty ? WEFT_E_IO : wf_mirror_recall(m);
+    wf_mirror_save(m);
+    if (m->beat_dirty) {
+        m->stored_id = old_id;
+        m->log_key = old_key;
+        m->generation--;
+        m->has_beat = had_beat;
+        return WEFT_E_IO;
+    }
+    m->beat.len = 0;
+    if (!wf_hash_is_zero(&old_id) && wf_log_release(m->log, &old_key, UINT64_MAX))
+        wf_say(m->room->node, WF_LOG_WARN, "mirror", "what was dropped stays until it is too old",
+            "product", m->name, NULL);
+    return wf_mirror_recall(m);
 }
 
 enum weft_err wf_mirror_store_is_of(struct wf_mirror *m, const struct wf_hash *id)
@@ -284,9 +303,9 @@ enum weft_err wf_mirror_store_open(struct wf_mirror *m, struct wf_diag *diag)
     free(dir);
     if (err)
         return err;
-    load(m);
+    err = load(m);
     name_log(m);
-    return wf_hash_is_zero(&m->stored_id) ? WEFT_OK : wf_mirror_recall(m);
+    return err || wf_hash_is_zero(&m->stored_id) ? err : wf_mirror_recall(m);
 }
 
 void wf_mirror_store_close(struct wf_mirror *m)
@@ -303,13 +322,13 @@ void wf_mirror_store_close(struct wf_mirror *m)
 
 // ---- entries ---------------------------------------------------------------------------------------------------------
 
-static enum weft_err append_one(struct wf_mirror *m, const struct wf_mirror_entry *e)
+static enum weft_err append_one(struct wf_mirror *m, const struct wf_mirror_entry *e, bool jump)
 {
     struct wf_log_item item = { .product = m->log_key,
         .first = e->offset,
         .count = (uint32_t)(e->end - e->offset),
         .time_ms = e->append_ms,
-        .jump = true, // what the home lost, and what nobody can vouch for, is left out
+        .jump = jump,
         .durability = WF_LOG_DISK,
         .body = e->sealed };
     enum weft_err err = wf_log_append(m->log, &item, 0);
@@ -324,20 +343,27 @@ static enum weft_err append_one(struct wf_mirror *m, const struct wf_mirror_entr
     return WEFT_OK;
 }
 
-enum weft_err wf_mirror_append(struct wf_mirror *m, const struct wf_mirror_check *k)
+// The log refuses what does not continue in numbers, and so all that is behind an entry that it could not write. A reset has no numbers, and
+// what the home lost, or nobody can vouch for, leaves a gap: behind those an entry waits until all before it is on the disk.
+enum weft_err wf_mirror_append(struct wf_mirror *m, struct wf_mirror_check *k)
 {
-    enum weft_err err = WEFT_OK;
+    uint64_t before = m->appended;
+    bool was_reset = false;
 
-    for (size_t i = 0; i < k->count && !err; i++) {
-        const struct wf_mirror_entry *e = &k->entries[i];
-        enum weft_err bad = wf_mirror_judge(m, e);
-        if (bad)
+    for (; k->next < k->count; k->next++) {
+        const struct wf_mirror_entry *e = &k->entries[k->next];
+        bool jump = e->offset != m->head.next_offset;
+        if (wf_mirror_judge(m, e)) {
             m->count.refused++;
-        else
-            err = append_one(m, e);
+            continue;
+        }
+        if (m->appended != before && (jump || was_reset))
+            return WEFT_OK;
+        enum weft_err err = append_one(m, e, jump);
+        if (err)
+            return err;
+        was_reset = e->is_reset;
     }
-    if (err)
-        return err;
     m->head = k->given.head;
     m->linked = k->given.linked;
     return WEFT_OK;

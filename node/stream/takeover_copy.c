@@ -87,13 +87,20 @@ static void end_check(struct wf_takeover *t)
     t->check = NULL;
 }
 
+// The log refuses what does not continue in numbers, and so all that is behind an entry that it could not write. A reset has no numbers, and
+// what the old home lost leaves a gap: what is behind those is asked for again, once all before it is on the disk.
+static bool must_wait(const struct wf_copy_check *k, const struct wf_home_product *p, size_t i)
+{
+    return i > 0 && (k->entries[i - 1].entry.is_reset || k->entries[i].entry.offset > p->tail);
+}
+
 static void store(struct wf_takeover *t)
 {
     struct wf_copy_check *k = t->check;
     struct wf_home_product *p = t->parts[t->at].p;
     enum weft_err err = WEFT_OK;
 
-    for (size_t i = 0; i < k->count && !err; i++) {
+    for (size_t i = 0; i < k->count && !err && !must_wait(k, p, i); i++) {
         struct wf_copied *c = &k->entries[i];
         err = wf_append_copied(
             p, &c->entry, c->entry.is_reset ? NULL : &c->header, k->inventory ? &c->raw : NULL);

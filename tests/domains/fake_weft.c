@@ -391,6 +391,8 @@ enum weft_err weft_subscribe(struct weft_client *c, const char *product,
 
     (void)c;
     (void)problem;
+    if (!s)
+        return WEFT_E_NOMEM;
     s->p = find(product);
     if (!s->p)
         abort();

@@ -21,6 +21,7 @@
 #include "node/stream/room.h"
 #include "proto/trust/move.h"
 #include "sdk/disk.h"
+#include "tests/support/fault.h"
 #include "tests/support/registry.h"
 #include "tests/support/support.h"
 #include "tests/support/trust_token.h"
@@ -228,6 +229,7 @@ void wf_call_reply(struct wf_call *pub, Weft__V1__Reply *reply)
 {
     struct wf_buf packed = { 0 };
 
+    wf_fault_spare(true);
     ck_assert_ptr_eq(pub, &call.pub);
     ck_assert_msg(!call.answered, "a call is answered once");
     ck_assert_int_eq(wf_pb_pack(reply, &packed), WEFT_OK);
@@ -237,6 +239,7 @@ void wf_call_reply(struct wf_call *pub, Weft__V1__Reply *reply)
     wf_buf_fini(&packed);
     call.err = call.reply->refusal ? (enum weft_err)call.reply->refusal->code : WEFT_OK;
     call.answered = true;
+    wf_fault_spare(false);
 }
 
 struct wf_bytes wf_call_chain(const struct wf_call *c)

@@ -17,6 +17,7 @@
 #include "node/stream/room.h"
 #include "sdk/disk.h"
 #include "tests/support/clock.h"
+#include "tests/support/fault.h"
 #include "tests/support/stream.h"
 #include "tests/support/trust_token.h"
 
@@ -47,17 +48,21 @@ void wf_gossip_set_mirrors(struct wf_node *node, const char *const *names, size_
     (void)node, (void)names, (void)count;
 }
 
+static struct wf_catalog *catalog; // where the test has one
+static struct wf_link *home_link;  // the same
+
 struct wf_catalog *wf_gossip_catalog(struct wf_node *node)
 {
     (void)node;
-    return NULL;
+    return catalog;
 }
 
 enum weft_err wf_gossip_link(
     struct wf_node *node, const char *domain, const char *subject, struct wf_link **ret)
 {
-    (void)node, (void)domain, (void)subject, (void)ret;
-    return WEFT_E_NOT_FOUND;
+    (void)node, (void)domain, (void)subject;
+    *ret = home_link;
+    return home_link ? WEFT_OK : WEFT_E_NOT_FOUND;
 }
 
 const char *wf_access_audit(struct wf_node *node, const struct wf_caller *caller, const char *what,
@@ -88,8 +93,10 @@ void wf_pull_handle(struct wf_node *node, struct wf_call *c)
 void wf_call_reply(struct wf_call *c, Weft__V1__Reply *reply)
 {
     (void)c;
+    wf_fault_spare(true);
     replied.len = 0;
     ck_assert_int_eq(wf_pb_pack(reply, &replied), WEFT_OK);
+    wf_fault_spare(false);
 }
 
 enum weft_err wf_call_park(
@@ -247,6 +254,7 @@ static struct wf_buf seal(const struct wf_entry *e)
 }
 
 static struct wf_records three;
+static uint64_t home_log = 9; // counter of its log's name
 
 static void make_home(struct home *h, const struct wf_hash *of, const struct wf_secret *signer)
 {
@@ -254,7 +262,7 @@ static void make_home(struct home *h, const struct wf_hash *of, const struct wf_
 
     wf_test_three_records(&three);
     memset(h, 0, sizeof *h);
-    h->head.log_id = wf_test_incarnation(9);
+    h->head.log_id = wf_test_incarnation(home_log);
     for (unsigned i = 0; i < ENTRIES; i++) {
         struct wf_entry *e = &h->entry[i];
         struct wf_batch_header f = wf_test_header(&three);
@@ -346,15 +354,15 @@ static void fill_in_part(struct home *h, size_t count)
     make_home(h, &product_id, &owner->node);
     for (unsigned i = 0; i < ENTRIES; i++)
         all[i] = &h->sealed[i];
-    wf_mirror_take_document(m, wf_buf_view(&owner->node_chain));
-    wf_mirror_take_document(m, WF_STR("a schema"));
+    ck_assert_int_eq(wf_mirror_take_document(m, wf_buf_view(&owner->node_chain)), WEFT_OK);
+    ck_assert_int_eq(wf_mirror_take_document(m, WF_STR("a schema")), WEFT_OK);
     store(check(all, count, NULL));
     beat = word(h, &owner->node, now());
     ck_assert_int_eq(wf_mirror_take_beat(m, wf_buf_view(&beat)), WEFT_OK);
     wf_buf_fini(&beat);
 }
 
-static void fill(struct home *h)
+static inline void fill(struct home *h)
 {
     fill_in_part(h, ENTRIES);
 }

@@ -122,8 +122,8 @@ START_TEST(a_signature_counts_with_its_certificate_alone)
     struct wf_hash missing[4];
     ck_assert_uint_eq(wf_mirror_missing(m, k, missing, 4), 2);
     ck_assert(wf_hash_eq(&missing[0], &cert_id) && wf_hash_eq(&missing[1], &schema));
-    wf_mirror_take_document(m, wf_buf_view(&owner->node_chain));
-    wf_mirror_take_document(m, WF_STR("a schema"));
+    ck_assert_int_eq(wf_mirror_take_document(m, wf_buf_view(&owner->node_chain)), WEFT_OK);
+    ck_assert_int_eq(wf_mirror_take_document(m, WF_STR("a schema")), WEFT_OK);
     ck_assert_uint_eq(wf_mirror_missing(m, k, missing, 4), 0);
     ck_assert_int_eq(wf_mirror_judge(m, &k->entries[1]), WEFT_E_CHAIN);
     k->entries[1].signer = owner->node_pub;
@@ -134,7 +134,8 @@ START_TEST(a_signature_counts_with_its_certificate_alone)
     struct wf_cert cert;
     ck_assert_int_eq(
         wf_cert_open(wf_buf_view(&mesh.d[WF_TEST_SECURITY].node_cert), &cert), WEFT_OK);
-    wf_mirror_take_document(m, wf_buf_view(&mesh.d[WF_TEST_SECURITY].node_chain));
+    ck_assert_int_eq(
+        wf_mirror_take_document(m, wf_buf_view(&mesh.d[WF_TEST_SECURITY].node_chain)), WEFT_OK);
     k->entries[1].certificate = cert.id;
     ck_assert_int_eq(wf_mirror_judge(m, &k->entries[1]), WEFT_E_WRONG_DOMAIN);
     // What nobody vouches for is not stored, and the chain goes on over it.

@@ -14,26 +14,11 @@
 #include "node/stream/room.h"
 #include "sdk/loop/loop.h"
 #include "tests/support/clock.h"
+#include "tests/support/iddir.h"
 
 const struct wf_room *const wf_noderig_rooms[WF_NODERIG_ROOMS] = { &wf_pool_room, &wf_control_room,
     &wf_gossip_room, &wf_access_room, &wf_stream_room, &wf_inventory_room, &wf_provider_room,
     &wf_agents_room, &wf_join_room };
-
-static void make_identity(struct wf_noderig *r, const char *dir)
-{
-    struct wf_test_domain *own = &r->mesh.d[WF_TEST_SERVERS];
-    struct wf_keys keys = {
-        .sign = own->node, .dh = own->node_dh, .sign_pub = own->node_pub, .dh_pub = own->node_dh_pub
-    };
-    struct wf_diag diag = { 0 };
-    int64_t now = wf_test_clock_unix_ms();
-
-    wf_test_must(wf_identity_create(dir, &keys, &diag));
-    wf_test_must(wf_identity_load(dir, now, &r->core.dir, &diag));
-    wf_test_must(wf_identity_set_mesh(r->core.dir, &r->mesh.charter->mesh_id, &diag));
-    wf_test_must(wf_identity_add_charter(r->core.dir, wf_buf_view(&r->mesh.charter->raw), &diag));
-    wf_test_must(wf_identity_set_chain(r->core.dir, wf_buf_view(&own->node_chain), now, &diag));
-}
 
 void wf_noderig_init(struct wf_noderig *r)
 {
@@ -49,7 +34,8 @@ void wf_noderig_init(struct wf_noderig *r)
     wf_diags_fini(&diags);
     r->node.conf->log.level = WF_LOG_ERROR + 1;
     r->node.core = &r->core;
-    make_identity(r, r->node.conf->data);
+    r->core.dir = wf_test_identity_dir(
+        &r->mesh, WF_TEST_SERVERS, r->node.conf->data, wf_test_clock_unix_ms());
     wf_test_must(wf_loop_new(NULL, &r->node.loop));
     wf_test_must(wf_node_adopt(&r->node, r->core.dir, &diag));
 }

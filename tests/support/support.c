@@ -98,8 +98,11 @@ struct wf_buf wf_test_json_hex(const json_t *object, const char *key)
     return s ? wf_test_hex(s) : (struct wf_buf){ 0 };
 }
 
-static char tmpdir[256];
-static pid_t tmpdir_owner;
+static struct tmpdir {
+    char path[256];
+    pid_t owner;
+    struct tmpdir *next;
+} * tmpdirs;
 
 static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
 {
@@ -109,22 +112,44 @@ static int remove_one(const char *path, const struct stat *st, int flag, struct 
     return remove(path);
 }
 
-static void remove_tmpdir(void)
+static void remove_tmpdirs(void)
 {
-    if (getpid() == tmpdir_owner && !getenv("WEFT_KEEP"))
-        nftw(tmpdir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    while (tmpdirs) {
+        struct tmpdir *d = tmpdirs;
+        tmpdirs = d->next;
+        if (getpid() == d->owner && !getenv("WEFT_KEEP"))
+            nftw(d->path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+        free(d);
+    }
 }
 
 const char *wf_test_tmpdir(void)
 {
     const char *base = getenv("TMPDIR");
+    struct tmpdir *d = calloc(1, sizeof *d);
 
-    snprintf(tmpdir, sizeof tmpdir, "%s/weft-test-XXXXXX", base ? base : "/tmp");
-    if (!mkdtemp(tmpdir))
-        die("cannot make", tmpdir);
-    tmpdir_owner = getpid();
-    atexit(remove_tmpdir);
-    return tmpdir;
+    if (!d)
+        die("out of memory", "wf_test_tmpdir");
+    snprintf(d->path, sizeof d->path, "%s/weft-test-XXXXXX", base ? base : "/tmp");
+    if (!mkdtemp(d->path))
+        die("cannot make", d->path);
+    d->owner = getpid();
+    if (!tmpdirs)
+        atexit(remove_tmpdirs);
+    d->next = tmpdirs;
+    tmpdirs = d;
+    return d->path;
+}
+
+static int empty_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
+{
+    return ftw->level > 0 ? remove_one(path, st, flag, ftw) : 0;
+}
+
+void wf_test_empty(const char *dir)
+{
+    if (nftw(dir, empty_one, 16, FTW_DEPTH | FTW_PHYS) != 0)
+        die("cannot empty", dir);
 }
 
 uint64_t wf_test_rand(uint64_t *state)

@@ -25,6 +25,8 @@ json_t *wf_test_json(const char *path);
 struct wf_buf wf_test_json_hex(const json_t *object, const char *key);
 // A fresh directory below $TMPDIR, removed with its content at exit (kept with WEFT_KEEP set: tests/run.sh --keep).
 const char *wf_test_tmpdir(void);
+// Removes what is in a directory, or aborts.
+void wf_test_empty(const char *dir);
 // Reproducible pseudo-random numbers (xorshift64*); print the seed in assertions.
 uint64_t wf_test_rand(uint64_t *state);
 void wf_test_rand_bytes(uint64_t *state, void *out, size_t len);

@@ -93,7 +93,8 @@ static enum weft_err keep_row(struct wf_mon_store *s, struct wf_mon_table *t,
         enum weft_err err = wf_mon_record_cell(a->p, r, i, t->plan->shape.is_key[i], &cell);
         if (err)
             return wf_mon_store_nomem(s);
-        wf_mon_cell_bind(st, WF_MON_FIXED + 1 + (int)i, &cell);
+        if (wf_mon_cell_bind(st, WF_MON_FIXED + 1 + (int)i, &cell) != SQLITE_OK)
+            return wf_mon_store_nomem(s);
     }
     if (r->time_us > t->last_time_us)
         t->last_time_us = r->time_us;
@@ -251,12 +252,18 @@ enum weft_err wf_mon_sqlite_cursor(
     if (!rows)
         return wf_mon_store_nomem(s);
     char *room = (char *)(rows + count);
-    while (at < count && sqlite3_step(st) == SQLITE_ROW) {
+    int rc = sqlite3_step(st);
+    for (; at < count && rc == SQLITE_ROW; rc = sqlite3_step(st)) {
         rows[at].key = copy_blob(st, 0, &room, &rows[at].key_len);
         rows[at].value = copy_blob(st, 1, &room, &rows[at].value_len);
         at++;
     }
     sqlite3_reset(st);
+    err = wf_mon_sqlite_err(s, rc, "cursor");
+    if (err) { // a part of a cursor is none
+        free(rows);
+        return err;
+    }
     *ret = rows;
     *ret_count = at;
     return WEFT_OK;

@@ -160,9 +160,9 @@ static enum weft_err ask(struct wf_mon_store *s, const char *text, char *ret, si
     ret[0] = '\0';
     if (rc == SQLITE_OK)
         rc = sqlite3_step(st);
-    if (rc == SQLITE_ROW)
-        snprintf(ret, size, "%s", wf_mon_column_text(st, 0));
-    enum weft_err err = wf_mon_sqlite_err(s, rc, text);
+    const char *said = rc == SQLITE_ROW ? (const char *)sqlite3_column_text(st, 0) : "";
+    snprintf(ret, size, "%s", said ? said : "");
+    enum weft_err err = said ? wf_mon_sqlite_err(s, rc, text) : wf_mon_store_nomem(s);
     sqlite3_finalize(st);
     return err;
 }
@@ -241,6 +241,10 @@ static enum weft_err check_health(struct wf_mon_store *s)
 
     if (err || strcmp(said, "ok") == 0)
         return err;
+    if (strstr(said, "unable to get the page")) { // nothing is known of what it holds
+        snprintf(s->problem, sizeof s->problem, "database: it can't be read: %s", said);
+        return WEFT_E_IO;
+    }
     snprintf(s->problem, sizeof s->problem,
         "database: damaged: %s. Move it away and start anew: what the owners still keep is fetched "
         "again",

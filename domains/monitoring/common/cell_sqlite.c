@@ -1,25 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "domains/monitoring/common/cell_sqlite.h"
 
-void wf_mon_cell_bind(sqlite3_stmt *st, int at, const struct wf_mon_cell *c)
+int wf_mon_cell_bind(sqlite3_stmt *st, int at, const struct wf_mon_cell *c)
 {
     switch (c->class) {
-    case WF_MON_NULL:
-        sqlite3_bind_null(st, at);
-        break;
     case WF_MON_INTEGER:
-        sqlite3_bind_int64(st, at, c->integer);
-        break;
+        return sqlite3_bind_int64(st, at, c->integer);
     case WF_MON_REAL:
-        sqlite3_bind_double(st, at, c->real);
-        break;
+        return sqlite3_bind_double(st, at, c->real);
     case WF_MON_TEXT:
-        sqlite3_bind_text64(st, at, c->ptr, c->len, SQLITE_TRANSIENT, SQLITE_UTF8);
-        break;
+        return sqlite3_bind_text64(st, at, c->ptr, c->len, SQLITE_TRANSIENT, SQLITE_UTF8);
     case WF_MON_BLOB:
-        sqlite3_bind_blob64(st, at, c->ptr, c->len, SQLITE_TRANSIENT);
+        return sqlite3_bind_blob64(st, at, c->ptr, c->len, SQLITE_TRANSIENT);
+    case WF_MON_NULL:
         break;
     }
+    return sqlite3_bind_null(st, at);
 }
 
 void wf_mon_cell_read(sqlite3_stmt *st, int at, struct wf_mon_cell *ret)

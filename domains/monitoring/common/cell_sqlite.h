@@ -8,8 +8,8 @@
 
 #include "domains/monitoring/common/table.h"
 
-// SQLite copies what it keeps of texts and bytes.
-void wf_mon_cell_bind(sqlite3_stmt *st, int at, const struct wf_mon_cell *c);
+// SQLite copies what it keeps of texts and bytes; its code when it can't, and what was to be stored is not.
+WEFT_MUST_USE int wf_mon_cell_bind(sqlite3_stmt *st, int at, const struct wf_mon_cell *c);
 // Texts and bytes are the statement's until its next step; ptr is never NULL.
 void wf_mon_cell_read(sqlite3_stmt *st, int at, struct wf_mon_cell *ret);
 

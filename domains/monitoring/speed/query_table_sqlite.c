@@ -204,21 +204,24 @@ static enum weft_err bind_row(
 {
     sqlite3_stmt *st = t->insert;
     int next = t->current ? KEY : OP;
+    // What SQLite has no memory for would be NULL in the row.
+    bool bound = !sqlite3_bind_int64(st, TIME, row->time_us) &&
+                 !sqlite3_bind_int64(st, RECEIVED, row->received_us) &&
+                 !sqlite3_bind_text(st, DOMAIN_, row->domain, -1, SQLITE_TRANSIENT) &&
+                 !sqlite3_bind_text(st, ORIGIN, row->origin, -1, SQLITE_TRANSIENT) &&
+                 !sqlite3_bind_int64(st, OFFSET, (sqlite3_int64)row->offset) &&
+                 !sqlite3_bind_text(st, OP, row->deleted ? "delete" : "put", -1, SQLITE_STATIC) &&
+                 (!t->current || !sqlite3_bind_blob(st, KEY, key, key_len, SQLITE_TRANSIENT));
 
-    sqlite3_bind_int64(st, TIME, row->time_us);
-    sqlite3_bind_int64(st, RECEIVED, row->received_us);
-    sqlite3_bind_text(st, DOMAIN_, row->domain, -1, SQLITE_TRANSIENT);
-    sqlite3_bind_text(st, ORIGIN, row->origin, -1, SQLITE_TRANSIENT);
-    sqlite3_bind_int64(st, OFFSET, (sqlite3_int64)row->offset);
-    sqlite3_bind_text(st, OP, row->deleted ? "delete" : "put", -1, SQLITE_STATIC);
-    if (t->current)
-        sqlite3_bind_blob(st, KEY, key, key_len, SQLITE_TRANSIENT);
+    if (!bound)
+        return WEFT_E_NOMEM;
     for (size_t i = 0; i < t->field_count; i++) {
         struct wf_mon_cell c;
         enum weft_err err = row->cell(row->arg, i, &c);
         if (err)
             return err;
-        wf_mon_cell_bind(st, ++next, &c);
+        if (wf_mon_cell_bind(st, ++next, &c) != SQLITE_OK)
+            return WEFT_E_NOMEM;
     }
     return WEFT_OK;
 }
@@ -234,7 +237,7 @@ static enum weft_err remove_rows(
     int rc = sqlite3_prepare_v2(q->db, sql, -1, &st, NULL);
     sqlite3_free(sql);
     for (int i = 0; i < 2 && rc == SQLITE_OK && i < sqlite3_bind_parameter_count(st); i++)
-        wf_mon_cell_bind(st, i + 1, &values[i]);
+        rc = wf_mon_cell_bind(st, i + 1, &values[i]);
     if (rc == SQLITE_OK)
         rc = sqlite3_step(st);
     if (rc == SQLITE_DONE)
