@@ -9,13 +9,17 @@ enum weft_err wf_documents_take(struct wf_node *n, struct wf_bytes content, stru
     struct wf_document d = { .is_chain = false };
     size_t count = 0;
 
-    d.is_chain = wf_chain_split(content, certs, &count) == WEFT_OK &&
-                 wf_cert_open(certs[0], &d.cert) == WEFT_OK;
+    enum weft_err err = wf_chain_split(content, certs, &count);
+    if (!err)
+        err = wf_cert_open(certs[0], &d.cert);
+    if (err == WEFT_E_NOMEM) // nobody knows what it is
+        return err;
+    d.is_chain = !err;
     if (d.is_chain)
         d.id = d.cert.id;
     else
         wf_blake2b(content, &d.id);
-    enum weft_err err = wf_documents_put(n, content, &d.id);
+    err = wf_documents_put(n, content, &d.id);
     if (!err)
         *ret = d;
     return err;

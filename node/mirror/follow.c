@@ -70,6 +70,13 @@ static const char *text_of(const Weft__V1__Reply *reply)
     return reply && reply->refusal ? reply->refusal->text : NULL;
 }
 
+// The round at hand, if any, is over; nothing of it is on a worker.
+static void end_check(struct wf_mirror *m)
+{
+    wf_mirror_check_free(m->check);
+    m->check = NULL;
+}
+
 // ---- asking ----------------------------------------------------------------------------------------------------------
 
 static void ask(
@@ -91,6 +98,7 @@ static void ask(
         return;
     free(a);
     m->ask = NULL;
+    end_check(m); // it waited for what was asked
     fail(m, err, "its home can't be asked", NULL);
 }
 
@@ -329,12 +337,6 @@ static void ask_lease(struct wf_mirror *m)
 }
 
 // ---- one round -------------------------------------------------------------------------------------------------------
-
-static void end_check(struct wf_mirror *m)
-{
-    wf_mirror_check_free(m->check);
-    m->check = NULL;
-}
 
 // The home's own entries don't fit what it gave before: it lost its log, or was put back from a copy.
 static void contradicted(struct wf_mirror *m, enum weft_err code)

@@ -99,12 +99,14 @@ static void store(struct wf_takeover *t)
     struct wf_copy_check *k = t->check;
     struct wf_home_product *p = t->parts[t->at].p;
     enum weft_err err = WEFT_OK;
+    size_t i = 0;
 
-    for (size_t i = 0; i < k->count && !err && !must_wait(k, p, i); i++) {
+    for (; i < k->count && !err && !must_wait(k, p, i); i++) {
         struct wf_copied *c = &k->entries[i];
         err = wf_append_copied(
             p, &c->entry, c->entry.is_reset ? NULL : &c->header, k->inventory ? &c->raw : NULL);
     }
+    t->little = t->little && i == k->count;
     end_check(t);
     if (err && !p->pending)
         wf_takeover_fail(t, err, "entries can't be written here", NULL);

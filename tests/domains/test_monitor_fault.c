@@ -200,16 +200,17 @@ static enum weft_err open_and_store(void)
 // A run that was killed: some is stored, and SQLite's own log is there still.
 static void begin_killed(void)
 {
-    char from[340], to[340];
+    char from[340], to[340], kept[sizeof db];
     struct wf_mon_store *s = NULL;
     static const char *const suffixes[] = { "", "-wal" };
 
     begin();
     ck_assert_int_eq(wf_mon_store_open(db, &s, NULL), WEFT_OK);
     rig_store(s, product, 0, 3, true);
+    snprintf(kept, sizeof kept, "%.290s.kept", db);
     for (size_t i = 0; i < 2; i++) {
         snprintf(from, sizeof from, "%s%s", db, suffixes[i]);
-        snprintf(to, sizeof to, "%s.kept%s", db, suffixes[i]);
+        snprintf(to, sizeof to, "%s%s", kept, suffixes[i]);
         struct wf_buf content = wf_test_file(from);
         FILE *f = fopen(to, "wb");
         ck_assert_ptr_nonnull(f);
@@ -219,7 +220,7 @@ static void begin_killed(void)
         wf_buf_fini(&content);
     }
     wf_mon_store_close(s);
-    strcat(db, ".kept");
+    snprintf(db, sizeof db, "%s", kept);
 }
 
 // ---- what is too old ---------------------------------------------------------------------------------------------------
