@@ -504,7 +504,10 @@ static void dispatch(struct call *c, struct wf_live_session *s, struct wf_bytes 
     }
     c->handler = find_handler(c->pub.node, q->kind_case);
     if (!c->handler) {
-        wf_call_refuse(&c->pub, WEFT_E_REQUEST, "unknown request");
+        wf_call_refuse(&c->pub, WEFT_E_REQUEST, "%s",
+            c->pub.node->conf->role == WF_ROLE_AGENT
+                ? "this weftd is an agent: ask a node of its domain (--dir NODE)"
+                : "unknown request");
         return;
     }
     if (c->pub.node->draining && c->handler->mutating) {

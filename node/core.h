@@ -10,7 +10,7 @@
 #include "sdk/identity.h"
 
 struct wf_alarm {
-    char name[64], text[256];
+    char name[64], text[400];
     int64_t since_unix_ms;
     struct wf_alarm *next;
 };

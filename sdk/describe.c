@@ -198,7 +198,16 @@ static void on_schema(void *arg, enum weft_err err, struct wf_bytes content)
 
     if (!err && !s)
         err = WEFT_E_NOT_FOUND;
-    if (err)
+    // Its owner has it: that it is nowhere means that the owner could not be asked.
+    bool silent = err == WEFT_E_NOT_FOUND && s && s->gone;
+    if (silent)
+        err = WEFT_E_UNREACHABLE;
+    if (silent)
+        wf_problem_set(&problem, err,
+            "%s/%s: unreachable: its owner's node %s does not answer, and no other node has its "
+            "schema",
+            o->target.domain.s, o->target.product.s, s->doc->product.node.s);
+    else if (err)
         wf_problem_set(&problem, err, "schema of %s/%s: %s", o->target.domain.s,
             o->target.product.s, weft_err_text(err));
     else

@@ -34,7 +34,9 @@ void wf_problem_from_reply(
         return;
     const char *mark = r && weft_err_exit(err) == 77 ? "refused: " : "";
     bool names_it = r && strncmp(r->text, what, strlen(what)) == 0; // a decision does
-    if (!r || !r->text[0])
+    if (!r && err == WEFT_E_UNREACHABLE)
+        wf_problem_set(p, err, "%s: unreachable: its owner's node does not answer", what);
+    else if (!r || !r->text[0])
         wf_problem_set(p, err, "%s%s: %s", mark, what, weft_err_text(err));
     else if (names_it)
         wf_problem_set(p, err, "%s%s", mark, r->text);

@@ -188,7 +188,7 @@ static void fail_query(struct query_op *o, enum weft_err err, const Weft__V1__Re
     struct weft_problem p;
     char what[160];
 
-    snprintf(what, sizeof what, "query %s/%s", o->target.domain.s, o->target.product.s);
+    snprintf(what, sizeof what, "%s/%s query", o->target.domain.s, o->target.product.s);
     if (!reply && s->last_text[0])
         wf_problem_set(&p, err, "%s: %s", what, s->last_text);
     else

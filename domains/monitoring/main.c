@@ -54,7 +54,7 @@ static const char usage[] =
     "                           [--for DURATION] [--comment TEXT] [--rules FILE] [-o "
     "table|json|jsonl]\n"
     "       weft-monitor rules  check FILE... | check --product FILE | test FILE... | taken\n"
-    "       weft-monitor --help | --version\n"
+    "       weft-monitor -h | --help | --version\n"
     "\n"
     "  --config FILE  what is not given here: weft-monitor.yaml(5) (default: "
     "DIR/weft-monitor.yaml)\n"
@@ -96,7 +96,7 @@ static const char usage[] =
 
 static int wrong(const char *format, const char *what)
 {
-    char text[300];
+    char text[400];
 
     snprintf(text, sizeof text, format, what);
     return wf_mon_fail(WEFT_E_USAGE, text, "see weft-monitor --help");
@@ -210,6 +210,29 @@ static bool set_value(struct wf_mon_options *o, const char *name, const char *va
     return true;
 }
 
+// "--sort lags: want name, records, …"; value NULL: there is none.
+static int wrong_value(const char *option, const char *value)
+{
+    static const char *const wants[][2] = { { "-o", "table, json or jsonl" },
+        { "--sort", "name, records, lag, age or delay" },
+        { "--every", "seconds, or a duration such as 500ms, from 100ms to a day" },
+        { "--seconds", "a number from 1 on" }, { "--count", "a number from 1 to 1000000" },
+        { "-n", "a number from 1 to 1000000" }, { "--most", "a number" },
+        { "--for", "a duration such as 30m or 4h" },
+        { "--keep", "a time as 30d or 'servers/*=7d', a day at least, 16 of them at most" },
+        { "--product", "a pattern over domain/name, 64 of them at most" } };
+    const char *want = "a shorter one"; // of paths
+    char text[400];
+
+    for (size_t i = 0; i < sizeof wants / sizeof *wants; i++)
+        if (strcmp(option, wants[i][0]) == 0)
+            want = wants[i][1];
+    if (!value)
+        return wrong("%.200s wants a value", option);
+    snprintf(text, sizeof text, "%.40s %.200s: want %s", option, value, want);
+    return wrong("%s", text);
+}
+
 // 0, or the exit status of a mistake that was told.
 static int parse(int argc, char **argv, struct wf_mon_options *o)
 {
@@ -228,7 +251,7 @@ static int parse(int argc, char **argv, struct wf_mon_options *o)
         } else if (strcmp(a, "--json") == 0) {
             o->format = WF_MON_AS_JSON;
         } else if (i + 1 >= argc || !set_value(o, a, argv[i + 1])) {
-            return wrong("%.200s wants another value", a);
+            return wrong_value(a, i + 1 < argc ? argv[i + 1] : NULL);
         } else {
             i++;
         }
@@ -295,7 +318,8 @@ int main(int argc, char **argv)
     if (argc < 2)
         return wrong("%s", "which command?");
     for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--help") == 0)
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0 ||
+            (i == 1 && strcmp(argv[i], "help") == 0))
             return fputs(usage, stdout) == EOF;
         if (strcmp(argv[i], "--version") == 0)
             return puts("weft-monitor " WEFT_VERSION) == EOF;

@@ -214,14 +214,16 @@ static bool key_stands(struct wf_node *n, struct wf_call *c)
 static bool may_speak(struct wf_call *c, const struct wf_agent *a)
 {
     if (a->row.revoked) {
-        wf_call_refuse(c, WEFT_E_REVOKED, "%s is revoked", a->row.subject.s);
+        wf_call_refuse(c, WEFT_E_REVOKED,
+            "%s is revoked by its domain; only a new ticket lets this machine in again",
+            a->row.subject.s);
         return false;
     }
     if (a->row.cloned) {
         wf_call_refuse(c, WEFT_E_CLONED,
-            "two machines use the key of %s: both are shut out until the domain's owner says which "
-            "keeps the name (weft agent replace)",
-            a->row.subject.s);
+            "two machines use the key of %s, so both are shut out; the owner says which keeps the "
+            "name: weft agent replace %s",
+            a->row.subject.s, a->row.subject.s);
         return false;
     }
     return true;

@@ -47,7 +47,7 @@ void wf_uplink_failed(struct wf_node *n, enum weft_err err, const Weft__V1__Repl
 
     if (u->closed)
         return;
-    snprintf(u->last_error, sizeof u->last_error, "%.80s: %.110s", u->address, text);
+    snprintf(u->last_error, sizeof u->last_error, "%.80s: %.240s", u->address, text);
     wf_alarm(n, "uplink", u->last_error);
     if (!u->silent_since_ms)
         u->silent_since_ms = wf_node_now_ms(n);

@@ -138,7 +138,7 @@ struct wf_uplink_room {
     bool polling, marks_asked, marks_known, renewing, getting;
     int64_t renew_at_ms;
     char address[WF_MAX_ADDR + 8];
-    char last_error[200];
+    char last_error[360];
     bool stranded; // the node is not home of something that waits: another uplink has its turn
     bool turned;   // and this one was dialled for that
     bool touring;  // turns brought us here, not a failure

@@ -55,6 +55,7 @@ struct wf_inspect {
     size_t store_at;
     bool is_spool;
     uint64_t damages, others;
+    bool found; // something of the product that was asked for
     struct wf_buf line, scratch, raw, json;
     bool failed_output;
 };

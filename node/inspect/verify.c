@@ -277,8 +277,10 @@ static enum weft_err verify_store(struct wf_inspect *x)
         err = wf_log_look_check(x->look, on_flaw, &p, &tally);
     for (size_t i = 0; i < p.range_count && !err; i++) {
         p.shown = products[i];
-        if (wf_inspect_wants(x, &p.shown))
+        if (wf_inspect_wants(x, &p.shown)) {
+            x->found = true;
             err = read_range(&p, &ranges[i]);
+        }
     }
     if (!err) {
         check_metas(&p);
@@ -301,6 +303,12 @@ int wf_inspect_verify(struct wf_inspect *x)
             status = weft_err_exit(err);
         }
         worst = status ? status : worst;
+    }
+    // Nothing read is nothing proven: a mistyped name must not look whole.
+    if (!worst && !x->damages && x->product && !x->found) {
+        fprintf(stderr, "weft: %s: nothing of it was ever appended here; see weft log stats\n",
+            x->product);
+        return weft_err_exit(WEFT_E_NOT_FOUND);
     }
     return worst ? worst : x->damages > 0;
 }

@@ -51,8 +51,7 @@ void wf_publish_handle(struct wf_node *n, struct wf_call *c)
         wf_call_refuse(c, WEFT_E_NOT_FOUND,
             "this node has no product %s; see: weft products, weft product apply", q->product);
     } else if (!wf_home_has_stream(p)) {
-        wf_call_refuse(
-            c, WEFT_E_UNSUPPORTED, "%s is an api: it is served, not published", q->product);
+        wf_call_refuse(c, WEFT_E_TYPE, "%s is an api: it is served, not published", q->product);
     } else if (q->publisher.len != WF_PUBLISHER_LEN) {
         wf_call_refuse(c, WEFT_E_MISSING_FIELD, "a publisher's id has %u bytes", WF_PUBLISHER_LEN);
     } else if (q->records.len == 0 && !q->lost) {

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Commands about who may do what: the owner's side (list, grant, deny, revoke) at the local weftd, the holder's side (request, import, show)
+// Commands about who may do what: the owner's side (list, grant, deny, revoke) at the local weftd, the holder's side (request, import, show, delegate)
 // with an identity directory.
 #ifndef WF_CLI_ACCESS_H
 #define WF_CLI_ACCESS_H
 
+#include "proto/trust/capability.h"
 #include "sdk/cli/cli.h"
 
 int wf_cmd_access_request(struct wf_cli *cli, int argc, char **argv);
@@ -14,5 +15,17 @@ int wf_cmd_access_deny(struct wf_cli *cli, int argc, char **argv);
 int wf_cmd_access_revoke(struct wf_cli *cli, int argc, char **argv);
 int wf_cmd_access_import(struct wf_cli *cli, int argc, char **argv);
 int wf_cmd_access_show(struct wf_cli *cli, int argc, char **argv);
+int wf_cmd_access_delegate(struct wf_cli *cli, int argc, char **argv);
+
+// Tells on standard error of products and columns (ended by NULL, or NULL) that the catalog does not have.
+void wf_access_note(
+    const struct wf_cli *cli, char *const *products, size_t count, const char *const *columns);
+
+// Exit statuses; what was wrong is told.
+// "weftid1…" (an identity, as weft key show prints it) or "weftkey1…".
+int wf_access_parse_holder(const char *text, struct wf_sign_pub *ret);
+// Into a file, with what to do with it on standard error; NULL: standard output.
+int wf_access_save_token(const char *out, struct wf_bytes token);
+int wf_access_read_token(const char *path, struct wf_token **ret);
 
 #endif

@@ -282,7 +282,7 @@ int wf_cmd_access_explain(struct wf_cli *cli, int argc, char **argv)
 
 // ---- import and show -------------------------------------------------------------------------------------------------
 
-static int read_token(const char *path, struct wf_token **ret)
+int wf_access_read_token(const char *path, struct wf_token **ret)
 {
     struct wf_buf text = { 0 };
     struct wf_diag diag = { 0 };
@@ -306,7 +306,7 @@ int wf_cmd_access_import(struct wf_cli *cli, int argc, char **argv)
 
     if (status >= 0)
         return status;
-    status = read_token(file, &t);
+    status = wf_access_read_token(file, &t);
     if (!status)
         status = import_raw(cli, wf_buf_view(&t->raw));
     wf_token_free(t);
@@ -343,8 +343,15 @@ static void show_block(size_t index, const struct wf_block *b)
             printf(" %s", b->regions[i]);
         putchar('\n');
     }
-    if (b->row_count)
-        printf("  rows     limited by %zu conditions\n", b->row_count);
+    if (b->row_count) {
+        struct wf_buf rows = { 0 };
+        bool whole =
+            !wf_row_filter_print(b->rows, b->row_count, &rows) && !wf_buf_append_byte(&rows, 0);
+        printf("  rows     ");
+        wf_cli_put(stdout, whole ? (const char *)rows.ptr : "?", "");
+        putchar('\n');
+        wf_buf_fini(&rows);
+    }
     if (b->purpose[0]) {
         printf("  purpose  ");
         wf_cli_put(stdout, b->purpose, "");
@@ -439,7 +446,7 @@ int wf_cmd_access_show(struct wf_cli *cli, int argc, char **argv)
     if (status >= 0)
         return status;
     if (count && access(what, F_OK) == 0) {
-        status = read_token(what, &t);
+        status = wf_access_read_token(what, &t);
         if (!status)
             show_token(NULL, what, t);
         wf_token_free(t);

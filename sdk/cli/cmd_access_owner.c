@@ -29,8 +29,7 @@ static int ask(const struct wf_cli *cli, Weft__V1__GrantRequest *g, struct wf_ar
     return wf_local_ask(cli, NULL, &q, 0, arena, ret);
 }
 
-// A holder: "weftid1…" (an identity, as weft key show prints it) or "weftkey1…".
-static int parse_holder(const char *text, struct wf_sign_pub *ret)
+int wf_access_parse_holder(const char *text, struct wf_sign_pub *ret)
 {
     struct wf_dh_pub dh;
     struct wf_buf key = { 0 };
@@ -219,7 +218,7 @@ int wf_cmd_access_list(struct wf_cli *cli, int argc, char **argv)
 
 // ---- grant -----------------------------------------------------------------------------------------------------------
 
-static int save_token(const char *out, struct wf_bytes token)
+int wf_access_save_token(const char *out, struct wf_bytes token)
 {
     struct wf_buf text = { 0 };
     struct wf_diag diag = { 0 };
@@ -278,7 +277,7 @@ static int fill_grant(const struct grant_options *o, char **products, int produc
         return wf_cli_fail(WEFT_E_USAGE, "weft access grant PRODUCT… --to weftid1… --verb VERB, "
                                          "or: weft access grant --request ID");
     g->holder = wf_pb_bin(wf_bytes(holder->b, WF_KEY_LEN));
-    return parse_holder(o->to, holder);
+    return wf_access_parse_holder(o->to, holder);
 }
 
 int wf_cmd_access_grant(struct wf_cli *cli, int argc, char **argv)
@@ -316,8 +315,11 @@ int wf_cmd_access_grant(struct wf_cli *cli, int argc, char **argv)
     if (!status) {
         bool has = reply->kind_case == WEFT__V1__REPLY__KIND_GRANT && reply->grant->token.len;
         // A request's holder fetches its token by itself; one made here is handed over as a file.
-        status =
-            has && (!o.request || o.out) ? save_token(o.out, wf_pb_view(reply->grant->token)) : 0;
+        status = has && (!o.request || o.out)
+                     ? wf_access_save_token(o.out, wf_pb_view(reply->grant->token))
+                     : 0;
+        if (!status && !cli->quiet)
+            wf_access_note(cli, products, (size_t)count, o.columns);
         if (o.request && !status)
             fprintf(stderr, "granted; its asker gets the token with: weft access request --wait\n");
         wf_arena_fini(&arena);
@@ -377,8 +379,8 @@ int wf_cmd_access_revoke(struct wf_cli *cli, int argc, char **argv)
     if ((count == 0) == (holder_text == NULL))
         return wf_cli_fail(
             WEFT_E_USAGE, "weft access revoke TOKEN-ID, or: weft access revoke --holder weftid1…");
-    status =
-        holder_text ? parse_holder(holder_text, &holder) : parse_id(cli, text, WF_HASH_LEN, &id);
+    status = holder_text ? wf_access_parse_holder(holder_text, &holder)
+                         : parse_id(cli, text, WF_HASH_LEN, &id);
     if (!status) {
         g.action = WEFT__V1__GRANT_REQUEST__ACTION__ACTION_REVOKE;
         if (holder_text)

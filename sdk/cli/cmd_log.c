@@ -8,6 +8,7 @@
 #include "proto/schema/json_out.h"
 #include "sdk/cli/local.h"
 #include "sdk/cli/weftd.h"
+#include "sdk/conf/values.h"
 #include "sdk/json.h"
 
 #define ARGS_MAX    20
@@ -391,10 +392,13 @@ int wf_cmd_log_show(struct wf_cli *cli, int argc, char **argv)
         { .name = "to", .value = &a.to }, { .name = "origin", .value = &a.origin },
         { .name = "limit", .value = &a.limit }, { .name = "records", .flag = &a.records } };
     char *product = NULL;
+    uint64_t limit = 0;
     int count = 0,
         status = wf_cli_parse(cli, argc, argv, opts, WF_COUNT(opts), 1, 1, &product, &count);
 
     a.product = product;
+    if (status < 0 && wf_u64_parse(wf_bytes_str(a.limit), &limit))
+        status = wf_cli_fail(WEFT_E_USAGE, "--limit %s: a number of lines, 0 for all", a.limit);
     return status >= 0 ? status : ask(cli, "show", &a);
 }
 

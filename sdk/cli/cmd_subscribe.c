@@ -96,9 +96,12 @@ static void on_state(struct reader *r, const struct weft_event *e)
         r->status = wf_cli_problem(&e->problem);
         return;
     }
+    const char *why = e->problem.text;
+    size_t len = strlen(e->product);
+    if (strncmp(why, e->product, len) == 0 && strncmp(why + len, ": ", 2) == 0)
+        why += len + 2; // it stands in front already
     if (!r->cli->quiet)
-        fprintf(stderr, "%s: %s%s%s\n", e->product, name, e->problem.text[0] ? ": " : "",
-            e->problem.text);
+        fprintf(stderr, "%s: %s%s%s\n", e->product, name, why[0] ? ": " : "", why);
 }
 
 static void on_event(struct reader *r, const struct feed *f, const struct weft_event *e)

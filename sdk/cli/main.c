@@ -176,6 +176,18 @@ const struct wf_command wf_commands[] = {
     { "access explain", "DOMAIN/PRODUCT [--verb VERB]",
         "Every check the owner makes of what we hold, with its verdict",
         "  weft access explain servers/packages --verb query", NULL, wf_cmd_access_explain },
+    { "access delegate", "FILE|DOMAIN/PRODUCT --to weftid1…",
+        "Hand a token on, or less than it gives, without asking its owner",
+        "  weft access delegate servers/packages --to weftid1… --column name --for 1h --out "
+        "packages.cap\n  weft access delegate packages.cap --to weftid1… --verb query",
+        "Options:\n      --to ID         the new holder, as its weft key show prints it\n      "
+        "--verb "
+        "VERB     of those it has, repeatable (all but delegate)\n      --for DURATION  not longer "
+        "than it lives itself (as long)\n      --column NAME   only these columns of an inventory, "
+        "repeatable\n      --rows EXPR     only these rows, as \"host == 'a'\"\n      --out FILE   "
+        "   "
+        "instead of standard output",
+        wf_cmd_access_delegate },
     { "access revoke", "TOKEN-ID | --holder weftid1…", "End a grant now: keys are changed at once",
         "  weft access revoke 9f3a…", NULL, wf_cmd_access_revoke },
     { "query", "DOMAIN/INVENTORY SQL", "Ask an inventory, with what its owner granted",

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "proto/schema/json_out.h"
 #include "proto/schema/known.h"
@@ -229,7 +230,8 @@ static enum weft_err print_json(const struct wf_table *t, struct wf_buf *out)
 
 // ---- CSV -------------------------------------------------------------------------------------------------------------
 
-static enum weft_err put_csv(struct wf_buf *out, const char *s, bool last)
+// A terminal gets no control characters of a peer; a file gets what there is.
+static enum weft_err put_csv(struct wf_buf *out, const char *s, bool last, bool screen)
 {
     bool quoted = s && (!*s || s[strcspn(s, ",\"\r\n")]);
     enum weft_err err = quoted ? wf_buf_append_byte(out, '"') : WEFT_OK;
@@ -237,8 +239,9 @@ static enum weft_err put_csv(struct wf_buf *out, const char *s, bool last)
     for (; s && *s && !err; s++) {
         if (*s == '"')
             err = wf_buf_append_byte(out, '"');
+        bool control = ((unsigned char)*s < 0x20 && *s != '\n') || *s == 0x7f;
         if (!err)
-            err = wf_buf_append_byte(out, (uint8_t)*s);
+            err = wf_buf_append_byte(out, control && screen ? '?' : (uint8_t)*s);
     }
     if (!err && quoted)
         err = wf_buf_append_byte(out, '"');
@@ -248,11 +251,12 @@ static enum weft_err put_csv(struct wf_buf *out, const char *s, bool last)
 static enum weft_err print_csv(const struct wf_table *t, struct wf_buf *out)
 {
     enum weft_err err = WEFT_OK;
+    bool screen = isatty(STDOUT_FILENO);
 
     for (size_t i = 0; i < t->column_count && !err; i++)
-        err = put_csv(out, t->columns[i], i + 1 == t->column_count);
+        err = put_csv(out, t->columns[i], i + 1 == t->column_count, screen);
     for (size_t i = 0; i < t->count && !err; i++)
-        err = put_csv(out, t->cells[i].text, i % t->column_count + 1 == t->column_count);
+        err = put_csv(out, t->cells[i].text, i % t->column_count + 1 == t->column_count, screen);
     return err;
 }
 

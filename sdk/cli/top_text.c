@@ -162,7 +162,7 @@ static const char *agent_cause(const Weft__V1__AgentInfo *a)
         { "late", "no poll: host asleep, or its line is down" },
         { "gone", "no poll for 5 min: host down, unreachable, or weftd stopped" },
         { "revoked", "revoked by this domain" },
-        { "cloned", "two machines have its key: revoke it and join anew" },
+        { "cloned", "two machines have its key: weft agent replace" },
     };
 
     for (size_t i = 0; i < WF_COUNT(causes); i++)

@@ -84,6 +84,8 @@ start twin
 start copy
 until_ok agent_is twin cloned
 weft_at servers-node node status | grep -q 'cloned-twin: .*weft agent replace twin' || fail "no alarm that says what to do"
+twin_knows() { weft_at twin node status | grep -q 'the owner says which keeps the name: weft agent replace twin$'; }
+until_ok twin_knows
 weft_at servers-node agent list -o json | grep -q '"agent":"twin".*"why":"two machines use the key of twin, at 127.0.0.1:[0-9]* and at 127.0.0.1:[0-9]*"' ||
     fail "no reason: $(weft_at servers-node agent list -o json)"
 make_agent twin-3 "$(weft_at servers-node agent replace twin 2>/dev/null)"

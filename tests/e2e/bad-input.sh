@@ -82,6 +82,19 @@ row "descriptor set cut off" '"$WEFT" product apply torn.yaml' 78 'torn.desc: th
 sed 's/depth.v1.Record/depth.v1.Nothing/' depth.yaml >nothing-in-it.yaml
 row "message that the schema lacks" '"$WEFT" product apply nothing-in-it.yaml' 78 'the schema has no message depth.v1.Nothing'
 
+echo "values of options mean what they say, or nothing"
+row "a life of no time" '"$WEFT" access grant depth --to "$(id_of other)" --verb subscribe --for 0s' 64 '--for 0s: a duration of at least 1s, such as'
+row "a rate that is none" '"$WEFT" access grant depth --to "$(id_of other)" --verb subscribe --rate x' 64 '--rate x: a number from 1 on'
+row "no record at all" '"$WEFT" subscribe servers/depth --dir reader -n 0' 64 '--count 0: a number from 1 on'
+row "lines that are no number" '"$WEFT" log show depth --dir servers-node --limit x' 64 '--limit x: a number of lines'
+row "whole, of a product that is not there" '"$WEFT" log verify depht --dir servers-node' 1 'depht: nothing of it was ever appended here'
+row "a format of other commands" '"$WEFT" describe servers/depth --dir reader -o csv' 64 '-o takes table, json or jsonl, not "csv"'
+row "a file that is not there" '"$WEFT" join --file nowhere --dir fresh' 1 'nowhere: cannot open: No such file'
+open_key() { chmod 644 other/identity/node.key && got=0 && { "$WEFT" products --dir other || got=$?; } && chmod 600 other/identity/node.key && return $got; }
+row "a key that others may read" open_key 77 'other/identity/node.key: mode 0644 lets others read a secret; run: chmod go='
+row "the monitor's order of lines" '"$MONITOR" top --sort lags' 64 '--sort lags: want name, records, lag, age or delay'
+row "the monitor's help" '"$MONITOR" status -h' 0 'Usage: weft-monitor run'
+
 echo "records"
 publish() { printf '%s\n' "$1" | "$WEFT" publish depth; }
 row "JSON of another type" 'publish "{\"id\":\"a\",\"value\":{\"x\":1}}"' 65 'line 1: value: expected a number, got an object'

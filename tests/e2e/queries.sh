@@ -82,6 +82,38 @@ for sql in 'WITH things AS (SELECT * FROM main.row) SELECT * FROM things' 'SELEC
     if grep -q '20\|"b"' "$WORK/out"; then fail "$sql: $(cat "$WORK/out")"; fi
 done
 
+echo "handed on: less than was granted, by its holder alone, and it ends with what it was made of"
+id_of() { "$WEFT" key show --dir "$WORK/$1" -o json | grep -o 'weftid1[a-z0-9]*'; }
+for who in chief deputy; do make_reader servers-node $who; done
+weft_at servers-node access grant things nothings --to "$(id_of chief)" --verb query --verb delegate --column id --column value --column vlaue \
+    --for 1h --out "$WORK/chief.cap" 2>"$WORK/err" || fail "grant: $(cat "$WORK/err")"
+grep -q "servers/things has no column vlaue" "$WORK/err" || fail "no note of the column: $(cat "$WORK/err")"
+grep -q "servers has no product nothings now" "$WORK/err" || fail "no note of the product: $(cat "$WORK/err")"
+"$WEFT" access import "$WORK/chief.cap" --dir "$WORK/chief" >/dev/null
+"$WEFT" access delegate servers/things --to "$(id_of deputy)" --column id --rows "value > 5" --out "$WORK/deputy.cap" --dir "$WORK/chief" 2>/dev/null ||
+    fail "delegate"
+"$WEFT" access show "$WORK/deputy.cap" | grep -q '^  rows     value > 5$' || fail "$("$WEFT" access show "$WORK/deputy.cap")"
+"$WEFT" access import "$WORK/deputy.cap" --dir "$WORK/deputy" >/dev/null || fail "import"
+ask deputy 'SELECT id FROM things'
+expect "the deputy's part" 0
+[ "$(cat "$WORK/out")" = '{"schema":"weft.query/v1","id":"b"}' ] || fail "not the deputy's part: $(cat "$WORK/out")"
+refused() { # STATUS TEXT ARGUMENT...
+    want=$1 text=$2 ended=0
+    shift 2
+    "$WEFT" access delegate "$@" --to "$(id_of clerk)" >"$WORK/out" 2>"$WORK/err" || ended=$?
+    expect "$*" "$want" "$text"
+    [ ! -s "$WORK/out" ] || fail "a token came of it: $*"
+}
+refused 77 'more is asked than the token gives' servers/things --column odd --dir "$WORK/chief"
+refused 77 'more is asked than the token gives' servers/things --verb subscribe --dir "$WORK/chief"
+refused 77 'nothing made of it lives longer' servers/things --for 2h --dir "$WORK/chief"
+refused 77 'which this identity is not' "$WORK/chief.cap" --dir "$WORK/deputy"
+refused 77 'may not be handed on' "$WORK/deputy.cap" --dir "$WORK/deputy"
+refused 77 'no token here lets servers/other be handed on' servers/other --dir "$WORK/chief"
+weft_at servers-node access revoke "$("$WEFT" access show "$WORK/chief.cap" | sed -n 's/^token //p')" >/dev/null || fail "revoke"
+ask deputy 'SELECT id FROM things'
+expect "made of a token that was revoked" 77 revoked
+
 echo "a query without end runs into its budget; records, leases and small queries do not wait for it"
 "$WEFT" query servers/things 'WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n' --dir "$WORK/clerk" \
     >"$WORK/slow.out" 2>"$WORK/slow.log" &

@@ -124,7 +124,7 @@ make_agent web-2 "$(weft_at servers-node ticket create --kind agent --name web-2
     "  - {address: '127.0.0.1:1', key: $key}" "  - {address: '127.0.0.1:$(cat "$WORK/relay.port")', key: $key}" "  - {address: '127.0.0.1:$port', key: $key}"
 start web-2
 until_ok has_manifest web-2 depth
-uplink_is() { weft_at web-2 peers | grep -q "127.0.0.1:$1 .*ago"; }
+uplink_is() { weft_at web-2 peers | grep -q "127.0.0.1:$1 .*[0-9] s "; }
 until_ok uplink_is "$(cat "$WORK/relay.port")"
 before=$(head_of servers-node depth)
 say web-2 depth 101 110

@@ -61,9 +61,11 @@ static void note_of(const struct list *l, const struct wf_alert *a, char out[320
     const struct wf_silence *s = wf_alert_silenced(a, l->silences, l->silence_count, l->now_ms);
 
     if (s)
-        snprintf(out, 320, "silence %" PRIu64 " by %s: %s", s->id, s->by, s->note);
+        snprintf(out, 320, "silence %" PRIu64 " by %s%s%s", s->id, s->by, s->note[0] ? ": " : "",
+            s->note);
     else if (wf_alert_is_acked(a, l->now_ms))
-        snprintf(out, 320, "acknowledged by %s: %s", a->acked_by, a->ack_note);
+        snprintf(out, 320, "acknowledged by %s%s%s", a->acked_by, a->ack_note[0] ? ": " : "",
+            a->ack_note);
     else
         snprintf(out, 320, "%.319s", a->summary[0] ? a->summary : a->detail);
 }

@@ -69,5 +69,7 @@ const char *wf_mon_where(const struct wf_mon_options *o);
 int64_t wf_mon_keep_us(const struct wf_mon_options *o, const char *product, bool inventory);
 bool wf_mon_keep_is_good(const char *keep); // "[PATTERN=]NUMBER(s|m|h|d|w)", one day at least
 bool wf_mon_wants(const struct wf_mon_options *o, const char *product);
+// By its whole name: a pattern says where to look, not that it is there to be read.
+bool wf_mon_names(const struct wf_mon_options *o, const char *product);
 
 #endif

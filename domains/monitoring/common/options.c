@@ -29,6 +29,14 @@ bool wf_mon_wants(const struct wf_mon_options *o, const char *product)
     return o->pattern_count == 0;
 }
 
+bool wf_mon_names(const struct wf_mon_options *o, const char *product)
+{
+    for (size_t i = 0; i < o->pattern_count; i++)
+        if (strcmp(o->patterns[i], product) == 0)
+            return true;
+    return false;
+}
+
 // What stands behind the pattern; 0: it is no duration.
 static int64_t keep_of(const char *keep)
 {

@@ -177,7 +177,7 @@ static struct wf_mon_feed *feed_of(struct wf_mon_watch *w, const struct wf_mon_f
     f->freshness_ms = found->freshness_ms;
     f->gone = found->gone;
     memcpy(f->schema, found->schema, sizeof f->schema);
-    f->named = w->o->pattern_count > 0;
+    f->named = wf_mon_names(w->o, f->product);
     return f;
 }
 

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a grant names and the catalog does not: a name may be mistyped, or come later, so it is told and not refused.
+#include <stdio.h>
+#include <string.h>
+
+#include "proto/base/limits.h"
+#include "sdk/cli/access.h"
+#include "sdk/cli/client.h"
+#include "sdk/cli/local.h"
+
+static bool own_domain(const struct wf_cli *cli, char out[WF_MAX_NAME + 1])
+{
+    Weft__V1__Request q = WEFT__V1__REQUEST__INIT;
+    Weft__V1__StatusRequest s = WEFT__V1__STATUS_REQUEST__INIT;
+    Weft__V1__Reply *reply = NULL;
+    struct wf_arena arena;
+    char why[200];
+
+    q.kind_case = WEFT__V1__REQUEST__KIND_STATUS;
+    q.status = &s;
+    if (wf_local_try(cli, NULL, &q, 0, &arena, &reply, why, sizeof why))
+        return false;
+    bool known = reply->kind_case == WEFT__V1__REPLY__KIND_STATUS && reply->status->domain[0];
+    if (known)
+        snprintf(out, WF_MAX_NAME + 1, "%s", reply->status->domain);
+    wf_arena_fini(&arena);
+    return known;
+}
+
+static bool is_there(const struct weft_catalog *cat, const char *name)
+{
+    for (size_t i = 0; i < weft_catalog_count(cat); i++)
+        if (strcmp(weft_catalog_at(cat, i)->name, name) == 0)
+            return true;
+    return false;
+}
+
+static void note_columns(
+    struct weft_client *c, const char *domain, const char *name, const char *const *columns)
+{
+    struct weft_product *product = NULL;
+    char target[2 * WF_MAX_NAME + 2];
+
+    snprintf(target, sizeof target, "%s/%s", domain, name);
+    if (weft_describe(c, target, &product, NULL))
+        return;
+    for (size_t i = 0; columns[i]; i++) {
+        size_t at = 0, count = weft_product_field_count(product);
+        while (at < count && strcmp(weft_product_field(product, at)->name, columns[i]) != 0)
+            at++;
+        if (at == count)
+            fprintf(stderr, "weft: note: %s has no column %s; see: weft describe %s\n", target,
+                columns[i], target);
+    }
+    weft_product_free(product);
+}
+
+void wf_access_note(
+    const struct wf_cli *cli, char *const *products, size_t count, const char *const *columns)
+{
+    const struct weft_options options = { .dir = cli->dir, .socket = cli->socket };
+    struct weft_client *c = NULL;
+    struct weft_catalog *cat = NULL;
+    char domain[WF_MAX_NAME + 1];
+
+    if (!own_domain(cli, domain) || weft_connect(&options, &c, NULL))
+        return;
+    if (!weft_discover(c, domain, NULL, &cat, NULL))
+        for (size_t i = 0; i < count; i++) {
+            if (strchr(products[i], '*'))
+                continue;
+            if (!is_there(cat, products[i]))
+                fprintf(stderr,
+                    "weft: note: %s has no product %s now; the token is good once there is one\n",
+                    domain, products[i]);
+            else if (columns)
+                note_columns(c, domain, products[i], columns);
+        }
+    weft_catalog_free(cat);
+    weft_close(c);
+}
