@@ -234,22 +234,25 @@ static enum weft_err check_version(struct wf_mon_store *s, bool *ret_fresh)
     return WEFT_E_VERSION;
 }
 
+// Damage says so twice; a read that failed once does not, and nobody is told to throw the database away for it.
 static enum weft_err check_health(struct wf_mon_store *s)
 {
-    char said[200];
+    char said[200], again[200];
     enum weft_err err = ask(s, "PRAGMA quick_check(1)", said, sizeof said);
 
     if (err || strcmp(said, "ok") == 0)
         return err;
-    if (strstr(said, "unable to get the page")) { // nothing is known of what it holds
-        snprintf(s->problem, sizeof s->problem, "database: it can't be read: %s", said);
-        return WEFT_E_IO;
-    }
+    err = ask(s, "PRAGMA quick_check(1)", again, sizeof again);
+    if (err)
+        return err;
+    bool read_failed = strcmp(again, "ok") == 0 || strstr(again, "unable to get the page");
     snprintf(s->problem, sizeof s->problem,
-        "database: damaged: %s. Move it away and start anew: what the owners still keep is fetched "
-        "again",
+        read_failed
+            ? "database: it can't be read: %s"
+            : "database: damaged: %s. Move it away and start anew: what the owners still keep is "
+              "fetched again",
         said);
-    return WEFT_E_DAMAGED;
+    return read_failed ? WEFT_E_IO : WEFT_E_DAMAGED;
 }
 
 static enum weft_err make_tables(struct wf_mon_store *s)
