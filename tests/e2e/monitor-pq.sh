@@ -1,10 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# monitor-pq.sh BUILD: two weft-monitors, each with its own identity and token, store into one PostgreSQL and share its products. Monitors and
-# server are killed with SIGKILL under load, WEFT_MONITOR_KILLS times: a ledger that neither sees says that each record is stored once. verify
-# proves all rows, and names the one that was changed; what somebody deleted comes back by backfill while both store on.
+# monitor-pq.sh BUILD: three weft-monitors, each with its own identity and token, store into one PostgreSQL and share its products, by a role that may
+# create in its own schema and nothing else. Monitors and server are killed with SIGKILL under load, WEFT_MONITOR_KILLS times, a monitor stands
+# still while another takes over, the disk is full: a ledger that nobody sees says that each record is stored once. verify proves all rows, and
+# names the one that was changed; what somebody deleted comes back by backfill, killed once, while all store on.
+# WEFT_MONITOR_LEASE=wait: a monitor that stands still keeps its lease for the 15 s that it has; else the clock of the database is put forward.
 # shellcheck disable=SC2034 # for lib.sh
 BUILD=$1
+[ "$(id -u)" -ne 0 ] || OWN_MOUNTS=${OWN_MOUNTS:-yes} # for a small disk
 # shellcheck disable=SC1091 source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
 
@@ -18,12 +21,15 @@ if [ "$(id -u)" -eq 0 ]; then # which postgres refuses
     AS="setpriv --reuid=postgres --regid=postgres --clear-groups"
     chown postgres: "$PG"
 fi
-at_finish() { rm -rf "$PG"; }
+at_finish() {
+    umount "$PG/small" 2>/dev/null || true
+    rm -rf "$PG"
+}
 WHERE="host=$PG user=weft dbname=postgres"
 # shellcheck disable=SC2086 # AS is words
-make_postgres() { (cd "$PG" && $AS "$PG_BIN/initdb" -D data -A trust -U weft -E UTF8 --locale=C --no-sync >/dev/null); }
+make_postgres() { (cd "$PG" && $AS "$PG_BIN/initdb" -D data -A trust -U owner -E UTF8 --locale=C --no-sync >/dev/null); }
 # shellcheck disable=SC2086
-start_postgres() { cd "$PG" && start_program postgres $AS "$PG_BIN/postgres" -D data -k "$PG" -c listen_addresses= -c fsync=off; cd - >/dev/null; }
+start_postgres() { cd "$PG" && start_program postgres $AS "$PG_BIN/postgres" -D data -k "$PG" -c listen_addresses= -c fsync=off; cd - >/dev/null || exit; }
 is_up() { "$PG_BIN/pg_isready" -q -h "$PG"; }
 again_postgres() { # its children may still be about, and keep a new one from starting
     is_up && return
@@ -34,20 +40,31 @@ sql() { "$MONITOR" sql --database "$WHERE" -o jsonl "$1" | sed 's/.*"v":"\{0,1\}
 stored() { sql "SELECT count(*) AS v FROM servers_depth"; }
 has_stored() { [ "$(stored)" -ge "$1" ]; }
 holder() { sql "SELECT split_part(process, ':', 2) AS v FROM _lease WHERE product = 'servers/depth' AND owner IS NOT NULL"; }
-has_holder() { [ -n "$(holder)" ]; }
+has_holder() { held_by=$(holder) && [ -n "$held_by" ]; } # its process, in held_by
+owner_does() { "$PG_BIN/psql" -qh "$PG" -U owner postgres -c "$1"; }
+changes() { "$PG_BIN/psql" -qh "$PG" -U weft postgres -c "$1"; }
 run_monitor() { start_program "monitor-$1" "$MONITOR" run --dir "$WORK/$1" --db "$WORK/$1.db" --database "$WHERE" --every 1; }
 
 make_postgres
 start_postgres
 make_mesh servers
+until_ok is_up
+owner_does "CREATE ROLE weft LOGIN" # no superuser, and a schema of its own is all it has
+owner_does "REVOKE ALL ON DATABASE postgres FROM PUBLIC; REVOKE ALL ON SCHEMA public FROM PUBLIC; GRANT CONNECT ON DATABASE postgres TO weft; CREATE SCHEMA weft AUTHORIZATION weft"
+small=""
+mkdir "$PG/small"
+if [ "${OWN_MOUNTS:-}" = entered ] && mount -t tmpfs -o size=64m,mode=700,uid="$(id -u postgres)",gid="$(id -g postgres)" none "$PG/small"; then
+    owner_does "CREATE TABLESPACE small LOCATION '$PG/small'"
+    owner_does "GRANT CREATE ON TABLESPACE small TO weft; ALTER ROLE weft SET default_tablespace = small"
+    small=yes
+fi
 for product in depth tide; do
     make_event servers-node $product
     weft_at servers-node product apply "$WORK/$product.yaml" >/dev/null
 done
-for name in watch guard; do
-    make_reader servers-node $name service
-    run_monitor $name
-done
+for name in watch guard third; do make_reader servers-node $name service; done
+run_monitor watch
+run_monitor guard
 start_program writer "$BUILD/tests/e2e/ledger" "$WORK/servers-node/run/weftd.sock" depth writer "$WORK/ledger"
 until_ok has_stored 1
 
@@ -58,22 +75,73 @@ for ((k = 1; k <= KILLS; k++)); do
     sleep 0.$((RANDOM % 3))$((RANDOM % 10))
     if [ $((k % 2)) = 1 ]; then
         until_ok has_holder
-        kill -KILL "$(holder)" # run starts it again, and the other one takes over
+        kill -KILL "$held_by" # run starts it again, and the other one takes over
     else
         stop postgres KILL
         until_ok again_postgres
     fi
 done
 
+echo "a holder stands still: another takes over, and what the first one has in its hands is stored by nobody twice"
+until_ok has_holder
+still=$held_by
+kill -STOP "$still"
+[ "${WEFT_MONITOR_LEASE:-}" = wait ] || changes "UPDATE _lease SET until_ms = 1 WHERE process LIKE '%:$still:%'; UPDATE _monitor SET updated_ms = 1 WHERE process LIKE '%:$still:%'"
+other_holds() { has_holder && [ "$held_by" != "$still" ]; }
+until_ok other_holds
+at=$(stored)
+until_ok has_stored $((at + 100))
+kill -CONT "$still"
+
+echo "a third one joins: each product is somebody's"
+run_monitor third
+three() { [ "$(sql "SELECT count(*) AS v FROM _monitor WHERE state = 'running' AND updated_ms > extract(epoch from clock_timestamp()) * 1000 - 5000")" = 3 ]; }
+until_ok three
+all_held() { [ "$(sql "SELECT count(*) AS v FROM _table t LEFT JOIN _lease l USING (product) WHERE l.owner IS NULL OR l.until_ms < extract(epoch from clock_timestamp()) * 1000")" = 0 ]; }
+until_ok all_held
+
+echo "top: what rises in its samples is what was stored between; on a terminal it gives the screen back"
+"$MONITOR" top --db "$WORK/watch.db" --database "$WHERE" --count 2 --every 1200ms --json >"$WORK/samples"
+python3 -B - "$WORK/samples" <<'EOF'
+import json, sys
+a, b = [json.loads(line) for line in open(sys.argv[1])]
+depth = [[p for p in s["products"] if p["product"] == "servers/depth"][0] for s in (a, b)]
+assert abs(depth[1]["records_per_s"] * b["interval_ms"] / 1000 - (depth[1]["records"] - depth[0]["records"])) < 0.01, depth
+assert depth[1]["records"] > depth[0]["records"] and depth[1]["delay_ms"] < 20000, depth
+assert [p["name"] for p in b["processes"]] == ["store"] and [d["domain"] for d in b["domains"]] == ["servers"], b
+EOF
+python3 -B "$(dirname "$0")/terminal.py" sq depth "$MONITOR" top --every 300ms --db "$WORK/watch.db" --database "$WHERE" || fail "terminal"
+
+if [ -n "$small" ]; then
+    echo "a full disk: status says so, and it goes on when there is room"
+    tells() { { "$MONITOR" status --db "$WORK/watch.db" --database "$WHERE" --alerts "$WORK/none" 2>/dev/null || true; } >"$WORK/status" && grep -q "$1" "$WORK/status"; }
+    for name in watch guard; do stop monitor-$name; done
+    run_monitor watch
+    stop monitor-third
+    until_ok has_holder
+    head -c 64m /dev/zero >"$PG/small/filler" 2>/dev/null || true
+    until_ok tells '^process store .*No space left on device'
+    rm "$PG/small/filler"
+    at=$(stored)
+    until_ok has_stored $((at + 100))
+    tells_no_more() { ! tells '^process store .*No space left'; }
+    until_ok tells_no_more
+    run_monitor guard
+fi
+
 echo "what is lost from the database comes back from the log, while both store on"
 until_ok has_stored 500
 at=$(stored)
-"$PG_BIN/psql" -qh "$PG" -U weft postgres -c "DELETE FROM servers_depth WHERE _offset BETWEEN 100 AND 399; DELETE FROM _batch b WHERE product = 'servers/depth' AND NOT EXISTS (SELECT 1 FROM servers_depth WHERE _batch = b.id)"
-"$PG_BIN/psql" -qh "$PG" -U weft postgres -c "UPDATE _batch b SET count = n FROM (SELECT _batch, count(*) AS n FROM servers_depth GROUP BY _batch) r WHERE r._batch = b.id AND n < count AND b.\"offset\" < 100"
-"$PG_BIN/psql" -qh "$PG" -U weft postgres -c "UPDATE _batch b SET first_seq = first_seq + least - \"offset\", \"offset\" = least, count = n FROM (SELECT _batch, count(*) AS n, min(_offset) AS least FROM servers_depth GROUP BY _batch) r WHERE r._batch = b.id AND n < count"
+changes "DELETE FROM servers_depth WHERE _offset BETWEEN 100 AND 399; DELETE FROM _batch b WHERE product = 'servers/depth' AND NOT EXISTS (SELECT 1 FROM servers_depth WHERE _batch = b.id)"
+changes "UPDATE _batch b SET count = n FROM (SELECT _batch, count(*) AS n FROM servers_depth GROUP BY _batch) r WHERE r._batch = b.id AND n < count AND b.\"offset\" < 100"
+changes "UPDATE _batch b SET first_seq = first_seq + least - \"offset\", \"offset\" = least, count = n FROM (SELECT _batch, count(*) AS n, min(_offset) AS least FROM servers_depth GROUP BY _batch) r WHERE r._batch = b.id AND n < count"
+start_program backfill "$MONITOR" backfill servers/depth --from earliest --database "$WHERE" --dir "$WORK/watch"
+begins() { grep -q '[0-9] read, [1-9][0-9]* added' "$WORK/backfill.log"; }
+for ((k = 0; k < 200; k++)); do ! begins || break; sleep 0.01; done # killed in its middle, or behind its end
+stop backfill KILL
 "$MONITOR" backfill servers/depth --from earliest --database "$WHERE" --dir "$WORK/watch" 2>"$WORK/out" || fail "backfill exits $?: $(cat "$WORK/out")"
-added=$(sed -n 's/.* 100.0 %, .* read, \([0-9]*\) added$/\1/p' "$WORK/out") # it may be ahead of the others as well
-[ "${added:-0}" -ge 300 ] || fail "not 300 came back: $(cat "$WORK/out")"
+grep -q ' 100.0 %, ' "$WORK/out" || fail "not all was read: $(cat "$WORK/out")"
+[ "$(sql "SELECT count(*) AS v FROM servers_depth WHERE _offset BETWEEN 100 AND 399")" = 300 ] || fail "not 300 came back: $(cat "$WORK/out")"
 until_ok has_stored $((at + 100))
 
 echo "each record once, by the ledger"
@@ -96,7 +164,7 @@ echo "verify proves every row and names a changed one"
 "$MONITOR" verify --database "$WHERE" --dir "$WORK/watch" || fail "verify exits $?"
 "$MONITOR" verify --database "$WHERE" --dir "$WORK/watch" --row servers_depth:37 >"$WORK/out" || fail "verify of a row exits $?"
 grep -q "servers/node-1 signed in batch .* certificate leads to the charter" "$WORK/out" || fail "the way is not told: $(cat "$WORK/out")"
-"$PG_BIN/psql" -qh "$PG" -U weft postgres -c "UPDATE servers_depth SET value = value + 1 WHERE _offset = 37"
+changes "UPDATE servers_depth SET value = value + 1 WHERE _offset = 37"
 for one in "" "--row servers_depth:37"; do
     status=0
     # shellcheck disable=SC2086 # words
