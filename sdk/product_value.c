@@ -10,6 +10,7 @@ struct wf_product_scratch {
     struct wf_product_scratch *next;
     pthread_t thread;
     struct wf_buf buf;
+    struct wf_record_slot *slots; // one for each field
 };
 
 static void release(struct weft_product *p)
@@ -18,6 +19,7 @@ static void release(struct weft_product *p)
         struct wf_product_scratch *s = p->scratch;
         p->scratch = s->next;
         wf_buf_fini(&s->buf);
+        free(s->slots);
         free(s);
     }
     pthread_mutex_destroy(&p->mutex);
@@ -34,7 +36,7 @@ void weft_product_free(struct weft_product *p)
 }
 
 // Empty. A product is const to those who read with it; its scratch is no part of what it says.
-static struct wf_buf *scratch_of(const struct weft_product *product)
+static struct wf_product_scratch *scratch_of(const struct weft_product *product)
 {
     struct weft_product *p = (struct weft_product *)(uintptr_t)product;
     pthread_t me = pthread_self();
@@ -54,22 +56,24 @@ static struct wf_buf *scratch_of(const struct weft_product *product)
     pthread_mutex_unlock(&p->mutex);
     if (s)
         s->buf.len = 0;
-    return s ? &s->buf : NULL;
+    return s;
 }
 
+// Behind what lies in the buffer: its bytes move, so that the caller sets the pointer when nothing more comes.
 static enum weft_err json_value(const struct weft_product *p, const struct wf_schema_field *f,
-    struct wf_bytes record, struct weft_value *ret)
+    struct wf_bytes record, struct wf_buf *buf, struct weft_value *ret)
 {
-    struct wf_buf *buf = scratch_of(p);
-    enum weft_err err = buf ? wf_record_field_json(p->message, f, record, buf, NULL) : WEFT_E_NOMEM;
+    size_t from = buf->len;
+    enum weft_err err = wf_record_field_json(p->message, f, record, buf, NULL);
+    struct wf_bytes text = wf_bytes(buf->ptr ? buf->ptr + from : NULL, buf->len - from);
 
-    if (err)
+    if (err || wf_bytes_is(text, "null")) { // absent
+        buf->len = from;
         return err;
-    if (wf_bytes_is(wf_buf_view(buf), "null"))
-        return WEFT_OK; // absent
+    }
     ret->type = WEFT_T_JSON;
-    ret->bytes.ptr = (const char *)buf->ptr;
-    ret->bytes.len = buf->len;
+    ret->bytes.ptr = NULL;
+    ret->bytes.len = text.len;
     return WEFT_OK;
 }
 
@@ -145,33 +149,93 @@ static enum weft_err scalar_value(const struct wf_schema_field *f, enum weft_typ
     return WEFT_OK;
 }
 
-static enum weft_err column(const struct weft_product *p, const struct wf_schema_field *f,
-    enum weft_type type, struct wf_bytes record, struct weft_value *ret)
+// One column that is no JSON, of which `slot` was found.
+static enum weft_err column(const struct weft_product *p, const struct wf_record_path *path,
+    const struct wf_record_slot *slot, struct wf_bytes record, struct weft_value *ret)
 {
-    struct wf_record_path path = { .message = p->message, .fields = { f }, .count = 1 };
+    const struct wf_schema_field *f = path->fields[0];
     struct wf_value v = { 0 };
     bool present = false;
 
-    if (type == WEFT_T_JSON)
-        return json_value(p, f, record, ret);
     if (f->type == WF_TYPE_MESSAGE)
-        return moment_value(&path, record, ret);
-    enum weft_err err = wf_record_get(&path, record, &v, &present);
+        return slot->pieces ? moment_value(path, record, ret) : WEFT_OK;
+    enum weft_err err = wf_record_slot_get(f, slot, &v, &present);
     // A field without presence that is not there has its default; one with presence is absent.
     if (err || (!present && f->presence))
         return err;
-    return scalar_value(f, type, &v, ret);
+    return scalar_value(f, p->fields[f - p->message->fields].type, &v, ret);
+}
+
+static void place_json(struct weft_value *values, size_t count, const struct wf_buf *buf)
+{
+    const char *at = (const char *)buf->ptr;
+
+    for (size_t i = 0; i < count; i++)
+        if (values[i].type == WEFT_T_JSON) {
+            values[i].bytes.ptr = at;
+            at += values[i].bytes.len;
+        }
+}
+
+enum weft_err weft_record_values(const struct weft_product *p, const struct weft_record *r,
+    struct weft_value *ret_values, size_t count)
+{
+    struct wf_record_path path = { .message = p->message, .count = 1 };
+    struct wf_bytes record = wf_bytes(r->data, r->len);
+
+    if (!p->message || count > p->message->field_count)
+        return WEFT_E_RANGE;
+    struct wf_product_scratch *s = scratch_of(p);
+    if (s && !s->slots)
+        s->slots = calloc(p->message->field_count + 1, sizeof *s->slots);
+    if (!s || !s->slots)
+        return WEFT_E_NOMEM;
+    if (wf_record_slots(p->message, record, s->slots))
+        return WEFT_E_RECORD;
+    for (size_t i = 0; i < count; i++) {
+        struct weft_value v = { 0 };
+        path.fields[0] = &p->message->fields[i];
+        enum weft_err err = p->fields[i].type == WEFT_T_JSON
+                                ? json_value(p, path.fields[0], record, &s->buf, &v)
+                                : column(p, &path, &s->slots[i], record, &v);
+        if (err == WEFT_E_NOMEM)
+            return err;
+        ret_values[i] = err ? (struct weft_value){ 0 } : v;
+    }
+    place_json(ret_values, count, &s->buf);
+    return WEFT_OK;
+}
+
+static enum weft_err one_json(const struct weft_product *p, const struct wf_schema_field *f,
+    struct wf_bytes record, struct weft_value *ret)
+{
+    struct wf_product_scratch *s = scratch_of(p);
+    enum weft_err err = s ? json_value(p, f, record, &s->buf, ret) : WEFT_E_NOMEM;
+
+    if (!err)
+        place_json(ret, 1, &s->buf);
+    return err;
 }
 
 enum weft_err weft_record_value(
     const struct weft_product *p, const struct weft_record *r, size_t field, struct weft_value *ret)
 {
+    struct wf_bytes record = wf_bytes(r->data, r->len);
+    struct wf_record_slot slot;
     struct weft_value v = { 0 };
+    enum weft_err err;
 
     if (field >= weft_product_field_count(p))
         return WEFT_E_RANGE;
-    enum weft_err err =
-        column(p, &p->message->fields[field], p->fields[field].type, wf_bytes(r->data, r->len), &v);
+    const struct wf_schema_field *f = &p->message->fields[field];
+    const struct wf_record_path path = { .message = p->message, .fields = { f }, .count = 1 };
+    if (p->fields[field].type == WEFT_T_JSON) {
+        err = one_json(p, f, record, &v);
+    } else {
+        err = wf_record_slot(&path, record, &slot);
+        if (!err)
+            err = column(p, &path, &slot, record, &v);
+    }
     if (err)
         return err == WEFT_E_NOMEM ? err : WEFT_E_RECORD;
     *ret = v;

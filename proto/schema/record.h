@@ -80,6 +80,20 @@ WF_MUST_USE enum weft_err wf_record_get(const struct wf_record_path *path, struc
 // The same for a path that ends at a google.protobuf.Timestamp or Duration (else TYPE), in pieces or not; zero when absent.
 WF_MUST_USE enum weft_err wf_record_get_moment(const struct wf_record_path *path,
     struct wf_bytes record, struct wf_moment *ret_moment, bool *ret_present);
+// What one pass over a record found of each field of its message: slots[i] is of m->fields[i]. For those who want many of them, at once what
+// wf_record_get finds for each. A refusal is of the record as a whole.
+struct wf_record_slot {
+    struct wf_value value; // of lists and maps nothing
+    unsigned pieces;       // how often it was met since another member of its oneof cleared it
+};
+WF_MUST_USE enum weft_err wf_record_slot(
+    const struct wf_record_path *path, struct wf_bytes record, struct wf_record_slot *ret);
+WF_MUST_USE enum weft_err wf_record_slots(
+    const struct wf_schema_message *m, struct wf_bytes record, struct wf_record_slot *slots);
+// What wf_record_get gives for the path of this one field, from its slot.
+WF_MUST_USE enum weft_err wf_record_slot_get(const struct wf_schema_field *f,
+    const struct wf_record_slot *slot, struct wf_value *ret_value, bool *ret_present);
+
 // Unix microseconds of a message's field of role timestamp (time_field): a Timestamp, or an integer of unix milliseconds.
 // NOT_FOUND when the message has none or the record leaves it out, RANGE outside of years 1 to 9999.
 WF_MUST_USE enum weft_err wf_record_time(

@@ -42,10 +42,29 @@ enum weft_err wf_record_path_compile(const struct wf_schema_message *m, struct w
 
 struct search {
     const struct wf_record_path *path;
-    struct wf_value value;
-    unsigned pieces; // how often the field was met since it was last cleared
+    struct wf_record_slot found;
     size_t elements;
 };
+
+// The next field of the record as the schema knows it, NULL when it does not. `hint`: which one it probably is, NULL for none.
+static enum weft_err take_field(const struct wf_schema_message *m,
+    const struct wf_schema_field *hint, struct wf_bytes *in, struct wf_wire_field *w,
+    const struct wf_schema_field **ret)
+{
+    enum weft_err err = wf_wire_take(in, w);
+
+    if (err)
+        return err;
+    const struct wf_schema_field *f =
+        hint && w->number == hint->number ? hint : wf_schema_field_by_number(m, w->number);
+    if (f && !wf_wire_fits(f, w->wire))
+        return WEFT_E_TYPE;
+    if (f && f->closed && w->wire == WF_WIRE_VARINT &&
+        !wf_schema_enum_by_number(f->enumeration, (int32_t)(uint32_t)w->raw))
+        f = NULL; // an unknown field
+    *ret = f;
+    return WEFT_OK;
+}
 
 // level is bounded by the path's length.
 static enum weft_err scan(
@@ -56,25 +75,19 @@ static enum weft_err scan(
 
     while (in.len) {
         struct wf_wire_field w;
-        enum weft_err err = wf_wire_take(&in, &w);
-        if (err)
-            return err;
+        const struct wf_schema_field *f = NULL;
         if (s->elements-- == 0)
             return WEFT_E_BUDGET;
-        const struct wf_schema_field *f =
-            w.number == want->number ? want : wf_schema_field_by_number(m, w.number);
-        if (f && !wf_wire_fits(f, w.wire))
-            return WEFT_E_TYPE;
-        if (f && f->closed && w.wire == WF_WIRE_VARINT &&
-            !wf_schema_enum_by_number(f->enumeration, (int32_t)(uint32_t)w.raw))
-            continue; // an unknown field
+        enum weft_err err = take_field(m, want, &in, &w, &f);
+        if (err)
+            return err;
         if (f && f != want && f->oneof && f->oneof == want->oneof)
-            s->pieces = 0;
+            s->found.pieces = 0;
         if (f != want)
             continue;
         if (last) {
-            s->value = wf_wire_value(f->type, &w);
-            s->pieces++;
+            s->found.value = wf_wire_value(f->type, &w);
+            s->found.pieces++;
         } else {
             err = scan(s, level + 1, f->message, w.bytes);
         }
@@ -84,22 +97,76 @@ static enum weft_err scan(
     return WEFT_OK;
 }
 
+enum weft_err wf_record_slot_get(const struct wf_schema_field *f, const struct wf_record_slot *slot,
+    struct wf_value *ret_value, bool *ret_present)
+{
+    const struct wf_value *v = &slot->value;
+
+    if (slot->pieces && v->kind == WF_VALUE_STRING && !wf_utf8_is_valid(v->bytes))
+        return WEFT_E_BAD_UTF8;
+    if (slot->pieces > 1 && f->type == WF_TYPE_MESSAGE)
+        return WEFT_E_UNSUPPORTED;
+    if (ret_present)
+        *ret_present = slot->pieces && (f->presence || !wf_value_is_zero(v));
+    *ret_value = slot->pieces ? *v : f->default_value;
+    return WEFT_OK;
+}
+
+enum weft_err wf_record_slot(
+    const struct wf_record_path *path, struct wf_bytes record, struct wf_record_slot *ret)
+{
+    struct search s = { .path = path, .elements = WF_MAX_RECORD_ELEMENTS };
+    enum weft_err err = scan(&s, 0, path->message, record);
+
+    if (!err)
+        *ret = s.found;
+    return err;
+}
+
 enum weft_err wf_record_get(const struct wf_record_path *path, struct wf_bytes record,
     struct wf_value *ret_value, bool *ret_present)
 {
-    struct search s = { .path = path, .elements = WF_MAX_RECORD_ELEMENTS };
-    const struct wf_schema_field *f = path->fields[path->count - 1];
+    struct wf_record_slot found;
+    enum weft_err err = wf_record_slot(path, record, &found);
 
-    enum weft_err err = scan(&s, 0, path->message, record);
-    if (err)
-        return err;
-    if (s.pieces && s.value.kind == WF_VALUE_STRING && !wf_utf8_is_valid(s.value.bytes))
-        return WEFT_E_BAD_UTF8;
-    if (s.pieces > 1 && f->type == WF_TYPE_MESSAGE)
-        return WEFT_E_UNSUPPORTED;
-    if (ret_present)
-        *ret_present = s.pieces && (f->presence || !wf_value_is_zero(&s.value));
-    *ret_value = s.pieces ? s.value : f->default_value;
+    return err ? err
+               : wf_record_slot_get(path->fields[path->count - 1], &found, ret_value, ret_present);
+}
+
+static void clear_others(const struct wf_schema_message *m, const struct wf_schema_field *f,
+    struct wf_record_slot *slots)
+{
+    for (uint32_t i = 0; i < m->field_count; i++)
+        if (m->fields[i].oneof == f->oneof && &m->fields[i] != f)
+            slots[i].pieces = 0;
+}
+
+enum weft_err wf_record_slots(
+    const struct wf_schema_message *m, struct wf_bytes record, struct wf_record_slot *slots)
+{
+    size_t elements = WF_MAX_RECORD_ELEMENTS;
+    uint32_t next = 0; // writers put fields in order
+
+    for (uint32_t i = 0; i < m->field_count; i++)
+        slots[i].pieces = 0;
+    while (record.len) {
+        struct wf_wire_field w;
+        const struct wf_schema_field *f = NULL;
+        if (elements-- == 0)
+            return WEFT_E_BUDGET;
+        enum weft_err err =
+            take_field(m, next < m->field_count ? &m->fields[next] : NULL, &record, &w, &f);
+        if (err)
+            return err;
+        if (!f)
+            continue;
+        next = (uint32_t)(f - m->fields) + 1;
+        if (f->oneof)
+            clear_others(m, f, slots);
+        slots[next - 1].pieces++;
+        if (!f->repeated)
+            slots[next - 1].value = wf_wire_value(f->type, &w);
+    }
     return WEFT_OK;
 }
 

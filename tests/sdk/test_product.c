@@ -200,6 +200,77 @@ START_TEST(a_record_is_printed_as_it_was_given)
 }
 END_TEST
 
+static bool same_value(const struct weft_value *a, const struct weft_value *b)
+{
+    if (a->type != b->type || a->name != b->name)
+        return false;
+    if (a->type == WEFT_T_TEXT || a->type == WEFT_T_BYTES || a->type == WEFT_T_JSON)
+        return a->bytes.len == b->bytes.len &&
+               (a->bytes.len == 0 || memcmp(a->bytes.ptr, b->bytes.ptr, a->bytes.len) == 0);
+    return a->type == 0 || (a->type == WEFT_T_BOOL ? a->flag == b->flag : a->natural == b->natural);
+}
+
+// All columns at once say what each says by itself; a record that does not fit has none.
+static void compare_columns(struct wf_bytes record, const char *why)
+{
+    const struct weft_record r = { .data = record.ptr, .len = record.len };
+    struct weft_product *one_by_one = NULL; // whose scratch is its own
+    struct weft_value all[16], one;
+    size_t count = weft_product_field_count(product);
+
+    ck_assert_uint_le(count, 16);
+    ck_assert_int_eq(weft_product_from_descriptor(
+                         set.ptr, set.len, "test.station.v1.Reading", &one_by_one, NULL),
+        WEFT_OK);
+    enum weft_err err = weft_record_values(product, &r, all, count);
+    ck_assert(err == WEFT_OK || err == WEFT_E_RECORD);
+    for (size_t i = 0; i < count; i++) {
+        enum weft_err alone = weft_record_value(one_by_one, &r, i, &one);
+        const char *name = weft_product_field(product, i)->name;
+        if (err) {
+            ck_assert_msg(alone == WEFT_E_RECORD, "%s, %s: fits alone", why, name);
+            continue;
+        }
+        // Names of enum values are the product's own.
+        if (!alone && one.type == WEFT_T_ENUM) {
+            ck_assert_msg(!one.name == !all[i].name, "%s, %s", why, name);
+            one.name = all[i].name;
+        }
+        ck_assert_msg(alone ? all[i].type == 0 : same_value(&all[i], &one), "%s, %s: %d", why, name,
+            (int)alone);
+    }
+    weft_product_free(one_by_one);
+}
+
+START_TEST(all_columns_in_one_pass_are_what_each_is_alone)
+{
+    struct wf_buf data = encode(FULL), twice = encode(FULL);
+    char why[64];
+
+    compare_columns(wf_buf_view(&data), "whole");
+    ck_assert_int_eq(wf_buf_append(&twice, wf_buf_view(&data)), WEFT_OK);
+    compare_columns(wf_buf_view(&twice), "merged with itself");
+    ck_assert_int_eq(wf_buf_append(&twice, wf_bytes((const uint8_t *)"\x70\x05", 2)), WEFT_OK);
+    compare_columns(wf_buf_view(&twice), "another member of the oneof behind the first");
+    compare_columns(wf_bytes(NULL, 0), "empty");
+    for (size_t i = 0; i < data.len; i++) {
+        snprintf(why, sizeof why, "cut at %zu", i);
+        compare_columns(wf_bytes(data.ptr, i), why);
+        for (unsigned bit = 0; bit < 8; bit++) {
+            data.ptr[i] ^= (uint8_t)(1u << bit);
+            snprintf(why, sizeof why, "byte %zu, bit %u turned", i, bit);
+            compare_columns(wf_buf_view(&data), why);
+            data.ptr[i] ^= (uint8_t)(1u << bit);
+        }
+    }
+    struct weft_value v[32];
+    const struct weft_record r = { .data = data.ptr, .len = data.len };
+    ck_assert_int_eq(weft_record_values(product, &r, v, 32), WEFT_E_RANGE);
+    wf_buf_fini(&twice);
+    wf_buf_fini(&data);
+}
+END_TEST
+
 // Two columns of two products read in turn by one thread: neither takes the other's memory.
 START_TEST(products_do_not_share_scratch)
 {
@@ -406,6 +477,7 @@ int main(void)
     tcase_add_loop_test(t, what_is_not_there_is_absent_or_default, 0, WF_COUNT(absent));
     tcase_add_test(t, bytes_that_do_not_fit_are_a_bad_record);
     tcase_add_test(t, a_record_is_printed_as_it_was_given);
+    tcase_add_test(t, all_columns_in_one_pass_are_what_each_is_alone);
     tcase_add_test(t, products_do_not_share_scratch);
     tcase_add_test(t, the_printed_schema_compiles_to_the_same_product);
     tcase_add_loop_test(t, the_printed_schema_says, 0, WF_COUNT(printed_parts));

@@ -176,9 +176,12 @@ static enum weft_err copy_row(
 {
     const struct weft_record *r = &a->e->records[i];
     const struct wf_mon_plan *plan = t->plan;
+    const struct wf_mon_shape *shape = &plan->shape;
     struct wf_mon_cell cell;
 
-    wf_mon_copy_row(c, (unsigned)(WF_MON_FIXED + plan->shape.field_count));
+    if (wf_mon_record_values(a->p, r, shape->is_key, shape->values, shape->field_count))
+        return WEFT_E_NOMEM;
+    wf_mon_copy_row(c, (unsigned)(WF_MON_FIXED + shape->field_count));
     wf_mon_copy_int(c, r->time_us);
     wf_mon_copy_int(c, a->received_us);
     copy_string(c, t->domain);
@@ -186,9 +189,8 @@ static enum weft_err copy_row(
     wf_mon_copy_int(c, (int64_t)r->offset);
     wf_mon_copy_int(c, a->batch);
     copy_string(c, wf_mon_op_name(r->op));
-    for (size_t f = 0; f < plan->shape.field_count; f++) {
-        if (wf_mon_record_cell(a->p, r, f, plan->shape.is_key[f], &cell))
-            return WEFT_E_NOMEM;
+    for (size_t f = 0; f < shape->field_count; f++) {
+        wf_mon_value_cell(&shape->values[f], &cell);
         copy_cell(c, plan->types[f], &cell);
     }
     return c->failed ? WEFT_E_NOMEM : WEFT_OK;

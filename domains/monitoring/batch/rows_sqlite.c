@@ -79,9 +79,12 @@ static enum weft_err keep_batch(
 static enum weft_err keep_row(struct wf_mon_store *s, struct wf_mon_table *t,
     const struct arrival *a, const struct weft_record *r)
 {
+    const struct wf_mon_shape *shape = &t->plan->shape;
     sqlite3_stmt *st = t->plan->insert;
-    struct wf_mon_cell cell;
+    struct wf_mon_cell cell = { 0 };
 
+    if (wf_mon_record_values(a->p, r, shape->is_key, shape->values, shape->field_count))
+        return wf_mon_store_nomem(s);
     sqlite3_bind_int64(st, 1, r->time_us);
     sqlite3_bind_int64(st, 2, a->received_us);
     wf_mon_bind_text(st, 3, t->domain);
@@ -89,11 +92,9 @@ static enum weft_err keep_row(struct wf_mon_store *s, struct wf_mon_table *t,
     sqlite3_bind_int64(st, 5, (sqlite3_int64)r->offset);
     sqlite3_bind_int64(st, 6, a->batch);
     wf_mon_bind_text(st, 7, wf_mon_op_name(r->op));
-    for (size_t i = 0; i < t->plan->shape.field_count; i++) {
-        enum weft_err err = wf_mon_record_cell(a->p, r, i, t->plan->shape.is_key[i], &cell);
-        if (err)
-            return wf_mon_store_nomem(s);
-        if (wf_mon_cell_bind(st, WF_MON_FIXED + 1 + (int)i, &cell) != SQLITE_OK)
+    for (size_t i = 0; i < shape->field_count; i++) {
+        wf_mon_value_cell(&shape->values[i], &cell);
+        if (wf_mon_cell_lend(st, WF_MON_FIXED + 1 + (int)i, &cell) != SQLITE_OK)
             return wf_mon_store_nomem(s);
     }
     if (r->time_us > t->last_time_us)

@@ -203,8 +203,9 @@ enum weft_err wf_mon_shape_take(
         .message = strdup(info->message ? info->message : ""),
         .keys = keys,
         .field_count = count,
-        .is_key = calloc(count + 1, sizeof *shape->is_key) };
-    if (!shape->hash || !shape->message || !shape->is_key)
+        .is_key = calloc(count + 1, sizeof *shape->is_key),
+        .values = calloc(count + 1, sizeof *shape->values) };
+    if (!shape->hash || !shape->message || !shape->is_key || !shape->values)
         return wf_mon_store_nomem(s);
     for (size_t i = 0; i < count; i++)
         shape->is_key[i] = weft_product_field(p, i)->key;
@@ -229,6 +230,7 @@ void wf_mon_shape_fini(struct wf_mon_shape *shape)
     free(shape->message);
     free(shape->keys);
     free(shape->is_key);
+    free(shape->values);
     *shape = (struct wf_mon_shape){ 0 };
 }
 

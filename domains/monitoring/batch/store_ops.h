@@ -74,7 +74,8 @@ void wf_mon_table_count(
 struct wf_mon_shape {
     char *hash, *message, *keys;
     size_t field_count;
-    bool *is_key; // of each field
+    bool *is_key;              // of each field
+    struct weft_value *values; // room for those of one record
 };
 // Empties the shape and takes that of `p`, with `keys` (from wf_mon_keys), which are its own in any case. NOMEM, noted.
 WEFT_MUST_USE enum weft_err wf_mon_shape_take(

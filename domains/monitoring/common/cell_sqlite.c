@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "domains/monitoring/common/cell_sqlite.h"
 
-int wf_mon_cell_bind(sqlite3_stmt *st, int at, const struct wf_mon_cell *c)
+static int bind(
+    sqlite3_stmt *st, int at, const struct wf_mon_cell *c, sqlite3_destructor_type copied)
 {
     switch (c->class) {
     case WF_MON_INTEGER:
@@ -9,13 +10,23 @@ int wf_mon_cell_bind(sqlite3_stmt *st, int at, const struct wf_mon_cell *c)
     case WF_MON_REAL:
         return sqlite3_bind_double(st, at, c->real);
     case WF_MON_TEXT:
-        return sqlite3_bind_text64(st, at, c->ptr, c->len, SQLITE_TRANSIENT, SQLITE_UTF8);
+        return sqlite3_bind_text64(st, at, c->ptr, c->len, copied, SQLITE_UTF8);
     case WF_MON_BLOB:
-        return sqlite3_bind_blob64(st, at, c->ptr, c->len, SQLITE_TRANSIENT);
+        return sqlite3_bind_blob64(st, at, c->ptr, c->len, copied);
     case WF_MON_NULL:
         break;
     }
     return sqlite3_bind_null(st, at);
+}
+
+int wf_mon_cell_bind(sqlite3_stmt *st, int at, const struct wf_mon_cell *c)
+{
+    return bind(st, at, c, SQLITE_TRANSIENT);
+}
+
+int wf_mon_cell_lend(sqlite3_stmt *st, int at, const struct wf_mon_cell *c)
+{
+    return bind(st, at, c, c->ptr == c->digits ? SQLITE_TRANSIENT : SQLITE_STATIC);
 }
 
 void wf_mon_cell_read(sqlite3_stmt *st, int at, struct wf_mon_cell *ret)

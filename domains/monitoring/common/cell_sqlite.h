@@ -8,7 +8,10 @@
 
 #include "domains/monitoring/common/table.h"
 
-// SQLite copies what it keeps of texts and bytes; its code when it can't, and what was to be stored is not.
+// Both give SQLite's code when it can't: what was to be stored is not.
+// What the cell points to, but for its own digits, stays until the statement has run: SQLite does not copy it.
+WEFT_MUST_USE int wf_mon_cell_lend(sqlite3_stmt *st, int at, const struct wf_mon_cell *c);
+// SQLite copies what it keeps of texts and bytes.
 WEFT_MUST_USE int wf_mon_cell_bind(sqlite3_stmt *st, int at, const struct wf_mon_cell *c);
 // Texts and bytes are the statement's until its next step; ptr is never NULL.
 void wf_mon_cell_read(sqlite3_stmt *st, int at, struct wf_mon_cell *ret);

@@ -163,8 +163,9 @@ static void set_enum(struct wf_mon_cell *c, const struct weft_value *v)
             c, WF_MON_TEXT, snprintf(c->digits, sizeof c->digits, "%lld", (long long)v->integer));
 }
 
-static void set_value(struct wf_mon_cell *c, const struct weft_value *v)
+void wf_mon_value_cell(const struct weft_value *v, struct wf_mon_cell *c)
 {
+    c->class = WF_MON_NULL;
     switch (v->type) {
     case WEFT_T_BOOL:
         c->class = WF_MON_INTEGER;
@@ -199,14 +200,28 @@ enum weft_err wf_mon_record_cell(const struct weft_product *p, const struct weft
 {
     struct weft_value v = { 0 };
 
-    *ret = (struct wf_mon_cell){ 0 };
+    wf_mon_value_cell(&v, ret);
     if (r->op != WEFT_PUT && !(r->op == WEFT_DELETE && key))
         return WEFT_OK;
     enum weft_err err = weft_record_value(p, r, field, &v);
     if (err == WEFT_E_NOMEM)
         return err;
     if (!err)
-        set_value(ret, &v);
+        wf_mon_value_cell(&v, ret);
+    return WEFT_OK;
+}
+
+enum weft_err wf_mon_record_values(const struct weft_product *p, const struct weft_record *r,
+    const bool *is_key, struct weft_value *ret, size_t count)
+{
+    bool any = r->op == WEFT_PUT || r->op == WEFT_DELETE;
+    enum weft_err err = any ? weft_record_values(p, r, ret, count) : WEFT_E_RECORD;
+
+    if (err == WEFT_E_NOMEM)
+        return err;
+    for (size_t i = 0; i < count; i++)
+        if (err || (r->op == WEFT_DELETE && !is_key[i]))
+            ret[i] = (struct weft_value){ 0 };
     return WEFT_OK;
 }
 

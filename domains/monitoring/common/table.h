@@ -44,6 +44,10 @@ const char *wf_mon_way_name(enum weft_way way); // "live"
 // uint beyond 2^63-1: 20 digits as a BLOB, which SQLite neither rounds nor sorts wrongly. NaN: the text "NaN".
 WEFT_MUST_USE enum weft_err wf_mon_record_cell(const struct weft_product *p,
     const struct weft_record *r, size_t field, bool key, struct wf_mon_cell *ret);
+// The same of a record's first `count` columns, read in one pass: values for wf_mon_value_cell. `is_key`: of each column.
+WEFT_MUST_USE enum weft_err wf_mon_record_values(const struct weft_product *p,
+    const struct weft_record *r, const bool *is_key, struct weft_value *ret, size_t count);
+void wf_mon_value_cell(const struct weft_value *v, struct wf_mon_cell *ret);
 struct wf_mon_cell wf_mon_integer(int64_t v);
 struct wf_mon_cell wf_mon_text(const char *s);
 bool wf_mon_cell_eq(const struct wf_mon_cell *a, const struct wf_mon_cell *b);
