@@ -402,7 +402,7 @@ enum weft_err weft_subscribe(struct weft_client *c, const char *product,
     for (size_t i = 0; i < s->end; i++)
         s->greeted = s->greeted || s->p->items[i]->e.kind == WEFT_EV_STATE;
     s->live = (struct weft_event){ .kind = WEFT_EV_STATE, .state = WEFT_STREAM_LIVE };
-    s->fd = eventfd(1, EFD_NONBLOCK | EFD_CLOEXEC);
+    s->fd = eventfd(s->at < s->end || !s->greeted, EFD_NONBLOCK | EFD_CLOEXEC);
     *ret = s;
     return WEFT_OK;
 }
@@ -425,14 +425,16 @@ enum weft_err weft_next(struct weft_subscription *s, int timeout_ms, const struc
     if (!s->greeted) {
         s->greeted = true;
         *ret = &s->live;
+        if (s->at == s->end && read(s->fd, &v, sizeof v) < 0)
+            abort();
         return WEFT_OK;
     }
-    if (s->at == s->end) {
-        if (read(s->fd, &v, sizeof v) < 0)
-            return WEFT_E_TIMEOUT;
+    if (s->at == s->end)
         return WEFT_E_TIMEOUT;
-    }
     *ret = &s->p->items[s->at++]->e;
+    // As libweft does: the descriptor is readable while something waits, and not until somebody asked in vain.
+    if (s->at == s->end && read(s->fd, &v, sizeof v) < 0)
+        abort();
     return WEFT_OK;
 }
 

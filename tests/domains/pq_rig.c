@@ -214,3 +214,21 @@ void pq_rig_change(const char *where, const char *sql)
 {
     change(where, sql);
 }
+
+const char *pq_rig_ask(const char *where, const char *sql)
+{
+    static char out[256];
+    PGconn *c = PQconnectdb(where);
+    PGresult *r = PQexec(c, sql);
+
+    ck_assert_msg(PQresultStatus(r) == PGRES_TUPLES_OK, "%s: %s", sql, PQerrorMessage(c));
+    snprintf(out, sizeof out, "%s", PQntuples(r) ? PQgetvalue(r, 0, 0) : "");
+    PQclear(r);
+    PQfinish(c);
+    return out;
+}
+
+long long pq_rig_number(const char *where, const char *sql)
+{
+    return strtoll(pq_rig_ask(where, sql), NULL, 10);
+}

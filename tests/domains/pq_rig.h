@@ -16,5 +16,8 @@ void pq_rig_again(void);
 const char *pq_rig_where(void);
 // As somebody with the database could; asserts that it works.
 void pq_rig_change(const char *where, const char *sql);
+// The first cell of a SELECT as PostgreSQL prints it, valid until the next call; "" without a row.
+const char *pq_rig_ask(const char *where, const char *sql);
+long long pq_rig_number(const char *where, const char *sql);
 
 #endif

@@ -437,14 +437,14 @@ int __wrap_PQputCopyEnd(PGconn *c, const char *message)
     return rc;
 }
 
-static int run_that_dies(const char *where, long nth)
+static int run_that_dies(int (*command)(const char *where), const char *where, long nth)
 {
     int status = 0;
     pid_t child = fork();
 
     if (child == 0) {
         statements_left = nth;
-        _exit(run(where));
+        _exit(command(where));
     }
     ck_assert(child > 0);
     ck_assert_int_eq(waitpid(child, &status, 0), child);
@@ -460,9 +460,9 @@ START_TEST(a_run_killed_around_any_statement_loses_nothing_and_doubles_nothing)
     long kills = 0;
 
     fake_fill(p, 6, 5);
-    for (long nth = 1; !whole && nth < 2000; nth += all ? 1 : 11) {
+    for (long nth = 1; !whole && nth < 2000; nth += all ? 1 : 19) {
         const char *where = pq_rig_where();
-        int status = run_that_dies(where, nth);
+        int status = run_that_dies(run, where, nth);
         ck_assert_msg(status == 99 || status == 0, "statement %ld: exit %d", nth, status);
         whole = status == 0;
         kills += !whole;
@@ -476,6 +476,42 @@ START_TEST(a_run_killed_around_any_statement_loses_nothing_and_doubles_nothing)
     ck_assert(whole);
     ck_assert_int_ge(kills, 8);
     printf("%ld kills\n", kills);
+}
+END_TEST
+
+static int refill(const char *where)
+{
+    struct wf_mon_options o = rig_options(rig_path());
+
+    o.database = where;
+    o.args[0] = "servers/load";
+    o.word_count = 1;
+    return wf_mon_cmd_backfill(&o);
+}
+
+START_TEST(a_backfill_killed_around_any_statement_adds_each_record_once)
+{
+    const char *step = getenv("WEFT_PQ_KILLS"), *where = pq_rig_where();
+    bool whole = false, all = step && strcmp(step, "all") == 0;
+    long kills = 0;
+
+    fake_fill(load(), 6, 5);
+    ck_assert_int_eq(run(where), 0);
+    for (long nth = 1; !whole && nth < 2000; nth += all ? 1 : 29) {
+        pq_rig_change(where, "DELETE FROM servers_load WHERE _offset BETWEEN 5 AND 19");
+        pq_rig_change(where, "DELETE FROM _batch WHERE \"offset\" BETWEEN 5 AND 19");
+        int status = run_that_dies(refill, where, nth);
+        ck_assert_msg(status == 99 || status == 0, "statement %ld: exit %d", nth, status);
+        whole = status == 0;
+        kills += !whole;
+        ck_assert_int_eq(refill(where), 0);
+        ck_assert_msg(number(where, "SELECT count(*) FROM servers_load") == 30, "at %ld", nth);
+        ck_assert_int_eq(number(where, "SELECT count(DISTINCT _offset) FROM servers_load"), 30);
+        ck_assert_int_eq(number(where, "SELECT sum(count) FROM _batch"), 30);
+    }
+    ck_assert(whole);
+    ck_assert_int_ge(kills, 4);
+    printf("%ld kills of a backfill\n", kills);
 }
 END_TEST
 
@@ -499,6 +535,7 @@ int main(void)
     tcase_add_test(c, who_lost_its_lease_stores_nothing_more);
     tcase_add_test(c, a_dead_process_of_this_machine_is_not_waited_for);
     tcase_add_test(c, a_run_killed_around_any_statement_loses_nothing_and_doubles_nothing);
+    tcase_add_test(c, a_backfill_killed_around_any_statement_adds_each_record_once);
     tcase_add_test(c, a_server_that_dies_costs_nothing_but_time);
     suite_add_tcase(suite, c);
     SRunner *runner = srunner_create(suite);

@@ -11,6 +11,7 @@
 #include "domains/monitoring/batch/refill.h"
 #include "domains/monitoring/batch/store_sqlite.h"
 #include "domains/monitoring/common/code_sqlite.h"
+#include "domains/monitoring/common/watch.h"
 #include "tests/domains/monitor_rig.h"
 #include "tests/support/support.h"
 
@@ -201,6 +202,21 @@ START_TEST(a_product_without_records_has_its_table)
     fake_state(p, WEFT_STREAM_LIVE, WEFT_OK, "");
     rig_run(path);
     ck_assert_int_eq(rig_number(path, "SELECT count(host) FROM servers_load"), 0);
+}
+END_TEST
+
+// The greeting and 63 batches are what one turn takes at most: behind them nothing makes the descriptor readable.
+START_TEST(a_run_whose_last_turn_took_all_it_may_ends_by_itself)
+{
+    const char *path = rig_path();
+    struct wf_mon_options o = rig_options(path);
+    int64_t began_ms = wf_mon_now_ms();
+
+    fake_fill(fake_product("servers/load", WEFT_METRIC, "load1", "weft.test.Load"), 63, 2);
+    o.seconds = 40;
+    ck_assert_int_eq(wf_mon_cmd_store(&o), 0);
+    ck_assert_str_eq(rig_ask(path, "SELECT count(*) FROM servers_load"), "126");
+    ck_assert_msg(wf_mon_now_ms() - began_ms < 40000, "it ended by --seconds");
 }
 END_TEST
 
@@ -423,6 +439,7 @@ int main(void)
     tcase_add_test(c, a_run_killed_at_any_write_loses_nothing_and_doubles_nothing);
     tcase_add_test(c, a_batch_costs_no_more_because_many_are_stored);
     tcase_add_test(c, a_product_without_records_has_its_table);
+    tcase_add_test(c, a_run_whose_last_turn_took_all_it_may_ends_by_itself);
     tcase_add_test(c, only_wanted_products_are_stored);
     tcase_add_test(c, the_file_is_private_and_has_one_writer);
     tcase_add_test(c, other_files_are_refused_and_not_changed);

@@ -233,9 +233,9 @@ static enum weft_err check_session(struct wf_mon_pq_link *l)
             "database: its encoding is %.40s; create it with ENCODING 'UTF8'", encoding);
         return WEFT_E_VERSION;
     }
-    return wf_mon_pq_do(l,
-        "SET client_encoding = 'UTF8'; SET statement_timeout = '60s'; SET "
-        "lock_timeout = '5s'; SET client_min_messages = warning; SET bytea_output = hex");
+    return wf_mon_pq_do(l, "SET client_encoding = 'UTF8'; SET statement_timeout = '60s'; SET "
+                           "lock_timeout = '" WF_MON_PQ_LOCK
+                           "'; SET client_min_messages = warning; SET bytea_output = hex");
 }
 
 // libpq passes over a file of passwords that others may read with a word on standard error alone.

@@ -53,16 +53,30 @@ static const char tables_sql[] =
 
 // ---- set-up ------------------------------------------------------------------------------------------------------------
 
-// Whether the engine has declarative partitions is asked by making one and taking it back.
+// A site that has TimescaleDB makes its tables hypertables, which a table with partitions cannot become.
+static bool has_hypertables(struct wf_mon_pq *q)
+{
+    PGresult *r = NULL;
+
+    if (wf_mon_pq_ask(
+            &q->link, "SELECT 1 FROM pg_extension WHERE extname = 'timescaledb'", NULL, false, &r))
+        return false;
+    bool has = PQntuples(r) > 0;
+    PQclear(r);
+    return has;
+}
+
+// Whether the engine has declarative partitions is asked by making one. It is dropped and not rolled back: YugabyteDB rolls back no table.
 static bool has_partitions(struct wf_mon_pq *q)
 {
-    if (PQparameterStatus(q->link.conn, "crdb_version"))
+    if (PQparameterStatus(q->link.conn, "crdb_version") || has_hypertables(q))
         return false; // CockroachDB takes the words for another kind of them
-    enum weft_err err = wf_mon_pq_do(&q->link,
-        "BEGIN; CREATE TABLE _probe(v BIGINT) PARTITION BY RANGE (v); CREATE TABLE _probe_rest "
-        "PARTITION OF _probe DEFAULT; ROLLBACK");
-    if (err)
-        PQclear(PQexec(q->link.conn, "ROLLBACK"));
+    enum weft_err err = wf_mon_pq_do(
+        &q->link, "CREATE TABLE IF NOT EXISTS _probe(v BIGINT) PARTITION BY RANGE (v)");
+    if (!err)
+        err = wf_mon_pq_do(
+            &q->link, "CREATE TABLE IF NOT EXISTS _probe_rest PARTITION OF _probe DEFAULT");
+    PQclear(PQexec(q->link.conn, "DROP TABLE IF EXISTS _probe"));
     return !err;
 }
 
@@ -96,6 +110,22 @@ static enum weft_err make_format(struct wf_mon_pq *q)
         false, NULL);
 }
 
+// Each by itself: CockroachDB and YugabyteDB have no transaction of several that change the schema. What a killed process left undone the next
+// one does.
+static enum weft_err make_tables(struct wf_mon_pq *q)
+{
+    char one[1600];
+    enum weft_err err = WEFT_OK;
+
+    for (const char *at = tables_sql; *at && !err;) {
+        size_t len = strcspn(at, ";");
+        snprintf(one, sizeof one, "%.*s", (int)len, at);
+        err = wf_mon_pq_do(&q->link, one);
+        at += len + (at[len] == ';');
+    }
+    return err;
+}
+
 static enum weft_err set_up(struct wf_mon_pq *q)
 {
     int64_t version = 0;
@@ -104,7 +134,7 @@ static enum weft_err set_up(struct wf_mon_pq *q)
     for (int i = 0; i < SET_UP_TRIES && err; i++) {
         if (PQstatus(q->link.conn) != CONNECTION_OK)
             return WEFT_E_IO;
-        err = wf_mon_pq_do(&q->link, tables_sql);
+        err = make_tables(q);
     }
     if (!err)
         err = read_format(q, &version);

@@ -15,7 +15,8 @@
     48u // bytes of a table's or column's name: PostgreSQL cuts at 63, and partitions need some
 #define WF_MON_PQ_MAX_FIELD  1500u // PostgreSQL has 1600 columns
 #define WF_MON_PQ_ARGS       32u
-#define WF_MON_PQ_FREE_TURNS 5u // claims after which anybody takes a free product
+#define WF_MON_PQ_LOCK       "5s" // how long a statement waits for somebody's lock
+#define WF_MON_PQ_FREE_TURNS 5u   // claims after which anybody takes a free product
 #define WF_MON_PQ_LEASE_MS                                                                         \
     15000 // a product is another process's to take this long after its holder was heard last
 

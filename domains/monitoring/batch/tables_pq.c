@@ -154,37 +154,65 @@ static void add_literal(struct wf_mon_pq *q, struct wf_mon_pq_string *text, cons
     PQfreemem(quoted);
 }
 
+// One statement, alone: see make_tables in store_pq.c.
+static enum weft_err comment(
+    struct wf_mon_pq *q, const char *what, const char *name, const char *text)
+{
+    struct wf_mon_pq_string sql = { 0 };
+
+    wf_mon_pq_add(&sql, "COMMENT ON %s %s IS ", what, name);
+    add_literal(q, &sql, text);
+    return run_string(q, &sql);
+}
+
+static enum weft_err make_indexes(
+    struct wf_mon_pq *q, const struct wf_mon_table *t, const char *name)
+{
+    struct wf_mon_pq_string text = { 0 };
+    char index[WF_MON_NAME + 8], quoted[2 * WF_MON_NAME + 3];
+
+    // _time is in it for those who divide the table by it: partitions, hypertables.
+    snprintf(index, sizeof index, "_row_%s", t->name);
+    wf_mon_pq_add(&text, "CREATE UNIQUE INDEX IF NOT EXISTS %s ON %s(_batch, _offset, _time)",
+        wf_mon_pq_quote(index, quoted), name);
+    enum weft_err err = run_string(q, &text);
+    if (err)
+        return err;
+    snprintf(index, sizeof index, "_time_%s", t->name);
+    wf_mon_pq_add(
+        &text, "CREATE INDEX IF NOT EXISTS %s ON %s(_time)", wf_mon_pq_quote(index, quoted), name);
+    return run_string(q, &text);
+}
+
 static enum weft_err make_table(
     struct wf_mon_pq *q, const struct wf_mon_table *t, const struct weft_product *p)
 {
     const struct weft_product_info *info = weft_product_info(p);
     struct wf_mon_pq_string text = { 0 };
-    char name[2 * WF_MON_NAME + 3], rest[WF_MON_NAME + 8], row[WF_MON_NAME + 8];
-    char quoted[2 * WF_MON_NAME + 3];
+    char name[2 * WF_MON_NAME + 3], rest[WF_MON_NAME + 8], quoted[2 * WF_MON_NAME + 3];
 
     wf_mon_pq_quote(t->name, name);
     wf_mon_pq_add(&text,
         "CREATE TABLE IF NOT EXISTS %s(_time BIGINT, _received BIGINT, _domain TEXT, _origin TEXT, "
-        "_offset BIGINT, _batch BIGINT, _op TEXT)%s;",
+        "_offset BIGINT, _batch BIGINT, _op TEXT)%s",
         name, q->partitions ? " PARTITION BY RANGE (_time)" : "");
-    if (q->partitions) {
+    enum weft_err err = run_string(q, &text);
+    if (!err && q->partitions) {
         snprintf(rest, sizeof rest, "_rest_%s", t->name);
-        wf_mon_pq_add(&text, "CREATE TABLE IF NOT EXISTS %s PARTITION OF %s DEFAULT;",
+        wf_mon_pq_add(&text, "CREATE TABLE IF NOT EXISTS %s PARTITION OF %s DEFAULT",
             wf_mon_pq_quote(rest, quoted), name);
+        err = run_string(q, &text);
     }
-    snprintf(row, sizeof row, "_row_%s", t->name);
-    wf_mon_pq_add(&text, "CREATE UNIQUE INDEX IF NOT EXISTS %s ON %s(_batch, _offset%s);",
-        wf_mon_pq_quote(row, quoted), name, q->partitions ? ", _time" : "");
-    snprintf(row, sizeof row, "_time_%s", t->name);
-    wf_mon_pq_add(
-        &text, "CREATE INDEX IF NOT EXISTS %s ON %s(_time);", wf_mon_pq_quote(row, quoted), name);
-    for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
-        wf_mon_pq_add(
-            &text, "COMMENT ON COLUMN %s.%s IS '%s';", name, fixed[i].name, fixed[i].comment);
-    wf_mon_pq_add(&text, "COMMENT ON TABLE %s IS ", name);
-    add_literal(
-        q, &text, info->description && info->description[0] ? info->description : t->product);
-    return run_string(q, &text);
+    if (!err)
+        err = make_indexes(q, t, name);
+    for (size_t i = 0; i < sizeof fixed / sizeof *fixed && !err; i++) {
+        char column[2 * WF_MON_NAME + 32];
+        snprintf(column, sizeof column, "%s.%s", name, fixed[i].name);
+        err = comment(q, "COLUMN", column, fixed[i].comment);
+    }
+    return err ? err
+               : comment(q, "TABLE", name,
+                     info->description && info->description[0] ? info->description : t->product);
 }
 
 // ---- columns -----------------------------------------------------------------------------------------------------------
@@ -246,11 +274,10 @@ static enum weft_err find_column(struct wf_mon_pq *q, const struct wf_mon_table 
     return WEFT_OK;
 }
 
-static enum weft_err claim_column(struct wf_mon_pq *q, const struct wf_mon_table *t,
-    const struct weft_field *f, const char *name, bool *ret_done)
+static enum weft_err claim_column(
+    struct wf_mon_pq *q, const struct wf_mon_table *t, const struct weft_field *f, const char *name)
 {
     struct wf_mon_pq_args a = { 0 };
-    PGresult *r = NULL;
 
     wf_mon_pq_text(&a, t->name);
     wf_mon_pq_text(&a, name);
@@ -261,13 +288,27 @@ static enum weft_err claim_column(struct wf_mon_pq *q, const struct wf_mon_table
     wf_mon_pq_text(&a, wf_mon_role_name(f->role));
     wf_mon_pq_int(&a, f->key);
     wf_mon_pq_text(&a, f->description ? f->description : "");
-    enum weft_err err = wf_mon_pq_ask(&q->link,
+    return wf_mon_pq_ask(&q->link,
         "INSERT INTO _columns(tbl, col, field, number, type, unit, role, is_key, description) "
         "VALUES($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING",
+        &a, false, NULL);
+}
+
+static enum weft_err has_column(
+    struct wf_mon_pq *q, const struct wf_mon_table *t, const char *column, bool *ret)
+{
+    struct wf_mon_pq_args a = { 0 };
+    PGresult *r = NULL;
+
+    wf_mon_pq_text(&a, t->name);
+    wf_mon_pq_text(&a, column);
+    enum weft_err err = wf_mon_pq_ask(&q->link,
+        "SELECT 1 FROM information_schema.columns WHERE table_schema = current_schema() AND "
+        "table_name = $1 AND column_name = $2",
         &a, false, &r);
     if (err)
         return err;
-    *ret_done = strcmp(PQcmdTuples(r), "1") == 0;
+    *ret = PQntuples(r) > 0;
     PQclear(r);
     return WEFT_OK;
 }
@@ -275,44 +316,45 @@ static enum weft_err claim_column(struct wf_mon_pq *q, const struct wf_mon_table
 static enum weft_err add_column(struct wf_mon_pq *q, const struct wf_mon_table *t,
     const struct weft_field *f, const char *column)
 {
-    struct wf_mon_pq_string text = { 0 }, comment = { 0 };
-    char table[2 * WF_MON_NAME + 3], name[2 * WF_MON_NAME + 3];
+    struct wf_mon_pq_string text = { 0 };
+    char table[2 * WF_MON_NAME + 3], name[2 * WF_MON_NAME + 3], both[4 * WF_MON_NAME + 8];
+    bool unit = f->unit && f->unit[0], words = f->description && f->description[0];
 
     wf_mon_pq_quote(t->name, table);
     wf_mon_pq_quote(column, name);
-    wf_mon_pq_add(&comment, "%s%s%s%s%s", f->description ? f->description : "",
-        f->description && f->description[0] && f->unit && f->unit[0] ? " " : "",
-        f->unit && f->unit[0] ? "[" : "", f->unit ? f->unit : "", f->unit && f->unit[0] ? "]" : "");
     wf_mon_pq_add(
-        &text, "ALTER TABLE %s ADD COLUMN IF NOT EXISTS %s %s;", table, name, type_of(f->type));
-    wf_mon_pq_add(&text, "COMMENT ON COLUMN %s.%s IS ", table, name);
-    add_literal(q, &text, comment.failed || !comment.ptr ? "" : comment.ptr);
-    free(comment.ptr);
-    return run_string(q, &text);
+        &text, "ALTER TABLE %s ADD COLUMN IF NOT EXISTS %s %s", table, name, type_of(f->type));
+    enum weft_err err = run_string(q, &text);
+    if (err)
+        return err;
+    snprintf(both, sizeof both, "%s.%s", table, name);
+    wf_mon_pq_add(&text, "%s%s%s%s%s", words ? f->description : "", words && unit ? " " : "",
+        unit ? "[" : "", unit ? f->unit : "", unit ? "]" : "");
+    err = text.failed ? wf_mon_store_nomem(&q->base) : comment(q, "COLUMN", both, text.ptr);
+    free(text.ptr);
+    return err;
 }
 
-// A field has a column for each type it ever had: what was stored keeps its type. Its entry and its column come in one transaction.
+// A field has a column for each type it ever had: what was stored keeps its type. Its entry comes first, the column after it: an entry without
+// a column is one whose process was killed in between.
 static enum weft_err ensure_column(struct wf_mon_pq *q, const struct wf_mon_table *t,
     const struct weft_field *f, char ret[WF_MON_NAME])
 {
     char base[WF_MON_NAME];
-    bool done = false;
+    bool there = false;
     enum weft_err err = find_column(q, t, f, ret);
 
-    if (err || ret[0])
-        return err;
     column_base(f->name, base);
-    err = wf_mon_pq_do(&q->link, "BEGIN");
-    for (unsigned n = 1; !err && !done && n <= MAX_CHOICES; n++) {
-        wf_mon_numbered(base, n, ret);
-        err = claim_column(q, t, f, ret, &done);
+    for (unsigned n = 1; !err && !ret[0] && n <= MAX_CHOICES; n++) {
+        char name[WF_MON_NAME];
+        wf_mon_numbered(base, n, name);
+        err = claim_column(q, t, f, name);
+        if (!err)
+            err = find_column(q, t, f, ret); // ours, or that of another process
     }
     if (!err)
-        err = add_column(q, t, f, ret);
-    if (!err)
-        return wf_mon_pq_do(&q->link, "COMMIT");
-    PQclear(PQexec(q->link.conn, "ROLLBACK"));
-    return err;
+        err = has_column(q, t, ret, &there);
+    return err || there ? err : add_column(q, t, f, ret);
 }
 
 static enum weft_err make_copy(

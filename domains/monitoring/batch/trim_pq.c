@@ -12,11 +12,11 @@ static enum weft_err drop_one(struct wf_mon_pq *q, const char *partition)
 {
     char quoted[2 * WF_MON_NAME + 3], sql[2 * WF_MON_NAME + 80];
 
-    snprintf(sql, sizeof sql, "BEGIN; SET LOCAL lock_timeout = '500ms'; DROP TABLE %s; COMMIT",
-        wf_mon_pq_quote(partition, quoted));
-    enum weft_err err = wf_mon_pq_do(&q->link, sql);
-    if (err)
-        PQclear(PQexec(q->link.conn, "ROLLBACK"));
+    snprintf(sql, sizeof sql, "DROP TABLE %s", wf_mon_pq_quote(partition, quoted));
+    enum weft_err err = wf_mon_pq_do(&q->link, "SET lock_timeout = '500ms'");
+    if (!err)
+        err = wf_mon_pq_do(&q->link, sql);
+    PQclear(PQexec(q->link.conn, "SET lock_timeout = '" WF_MON_PQ_LOCK "'"));
     return err == WEFT_E_BUSY ? WEFT_OK : err;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Following one product. See feed.h.
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -109,6 +110,14 @@ static enum weft_err on_event(struct wf_mon_feed *f, const struct weft_event *e,
     return f->sink->event(f->sink->arg, f, p, e, unix_us());
 }
 
+// Whether nothing waits, for who took as many as he may: the next event may be a minute away, and a poll would tell nothing until then.
+static bool is_empty(const struct wf_mon_feed *f)
+{
+    struct pollfd p = { .fd = weft_subscription_fd(f->sub), .events = POLLIN };
+
+    return poll(&p, 1, 0) == 0;
+}
+
 enum weft_err wf_mon_feed_take(
     struct wf_mon_feed *f, unsigned max, int64_t now_ms, size_t *ret_records)
 {
@@ -136,6 +145,8 @@ enum weft_err wf_mon_feed_take(
         if (!err && e->kind == WEFT_EV_RECORDS)
             records += e->record_count;
     }
+    if (!err && f->sub && !f->drained)
+        f->drained = is_empty(f);
     if (!err)
         *ret_records = records;
     return err;
