@@ -536,6 +536,35 @@ START_TEST(what_is_too_old_goes_and_all_else_stays_provable)
 }
 END_TEST
 
+START_TEST(what_is_too_old_goes_while_the_store_runs)
+{
+    const int64_t day = 86400000000, now = wf_mon_unix_ms() * 1000;
+    const char *where = place(_i);
+    struct wf_mon_options o = options_of(where);
+    struct fake_product *p = load();
+
+    for (int i = 0; i < 5; i++) // a day that goes whole, one that stays, and one batch over both
+        add(p, now - 3 * day);
+    fake_batch(p, "web-0", 1);
+    add(p, now - 3 * day);
+    add(p, now);
+    fake_batch(p, "web-0", 2);
+    o.once = false;
+    o.seconds = 3;
+    o.keeps[o.keep_count++] = "servers/*=1d";
+    ck_assert_int_eq(wf_mon_cmd_store(&o), 0);
+    ck_assert_int_eq(number(where, "SELECT count(*) FROM servers_load"), 1);
+    ck_assert_int_eq(number(where, "SELECT count(*) FROM _batch"), 1);
+    ck_assert_int_eq(wf_mon_cmd_verify(&o), 0); // what was let go is not missed
+    o.seconds = 0;
+    o.once = true;
+    add(p, now);
+    fake_batch(p, "web-0", 3);
+    ck_assert_int_eq(wf_mon_cmd_store(&o), 0);
+    ck_assert_int_eq(number(where, "SELECT count(*) FROM servers_load"), 2);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("monitor_backends");
@@ -558,6 +587,7 @@ int main(void)
     tcase_add_loop_test(c, late_hosts_are_told_apart_by_their_agents, 0, last);
     tcase_add_loop_test(c, status_reads_what_the_writer_told, 0, last);
     tcase_add_loop_test(c, what_is_too_old_goes_and_all_else_stays_provable, 0, last);
+    tcase_add_loop_test(c, what_is_too_old_goes_while_the_store_runs, 0, last);
     tcase_add_loop_test(c, a_backfill_brings_back_what_is_missing_and_nothing_twice, 0, last);
     suite_add_tcase(suite, c);
     SRunner *runner = srunner_create(suite);

@@ -277,6 +277,15 @@ START_TEST(processes_share_products_and_each_has_one_holder)
         ck_assert(wf_mon_store_holds(a, names[i]) != wf_mon_store_holds(b, names[i]));
     ck_assert_uint_eq(beat(a, names, PRODUCTS), of_a); // and so it stays
     ck_assert_uint_eq(beat(b, names, PRODUCTS), of_b);
+    // A third one joins and is given its share by both.
+    struct wf_mon_store *third = open_store(where);
+    ck_assert_uint_eq(beat(third, names, PRODUCTS), 0);
+    of_a = beat(a, names, PRODUCTS);
+    of_b = beat(b, names, PRODUCTS);
+    size_t of_third = beat(third, names, PRODUCTS);
+    ck_assert_uint_eq(of_a + of_b + of_third, PRODUCTS);
+    ck_assert_uint_gt(of_third, PRODUCTS / 8);
+    wf_mon_store_close(third);
     wf_mon_store_close(a); // lets go of its own
     size_t turns = 0;
     while (beat(b, names, PRODUCTS) < PRODUCTS && turns < 20)

@@ -40,6 +40,7 @@ struct keep {
     size_t records;                            // in the open transaction
     int64_t trim_due;                          // monotonic
     size_t trim_at;                            // the feed that is looked at next
+    bool trim_any;                             // one of those before it has a table
     struct wf_mon_ordered ordered;             // a backfill that somebody asked for
     size_t claimed;                            // feeds that were claimed, or tried
     struct {
@@ -365,6 +366,7 @@ static void trim(struct keep *k, int64_t now_ms)
         return;
     while (!err && k->trim_at < w->count && wf_mon_now_ms() - now_ms < TRIM_SLICE_MS) {
         bool more = false;
+        k->trim_any = k->trim_any || kept_of(w->feeds[k->trim_at])->shaped;
         err = trim_feed(k, w->feeds[k->trim_at], &more);
         k->trim_at += !more;
     }
@@ -372,7 +374,8 @@ static void trim(struct keep *k, int64_t now_ms)
         wf_mon_watch_trouble(w, wf_mon_store_problem(k->store));
     if (k->trim_at >= w->count) {
         k->trim_at = 0;
-        k->trim_due = now_ms + TRIM_MS;
+        k->trim_due = now_ms + (k->trim_any ? TRIM_MS : STATUS_MS);
+        k->trim_any = false;
     }
 }
 
