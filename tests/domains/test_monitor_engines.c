@@ -131,10 +131,9 @@ END_TEST
 START_TEST(with_timescaledb_a_table_can_become_a_hypertable)
 {
     char where[300];
-
-    snprintf(where, sizeof where, "%s", pq_rig_where());
-    where[strlen(where) - 1] = '\0'; // the apostrophe
-    strcat(where, ",pg_catalog'");   // this schema's pg_extension goes first
+    const char *plain =
+        pq_rig_where(); // ends with the schema and an apostrophe; this schema's pg_extension is to go first
+    snprintf(where, sizeof where, "%.*s,pg_catalog'", (int)strlen(plain) - 1, plain);
     pq_rig_change(where,
         "CREATE TABLE pg_extension(extname TEXT); INSERT INTO pg_extension VALUES('timescaledb')");
     fake_fill(load(), 3, 3);

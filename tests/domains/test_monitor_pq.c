@@ -469,7 +469,7 @@ START_TEST(a_run_killed_around_any_statement_loses_nothing_and_doubles_nothing)
     long kills = 0;
 
     fake_fill(p, 6, 5);
-    for (long nth = 1; !whole && nth < 2000; nth += all ? 1 : 19) {
+    for (long nth = 1; !whole && nth < 2000; nth += all ? 1 : 29) {
         const char *where = pq_rig_where();
         int status = run_that_dies(run, where, nth);
         ck_assert_msg(status == 99 || status == 0, "statement %ld: exit %d", nth, status);
@@ -506,7 +506,7 @@ START_TEST(a_backfill_killed_around_any_statement_adds_each_record_once)
 
     fake_fill(load(), 6, 5);
     ck_assert_int_eq(run(where), 0);
-    for (long nth = 1; !whole && nth < 2000; nth += all ? 1 : 29) {
+    for (long nth = 1; !whole && nth < 2000; nth += all ? 1 : 37) {
         pq_rig_change(where, "DELETE FROM servers_load WHERE _offset BETWEEN 5 AND 19");
         pq_rig_change(where, "DELETE FROM _batch WHERE \"offset\" BETWEEN 5 AND 19");
         int status = run_that_dies(refill, where, nth);

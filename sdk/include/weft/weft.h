@@ -168,10 +168,8 @@ WEFT_API size_t weft_product_field_count(const struct weft_product *p);
 WEFT_API const struct weft_field *weft_product_field(const struct weft_product *p, size_t index);
 // The schema as .proto text; release with free(). Of several files each begins with a line "// file: NAME"; those of protoc and weft are left out.
 //     char *text;
-//     if (weft_product_proto(product, &text) == WEFT_OK) {
-//         fputs(text, stdout);
+//     if (weft_product_proto(product, &text) == WEFT_OK && fputs(text, stdout) >= 0)
 //         free(text);
-//     }
 WEFT_API WEFT_MUST_USE enum weft_err weft_product_proto(
     const struct weft_product *p, char **ret_text);
 // The exact FileDescriptorSet bytes, owned by the product.
@@ -221,23 +219,18 @@ struct weft_value {
 
 // One column of a record, read with bounds. WEFT_E_RECORD when the bytes do not fit the schema.
 //     struct weft_value v;
-//     if (weft_record_value(product, record, 0, &v) == WEFT_OK && v.type == WEFT_T_DOUBLE)
-//         printf("%g\n", v.real);
+//     if (weft_record_value(product, record, 0, &v) == WEFT_OK && v.type == WEFT_T_DOUBLE) printf("%g\n", v.real);
 WEFT_API WEFT_MUST_USE enum weft_err weft_record_value(const struct weft_product *p,
     const struct weft_record *r, size_t field, struct weft_value *ret);
-// The first `count` columns of a record, read in one pass: cheaper than each by itself where many are wanted. A column whose bytes do not fit
-// is absent; RECORD when those of the record do not. Bytes stay until the next call on this product from this thread.
-//     struct weft_value v[2];
-//     if (weft_record_values(product, record, v, 2) == WEFT_OK && v[0].type == WEFT_T_TEXT && v[1].type == WEFT_T_DOUBLE)
-//         printf("%.*s %g\n", (int)v[0].bytes.len, v[0].bytes.ptr, v[1].real);
+// The first `count` columns in one pass: cheaper where many are wanted. One that does not fit is absent; RECORD when the record does not.
+//     struct weft_value all[2];
+//     if (weft_record_values(product, record, all, 2) == WEFT_OK && all[1].type == WEFT_T_DOUBLE) printf("%g\n", all[1].real);
 WEFT_API WEFT_MUST_USE enum weft_err weft_record_values(const struct weft_product *p,
     const struct weft_record *r, struct weft_value *ret_values, size_t count);
 // The whole record as proto3 JSON (one line, no newline); release with free().
 //     char *json;
-//     if (weft_record_json(product, record, &json) == WEFT_OK) {
-//         puts(json);
+//     if (weft_record_json(product, record, &json) == WEFT_OK && puts(json) >= 0)
 //         free(json);
-//     }
 WEFT_API WEFT_MUST_USE enum weft_err weft_record_json(
     const struct weft_product *p, const struct weft_record *r, char **ret_text);
 struct weft_subscription;
