@@ -163,9 +163,19 @@ static void set_enum(struct wf_mon_cell *c, const struct weft_value *v)
             c, WF_MON_TEXT, snprintf(c->digits, sizeof c->digits, "%lld", (long long)v->integer));
 }
 
-void wf_mon_value_cell(const struct weft_value *v, struct wf_mon_cell *c)
+// All but the digits, which count only where ptr says so: whoever compares cells looks at each member.
+static void clear(struct wf_mon_cell *c)
 {
     c->class = WF_MON_NULL;
+    c->integer = 0;
+    c->real = 0;
+    c->ptr = NULL;
+    c->len = 0;
+}
+
+void wf_mon_value_cell(const struct weft_value *v, struct wf_mon_cell *c)
+{
+    clear(c);
     switch (v->type) {
     case WEFT_T_BOOL:
         c->class = WF_MON_INTEGER;
