@@ -97,7 +97,7 @@ until_ok is_well
 
 echo "a backfill while it stores"
 "$MONITOR" backfill servers/depth --dir "$WORK/watch" --db "$WORK/watch.db" 2>"$WORK/out" || fail "backfill: $(cat "$WORK/out")"
-grep -q '100.0 %, [1-9][0-9]* read, 0 added' "$WORK/out" || fail "backfill: $(cat "$WORK/out")"
+grep -q '100.0 %, [1-9][0-9]* read, [0-9]* added' "$WORK/out" || fail "backfill: $(cat "$WORK/out")" # it may be ahead of the store by a few
 
 echo "every record that was acknowledged, once"
 stop depth

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which rules are in force: those of the monitor's file, and those that came with products and were taken. See judge.h.
 #include <stdio.h>
+#include <string.h>
 
 #include "domains/monitoring/alert/judge.h"
 
@@ -53,6 +54,15 @@ void wf_judge_want_rules(struct judge *j)
     wf_mon_scout_wants(j->watch.scout, patterns, j->file.take->count);
 }
 
+// The catalog may show a product for a while that its owner ended.
+static bool is_ended(const struct judge *j, const char *product)
+{
+    for (size_t i = 0; i < j->watch.count; i++)
+        if (strcmp(j->watch.feeds[i]->product, product) == 0)
+            return j->watch.feeds[i]->stopped;
+    return false;
+}
+
 void wf_judge_found(void *arg, const struct wf_mon_found *found, size_t count)
 {
     struct judge *j = arg;
@@ -60,6 +70,11 @@ void wf_judge_found(void *arg, const struct wf_mon_found *found, size_t count)
     bool changed = wf_taken_expire(j->taken, now);
 
     for (size_t i = 0; i < count; i++) {
+        if (found[i].rules[0] && is_ended(j, found[i].product)) {
+            wf_mon_scout_forget(
+                j->watch.scout, found[i].product); // should it come back, it is asked for its rules
+            continue;
+        }
         const struct wf_taken_word word = { .product = found[i].product,
             .version = found[i].version,
             .owner = found[i].owner,
@@ -82,7 +97,7 @@ void wf_judge_end_taken(struct judge *j)
 
     for (size_t i = 0; i < j->watch.count; i++) {
         const struct wf_mon_feed *f = j->watch.feeds[i];
-        if (!f->sub || f->state != WEFT_STREAM_STOPPED || !wf_taken_end(j->taken, f->product))
+        if (!f->stopped || !wf_taken_end(j->taken, f->product))
             continue;
         fprintf(stderr, "weft-monitor: %s was ended by its owner: its rules go\n", f->product);
         wf_mon_scout_forget(j->watch.scout, f->product);

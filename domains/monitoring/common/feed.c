@@ -86,7 +86,9 @@ static void on_state(struct wf_mon_feed *f, const struct weft_event *e, int64_t 
         f->state_ms = now_ms;
     f->state = e->state;
     f->problem = e->problem;
-    f->granted = f->granted || e->state == WEFT_STREAM_LIVE || e->state == WEFT_STREAM_PULL;
+    bool flows = e->state == WEFT_STREAM_LIVE || e->state == WEFT_STREAM_PULL;
+    f->granted = f->granted || flows;
+    f->stopped = e->state == WEFT_STREAM_STOPPED || (f->stopped && !flows);
     if (e->state == WEFT_STREAM_REFUSED) { // and stays so while its owner cannot be asked
         f->foreign = e->problem.err == WEFT_E_NO_CAPABILITY;
         f->ended = has_ended(f);

@@ -55,6 +55,7 @@ struct wf_mon_feed {
     bool foreign;                  // the owner said that nothing is granted
     bool granted;                  // was read from, now or in an earlier run
     bool ended;                    // refused, and its token had come to its end
+    bool stopped;                  // its owner ended it, and nothing has come of it since
     struct weft_subscription *sub;
     enum weft_stream_state state;
     struct weft_problem problem; // of the state
