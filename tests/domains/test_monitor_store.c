@@ -44,6 +44,32 @@ END_TEST
 
 // ---- types -------------------------------------------------------------------------------------------------------------
 
+// The key of a row in a rule's window is made of all members: one that stayed from the value before would name another row.
+START_TEST(a_cell_holds_nothing_of_the_value_before)
+{
+    static const struct weft_value values[] = {
+        { .type = WEFT_T_INT, .integer = 7 },
+        { .type = WEFT_T_DOUBLE, .real = 1.5 },
+        { .type = WEFT_T_TEXT, .bytes = { "web", 3 } },
+        { 0 },
+    };
+    struct wf_mon_cell used = { 0 };
+
+    for (size_t i = 0; i < WF_COUNT(values); i++)
+        for (size_t k = 0; k < WF_COUNT(values); k++) {
+            struct wf_mon_cell fresh = { 0 };
+            wf_mon_value_cell(&values[i], &used);
+            wf_mon_value_cell(&values[k], &used);
+            wf_mon_value_cell(&values[k], &fresh);
+            ck_assert_int_eq(used.class, fresh.class);
+            ck_assert_int_eq(used.integer, fresh.integer);
+            ck_assert(memcmp(&used.real, &fresh.real, sizeof used.real) == 0);
+            ck_assert_ptr_eq(used.ptr, fresh.ptr);
+            ck_assert_uint_eq(used.len, fresh.len);
+        }
+}
+END_TEST
+
 START_TEST(a_delete_has_its_key_alone_and_marks_have_nothing)
 {
     const char *path = rig_path();
@@ -435,6 +461,7 @@ int main(void)
     tcase_add_test(c, names_are_plain_and_never_reserved);
     tcase_add_test(c, a_place_is_an_offset_a_time_or_a_time_back);
     tcase_add_test(c, the_last_word_about_keeping_counts);
+    tcase_add_test(c, a_cell_holds_nothing_of_the_value_before);
     tcase_add_test(c, a_delete_has_its_key_alone_and_marks_have_nothing);
     tcase_add_test(c, a_run_killed_at_any_write_loses_nothing_and_doubles_nothing);
     tcase_add_test(c, a_batch_costs_no_more_because_many_are_stored);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which rules are in force: those of the monitor's file, and those that came with products and were taken. See judge.h.
 #include <stdio.h>
-#include <string.h>
 
 #include "domains/monitoring/alert/judge.h"
 
@@ -57,10 +56,9 @@ void wf_judge_want_rules(struct judge *j)
 // The catalog may show a product for a while that its owner ended.
 static bool is_ended(const struct judge *j, const char *product)
 {
-    for (size_t i = 0; i < j->watch.count; i++)
-        if (strcmp(j->watch.feeds[i]->product, product) == 0)
-            return j->watch.feeds[i]->stopped;
-    return false;
+    const struct wf_mon_feed *f = wf_mon_watch_feed(&j->watch, product);
+
+    return f && f->stopped;
 }
 
 void wf_judge_found(void *arg, const struct wf_mon_found *found, size_t count)

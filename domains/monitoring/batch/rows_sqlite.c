@@ -81,7 +81,7 @@ static enum weft_err keep_row(struct wf_mon_store *s, struct wf_mon_table *t,
 {
     const struct wf_mon_shape *shape = &t->plan->shape;
     sqlite3_stmt *st = t->plan->insert;
-    struct wf_mon_cell cell = { 0 };
+    struct wf_mon_cell cell;
 
     if (wf_mon_record_values(a->p, r, shape->is_key, shape->values, shape->field_count))
         return wf_mon_store_nomem(s);

@@ -210,14 +210,12 @@ enum weft_err wf_mon_record_cell(const struct weft_product *p, const struct weft
 {
     struct weft_value v = { 0 };
 
-    wf_mon_value_cell(&v, ret);
-    if (r->op != WEFT_PUT && !(r->op == WEFT_DELETE && key))
-        return WEFT_OK;
-    enum weft_err err = weft_record_value(p, r, field, &v);
-    if (err == WEFT_E_NOMEM)
-        return err;
-    if (!err)
-        wf_mon_value_cell(&v, ret);
+    if (r->op == WEFT_PUT || (r->op == WEFT_DELETE && key)) {
+        enum weft_err err = weft_record_value(p, r, field, &v);
+        if (err == WEFT_E_NOMEM)
+            return err;
+    }
+    wf_mon_value_cell(&v, ret); // of what cannot be read none
     return WEFT_OK;
 }
 

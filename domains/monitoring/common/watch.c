@@ -131,7 +131,7 @@ void wf_mon_watch_fini(struct wf_mon_watch *w)
 
 // ---- the catalog -------------------------------------------------------------------------------------------------------
 
-static struct wf_mon_feed *find_feed(const struct wf_mon_watch *w, const char *product)
+struct wf_mon_feed *wf_mon_watch_feed(const struct wf_mon_watch *w, const char *product)
 {
     for (size_t i = 0; i < w->count; i++)
         if (strcmp(w->feeds[i]->product, product) == 0)
@@ -167,7 +167,7 @@ static struct wf_mon_feed *add_feed(struct wf_mon_watch *w, const char *product)
 
 static struct wf_mon_feed *feed_of(struct wf_mon_watch *w, const struct wf_mon_found *found)
 {
-    struct wf_mon_feed *f = find_feed(w, found->product);
+    struct wf_mon_feed *f = wf_mon_watch_feed(w, found->product);
 
     if (!f)
         f = add_feed(w, found->product);

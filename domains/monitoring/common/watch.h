@@ -48,6 +48,8 @@ void wf_mon_watch_fini(struct wf_mon_watch *w);
 void wf_mon_watch_open(struct wf_mon_watch *w, int64_t now_ms);
 // Waits for events, news or a signal until `due_ms` (monotonic); deaf: feeds are not listened to.
 void wf_mon_watch_wait(struct wf_mon_watch *w, int64_t due_ms, bool deaf);
+// The feed of a product; NULL: it is not watched.
+struct wf_mon_feed *wf_mon_watch_feed(const struct wf_mon_watch *w, const char *product);
 // After a wait: feed i has events, or its subscription ended.
 bool wf_mon_watch_has(const struct wf_mon_watch *w, size_t i);
 // After a wait and after the events were taken: new products become feeds.

@@ -53,10 +53,9 @@ static bool on_wants(void *arg, const char *product)
 {
     const struct wf_writer *w = arg;
 
-    for (size_t i = 0; i < w->watch.count; i++)
-        if (strcmp(w->watch.feeds[i]->product, product) == 0)
-            return w->watch.feeds[i]->kind == WEFT_METRIC;
-    return false;
+    const struct wf_mon_feed *f = wf_mon_watch_feed(&w->watch, product);
+
+    return f && f->kind == WEFT_METRIC;
 }
 
 static bool is_full(const struct wf_writer *w)
