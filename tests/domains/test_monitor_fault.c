@@ -299,15 +299,6 @@ END_TEST
 
 int main(void)
 {
-    Suite *s = suite_create("domains.monitor_fault");
-    TCase *t = tcase_create("fault");
-
-    tcase_set_timeout(t, 1800);
-    tcase_add_loop_test(t, a_cursor_never_passes_rows_that_are_not_stored, 0, WF_COUNT(scenarios));
-    suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed ? 1 : 0;
+    return wf_scenario_main("domains.monitor_fault", a_cursor_never_passes_rows_that_are_not_stored,
+        WF_COUNT(scenarios), 1800);
 }

@@ -424,15 +424,6 @@ END_TEST
 
 int main(void)
 {
-    Suite *s = suite_create("node.fault_home");
-    TCase *t = tcase_create("fault");
-
-    tcase_set_timeout(t, 600);
-    tcase_add_loop_test(t, what_fails_once_is_refused_and_goes_on, 0, WF_COUNT(scenarios));
-    suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed ? 1 : 0;
+    return wf_scenario_main(
+        "node.fault_home", what_fails_once_is_refused_and_goes_on, WF_COUNT(scenarios), 600);
 }

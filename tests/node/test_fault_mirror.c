@@ -374,15 +374,6 @@ END_TEST
 
 int main(void)
 {
-    Suite *s = suite_create("node.fault_mirror");
-    TCase *t = tcase_create("fault");
-
-    tcase_set_timeout(t, 1800);
-    tcase_add_loop_test(t, a_mirror_has_in_the_end_what_its_home_has, 0, WF_COUNT(scenarios));
-    suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed ? 1 : 0;
+    return wf_scenario_main(
+        "node.fault_mirror", a_mirror_has_in_the_end_what_its_home_has, WF_COUNT(scenarios), 1800);
 }

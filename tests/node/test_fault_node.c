@@ -415,15 +415,6 @@ END_TEST
 
 int main(void)
 {
-    Suite *s = suite_create("node.fault_node");
-    TCase *t = tcase_create("fault");
-
-    tcase_set_timeout(t, 600);
-    tcase_add_loop_test(t, what_a_node_told_holds_whatever_failed, 0, WF_COUNT(scenarios));
-    suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed ? 1 : 0;
+    return wf_scenario_main(
+        "node.fault_node", what_a_node_told_holds_whatever_failed, WF_COUNT(scenarios), 600);
 }

@@ -5,6 +5,8 @@
 #ifndef WF_TESTS_FAULT_H
 #define WF_TESTS_FAULT_H
 
+#include <check.h>
+
 #include "tests/support/memdisk.h"
 
 enum wf_fault { WF_FAULT_ALLOC, WF_FAULT_WRITE, WF_FAULT_SYNC, WF_FAULT_READ };
@@ -40,5 +42,7 @@ struct wf_scenario {
 // evenly spread over all (default 8; 0 = every one). WEFT_FAULT_TRACE: says beforehand what fails, and then where. Fails when the body fails although no call did, when nothing could be failed, and when
 // anything was leaked. Prints the counts.
 void wf_scenario_run(const struct wf_scenario *s);
+// main of a suite that has nothing but them: `test` runs the one with its number. Its status.
+int wf_scenario_main(const char *suite, const TTest *test, int count, double timeout_s);
 
 #endif
