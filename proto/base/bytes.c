@@ -249,31 +249,6 @@ static int utf8_follow(uint8_t c, uint8_t *lo, uint8_t *hi)
     return -1;
 }
 
-bool wf_utf8_is_valid_whole(struct wf_bytes text)
-{
-    for (size_t i = 0; i < text.len;) {
-        uint8_t lo, hi;
-        uint64_t eight = 0;
-        if (text.len - i >= sizeof eight) {
-            memcpy(&eight, text.ptr + i, sizeof eight);
-            if (!(eight & 0x8080808080808080u)) {
-                i += sizeof eight;
-                continue;
-            }
-        }
-        int follow = utf8_follow(text.ptr[i++], &lo, &hi);
-        if (follow < 0 || (size_t)follow > text.len - i)
-            return false;
-        for (; follow > 0; follow--, i++) {
-            if (text.ptr[i] < lo || text.ptr[i] > hi)
-                return false;
-            lo = 0x80;
-            hi = 0xbf;
-        }
-    }
-    return true;
-}
-
 // The length of the character at the start of text, which is not empty; 0 when there is none.
 static size_t utf8_take(struct wf_bytes text, uint32_t *ret_code)
 {
@@ -292,6 +267,26 @@ static size_t utf8_take(struct wf_bytes text, uint32_t *ret_code)
     }
     *ret_code = code;
     return (size_t)follow + 1;
+}
+
+bool wf_utf8_is_valid_whole(struct wf_bytes text)
+{
+    for (size_t i = 0; i < text.len;) {
+        uint64_t eight = 0;
+        uint32_t code = 0;
+        if (text.len - i >= sizeof eight) {
+            memcpy(&eight, text.ptr + i, sizeof eight);
+            if (!(eight & 0x8080808080808080u)) {
+                i += sizeof eight;
+                continue;
+            }
+        }
+        size_t len = utf8_take(wf_bytes(text.ptr + i, text.len - i), &code);
+        if (!len)
+            return false;
+        i += len;
+    }
+    return true;
 }
 
 size_t wf_text_next(struct wf_bytes text, uint32_t *ret_code)

@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "proto/schema/known.h"
 #include "sdk/conf/file.h"
 #include "sdk/conf/values.h"
 
@@ -260,11 +261,11 @@ void wf_cli_heard(int64_t ms, char out[48])
 
 void wf_cli_time(int64_t unix_ms, char out[WF_CLI_TIME])
 {
-    time_t seconds = (time_t)(unix_ms / 1000);
-    struct tm tm;
+    struct wf_moment at = { unix_ms / 1000, 0 };
 
-    if (unix_ms == 0 || !gmtime_r(&seconds, &tm) ||
-        strftime(out, WF_CLI_TIME, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
+    if (unix_ms)
+        wf_timestamp_print(at, out);
+    else
         snprintf(out, WF_CLI_TIME, "never");
 }
 

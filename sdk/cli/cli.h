@@ -46,9 +46,9 @@ int wf_cli_parse(struct wf_cli *cli, int argc, char **argv, const struct wf_opt 
 
 // "weft: TEXT" on stderr; the exit status of err.
 int wf_cli_fail(enum weft_err err, const char *format, ...) __attribute__((format(printf, 2, 3)));
-// The same with an exit status that is known already; returns it.
 // A stranger's words on a stream of people: what steers a terminal becomes '?', line ends too unless they are in `keep`.
 void wf_cli_put(FILE *to, const char *words, const char *keep);
+// As wf_cli_fail with an exit status that is known already; returns it.
 int wf_cli_fail_as(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
 // A diagnostic with its place, or the error's text when it is empty.
 int wf_cli_diag(enum weft_err err, const struct wf_diag *diag, const char *what);
@@ -63,7 +63,7 @@ void wf_cli_when(int64_t unix_ms, char out[48]);
 void wf_cli_ago(int64_t ms, char out[48]);   // "3 s", "2 min", "5 h", "3 d"; "never" for negative
 void wf_cli_heard(int64_t ms, char out[48]); // "3 s ago", "never"
 // "2026-11-28T20:37:26Z", and behind it how far that is: "2026-11-28T20:37:26Z, in 6 d". "never" for 0.
-#define WF_CLI_TIME 32
+#define WF_CLI_TIME 40 // WF_MOMENT_TEXT
 #define WF_CLI_AT   96
 void wf_cli_time(int64_t unix_ms, char out[WF_CLI_TIME]);
 void wf_cli_at(int64_t unix_ms, char out[WF_CLI_AT]);
