@@ -94,11 +94,12 @@ static enum weft_err read_head(struct wf_log *log, struct wf_segment *s, bool *r
         err = wf_seg_head_take(start + places[i], &head);
         if (err == WEFT_E_UNSUPPORTED)
             return err;
-        if (err || head.number != number) {
-            if (!*ret_blank)
-                wf_log_note_at(log, WF_LOG_NOTE_DAMAGED, s, places[i], WF_SEG_HEAD_LEN);
+        bool good = !err && head.number == number;
+        // What a short file lacks reads as zeros here, and may have been zeros: the copy is good, the file is not whole.
+        if (!*ret_blank && (!good || got < places[i] + WF_SEG_HEAD_LEN))
+            wf_log_note_at(log, WF_LOG_NOTE_DAMAGED, s, places[i], WF_SEG_HEAD_LEN);
+        if (!good)
             continue;
-        }
         s->head = head;
         s->readable = true;
     }

@@ -390,6 +390,39 @@ START_TEST(a_closed_segment_cut_at_any_byte_is_noticed_and_keeps_its_head)
 }
 END_TEST
 
+// A header ends with a hash, and one in 256 of them with a zero: to lose that byte changes nothing that is read.
+START_TEST(a_header_that_lacks_zeros_at_its_end_is_noticed)
+{
+    struct image image;
+    uint64_t seed = 3;
+    bool found = false;
+
+    for (int tries = 0; tries < 10000 && !found; tries++) {
+        struct rig r;
+        rig_init(&r, NULL);
+        ck_assert_int_eq(rig_open(&r), WEFT_OK);
+        rig_fill(&r, 1, 1, 40);
+        rig_crash(&r, false, &seed);
+        take_image(&r, &image);
+        rig_fini(&r);
+        found = image.content[0].ptr[WF_SEG_DATA - 1] == 0;
+        if (!found)
+            free_image(&image);
+    }
+    ck_assert(found);
+    struct rig c;
+    rig_init(&c, NULL);
+    c.conf.storage_key = NULL;
+    put_image(&c, &image);
+    wf_memdisk_put(c.disk, image.names[0], wf_bytes(image.content[0].ptr, WF_SEG_DATA - 1));
+    ck_assert_int_eq(rig_open(&c), WEFT_OK);
+    ck_assert_uint_eq(c.notes[WF_LOG_NOTE_DAMAGED], 1);
+    ck_assert_uint_eq(c.last_notes[WF_LOG_NOTE_DAMAGED].at, WF_SEG_COPY_AT);
+    rig_fini(&c);
+    free_image(&image);
+}
+END_TEST
+
 START_TEST(a_damaged_item_in_the_middle_is_a_gap_with_its_exact_range)
 {
     for (int closed = 0; closed < 2; closed++)
@@ -534,6 +567,7 @@ int main(void)
     tcase_add_test(t, zeros_written_ahead_are_told_from_a_torn_write);
     tcase_add_test(t, a_segment_cut_at_any_byte_after_a_crash_keeps_its_whole_items);
     tcase_add_test(t, a_closed_segment_cut_at_any_byte_is_noticed_and_keeps_its_head);
+    tcase_add_test(t, a_header_that_lacks_zeros_at_its_end_is_noticed);
     tcase_add_test(t, a_damaged_item_in_the_middle_is_a_gap_with_its_exact_range);
     tcase_add_test(t, damage_in_the_last_write_is_cut_with_what_stands_behind_it);
     tcase_add_test(
