@@ -60,6 +60,7 @@ stop() { # NAME [SIGNAL]: ends that weftd and waits for it
     wait "$pid" 2>/dev/null || ended=$?
     if [ "${2:-TERM}" = TERM ] && [ "$ended" -ne 0 ]; then
         echo "FAILED: $1 ended with status $ended" >&2
+        tail -n 30 "$WORK/$1.log" >&2 || true
         status=1
         [ -n "${FINISHING:-}" ] || exit 1
     fi
