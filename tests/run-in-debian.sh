@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# usage: tests/run-in-debian13.sh [--dir DIR] [--mirror URL] [--] [ARGUMENTS OF tests/run.sh]
-#   The commit checked out here, built and tested on Debian 13 (NNG 1.10, SQLite 3.46, protobuf-c 1.5, newer compilers).
-#   --dir DIR     where the Debian 13 root is, or is made and kept; without it a temporary one is made and removed
+# usage: tests/run-in-debian.sh [--release 12|13] [--dir DIR] [--mirror URL] [--] [ARGUMENTS OF tests/run.sh]
+#   The commit checked out here, built and tested on a Debian that has nothing but its base: what a new machine has.
+#   --release N   13 (the default: NNG 1.10, SQLite 3.46, protobuf-c 1.5, newer compilers) or 12
+#   --dir DIR     where its root is, or is made and kept; without it a temporary one is made and removed
 #   --mirror URL  the Debian archive, default http://deb.debian.org/debian
 # Run by hand, as root, with network. WEFT_VECTORS (default ../shared/vectors) is bound into the root read-only.
 # Mounts live in a mount namespace and processes in a pid namespace of this run, so both are gone however it ends.
@@ -10,15 +11,15 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-usage() { sed -n '3,8s/^# \{0,1\}//p' tests/run-in-debian13.sh; }
-stop() { echo "run-in-debian13: $*" >&2; exit 69; }
+usage() { sed -n '3,9s/^# \{0,1\}//p' tests/run-in-debian.sh; }
+stop() { echo "run-in-debian: $*" >&2; exit 69; }
 
-dir='' mirror=http://deb.debian.org/debian
+release=13 dir='' mirror=http://deb.debian.org/debian
 while [ $# -gt 0 ]; do
     case "$1" in
-    --dir | --mirror)
+    --release | --dir | --mirror)
         if [ -z "${2:-}" ]; then usage >&2; exit 64; fi
-        if [ "$1" = --dir ]; then dir=$2; else mirror=$2; fi
+        case "$1" in --release) release=$2 ;; --dir) dir=$2 ;; *) mirror=$2 ;; esac
         shift 2
         ;;
     -h | --help) usage && exit 0 ;;
@@ -27,6 +28,11 @@ while [ $# -gt 0 ]; do
     esac
 done
 
+case "$release" in
+12) suite=bookworm ;;
+13) suite=trixie ;;
+*) usage >&2 && exit 64 ;;
+esac
 [ "$(id -u)" -eq 0 ] || stop "must run as root (it makes a root and mounts /proc, /sys and /dev in it): sudo bash $0"
 for tool in debootstrap unshare git; do
     command -v "$tool" >/dev/null || stop "$tool is missing: apt-get install -y debootstrap util-linux git"
@@ -37,7 +43,7 @@ git rev-parse --verify -q HEAD >/dev/null || stop "not a git checkout: the teste
 
 temporary=''
 if [ -z "$dir" ]; then
-    dir=$(mktemp -d /var/tmp/weft-debian13.XXXXXX) temporary=$dir
+    dir=$(mktemp -d "/var/tmp/weft-debian$release.XXXXXX") temporary=$dir
 fi
 child=''
 # shellcheck disable=SC2317 # the trap calls it
@@ -54,18 +60,18 @@ trap 'exit 130' INT TERM HUP
 mkdir -p "$dir"
 dir=$(cd "$dir" && pwd -P)
 [ "$dir" != / ] || stop "--dir / is this machine itself"
-made=$dir/.weft-debian13 # written when debootstrap was through
+made=$dir/.weft-debian$release # written when debootstrap was through
 if [ ! -e "$made" ]; then
     [ -z "$(ls -A "$dir")" ] || [ -e "$dir/debootstrap" ] || stop "$dir is neither empty nor a root of this script"
-    echo "== debian13: debootstrap trixie into $dir"
-    if ! debootstrap --variant=minbase trixie "$dir" "$mirror" >"$dir.log" 2>&1; then
+    echo "== debian: debootstrap $suite into $dir"
+    if ! debootstrap --variant=minbase "$suite" "$dir" "$mirror" >"$dir.log" 2>&1; then
         tail -n 5 "$dir.log" >&2
         stop "debootstrap failed (no network, or $mirror unreachable?); its log is $dir.log"
     fi
     rm -f "$dir.log"
     touch "$made"
 fi
-grep -q '^13' "$dir/etc/debian_version" || stop "$dir holds Debian $(cat "$dir/etc/debian_version"), not 13"
+grep -q "^$release" "$dir/etc/debian_version" || stop "$dir holds Debian $(cat "$dir/etc/debian_version"), not $release"
 cp -L /etc/resolv.conf "$dir/etc/resolv.conf"
 
 # A fresh copy of the sources; what an earlier run built stays, to build on.
@@ -94,10 +100,10 @@ if [ -n "$vectors" ]; then
 fi
 exec env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 $set_vectors \
     chroot "$dir" bash -c "cd /weft && exec bash tests/run.sh \"\$@\"" tests/run.sh "$@"'
-echo "== debian13: $(git rev-parse --short HEAD) on Debian $(cat "$dir/etc/debian_version")"
+echo "== debian: $(git rev-parse --short HEAD) on Debian $(cat "$dir/etc/debian_version")"
 status=0
 unshare --mount --propagation private --pid --fork --kill-child \
-    bash -c "$inner" debian13 "$dir" "$vectors" "$@" </dev/null &
+    bash -c "$inner" debian "$dir" "$vectors" "$@" </dev/null &
 child=$!
 wait "$child" || status=$?
 child=''
