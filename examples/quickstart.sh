@@ -99,9 +99,24 @@ trap cleanup EXIT
 trap 'cleanup; exit 130' INT
 trap 'cleanup; exit 143' TERM
 
-say 'Building (release)'
+progress() { # of ninja's lines, which go to build.log: in place on a terminal, else a line for each tenth part
+    local line steps tenth=0 cr='' end='\n'
+    [ ! -t 1 ] || cr='\r' end=''
+    while IFS= read -r line; do
+        printf '%s\n' "$line" >>"$dir/build.log"
+        [[ $line =~ ^\[([0-9]+)/([0-9]+)\] ]] || continue
+        steps=${BASH_REMATCH[1]}
+        [ -n "$cr" ] || [ $((steps * 10 / BASH_REMATCH[2])) -gt $tenth ] || continue
+        tenth=$((steps * 10 / BASH_REMATCH[2]))
+        # shellcheck disable=SC2059 # the two are ours
+        printf "$cr  %d of %d steps$end" "$steps" "${BASH_REMATCH[2]}"
+    done
+    [ -z "$cr" ] || [ -z "${steps:-}" ] || echo
+}
+
+say 'Building (release; some minutes the first time)'
 bash "$here/cmake/install-deps.sh" build || exit $?
-(cd "$here" && cmake --preset release >/dev/null && cmake --build build/release -j "$(nproc)" >"$dir/build.log" 2>&1) ||
+(cd "$here" && cmake --preset release >/dev/null && cmake --build build/release -j "$(nproc)" 2>&1 | progress) ||
     { tail -n 40 "$dir/build.log" >&2; exit 1; }
 rm -f "$dir/build.log"
 build="$here/build/release" share="$here/build/release/share/weft"

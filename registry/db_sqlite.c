@@ -41,7 +41,7 @@ enum weft_err wf_db_run(struct sqlite3_stmt *st)
     return err;
 }
 
-static enum weft_err check_version(sqlite3 *db, int want)
+static enum weft_err check_version(sqlite3 *db, const char *path, int want, struct wf_diag *diag)
 {
     sqlite3_stmt *st = NULL;
     int version = -1;
@@ -55,7 +55,13 @@ static enum weft_err check_version(sqlite3 *db, int want)
     sqlite3_finalize(st);
     if (err)
         return err;
-    return version == 0 || version == want ? WEFT_OK : WEFT_E_VERSION; // 0: a fresh file
+    if (version == 0 || version == want) // 0: a fresh file
+        return WEFT_OK;
+    wf_diag_set(diag, 0, 0,
+        "%s: its format is %d, this weft's is %d: another version of weft wrote it; start that "
+        "version here, or restore a backup that this one made",
+        path, version, want);
+    return WEFT_E_VERSION;
 }
 
 enum weft_err wf_db_open(
@@ -68,12 +74,12 @@ enum weft_err wf_db_open(
 
     umask(before);
     if (!err)
-        err = check_version(db, version);
+        err = check_version(db, path, version, diag);
     if (!err)
         err = wf_db_code(sqlite3_exec(db, ddl, NULL, NULL, NULL));
     if (err) {
-        wf_diag_set(diag, 0, 0, "%s: %s", path,
-            err == WEFT_E_VERSION || !db ? weft_err_text(err) : sqlite3_errmsg(db));
+        if (err != WEFT_E_VERSION)
+            wf_diag_set(diag, 0, 0, "%s: %s", path, db ? sqlite3_errmsg(db) : weft_err_text(err));
         sqlite3_close(db);
         return err;
     }

@@ -238,6 +238,25 @@ static enum weft_err check_change(struct plan *w)
 
 // ---- for people ------------------------------------------------------------------------------------------------------
 
+static enum weft_err sign(struct plan *w, uint64_t sequence, struct wf_buf *ret)
+{
+    w->fields.mesh_id = w->n->mesh_id;
+    w->fields.sequence = sequence;
+    return wf_collect_sign(&w->fields, &w->n->keys.sign, ret);
+}
+
+// Signed under the number of what is in force it is the same document, byte by byte.
+static bool is_in_force(struct plan *w)
+{
+    const struct wf_collect *old = w->old->collect;
+    struct wf_buf raw = { 0 };
+    bool same =
+        !sign(w, old->sequence, &raw) && wf_bytes_eq(wf_buf_view(&raw), wf_buf_view(&old->raw));
+
+    wf_buf_fini(&raw);
+    return same;
+}
+
 static enum weft_err tell_changes(struct plan *w)
 {
     const struct wf_product *d = &w->fields.product;
@@ -257,21 +276,20 @@ static enum weft_err tell_changes(struct plan *w)
         err = wf_buf_printf(w->changes, "%s/%s rules %s\n", d->domain, d->name,
             wf_hash_is_zero(&d->rules_hash) ? "removed" : "changed");
     if (!err && w->changes->len == before)
-        err = wf_buf_printf(w->changes, "%s/%s updated\n", d->domain, d->name);
+        err = wf_buf_printf(
+            w->changes, "%s/%s %s\n", d->domain, d->name, is_in_force(w) ? "unchanged" : "updated");
     return err;
 }
 
 // ---- doing it --------------------------------------------------------------------------------------------------------
 
-static enum weft_err sign(struct plan *w, struct wf_collect **ret)
+static enum weft_err sign_next(struct plan *w, struct wf_collect **ret)
 {
     struct wf_buf raw = { 0 };
     uint64_t now = (uint64_t)wf_node_now_unix_ms(w->n);
     uint64_t last = w->old ? w->old->collect->sequence : 0;
 
-    w->fields.mesh_id = w->n->mesh_id;
-    w->fields.sequence = last >= now ? last + 1 : now;
-    enum weft_err err = wf_collect_sign(&w->fields, &w->n->keys.sign, &raw);
+    enum weft_err err = sign(w, last >= now ? last + 1 : now, &raw);
     if (err)
         (void)refuse(w, err, "the manifest: %s", weft_err_doc(err));
     else
@@ -337,7 +355,7 @@ static enum weft_err change(struct plan *w, struct wf_collect *c)
 static enum weft_err put(struct plan *w)
 {
     struct wf_collect *c = NULL;
-    enum weft_err err = sign(w, &c);
+    enum weft_err err = sign_next(w, &c);
 
     // Documents first: whatever is in force can be fetched.
     if (!err)

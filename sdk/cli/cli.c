@@ -2,8 +2,8 @@
 #include "sdk/cli/cli.h"
 
 #include <getopt.h>
-#include <stdarg.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <termios.h>
 #include <time.h>
 #include <unistd.h>
@@ -12,34 +12,7 @@
 #include "sdk/conf/file.h"
 #include "sdk/conf/values.h"
 
-// ---- errors ----------------------------------------------------------------------------------------------------------
-
-static void complain(const char *format, va_list args)
-{
-    fputs("weft: ", stderr);
-    vfprintf(stderr, format, args);
-    fputc('\n', stderr);
-}
-
-int wf_cli_fail(enum weft_err err, const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    complain(format, args);
-    va_end(args);
-    return weft_err_exit(err);
-}
-
-int wf_cli_fail_as(int status, const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    complain(format, args);
-    va_end(args);
-    return status;
-}
+// ---- messages ------------------------------------------------------------------------------------------------------
 
 void wf_cli_put(FILE *to, const char *words, const char *keep)
 {
@@ -155,6 +128,10 @@ int wf_cli_parse(struct wf_cli *cli, int argc, char **argv, const struct wf_opt 
     };
     int count = 0;
 
+    if (cli->show) {
+        cli->show(cli->show_arg, opts, opt_count, common, WF_COUNT(common));
+        return 0;
+    }
     for (int i = 0; i < argc; i++) {
         char *a = argv[i];
         if (only_operands || a[0] != '-' || a[1] == '\0') {
@@ -224,6 +201,36 @@ int wf_cli_take_number(const char *option, const char *text, uint64_t most, uint
                          (unsigned long long)most)
                    : wf_cli_fail(WEFT_E_USAGE, "--%s %s: a number from 1 on", option, text);
     *ret = v;
+    return 0;
+}
+
+int wf_cli_new_file(const struct wf_cli *cli, const char *path)
+{
+    struct stat st;
+
+    if (!path || cli->yes || lstat(path, &st) != 0)
+        return 0;
+    return wf_cli_fail(
+        WEFT_E_EXISTS, "%s is there already: name another file, or --yes replaces it", path);
+}
+
+int wf_cli_stdin(size_t max, struct wf_buf *ret)
+{
+    enum weft_err err = WEFT_OK;
+    size_t n = 1;
+
+    while (!err && n > 0) {
+        err = wf_buf_reserve(ret, 65536);
+        n = err ? 0 : fread(ret->ptr + ret->len, 1, 65535, stdin);
+        ret->len += n;
+        if (ret->len > max)
+            err = WEFT_E_TOO_BIG;
+    }
+    if (!err && ferror(stdin))
+        err = WEFT_E_IO;
+    if (err)
+        return wf_cli_fail(err, "standard input: %s", weft_err_text(err));
+    ret->ptr[ret->len] = '\0';
     return 0;
 }
 

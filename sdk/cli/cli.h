@@ -12,12 +12,17 @@
 
 enum wf_cli_format { WF_OUT_TABLE, WF_OUT_JSON, WF_OUT_JSONL, WF_OUT_CSV };
 
+struct wf_opt;
 struct wf_cli {
     const char *dir;    // --dir: identity, node or domain directory
     const char *socket; // --socket
     enum wf_cli_format format;
     bool partial_ok, quiet, yes;
     const struct wf_command *command;
+    // Set by who wants to know what a command takes: wf_cli_parse shows it the options and goes no further.
+    void (*show)(void *arg, const struct wf_opt *opts, size_t count, const struct wf_opt *common,
+        size_t common_count);
+    void *show_arg;
 };
 
 struct wf_command {
@@ -53,6 +58,11 @@ int wf_cli_fail_as(int status, const char *format, ...) __attribute__((format(pr
 // A diagnostic with its place, or the error's text when it is empty.
 int wf_cli_diag(enum weft_err err, const struct wf_diag *diag, const char *what);
 
+// The file of --out (NULL: none) is not there yet, or --yes replaces it. Asked before anything is done that would be lost with it.
+// 0, or the exit status of what was told.
+int wf_cli_new_file(const struct wf_cli *cli, const char *path);
+// All of standard input, at most `max` bytes and a zero behind them that does not count. 0, or the exit status of what was told.
+int wf_cli_stdin(size_t max, struct wf_buf *ret);
 // The value of --OPTION as it was given: a duration ("30s", "1h30m", "7d") of least_ms at least, a number from 1 to most. Without one
 // (NULL) *ret stays. 0, or the exit status of a mistake that was told.
 int wf_cli_take_duration(const char *option, const char *text, int64_t least_ms, int64_t *ret_ms);

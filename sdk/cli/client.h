@@ -5,10 +5,8 @@
 
 #include <weft/weft.h>
 
-#include "sdk/cli/cli.h"
+#include "sdk/cli/problem.h"
 
-// The problem on stderr (a decision's text names the caveat that refused) with the owner's audit id and what to do; its exit status.
-int wf_cli_problem(const struct weft_problem *p);
 // Connects as --dir and --socket say. 0, or the exit status after saying why; close *ret with weft_close (NULL is permitted).
 int wf_cli_connect(const struct wf_cli *cli, struct weft_client **ret);
 

@@ -2,10 +2,10 @@
 // weft access request|explain|import|show: whoever wants to read asks the owner, and keeps what it grants.
 #include <stdlib.h>
 #include <unistd.h>
-#include <weft/weft.h>
 
 #include "proto/base/print.h"
 #include "sdk/cli/access.h"
+#include "sdk/cli/problem.h"
 #include "sdk/cli/setup.h"
 #include "sdk/client.h"
 #include "sdk/conf/file.h"
@@ -78,15 +78,6 @@ static void begin(struct weft_client *c, struct wf_client_wait *w, void *arg)
     wf_client_owner(c, &a->target, on_owner, a);
 }
 
-static int say_problem(const struct weft_problem *p)
-{
-    int status = wf_cli_fail(p->err, "%s", p->text[0] ? p->text : weft_err_text(p->err));
-
-    if (p->hint[0])
-        fprintf(stderr, "  %s\n", p->hint);
-    return status;
-}
-
 // With the holder's own identity, never through the local node.
 static enum weft_err connect_as(
     const struct wf_cli *cli, struct weft_client **ret, struct weft_problem *p)
@@ -100,7 +91,7 @@ static int ask(struct weft_client *c, struct asking *a)
 {
     struct weft_problem p = { 0 };
 
-    return wf_client_run(c, begin, a, &p) ? say_problem(&p) : 0;
+    return wf_client_run(c, begin, a, &p) ? wf_cli_problem(&p) : 0;
 }
 
 // ---- request ---------------------------------------------------------------------------------------------------------
@@ -213,12 +204,13 @@ int wf_cmd_access_request(struct wf_cli *cli, int argc, char **argv)
 
     if (status >= 0)
         goto out;
-    status = wf_target_parse(product, false, &a.target, &p) ? say_problem(&p)
+    status = wf_target_parse(product, false, &a.target, &p) ? wf_cli_problem(&p)
                                                             : fill_request(&o, &a, &name, &id, &r);
     q.kind_case = WEFT__V1__REQUEST__KIND_ACCESS;
     q.access = &r;
     if (!status)
-        status = connect_as(cli, &c, &p) ? say_problem(&p) : ask_until_decided(c, &a, &q, o.wait);
+        status =
+            connect_as(cli, &c, &p) ? wf_cli_problem(&p) : ask_until_decided(c, &a, &q, o.wait);
     if (!status)
         status = finish_request(cli, &a);
     weft_close(c);
@@ -252,7 +244,7 @@ int wf_cmd_access_explain(struct wf_cli *cli, int argc, char **argv)
 
     if (status >= 0)
         return status;
-    status = wf_target_parse(product, false, &a.target, &p) ? say_problem(&p) : 0;
+    status = wf_target_parse(product, false, &a.target, &p) ? wf_cli_problem(&p) : 0;
     if (!status && wf_verb_parse(wf_bytes_str(verb), &v, &method))
         status = wf_cli_fail(WEFT_E_USAGE,
             "--verb %s: subscribe, replay, query, call:METHOD, mirror or delegate", verb);
@@ -267,7 +259,7 @@ int wf_cmd_access_explain(struct wf_cli *cli, int argc, char **argv)
     q.kind_case = WEFT__V1__REQUEST__KIND_EXPLAIN;
     q.explain = &r;
     if (!status)
-        status = connect_as(cli, &c, &p) ? say_problem(&p) : ask(c, &a);
+        status = connect_as(cli, &c, &p) ? wf_cli_problem(&p) : ask(c, &a);
     if (!status) {
         fwrite(a.steps.ptr, 1, a.steps.len, stdout);
         puts(a.granted ? "→ granted" : "→ refused");
@@ -453,7 +445,7 @@ int wf_cmd_access_show(struct wf_cli *cli, int argc, char **argv)
         return status;
     }
     if (count && wf_target_parse(what, false, &target, &p))
-        return say_problem(&p);
+        return wf_cli_problem(&p);
     if (count)
         s = (struct showing){ .domain = target.domain.s, .product = target.product.s };
     status = wf_cli_identity(cli, NULL, &id);

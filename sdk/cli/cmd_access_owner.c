@@ -304,14 +304,13 @@ int wf_cmd_access_grant(struct wf_cli *cli, int argc, char **argv)
     int count = 0,
         status = wf_cli_parse(cli, argc, argv, opts, WF_COUNT(opts), 0, 64, products, &count);
 
-    if (status < 0)
-        status = fill_grant(&o, products, count, &holder, &request_id, &g);
-    else
+    if (status >= 0)
         goto out;
+    status = wf_cli_new_file(cli, o.out);
+    if (!status)
+        status = fill_grant(&o, products, count, &holder, &request_id, &g);
     if (!status)
         status = ask(cli, &g, &arena, &reply);
-    else
-        goto out;
     if (!status) {
         bool has = reply->kind_case == WEFT__V1__REPLY__KIND_GRANT && reply->grant->token.len;
         // A request's holder fetches its token by itself; one made here is handed over as a file.

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "proto/base/crypto.h"
+#include "proto/base/limits.h"
 #include "sdk/cli/called.h"
 #include "sdk/cli/client.h"
 #include "sdk/cli/product.h"
@@ -18,8 +19,37 @@ static bool parse_key(const char *text, uint8_t out[16])
     return good;
 }
 
-static int print_result(const struct wf_cli *cli, enum weft_err err, const struct weft_result *r,
-    const struct weft_problem *p)
+// What became of a call, for programs: also when it failed, since key and state tell how to go on.
+static enum weft_err result_object(
+    const char *target, const char *key, const struct weft_result *r, bool failed)
+{
+    struct wf_buf out = { 0 };
+    enum weft_err err = wf_buf_printf(&out, "{\"schema\":\"weft.call/v1\"");
+
+    if (!err)
+        err = wf_cli_json_member(&out, "call", target);
+    if (!err)
+        err = wf_cli_json_member(&out, "key", key);
+    if (!err)
+        err = wf_cli_json_member(&out, "state", r->state[0] ? r->state : "not-delivered");
+    if (!err)
+        err = wf_cli_json_member(&out, "provider", r->provider);
+    if (!err && r->json)
+        err = wf_buf_printf(&out, ",\"reply\":%s", r->json);
+    if (!err && failed)
+        err = wf_buf_append_str(&out, ",\"problem\":");
+    if (!err && failed)
+        err = wf_cli_problem_object(&out);
+    if (!err)
+        err = wf_buf_append_str(&out, "}\n");
+    if (!err && fwrite(out.ptr, 1, out.len, stdout) != out.len)
+        err = WEFT_E_IO;
+    wf_buf_fini(&out);
+    return err;
+}
+
+static int print_result(const struct wf_cli *cli, const char *target, enum weft_err err,
+    const struct weft_result *r, const struct weft_problem *p)
 {
     char hex[33];
 
@@ -27,9 +57,27 @@ static int print_result(const struct wf_cli *cli, enum weft_err err, const struc
     if (!cli->quiet || err)
         fprintf(stderr, "call %s: %s%s%s\n", hex, r->state[0] ? r->state : "not sent",
             r->provider[0] ? " by " : "", r->provider);
-    if (!err && r->json)
-        puts(r->json);
-    return err ? wf_cli_problem(p) : 0;
+    int status = err ? wf_cli_problem(p) : 0;
+    if (cli->format == WF_OUT_TABLE) {
+        if (!err && r->json)
+            puts(r->json);
+        return status;
+    }
+    err = result_object(target, hex, r, status != 0);
+    return status || !err ? status : wf_cli_fail(err, "%s", weft_err_text(err));
+}
+
+// The request message: the operand, or standard input when it is "-".
+static int take_request(const char *operand, struct wf_buf *text, const char **ret)
+{
+    *ret = operand;
+    if (strcmp(operand, "-") != 0)
+        return 0;
+    int status = wf_cli_stdin(WF_MAX_CALL, text);
+    if (!status && (text->len == 0 || memchr(text->ptr, '\0', text->len)))
+        status = wf_cli_fail(WEFT_E_SYNTAX, "standard input: no JSON text");
+    *ret = (const char *)text->ptr;
+    return status;
 }
 
 int wf_cmd_call(struct wf_cli *cli, int argc, char **argv)
@@ -43,6 +91,8 @@ int wf_cmd_call(struct wf_cli *cli, int argc, char **argv)
     struct weft_problem p = { 0 };
     uint8_t key[16];
     char hex[33], *operands[2] = { NULL };
+    struct wf_buf text = { 0 };
+    const char *request = NULL;
     int64_t ms = 0;
     int count = 0,
         status = wf_cli_parse(cli, argc, argv, opts, WF_COUNT(opts), 1, 2, operands, &count);
@@ -53,8 +103,12 @@ int wf_cmd_call(struct wf_cli *cli, int argc, char **argv)
         return wf_cli_fail(
             WEFT_E_USAGE, "--key takes the 32 hex digits that an earlier call printed");
     status = wf_cli_take_duration("timeout", timeout, 1, &ms);
-    if (status)
+    if (!status)
+        status = take_request(count > 1 ? operands[1] : "{}", &text, &request);
+    if (status) {
+        wf_buf_fini(&text);
         return status;
+    }
     // Chosen and noted before it leaves, so that the call can be asked after even when this command is killed.
     if (!key_text)
         wf_random(key, sizeof key);
@@ -65,10 +119,11 @@ int wf_cmd_call(struct wf_cli *cli, int argc, char **argv)
     options.timeout_ms = (unsigned)ms;
     status = wf_cli_connect(cli, &c);
     if (!status)
-        status = print_result(cli,
-            weft_call(c, operands[0], count > 1 ? operands[1] : "{}", &options, &r, &p), &r, &p);
+        status = print_result(
+            cli, operands[0], weft_call(c, operands[0], request, &options, &r, &p), &r, &p);
     weft_result_fini(&r);
     weft_close(c);
+    wf_buf_fini(&text);
     return status;
 }
 
@@ -109,9 +164,9 @@ int wf_cmd_call_status(struct wf_cli *cli, int argc, char **argv)
     status = count == 1 ? find_target(key_text, &target) : 0;
     if (!status)
         status = wf_cli_connect(cli, &c);
+    const char *of = target ? target : operands[0];
     if (!status)
-        status = print_result(cli,
-            weft_call_status(c, target ? target : operands[0], key, (unsigned)ms, &r, &p), &r, &p);
+        status = print_result(cli, of, weft_call_status(c, of, key, (unsigned)ms, &r, &p), &r, &p);
     weft_result_fini(&r);
     weft_close(c);
     free(target);

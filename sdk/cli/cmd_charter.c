@@ -162,7 +162,9 @@ int wf_cmd_mesh_init(struct wf_cli *cli, int argc, char **argv)
     }
     snprintf(file, sizeof file, "%s.charter", mesh);
     out = out ? out : file;
-    status = wf_root_load(root_dir, pass, true, &root);
+    status = wf_cli_new_file(cli, out);
+    if (!status)
+        status = wf_root_load(root_dir, pass, true, &root);
     snprintf(d->fields.mesh, sizeof d->fields.mesh, "%s", mesh);
     d->fields.version = 1;
     d->fields.min_protocol = 1;
@@ -237,6 +239,8 @@ int wf_cmd_charter_propose(struct wf_cli *cli, int argc, char **argv)
     status = root_dir ? wf_cli_identity(cli, NULL, &id)
                       : wf_cli_fail(WEFT_E_USAGE,
                             "--domain ROOT is needed: a proposal is signed by who makes it");
+    if (!status)
+        status = wf_cli_new_file(cli, out); // it may hold signatures of others
     if (!status && !id->charter)
         status = wf_cli_fail(WEFT_E_STATE, "%s has no charter yet; see: weft mesh init", id->dir);
     if (!status)

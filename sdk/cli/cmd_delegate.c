@@ -159,8 +159,10 @@ static int sign(struct delegation *d)
 
 static int delegate(struct delegation *d, const struct wf_cli *cli, const char *what)
 {
-    int status = wf_cli_identity(cli, NULL, &d->id);
+    int status = wf_cli_new_file(cli, d->out);
 
+    if (!status)
+        status = wf_cli_identity(cli, NULL, &d->id);
     if (!status)
         status = wf_access_parse_holder(d->to, &d->b.holder);
     if (!status)

@@ -2,6 +2,8 @@
 // weft describe: a product as its owner promises it, and its schema: as columns, as .proto text, as files.
 #include <stdlib.h>
 
+#include "proto/base/limits.h"
+#include "proto/schema/json_out.h"
 #include "proto/schema/schema_proto.h"
 #include "proto/trust/product.h"
 #include "sdk/cli/client.h"
@@ -13,9 +15,9 @@
 
 static void print_info(const struct weft_product_info *i)
 {
-    char heard[48], age[48];
+    char heard[48], age[48], freshness[48], retention[48];
 
-    wf_cli_ago(i->heard_ms, heard);
+    wf_cli_heard(i->heard_ms, heard);
     wf_cli_ago(i->age_ms, age);
     printf("%s/%s %s  (%s, %s)\n", i->domain, i->name, i->version,
         wf_product_kind_name((enum wf_product_kind)i->kind), i->classification);
@@ -26,9 +28,18 @@ static void print_info(const struct weft_product_info *i)
     wf_cli_put(stdout, i->owner, "");
     printf(" <");
     wf_cli_put(stdout, i->contact, "");
-    printf(">\nhome       %s/%s%s\nsigned     %s ago; heard %s ago\nschema     %s\n%s    %s\n",
-        i->domain, i->node, i->gone ? "  DOES NOT ANSWER" : "", age, heard, i->schema,
-        i->service[0] ? "service" : "message", i->service[0] ? i->service : i->message);
+    printf(">\nhome       %s/%s%s\nsigned     %s ago; heard %s\n", i->domain, i->node,
+        i->gone ? "  DOES NOT ANSWER" : "", age, heard);
+    if (i->freshness_ms > 0) {
+        wf_cli_ago(i->freshness_ms, freshness);
+        printf("freshness  something new every %s\n", freshness);
+    }
+    if (i->retention_ms > 0) {
+        wf_cli_ago(i->retention_ms, retention);
+        printf("retention  %s\n", retention);
+    }
+    printf("schema     %s\n%s    %s\n", i->schema, i->service[0] ? "service" : "message",
+        i->service[0] ? i->service : i->message);
     for (size_t k = 0; k < i->key_count; k++)
         printf("%s%s", k ? ", " : "key        ", i->keys[k]);
     if (i->key_count)
@@ -36,6 +47,105 @@ static void print_info(const struct weft_product_info *i)
     if (i->rules)
         printf("rules      %s  (weft describe %s/%s --rules)\n", i->rules, i->domain, i->name);
     putchar('\n');
+}
+
+// ---- for programs: its fields as rows, behind them the promise ----------------------------------------------------------
+
+static void put_list(struct wf_json_out *o, const char *key, const char *const *items, size_t count)
+{
+    wf_json_out_key(o, wf_bytes_str(key));
+    wf_json_out_array(o);
+    for (size_t i = 0; i < count; i++)
+        wf_json_out_string(o, wf_bytes_str(items[i]));
+    wf_json_out_end(o);
+}
+
+static void put_time(struct wf_json_out *o, const char *key, int64_t age_ms)
+{
+    char time[WF_CLI_TIME];
+
+    if (age_ms < 0)
+        return;
+    wf_cli_time(wf_cli_now_ms() - age_ms, time);
+    wf_json_out_member(o, key, wf_bytes_str(time));
+}
+
+static void put_text(struct wf_json_out *o, const char *key, const char *text)
+{
+    if (text && text[0])
+        wf_json_out_member(o, key, wf_bytes_str(text));
+}
+
+static void put_info(struct wf_json_out *o, const struct weft_product_info *i)
+{
+    char name[2 * WF_MAX_NAME + 2];
+
+    snprintf(name, sizeof name, "%s/%s", i->domain, i->name);
+    wf_json_out_member(o, "product", wf_bytes_str(name));
+    put_text(o, "id", i->id);
+    wf_json_out_member(
+        o, "kind", wf_bytes_str(wf_product_kind_name((enum wf_product_kind)i->kind)));
+    wf_json_out_member(o, "version", wf_bytes_str(i->version));
+    put_text(o, "class", i->classification);
+    put_text(o, "title", i->title);
+    put_text(o, "description", i->description);
+    put_text(o, "owner", i->owner);
+    put_text(o, "contact", i->contact);
+    put_text(o, "node", i->node);
+    wf_json_out_member(o, "state", wf_bytes_str(i->gone ? "owner silent" : "up"));
+    put_time(o, "signed", i->age_ms);
+    put_time(o, "heard", i->heard_ms);
+    if (i->freshness_ms > 0)
+        wf_json_out_member_int(o, "freshness_ms", i->freshness_ms);
+    if (i->retention_ms > 0)
+        wf_json_out_member_int(o, "retention_ms", i->retention_ms);
+    put_text(o, "schema_hash", i->schema);
+    put_text(o, "message", i->message);
+    put_text(o, "service", i->service);
+    put_text(o, "rules", i->rules);
+    put_list(o, "keys", i->keys, i->key_count);
+    put_list(o, "tags", i->tags, i->tag_count);
+    put_list(o, "regions", i->regions, i->region_count);
+}
+
+// As an object of its own (jsonl: a line before those of the fields), or as what comes behind the rows: without its braces.
+static enum weft_err info_json(const struct weft_product *p, const char *schema, struct wf_buf *out)
+{
+    struct wf_json_out o;
+    char *proto = NULL;
+    enum weft_err err =
+        weft_product_field_count(p) ? WEFT_OK : weft_product_proto(p, &proto); // an api
+
+    wf_json_out_init(&o, out, WF_MAX_JSON, 0);
+    wf_json_out_object(&o);
+    if (schema)
+        wf_json_out_member(&o, "schema", wf_bytes_str(schema));
+    put_info(&o, weft_product_info(p));
+    put_text(&o, "proto", proto);
+    wf_json_out_end(&o);
+    if (!err)
+        err = wf_json_out_done(&o);
+    free(proto);
+    return err;
+}
+
+static enum weft_err promise(
+    const struct wf_cli *cli, const struct weft_product *p, struct wf_table *t)
+{
+    struct wf_buf text = { 0 };
+    enum weft_err err = WEFT_OK;
+
+    if (cli->format == WF_OUT_JSON) {
+        err = info_json(p, NULL, &text);
+        if (!err)
+            wf_table_members(t, wf_bytes(text.ptr + 1, text.len - 2));
+    } else if (cli->format == WF_OUT_JSONL) {
+        err = info_json(p, "weft.describe/v1", &text);
+        if (!err)
+            printf("%.*s\n", (int)text.len, (const char *)text.ptr);
+    }
+    wf_buf_fini(&text);
+    return err;
 }
 
 static enum weft_err field_rows(const struct wf_cli *cli, const struct weft_product *p)
@@ -58,7 +168,13 @@ static enum weft_err field_rows(const struct wf_cli *cli, const struct weft_prod
         wf_table_text(t, f->privacy && f->privacy[0] ? f->privacy : NULL);
         wf_table_text(t, f->description && f->description[0] ? f->description : NULL);
     }
-    return err ? err : wf_table_done(t);
+    if (t && !err)
+        err = promise(cli, p, t);
+    if (t) {
+        enum weft_err printed = wf_table_done(t);
+        err = err ? err : printed;
+    }
+    return err;
 }
 
 // ---- .proto files ----------------------------------------------------------------------------------------------------
@@ -246,9 +362,10 @@ static int print_all(const struct wf_cli *cli, const struct weft_product *produc
     char *text = NULL;
     enum weft_err err = WEFT_OK;
 
-    if (cli->format == WF_OUT_TABLE || !columns)
+    if (cli->format == WF_OUT_TABLE)
         print_info(weft_product_info(product));
-    err = columns ? field_rows(cli, product) : weft_product_proto(product, &text);
+    err = columns || cli->format != WF_OUT_TABLE ? field_rows(cli, product)
+                                                 : weft_product_proto(product, &text);
     if (text)
         fputs(text, stdout);
     free(text);

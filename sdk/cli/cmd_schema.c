@@ -88,21 +88,6 @@ static int compile_proto(const char *proto, struct wf_buf *ret_set)
     return status;
 }
 
-static int read_stdin(struct wf_buf *ret)
-{
-    enum weft_err err = WEFT_OK;
-    size_t n = 1;
-
-    while (!err && n > 0) {
-        err = wf_buf_reserve(ret, 65536);
-        n = err ? 0 : fread(ret->ptr + ret->len, 1, 65536, stdin);
-        ret->len += n;
-        if (ret->len > WF_MAX_JSON)
-            err = WEFT_E_TOO_BIG;
-    }
-    return err ? wf_cli_fail(err, "standard input: %s", weft_err_text(err)) : 0;
-}
-
 static int convert(bool decode, const struct wf_schema_message *m, struct wf_bytes in)
 {
     struct wf_buf out = { 0 };
@@ -157,7 +142,7 @@ static int schema_command(struct wf_cli *cli, int argc, char **argv, bool decode
         status = wf_cli_fail(WEFT_E_NOT_FOUND,
             "no message %s in it; write the full name, with its package", message);
     if (!status)
-        status = read_stdin(&in);
+        status = wf_cli_stdin(WF_MAX_JSON, &in);
     if (!status)
         status = convert(decode, m, wf_buf_view(&in));
     wf_schema_free(schema);

@@ -51,25 +51,27 @@ bool wf_local_is_up(const struct wf_cli *cli, const char *node)
     return up;
 }
 
-// Why an exchange failed: words for people, and the exit status.
+// Why an exchange failed.
 struct trouble {
     char *text;
     size_t len;
+    enum weft_err err;
 };
 
 __attribute__((format(printf, 3, 4))) static int say(
-    const struct trouble *t, enum weft_err err, const char *format, ...)
+    struct trouble *t, enum weft_err err, const char *format, ...)
 {
     va_list args;
 
     va_start(args, format);
     vsnprintf(t->text, t->len, format, args);
     va_end(args);
+    t->err = err;
     return weft_err_exit(err);
 }
 
 // NNG says "unreachable" for every reason; the file tells which.
-static int no_answer(const char *path, enum weft_err err, const struct trouble *t)
+static int no_answer(const char *path, enum weft_err err, struct trouble *t)
 {
     int why = access(path, R_OK | W_OK) == 0 ? 0 : errno;
 
@@ -85,7 +87,7 @@ static int no_answer(const char *path, enum weft_err err, const struct trouble *
 }
 
 static int exchange(const char *path, struct wf_bytes packed, unsigned timeout_ms,
-    struct wf_net_msg **ret, const struct trouble *t)
+    struct wf_net_msg **ret, struct trouble *t)
 {
     struct wf_net *net = NULL;
     struct wf_net_peer *peer = NULL;
@@ -115,29 +117,9 @@ static int exchange(const char *path, struct wf_bytes packed, unsigned timeout_m
     return err ? say(t, err, "weftd at %s: %s", path, weft_err_text(err)) : 0;
 }
 
-int wf_cli_refused(const Weft__V1__Refusal *r, const char *what)
-{
-    enum weft_err err = (enum weft_err)r->code;
-
-    fprintf(stderr, "refused: %s: ", what);
-    wf_cli_put(stderr, r->text[0] ? r->text : weft_err_text(err), "\n"); // of another node, perhaps
-    if (r->audit_id[0]) {
-        fputs(" [audit ", stderr);
-        wf_cli_put(stderr, r->audit_id, "");
-        fputc(']', stderr);
-    }
-    fputc('\n', stderr);
-    if (r->hint[0]) {
-        fputs("  ", stderr);
-        wf_cli_put(stderr, r->hint, "\n");
-        fputc('\n', stderr);
-    }
-    return weft_err_exit(err);
-}
-
 // The reply may be a refusal. On failure nothing is in the arena.
 static int ask(const char *path, Weft__V1__Request *request, unsigned timeout_ms,
-    struct wf_arena *arena, Weft__V1__Reply **ret, const struct trouble *t)
+    struct wf_arena *arena, Weft__V1__Reply **ret, struct trouble *t)
 {
     uint8_t key[16];
     struct wf_buf packed = { 0 };
@@ -169,7 +151,7 @@ static int ask(const char *path, Weft__V1__Request *request, unsigned timeout_ms
 int wf_local_try(const struct wf_cli *cli, const char *node, Weft__V1__Request *request,
     unsigned timeout_ms, struct wf_arena *arena, Weft__V1__Reply **ret, char *why, size_t why_len)
 {
-    const struct trouble t = { why, why_len };
+    struct trouble t = { why, why_len, WEFT_OK };
     char *path = wf_local_socket(cli, node);
 
     if (!path)
@@ -189,7 +171,7 @@ int wf_local_ask(const struct wf_cli *cli, const char *node, Weft__V1__Request *
     unsigned timeout_ms, struct wf_arena *arena, Weft__V1__Reply **ret)
 {
     char why[512] = "";
-    const struct trouble t = { why, sizeof why };
+    struct trouble t = { why, sizeof why, WEFT_OK };
     char *path = wf_local_socket(cli, node);
 
     if (!path)
@@ -197,7 +179,7 @@ int wf_local_ask(const struct wf_cli *cli, const char *node, Weft__V1__Request *
     int status = ask(path, request, timeout_ms, arena, ret, &t);
     free(path);
     if (status)
-        return wf_cli_fail_as(status, "%s", why);
+        return wf_cli_fail(t.err, "%s", why);
     if ((*ret)->refusal) {
         status = wf_cli_refused((*ret)->refusal, cli->command->name);
         wf_arena_fini(arena);

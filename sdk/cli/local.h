@@ -4,7 +4,7 @@
 #define WF_CLI_LOCAL_H
 
 #include "proto/base/pb_v1.h"
-#include "sdk/cli/cli.h"
+#include "sdk/cli/problem.h"
 
 // Where the local weftd listens: --socket, $WEFT_SOCKET, NODE/run/weftd.sock (node, else --dir), /run/weft/weftd.sock. Free it; NULL
 // when memory ran out.
@@ -19,8 +19,6 @@ int wf_local_ask(const struct wf_cli *cli, const char *node, Weft__V1__Request *
 int wf_local_try(const struct wf_cli *cli, const char *node, Weft__V1__Request *request,
     unsigned timeout_ms, struct wf_arena *arena, Weft__V1__Reply **ret, char *why, size_t why_len);
 int wf_local_commit(const struct wf_cli *cli, const char *node, struct wf_bytes charter);
-// Prints a refusal on stderr; its exit status.
-int wf_cli_refused(const Weft__V1__Refusal *r, const char *what);
 
 // Takes a charter file's envelope into a node: by its weftd when that runs, else into its directory.
 int wf_charter_install(struct wf_cli *cli, const char *node, struct wf_bytes envelope);

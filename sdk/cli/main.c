@@ -2,7 +2,9 @@
 // weft: one table of commands.
 #include "sdk/cli/access.h"
 #include "sdk/cli/agents.h"
+#include "sdk/cli/completion.h"
 #include "sdk/cli/local.h"
+#include "sdk/cli/problem.h"
 #include "sdk/cli/product.h"
 #include "sdk/cli/protoc.h"
 #include "sdk/cli/setup.h"
@@ -198,8 +200,11 @@ const struct wf_command wf_commands[] = {
         wf_cmd_query, true },
     { "call", "DOMAIN/API[@MAJOR]/METHOD [JSON]", "Call another team's API",
         "  weft call network/ports/List '{}'\n  weft call network/ports/SetNote "
-        "'{\"name\":\"eth0\",\"note\":\"uplink\"}'",
-        "Options:\n      --at HOST           a host behind the owner's node\n      --key HEX       "
+        "'{\"name\":\"eth0\",\"note\":\"uplink\"}'\n  weft call network/ports/SetNote - -o json < "
+        "request.json | jq .state",
+        "JSON is the request message, - reads it from standard input, without it it is "
+        "{}.\nOptions:\n      --at HOST           a host behind the owner's node\n      --key HEX  "
+        "     "
         "    repeat an earlier call: it never acts twice\n      --timeout DURATION  (10s)",
         wf_cmd_call },
     { "call status", "[DOMAIN/API/METHOD] KEY", "What became of a call",
@@ -290,6 +295,14 @@ const struct wf_command wf_commands[] = {
         " "
         " what the new one may publish, repeatable (all)",
         wf_cmd_agent_replace },
+    { "completion", "bash|zsh|fish | words -- WORD…",
+        "What makes a shell complete commands, options and names of products and hosts",
+        "  source <(weft completion bash)\n  weft completion zsh > ~/.zfunc/_weft\n  weft "
+        "completion "
+        "fish > ~/.config/fish/completions/weft.fish",
+        "weft completion words -- describe serv prints what may stand in the place of the last "
+        "word.",
+        wf_cmd_completion },
     { 0 },
 };
 
@@ -391,5 +404,7 @@ int main(int argc, char **argv)
     if (!best)
         return unknown(argc - 1, argv + 1);
     cli.command = best;
-    return best->run(&cli, argc - 1 - words, argv + 1 + words);
+    int status = best->run(&cli, argc - 1 - words, argv + 1 + words);
+    wf_cli_end(&cli, status);
+    return status;
 }

@@ -92,6 +92,12 @@ row "a format of other commands" '"$WEFT" describe servers/depth --dir reader -o
 row "a file that is not there" '"$WEFT" join --file nowhere --dir fresh' 1 'nowhere: cannot open: No such file'
 open_key() { chmod 644 other/identity/node.key && got=0 && { "$WEFT" products --dir other || got=$?; } && chmod 600 other/identity/node.key && return $got; }
 row "a key that others may read" open_key 77 'other/identity/node.key: mode 0644 lets others read a secret; run: chmod go='
+touch there.cap there.charter
+row "a token over another file" '("$WEFT" access grant depth --to "$(id_of other)" --verb subscribe --out there.cap; s=$?; [ ! -s there.cap ] && exit $s)' 1 'there.cap is there already: name another file, or --yes replaces it'
+row "a charter over another one" '("$WEFT" mesh init again --domain other-root --out there.charter; s=$?; [ ! -s there.charter ] && exit $s)' 1 'there.charter is there already'
+row "a proposal over one that others signed" '("$WEFT" charter propose --domain servers-root --dir servers-node --out there.charter; s=$?; [ ! -s there.charter ] && exit $s)' 1 'there.charter is there already'
+row "a failure, for a program" '"$WEFT" describe servers/nothing --dir reader -o json 2>/dev/null' 1 \
+    '{"schema":"weft.problem/v1","error":"NOT_FOUND","exit":1,"text":"servers/nothing: no such product is known here","hint":"weft products --domain servers"}'
 row "the monitor's order of lines" '"$MONITOR" top --sort lags' 64 '--sort lags: want name, records, lag, age or delay'
 row "the monitor's help" '"$MONITOR" status -h' 0 'Usage: weft-monitor run'
 

@@ -106,6 +106,21 @@ expect "its status" "0 done" '"total":"3"'
 call servers/tally/Add '{}'
 expect "the handler's refusal" "70 done" "expected a number"
 
+echo "a program gets one object, whatever became of it; the request may come from standard input"
+printf '{"by":\n1}' >"$WORK/request"
+call servers/tally/Add - -o json <"$WORK/request"
+expect "a call from standard input" "0 done" \
+    "^{\"schema\":\"weft.call/v1\",\"call\":\"servers/tally/Add\",\"key\":\"$key\",\"state\":\"done\",\"provider\":\"servers/node-1\",\"reply\":{\"total\":\"4\",.*}}\$"
+call servers/tally/Add '{}' -o json
+expect "the handler's refusal as an object" "70 done" \
+    '"state":"done",.*"problem":{"schema":"weft.problem/v1","error":"PROVIDER","exit":70,"text":".*expected a number.*"}}$'
+call servers/tally/Nothing '{}' -o json
+expect "a method that is not there" "65 not-delivered" '"state":"not-delivered","problem":{.*"error":"METHOD","exit":65,'
+ended=0
+"$WEFT" call servers/tally/Add - --dir "$WORK/caller" -o json </dev/null >"$WORK/out" 2>"$WORK/err" || ended=$?
+[ "$ended $(cat "$WORK/out")" = '65 {"schema":"weft.problem/v1","error":"SYNTAX","exit":65,"text":"standard input: no JSON text"}' ] ||
+    fail "no request at all: $ended $(cat "$WORK/out")"
+
 echo "several handlers share the calls"
 serve second servers-node tally
 for i in 1 2 3 4 5 6; do

@@ -47,6 +47,40 @@ grep -qx 'Plain ?2J?' "$WORK/out" || fail "the title: $(cat -v "$WORK/out")"
 weft_at servers-node products -o json >"$WORK/out" || fail "products"
 grep -qF 'Plain \u009b2J\u202e' "$WORK/out" || fail "the title in JSON: $(cat -v "$WORK/out")"
 
+echo "a program gets what its owner promises behind the fields, and what its service is"
+exits 0 '"product":"servers/plain",' servers/plain -o json
+python3 - "$WORK/out" <<'CHECK' || fail "in JSON: $(cat "$WORK/out")"
+import json, sys
+d = json.load(open(sys.argv[1]))
+assert d["schema"] == "weft.fields/v1" and [r["field"] for r in d["rows"]] == ["id", "value"], d
+told = {k: d[k] for k in ("kind", "version", "class", "owner", "contact", "node", "state", "freshness_ms", "message")}
+assert told == {"kind": "event", "version": "1.0.0", "class": "internal", "owner": "The team", "contact": "team@example.org",
+                "node": "node-1", "state": "up", "freshness_ms": 60000, "message": "plain.v1.Record"}, told
+assert d["schema_hash"].startswith("wefthash1") and d["signed"].endswith("Z") and d["keys"] == [] and "proto" not in d, d
+CHECK
+exits 0 'freshness  something new every 60 s' servers/plain
+exits 0 '{"schema":"weft.describe/v1","product":"servers/plain",' servers/plain -o jsonl
+[ "$(wc -l <"$WORK/out")" -eq 3 ] || fail "not a line and one for each field: $(cat "$WORK/out")"
+(cd "$WORK" && "$WEFT" product new door --kind api >/dev/null && "$WEFT" product build door.yaml >/dev/null)
+weft_at servers-node product apply "$WORK/door.yaml" >/dev/null || fail "apply door"
+until_ok weft_at servers-node describe servers/door
+exits 0 '"service":"door.v1.Api"' servers/door -o json
+exits 0 'rpc Get(GetRequest) returns (GetReply);' servers/door -o json
+exits 0 '{"schema":"weft.fields/v1","rows":[],' servers/door -o json
+
+echo "a shell is offered what there is: products, by kind, and the domain's own"
+offered() { "$WEFT" completion words -- "$@" --dir "$WORK/servers-node" "" | cut -f 1 | tr '\n' ' '; }
+WEFT_DIR="$WORK/servers-node" "$WEFT" completion words -- describe servers/p >"$WORK/out"
+grep -q '^servers/plain	Plain ?2J?$' "$WORK/out" || fail "describe: $(cat -v "$WORK/out")"
+[ "$(offered call)" = "servers/door/ " ] || fail "call: $(offered call)"
+case " $(offered publish) " in *" plain "*) ;; *) fail "publish: $(offered publish)" ;; esac
+
+echo "applied again it says that nothing changes, and what is changed without another version, too"
+[ "$(weft_at servers-node product apply -n "$WORK/door.yaml")" = "door: servers/door unchanged" ] || fail "a dry run of what is in force"
+[ "$(weft_at servers-node product apply "$WORK/door.yaml")" = "door: servers/door unchanged" ] || fail "what is in force"
+sed -i 's/^title:.*/title: Front door/' "$WORK/door.yaml"
+[ "$(weft_at servers-node product apply -n "$WORK/door.yaml")" = "door: servers/door updated" ] || fail "another title"
+
 mkdir "$WORK/printed"
 weft_at servers-node describe servers/plain --proto >"$WORK/printed/plain.proto" || fail "--proto"
 protoc -I "$WORK/printed" -I "$SHARE/proto" -o "$WORK/printed.set" plain.proto || fail "protoc refuses what --proto printed"

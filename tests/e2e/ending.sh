@@ -14,7 +14,7 @@ warned() { # PERCENT: in the list and in the status
 }
 logged() { grep -q "a grant made by hand ends soon.*$1.*products=\"*hosts" "$WORK/servers-node.log"; }
 grant() { # DURATION
-    weft_at servers-node access grant hosts --to "$holder" --verb query --for "$1" --out "$WORK/hosts.cap" >/dev/null 2>&1 || fail "grant"
+    weft_at servers-node access grant hosts --to "$holder" --verb query --for "$1" --yes --out "$WORK/hosts.cap" >/dev/null 2>&1 || fail "grant"
     "$WEFT" access import "$WORK/hosts.cap" --dir "$WORK/reader" >/dev/null || fail "import"
 }
 

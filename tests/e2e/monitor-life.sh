@@ -23,7 +23,7 @@ goes_on() { # the other domain, at least 50 records further
 }
 watch() { start_program monitor-watch "$MONITOR" run --dir "$WORK/watch" --db "$WORK/watch.db" --every 1; }
 grant() { # by hand
-    weft_at servers-node access grant depth --to "$holder" --verb subscribe --for 1h --out "$WORK/depth.cap" >/dev/null 2>&1
+    weft_at servers-node access grant depth --to "$holder" --verb subscribe --for 1h --yes --out "$WORK/depth.cap" >/dev/null 2>&1
     "$WEFT" access import "$WORK/depth.cap" --dir "$WORK/watch" >/dev/null
 }
 

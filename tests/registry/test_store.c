@@ -229,6 +229,9 @@ START_TEST(a_newer_format_and_a_foreign_file_are_refused)
     ck_assert_int_eq(sqlite3_exec(db, "PRAGMA user_version=7", NULL, NULL, NULL), SQLITE_OK);
     sqlite3_close(db);
     ck_assert_int_eq(wf_store_sqlite_open(path, &s, &diag), WEFT_E_VERSION);
+    ck_assert_msg(strstr(diag.text, "its format is 7, this weft's is 1") &&
+                      strstr(diag.text, "start that version here, or restore a backup"),
+        "%s", diag.text);
     FILE *f = fopen(path, "w");
     ck_assert_ptr_nonnull(f);
     for (int i = 0; i < 500; i++)

@@ -90,6 +90,11 @@ for example in "$source"/examples/{call,discover,publish,query,serve,subscribe}.
 done
 say "examples: six built with pkg-config"
 
+# Where shells look for what completes the words of a program.
+for file in bash-completion/completions/weft zsh/site-functions/_weft fish/vendor_completions.d/weft.fish; do
+    grep -q "weft completion words" "$tmp/usr/share/$file" || { say "no completion in share/$file"; exit 1; }
+done
+
 # Nothing but <weft/*.h> is promised, so nothing else is installed as a header.
 extra=$(find "$tmp/usr/include" -type f ! -path '*/include/weft/weft.h' ! -path '*/include/weft/err.h' ! -path '*/include/weft/conf.h')
 [ -z "$extra" ] || { say "installed headers that are no promise: $extra"; exit 1; }
