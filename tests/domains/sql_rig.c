@@ -29,6 +29,7 @@ static void on_observed(void *arg, const struct wf_observed *o)
     ck_assert_uint_lt(s->count, SEEN);
     s->all[s->count].truth = o->truth;
     s->all[s->count].gone = o->gone;
+    s->all[s->count].anew = o->anew;
     s->all[s->count].record = o->record;
     s->all[s->count].has_value = o->has_value;
     s->all[s->count].value = o->value;
@@ -136,6 +137,12 @@ void own(struct rig *g, const char *host, const char *owner)
 void tick(struct rig *g, int64_t at_s)
 {
     ck_assert_int_eq(wf_engine_tick(g->e, MONDAY_MS + at_s * 1000), WEFT_OK);
+}
+
+void saw(const struct rig *g, size_t count, enum wf_truth last)
+{
+    ck_assert_uint_eq(g->seen.count, count);
+    ck_assert_int_eq(g->seen.all[count - 1].truth, last);
 }
 
 struct wanted {

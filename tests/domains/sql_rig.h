@@ -13,7 +13,7 @@
 struct seen {
     struct {
         enum wf_truth truth;
-        bool gone, record, has_value;
+        bool gone, anew, record, has_value;
         double value;
         uint64_t offset;
         char rule[64], labels[200], product[64], origin[64], detail[200], owner[64];
@@ -39,6 +39,8 @@ void rig_end(struct rig *g);
 void say(struct rig *g, const char *origin, const char *disk, int64_t at_s, double used);
 void own(struct rig *g, const char *host, const char *owner); // NULL: the row is deleted
 void tick(struct rig *g, int64_t at_s);
+// So much was observed, the last of it that a series is that.
+void saw(const struct rig *g, size_t count, enum wf_truth last);
 // How a rule is judged; its reason, of which `reason` is a part.
 void is_state(struct rig *g, const char *rule, enum wf_sql_state state, const char *reason);
 

@@ -309,7 +309,8 @@ static void turn(struct rig *g, int64_t later_ms, const struct wf_silence *s)
         wf_notify_turn(g->n, g->alerts, s, s ? 1 : 0, g->now_ms);
         wf_notify_stats(g->n, &stats);
         nanosleep(&(struct timespec){ .tv_nsec = 5000000 }, NULL);
-    } while (!wf_notify_is_idle(g->n) && stats.failed == before.failed && now_ms() < end);
+    } while (
+        !wf_notify_is_idle(g->n) && stats.queues.failed == before.queues.failed && now_ms() < end);
 }
 
 // How many lines have both words.
@@ -400,7 +401,7 @@ static struct wf_notify_stats turn_until(
         wf_notify_turn(g->n, g->alerts, NULL, 0, g->now_ms);
         wf_notify_stats(g->n, &stats);
         nanosleep(&(struct timespec){ .tv_nsec = 5000000 }, NULL);
-    } while ((stats.failed < failed || stats.waiting > waiting) && now_ms() < end);
+    } while ((stats.queues.failed < failed || stats.waiting > waiting) && now_ms() < end);
     return stats;
 }
 
@@ -414,17 +415,17 @@ START_TEST(a_target_that_fails_is_tried_again_and_holds_up_no_other)
     put(&g, "00aa", "full");
     struct wf_notify_stats stats = turn_until(&g, 0, 3, 3);
     ck_assert_uint_eq(told(&g, "status", "00aa"), 1);
-    ck_assert_uint_eq(stats.failed, 3);
+    ck_assert_uint_eq(stats.queues.failed, 3);
     ck_assert_uint_eq(stats.waiting, 3);
-    ck_assert_ptr_nonnull(strstr(stats.problem, ": "));
+    ck_assert_ptr_nonnull(strstr(stats.queues.problem, ": "));
     stats = turn_until(&g, 999, 3, 3);
-    ck_assert_uint_eq(stats.failed, 3); // not before a second
+    ck_assert_uint_eq(stats.queues.failed, 3); // not before a second
     stats = turn_until(&g, 1, 6, 3);
-    ck_assert_uint_eq(stats.failed, 6);
+    ck_assert_uint_eq(stats.queues.failed, 6);
     stats = turn_until(&g, 1999, 6, 3);
-    ck_assert_uint_eq(stats.failed, 6); // and then not before two
-    stats = turn_until(&g, WF_NOTIFY_AGE_MS, 9, 0);
-    ck_assert_uint_eq(stats.given_up, 3); // after an hour, and counted
+    ck_assert_uint_eq(stats.queues.failed, 6); // and then not before two
+    stats = turn_until(&g, WF_QUEUE_AGE_MS, 9, 0);
+    ck_assert_uint_eq(stats.queues.given_up, 3); // after an hour, and counted
     ck_assert_uint_eq(stats.waiting, 0);
     ck_assert_uint_eq(told(&g, "status", "00aa"), 1);
     rig_fini(&g);
@@ -476,13 +477,13 @@ START_TEST(a_target_that_hangs_has_a_bounded_queue)
     struct wf_notify_stats stats;
 
     rig_init(&g, "notify: {wait: 0, to: [{command: [sh, -c, 'sleep 60; cat >>%s']}]}\n");
-    for (unsigned i = 0; i < WF_NOTIFY_QUEUE + 50; i++) {
+    for (unsigned i = 0; i < 50; i++) {
         ck_assert(wf_notify_test(g.n, g.now_ms));
         wf_notify_turn(g.n, g.alerts, NULL, 0, g.now_ms);
     }
     wf_notify_stats(g.n, &stats);
-    ck_assert_uint_eq(stats.waiting, WF_NOTIFY_QUEUE);
-    ck_assert_uint_eq(stats.given_up, 50);
+    ck_assert_uint_eq(stats.waiting, 2); // the one under way and the newest
+    ck_assert_uint_eq(stats.queues.given_up, 0);
     rig_fini(&g);
 }
 END_TEST

@@ -26,6 +26,7 @@ struct rig {
     struct wf_alerts *set;
     struct wf_rule rule;
     struct told told;
+    bool anew;
 };
 
 static void rig_init(struct rig *g, int64_t for_ms)
@@ -61,6 +62,7 @@ static enum weft_err observe_of(struct rig *g, const char *product, const char *
     const struct wf_observed o = { .rule = &g->rule,
         .labels = &labels,
         .truth = truth,
+        .anew = g->anew,
         .record = true,
         .has_value = true,
         .value = value,
@@ -117,7 +119,16 @@ START_TEST(an_alert_waits_fires_and_is_resolved)
     observe(&g, WF_TRUE, 420, 0.95);
     ck_assert_str_eq(g.told.steps, "PFRP");
     ck_assert_int_eq(wf_alerts_first(g.set)->since_ms, 420000);
-    ck_assert_int_eq(wf_alerts_first(g.set)->fired_ms, 0);
+    observe(&g, WF_FALSE, 480, 0.5); // it did not come to it: what fired before is over, as it was
+    ck_assert_str_eq(g.told.steps, "PFRPR");
+    ck_assert_int_eq(wf_alerts_first(g.set)->fired_ms, 180000);
+    ck_assert_int_eq(wf_alerts_first(g.set)->resolved_ms, 300000);
+    ck_assert_uint_eq(wf_alerts_first(g.set)->fired.offset, 180);
+    observe(&g, WF_TRUE, 540, 0.95);
+    observe(&g, WF_TRUE, 660, 0.95);
+    ck_assert_str_eq(g.told.steps, "PFRPRPF");
+    ck_assert_int_eq(wf_alerts_first(g.set)->fired_ms, 660000);
+    ck_assert_int_eq(wf_alerts_first(g.set)->resolved_ms, 0);
     wf_alerts_free(g.set);
 }
 END_TEST
@@ -132,6 +143,27 @@ START_TEST(what_passes_before_it_is_due_is_dropped)
     observe(&g, WF_TRUE, 180, 1);
     observe(&g, WF_TRUE, 299, 1); // 119 s since it began again
     ck_assert_str_eq(g.told.steps, "PDP");
+    wf_alerts_free(g.set);
+}
+END_TEST
+
+START_TEST(what_is_true_anew_has_to_hold_anew)
+{
+    struct rig g;
+
+    rig_init(&g, 120000);
+    observe(&g, WF_TRUE, 60, 1);
+    g.anew = true;
+    observe(&g, WF_TRUE, 600, 1); // nobody knows what it was in between
+    ck_assert_str_eq(g.told.steps, "PP");
+    g.anew = false;
+    observe(&g, WF_TRUE, 719, 1);
+    ck_assert_str_eq(g.told.steps, "PP");
+    observe(&g, WF_TRUE, 720, 1);
+    ck_assert_str_eq(g.told.steps, "PPF");
+    g.anew = true;
+    observe(&g, WF_TRUE, 9000, 1); // what fires goes on
+    ck_assert_str_eq(g.told.steps, "PPF");
     wf_alerts_free(g.set);
 }
 END_TEST
@@ -306,8 +338,10 @@ int main(void)
     Suite *s = suite_create("domains.alerts");
     TCase *t = tcase_create("all");
 
+    tcase_set_timeout(t, 30);
     tcase_add_test(t, an_alert_waits_fires_and_is_resolved);
     tcase_add_test(t, what_passes_before_it_is_due_is_dropped);
+    tcase_add_test(t, what_is_true_anew_has_to_hold_anew);
     tcase_add_test(t, without_a_duration_it_fires_at_once);
     tcase_add_test(t, one_alert_a_rule_and_series);
     tcase_add_test(t, an_alert_goes_on_after_a_restart);

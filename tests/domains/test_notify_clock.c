@@ -116,10 +116,10 @@ START_TEST(a_target_that_failed_is_tried_again_at_its_time)
 
     rig_init(&g, "{command: [/bin/false]}");
     turn(&g, 0); // the sign of life
-    uint64_t failed = turn(&g, 0).failed;
+    uint64_t failed = turn(&g, 0).queues.failed;
     ck_assert_uint_ge(failed, 1);
-    failed = turn(&g, -HOUR_MS).failed;
-    ck_assert_uint_gt(turn(&g, 61000).failed, failed);
+    failed = turn(&g, -HOUR_MS).queues.failed;
+    ck_assert_uint_gt(turn(&g, 61000).queues.failed, failed);
     rig_fini(&g);
 }
 END_TEST

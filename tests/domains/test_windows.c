@@ -50,7 +50,7 @@ START_TEST(functions_of_a_window)
             const struct wf_point p = { .ms = MONDAY_MS + k * 60000, .value = rows[i].values[k] };
             ck_assert(wf_window_push(&w, 600000, &p, true));
         }
-        wf_window_value(&w, rows[i].fn, &v);
+        wf_window_value(&w, rows[i].fn, WF_HOLE_NONE, &v);
         if (isnan(rows[i].want))
             ck_assert_msg(v.kind == WF_KIND_NONE, "%s: %g", rows[i].why, v.number);
         else
@@ -70,16 +70,16 @@ START_TEST(a_window_holds_its_span_and_no_more)
         const struct wf_point p = { .ms = k * 60000, .value = (double)k };
         ck_assert(wf_window_push(&w, 300000, &p, true));
     }
-    wf_window_value(&w, WF_WINDOW_COUNT, &v);
+    wf_window_value(&w, WF_WINDOW_COUNT, WF_HOLE_NONE, &v);
     ck_assert_double_eq(v.number, 6); // both ends, as Prometheus 2 counts
-    wf_window_value(&w, WF_WINDOW_MIN, &v);
+    wf_window_value(&w, WF_WINDOW_MIN, WF_HOLE_NONE, &v);
     ck_assert_double_eq(v.number, 15);
     const struct wf_point again = { .ms = 20 * 60000, .value = 100 };
     ck_assert(wf_window_push(&w, 300000, &again, true));
-    wf_window_value(&w, WF_WINDOW_MAX, &v);
+    wf_window_value(&w, WF_WINDOW_MAX, WF_HOLE_NONE, &v);
     ck_assert_double_eq(v.number, 100); // of one time the last holds
     wf_window_advance(&w, 300000, 24 * 60000);
-    wf_window_value(&w, WF_WINDOW_COUNT, &v);
+    wf_window_value(&w, WF_WINDOW_COUNT, WF_HOLE_NONE, &v);
     ck_assert_double_eq(v.number, 2);
     wf_window_fini(&w);
 }

@@ -219,8 +219,7 @@ static void begin(struct wf_alert *a, const struct wf_observed *o)
 {
     a->state = WF_ALERT_PENDING;
     a->since_ms = o->time_ms;
-    a->fired_ms = a->resolved_ms = 0;
-    a->began = a->fired = a->last = (struct wf_evidence){ .offset = 0 };
+    a->began = a->last = (struct wf_evidence){ .offset = 0 };
     a->rule_id = o->rule->id;
     a->has_value = false;
     a->detail[0] = '\0';
@@ -231,6 +230,8 @@ static void fire(struct wf_alerts *s, struct wf_alert *a, const struct wf_observ
 {
     a->state = WF_ALERT_FIRING;
     a->fired_ms = o->time_ms;
+    a->resolved_ms = 0;
+    a->counted = false;
     a->fired = a->last;
     a->episode++;
     s->fn(s->arg, a, WF_STEP_FIRING);
@@ -245,7 +246,8 @@ static enum weft_err on_true(struct wf_alerts *s, const struct wf_observed *o)
         a = add_series(s, o->product, &err);
     if (!a)
         return err;
-    bool fresh = a->state == WF_ALERT_INACTIVE || a->state == WF_ALERT_RESOLVED;
+    bool fresh = a->state == WF_ALERT_INACTIVE || a->state == WF_ALERT_RESOLVED ||
+                 (a->state == WF_ALERT_PENDING && o->anew);
     if (fresh)
         begin(a, o);
     write_value(a, o);
@@ -268,6 +270,12 @@ static void on_false(struct wf_alerts *s, const struct wf_observed *o)
     if (!a || a->state == WF_ALERT_RESOLVED)
         return;
     write_value(a, o);
+    // Who heard of it firing, and not yet that it was over, still has to.
+    if (a->state == WF_ALERT_PENDING && a->resolved_ms) {
+        a->state = WF_ALERT_RESOLVED;
+        s->fn(s->arg, a, WF_STEP_RESOLVED);
+        return;
+    }
     if (a->state != WF_ALERT_FIRING) {
         a->state = WF_ALERT_INACTIVE;
         s->fn(s->arg, a, WF_STEP_DROPPED);

@@ -40,14 +40,16 @@ struct wf_alert {
     char detail[WF_ALERT_NOTE]; // why the value is what it is; why it ended
     bool has_value;
     double value;
-    int64_t since_ms, fired_ms, resolved_ms, updated_ms; // times of records; 0: did not happen
-    struct wf_evidence began, fired, last;               // the records that made it so
-    uint64_t episode;                                    // how often it fired
+    // Times of records; 0: did not happen. One that is pending again keeps those of its last firing.
+    int64_t since_ms, fired_ms, resolved_ms, updated_ms;
+    struct wf_evidence began, fired, last; // the records that made it so
+    uint64_t episode;                      // how often it fired
     // A person's: not told again until then.
     char acked_by[64], ack_note[WF_ALERT_NOTE];
     int64_t acked_ms, ack_until_ms;
     int told;        // the state that was told last: PENDING (nothing), FIRING, RESOLVED
     int64_t told_ms; // when
+    bool counted;    // it fires, and its group's message had no place for its name
     // What of that has arrived everywhere, which is what a store keeps: who restarts tells the rest again.
     uint64_t telling;          // on its way
     struct wf_alert *in_group; // of groups.h: the next of its group

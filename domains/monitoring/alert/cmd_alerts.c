@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "domains/monitoring/alert/book.h"
+#include "domains/monitoring/alert/message.h"
 #include "domains/monitoring/common/print.h"
 #include "domains/monitoring/common/watch.h"
 #include "domains/monitoring/speed/file.h"
@@ -91,7 +92,7 @@ static enum weft_err list_one(void *arg, const struct wf_alert *a)
         wf_mon_print_number(l->p, a->fired_ms);
         wf_mon_print_number(l->p, a->resolved_ms);
     } else {
-        put_time(l->p, a->resolved_ms ? a->resolved_ms : a->since_ms, l->now_ms);
+        put_time(l->p, a->state == WF_ALERT_RESOLVED ? a->resolved_ms : a->since_ms, l->now_ms);
     }
     wf_mon_print_text(l->p, note);
     return WEFT_OK;
@@ -299,14 +300,14 @@ static int test(const struct wf_mon_options *o)
     if (!n || !none || !wf_notify_test(n, wf_mon_unix_ms()))
         status = wf_mon_fail(WEFT_E_NOMEM, weft_err_text(WEFT_E_NOMEM), "");
     for (int64_t end = wf_mon_now_ms() + 10000;
-         !status && !wf_notify_is_idle(n) && stats.failed == 0 && wf_mon_now_ms() < end;) {
+         !status && !wf_notify_is_idle(n) && stats.queues.failed == 0 && wf_mon_now_ms() < end;) {
         wf_notify_turn(n, none, NULL, 0, wf_mon_unix_ms());
         wf_notify_stats(n, &stats);
         poll(NULL, 0, 10);
     }
-    if (!status && (stats.failed || !wf_notify_is_idle(n)))
+    if (!status && (stats.queues.failed || !wf_notify_is_idle(n)))
         status = wf_mon_fail(WEFT_E_UNREACHABLE,
-            stats.problem[0] ? stats.problem : "a target took nothing in 10 s", "");
+            stats.queues.problem[0] ? stats.queues.problem : "a target took nothing in 10 s", "");
     wf_notify_free(n);
     wf_alerts_free(none);
     wf_rules_file_close(&file);

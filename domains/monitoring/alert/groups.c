@@ -87,8 +87,8 @@ bool wf_alert_is_quiet(const struct wf_alert *a, const struct wf_group_view *v)
 static bool is_news(const struct wf_alert *a, bool quiet)
 {
     if (a->state == WF_ALERT_FIRING)
-        return (a->told != WF_ALERT_FIRING || a->told_ms < a->fired_ms) && !quiet;
-    return a->state == WF_ALERT_RESOLVED && a->told == WF_ALERT_FIRING;
+        return (a->told != WF_ALERT_FIRING || a->told_ms < a->fired_ms) && !a->counted && !quiet;
+    return a->told == WF_ALERT_FIRING; // over, be it that it begins again
 }
 
 // Groups come and go with labels. One of which nothing fires, and whose interval is over, is as good as one that never was.

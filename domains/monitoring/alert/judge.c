@@ -115,10 +115,10 @@ static enum weft_err on_event(void *arg, struct wf_mon_feed *f, const struct wef
     struct judged *own = judged_of(f);
 
     if (!p) { // what is gone cannot be judged; status of the batch layer names it
-        if (!e->loss_told)
-            wf_engine_lose(j->engine, &own->fields.shape, e->by_origin ? e->origin : NULL,
-                e->loss_to - e->loss_from, now_unix_us / 1000);
-        return WEFT_OK;
+        const struct wf_loss loss = { .origin = e->by_origin ? e->origin : NULL,
+            .count = e->loss_to - e->loss_from,
+            .now_ms = now_unix_us / 1000 };
+        return e->loss_told ? WEFT_OK : wf_engine_lose(j->engine, &own->fields.shape, &loss);
     }
     enum weft_err err = wf_fields_use(&own->fields, j->engine, f, p);
     if (!err)

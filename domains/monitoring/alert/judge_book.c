@@ -45,15 +45,16 @@ static void fill_beat(const struct judge *j, int64_t unix_ms, struct wf_book_bea
         .series = stats.series,
         .bytes = stats.bytes,
         .records = stats.rows,
-        .refused = stats.refused + wf_alerts_refused(j->alerts) + sent.given_up,
+        .refused = stats.refused + wf_alerts_refused(j->alerts) + sent.queues.given_up,
         .late = stats.out_of_order };
     snprintf(ret->state, sizeof ret->state, "%s", j->watch.stop ? "stopped" : "running");
     if (stats.refused)
         snprintf(ret->problem, sizeof ret->problem,
             "no room for series of rule %s and %s: %llu records were not judged",
             stats.refused_rule, stats.refused_product, (unsigned long long)stats.refused);
-    else if (sent.problem[0] && sent.waiting)
-        snprintf(ret->problem, sizeof ret->problem, "not told: %s", sent.problem);
+    else if (sent.queues.problem[0] && sent.waiting)
+        snprintf(ret->problem, sizeof ret->problem, "not told: %s%s%s", sent.queues.problem,
+            sent.queues.lost[0] ? "; " : "", sent.queues.lost);
     else
         first_of(ret->problem, sizeof ret->problem,
             (const char *const[]){ j->problem, wf_spread_problem(j->spread),

@@ -115,6 +115,20 @@ static void put_alert(FILE *f, const struct wf_alert *a)
     fputc('}', f);
 }
 
+// One that begins to be wrong again, which is not told before it fires, is over for who hears of it.
+static void put_told(FILE *f, const struct wf_alert *a)
+{
+    struct wf_alert over;
+
+    if (a->state == WF_ALERT_FIRING) {
+        put_alert(f, a);
+        return;
+    }
+    over = *a;
+    over.state = WF_ALERT_RESOLVED;
+    put_alert(f, &over);
+}
+
 static bool any_firing(struct wf_alert *const *alerts, size_t count)
 {
     for (size_t i = 0; i < count; i++)
@@ -141,7 +155,7 @@ char *wf_message(const char *monitor, const char *group, struct wf_alert *const 
     for (size_t i = 0; i < count; i++) {
         if (i)
             fputc(',', f);
-        put_alert(f, alerts[i]);
+        put_told(f, alerts[i]);
     }
     fputs("]}\n", f);
     return wf_json_done(f, &out);

@@ -6,37 +6,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FIRST_MS 1000 // before a message is tried again; doubled each time
-#define MOST_MS  60000
+#include "domains/monitoring/alert/message.h"
+
+#define AGAIN_MS 1000 // what could not be made is made anew
 #define LOOK_MS  500
-#define POLL_MS  20 // while something is being sent
-
-struct message {
-    struct message *next;
-    char *text;
-    size_t len;
-    uint64_t telling; // the one it belongs to; 0: nobody's
-    int64_t made_ms, again_ms, wait_ms;
-    bool ends; // something is over: who heard of it firing has to hear that
-};
-
-struct telling {
-    uint64_t number;
-    bool ends;
-};
-static const struct telling nobodys; // a sign of life, a test, what is sent again anyway
-
-struct queue {
-    struct wf_target target;
-    struct message *first, *last;
-    size_t count;
-    bool busy; // with the first
-};
 
 struct wf_notify {
     const struct wf_notify_conf *conf;
     char monitor[160];
-    struct queue queues[WF_NOTIFY_TARGETS];
+    struct wf_queue queues[WF_NOTIFY_TARGETS];
     struct wf_groups groups;
     struct wf_notify_stats stats;
     bool woken;
@@ -45,43 +23,6 @@ struct wf_notify {
     int64_t looked_ms, resend_ms, alive_ms;
     int64_t now_ms; // of the last turn
 };
-
-static void drop_first(struct queue *q)
-{
-    struct message *m = q->first;
-
-    q->first = m->next;
-    if (!q->first)
-        q->last = NULL;
-    q->count--;
-    free(m->text);
-    free(m);
-}
-
-// The oldest but the one that is under way.
-static void give_up_oldest(struct queue *q)
-{
-    struct message *m = q->first->next;
-
-    if (!q->busy) {
-        drop_first(q);
-        return;
-    }
-    q->first->next = m->next; // there is one: the queue is full
-    if (!m->next)
-        q->last = q->first;
-    q->count--;
-    free(m->text);
-    free(m);
-}
-
-static void empty(struct queue *q)
-{
-    wf_target_stop(&q->target);
-    q->busy = false;
-    while (q->first)
-        drop_first(q);
-}
 
 struct wf_notify *wf_notify_new(const struct wf_notify_conf *conf, const char *monitor)
 {
@@ -94,19 +35,44 @@ struct wf_notify *wf_notify_new(const struct wf_notify_conf *conf, const char *m
     return n;
 }
 
-// What waits for a target that is still there goes on; the order of targets is what tells them apart.
+static bool same_target(const struct wf_target_conf *a, const struct wf_target_conf *b)
+{
+    size_t i = 0;
+
+    while (a->words[i] && b->words[i] && strcmp(a->words[i], b->words[i]) == 0)
+        i++;
+    return a->kind == b->kind && !a->words[i] && !b->words[i];
+}
+
+// Takes the queue of a target that is there still; else its is empty.
+static struct wf_queue take_queue(struct wf_notify *n, const struct wf_target_conf *conf)
+{
+    struct wf_queue out = { .target = { .conf = NULL } };
+
+    for (size_t i = 0; i < WF_NOTIFY_TARGETS && !out.target.conf; i++) {
+        struct wf_queue *q = &n->queues[i];
+        if (!q->target.conf || !same_target(q->target.conf, conf))
+            continue;
+        out = *q;
+        memset(q, 0, sizeof *q);
+    }
+    // One that comes while others are told hears of what fires already.
+    out.fresh = !out.target.conf && n->conf;
+    out.target.conf = conf;
+    return out;
+}
+
 void wf_notify_use(struct wf_notify *n, const struct wf_notify_conf *conf)
 {
+    struct wf_queue now[WF_NOTIFY_TARGETS] = { 0 };
+
+    for (size_t i = 0; i < conf->target_count; i++)
+        now[i] = take_queue(n, &conf->targets[i]);
     for (size_t i = 0; i < WF_NOTIFY_TARGETS; i++) {
-        struct queue *q = &n->queues[i];
-        bool same = n->conf && i < conf->target_count && i < n->conf->target_count &&
-                    conf->targets[i].kind == n->conf->targets[i].kind;
-        if (!same) {
-            n->stats.given_up += q->count;
-            empty(q);
-        }
-        q->target.conf = i < conf->target_count ? &conf->targets[i] : NULL;
+        n->stats.queues.given_up += n->queues[i].count;
+        wf_queue_empty(&n->queues[i]);
     }
+    memcpy(n->queues, now, sizeof now);
     n->conf = conf;
 }
 
@@ -115,108 +81,9 @@ void wf_notify_free(struct wf_notify *n)
     if (!n)
         return;
     for (size_t i = 0; i < WF_NOTIFY_TARGETS; i++)
-        empty(&n->queues[i]);
+        wf_queue_empty(&n->queues[i]);
     wf_groups_fini(&n->groups);
     free(n);
-}
-
-// ---- queues ------------------------------------------------------------------------------------------------------------------
-
-static bool push(struct wf_notify *n, struct queue *q, const char *text, const struct telling *as,
-    int64_t now_ms)
-{
-    struct message *m = calloc(1, sizeof *m);
-
-    if (m)
-        m->text = strdup(text);
-    if (!m || !m->text) {
-        free(m);
-        return false;
-    }
-    m->len = strlen(text);
-    m->telling = as->number;
-    m->ends = as->ends;
-    m->made_ms = now_ms;
-    m->wait_ms = FIRST_MS;
-    if (q->count == WF_NOTIFY_QUEUE) {
-        give_up_oldest(q);
-        n->stats.given_up++;
-    }
-    if (q->last)
-        q->last->next = m;
-    else
-        q->first = m;
-    q->last = m;
-    q->count++;
-    n->stats.messages++;
-    return true;
-}
-
-static bool push_all(
-    struct wf_notify *n, const char *text, const struct telling *as, int64_t now_ms)
-{
-    bool ok = true;
-
-    for (size_t i = 0; i < n->conf->target_count; i++)
-        if (n->conf->targets[i].kind != WF_TARGET_ALERTMANAGER)
-            ok = push(n, &n->queues[i], text, as, now_ms) && ok;
-    return ok;
-}
-
-static bool is_stale(const struct message *m, int64_t now_ms)
-{
-    return now_ms - m->made_ms > (m->ends ? WF_NOTIFY_OVER_MS : WF_NOTIFY_AGE_MS);
-}
-
-// Behind one that waits for long nothing is tried: what nobody needs to hear any more goes.
-static void drop_stale(struct wf_notify *n, struct queue *q, int64_t now_ms)
-{
-    struct message **at = &q->first;
-
-    q->last = NULL;
-    while (*at) {
-        struct message *m = *at;
-        if (!is_stale(m, now_ms)) {
-            q->last = m;
-            at = &m->next;
-            continue;
-        }
-        *at = m->next;
-        n->stats.given_up++;
-        q->count--;
-        free(m->text);
-        free(m);
-    }
-}
-
-static void on_result(struct wf_notify *n, struct queue *q, enum wf_sent sent, int64_t now_ms)
-{
-    struct message *m = q->first;
-
-    q->busy = sent == WF_SENT_NOT_YET;
-    if (sent == WF_SENT) {
-        drop_first(q);
-        return;
-    }
-    if (sent == WF_SENT_NOT_YET)
-        return;
-    n->stats.failed++;
-    snprintf(n->stats.problem, sizeof n->stats.problem, "%s", q->target.problem);
-    m->again_ms = now_ms + m->wait_ms;
-    m->wait_ms = m->wait_ms * 2 < MOST_MS ? m->wait_ms * 2 : MOST_MS;
-    drop_stale(n, q, now_ms);
-}
-
-// Until the target is busy, fails or has nothing more. Returns when to look again.
-static int64_t work(struct wf_notify *n, struct queue *q, int64_t now_ms)
-{
-    if (q->busy)
-        on_result(n, q, wf_target_poll(&q->target, now_ms), now_ms);
-    while (!q->busy && q->first && q->first->again_ms <= now_ms)
-        on_result(n, q, wf_target_send(&q->target, q->first->text, q->first->len, now_ms), now_ms);
-    if (q->busy)
-        return now_ms + POLL_MS;
-    return q->first ? q->first->again_ms : INT64_MAX;
 }
 
 // ---- groups ------------------------------------------------------------------------------------------------------------------
@@ -232,37 +99,107 @@ static void look(struct wf_notify *n, struct wf_alerts *alerts, const struct wf_
         n->resend_ms = 0;
 }
 
+// What is over, what is new, what goes on.
+static int rank_of(const struct wf_alert *a)
+{
+    return a->state != WF_ALERT_FIRING ? 0 : a->told != WF_ALERT_FIRING ? 1 : 2;
+}
+
+// The first of a group that one message names. Returns how many.
+static size_t choose(const struct wf_group *g, struct wf_alert *ret[WF_QUEUE_MOST])
+{
+    size_t count = 0;
+
+    for (int rank = 0; rank < 3; rank++)
+        for (struct wf_alert *a = g->members; a && count < WF_QUEUE_MOST; a = a->in_group)
+            if (rank_of(a) == rank)
+                ret[count++] = a;
+    return count;
+}
+
+static bool add_to_all(struct wf_notify *n, const struct wf_queue_news *news)
+{
+    bool ok = true;
+
+    for (size_t i = 0; i < n->conf->target_count; i++) {
+        if (n->conf->targets[i].kind == WF_TARGET_ALERTMANAGER)
+            continue;
+        ok = wf_queue_add(&n->queues[i], news, &n->stats.queues) && ok;
+        n->stats.messages++;
+    }
+    return ok;
+}
+
+// Of what is not named it is said how many there are: when one of them is over that need not be told. What is over and found no place comes with
+// the next message.
 static void tell(struct wf_notify *n, struct wf_group *g, const struct wf_group_view *v)
 {
-    struct wf_alert *told[WF_NOTIFY_MOST];
-    struct telling as = { .number = n->telling + 1 };
-    size_t count = 0, more = 0;
+    struct wf_alert *told[WF_QUEUE_MOST];
+    struct wf_queue_news news = { .group = g->key,
+        .alerts = told,
+        .count = choose(g, told),
+        .telling = n->telling + 1,
+        .now_ms = v->now_ms };
 
-    for (struct wf_alert *a = g->members; a; a = a->in_group) {
-        as.ends = as.ends || a->state == WF_ALERT_RESOLVED;
-        if (count < WF_NOTIFY_MOST)
-            told[count++] = a;
-        else
-            more++;
-    }
-    char *text = count ? wf_message(n->monitor, g->key, told, count, more, v->now_ms) : NULL;
+    for (struct wf_alert *a = g->members; a; a = a->in_group)
+        news.more++;
+    news.more -= news.count;
     g->changed_ms = 0;
-    if (!count)
+    if (!news.count)
         return;
     n->telling++;
-    if (!text || !push_all(n, text, &as, v->now_ms)) {
+    if (!add_to_all(n, &news)) {
         g->changed_ms = v->now_ms; // without memory now
-        free(text);
         return;
     }
-    free(text);
     g->sent_ms = v->now_ms;
     g->firing = false;
     for (struct wf_alert *a = g->members; a; a = a->in_group) {
+        a->counted = a->state == WF_ALERT_FIRING;
+        g->firing = g->firing || a->counted;
+    }
+    for (size_t i = 0; i < news.count; i++) {
+        struct wf_alert *a = told[i];
+        a->counted = false;
         a->told = (int)a->state;
         a->told_ms = v->now_ms > a->fired_ms ? v->now_ms : a->fired_ms;
         a->telling = n->telling;
-        g->firing = g->firing || a->state == WF_ALERT_FIRING;
+    }
+}
+
+// Who came later hears of what others were told that fires.
+static void welcome(struct wf_notify *n, struct wf_queue *q, const struct wf_group_view *v)
+{
+    for (const struct wf_group *g = n->groups.all; g; g = g->next) {
+        struct wf_alert *some[WF_QUEUE_MOST];
+        struct wf_queue_news news = {
+            .group = g->key, .alerts = some, .telling = n->telling, .now_ms = v->now_ms
+        };
+        for (struct wf_alert *a = g->members; a; a = a->in_group) {
+            if (a->state != WF_ALERT_FIRING || a->told != WF_ALERT_FIRING)
+                continue;
+            if (news.count < WF_QUEUE_MOST)
+                some[news.count++] = a;
+            else
+                news.more++;
+        }
+        if (news.count && !wf_queue_add(q, &news, &n->stats.queues))
+            q->fresh = true; // without memory now
+    }
+}
+
+static void welcome_all(
+    struct wf_notify *n, struct wf_alerts *alerts, const struct wf_group_view *v)
+{
+    for (size_t i = 0; i < n->conf->target_count; i++) {
+        if (!n->queues[i].fresh)
+            continue;
+        if (n->looked_ms != v->now_ms)
+            look(n, alerts, v);
+        n->resend_ms = 0; // for an Alertmanager, which is told otherwise
+        n->queues[i].fresh = false;
+        if (n->conf->targets[i].kind != WF_TARGET_ALERTMANAGER)
+            welcome(n, &n->queues[i], v);
     }
 }
 
@@ -294,10 +231,11 @@ static void keep_told(struct wf_notify *n, struct wf_alerts *alerts)
 {
     uint64_t arrived = n->telling + 1;
 
-    for (size_t i = 0; i < WF_NOTIFY_TARGETS; i++)
-        for (const struct message *m = n->queues[i].first; m; m = m->next)
-            if (m->telling && m->telling < arrived)
-                arrived = m->telling;
+    for (size_t i = 0; i < n->conf->target_count; i++) {
+        uint64_t oldest = wf_queue_oldest(&n->queues[i]);
+        if (oldest && oldest < arrived)
+            arrived = oldest;
+    }
     if (arrived == n->arrived)
         return;
     n->arrived = arrived;
@@ -321,38 +259,32 @@ static bool is_for_alertmanager(const struct wf_alert *a, const struct wf_group_
     return a->state == WF_ALERT_RESOLVED && v->now_ms - a->resolved_ms < WF_NOTIFY_ENDED_MS;
 }
 
-// What waits there is older than what comes now, and says nothing more.
-static void make_way(struct queue *q)
+static bool push(struct wf_notify *n, struct wf_queue *q, const char *name, const char *text)
 {
-    struct message **rest = q->busy ? &q->first->next : &q->first;
+    bool ok = wf_queue_text(q, name, text, n->now_ms);
 
-    while (*rest) {
-        struct message *m = *rest;
-        *rest = m->next;
-        free(m->text);
-        free(m);
-        q->count--;
-    }
-    q->last = q->first;
+    n->stats.messages += ok;
+    return ok;
 }
 
-static void resend(
-    struct wf_notify *n, struct queue *q, struct wf_alerts *alerts, const struct wf_group_view *v)
+static void resend(struct wf_notify *n, struct wf_queue *q, struct wf_alerts *alerts,
+    const struct wf_group_view *v)
 {
-    struct wf_alert *some[WF_NOTIFY_MOST];
+    struct wf_alert *some[WF_QUEUE_MOST];
     size_t count = 0;
     // Three times the interval: one message that is lost resolves nothing.
     int64_t ends_ms = v->now_ms + 3LL * WF_NOTIFY_RESEND_MS;
 
-    make_way(q);
+    // What waits there is older than what comes now, and says nothing more.
+    wf_queue_drop_texts(q);
     for (struct wf_alert *a = wf_alerts_first(alerts); a || count; a = a ? a->next : NULL) {
         if (a && is_for_alertmanager(a, v))
             some[count++] = a;
-        if (a && count < WF_NOTIFY_MOST)
+        if (a && count < WF_QUEUE_MOST)
             continue;
         char *text = count ? wf_message_alertmanager(some, count, ends_ms) : NULL;
-        if (count && (!text || !push(n, q, text, &nobodys, v->now_ms)))
-            n->resend_ms = v->now_ms + FIRST_MS; // without memory now
+        if (count && (!text || !push(n, q, "", text)))
+            n->resend_ms = v->now_ms + AGAIN_MS; // without memory now
         free(text);
         count = 0;
     }
@@ -392,11 +324,13 @@ static char *sign_alert(const char *rule, const char *summary, int64_t now_ms, i
 static bool push_sign(struct wf_notify *n, const char *status, char *alert, int64_t now_ms)
 {
     char *text = wf_message(n->monitor, status, NULL, 0, 0, now_ms);
-    bool ok = text && alert && push_all(n, text, &nobodys, now_ms);
+    bool ok = text && alert;
 
-    for (size_t i = 0; ok && i < n->conf->target_count; i++)
-        if (n->conf->targets[i].kind == WF_TARGET_ALERTMANAGER)
-            ok = push(n, &n->queues[i], alert, &nobodys, now_ms);
+    n->now_ms = now_ms;
+    for (size_t i = 0; ok && i < n->conf->target_count; i++) {
+        bool other = n->conf->targets[i].kind == WF_TARGET_ALERTMANAGER;
+        ok = push(n, &n->queues[i], status, other ? alert : text);
+    }
     free(text);
     free(alert);
     return ok;
@@ -422,7 +356,7 @@ static void say_alive(struct wf_notify *n, int64_t now_ms)
         sign_alert("weft-monitor-alive", "rules are judged; this always fires", now_ms,
             now_ms + 3 * every),
         now_ms);
-    n->alive_ms = now_ms + (said ? every : FIRST_MS);
+    n->alive_ms = now_ms + (said ? every : AGAIN_MS);
 }
 
 // ---- a turn --------------------------------------------------------------------------------------------------------------------
@@ -444,13 +378,8 @@ static void step_back(struct wf_notify *n, int64_t by_ms)
         g->changed_ms = earlier(g->changed_ms, by_ms);
         g->sent_ms = earlier(g->sent_ms, by_ms);
     }
-    for (size_t i = 0; i < WF_NOTIFY_TARGETS; i++) {
-        n->queues[i].target.began_ms = earlier(n->queues[i].target.began_ms, by_ms);
-        for (struct message *m = n->queues[i].first; m; m = m->next) {
-            m->made_ms = earlier(m->made_ms, by_ms);
-            m->again_ms = earlier(m->again_ms, by_ms);
-        }
-    }
+    for (size_t i = 0; i < WF_NOTIFY_TARGETS; i++)
+        wf_queue_step_back(&n->queues[i], by_ms);
 }
 
 int64_t wf_notify_turn(struct wf_notify *n, struct wf_alerts *alerts,
@@ -459,6 +388,9 @@ int64_t wf_notify_turn(struct wf_notify *n, struct wf_alerts *alerts,
     const struct wf_group_view v = {
         .silences = silences, .count = silence_count, .now_ms = now_ms
     };
+    const struct wf_queue_turn t = {
+        .monitor = n->monitor, .alerts = alerts, .stats = &n->stats.queues, .now_ms = now_ms
+    };
     int64_t due = now_ms + LOOK_MS;
 
     if (now_ms < n->now_ms)
@@ -466,12 +398,13 @@ int64_t wf_notify_turn(struct wf_notify *n, struct wf_alerts *alerts,
     n->now_ms = now_ms;
     if (n->woken || now_ms - n->looked_ms >= LOOK_MS || now_ms < n->looked_ms)
         look(n, alerts, &v);
+    welcome_all(n, alerts, &v);
     int64_t next_group = tell_due(n, alerts, &v);
     due = next_group < due ? next_group : due;
     tell_alertmanagers(n, alerts, &v);
     say_alive(n, now_ms);
     for (size_t i = 0; i < n->conf->target_count; i++) {
-        int64_t next = work(n, &n->queues[i], now_ms);
+        int64_t next = wf_queue_work(&n->queues[i], &t);
         due = next < due ? next : due;
     }
     keep_told(n, alerts);
@@ -497,7 +430,10 @@ bool wf_notify_is_idle(const struct wf_notify *n)
 void wf_notify_stats(const struct wf_notify *n, struct wf_notify_stats *ret)
 {
     *ret = n->stats;
-    ret->waiting = 0;
-    for (size_t i = 0; i < n->conf->target_count; i++)
+    ret->waiting = ret->most_waiting = 0;
+    for (size_t i = 0; i < n->conf->target_count; i++) {
         ret->waiting += n->queues[i].count;
+        if (n->queues[i].count > ret->most_waiting)
+            ret->most_waiting = n->queues[i].count;
+    }
 }

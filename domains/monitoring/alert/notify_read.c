@@ -40,8 +40,8 @@ static void read_words(struct reader *r, const struct weft_conf_node *n, struct 
 
     for (const struct weft_conf_node *k = n->kind == WEFT_CONF_LIST ? n->child : NULL; k;
          k = k->next) {
-        if (k->kind != WEFT_CONF_VALUE || count == WF_NOTIFY_WORDS) {
-            weft_conf_error(r->c, k->line, k->column, "want at most %u words", WF_NOTIFY_WORDS);
+        if (k->kind != WEFT_CONF_VALUE || count == WF_TARGET_WORDS) {
+            weft_conf_error(r->c, k->line, k->column, "want at most %u words", WF_TARGET_WORDS);
             return;
         }
         t->words[count++] = keep(r, k->text);

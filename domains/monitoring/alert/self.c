@@ -219,7 +219,7 @@ enum weft_err wf_self_limits(struct wf_self *self, struct wf_engine *e,
     const struct limit limits[] = { { "series", (double)g.series, WF_ENGINE_SERIES, g.refused },
         { "memory", (double)g.bytes, WF_ENGINE_BYTES, 0 },
         { "alerts", (double)count, WF_ALERTS_MOST, wf_alerts_refused(alerts) },
-        { "messages", (double)n.waiting, WF_NOTIFY_QUEUE, n.given_up } };
+        { "messages", (double)n.most_waiting, WF_QUEUE_ALERTS, n.queues.given_up } };
     for (size_t i = 0;
          wf_engine_wants(e, WF_SELF_LIMITS) && !err && i < sizeof limits / sizeof *limits; i++)
         err = tell(self, e,

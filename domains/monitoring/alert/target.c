@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "domains/monitoring/alert/notify.h"
+#include "domains/monitoring/alert/target.h"
 
 #define COMMAND_MS 30000 // a command may take that long
 

@@ -31,6 +31,7 @@ static void add_label(struct wf_bound_rule *b, const char *name, int field)
 {
     if (b->label_count == WF_BOUND_LABELS)
         return;
+    b->by_origin = b->by_origin || field == WF_BESIDE_ORIGIN;
     b->label_names[b->label_count] = name;
     b->labels[b->label_count++] = field;
 }
@@ -183,6 +184,8 @@ static void drop_bound(struct wf_engine *e, struct wf_shape *shape)
 void wf_engine_forget(struct wf_engine *e, struct wf_shape *shape)
 {
     wf_sql_forget_all(e, shape);
+    wf_holes_free(shape->holes);
+    shape->holes = NULL;
     if (!shape->bound)
         return;
     wf_series_each(e, forget_series, shape);

@@ -74,6 +74,7 @@ void wf_observe(struct wf_judged *j, enum wf_truth truth, const struct wf_expr_v
     struct wf_observed o = { .rule = s->rule,
         .labels = &labels,
         .truth = truth,
+        .anew = j->anew,
         .gone = gone,
         .record = j->row != NULL,
         .has_value = shown && shown->kind == WF_KIND_NUMBER,
@@ -218,7 +219,7 @@ static void judged_window(void *arg, unsigned slot, struct wf_expr_value *ret)
     if (w->fn == WF_WINDOW_DEVIATION)
         deviation(j, slot, ret);
     else
-        wf_window_value(&j->s->windows[slot].points, w->fn, ret);
+        wf_window_value(&j->s->windows[slot].points, w->fn, wf_lost_in(j, w->span_ms), ret);
 }
 
 enum wf_truth wf_judge(struct wf_judged *j, struct wf_expr_value *ret_shown)
@@ -314,12 +315,20 @@ static void note(struct wf_judged *j)
     snprintf(s->origin, sizeof s->origin, "%s", row->origin);
 }
 
+// A value that was not heard of for longer than a silence is not known to have been so all the time.
+static bool is_gap(const struct wf_series *s, int64_t before_ms)
+{
+    int64_t stale_ms = wf_stale_ms(s->shape);
+
+    return before_ms && stale_ms && s->time_ms - before_ms > stale_ms;
+}
+
 static void decide(struct wf_judged *j, enum wf_truth truth, const struct wf_expr_value *shown)
 {
     struct wf_series *s = j->s;
     bool was = s->truth == WF_TRUE;
 
-    if (truth == WF_TRUE && !was) {
+    if (truth == WF_TRUE && (!was || j->anew)) {
         s->true_ms = s->time_ms;
         s->told = false;
     }
@@ -345,7 +354,11 @@ static void judge_record(struct wf_judged *j)
         j->e->stats.out_of_order++;
         return;
     }
+    int64_t before_ms = j->s->shape ? j->s->time_ms : 0;
+    if (!j->b->rule->when.silent)
+        wf_lost_before(j, j->row->time_ms);
     note(j);
+    j->anew = !j->s->told && is_gap(j->s, before_ms);
     if (!j->b->rule->when.silent) {
         fetch(j);
         fill_windows(j);
@@ -395,6 +408,7 @@ enum weft_err wf_engine_row(struct wf_engine *e, const struct wf_row *row)
     enum weft_err err = b ? WEFT_OK : WEFT_E_NOMEM;
 
     e->stats.rows++;
+    wf_holes_heard(row->shape->holes, row->origin, row->append_ms);
     for (size_t i = 0; b && i < b->count && !err; i++) {
         // Not cleared as a whole: its texts are a page.
         struct wf_judged j;
@@ -403,6 +417,7 @@ enum weft_err wf_engine_row(struct wf_engine *e, const struct wf_row *row)
         j.s = NULL;
         j.row = row;
         j.now_ms = row->append_ms;
+        j.anew = false;
         j.detail[0] = '\0';
         memset(j.values, 0, sizeof j.values);
         if (!row->deleted || j.b->by_key)
@@ -458,6 +473,8 @@ void wf_engine_stats(const struct wf_engine *e, struct wf_engine_stats *ret)
     *ret = e->stats;
     if (!ret->problem[0])
         snprintf(ret->problem, sizeof ret->problem, "%s", wf_sql_problem_all(e));
+    if (!ret->problem[0])
+        wf_lost_tell(e, ret->problem, sizeof ret->problem);
 }
 
 // ---- baselines over a restart ----------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@
 #define WF_MONITORING_ENGINE_H
 
 #include "domains/monitoring/speed/baseline.h"
+#include "domains/monitoring/speed/hole.h"
 #include "domains/monitoring/speed/query.h"
 #include "domains/monitoring/speed/rules.h"
 
@@ -36,6 +37,7 @@ struct wf_shape {
     int64_t unseen_ms;      // since when not; 0: never was
     const char *cause;      // why not
     struct wf_bound *bound; // the engine's; NULL at first
+    struct wf_holes *holes;
 };
 
 struct wf_row {
@@ -64,6 +66,8 @@ struct wf_observed {
     const struct wf_rule *rule;
     const struct wf_labels *labels; // of the series
     enum wf_truth truth;
+    bool
+        anew; // true, and nobody knows what it was since it was true before: how long it holds counts from now
     bool gone;   // its row was deleted, its rule removed, or it was given up
     bool record; // offset and origin are those of a record
     bool has_value;
@@ -109,9 +113,9 @@ WEFT_MUST_USE enum weft_err wf_engine_row(struct wf_engine *e, const struct wf_r
 // An origin of an inventory begins to say all its rows again, or has said them.
 WEFT_MUST_USE enum weft_err wf_engine_mark(
     struct wf_engine *e, struct wf_shape *shape, const char *origin, uint64_t offset, bool end);
-// Records of a product that never come: of an origin, or (NULL) nobody knows of which. Windows of rules that are SQL have a hole there.
-void wf_engine_lose(struct wf_engine *e, const struct wf_shape *shape, const char *origin,
-    uint64_t count, int64_t now_ms);
+// Records of a product that never come: windows have a hole there, and what rests on them is unknown.
+WEFT_MUST_USE enum weft_err wf_engine_lose(
+    struct wf_engine *e, struct wf_shape *shape, const struct wf_loss *loss);
 // A shape is new, or its fields are others: its series go on.
 WEFT_MUST_USE enum weft_err wf_engine_reshape(struct wf_engine *e, struct wf_shape *shape);
 // Releases what the engine knows of a shape that goes.

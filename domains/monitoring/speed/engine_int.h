@@ -4,6 +4,7 @@
 #define WF_MONITORING_ENGINE_INT_H
 
 #include "domains/monitoring/speed/engine.h"
+#include "domains/monitoring/speed/hole.h"
 #include "domains/monitoring/speed/share.h"
 #include "domains/monitoring/speed/sql.h"
 #include "domains/monitoring/speed/window.h"
@@ -30,9 +31,10 @@ struct wf_bound_rule {
     const char *label_names[WF_BOUND_LABELS];
     int labels[WF_BOUND_LABELS];
     size_t label_count;
-    bool by_key;   // every label is known of a deleted row, too
-    bool uses_now; // comes true by itself
-    bool counted;  // occurrences in windows alone: they grow old
+    bool by_origin; // records of a series are of one origin
+    bool by_key;    // every label is known of a deleted row, too
+    bool uses_now;  // comes true by itself
+    bool counted;   // occurrences in windows alone: they grow old
 };
 
 struct wf_bound {
@@ -61,6 +63,9 @@ struct wf_series {
     int64_t time_ms, append_ms; // of its last record
     uint64_t offset;
     char origin[64];
+    // Where records of it were lost last: behind its record of then, before its next one. INT64_MIN: before its first; there was none.
+    int64_t lost_after_ms, lost_until_ms;
+    uint64_t losses; // of its product, as far as that is known of it
     enum wf_truth truth;
     int64_t true_ms;                   // since when
     bool told;                         // that it held long enough
@@ -96,6 +101,7 @@ struct wf_judged {
     int64_t now_ms;
     struct wf_expr_value values[WF_EXPR_FIELDS];
     char texts[WF_EXPR_FIELDS][WF_LABEL_VALUE];
+    bool anew; // what it says now is not the continuation of what it said before
     char detail[200];
 };
 
@@ -120,8 +126,21 @@ bool wf_series_may_grow(const struct wf_engine *e, const struct wf_share *share)
 // Its memory was so much and is so much now.
 void wf_series_resized(struct wf_engine *e, struct wf_series *s, size_t before, size_t now);
 
+// lost.c: records that never come.
+
+// Before a series has its next record: whether some were lost before that one.
+void wf_lost_before(struct wf_judged *j, int64_t time_ms);
+// Whether the newest of its records may be among the lost ones.
+bool wf_lost_is_open(const struct wf_judged *j);
+// What is missing in a window of it.
+enum wf_window_hole wf_lost_in(struct wf_judged *j, int64_t span_ms);
+// What no window holds any more goes.
+void wf_lost_tick(const struct wf_engine *e, int64_t now_ms);
+
+// For people: of what something was lost that windows would hold. Else nothing is written.
+void wf_lost_tell(const struct wf_engine *e, char *out, size_t size);
+
 // engine.c
-void wf_judge_time(struct wf_judged *j);
 void wf_observe(struct wf_judged *j, enum wf_truth truth, const struct wf_expr_value *shown,
     int64_t time_ms, bool gone);
 // What the condition says now; learned: baselines take the value in.
@@ -129,6 +148,8 @@ enum wf_truth wf_judge(struct wf_judged *j, struct wf_expr_value *ret_shown);
 // A value as a label; one without a value or text is none.
 void wf_label_of(struct wf_labels *l, const char *name, const struct wf_expr_value *v);
 int64_t wf_rule_span(const struct wf_rule *rule);
+// How old a value may be to be that of now; 0: nobody says, or it stays until there is another, as a row does.
+int64_t wf_stale_ms(const struct wf_shape *shape);
 
 // sql_all.c: the same of all sets of rules that are SQL.
 WEFT_MUST_USE enum weft_err wf_sql_change(
@@ -137,6 +158,7 @@ void wf_sql_end(struct wf_engine *e);
 WEFT_MUST_USE enum weft_err wf_sql_row_all(struct wf_engine *e, const struct wf_row *row);
 WEFT_MUST_USE enum weft_err wf_sql_reshape_all(struct wf_engine *e, struct wf_shape *shape);
 void wf_sql_forget_all(struct wf_engine *e, const struct wf_shape *shape);
+void wf_sql_lose_all(struct wf_engine *e, const struct wf_shape *shape, const struct wf_loss *loss);
 WEFT_MUST_USE enum weft_err wf_sql_tick_all(struct wf_engine *e, int64_t now_ms);
 WEFT_MUST_USE enum weft_err wf_sql_was_true_all(
     struct wf_engine *e, const struct wf_engine_kept *kept);

@@ -33,9 +33,14 @@ static struct wf_expr_value of_truth(bool v)
 
 static enum wf_truth truth_of(const struct wf_expr_value *v)
 {
-    if (v->kind != WF_KIND_TRUTH && v->kind != WF_KIND_NUMBER)
+    if ((v->kind != WF_KIND_TRUTH && v->kind != WF_KIND_NUMBER) || v->side != WF_SIDE_EXACT)
         return WF_UNKNOWN;
     return v->number != 0 ? WF_TRUE : WF_FALSE;
+}
+
+static enum wf_expr_side other_side(enum wf_expr_side s)
+{
+    return s == WF_SIDE_LEAST ? WF_SIDE_MOST : s == WF_SIDE_MOST ? WF_SIDE_LEAST : WF_SIDE_EXACT;
 }
 
 static struct wf_expr_value unknown(void)
@@ -48,6 +53,26 @@ static struct wf_expr_value from_truth(enum wf_truth t)
     return t == WF_UNKNOWN ? unknown() : of_truth(t == WF_TRUE);
 }
 
+// Of a + b. False where one may be more and the other less: then nothing is known of both together.
+static bool side_of_sum(enum wf_expr_side a, enum wf_expr_side b, enum wf_expr_side *ret)
+{
+    *ret = a == WF_SIDE_EXACT ? b : a;
+    return a == b || a == WF_SIDE_EXACT || b == WF_SIDE_EXACT;
+}
+
+static struct wf_expr_value together(double v, enum wf_expr_side a, enum wf_expr_side b)
+{
+    struct wf_expr_value out = of_number(v);
+
+    return side_of_sum(a, b, &out.side) ? out : unknown();
+}
+
+// x times, or through, a number that is known.
+static struct wf_expr_value scaled(double v, enum wf_expr_side x, double by)
+{
+    return together(v, by < 0 ? other_side(x) : by > 0 ? x : WF_SIDE_EXACT, WF_SIDE_EXACT);
+}
+
 static struct wf_expr_value arithmetic(
     enum wf_expr_op op, const struct wf_expr_value *a, const struct wf_expr_value *b)
 {
@@ -56,13 +81,17 @@ static struct wf_expr_value arithmetic(
         return unknown();
     switch (op) {
     case WF_EXPR_ADD:
-        return of_number(a->number + b->number);
+        return together(a->number + b->number, a->side, b->side);
     case WF_EXPR_SUB:
-        return of_number(a->number - b->number);
+        return together(a->number - b->number, a->side, other_side(b->side));
     case WF_EXPR_MUL:
-        return of_number(a->number * b->number);
+        if (a->side == WF_SIDE_EXACT)
+            return scaled(a->number * b->number, b->side, a->number);
+        return b->side == WF_SIDE_EXACT ? scaled(a->number * b->number, a->side, b->number)
+                                        : unknown();
     default:
-        return of_number(a->number / b->number);
+        return b->side == WF_SIDE_EXACT ? scaled(a->number / b->number, a->side, b->number)
+                                        : unknown();
     }
 }
 
@@ -75,43 +104,62 @@ static bool text_like(const struct wf_expr_value *a, const struct wf_expr_value 
     return fnmatch(pattern, text, 0) == 0;
 }
 
+static bool holds(enum wf_expr_op op, double a, double b)
+{
+    switch (op) {
+    case WF_EXPR_LT:
+        return a < b;
+    case WF_EXPR_LE:
+        return a <= b;
+    case WF_EXPR_GT:
+        return a > b;
+    case WF_EXPR_GE:
+        return a >= b;
+    case WF_EXPR_EQ:
+        return a == b;
+    default:
+        return a != b;
+    }
+}
+
+// Whether that is so wherever a - b is on this side of what is known of it.
+static bool stays(enum wf_expr_op op, double a, double b, enum wf_expr_side side)
+{
+    double far = side == WF_SIDE_LEAST ? INFINITY : -INFINITY;
+
+    if (side == WF_SIDE_EXACT)
+        return true;
+    if (op == WF_EXPR_EQ || op == WF_EXPR_NE) // as long as they do not meet
+        return side == WF_SIDE_LEAST ? a > b : a < b;
+    return holds(op, far, 0) == holds(op, a, b);
+}
+
+static enum wf_truth compare_numbers(
+    enum wf_expr_op op, const struct wf_expr_value *a, const struct wf_expr_value *b)
+{
+    enum wf_expr_side side = WF_SIDE_EXACT;
+
+    if (!side_of_sum(a->side, other_side(b->side), &side) || !stays(op, a->number, b->number, side))
+        return WF_UNKNOWN;
+    return holds(op, a->number, b->number) ? WF_TRUE : WF_FALSE;
+}
+
 // UNKNOWN when one side is, or when text meets a number.
 static enum wf_truth compare(
     enum wf_expr_op op, const struct wf_expr_value *a, const struct wf_expr_value *b)
 {
-    bool text = a->kind == WF_KIND_TEXT, out = false;
+    bool text = a->kind == WF_KIND_TEXT;
 
     if (a->kind == WF_KIND_NONE || b->kind == WF_KIND_NONE || text != (b->kind == WF_KIND_TEXT))
         return WF_UNKNOWN;
     if (op == WF_EXPR_LIKE || op == WF_EXPR_UNLIKE)
         return text ? (text_like(a, b) == (op == WF_EXPR_LIKE) ? WF_TRUE : WF_FALSE) : WF_UNKNOWN;
-    if (text) {
-        bool same = a->len == b->len && (a->len == 0 || memcmp(a->ptr, b->ptr, a->len) == 0);
-        if (op != WF_EXPR_EQ && op != WF_EXPR_NE)
-            return WF_UNKNOWN;
-        return same == (op == WF_EXPR_EQ) ? WF_TRUE : WF_FALSE;
-    }
-    switch (op) {
-    case WF_EXPR_LT:
-        out = a->number < b->number;
-        break;
-    case WF_EXPR_LE:
-        out = a->number <= b->number;
-        break;
-    case WF_EXPR_GT:
-        out = a->number > b->number;
-        break;
-    case WF_EXPR_GE:
-        out = a->number >= b->number;
-        break;
-    case WF_EXPR_EQ:
-        out = a->number == b->number;
-        break;
-    default:
-        out = a->number != b->number;
-        break;
-    }
-    return out ? WF_TRUE : WF_FALSE;
+    if (!text)
+        return compare_numbers(op, a, b);
+    bool same = a->len == b->len && (a->len == 0 || memcmp(a->ptr, b->ptr, a->len) == 0);
+    if (op != WF_EXPR_EQ && op != WF_EXPR_NE)
+        return WF_UNKNOWN;
+    return same == (op == WF_EXPR_EQ) ? WF_TRUE : WF_FALSE;
 }
 
 static struct wf_expr_value comparison(
@@ -153,7 +201,12 @@ static struct wf_expr_value unary(
         return from_truth(t == WF_UNKNOWN ? t : t == WF_TRUE ? WF_FALSE : WF_TRUE);
     if (a.kind == WF_KIND_NONE || a.kind == WF_KIND_TEXT)
         return unknown();
-    return of_number(n->op == WF_EXPR_ABS ? fabs(a.number) : -a.number);
+    if (n->op != WF_EXPR_ABS)
+        return together(-a.number, other_side(a.side), WF_SIDE_EXACT);
+    // What may be on both sides of 0 has no size that is known.
+    if (a.number < 0)
+        a.side = other_side(a.side);
+    return a.side == WF_SIDE_MOST ? unknown() : together(fabs(a.number), a.side, WF_SIDE_EXACT);
 }
 
 static struct wf_expr_value value_of(struct judge *j, unsigned node) // NOLINT(misc-no-recursion)

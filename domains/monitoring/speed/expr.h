@@ -106,8 +106,12 @@ struct wf_expr_error {
 bool wf_condition_read(
     const char *text, struct wf_pool *pool, struct wf_condition *ret, struct wf_expr_error *error);
 
+// What is known of a number where records are missing that it would be made of.
+enum wf_expr_side { WF_SIDE_EXACT = 0, WF_SIDE_LEAST, WF_SIDE_MOST };
+
 struct wf_expr_value {
     enum wf_expr_kind kind; // NONE: unknown
+    enum wf_expr_side side; // NUMBER: it is that, at least that, or at most
     double number;          // NUMBER; TRUTH: 0 or 1
     const char *ptr;        // TEXT
     size_t len;

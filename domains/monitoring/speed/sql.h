@@ -7,6 +7,7 @@
 #define WF_MONITORING_SQL_H
 
 #include "domains/monitoring/speed/engine.h"
+#include "domains/monitoring/speed/hole.h"
 #include "domains/monitoring/speed/query.h"
 
 #define WF_SQL_ROWS    1000u    // of one answer
@@ -49,13 +50,8 @@ WEFT_MUST_USE enum weft_err wf_sql_mark(
     struct wf_sql *s, struct wf_shape *shape, const char *origin, uint64_t offset, bool end);
 WEFT_MUST_USE enum weft_err wf_sql_reshape(struct wf_sql *s, struct wf_shape *shape);
 void wf_sql_forget(struct wf_sql *s, const struct wf_shape *shape);
-// Records that never come: of an origin, or (NULL) nobody knows of which.
-struct wf_sql_loss {
-    const char *origin;
-    uint64_t count;
-    int64_t now_ms;
-};
-void wf_sql_lose(struct wf_sql *s, const struct wf_shape *shape, const struct wf_sql_loss *loss);
+// Records that never come.
+void wf_sql_lose(struct wf_sql *s, const struct wf_shape *shape, const struct wf_loss *loss);
 // Windows move on, and what is due is asked, until *steps are used up.
 WEFT_MUST_USE enum weft_err wf_sql_tick(struct wf_sql *s, int64_t now_ms, uint64_t *steps);
 // Whether a rule is one of this set.

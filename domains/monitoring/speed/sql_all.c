@@ -197,13 +197,10 @@ enum weft_err wf_engine_mark(
     return err;
 }
 
-void wf_engine_lose(struct wf_engine *e, const struct wf_shape *shape, const char *origin,
-    uint64_t count, int64_t now_ms)
+void wf_sql_lose_all(struct wf_engine *e, const struct wf_shape *shape, const struct wf_loss *loss)
 {
-    const struct wf_sql_loss loss = { .origin = origin, .count = count, .now_ms = now_ms };
-
     for (struct wf_sql *s = e->sql; s; s = s->next)
-        wf_sql_lose(s, shape, &loss);
+        wf_sql_lose(s, shape, loss);
 }
 
 void wf_engine_each_sql(const struct wf_engine *e, wf_engine_sql_fn fn, void *arg)

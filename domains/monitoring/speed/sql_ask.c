@@ -435,10 +435,10 @@ static const char *missing(
 }
 
 // Records that were lost are missing as well, whoever is heard.
-static const struct wf_sql_hole *hole_of(
+static const struct wf_hole *hole_of(
     const struct answer *w, const char *origin, const char **ret_origin, size_t *ret_use)
 {
-    const struct wf_sql_hole *hole = NULL;
+    const struct wf_hole *hole = NULL;
 
     for (size_t i = 0; i < w->a->rule->sql->over_count && !hole; i++) {
         hole = wf_sql_hole_of(w->a->windows[i], origin, after_ms(w->a, i, w->now_ms), ret_origin);
@@ -452,13 +452,13 @@ static void look_for_holes(const struct answer *w, char *why, size_t size)
 {
     const char *origin = NULL;
     size_t use = 0;
-    const struct wf_sql_hole *hole = hole_of(w, NULL, &origin, &use);
+    const struct wf_hole *hole = hole_of(w, NULL, &origin, &use);
 
     if (!hole)
         return;
     const struct wf_sql_window *window = w->a->windows[use];
     int len = snprintf(why, size, "%llu records of %s%s%s are lost: what rests on them is unknown",
-        (unsigned long long)hole->records, window->product, origin ? " from " : "",
+        (unsigned long long)hole->count, window->product, origin ? " from " : "",
         origin ? origin : "");
     if (len < 0 || (size_t)len >= size)
         return;

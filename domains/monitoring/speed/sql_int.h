@@ -3,18 +3,12 @@
 #ifndef WF_MONITORING_SQL_INT_H
 #define WF_MONITORING_SQL_INT_H
 
+#include "domains/monitoring/speed/hole.h"
 #include "domains/monitoring/speed/sql.h"
-
-// Records that never come. Where they were in time is known once the next one is there: until then it is now.
-struct wf_sql_hole {
-    bool open;
-    int64_t ms; // the end of the newest; 0: there was none
-    uint64_t records;
-};
 
 struct wf_sql_origin {
     struct wf_sql_origin *next; // of its window
-    struct wf_sql_hole hole;
+    struct wf_hole hole;
     int64_t newest_ms;
     uint64_t offset;   // of that record
     uint64_t snapshot; // where the one that is under way began
@@ -36,10 +30,10 @@ struct wf_sql_window {
     struct wf_sql_origin *origins;
     const struct wf_sql_origin *newest;
     size_t origin_count;
-    struct wf_sql_hole hole; // nobody knows of which origin
-    bool any_hole;           // of it or an origin
-    uint64_t refused;        // records that found no room
-    char why[160];           // no record can be kept: why
+    struct wf_hole hole; // nobody knows of which origin
+    bool any_hole;       // of it or an origin
+    uint64_t refused;    // records that found no room
+    char why[160];       // no record can be kept: why
 };
 
 // Labels for which a rule was true when it was asked last.
@@ -97,7 +91,7 @@ struct wf_sql_silence {
 const struct wf_sql_origin *wf_sql_missing(
     const struct wf_sql_window *w, const char *origin, const struct wf_sql_silence *s);
 // Records of this origin, or of NULL any, that never come and that a window from then on would hold. NULL: none.
-const struct wf_sql_hole *wf_sql_hole_of(
+const struct wf_hole *wf_sql_hole_of(
     const struct wf_sql_window *w, const char *origin, int64_t from_ms, const char **ret_origin);
 // Origins that were heard last before that are not missed any more.
 void wf_sql_give_up(struct wf_sql_window *w, int64_t before_ms);

@@ -89,12 +89,13 @@ const struct wf_sql_origin *wf_sql_missing(
     return o;
 }
 
-static bool is_within(const struct wf_sql_window *w, const struct wf_sql_hole *h, int64_t from_ms)
+static bool is_within(const struct wf_sql_window *w, const struct wf_hole *h, int64_t from_ms)
 {
-    return h->open || (!w->current && h->ms && h->ms > from_ms);
+    // Of rows of now a whole snapshot says what was in it.
+    return w->current ? h->open : wf_hole_is_within(h, from_ms);
 }
 
-const struct wf_sql_hole *wf_sql_hole_of(
+const struct wf_hole *wf_sql_hole_of(
     const struct wf_sql_window *w, const char *origin, int64_t from_ms, const char **ret_origin)
 {
     const struct wf_sql_origin *o = w->origins;
@@ -225,24 +226,14 @@ static enum weft_err cell_of_value(const void *arg, size_t field, struct wf_mon_
     return WEFT_OK;
 }
 
-// The lost ones were taken by the owner's node before this one, and counted at that time at the latest.
-static void close_hole(struct wf_sql_hole *h, int64_t ms)
-{
-    if (!h->open)
-        return;
-    h->open = false;
-    h->ms = ms > h->ms ? ms : h->ms;
-}
-
 static void note_origin(struct wf_sql_window *w, const struct wf_row *row)
 {
     struct wf_sql_origin *o = origin_of(w, row->origin);
 
-    // Of rows of now a whole snapshot says what was in it.
     if (w->any_hole && !w->current) {
-        close_hole(&w->hole, row->append_ms);
+        wf_hole_close(&w->hole, row->append_ms);
         if (o)
-            close_hole(&o->hole, row->append_ms);
+            wf_hole_close(&o->hole, row->append_ms);
     }
     if (!o || row->time_ms < o->newest_ms)
         return;
@@ -291,25 +282,16 @@ static enum weft_err mark(
         return WEFT_OK; // one that was cut off at its beginning takes nothing away
     o->in_snapshot = !end;
     if (end) {
-        o->hole = w->hole = (struct wf_sql_hole){ .open = false };
+        o->hole = w->hole = (struct wf_hole){ .open = false };
         return wf_query_sweep(s->query, w->table, origin, o->snapshot);
     }
     o->snapshot = offset;
     return WEFT_OK;
 }
 
-static void open_hole(
-    const struct wf_sql_window *w, struct wf_sql_hole *h, const struct wf_sql_loss *loss)
-{
-    if (!is_within(w, h, loss->now_ms - w->span_ms))
-        h->records = 0; // those before are over
-    h->open = true;
-    h->records += loss->count;
-}
-
 // A snapshot with a hole in it is none. Of rows that nobody knows whose they were each origin has to say its own again; where none is
 // known, the first that does.
-static void lose(struct wf_sql_window *w, const struct wf_sql_loss *loss)
+static void lose(struct wf_sql_window *w, const struct wf_loss *loss)
 {
     struct wf_sql_origin *one = loss->origin ? origin_of(w, loss->origin) : NULL;
 
@@ -319,13 +301,13 @@ static void lose(struct wf_sql_window *w, const struct wf_sql_loss *loss)
             continue;
         o->in_snapshot = false;
         if (one || w->current)
-            open_hole(w, &o->hole, loss);
+            wf_hole_open(&o->hole, loss, w->span_ms);
     }
     if (!one && (!w->current || !w->origins))
-        open_hole(w, &w->hole, loss);
+        wf_hole_open(&w->hole, loss, w->span_ms);
 }
 
-void wf_sql_lose(struct wf_sql *s, const struct wf_shape *shape, const struct wf_sql_loss *loss)
+void wf_sql_lose(struct wf_sql *s, const struct wf_shape *shape, const struct wf_loss *loss)
 {
     for (struct wf_sql_window *w = s->windows; w; w = w->next)
         if (w->shape == shape)

@@ -31,6 +31,13 @@ static int64_t silence_of(const struct wf_rule *rule, const struct wf_shape *sha
                                                                           : 0;
 }
 
+int64_t wf_stale_ms(const struct wf_shape *shape)
+{
+    return !shape->inventory && shape->freshness_ms > 0 && shape->freshness_ms < INT64_MAX / 8
+               ? 3 * shape->freshness_ms
+               : 0;
+}
+
 static void give_up(struct wf_judged *j)
 {
     snprintf(j->detail, sizeof j->detail, "given up: no record for longer than the rule waits");
@@ -106,11 +113,12 @@ static void tick_timed(struct wf_judged *j)
 static void tick_holding(struct wf_judged *j)
 {
     struct wf_series *s = j->s;
-    int64_t fresh = s->shape->freshness_ms;
+    int64_t stale_ms = wf_stale_ms(s->shape);
 
     if (s->truth != WF_TRUE || s->told || j->now_ms <= s->time_ms)
         return;
-    if (fresh > 0 && fresh < INT64_MAX / 8 && j->now_ms - s->append_ms > 3 * fresh)
+    // What came last is not what is so now: it is old, or what came after it was lost.
+    if ((stale_ms && j->now_ms - s->append_ms > stale_ms) || wf_lost_is_open(j))
         return;
     if (j->now_ms - s->true_ms < s->rule->when.for_ms)
         return;
@@ -142,6 +150,7 @@ static void tick_series(void *arg, struct wf_series *s)
     j.s = s;
     j.row = NULL;
     j.now_ms = t->now_ms;
+    j.anew = false;
     j.detail[0] = '\0';
     if (is_idle(&j)) {
         wf_series_remove(t->e, s);
@@ -209,6 +218,7 @@ enum weft_err wf_engine_tick(struct wf_engine *e, int64_t now_ms)
 {
     struct tick t = { .e = e, .now_ms = now_ms };
 
+    wf_lost_tick(e, now_ms);
     for (const struct wf_bound *b = e->bounds; b; b = b->next) {
         for (size_t i = 0; i < b->count; i++) {
             enum weft_err err =

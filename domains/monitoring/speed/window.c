@@ -113,7 +113,43 @@ static double fold(const struct wf_window *w, enum wf_window_fn fn)
                                  : sum / w->count;
 }
 
-void wf_window_value(const struct wf_window *w, enum wf_window_fn fn, struct wf_expr_value *ret)
+static bool is_any_negative(const struct wf_window *w)
+{
+    for (unsigned i = 0; i < w->count; i++)
+        if (point(w, i)->value < 0)
+            return true;
+    return false;
+}
+
+// What is known of a value when points of its window were lost. False: nothing.
+static bool side_of(const struct wf_window *w, enum wf_window_fn fn, enum wf_window_hole hole,
+    enum wf_expr_side *ret)
+{
+    *ret = WF_SIDE_LEAST;
+    switch (fn) {
+    case WF_WINDOW_RATE:
+    case WF_WINDOW_INCREASE: // a counter goes on counting, unless it began anew where nobody saw it
+        if (count_steps(w, true) == 0 && (hole == WF_HOLE_BETWEEN || fn == WF_WINDOW_RATE))
+            *ret = WF_SIDE_EXACT;
+        return true;
+    case WF_WINDOW_CHANGE:
+    case WF_WINDOW_SLOPE:
+        *ret = WF_SIDE_EXACT;
+        return hole == WF_HOLE_BETWEEN;
+    case WF_WINDOW_MIN:
+        *ret = WF_SIDE_MOST;
+        return true;
+    case WF_WINDOW_AVG:
+        return false;
+    case WF_WINDOW_SUM:
+        return !is_any_negative(w);
+    default: // count, changes, resets, max
+        return true;
+    }
+}
+
+void wf_window_value(const struct wf_window *w, enum wf_window_fn fn, enum wf_window_hole hole,
+    struct wf_expr_value *ret)
 {
     int64_t ms = w->count ? point(w, w->count - 1)->ms - point(w, 0)->ms : 0;
     double v = NAN;
@@ -147,6 +183,8 @@ void wf_window_value(const struct wf_window *w, enum wf_window_fn fn, struct wf_
     }
     *ret =
         (struct wf_expr_value){ .kind = isfinite(v) ? WF_KIND_NUMBER : WF_KIND_NONE, .number = v };
+    if (hole != WF_HOLE_NONE && !side_of(w, fn, hole, &ret->side))
+        ret->kind = WF_KIND_NONE;
 }
 
 size_t wf_window_bytes(const struct wf_window *w)

@@ -26,8 +26,15 @@ bool wf_window_push(
     struct wf_window *w, int64_t span_ms, const struct wf_point *point, bool may_grow);
 // Drops what is older than span at `now`.
 void wf_window_advance(struct wf_window *w, int64_t span_ms, int64_t now_ms);
-// NONE where there are too few points. count, sum, increase, changes and resets of nothing are 0.
-void wf_window_value(const struct wf_window *w, enum wf_window_fn fn, struct wf_expr_value *ret);
+// Where points are missing that were lost.
+enum wf_window_hole {
+    WF_HOLE_NONE = 0,
+    WF_HOLE_BETWEEN, // two points that are there
+    WF_HOLE_AT_END   // before the first or behind the last
+};
+// NONE where there are too few points. count, sum, increase, changes and resets of nothing are 0. With a hole what is known of it: see its side.
+void wf_window_value(const struct wf_window *w, enum wf_window_fn fn, enum wf_window_hole hole,
+    struct wf_expr_value *ret);
 size_t wf_window_bytes(const struct wf_window *w);
 void wf_window_fini(struct wf_window *w);
 
