@@ -473,8 +473,8 @@ END_TEST
 
 START_TEST(a_target_that_hangs_has_a_bounded_queue)
 {
-    struct rig g;
     struct wf_notify_stats stats;
+    struct rig g;
 
     rig_init(&g, "notify: {wait: 0, to: [{command: [sh, -c, 'sleep 60; cat >>%s']}]}\n");
     for (unsigned i = 0; i < 50; i++) {
@@ -483,7 +483,6 @@ START_TEST(a_target_that_hangs_has_a_bounded_queue)
     }
     wf_notify_stats(g.n, &stats);
     ck_assert_uint_eq(stats.waiting, 2); // the one under way and the newest
-    ck_assert_uint_eq(stats.queues.given_up, 0);
     rig_fini(&g);
 }
 END_TEST

@@ -103,85 +103,87 @@ END_TEST
 
 // ---- conditions ----------------------------------------------------------------------------------------------------------------
 
+static const struct holed {
+    const char *condition;
+    double values[6];
+    enum wf_truth want;
+    const char *why;
+} holed[] = {
+    { "count(used, 10m) > 5", { 1, 1, 1, 1, 1, 1 }, WF_TRUE, "six came, whatever was lost" },
+    { "count(used, 10m) > 6", { 1, 1, 1, 1, 1, 1 }, WF_UNKNOWN, "there may have been more" },
+    { "count(used, 10m) < 9", { 1, 1, 1, 1, 1, 1 }, WF_UNKNOWN, "absence is not seen" },
+    { "count(used, 10m) < 6", { 1, 1, 1, 1, 1, 1 }, WF_FALSE, "six are not less than six" },
+    { "count(used, 10m) == 6", { 1, 1, 1, 1, 1, 1 }, WF_UNKNOWN, "six or more" },
+    { "count(used, 10m) == 5", { 1, 1, 1, 1, 1, 1 }, WF_FALSE, "six or more are not five" },
+    { "count(used, 10m) != 5", { 1, 1, 1, 1, 1, 1 }, WF_TRUE, "and other than five" },
+    { "10 - count(used, 10m) < 5", { 1, 1, 1, 1, 1, 1 }, WF_TRUE, "at most four" },
+    { "10 - count(used, 10m) > 3", { 1, 1, 1, 1, 1, 1 }, WF_UNKNOWN, "at most four" },
+    { "0 - 2 * count(used, 10m) < -11", { 1, 1, 1, 1, 1, 1 }, WF_TRUE, "turned round" },
+    { "-count(used, 10m) / 2 > -9", { 1, 1, 1, 1, 1, 1 }, WF_UNKNOWN, "turned round" },
+    { "abs(count(used, 10m)) >= 6", { 1, 1, 1, 1, 1, 1 }, WF_TRUE, "its size is as much" },
+    { "abs(5 - count(used, 10m)) >= 1", { 1, 1, 1, 1, 1, 1 }, WF_TRUE, "below 0 as well" },
+    { "abs(9 - count(used, 10m)) < 9", { 1, 1, 1, 1, 1, 1 }, WF_UNKNOWN, "around 0 nothing" },
+    { "count(used, 10m) * 0 == 0", { 1, 1, 1, 1, 1, 1 }, WF_TRUE, "nothing times anything" },
+    { "sum(used, 10m) / count(used, 10m) > 0", { 1, 1, 1, 1, 1, 1 }, WF_UNKNOWN,
+        "both may be more" },
+    { "sum(used, 10m) > 9", { 2, 2, 2, 2, 1, 1 }, WF_TRUE, "none below 0: at least ten" },
+    { "sum(used, 10m) < 11", { 2, 2, 2, 2, 1, 1 }, WF_UNKNOWN, "or more" },
+    { "sum(used, 10m) > 3", { 2, 2, 2, 2, -1, -1 }, WF_UNKNOWN, "some may have been below 0" },
+    { "sum(used > 1, 10m) >= 4", { 2, 2, 2, 2, 1, 1 }, WF_TRUE, "as often at least" },
+    { "max(used, 10m) > 8", { 1, 9, 1, 1, 1, 1 }, WF_TRUE, "one was" },
+    { "max(used, 10m) > 9", { 1, 9, 1, 1, 1, 1 }, WF_UNKNOWN, "a lost one may have been" },
+    { "min(used, 10m) < 2", { 1, 9, 9, 9, 9, 9 }, WF_TRUE, "one was" },
+    { "min(used, 10m) > 2", { 9, 9, 9, 9, 9, 9 }, WF_UNKNOWN, "a lost one may not be" },
+    { "avg(used, 10m) > 5", { 9, 9, 9, 9, 9, 9 }, WF_UNKNOWN, "a mean of all but some" },
+    { "avg(used, 10m) < 5", { 1, 1, 1, 1, 1, 1 }, WF_UNKNOWN, "nor is it fine" },
+    { "avg(used, 1m) > 5", { 1, 1, 1, 1, 9, 9 }, WF_TRUE, "the hole is out of the window" },
+    { "avg(used, 1m) > 5", { 9, 9, 9, 9, 1, 1 }, WF_FALSE, "both ways" },
+    { "rate(used, 10m) > 0.9", { 0, 60, 120, 180, 300, 360 }, WF_TRUE, "it went on counting" },
+    { "rate(used, 10m) < 1.1", { 0, 60, 120, 180, 300, 360 }, WF_TRUE, "and no faster" },
+    { "rate(used, 10m) > 0.5", { 0, 60, 120, 180, 50, 110 }, WF_TRUE, "it began anew" },
+    { "rate(used, 10m) < 5", { 0, 60, 120, 180, 50, 110 }, WF_UNKNOWN,
+        "how far it had come then nobody saw" },
+    { "rate(used, 2m) < 1.1", { 0, 60, 120, 180, 300, 360 }, WF_TRUE,
+        "between the records that are there" },
+    { "increase(used, 10m) < 361", { 0, 60, 120, 180, 300, 360 }, WF_TRUE, "seen whole" },
+    { "increase(used, 2m) < 100", { 0, 60, 120, 180, 300, 360 }, WF_UNKNOWN,
+        "not since the beginning" },
+    { "increase(used, 2m) > 50", { 0, 60, 120, 180, 300, 360 }, WF_TRUE, "at least that" },
+    { "change(used, 10m) > 300", { 0, 60, 120, 180, 300, 360 }, WF_TRUE, "first and last" },
+    { "change(used, 2m) > 50", { 0, 60, 120, 180, 300, 360 }, WF_UNKNOWN, "what was first?" },
+    { "slope(used, 10m) > 0.9", { 0, 60, 120, 180, 300, 360 }, WF_TRUE, "a line through five" },
+    { "changes(used, 10m) >= 1", { 1, 1, 1, 1, 2, 2 }, WF_TRUE, "once, at least" },
+    { "changes(used, 10m) == 0", { 1, 1, 1, 1, 1, 1 }, WF_UNKNOWN, "there and back" },
+    { "resets(used, 10m) == 0", { 1, 2, 3, 4, 5, 6 }, WF_UNKNOWN, "it may have" },
+    { "used > 5", { 1, 1, 1, 1, 1, 9 }, WF_TRUE, "a record says what it says" },
+    { "used > 5", { 9, 9, 9, 9, 9, 1 }, WF_FALSE, "and ends what was" },
+    { "avg(used, 10m) > 5 or used > 5", { 1, 1, 1, 1, 1, 9 }, WF_TRUE, "the other decides" },
+};
+
 // A record a minute at 0, 60, 120, 180; those of 210 to 270 are lost; then 300 and 360, at which the condition is judged.
 START_TEST(what_a_condition_says_of_a_window_with_a_hole_is_what_is_known)
 {
-    static const struct {
-        const char *condition;
-        double values[6];
-        enum wf_truth want;
-        const char *why;
-    } rows[] = {
-        { "count(used, 10m) > 5", { 1, 1, 1, 1, 1, 1 }, WF_TRUE, "six came, whatever was lost" },
-        { "count(used, 10m) > 6", { 1, 1, 1, 1, 1, 1 }, WF_UNKNOWN, "there may have been more" },
-        { "count(used, 10m) < 9", { 1, 1, 1, 1, 1, 1 }, WF_UNKNOWN, "absence is not seen" },
-        { "count(used, 10m) < 6", { 1, 1, 1, 1, 1, 1 }, WF_FALSE, "six are not less than six" },
-        { "count(used, 10m) == 6", { 1, 1, 1, 1, 1, 1 }, WF_UNKNOWN, "six or more" },
-        { "count(used, 10m) == 5", { 1, 1, 1, 1, 1, 1 }, WF_FALSE, "six or more are not five" },
-        { "count(used, 10m) != 5", { 1, 1, 1, 1, 1, 1 }, WF_TRUE, "and other than five" },
-        { "10 - count(used, 10m) < 5", { 1, 1, 1, 1, 1, 1 }, WF_TRUE, "at most four" },
-        { "10 - count(used, 10m) > 3", { 1, 1, 1, 1, 1, 1 }, WF_UNKNOWN, "at most four" },
-        { "0 - 2 * count(used, 10m) < -11", { 1, 1, 1, 1, 1, 1 }, WF_TRUE, "turned round" },
-        { "-count(used, 10m) / 2 > -9", { 1, 1, 1, 1, 1, 1 }, WF_UNKNOWN, "turned round" },
-        { "abs(count(used, 10m)) >= 6", { 1, 1, 1, 1, 1, 1 }, WF_TRUE, "its size is as much" },
-        { "abs(5 - count(used, 10m)) >= 1", { 1, 1, 1, 1, 1, 1 }, WF_TRUE, "below 0 as well" },
-        { "abs(9 - count(used, 10m)) < 9", { 1, 1, 1, 1, 1, 1 }, WF_UNKNOWN, "around 0 nothing" },
-        { "count(used, 10m) * 0 == 0", { 1, 1, 1, 1, 1, 1 }, WF_TRUE, "nothing times anything" },
-        { "sum(used, 10m) / count(used, 10m) > 0", { 1, 1, 1, 1, 1, 1 }, WF_UNKNOWN,
-            "both may be more" },
-        { "sum(used, 10m) > 9", { 2, 2, 2, 2, 1, 1 }, WF_TRUE, "none below 0: at least ten" },
-        { "sum(used, 10m) < 11", { 2, 2, 2, 2, 1, 1 }, WF_UNKNOWN, "or more" },
-        { "sum(used, 10m) > 3", { 2, 2, 2, 2, -1, -1 }, WF_UNKNOWN, "some may have been below 0" },
-        { "sum(used > 1, 10m) >= 4", { 2, 2, 2, 2, 1, 1 }, WF_TRUE, "as often at least" },
-        { "max(used, 10m) > 8", { 1, 9, 1, 1, 1, 1 }, WF_TRUE, "one was" },
-        { "max(used, 10m) > 9", { 1, 9, 1, 1, 1, 1 }, WF_UNKNOWN, "a lost one may have been" },
-        { "min(used, 10m) < 2", { 1, 9, 9, 9, 9, 9 }, WF_TRUE, "one was" },
-        { "min(used, 10m) > 2", { 9, 9, 9, 9, 9, 9 }, WF_UNKNOWN, "a lost one may not be" },
-        { "avg(used, 10m) > 5", { 9, 9, 9, 9, 9, 9 }, WF_UNKNOWN, "a mean of all but some" },
-        { "avg(used, 10m) < 5", { 1, 1, 1, 1, 1, 1 }, WF_UNKNOWN, "nor is it fine" },
-        { "avg(used, 1m) > 5", { 1, 1, 1, 1, 9, 9 }, WF_TRUE, "the hole is out of the window" },
-        { "avg(used, 1m) > 5", { 9, 9, 9, 9, 1, 1 }, WF_FALSE, "both ways" },
-        { "rate(used, 10m) > 0.9", { 0, 60, 120, 180, 300, 360 }, WF_TRUE, "it went on counting" },
-        { "rate(used, 10m) < 1.1", { 0, 60, 120, 180, 300, 360 }, WF_TRUE, "and no faster" },
-        { "rate(used, 10m) > 0.5", { 0, 60, 120, 180, 50, 110 }, WF_TRUE, "it began anew" },
-        { "rate(used, 10m) < 5", { 0, 60, 120, 180, 50, 110 }, WF_UNKNOWN,
-            "how far it had come then nobody saw" },
-        { "rate(used, 2m) < 1.1", { 0, 60, 120, 180, 300, 360 }, WF_TRUE,
-            "between the records that are there" },
-        { "increase(used, 10m) < 361", { 0, 60, 120, 180, 300, 360 }, WF_TRUE, "seen whole" },
-        { "increase(used, 2m) < 100", { 0, 60, 120, 180, 300, 360 }, WF_UNKNOWN,
-            "not since the beginning" },
-        { "increase(used, 2m) > 50", { 0, 60, 120, 180, 300, 360 }, WF_TRUE, "at least that" },
-        { "change(used, 10m) > 300", { 0, 60, 120, 180, 300, 360 }, WF_TRUE, "first and last" },
-        { "change(used, 2m) > 50", { 0, 60, 120, 180, 300, 360 }, WF_UNKNOWN, "what was first?" },
-        { "slope(used, 10m) > 0.9", { 0, 60, 120, 180, 300, 360 }, WF_TRUE, "a line through five" },
-        { "changes(used, 10m) >= 1", { 1, 1, 1, 1, 2, 2 }, WF_TRUE, "once, at least" },
-        { "changes(used, 10m) == 0", { 1, 1, 1, 1, 1, 1 }, WF_UNKNOWN, "there and back" },
-        { "resets(used, 10m) == 0", { 1, 2, 3, 4, 5, 6 }, WF_UNKNOWN, "it may have" },
-        { "used > 5", { 1, 1, 1, 1, 1, 9 }, WF_TRUE, "a record says what it says" },
-        { "used > 5", { 9, 9, 9, 9, 9, 1 }, WF_FALSE, "and ends what was" },
-        { "avg(used, 10m) > 5 or used > 5", { 1, 1, 1, 1, 1, 9 }, WF_TRUE, "the other decides" },
-    };
     static const int64_t times[] = { 0, 60, 120, 180, 300, 360 };
     char rules[400];
 
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    for (size_t i = 0; i < sizeof holed / sizeof *holed; i++) {
         struct rig g;
         snprintf(rules, sizeof rules,
             "rules: {is: {servers/disks: '%s'}, is-not: {servers/disks: 'not (%s)'}}",
-            rows[i].condition, rows[i].condition);
+            holed[i].condition, holed[i].condition);
         rig_begin(&g, rules, NULL);
         for (size_t k = 0; k < 6; k++) {
             if (k == 4)
                 lose(&g, &g.disks, "web-1", 280);
             g.seen.count = 0;
-            say(&g, "web-1", "sda", times[k], rows[i].values[k]);
+            say(&g, "web-1", "sda", times[k], holed[i].values[k]);
         }
         enum wf_truth got = WF_UNKNOWN;
         for (size_t k = 0; k < g.seen.count; k++)
             if (g.seen.all[k].truth == WF_TRUE)
                 got = strcmp(g.seen.all[k].rule, "is") == 0 ? WF_TRUE : WF_FALSE;
-        ck_assert_msg(got == rows[i].want, "%s: %d: %s", rows[i].condition, (int)got, rows[i].why);
+        ck_assert_msg(
+            got == holed[i].want, "%s: %d: %s", holed[i].condition, (int)got, holed[i].why);
         rig_end(&g);
     }
 }
