@@ -66,6 +66,36 @@ static int fits(const struct wf_manifest *m, const struct wf_schema *s, const ch
     return 0;
 }
 
+static bool is_value(const struct wf_schema_field *f)
+{
+    if (f->role == WF_ROLE_HISTOGRAM)
+        return true;
+    if ((f->role != WF_ROLE_GAUGE && f->role != WF_ROLE_COUNTER) || f->repeated)
+        return false;
+    return f->type == WF_TYPE_MESSAGE ? f->message->known == WF_KNOWN_TIMESTAMP
+                                      : f->type != WF_TYPE_STRING && f->type != WF_TYPE_BYTES;
+}
+
+// A metric of which no field says that it is a value is stored and queried as any other, and yet nobody's graph can have it.
+static void advise(const struct wf_manifest *m, const struct wf_schema *s, const char *path)
+{
+    const struct wf_schema_message *msg =
+        m->product.kind == WF_PRODUCT_METRIC
+            ? wf_schema_find_message(s, wf_bytes_str(m->product.message))
+            : NULL;
+    bool has_value = !msg;
+
+    for (uint32_t i = 0; msg && i < msg->field_count; i++)
+        has_value = has_value || is_value(&msg->fields[i]);
+    if (!has_value)
+        fprintf(stderr,
+            "weft: warning: %s: no field of %s has the role of a value, so remote write sends "
+            "nothing of this metric\n"
+            "weft: give its numbers one: double value = 2 [(weft.v1.role) = ROLE_GAUGE]; or "
+            "ROLE_COUNTER, and what they are of ROLE_LABEL\n",
+            path, m->product.message);
+}
+
 static int load_schema(const struct wf_manifest *m, const char *path, struct wf_buf *ret_set)
 {
     struct wf_diag diag = { 0 };
@@ -83,6 +113,8 @@ static int load_schema(const struct wf_manifest *m, const char *path, struct wf_
     int status = err ? wf_cli_fail(WEFT_E_MANIFEST, "%s: the schema does not compile: %s",
                            m->descriptor, diag.text[0] ? diag.text : weft_err_text(err))
                      : fits(m, s, path);
+    if (!status)
+        advise(m, s, path);
     wf_schema_free(s);
     if (status)
         wf_buf_fini(&set);
@@ -105,6 +137,23 @@ static enum weft_err write_new(const char *dir, const char *name, const char *su
     free(path);
     return err;
 }
+
+static const char new_api[] =
+    "message GetRequest {\n  string id = 1;\n}\nmessage GetReply {\n  string text = "
+    "1;\n}\n\nservice Api {\n  rpc Get(GetRequest) returns (GetReply);\n}\n";
+static const char new_record[] = "message Record {\n  string id = 1;\n  double value = 2;\n}\n";
+// Roles say what is measured, which numbers are it and when it was: without them nobody can graph it, and remote write has nothing to send.
+static const char new_metric[] =
+    "import \"google/protobuf/timestamp.proto\";\nimport \"weft/v1/options.proto\";\n\n"
+    "message Record {\n"
+    "  string id = 1 [(weft.v1.role) = ROLE_LABEL, (weft.v1.description) = \"What is "
+    "measured.\"];\n"
+    "  // A number that only grows is a ROLE_COUNTER. The unit is a UCUM code: s, By, Cel; 1 is "
+    "none.\n"
+    "  double value = 2 [(weft.v1.role) = ROLE_GAUGE, (weft.v1.unit) = \"1\"];\n"
+    "  // Left out, it is the time of publishing.\n"
+    "  google.protobuf.Timestamp at = 3 [(weft.v1.role) = ROLE_TIMESTAMP];\n"
+    "}\n";
 
 static enum weft_err render(
     const char *name, const char *kind, struct wf_buf *yaml, struct wf_buf *proto)
@@ -130,9 +179,9 @@ static enum weft_err render(
     if (err)
         return err;
     return wf_buf_printf(proto, "syntax = \"proto3\";\npackage %s.v1;\n\n%s", package,
-        api ? "message GetRequest {\n  string id = 1;\n}\nmessage GetReply {\n  string text = "
-              "1;\n}\n\nservice Api {\n  rpc Get(GetRequest) returns (GetReply);\n}\n"
-            : "message Record {\n  string id = 1;\n  double value = 2;\n}\n");
+        api                           ? new_api
+        : strcmp(kind, "metric") == 0 ? new_metric
+                                      : new_record);
 }
 
 int wf_cmd_product_new(struct wf_cli *cli, int argc, char **argv)

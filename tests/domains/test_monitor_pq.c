@@ -177,6 +177,70 @@ START_TEST(an_engine_without_partitions_has_one_table)
 }
 END_TEST
 
+START_TEST(a_way_that_may_be_in_clear_is_one_that_somebody_chose)
+{
+    static const struct {
+        const char *where, *env; // PGSSLMODE
+        bool refused;
+    } rows[] = {
+        { "host=db.example.org", NULL, true },
+        { "postgresql://weft@db.example.org/weft", NULL, true },
+        { "postgresql://weft@db.example.org/weft?sslmode=verify-full", NULL, false },
+        { "host=db.example.org sslmode=require", NULL, false },
+        { "host=db.example.org sslmode=disable", NULL, false },
+        { "host=db.example.org sslmode=prefer", NULL, false }, // somebody's word
+        { "host=db.example.org", "verify-ca", false },
+        { "host=db.example.org gssencmode=require", NULL, false },
+        { "host=/run/postgresql,db.example.org", NULL, true },
+        { "host=localhost,/run/postgresql", NULL, false },
+        { "host=db.example.org hostaddr=127.0.0.1", NULL, false },
+        { "host=localhost hostaddr=192.0.2.1", NULL, true },
+        { "host=a,b hostaddr=127.0.0.1,", NULL, true },
+        { "hostaddr=127.0.0.1,192.0.2.1", NULL, true },
+        { "host=127.8.9.1", NULL, false },
+        { "host=127.example.org", NULL, true },
+        { "host=::1", NULL, false },
+        { "host=2001:db8::1", NULL, true },
+        { "dbname=weft", NULL, false }, // its own socket
+        { "service=far", NULL, true },
+        { "service=far sslmode=disable", NULL, false },
+        { "service=tls", NULL, false },
+        { "service=near", NULL, false },
+    };
+    char path[600], problem[320];
+    FILE *f;
+
+    snprintf(path, sizeof path, "%s/services", wf_test_tmpdir());
+    f = fopen(path, "w");
+    ck_assert_ptr_nonnull(f);
+    fputs("[far]\nhost=db.example.org\n[tls]\nhost=db.example.org\nsslmode=verify-full\n"
+          "[near]\nhost=/run/postgresql\n",
+        f);
+    fclose(f);
+    setenv("PGSERVICEFILE", path, 1);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        if (rows[i].env)
+            setenv("PGSSLMODE", rows[i].env, 1);
+        else
+            unsetenv("PGSSLMODE");
+        problem[0] = '\0';
+        enum weft_err err = wf_mon_pq_check(rows[i].where, problem, sizeof problem);
+        ck_assert_msg(
+            err == (rows[i].refused ? WEFT_E_USAGE : WEFT_OK), "%s: %s", rows[i].where, problem);
+        ck_assert_msg(!rows[i].refused == !strstr(problem, "on that network"), "%s: %s",
+            rows[i].where, problem);
+    }
+    unsetenv("PGSSLMODE");
+    struct wf_mon_options o = rig_options(rig_path());
+    o.database = "host=db.example.org"; // of every command, and before anybody is asked
+    o.sql = "SELECT 1";
+    ck_assert_int_eq(wf_mon_cmd_store(&o), 64);
+    ck_assert_int_eq(wf_mon_cmd_sql(&o), 64);
+    ck_assert_int_eq(wf_mon_cmd_verify(&o), 64);
+    unsetenv("PGSERVICEFILE");
+}
+END_TEST
+
 // ---- parts of batches --------------------------------------------------------------------------------------------------
 
 START_TEST(ranges_lose_what_is_stored)
@@ -537,6 +601,7 @@ int main(void)
     tcase_add_test(c, columns_say_what_they_are);
     tcase_add_test(c, rows_go_to_the_partition_of_their_day);
     tcase_add_test(c, an_engine_without_partitions_has_one_table);
+    tcase_add_test(c, a_way_that_may_be_in_clear_is_one_that_somebody_chose);
     tcase_add_test(c, ranges_lose_what_is_stored);
     tcase_add_test(c, a_batch_of_which_a_part_is_there_gets_its_rest);
     tcase_add_test(c, processes_share_products_and_each_has_one_holder);

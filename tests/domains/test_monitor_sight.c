@@ -267,9 +267,18 @@ START_TEST(what_will_be_missed_and_what_was_lost_are_told_and_not_blind)
         .product = "servers/load", .code = "LOST", .from = 8, .to = 12, .at_ms = NOW - 1000
     };
     s->loss_count = 1;
+    s->remote = (struct wf_remote_sum){ .there = true,
+        .written = true,
+        .unsent = "network/links",
+        .unsent_count = 1,
+        .unsent_ms = NOW - HOUR };
     ck_assert_int_eq(wf_mon_sight_judge(s), WEFT_OK);
     ck_assert(s->whole);
-    ck_assert_uint_eq(s->finding_count, 2);
+    ck_assert_uint_eq(s->finding_count, 3);
+    const struct wf_mon_finding *f = found(s, WF_MON_NOT_SENT, "network/links");
+    ck_assert_ptr_nonnull(f);
+    ck_assert(f->warns && f->since_ms == NOW - HOUR);
+    ck_assert_str_eq(f->cause, "nothing of network/links is sent: no field is a value");
     ck_assert_str_eq(
         found(s, WF_MON_TOKEN_ENDS, "network/links")->cause, "its token ends in 30 min");
     ck_assert_str_eq(found(s, WF_MON_LOST, "servers/load")->cause,

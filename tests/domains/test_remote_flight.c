@@ -402,6 +402,69 @@ START_TEST(a_loss_and_a_refusal_are_named_where_status_looks)
 }
 END_TEST
 
+// What its schema calls a value is not known before records come, and stays known over restarts.
+START_TEST(a_metric_without_a_value_is_told_as_one_of_which_nothing_is_sent)
+{
+    struct wf_remote_sum sum;
+    struct wf_buf m = { 0 };
+    const char *path = rig_path();
+
+    fake_reset();
+    meter = fake_product("servers/plain", WEFT_METRIC, "meter", "weft.test.Plain");
+    ck_assert_int_eq(write_once(path, NULL, 0), 0);
+    wf_remote_look(path, wf_mon_unix_ms(), &sum);
+    ck_assert_uint_eq(sum.unsent_count, 0);
+    fake_text(&m, 1, "a");
+    fake_record(meter, WEFT_PUT, &m, T0 * 1000);
+    fake_batch(meter, "web-0", T0);
+    ck_assert_int_eq(write_once(path, NULL, 0), 0);
+    ck_assert_uint_eq(receiver.requests, 0);
+    wf_remote_look(path, wf_mon_unix_ms(), &sum);
+    ck_assert_str_eq(sum.unsent, "servers/plain");
+    ck_assert_ptr_nonnull(strstr(sum.json, "\"unsent\":1,"));
+    int64_t since_ms = sum.unsent_ms;
+    ck_assert_int_gt(since_ms, 0);
+    ck_assert_int_eq(write_once(path, NULL, 0), 0);
+    wf_remote_look(path, wf_mon_unix_ms(), &sum);
+    ck_assert_uint_eq(sum.unsent_count, 1);
+    ck_assert_int_eq(sum.unsent_ms, since_ms);
+    ck_assert_str_eq(rig_ask(path, "SELECT past FROM _status"), "");
+    fake_product("servers/bare", WEFT_METRIC, "meter", "weft.test.Plain");
+    struct wf_mon_options o = options_of(path); // left out, it is nobody's trouble
+    o.patterns[o.pattern_count++] = "servers/b*";
+    ck_assert_int_eq(wf_mon_cmd_write(&o), 0);
+    wf_remote_look(path, wf_mon_unix_ms(), &sum);
+    ck_assert_uint_eq(sum.unsent_count, 0);
+    fake_schema(meter, "meter", "weft.test.Meter"); // its owner gave roles
+    fill(0, 1);
+    ck_assert_int_eq(write_once(path, NULL, 0), 0);
+    wf_remote_look(path, wf_mon_unix_ms(), &sum);
+    ck_assert_uint_eq(sum.unsent_count, 0);
+    ck_assert_int_eq(rig_number(path, "SELECT sent FROM _remote"), 1);
+    wf_buf_fini(&m);
+    fake_reset();
+}
+END_TEST
+
+START_TEST(what_a_writer_does_not_see_is_not_seen_since_one_moment)
+{
+    const char *path = rig_path();
+    struct wf_mon_options o = options_of(path);
+
+    fake_reset();
+    meter = fake_product("servers/meter", WEFT_METRIC, "meter", "weft.test.Meter");
+    fake_state(meter, WEFT_STREAM_UNREACHABLE, WEFT_E_UNREACHABLE, "");
+    o.once = false;
+    o.seconds = 2;
+    ck_assert_int_eq(wf_mon_cmd_write(&o), 0);
+    ck_assert_str_eq(rig_ask(path, "SELECT why FROM _status"), "node-unreachable");
+    // It was told again at the end, at the latest.
+    ck_assert_int_eq(
+        rig_number(path, "SELECT since_ms < (SELECT updated_ms FROM _monitor) FROM _status"), 1);
+    fake_reset();
+}
+END_TEST
+
 START_TEST(a_ledger_holds_cursor_series_and_batch_or_nothing)
 {
     struct wf_ledger *l = NULL;
@@ -468,6 +531,8 @@ int main(void)
     tcase_add_test(t, what_was_acknowledged_is_not_sent_again);
     tcase_add_test(t, what_was_on_its_way_is_sent_first_and_the_same);
     tcase_add_test(t, a_loss_and_a_refusal_are_named_where_status_looks);
+    tcase_add_test(t, a_metric_without_a_value_is_told_as_one_of_which_nothing_is_sent);
+    tcase_add_test(t, what_a_writer_does_not_see_is_not_seen_since_one_moment);
     tcase_add_test(t, a_ledger_holds_cursor_series_and_batch_or_nothing);
     tcase_add_test(t, what_is_dropped_again_and_again_is_one_row_a_minute);
     suite_add_tcase(s, t);

@@ -81,6 +81,10 @@ sed 's/proto: depth.proto, /descriptor: torn.desc, /' depth.yaml >torn.yaml
 row "descriptor set cut off" '"$WEFT" product apply torn.yaml' 78 'torn.desc: the schema does not compile' 'truncated'
 sed 's/depth.v1.Record/depth.v1.Nothing/' depth.yaml >nothing-in-it.yaml
 row "message that the schema lacks" '"$WEFT" product apply nothing-in-it.yaml' 78 'the schema has no message depth.v1.Nothing'
+"$WEFT" product new gauge --kind metric >/dev/null && "$WEFT" product build gauge.yaml >/dev/null 2>&1
+[ "$("$WEFT" product check gauge.yaml 2>&1)" = "gauge.yaml: metric gauge 1.0.0 is fine" ] || fail "a new metric is not fine: $("$WEFT" product check gauge.yaml 2>&1)"
+sed 's/^kind: event/kind: metric/' depth.yaml >metric.yaml
+row "a metric without a value" '"$WEFT" product check metric.yaml' 0 'metric.yaml: no field of depth.v1.Record has the role of a value' 'ROLE_GAUGE' 'is fine'
 
 echo "values of options mean what they say, or nothing"
 row "a life of no time" '"$WEFT" access grant depth --to "$(id_of other)" --verb subscribe --for 0s' 64 '--for 0s: a duration of at least 1s, such as'

@@ -148,7 +148,8 @@ example reader discover load1
 expect "discover" "$ended $(sed 's/ [0-9]* s ago/ N s ago/' "$WORK/out")" "0 servers/load1 1.0.0: One line for the catalog (The team)
   signed N s ago
     id
-    value"
+    value [1]
+    at"
 
 echo "nobody does anything without a token"
 for name in load1 things tally; do

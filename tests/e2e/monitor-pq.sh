@@ -12,7 +12,8 @@ BUILD=$1
 . "$(dirname "$0")/lib.sh"
 
 KILLS=${WEFT_MONITOR_KILLS:-2}
-DEADLINE=60
+DEADLINE=100 # a monitor that was killed often is started again after a minute
+SMALL=$((64 + 6 * KILLS)) # MiB of the disk that is to be full, which takes what is written between kills
 for bin in /usr/lib/postgresql/*/bin; do [ -x "$bin/postgres" ] && PG_BIN=$bin; done
 [ -n "${PG_BIN:-}" ] || skip "no PostgreSQL in /usr/lib/postgresql: see cmake/install-deps.sh test"
 PG=$(mktemp -d /tmp/weft-pq.XXXXXX)
@@ -53,7 +54,7 @@ owner_does "CREATE ROLE weft LOGIN" # no superuser, and a schema of its own is a
 owner_does "REVOKE ALL ON DATABASE postgres FROM PUBLIC; REVOKE ALL ON SCHEMA public FROM PUBLIC; GRANT CONNECT ON DATABASE postgres TO weft; CREATE SCHEMA weft AUTHORIZATION weft"
 small=""
 mkdir "$PG/small"
-if [ "${OWN_MOUNTS:-}" = entered ] && mount -t tmpfs -o size=64m,mode=700,uid="$(id -u postgres)",gid="$(id -g postgres)" none "$PG/small"; then
+if [ "${OWN_MOUNTS:-}" = entered ] && mount -t tmpfs -o size=${SMALL}m,mode=700,uid="$(id -u postgres)",gid="$(id -g postgres)" none "$PG/small"; then
     owner_does "CREATE TABLESPACE small LOCATION '$PG/small'"
     owner_does "GRANT CREATE ON TABLESPACE small TO weft; ALTER ROLE weft SET default_tablespace = small"
     small=yes
@@ -119,7 +120,7 @@ if [ -n "$small" ]; then
     run_monitor watch
     stop monitor-third
     until_ok has_holder
-    head -c 64m /dev/zero >"$PG/small/filler" 2>/dev/null || true
+    head -c ${SMALL}m /dev/zero >"$PG/small/filler" 2>/dev/null || true
     until_ok tells '^process store .*No space left on device'
     rm "$PG/small/filler"
     at=$(stored)

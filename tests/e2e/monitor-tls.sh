@@ -108,15 +108,6 @@ shown() { # CERTIFICATE: what PostgreSQL shows from now on, and to whom was ther
 make_mesh servers
 (cd "$WORK" && "$WEFT" product new meter --kind metric >/dev/null)
 sed -i 's/domain: monitoring/domain: servers/' "$WORK/meter.yaml"
-cat >"$WORK/meter.proto" <<'EOF2'
-syntax = "proto3";
-package meter.v1;
-import "weft/v1/options.proto";
-message Record {
-  string id = 1 [(weft.v1.role) = ROLE_LABEL];
-  double value = 2 [(weft.v1.role) = ROLE_GAUGE];
-}
-EOF2
 "$WEFT" product build "$WORK/meter.yaml" >/dev/null
 weft_at servers-node product apply "$WORK/meter.yaml" >/dev/null
 make_reader servers-node watch service

@@ -230,21 +230,6 @@ static void shape(struct keep *k, int64_t now_ms)
 
 // ---- status ------------------------------------------------------------------------------------------------------------
 
-// What was told before: by this process, or by the one that stored the product before it.
-static struct wf_mon_said said_of(const struct kept *own)
-{
-    struct wf_mon_said said;
-
-    if (!own->told.product[0])
-        return *wf_mon_table_said(own->table);
-    memset(&said, 0, sizeof said);
-    memcpy(said.cause, own->told.cause, sizeof said.cause);
-    memcpy(said.why, own->told.why, sizeof said.why);
-    memcpy(said.past, own->told.past, sizeof said.past);
-    said.since_ms = own->told.since_ms;
-    return said;
-}
-
 static enum weft_err look_late(struct keep *k, struct wf_mon_feed *f, int64_t now_ms)
 {
     struct weft_stats stats = { 0 };
@@ -271,7 +256,7 @@ static enum weft_err tell_feed(struct keep *k, struct wf_mon_feed *f, int64_t no
     if (err)
         return err;
     f->granted = f->granted || wf_mon_table_records(own->table) > 0;
-    const struct wf_mon_said said = said_of(own);
+    const struct wf_mon_said said = wf_mon_line_said(own->table, &own->told);
     wf_mon_line_fill(f, &said, own->schema, (struct wf_mon_now){ now_ms, wf_mon_unix_ms() }, &line);
     // Both were filled from zero; a difference in padding alone would only write a line too many. NOLINTNEXTLINE
     if (memcmp(&line, &own->told, sizeof line) == 0)

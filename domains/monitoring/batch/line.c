@@ -18,6 +18,20 @@ static void print_moment(int64_t unix_ms, char out[32])
         strftime(out, 32, "%Y-%m-%dT%H:%M:%SZ", &tm);
 }
 
+struct wf_mon_said wf_mon_line_said(const struct wf_mon_table *t, const struct wf_mon_line *told)
+{
+    struct wf_mon_said said;
+
+    if (!told->product[0])
+        return *wf_mon_table_said(t);
+    memset(&said, 0, sizeof said);
+    memcpy(said.cause, told->cause, sizeof said.cause);
+    memcpy(said.why, told->why, sizeof said.why);
+    memcpy(said.past, told->past, sizeof said.past);
+    said.since_ms = told->since_ms;
+    return said;
+}
+
 // Since when it is not seen, and what was before. Where a reader only begins, nothing is known anew: what was wrong still is.
 static void fill_past(const struct wf_mon_said *said, int64_t unix_ms, struct wf_mon_line *ret)
 {

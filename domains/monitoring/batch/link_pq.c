@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A connection to PostgreSQL: how it is made and made again, statements with parameters, and what the server's codes mean here.
+#include <arpa/inet.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -178,12 +179,91 @@ static void be_quiet(void *arg, const PGresult *r)
     (void)r;
 }
 
+static const char *option(const PQconninfoOption *options, const char *keyword)
+{
+    for (const PQconninfoOption *o = options; o && o->keyword; o++)
+        if (strcmp(o->keyword, keyword) == 0)
+            return o->val ? o->val : "";
+    return "";
+}
+
+// Sockets' folders, this host's names and addresses. "" is libpq's own socket.
+static bool is_here(const char *host)
+{
+    struct in_addr v4;
+    struct in6_addr v6;
+
+    if (host[0] == '\0' || host[0] == '/' || host[0] == '@' || strcmp(host, "localhost") == 0)
+        return true;
+    if (inet_pton(AF_INET, host, &v4) == 1)
+        return ntohl(v4.s_addr) >> 24 == 127;
+    return inet_pton(AF_INET6, host, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
+}
+
+// The nth of a list with commas; "" behind its end.
+static void nth_of(const char *list, size_t nth, char *out, size_t size)
+{
+    for (; nth > 0 && *list; nth--) {
+        list += strcspn(list, ",");
+        list += *list == ',';
+    }
+    snprintf(out, size, "%.*s", (int)strcspn(list, ","), list);
+}
+
+// The first server on another machine, by its address where it has one; "": none.
+static void far_host(const PQconninfoOption *options, char *out, size_t size)
+{
+    const char *hosts = option(options, "host"), *addresses = option(options, "hostaddr");
+    size_t count = 1;
+
+    for (const char *at = hosts[0] ? hosts : addresses; *at; at++)
+        count += *at == ',';
+    for (size_t i = 0; i < count; i++) {
+        nth_of(addresses, i, out, size);
+        if (!out[0])
+            nth_of(hosts, i, out, size);
+        if (!is_here(out))
+            return;
+    }
+    out[0] = '\0';
+}
+
+// With what libpq adds of environment and service file, and before it looks for anybody: nobody has port 0.
+static PGconn *without_a_server(const char *conninfo)
+{
+    static const char *const keys[] = { "dbname", "port", NULL };
+    const char *const values[] = { conninfo, "0", NULL };
+
+    return PQconnectStartParams(keys, values, 1);
+}
+
+// libpq's own sslmode is `prefer`: whoever stands between says that there is no TLS, and gets all in clear.
+static enum weft_err check_clear(const char *conninfo, bool written, char *problem, size_t size)
+{
+    const char *env = getenv("PGSSLMODE");
+    PGconn *c = written || (env && env[0]) ? NULL : without_a_server(conninfo);
+    PQconninfoOption *options = c ? PQconninfo(c) : NULL;
+    char far[200] = "";
+
+    if (strcmp(option(options, "sslmode"), "prefer") == 0 &&
+        strcmp(option(options, "gssencmode"), "require") != 0)
+        far_host(options, far, sizeof far);
+    if (far[0])
+        snprintf(problem, size,
+            "database: nothing says that the way to %.100s is encrypted: write "
+            "sslmode=verify-full with sslrootcert=FILE, or sslmode=disable where nobody else is "
+            "on that network",
+            far);
+    PQconninfoFree(options);
+    PQfinish(c);
+    return far[0] ? WEFT_E_USAGE : WEFT_OK;
+}
+
 // A password in the text is one that `ps` shows.
 enum weft_err wf_mon_pq_check(const char *conninfo, char *problem, size_t size)
 {
     char *why = NULL;
     PQconninfoOption *options = PQconninfoParse(conninfo, &why);
-    enum weft_err err = WEFT_OK;
 
     if (!options) {
         snprintf(
@@ -191,16 +271,15 @@ enum weft_err wf_mon_pq_check(const char *conninfo, char *problem, size_t size)
         PQfreemem(why);
         return WEFT_E_USAGE;
     }
-    for (PQconninfoOption *o = options; o->keyword; o++)
-        if (o->val &&
-            (strcmp(o->keyword, "password") == 0 || strcmp(o->keyword, "sslpassword") == 0))
-            err = WEFT_E_USAGE;
+    bool password = option(options, "password")[0] || option(options, "sslpassword")[0];
+    bool written = option(options, "sslmode")[0];
     PQconninfoFree(options);
-    if (err)
-        snprintf(problem, size,
-            "database: a password does not belong there, where others see it: put it into "
-            "~/.pgpass or a service file");
-    return err;
+    if (!password)
+        return check_clear(conninfo, written, problem, size);
+    snprintf(problem, size,
+        "database: a password does not belong there, where others see it: put it into "
+        "~/.pgpass or a service file");
+    return WEFT_E_USAGE;
 }
 
 enum weft_err wf_mon_pq_open(struct wf_mon_pq_link *l, const char *conninfo)
@@ -242,12 +321,8 @@ static enum weft_err check_session(struct wf_mon_pq_link *l)
 static void explain_password(struct wf_mon_pq_link *l)
 {
     struct stat st;
-    const char *path = "";
     PQconninfoOption *options = PQconninfo(l->conn);
-
-    for (PQconninfoOption *o = options; o && o->keyword; o++)
-        if (strcmp(o->keyword, "passfile") == 0 && o->val)
-            path = o->val;
+    const char *path = option(options, "passfile");
     const char *why = stat(path, &st) != 0      ? "is not there"
                       : (st.st_mode & 077) != 0 ? "is left alone, as others may read it: chmod 600"
                       : access(path, R_OK) != 0 ? "can't be read"

@@ -94,7 +94,8 @@ __attribute__((format(printf, 5, 6))) static void find(struct wf_mon_sight *s, c
     }
     struct wf_mon_finding *f = &s->findings[s->finding_count++];
     *f = (struct wf_mon_finding){ .why = why, .since_ms = since_ms };
-    f->warns = why == WF_MON_TOKEN_ENDS || why == WF_MON_LOST || why == WF_MON_DROPPED;
+    f->warns = why == WF_MON_TOKEN_ENDS || why == WF_MON_LOST || why == WF_MON_DROPPED ||
+               why == WF_MON_NOT_SENT;
     snprintf(f->what, sizeof f->what, "%s", what);
     wf_mon_why_todo_of(
         why, strchr(what, '/') && !strchr(what, ' ') ? what : "", f->todo, sizeof f->todo);
@@ -356,5 +357,9 @@ enum weft_err wf_mon_sight_judge(struct wf_mon_sight *s)
         warn_of(s, &s->lines[i]);
     if (s->remote.drop_ms && s->now_ms - s->remote.drop_ms < WF_MON_PAST_MS)
         find(s, "remote write", WF_MON_DROPPED, s->remote.drop_ms, "%.390s", s->remote.drop);
+    if (s->remote.unsent[0])
+        find(s, s->remote.unsent_count > 1 ? "remote write" : s->remote.unsent, WF_MON_NOT_SENT,
+            s->remote.unsent_ms, "nothing of %.300s is sent: no field is a value",
+            s->remote.unsent);
     return WEFT_OK;
 }

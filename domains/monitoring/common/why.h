@@ -36,6 +36,7 @@
     X(NOT_JUDGED,    "not-judged",       "no alert can fire: start `weft-monitor alert`, or move the file of alerts away when it is not wanted any more") \
     X(NOT_WRITTEN,   "not-written",      "what the receiver said is named, and nothing is lost meanwhile: is it up, are its address (--remote) and the credentials right? Or move --remote-state away when it is not wanted any more") \
     X(DROPPED,       "dropped",          "the receiver has no such samples: `weft-monitor sql --db DIR/remote.db 'SELECT * FROM _drop'` has all; the records are in the database of store") \
+    X(NOT_SENT,      "not-sent",         "its schema has to say which numbers are values: its owner gives them the role gauge or counter (`weft product check` says so, too). Or leave it out of `write` by its --product patterns; it is stored all the same") \
     X(TOKEN_ENDS,    "token-ends",       "renew it in time: `weft access request`, or a longer rule of its owner") \
     X(LOST,          "lost",             "these records never come: `weft-monitor sql 'SELECT * FROM _loss'` has them all; --keep and the owner's retention decide on more")
 // clang-format on

@@ -225,6 +225,37 @@ void wf_write_depart(struct wf_writer *w, int64_t now_ms)
 
 // ---- status ----------------------------------------------------------------------------------------------------------------
 
+// A metric without a value: known from its schema, which comes with the first records; until then as it was told before.
+static bool sends_nothing(const struct wf_written *own, bool before)
+{
+    return own->own && own->own->plan ? wf_remote_values(own->own) == 0 : before;
+}
+
+// What is left of a feed's line here: which hosts are silent is the batch layer's to say, that nothing is sent is ours.
+static void fill_line(struct wf_mon_feed *f, const struct wf_mon_table *t, struct wf_mon_now now,
+    struct wf_mon_line *ret)
+{
+    struct wf_written *own = wf_written_of(f);
+    struct wf_mon_said said = wf_mon_line_said(t, &own->told);
+    const char *not_sent = wf_mon_why_name(WF_MON_NOT_SENT);
+    bool before = strcmp(said.why, not_sent) == 0;
+    int64_t since_ms = before ? said.since_ms : 0;
+
+    if (before) // it is nothing that the feed could not see
+        said.since_ms = 0;
+    wf_mon_line_fill(f, &said, own->schema, now, ret);
+    if (f->state == WEFT_STREAM_SILENT && f->sub) {
+        memset(ret->cause, 0, sizeof ret->cause);
+        memset(ret->why, 0, sizeof ret->why);
+        ret->since_ms = 0;
+    }
+    if (ret->why[0] || !sends_nothing(own, before))
+        return;
+    snprintf(ret->why, sizeof ret->why, "%s", not_sent);
+    snprintf(ret->cause, sizeof ret->cause, "nothing of it is sent: no field is a value");
+    ret->since_ms = since_ms ? since_ms : now.unix_ms;
+}
+
 static enum weft_err tell_feed(struct wf_writer *w, struct wf_mon_feed *f, int64_t now_ms)
 {
     struct wf_written *own = wf_written_of(f);
@@ -235,13 +266,7 @@ static enum weft_err tell_feed(struct wf_writer *w, struct wf_mon_feed *f, int64
     if (err)
         return err;
     f->granted = f->granted || wf_mon_table_records(t) > 0;
-    wf_mon_line_fill(f, wf_mon_table_said(t), own->schema,
-        (struct wf_mon_now){ now_ms, wf_mon_unix_ms() }, &line);
-    if (f->state == WEFT_STREAM_SILENT && f->sub) { // which hosts are is the batch layer's to say
-        memset(line.cause, 0, sizeof line.cause);
-        memset(line.why, 0, sizeof line.why);
-        line.since_ms = 0;
-    }
+    fill_line(f, t, (struct wf_mon_now){ now_ms, wf_mon_unix_ms() }, &line);
     // Both were filled from zero; a difference in padding alone would only write a line too many. NOLINTNEXTLINE
     if (memcmp(&line, &own->told, sizeof line) == 0)
         return WEFT_OK;

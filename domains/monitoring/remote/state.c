@@ -85,6 +85,31 @@ static enum weft_err read_drops(struct wf_mon_db *db, struct drop drops[SHOWN], 
     return err == WEFT_E_NOT_FOUND ? WEFT_OK : err;
 }
 
+// Products of which its process, as it runs now, sends nothing.
+static enum weft_err read_unsent(struct wf_mon_db *db, struct wf_remote_sum *ret)
+{
+    char product[WF_MON_PRODUCT];
+    size_t at = 0;
+    enum weft_err err = wf_mon_db_query(db,
+        "SELECT product, since_ms FROM _status WHERE why = 'not-sent' AND updated_ms >= (SELECT "
+        "started_ms FROM _monitor) ORDER BY product");
+
+    while (!err) {
+        err = wf_mon_db_step(db);
+        if (err)
+            break;
+        text(db, 0, product, sizeof product);
+        int64_t since_ms = number(db, 1);
+        if (!ret->unsent_ms || since_ms < ret->unsent_ms)
+            ret->unsent_ms = since_ms;
+        if (at < sizeof ret->unsent)
+            at += (size_t)snprintf(
+                ret->unsent + at, sizeof ret->unsent - at, "%s%s", at ? ", " : "", product);
+        ret->unsent_count++;
+    }
+    return err == WEFT_E_NOT_FOUND ? WEFT_OK : err;
+}
+
 // ---- for people ------------------------------------------------------------------------------------------------------------
 
 static void print_drop(const struct drop *d, char *out, size_t size)
@@ -141,10 +166,10 @@ static void fill_json(struct wf_remote_sum *ret, const struct view *v, const str
     at += (size_t)snprintf(out + at, size - at,
         "\"running\":%s,\"series\":%" PRId64 ",\"sent\":%" PRId64 ",\"already\":%" PRId64
         ",\"dropped\":%" PRId64 ",\"lag\":%" PRId64 ",\"age_ms\":%" PRId64 ",\"taken_ms\":%" PRId64
-        ",\"tried_ms\":%" PRId64 ",\"drops\":[",
+        ",\"tried_ms\":%" PRId64 ",\"unsent\":%zu,\"drops\":[",
         ret->written ? "true" : "false", v->series, v->sent, v->already, v->lost, v->lag,
         v->beat.updated_ms ? now_ms - v->beat.updated_ms : -1, v->ok_ms,
-        v->waits_ms ? now_ms - v->waits_ms : 0);
+        v->waits_ms ? now_ms - v->waits_ms : 0, ret->unsent_count);
     for (size_t i = 0; i < count; i++) {
         at += (size_t)snprintf(out + at, size - at, "%s{", i ? "," : "");
         put_string(out, size, &at, "product", drops[i].product);
@@ -175,6 +200,8 @@ void wf_remote_look(const char *path, int64_t now_ms, struct wf_remote_sum *ret)
         err = read_view(db, &v);
     if (!err)
         err = read_drops(db, drops, &count);
+    if (!err)
+        err = read_unsent(db, ret);
     if (err)
         snprintf(v.problem, sizeof v.problem, "%.150s",
             problem.text[0] ? problem.text : weft_err_text(err));
