@@ -16,17 +16,33 @@ const char *rig_path(void)
     return path;
 }
 
-struct wf_mon_options rig_options(const char *path)
+struct fake_product *rig_load(void)
+{
+    return fake_product("servers/load", WEFT_METRIC, "load1", "weft.test.Load");
+}
+
+struct wf_mon_options rig_options(const char *where)
 {
     struct wf_mon_options o = { .once = true, .discover_ms = 10000, .most = 20 };
+    bool is_pq = wf_mon_store_is_pq(where);
 
-    snprintf(o.db, sizeof o.db, "%s", path);
+    snprintf(o.db, sizeof o.db, "%s", is_pq ? rig_path() : where);
+    o.database = is_pq ? where : NULL;
     return o;
 }
 
-void rig_run(const char *path)
+struct wf_mon_store *rig_open(const char *where)
 {
-    struct wf_mon_options o = rig_options(path);
+    struct wf_mon_store *s = NULL;
+    struct weft_problem problem = { 0 };
+
+    ck_assert_msg(wf_mon_store_open(where, &s, &problem) == WEFT_OK, "%s", problem.text);
+    return s;
+}
+
+void rig_run(const char *where)
+{
+    struct wf_mon_options o = rig_options(where);
 
     ck_assert_int_eq(wf_mon_cmd_store(&o), 0);
 }

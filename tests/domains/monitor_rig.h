@@ -12,10 +12,14 @@
 
 // A path that no test used before.
 const char *rig_path(void);
-// Options of run --once into it.
-struct wf_mon_options rig_options(const char *path);
+// The metric that most of them store.
+struct fake_product *rig_load(void);
+// Options of run --once into a file or a PostgreSQL database.
+struct wf_mon_options rig_options(const char *where);
 // run --once; asserts that it ends well.
-void rig_run(const char *path);
+void rig_run(const char *where);
+// The database as its writer has it; asserts that it can be had.
+struct wf_mon_store *rig_open(const char *where);
 // The first cell as text, "" for NULL and without rows; valid until the next call.
 const char *rig_ask(const char *path, const char *sql);
 long long rig_number(const char *path, const char *sql);

@@ -24,21 +24,6 @@ static const char *place(int back_end)
     return back_end ? pq_rig_where() : rig_path();
 }
 
-static struct wf_mon_options options_of(const char *where)
-{
-    struct wf_mon_options o = rig_options(is_pq(where) ? rig_path() : where);
-
-    o.database = is_pq(where) ? where : NULL;
-    return o;
-}
-
-static void run(const char *where)
-{
-    struct wf_mon_options o = options_of(where);
-
-    ck_assert_int_eq(wf_mon_cmd_store(&o), 0);
-}
-
 // The first cell as `weft-monitor sql` prints it, '' around texts; "" without rows.
 static const char *ask(const char *where, const char *sql)
 {
@@ -71,15 +56,6 @@ static void change(const char *where, const char *sql)
         rig_change(where, sql);
 }
 
-static struct wf_mon_store *open_store(const char *where)
-{
-    struct wf_mon_store *s = NULL;
-    struct weft_problem problem = { 0 };
-
-    ck_assert_msg(wf_mon_store_open(where, &s, &problem) == WEFT_OK, "%s", problem.text);
-    return s;
-}
-
 // As run does before it reads: the product is this store's.
 static bool claim(struct wf_mon_store *s, const char *product)
 {
@@ -91,11 +67,6 @@ static bool claim(struct wf_mon_store *s, const char *product)
     enum weft_err err = wf_mon_store_claim(s, &product, 1);
     ck_assert_msg(!err, "%s", wf_mon_store_problem(s));
     return wf_mon_store_holds(s, product);
-}
-
-static struct fake_product *load(void)
-{
-    return fake_product("servers/load", WEFT_METRIC, "load1", "weft.test.Load");
 }
 
 // ---- values ------------------------------------------------------------------------------------------------------------
@@ -149,13 +120,13 @@ START_TEST(every_type_is_kept_as_it_is)
         { "SELECT count(*) FROM servers_load r JOIN _batch b ON b.id = r._batch", "1" },
     };
     const char *where = place(_i);
-    struct fake_product *p = load();
+    struct fake_product *p = rig_load();
     struct wf_buf m = { 0 };
 
     full_record(&m);
     fake_record(p, WEFT_PUT, &m, 1700000000000123);
     fake_batch(p, "web-0", 1700000000000);
-    run(where);
+    rig_run(where);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         ck_assert_msg(strcmp(ask(where, rows[i].sql), rows[i].want) == 0, "%s: %s", rows[i].sql,
             ask(where, rows[i].sql));
@@ -166,7 +137,7 @@ END_TEST
 START_TEST(odd_values_stay_provable)
 {
     const char *where = place(_i);
-    struct fake_product *p = load();
+    struct fake_product *p = rig_load();
     struct wf_buf m = { 0 };
     static const uint64_t naturals[] = { 0, 1, 9999, 10000, 100000000, INT64_MAX,
         (uint64_t)INT64_MAX + 1, 10000000000000000000u };
@@ -187,14 +158,14 @@ START_TEST(odd_values_stay_provable)
     fake_bytes(&m, 1, "\xff", 1); // no UTF-8: does not fit the schema
     fake_record(p, WEFT_PUT, &m, 99);
     fake_batch(p, "web-0", 1);
-    run(where);
+    rig_run(where);
     ck_assert_str_eq(ask(where, "SELECT host FROM servers_load WHERE _time = 99"), "NULL");
     ck_assert_str_eq(ask(where, "SELECT load FROM servers_load WHERE _time = 1"), "'NaN'");
     ck_assert_str_eq(ask(where, "SELECT mood FROM servers_load WHERE _time = 1"), "'77'");
     ck_assert_str_eq(ask(where, "SELECT load FROM servers_load WHERE _time = 2"), "-inf");
     ck_assert_str_eq(ask(where, "SELECT tasks FROM servers_load WHERE _time = 12"), "9999");
     ck_assert_int_eq(number(where, "SELECT count(*) FROM servers_load"), 12);
-    struct wf_mon_options o = options_of(where);
+    struct wf_mon_options o = rig_options(where);
     ck_assert_int_eq(wf_mon_cmd_verify(&o), 0);
     wf_buf_fini(&m);
 }
@@ -205,14 +176,14 @@ END_TEST
 START_TEST(each_record_is_stored_once_however_often_it_runs)
 {
     const char *where = place(_i);
-    struct fake_product *p = load();
+    struct fake_product *p = rig_load();
 
     fake_fill(p, 10, 7);
     fake_loss(p, 70, 90);
-    run(where);
+    rig_run(where);
     fake_fill(p, 2, 3);
-    run(where);
-    run(where);
+    rig_run(where);
+    rig_run(where);
     ck_assert_int_eq(number(where, "SELECT count(*) FROM servers_load"), 76);
     ck_assert_int_eq(number(where, "SELECT count(DISTINCT _offset) FROM servers_load"), 76);
     ck_assert_int_eq(number(where, "SELECT records FROM _status"), 76);
@@ -240,8 +211,8 @@ END_TEST
 START_TEST(what_is_handed_over_again_is_not_doubled)
 {
     const char *where = place(_i);
-    struct wf_mon_store *s = open_store(where);
-    struct fake_product *p = load();
+    struct wf_mon_store *s = rig_open(where);
+    struct fake_product *p = rig_load();
 
     fake_fill(p, 3, 4);
     ck_assert(claim(s, "servers/load"));
@@ -258,10 +229,10 @@ END_TEST
 START_TEST(a_rollback_forgets_rows_and_cursor_alike)
 {
     const char *where = place(_i);
-    struct wf_mon_store *s = open_store(where);
+    struct wf_mon_store *s = rig_open(where);
     struct weft_cursor_row *rows = NULL;
     size_t count = 9;
-    struct fake_product *p = load();
+    struct fake_product *p = rig_load();
 
     fake_fill(p, 4, 3);
     ck_assert(claim(s, "servers/load"));
@@ -290,7 +261,7 @@ END_TEST
 START_TEST(a_new_schema_adds_columns_within_a_transaction)
 {
     const char *where = place(_i);
-    struct fake_product *p = load();
+    struct fake_product *p = rig_load();
     struct wf_buf m = { 0 };
 
     fake_fill(p, 2, 2);
@@ -302,14 +273,14 @@ START_TEST(a_new_schema_adds_columns_within_a_transaction)
     fake_batch(p, "web-0", 9);
     fake_schema(p, "load1", "weft.test.Load");
     fake_fill(p, 1, 1);
-    run(where);
+    rig_run(where);
     ck_assert_int_eq(number(where, "SELECT count(*) FROM servers_load"), 6);
     ck_assert_str_eq(ask(where, "SELECT zone || tasks_2 FROM servers_load WHERE zone IS NOT NULL"),
         "'eastmany'");
     ck_assert_int_eq(number(where, "SELECT count(*) FROM servers_load WHERE tasks IS NULL"), 1);
     ck_assert_int_eq(number(where, "SELECT count(*) FROM _schema"), 2);
     ck_assert_int_eq(number(where, "SELECT count(*) FROM _columns WHERE field = 'tasks'"), 2);
-    struct wf_mon_options o = options_of(where);
+    struct wf_mon_options o = rig_options(where);
     ck_assert_int_eq(wf_mon_cmd_verify(&o), 0);
     wf_buf_fini(&m);
 }
@@ -327,11 +298,11 @@ START_TEST(long_names_and_names_that_meet_have_tables_of_their_own)
 
     for (size_t i = 0; i < 4; i++)
         fake_fill(fake_product(products[i], WEFT_METRIC, "load1", "weft.test.Load"), 1, 1);
-    run(where);
+    rig_run(where);
     ck_assert_int_eq(number(where, "SELECT count(DISTINCT tbl) FROM _table"), 4);
     ck_assert_int_eq(number(where, "SELECT sum(records) FROM _status"), 4);
     ck_assert_int_eq(number(where, "SELECT count(*) FROM a_b_c"), 1);
-    struct wf_mon_options o = options_of(where);
+    struct wf_mon_options o = rig_options(where);
     ck_assert_int_eq(wf_mon_cmd_verify(&o), 0);
 }
 END_TEST
@@ -367,8 +338,8 @@ START_TEST(verify_names_each_change)
         struct wf_mon_proof proof = { 0 };
         struct wf_mon_verify what = { .fn = see, .arg = seen };
         fake_reset();
-        fake_fill(load(), 3, 3);
-        run(where);
+        fake_fill(rig_load(), 3, 3);
+        rig_run(where);
         change(where, rows[i].change);
         ck_assert_int_eq(wf_mon_db_open(where, &db, NULL), WEFT_OK);
         ck_assert_int_eq(wf_mon_prove(db, &what, &proof), WEFT_OK);
@@ -387,8 +358,8 @@ START_TEST(only_one_select_is_possible)
     const char *where = place(_i);
     struct wf_mon_db *db = NULL;
 
-    fake_fill(load(), 2, 3);
-    run(where);
+    fake_fill(rig_load(), 2, 3);
+    rig_run(where);
     ck_assert_int_eq(wf_mon_db_open(where, &db, NULL), WEFT_OK);
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
         enum weft_err err = wf_mon_db_query(db, refused[i]);
@@ -406,8 +377,8 @@ END_TEST
 START_TEST(late_hosts_are_told_apart_by_their_agents)
 {
     const char *where = place(_i);
-    struct wf_mon_store *s = open_store(where);
-    struct fake_product *p = load();
+    struct wf_mon_store *s = rig_open(where);
+    struct fake_product *p = rig_load();
     struct wf_mon_table *t = NULL;
     struct wf_mon_late late;
 
@@ -429,12 +400,12 @@ END_TEST
 START_TEST(status_reads_what_the_writer_told)
 {
     const char *where = place(_i);
-    struct wf_mon_options o = options_of(where);
-    struct fake_product *p = load();
+    struct wf_mon_options o = rig_options(where);
+    struct fake_product *p = rig_load();
 
     fake_fill(p, 2, 3);
     fake_state(p, WEFT_STREAM_LIVE, WEFT_OK, "");
-    run(where);
+    rig_run(where);
     ck_assert_int_eq(wf_mon_cmd_status(&o), 1); // stopped
     ck_assert_str_eq(ask(where, "SELECT state FROM _monitor"), "'stopped'");
     ck_assert_str_eq(ask(where, "SELECT state FROM _status"), "'live'");
@@ -447,12 +418,12 @@ END_TEST
 START_TEST(a_backfill_brings_back_what_is_missing_and_nothing_twice)
 {
     const char *where = place(_i);
-    struct wf_mon_options o = options_of(where);
-    struct fake_product *p = load();
+    struct wf_mon_options o = rig_options(where);
+    struct fake_product *p = rig_load();
 
     fake_fill(p, 8, 5);
     fake_state(p, WEFT_STREAM_LIVE, WEFT_OK, "");
-    run(where);
+    rig_run(where);
     // A batch is gone, of another one a part, as if a reader had begun inside it, and its middle of a third.
     change(where, "DELETE FROM servers_load WHERE _offset BETWEEN 5 AND 9");
     change(where, "DELETE FROM _batch WHERE \"offset\" = 5");
@@ -475,7 +446,7 @@ START_TEST(a_backfill_brings_back_what_is_missing_and_nothing_twice)
     }
     ck_assert_int_eq(wf_mon_cmd_verify(&o), 0);
     fake_fill(p, 1, 2); // and the storing goes on where it stood
-    run(where);
+    rig_run(where);
     ck_assert_int_eq(number(where, "SELECT count(*) FROM servers_load"), 42);
 }
 END_TEST
@@ -495,7 +466,7 @@ START_TEST(what_is_too_old_goes_and_all_else_stays_provable)
 {
     const int64_t day = 86400000000, now = wf_mon_unix_ms() * 1000;
     const char *where = place(_i), *name = "servers/load";
-    struct fake_product *p = load();
+    struct fake_product *p = rig_load();
     struct wf_mon_table *t = NULL;
     bool more = true;
 
@@ -508,7 +479,7 @@ START_TEST(what_is_too_old_goes_and_all_else_stays_provable)
     add(p, now); // one that stays, but for a clock that was off
     add(p, 77);
     fake_batch(p, "web-0", 3);
-    struct wf_mon_store *s = open_store(where);
+    struct wf_mon_store *s = rig_open(where);
     ck_assert(claim(s, name));
     rig_store(s, p, 0, 3, true);
     ck_assert_int_eq(wf_mon_store_table(s, name, &t), WEFT_OK);
@@ -540,8 +511,8 @@ START_TEST(what_is_too_old_goes_while_the_store_runs)
 {
     const int64_t day = 86400000000, now = wf_mon_unix_ms() * 1000;
     const char *where = place(_i);
-    struct wf_mon_options o = options_of(where);
-    struct fake_product *p = load();
+    struct wf_mon_options o = rig_options(where);
+    struct fake_product *p = rig_load();
 
     for (int i = 0; i < 5; i++) // a day that goes whole, one that stays, and one batch over both
         add(p, now - 3 * day);

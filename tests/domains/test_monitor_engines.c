@@ -9,6 +9,7 @@
 #include "domains/monitoring/common/watch.h"
 #include "tests/domains/monitor_rig.h"
 #include "tests/domains/pq_rig.h"
+#include "tests/domains/pq_tap.h"
 #include "tests/support/support.h"
 
 // CockroachDB refuses a change of the schema behind a write of the same
@@ -42,40 +43,6 @@ static void suit_engine(const PGconn *c, const char *sql)
         ck_assert_msg(!strstr(sql, unknown[i]), "unknown there: %s", sql);
 }
 
-PGresult *__real_PQexec(PGconn *c, const char *sql);
-PGresult *__wrap_PQexec(PGconn *c, const char *sql);
-PGresult *__real_PQexecParams(PGconn *c, const char *sql, int n, const Oid *types,
-    const char *const *values, const int *lengths, const int *formats, int format);
-PGresult *__wrap_PQexecParams(PGconn *c, const char *sql, int n, const Oid *types,
-    const char *const *values, const int *lengths, const int *formats, int format);
-
-PGresult *__wrap_PQexec(PGconn *c, const char *sql)
-{
-    suit_engine(c, sql);
-    return __real_PQexec(c, sql);
-}
-
-// libpq's own parameters. NOLINTNEXTLINE(readability-function-size)
-PGresult *__wrap_PQexecParams(PGconn *c, const char *sql, int n, const Oid *types,
-    const char *const *values, const int *lengths, const int *formats, int format)
-{
-    suit_engine(c, sql);
-    return __real_PQexecParams(c, sql, n, types, values, lengths, formats, format);
-}
-
-static int run(const char *where)
-{
-    struct wf_mon_options o = rig_options(rig_path());
-
-    o.database = where;
-    return wf_mon_cmd_store(&o);
-}
-
-static struct fake_product *load(void)
-{
-    return fake_product("servers/load", WEFT_METRIC, "load1", "weft.test.Load");
-}
-
 static void one_record(struct fake_product *p, int64_t time_us)
 {
     struct wf_buf m = { 0 };
@@ -91,23 +58,22 @@ START_TEST(what_is_sent_suits_other_engines)
 {
     const char *where = pq_rig_where(), *name = "servers/load";
     const int64_t now_us = wf_mon_unix_ms() * 1000;
-    struct fake_product *p = load();
+    struct fake_product *p = rig_load();
     struct wf_mon_table *t = NULL;
     bool more = true;
 
+    pq_tap_before = suit_engine;
     engine = _i ? COCKROACHDB : YUGABYTEDB;
     one_record(p, now_us - 9 * WF_MON_DAY_US);
     fake_fill(p, 3, 3);
-    ck_assert_int_eq(run(where), 0);
+    rig_run(where);
     fake_schema(p, "load2", "weft.test.Load");
     one_record(p, now_us);
-    ck_assert_int_eq(run(where), 0);
+    rig_run(where);
     ck_assert_int_eq(pq_rig_number(where, "SELECT count(*) FROM servers_load"), 11);
-    struct wf_mon_options o = rig_options(rig_path());
-    o.database = where;
+    struct wf_mon_options o = rig_options(where);
     ck_assert_int_eq(wf_mon_cmd_verify(&o), 0);
-    struct wf_mon_store *s = NULL;
-    ck_assert_int_eq(wf_mon_store_open(where, &s, NULL), WEFT_OK);
+    struct wf_mon_store *s = rig_open(where);
     ck_assert_int_eq(wf_mon_store_claim(s, &name, 1), WEFT_OK);
     ck_assert_int_eq(wf_mon_store_table(s, name, &t), WEFT_OK);
     struct weft_product *schema = fake_described(p);
@@ -136,8 +102,8 @@ START_TEST(with_timescaledb_a_table_can_become_a_hypertable)
     snprintf(where, sizeof where, "%.*s,pg_catalog'", (int)strlen(plain) - 1, plain);
     pq_rig_change(where,
         "CREATE TABLE pg_extension(extname TEXT); INSERT INTO pg_extension VALUES('timescaledb')");
-    fake_fill(load(), 3, 3);
-    ck_assert_int_eq(run(where), 0);
+    fake_fill(rig_load(), 3, 3);
+    rig_run(where);
     ck_assert_str_eq(pq_rig_ask(where,
                          "SELECT relkind::text FROM pg_class WHERE oid = 'servers_load'::regclass"),
         "r");

@@ -13,7 +13,7 @@
 
 static struct fake_product *load(void)
 {
-    struct fake_product *p = fake_product("servers/load", WEFT_METRIC, "load1", "weft.test.Load");
+    struct fake_product *p = rig_load();
 
     fake_fill(p, 8, 5);
     fake_state(p, WEFT_STREAM_LIVE, WEFT_OK, "");

@@ -14,51 +14,14 @@
 #include "domains/monitoring/common/watch.h"
 #include "tests/domains/monitor_rig.h"
 #include "tests/domains/pq_rig.h"
+#include "tests/domains/pq_tap.h"
 #include "tests/support/support.h"
-
-static const char *ask(const char *where, const char *sql)
-{
-    static char out[1024];
-    struct wf_mon_db *db = NULL;
-    struct wf_mon_cell cell;
-    struct weft_problem problem = { 0 };
-
-    out[0] = '\0';
-    ck_assert_msg(wf_mon_db_open(where, &db, &problem) == WEFT_OK, "%s", problem.text);
-    ck_assert_msg(wf_mon_db_query(db, sql) == WEFT_OK, "%s: %s", sql, wf_mon_db_problem(db));
-    if (wf_mon_db_step(db) == WEFT_OK) {
-        wf_mon_db_cell(db, 0, &cell);
-        wf_mon_cell_print(&cell, out, sizeof out);
-    }
-    wf_mon_db_close(db);
-    return out;
-}
-
-static long long number(const char *where, const char *sql)
-{
-    return strtoll(ask(where, sql), NULL, 10);
-}
 
 static int run(const char *where)
 {
-    struct wf_mon_options o = rig_options(rig_path());
+    struct wf_mon_options o = rig_options(where);
 
-    o.database = where;
     return wf_mon_cmd_store(&o);
-}
-
-static struct fake_product *load(void)
-{
-    return fake_product("servers/load", WEFT_METRIC, "load1", "weft.test.Load");
-}
-
-static struct wf_mon_store *open_store(const char *where)
-{
-    struct wf_mon_store *s = NULL;
-    struct weft_problem problem = { 0 };
-
-    ck_assert_msg(wf_mon_store_open(where, &s, &problem) == WEFT_OK, "%s", problem.text);
-    return s;
 }
 
 // A second of a process's life. How many of the products it holds then.
@@ -102,7 +65,7 @@ START_TEST(what_is_no_database_is_refused_with_its_reason)
     const char *where = pq_rig_where();
     struct wf_mon_db *db = NULL;
     ck_assert_int_eq(wf_mon_db_open(where, &db, &problem), WEFT_E_NOT_FOUND);
-    wf_mon_store_close(open_store(where));
+    wf_mon_store_close(rig_open(where));
     pq_rig_change(where, "UPDATE _format SET version = 99");
     ck_assert_int_eq(wf_mon_store_open(where, &s, &problem), WEFT_E_VERSION);
     ck_assert_int_eq(wf_mon_db_open(where, &db, &problem), WEFT_E_VERSION);
@@ -113,24 +76,26 @@ START_TEST(columns_say_what_they_are)
 {
     const char *where = pq_rig_where();
 
-    fake_fill(load(), 1, 1);
+    fake_fill(rig_load(), 1, 1);
     ck_assert_int_eq(run(where), 0);
-    ck_assert_str_eq(ask(where, "SELECT col_description('servers_load'::regclass, attnum) FROM "
-                                "pg_attribute WHERE attrelid = 'servers_load'::regclass AND "
-                                "attname = 'load'"),
-        "'[1]'");
-    ck_assert_str_eq(ask(where, "SELECT string_agg(attname || ' ' || format_type(atttypid, "
-                                "atttypmod), ',' ORDER BY attnum) FROM pg_attribute WHERE attrelid "
-                                "= 'servers_load'::regclass AND attname IN ('load', 'tasks', "
-                                "'up')"),
-        "'load double precision,tasks numeric(20,0),up boolean'");
+    ck_assert_str_eq(
+        pq_rig_ask(where, "SELECT col_description('servers_load'::regclass, attnum) FROM "
+                          "pg_attribute WHERE attrelid = 'servers_load'::regclass AND "
+                          "attname = 'load'"),
+        "[1]");
+    ck_assert_str_eq(
+        pq_rig_ask(where, "SELECT string_agg(attname || ' ' || format_type(atttypid, "
+                          "atttypmod), ',' ORDER BY attnum) FROM pg_attribute WHERE attrelid "
+                          "= 'servers_load'::regclass AND attname IN ('load', 'tasks', "
+                          "'up')"),
+        "load double precision,tasks numeric(20,0),up boolean");
 }
 END_TEST
 
 START_TEST(rows_go_to_the_partition_of_their_day)
 {
     const char *where = pq_rig_where();
-    struct fake_product *p = load();
+    struct fake_product *p = rig_load();
     struct wf_buf m = { 0 };
     int64_t now_us = wf_mon_unix_ms() * 1000;
     const int64_t times[] = { now_us, now_us - WF_MON_DAY_US, now_us - WF_MON_DAY_US + 1, 5, -5,
@@ -142,9 +107,9 @@ START_TEST(rows_go_to_the_partition_of_their_day)
     }
     fake_batch(p, "web-0", now_us / 1000);
     ck_assert_int_eq(run(where), 0);
-    ck_assert_int_eq(number(where, "SELECT count(*) FROM servers_load"), 6);
-    ck_assert_int_eq(number(where, "SELECT count(*) FROM _rest_servers_load"), 3);
-    ck_assert_int_eq(number(where, "SELECT count(DISTINCT tableoid) FROM servers_load"), 3);
+    ck_assert_int_eq(pq_rig_number(where, "SELECT count(*) FROM servers_load"), 6);
+    ck_assert_int_eq(pq_rig_number(where, "SELECT count(*) FROM _rest_servers_load"), 3);
+    ck_assert_int_eq(pq_rig_number(where, "SELECT count(DISTINCT tableoid) FROM servers_load"), 3);
     // A day of which an early row is in the rest stays there: nothing waits, nothing is lost.
     pq_rig_change(where, "DROP TABLE _rest_servers_load; CREATE TABLE _rest_servers_load PARTITION "
                          "OF servers_load DEFAULT");
@@ -157,7 +122,7 @@ START_TEST(rows_go_to_the_partition_of_their_day)
     fake_record(p, WEFT_PUT, &m, now_us - 5 * WF_MON_DAY_US + 1);
     fake_batch(p, "web-0", now_us / 1000);
     ck_assert_int_eq(run(where), 0);
-    ck_assert_int_eq(number(where, "SELECT count(*) FROM _rest_servers_load"), 2);
+    ck_assert_int_eq(pq_rig_number(where, "SELECT count(*) FROM _rest_servers_load"), 2);
     wf_buf_fini(&m);
 }
 END_TEST
@@ -166,14 +131,14 @@ START_TEST(an_engine_without_partitions_has_one_table)
 {
     const char *where = pq_rig_where();
 
-    wf_mon_store_close(open_store(where));
+    wf_mon_store_close(rig_open(where));
     pq_rig_change(where, "UPDATE _format SET partitions = false");
-    fake_fill(load(), 3, 3);
+    fake_fill(rig_load(), 3, 3);
     ck_assert_int_eq(run(where), 0);
-    ck_assert_int_eq(number(where, "SELECT count(*) FROM servers_load"), 9);
-    ck_assert_str_eq(
-        ask(where, "SELECT relkind::text FROM pg_class WHERE oid = 'servers_load'::regclass"),
-        "'r'");
+    ck_assert_int_eq(pq_rig_number(where, "SELECT count(*) FROM servers_load"), 9);
+    ck_assert_str_eq(pq_rig_ask(where,
+                         "SELECT relkind::text FROM pg_class WHERE oid = 'servers_load'::regclass"),
+        "r");
 }
 END_TEST
 
@@ -275,9 +240,9 @@ END_TEST
 START_TEST(a_batch_of_which_a_part_is_there_gets_its_rest)
 {
     const char *where = pq_rig_where(), *name = "servers/load";
-    struct wf_mon_store *s = open_store(where);
+    struct wf_mon_store *s = rig_open(where);
     struct wf_mon_table *t = NULL;
-    struct fake_product *p = load();
+    struct fake_product *p = rig_load();
     struct weft_product *schema = fake_described(p);
 
     fake_fill(p, 1, 8);
@@ -298,12 +263,11 @@ START_TEST(a_batch_of_which_a_part_is_there_gets_its_rest)
     rig_store(s, p, 0, 1, true);
     wf_mon_store_close(s);
     weft_product_free(schema);
-    ck_assert_int_eq(number(where, "SELECT count(*) FROM servers_load"), 8);
-    ck_assert_int_eq(number(where, "SELECT count(DISTINCT _offset) FROM servers_load"), 8);
-    ck_assert_int_eq(number(where, "SELECT count(*) FROM _batch"), 3);
-    ck_assert_int_eq(number(where, "SELECT records FROM _status"), 8);
-    struct wf_mon_options o = rig_options(rig_path());
-    o.database = where;
+    ck_assert_int_eq(pq_rig_number(where, "SELECT count(*) FROM servers_load"), 8);
+    ck_assert_int_eq(pq_rig_number(where, "SELECT count(DISTINCT _offset) FROM servers_load"), 8);
+    ck_assert_int_eq(pq_rig_number(where, "SELECT count(*) FROM _batch"), 3);
+    ck_assert_int_eq(pq_rig_number(where, "SELECT records FROM _status"), 8);
+    struct wf_mon_options o = rig_options(where);
     ck_assert_int_eq(wf_mon_cmd_verify(&o), 0);
 }
 END_TEST
@@ -326,7 +290,7 @@ static void name_products(void)
 START_TEST(processes_share_products_and_each_has_one_holder)
 {
     const char *where = pq_rig_where();
-    struct wf_mon_store *a = open_store(where), *b = open_store(where);
+    struct wf_mon_store *a = rig_open(where), *b = rig_open(where);
 
     name_products();
     ck_assert_uint_eq(beat(a, names, PRODUCTS), PRODUCTS); // alone: all
@@ -342,7 +306,7 @@ START_TEST(processes_share_products_and_each_has_one_holder)
     ck_assert_uint_eq(beat(a, names, PRODUCTS), of_a); // and so it stays
     ck_assert_uint_eq(beat(b, names, PRODUCTS), of_b);
     // A third one joins and is given its share by both.
-    struct wf_mon_store *third = open_store(where);
+    struct wf_mon_store *third = rig_open(where);
     ck_assert_uint_eq(beat(third, names, PRODUCTS), 0);
     of_a = beat(a, names, PRODUCTS);
     of_b = beat(b, names, PRODUCTS);
@@ -362,7 +326,7 @@ END_TEST
 START_TEST(what_nobody_else_wants_is_taken_after_a_while)
 {
     const char *where = pq_rig_where();
-    struct wf_mon_store *a = open_store(where), *b = open_store(where);
+    struct wf_mon_store *a = rig_open(where), *b = rig_open(where);
     size_t turns = 0;
 
     name_products();
@@ -380,9 +344,9 @@ END_TEST
 START_TEST(who_lost_its_lease_stores_nothing_more)
 {
     const char *where = pq_rig_where(), *name = "servers/load";
-    struct wf_mon_store *a = open_store(where), *b = open_store(where);
+    struct wf_mon_store *a = rig_open(where), *b = rig_open(where);
     struct wf_mon_table *t = NULL;
-    struct fake_product *p = load();
+    struct fake_product *p = rig_load();
     struct weft_product *schema = fake_described(p);
     size_t turns = 0;
 
@@ -405,8 +369,8 @@ START_TEST(who_lost_its_lease_stores_nothing_more)
     rig_store(b, p, 3, 4, true);
     wf_mon_store_close(b);
     weft_product_free(schema);
-    ck_assert_int_eq(number(where, "SELECT count(*) FROM servers_load"), 12);
-    ck_assert_int_eq(number(where, "SELECT records FROM _status"), 12);
+    ck_assert_int_eq(pq_rig_number(where, "SELECT count(*) FROM servers_load"), 12);
+    ck_assert_int_eq(pq_rig_number(where, "SELECT records FROM _status"), 12);
 }
 END_TEST
 
@@ -416,14 +380,15 @@ START_TEST(a_dead_process_of_this_machine_is_not_waited_for)
     pid_t child = fork();
 
     if (child == 0) {
-        struct wf_mon_store *s = open_store(where);
+        struct wf_mon_store *s = rig_open(where);
         _exit(beat(s, &name, 1) == 1 ? 0 : 1); // as kill -9 does: nothing is let go
     }
     int status = -1;
     ck_assert_int_eq(waitpid(child, &status, 0), child);
     ck_assert_int_eq(status, 0);
-    ck_assert_int_eq(number(where, "SELECT count(*) FROM _lease WHERE owner IS NOT NULL"), 1);
-    struct wf_mon_store *s = open_store(where);
+    ck_assert_int_eq(
+        pq_rig_number(where, "SELECT count(*) FROM _lease WHERE owner IS NOT NULL"), 1);
+    struct wf_mon_store *s = rig_open(where);
     ck_assert_uint_eq(beat(s, &name, 1), 1);
     wf_mon_store_close(s);
 }
@@ -436,9 +401,9 @@ START_TEST(a_server_that_dies_costs_nothing_but_time)
     ck_assert(
         pq_rig_start()); // one of its own: a process that nobody waited for would keep the others' from starting again
     const char *where = pq_rig_where(), *name = "servers/load";
-    struct wf_mon_store *s = open_store(where);
+    struct wf_mon_store *s = rig_open(where);
     struct wf_mon_table *t = NULL;
-    struct fake_product *p = load();
+    struct fake_product *p = rig_load();
     struct weft_product *schema = fake_described(p);
     int waited = 0;
 
@@ -461,53 +426,21 @@ START_TEST(a_server_that_dies_costs_nothing_but_time)
     rig_store(s, p, 2, 4, true);
     wf_mon_store_close(s);
     weft_product_free(schema);
-    ck_assert_int_eq(number(where, "SELECT count(*) FROM servers_load"), 12);
-    ck_assert_int_eq(number(where, "SELECT count(DISTINCT _offset) FROM servers_load"), 12);
+    ck_assert_int_eq(pq_rig_number(where, "SELECT count(*) FROM servers_load"), 12);
+    ck_assert_int_eq(pq_rig_number(where, "SELECT count(DISTINCT _offset) FROM servers_load"), 12);
     pq_rig_stop();
 }
 END_TEST
 
 // The process dies before its nth statement, or right after the server did it and nobody heard.
 static long statements_left;
-PGresult *__real_PQexec(PGconn *c, const char *sql);
-PGresult *__wrap_PQexec(PGconn *c, const char *sql);
-PGresult *__real_PQexecParams(PGconn *c, const char *sql, int n, const Oid *types,
-    const char *const *values, const int *lengths, const int *formats, int format);
-PGresult *__wrap_PQexecParams(PGconn *c, const char *sql, int n, const Oid *types,
-    const char *const *values, const int *lengths, const int *formats, int format);
-int __real_PQputCopyEnd(PGconn *c, const char *message);
-int __wrap_PQputCopyEnd(PGconn *c, const char *message);
 
-static void live_or_die(void)
+static void live_or_die(const PGconn *c, const char *sql)
 {
+    (void)c;
+    (void)sql;
     if (statements_left > 0 && --statements_left == 0)
         _exit(99);
-}
-
-PGresult *__wrap_PQexec(PGconn *c, const char *sql)
-{
-    live_or_die();
-    PGresult *r = __real_PQexec(c, sql);
-    live_or_die();
-    return r;
-}
-
-// libpq's own parameters. NOLINTNEXTLINE(readability-function-size)
-PGresult *__wrap_PQexecParams(PGconn *c, const char *sql, int n, const Oid *types,
-    const char *const *values, const int *lengths, const int *formats, int format)
-{
-    live_or_die();
-    PGresult *r = __real_PQexecParams(c, sql, n, types, values, lengths, formats, format);
-    live_or_die();
-    return r;
-}
-
-int __wrap_PQputCopyEnd(PGconn *c, const char *message)
-{
-    live_or_die();
-    int rc = __real_PQputCopyEnd(c, message);
-    live_or_die();
-    return rc;
 }
 
 static int run_that_dies(int (*command)(const char *where), const char *where, long nth)
@@ -517,6 +450,7 @@ static int run_that_dies(int (*command)(const char *where), const char *where, l
 
     if (child == 0) {
         statements_left = nth;
+        pq_tap_before = pq_tap_after = live_or_die;
         _exit(command(where));
     }
     ck_assert(child > 0);
@@ -527,7 +461,7 @@ static int run_that_dies(int (*command)(const char *where), const char *where, l
 
 START_TEST(a_run_killed_around_any_statement_loses_nothing_and_doubles_nothing)
 {
-    struct fake_product *p = load();
+    struct fake_product *p = rig_load();
     const char *step = getenv("WEFT_PQ_KILLS"); // "all": at each; else at some
     bool whole = false, all = step && strcmp(step, "all") == 0;
     long kills = 0;
@@ -540,11 +474,13 @@ START_TEST(a_run_killed_around_any_statement_loses_nothing_and_doubles_nothing)
         whole = status == 0;
         kills += !whole;
         ck_assert_int_eq(run(where), 0);
-        ck_assert_msg(number(where, "SELECT count(*) FROM servers_load") == 30, "at %ld", nth);
-        ck_assert_int_eq(number(where, "SELECT count(DISTINCT _offset) FROM servers_load"), 30);
-        ck_assert_int_eq(number(where, "SELECT records FROM _status"), 30);
-        ck_assert_int_eq(number(where, "SELECT sum(count) FROM _batch"), 30);
-        ck_assert_int_eq(number(where, "SELECT sum(records) FROM _origin"), 30);
+        ck_assert_msg(
+            pq_rig_number(where, "SELECT count(*) FROM servers_load") == 30, "at %ld", nth);
+        ck_assert_int_eq(
+            pq_rig_number(where, "SELECT count(DISTINCT _offset) FROM servers_load"), 30);
+        ck_assert_int_eq(pq_rig_number(where, "SELECT records FROM _status"), 30);
+        ck_assert_int_eq(pq_rig_number(where, "SELECT sum(count) FROM _batch"), 30);
+        ck_assert_int_eq(pq_rig_number(where, "SELECT sum(records) FROM _origin"), 30);
     }
     ck_assert(whole);
     ck_assert_int_ge(kills, 8);
@@ -554,9 +490,8 @@ END_TEST
 
 static int refill(const char *where)
 {
-    struct wf_mon_options o = rig_options(rig_path());
+    struct wf_mon_options o = rig_options(where);
 
-    o.database = where;
     o.args[0] = "servers/load";
     o.word_count = 1;
     return wf_mon_cmd_backfill(&o);
@@ -568,7 +503,7 @@ START_TEST(a_backfill_killed_around_any_statement_adds_each_record_once)
     bool whole = false, all = step && strcmp(step, "all") == 0;
     long kills = 0;
 
-    fake_fill(load(), 6, 5);
+    fake_fill(rig_load(), 6, 5);
     ck_assert_int_eq(run(where), 0);
     for (long nth = 1; !whole && nth < 2000; nth += all ? 1 : 37) {
         pq_rig_change(where, "DELETE FROM servers_load WHERE _offset BETWEEN 5 AND 19");
@@ -578,9 +513,11 @@ START_TEST(a_backfill_killed_around_any_statement_adds_each_record_once)
         whole = status == 0;
         kills += !whole;
         ck_assert_int_eq(refill(where), 0);
-        ck_assert_msg(number(where, "SELECT count(*) FROM servers_load") == 30, "at %ld", nth);
-        ck_assert_int_eq(number(where, "SELECT count(DISTINCT _offset) FROM servers_load"), 30);
-        ck_assert_int_eq(number(where, "SELECT sum(count) FROM _batch"), 30);
+        ck_assert_msg(
+            pq_rig_number(where, "SELECT count(*) FROM servers_load") == 30, "at %ld", nth);
+        ck_assert_int_eq(
+            pq_rig_number(where, "SELECT count(DISTINCT _offset) FROM servers_load"), 30);
+        ck_assert_int_eq(pq_rig_number(where, "SELECT sum(count) FROM _batch"), 30);
     }
     ck_assert(whole);
     ck_assert_int_ge(kills, 4);

@@ -434,7 +434,7 @@ START_TEST(losses_are_read_newest_first_without_those_that_were_counted_before)
     const char *path = rig_path();
     struct wf_mon_options o = rig_options(path);
     struct wf_mon_sight *s = calloc(1, sizeof *s);
-    struct fake_product *p = fake_product("servers/load", WEFT_METRIC, "load1", "weft.test.Load");
+    struct fake_product *p = rig_load();
 
     fake_fill(p, 2, 2);
     fake_loss(p, 4, 9);

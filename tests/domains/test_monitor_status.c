@@ -192,7 +192,7 @@ START_TEST(late_hosts_are_split_by_what_their_agents_table_says)
     struct wf_mon_store *s = NULL;
     struct wf_mon_table *t = NULL;
     struct wf_mon_late late;
-    struct fake_product *p = fake_product("servers/load", WEFT_METRIC, "load1", "weft.test.Load");
+    struct fake_product *p = rig_load();
 
     static const char *const hosts[] = { "web-0", "web-1", "web-2", "web-3" };
     for (size_t i = 0; i < 4; i++)
@@ -258,7 +258,7 @@ START_TEST(the_command_exits_1_when_something_is_blind)
 {
     const char *path = rig_path();
     struct wf_mon_options o = rig_options(path);
-    struct fake_product *p = fake_product("servers/load", WEFT_METRIC, "load1", "weft.test.Load");
+    struct fake_product *p = rig_load();
     struct timespec t;
     char sql[120];
 
@@ -292,7 +292,7 @@ START_TEST(what_run_tells_is_what_status_reads)
     struct wf_mon_db *db = NULL;
     struct wf_mon_line *lines = NULL;
     size_t count = 0;
-    struct fake_product *p = fake_product("servers/load", WEFT_METRIC, "load1", "weft.test.Load");
+    struct fake_product *p = rig_load();
     struct wf_mon_line told = { .product = "servers/load",
         .kind = "metric",
         .state = "pull",

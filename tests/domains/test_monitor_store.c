@@ -161,7 +161,7 @@ static int run_that_dies(const char *path, long nth)
 
 START_TEST(a_run_killed_at_any_write_loses_nothing_and_doubles_nothing)
 {
-    struct fake_product *p = fake_product("servers/load", WEFT_METRIC, "load1", "weft.test.Load");
+    struct fake_product *p = rig_load();
     bool whole = false;
     long kills = 0;
 
@@ -199,7 +199,7 @@ static long long steps_of(struct wf_mon_store *s)
 // A plan that walks the product's batches for each new one makes a day's catching up a week's.
 START_TEST(a_batch_costs_no_more_because_many_are_stored)
 {
-    struct fake_product *p = fake_product("servers/load", WEFT_METRIC, "load1", "weft.test.Load");
+    struct fake_product *p = rig_load();
     struct weft_problem problem = { 0 };
     struct wf_mon_store *s = NULL;
     const size_t few = 20, many = 400;
@@ -224,7 +224,7 @@ START_TEST(a_product_without_records_has_its_table)
 {
     const char *path = rig_path();
 
-    struct fake_product *p = fake_product("servers/load", WEFT_METRIC, "load1", "weft.test.Load");
+    struct fake_product *p = rig_load();
     fake_state(p, WEFT_STREAM_LIVE, WEFT_OK, "");
     rig_run(path);
     ck_assert_int_eq(rig_number(path, "SELECT count(host) FROM servers_load"), 0);
@@ -238,7 +238,7 @@ START_TEST(a_run_whose_last_turn_took_all_it_may_ends_by_itself)
     struct wf_mon_options o = rig_options(path);
     int64_t began_ms = wf_mon_now_ms();
 
-    fake_fill(fake_product("servers/load", WEFT_METRIC, "load1", "weft.test.Load"), 63, 2);
+    fake_fill(rig_load(), 63, 2);
     o.seconds = 40;
     ck_assert_int_eq(wf_mon_cmd_store(&o), 0);
     ck_assert_str_eq(rig_ask(path, "SELECT count(*) FROM servers_load"), "126");
@@ -251,7 +251,7 @@ START_TEST(only_wanted_products_are_stored)
     const char *path = rig_path();
     struct wf_mon_options o = rig_options(path);
 
-    fake_fill(fake_product("servers/load", WEFT_METRIC, "load1", "weft.test.Load"), 1, 1);
+    fake_fill(rig_load(), 1, 1);
     fake_fill(fake_product("network/load", WEFT_METRIC, "load1", "weft.test.Load"), 1, 1);
     o.patterns[0] = "net*/lo?d";
     o.pattern_count = 1;
@@ -309,7 +309,7 @@ START_TEST(a_full_disk_loses_nothing)
     const char *path = rig_path();
     struct wf_mon_store *s = NULL;
     struct wf_mon_table *t = NULL;
-    struct fake_product *p = fake_product("servers/load", WEFT_METRIC, "load1", "weft.test.Load");
+    struct fake_product *p = rig_load();
     enum weft_err err = WEFT_OK;
 
     fake_fill(p, 40, 60);

@@ -40,7 +40,7 @@ static struct wf_mon_proof prove(const char *path, struct wf_mon_verify what, st
 static const char *store_all(void)
 {
     const char *path = rig_path();
-    struct fake_product *a = fake_product("servers/load", WEFT_METRIC, "load1", "weft.test.Load");
+    struct fake_product *a = rig_load();
     struct fake_product *b =
         fake_product("network/load", WEFT_INVENTORY, "load1", "weft.test.Load");
     struct wf_buf m = { 0 };
