@@ -101,6 +101,10 @@ until_ok three
 all_held() { [ "$(sql "SELECT count(*) AS v FROM _table t LEFT JOIN _lease l USING (product) WHERE l.owner IS NULL OR l.until_ms < extract(epoch from clock_timestamp()) * 1000")" = 0 ]; }
 until_ok all_held
 
+echo "what was written meanwhile is caught up with"
+written=$(tail -n 1 "$WORK/ledger")
+until_ok has_stored "$written"
+
 echo "top: what rises in its samples is what was stored between; on a terminal it gives the screen back"
 "$MONITOR" top --db "$WORK/watch.db" --database "$WHERE" --count 2 --every 1200ms --json >"$WORK/samples"
 python3 -B - "$WORK/samples" <<'EOF'
