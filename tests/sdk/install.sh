@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # usage: tests/sdk/install.sh BUILD-DIR
-# sdk.install: what is installed is enough to build a program against libweft: with pkg-config, shared and static, and as a CMake package.
+# sdk.install: what is installed is enough to build a program against libweft: with pkg-config, shared and static, and as a CMake package,
+# from C and from C++; pkg-config names all that the whole archive needs.
 set -euo pipefail
 
 build=$1
@@ -43,14 +44,51 @@ run "pkg-config, shared" "$tmp/shared"
 readelf -d "$tmp/shared" | grep -q 'NEEDED.*libweft\.so\.0' || { say "the program does not name libweft.so.0"; exit 1; }
 
 # shellcheck disable=SC2046,SC2086
-cc $flags -o "$tmp/static" "$tmp/who.c" -Wl,-Bstatic \
-    $(pkg-config --define-variable=prefix="$tmp/usr" --cflags --libs-only-L weft) -lweft -Wl,-Bdynamic \
+cc $flags -o "$tmp/static" "$tmp/who.c" -Wl,-Bstatic,--whole-archive \
+    $(pkg-config --define-variable=prefix="$tmp/usr" --cflags --libs-only-L weft) -lweft -Wl,-Bdynamic,--no-whole-archive \
     $(pkg-config --define-variable=prefix="$tmp/usr" --static --libs weft | sed 's/-lweft//')
 run "pkg-config, static" "$tmp/static"
 if readelf -d "$tmp/static" | grep -q 'NEEDED.*libweft'; then
     say "the static program needs libweft.so"
     exit 1
 fi
+
+# Each header stands alone, and all that is exported is a C function to C++ as well. The compiler is clang's, the linker's driver C's.
+for header in weft err conf; do
+    printf '#include <weft/%s.h>\n' $header >"$tmp/alone.c"
+    cc -std=c11 -pedantic-errors -Wall -Wextra -Werror -fsyntax-only -I"$tmp/usr/include" "$tmp/alone.c"
+    clang++ -std=c++11 -pedantic-errors -Wall -Wextra -Werror -fsyntax-only -I"$tmp/usr/include" -x c++ "$tmp/alone.c"
+done
+sed -n 's/^weft_.*/    reinterpret_cast<void *>(\&&),/p' "$source/sdk/exports.txt" >"$tmp/exported.inc"
+cat >"$tmp/who.cpp" <<'PROGRAM'
+#include <weft/conf.h>
+
+static void *const exported[] = {
+#include "exported.inc"
+};
+
+extern "C" int puts(const char *);
+
+int main()
+{
+    weft_client *c = nullptr;
+    weft_problem p = {};
+    weft_options nowhere = {};
+
+    nowhere.dir = "/nowhere";
+    nowhere.flags = WEFT_REMOTE_ONLY;
+    for (void *function : exported)
+        if (!function)
+            return 1;
+    weft_err err = weft_connect(&nowhere, &c, &p);
+    puts(weft_err_name(err));
+    return err == WEFT_E_IDENTITY ? 0 : 1;
+}
+PROGRAM
+clang++ -std=c++11 -pedantic-errors -Wall -Wextra -Werror -fno-exceptions -fPIE -I"$tmp/usr/include" -c -o "$tmp/who.o" "$tmp/who.cpp"
+# shellcheck disable=SC2046,SC2086
+cc $flags -o "$tmp/cpp" "$tmp/who.o" $(pkg-config --define-variable=prefix="$tmp/usr" --libs weft)
+run "C++, $(wc -l <"$tmp/exported.inc") functions" "$tmp/cpp"
 
 mkdir "$tmp/cmake"
 cat >"$tmp/cmake/CMakeLists.txt" <<'PROJECT'

@@ -44,7 +44,6 @@ struct weft_problem {
 // ---- client ----------------------------------------------------------------------------------------------------------
 
 struct weft_client;
-
 struct weft_options {
     // Identity directory; NULL: $WEFT_DIR, then $XDG_CONFIG_HOME/weft or ~/.config/weft. Local weftd; NULL: $WEFT_SOCKET, then the socket
     // named in the identity directory, then /run/weft/weftd.sock.
@@ -202,6 +201,10 @@ struct weft_record {
     size_t len;
 };
 
+struct weft_bytes {
+    const char *ptr; // until the next call on this product from this thread
+    size_t len;
+};
 struct weft_value {
     enum weft_type type; // 0 = absent
     union {
@@ -209,10 +212,7 @@ struct weft_value {
         int64_t integer; // INT, ENUM (number), TIME (unix microseconds)
         uint64_t natural;
         double real;
-        struct {
-            const char *ptr; // until the next call on this product from this thread
-            size_t len;
-        } bytes; // TEXT, BYTES, JSON
+        struct weft_bytes bytes; // TEXT, BYTES, JSON
     };
     const char *name; // ENUM: the value's name, NULL when unknown
 };
