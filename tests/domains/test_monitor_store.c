@@ -355,6 +355,51 @@ START_TEST(a_locked_database_is_busy_and_nothing_happened)
 }
 END_TEST
 
+// A file system on which waiting costs nothing, and the one who holds the database lets go after a second of it.
+static sqlite3 *holder;
+static long waited_us;
+
+static int wait_for_holder(sqlite3_vfs *vfs, int us)
+{
+    (void)vfs;
+    waited_us += us;
+    if (waited_us >= 1000000 && holder) {
+        sqlite3_close(holder);
+        holder = NULL;
+    }
+    return us;
+}
+
+START_TEST(a_start_waits_for_who_holds_the_file_and_a_change_does_not)
+{
+    const char *path = rig_path();
+    struct wf_mon_store *s = NULL;
+    sqlite3_vfs waiting = *sqlite3_vfs_find(NULL);
+
+    ck_assert_int_eq(wf_mon_store_open(path, &s, NULL), WEFT_OK);
+    wf_mon_store_close(s);
+    ck_assert_int_eq(sqlite3_open(path, &holder), SQLITE_OK);
+    ck_assert_int_eq(
+        sqlite3_exec(holder, "PRAGMA locking_mode = EXCLUSIVE; BEGIN IMMEDIATE", NULL, NULL, NULL),
+        SQLITE_OK);
+    waiting.zName = "waiting";
+    waiting.pNext = NULL;
+    waiting.xSleep = wait_for_holder;
+    ck_assert_int_eq(sqlite3_vfs_register(&waiting, 1), SQLITE_OK);
+    ck_assert_int_eq(wf_mon_store_open(path, &s, NULL), WEFT_OK);
+    ck_assert_ptr_null(holder);
+
+    waited_us = 0;
+    ck_assert_int_eq(sqlite3_open(path, &holder), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_exec(holder, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+    ck_assert_int_eq(wf_mon_store_begin(s), WEFT_E_BUSY);
+    ck_assert_int_lt(waited_us, 1000000);
+    sqlite3_close(holder);
+    wf_mon_store_close(s);
+    sqlite3_vfs_unregister(&waiting);
+}
+END_TEST
+
 // ---- options -----------------------------------------------------------------------------------------------------------
 
 START_TEST(a_place_is_an_offset_a_time_or_a_time_back)
@@ -472,6 +517,7 @@ int main(void)
     tcase_add_test(c, other_files_are_refused_and_not_changed);
     tcase_add_test(c, a_full_disk_loses_nothing);
     tcase_add_test(c, a_locked_database_is_busy_and_nothing_happened);
+    tcase_add_test(c, a_start_waits_for_who_holds_the_file_and_a_change_does_not);
     tcase_add_test(c, each_code_of_sqlite_has_one_meaning);
     suite_add_tcase(suite, c);
     SRunner *runner = srunner_create(suite);

@@ -14,6 +14,8 @@
 
 #define BUSY_MS                                                                                    \
     200 // how long a change waits for somebody else's lock before the monitor looks at its signals again
+// Who only reads may just be reading the whole log of a process that was killed, 32 MiB of it, and holds the file meanwhile.
+#define PATIENT_MS 5000
 
 // A transaction of 20,000 records fits into the cache, and is written back once and not at each second commit: a quarter of the processor time of
 // a record (tests/bench/ingest.sh). Larger pages halve the reads of a checkpoint; of a file that exists they stay what they are.
@@ -280,7 +282,7 @@ static enum weft_err set_up(struct wf_mon_store *s, const char *path)
     if (err)
         return err;
     sqlite3_extended_result_codes(wf_mon_sqlite(s)->db, 1);
-    sqlite3_busy_timeout(wf_mon_sqlite(s)->db, BUSY_MS);
+    sqlite3_busy_timeout(wf_mon_sqlite(s)->db, PATIENT_MS);
     sqlite3_db_config(wf_mon_sqlite(s)->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     sqlite3_db_config(wf_mon_sqlite(s)->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
     err = wf_mon_sqlite_exec(
@@ -295,6 +297,8 @@ static enum weft_err set_up(struct wf_mon_store *s, const char *path)
     }
     if (!err)
         err = fresh ? make_tables(s) : check_health(s);
+    if (!err)
+        sqlite3_busy_timeout(wf_mon_sqlite(s)->db, BUSY_MS);
     return err;
 }
 
