@@ -103,23 +103,25 @@ void wf_join_forget(struct wf_node *n, const char *node, const char *product)
 
 // ---- given back ------------------------------------------------------------------------------------------------------
 
-// The next product kept of this node, in the order of names; false: there is none.
-static bool next_product(
-    const struct wf_node *n, const char *node, const char *after, struct wf_name *ret)
+// The next product behind *at that is kept of this node, in the order of names, which a directory does not have; false: there is none.
+static bool next_product(const struct wf_node *n, const char *node, struct wf_name *at)
 {
     char *dir = NULL;
     size_t len = strlen(node);
+    struct wf_name next;
     DIR *d = wf_disk_join(n->conf->data, "kept", &dir) ? NULL : opendir(dir);
     bool found = false;
 
     for (const struct dirent *e = d ? readdir(d) : NULL; e; e = readdir(d)) {
         const char *product = e->d_name + len + 1;
         if (strncmp(e->d_name, node, len) != 0 || e->d_name[len] != '.' ||
-            strcmp(product, after) <= 0 || !wf_name_is_valid(wf_bytes_str(product)) ||
-            (found && strcmp(product, ret->s) >= 0))
+            strcmp(product, at->s) <= 0 || !wf_name_is_valid(wf_bytes_str(product)) ||
+            (found && strcmp(product, next.s) >= 0))
             continue;
-        found = wf_name_from(wf_bytes_str(product), ret) == WEFT_OK;
+        found = wf_name_from(wf_bytes_str(product), &next) == WEFT_OK;
     }
+    if (found)
+        *at = next;
     if (d)
         closedir(d);
     free(dir);
@@ -161,7 +163,7 @@ enum weft_err wf_join_kept(struct wf_node *n, struct wf_call *c, Weft__V1__HomeR
     ret->schemas = wf_arena_calloc(c->arena, REPLY_MAX, sizeof *ret->schemas);
     if (!ret->manifests || !ret->schemas)
         return wf_arena_err(c->arena);
-    while (ret->n_manifests < REPLY_MAX && next_product(n, node, at.s, &at)) {
+    while (ret->n_manifests < REPLY_MAX && next_product(n, node, &at)) {
         struct wf_bytes manifest, schema;
         if (wf_join_kept_of(n, node, at.s, c->arena, &manifest, &schema))
             continue; // damaged: its owner applies it again

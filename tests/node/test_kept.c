@@ -81,6 +81,60 @@ START_TEST(a_manifest_is_kept_as_its_node_signed_it)
 }
 END_TEST
 
+// Names in an order that is neither that of the alphabet nor its reverse: directories list them in one of their own.
+static const char *const products[] = { "mail", "users", "api", "load", "signals", "cron", "depth",
+    "zones", "builds", "hosts", "queue", "events" };
+
+static void keep(const struct wf_identity *node_two, const char *product)
+{
+    Weft__V1__HomeRequest q = WEFT__V1__HOME_REQUEST__INIT;
+    struct wf_collect c = { .mesh_id = mesh.charter->mesh_id,
+        .product = wf_test_product(),
+        .sequence = (uint64_t)unix_ms };
+    struct wf_buf raw = { 0 };
+
+    c.product.name = product;
+    wf_blake2b(wf_bytes_str(schema), &c.product.schema_hash);
+    ck_assert_int_eq(wf_collect_sign(&c, &own, &raw), WEFT_OK);
+    q.product = wf_pb_str(product);
+    q.manifest = wf_pb_bin(wf_buf_view(&raw));
+    q.schema = wf_pb_bin(wf_bytes_str(schema));
+    call_by(node_two);
+    call.request.home = &q;
+    wf_home_handle(&node, &call.pub);
+    wf_buf_fini(&raw);
+}
+
+START_TEST(who_takes_a_nodes_place_gets_all_its_manifests_in_order)
+{
+    struct wf_identity two = identity_of("servers", WF_ID_NODE, "node-2");
+    Weft__V1__HomeRequest q = WEFT__V1__HOME_REQUEST__INIT;
+    struct wf_name before = { 0 };
+
+    own = wf_test_sign_key("kept/own", &two.cert.sign_key);
+    document = wf_bytes_str(schema);
+    for (size_t i = 0; i < WF_COUNT(products); i++)
+        keep(&two, products[i]);
+    q.product = before.s;
+    q.wants_manifests = true;
+    call_by(&two);
+    call.request.home = &q;
+    wf_home_handle(&node, &call.pub);
+    ck_assert_int_eq(call.err, WEFT_OK);
+    ck_assert_uint_eq(call.reply->home->n_schemas, WF_COUNT(products));
+    ck_assert_uint_eq(call.reply->home->n_manifests, WF_COUNT(products));
+    for (size_t i = 0; i < WF_COUNT(products); i++) {
+        struct wf_collect *c = NULL;
+        ck_assert_int_eq(wf_collect_open(wf_pb_view(call.reply->home->manifests[i]), &c), WEFT_OK);
+        ck_assert_str_gt(c->product.name, before.s);
+        ck_assert_int_eq(wf_name_from(wf_bytes_str(c->product.name), &before), WEFT_OK);
+        wf_collect_free(c);
+    }
+    document = (struct wf_bytes){ 0 };
+    wf_secret_fini(&own);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("kept");
@@ -88,6 +142,7 @@ int main(void)
 
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_loop_test(t, a_manifest_is_kept_as_its_node_signed_it, 0, WF_COUNT(rows));
+    tcase_add_test(t, who_takes_a_nodes_place_gets_all_its_manifests_in_order);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_ENV);
