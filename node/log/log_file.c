@@ -7,10 +7,10 @@
 #include "node/log/log_priv.h"
 #include "proto/base/limits.h"
 
-#define CREATE_TRIES 16 // files left by failed creations that could not be removed either
+#define CREATE_TRIES 16     // files left by failed creations that could not be removed either
+#define SYNC_WORST   10000u // us: as slow as counts
 // Of the active segment the newest stay in the page cache: as much as a stream is ahead of its fastest reader, so that those who follow close behind
 // it are served from memory.
-#define SYNC_WORST   10000u // us: as slow as counts
 #define CACHED_BYTES (16u * WF_MIB)
 #define CACHED_STEP  (1u * WF_MIB) // what is older is given back in pieces of
 #define CACHED_MAX   2u // and at its end a segment as a whole, when another came after it
