@@ -36,6 +36,8 @@ struct fake_product {
     size_t made;
 };
 
+const char *fake_revoked;
+
 struct weft_client {
     int unused;
 };
@@ -506,6 +508,7 @@ enum weft_err weft_verify(struct weft_client *c, const struct weft_product *prod
         return WEFT_E_HASH;
     }
     snprintf(v.batch, sizeof v.batch, "batch%016" PRIx64, sum_of(header, header_len - 17));
+    v.revoked = fake_revoked && strcmp(v.origin, fake_revoked) == 0;
     v.first_seq = seq;
     v.record_count = v.count;
     v.records = calloc(v.count, sizeof *v.records);

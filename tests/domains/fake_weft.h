@@ -37,6 +37,8 @@ void fake_loss(struct fake_product *p, uint64_t from, uint64_t to);
 void fake_state(
     struct fake_product *p, enum weft_stream_state state, enum weft_err err, const char *caveat);
 uint64_t fake_records(const struct fake_product *p); // appended so far
+// What this host signed is of one that was revoked as of its time, as far as weft_verify knows; NULL: nobody is.
+extern const char *fake_revoked;
 // The nth event of the log as a subscription hands it over; valid until the next.
 const struct weft_event *fake_event(struct fake_product *p, size_t n);
 

@@ -350,6 +350,71 @@ START_TEST(verify_names_each_change)
 }
 END_TEST
 
+// The row with offset 4 is of the second batch, 3 to 5, of web-1.
+START_TEST(a_row_that_is_asked_about_is_named_with_the_step_that_failed)
+{
+    static const struct {
+        const char *change, *want;
+    } rows[] = {
+        { "UPDATE servers_load SET load = load + 1 WHERE _offset = 4", "load: stored" },
+        { "DELETE FROM servers_load WHERE _offset = 4", ": the row is missing" },
+        { "UPDATE _batch SET header = NULL WHERE \"offset\" = 3", ": its header is not kept" },
+        { "UPDATE _batch SET header = payload WHERE \"offset\" = 3",
+            ": not proven: the header's signature" },
+        { "UPDATE _batch SET payload = header WHERE \"offset\" = 3",
+            ": not proven: the stored bytes" },
+        { "UPDATE _batch SET chain = chain + 100 WHERE \"offset\" = 3", ": its chain is not kept" },
+        { "UPDATE _batch SET schema = 99 WHERE \"offset\" = 3", ": its schema 99 is not kept" },
+        { "DELETE FROM _batch WHERE \"offset\" = 3", "_batch: a row without a batch" },
+        // A second one beside it, of a batch that is there and has no such record.
+        { "INSERT INTO servers_load(_time, _offset, _batch, load) SELECT 5, 4, id, 99 FROM _batch "
+          "WHERE \"offset\" = 6",
+            "_batch: a row without a batch" },
+        { "INSERT INTO servers_load(_time, _offset, load) VALUES(5, 4, 99)",
+            "_batch: a row without a batch: NULL" },
+        { "UPDATE servers_load SET _batch = (SELECT id FROM _batch WHERE \"offset\" = 6) WHERE "
+          "_offset = 4",
+            "_batch: a row without a batch" },
+        { "UPDATE _table SET kept_from_us = 9000000000000000; DELETE FROM servers_load WHERE "
+          "_offset = 4",
+            ": the row is older than what is kept" },
+    };
+
+    for (size_t i = 0; i <= sizeof rows / sizeof *rows; i++) {
+        bool revoked = i == sizeof rows / sizeof *rows;
+        const char *where = place(_i),
+                   *want =
+                       revoked ? ": not proven: the origin's certificate: revoked" : rows[i].want;
+        char seen[400] = "";
+        struct wf_mon_db *db = NULL;
+        struct wf_mon_proof proof = { 0 };
+        struct wf_mon_verify what = {
+            .table = "servers_load", .offset = 4, .fn = see, .arg = seen
+        };
+        struct wf_mon_options o = rig_options(where);
+        fake_reset();
+        fake_fill(rig_load(), 3, 3);
+        rig_run(where);
+        o.row = "servers_load:4";
+        ck_assert_int_eq(wf_mon_cmd_verify(&o), 0);
+        if (revoked)
+            fake_revoked = "web-1";
+        else
+            change(where, rows[i].change);
+        ck_assert_int_eq(wf_mon_db_open(where, &db, NULL), WEFT_OK);
+        ck_assert_int_eq(wf_mon_prove(db, &what, &proof), WEFT_OK);
+        wf_mon_db_close(db);
+        ck_assert_uint_ge(proof.differences, 1);
+        ck_assert_msg(
+            strncmp(seen, "servers_load 4 ", 15) == 0 && strstr(seen, want), "%s: %s", want, seen);
+        ck_assert_int_eq(wf_mon_cmd_verify(&o), 1);
+        o.row = "servers_load:1"; // of another batch and host
+        ck_assert_int_eq(wf_mon_cmd_verify(&o), 0);
+        fake_revoked = NULL;
+    }
+}
+END_TEST
+
 START_TEST(only_one_select_is_possible)
 {
     static const char *const refused[] = { "DELETE FROM servers_load", "DROP TABLE servers_load",
@@ -554,6 +619,8 @@ int main(void)
     tcase_add_loop_test(c, a_new_schema_adds_columns_within_a_transaction, 0, last);
     tcase_add_loop_test(c, long_names_and_names_that_meet_have_tables_of_their_own, 0, last);
     tcase_add_loop_test(c, verify_names_each_change, 0, last);
+    tcase_add_loop_test(
+        c, a_row_that_is_asked_about_is_named_with_the_step_that_failed, 0, BACK_ENDS);
     tcase_add_loop_test(c, only_one_select_is_possible, 0, last);
     tcase_add_loop_test(c, late_hosts_are_told_apart_by_their_agents, 0, last);
     tcase_add_loop_test(c, status_reads_what_the_writer_told, 0, last);

@@ -296,6 +296,38 @@ at_least() { # A B: decimal numbers
     awk -v a="$1" -v b="$2" 'BEGIN { exit !(a ~ /^[0-9.]+$/ && a >= b) }'
 }
 
+audit() { # STATUS ROW WORDS VERIFY-ARGUMENT...: what verify says of one row
+    wanted=$1 of=$2 words=$3 got=0
+    shift 3
+    "$MONITOR" verify --row "$of" "$@" >"$WORK/audit" 2>&1 || got=$?
+    [ "$got" = "$wanted" ] || fail "verify --row $of exits $got, not $wanted: $(cat "$WORK/audit")"
+    grep -q "$words" "$WORK/audit" || fail "verify --row $of says no \"$words\": $(cat "$WORK/audit")"
+}
+
+flip_byte() { # FILE: the one in its middle; again, and it is as before
+    python3 -B -c 'import sys
+with open(sys.argv[1], "r+b") as f:
+    data = f.read()
+    f.seek(len(data) // 2)
+    f.write(bytes([data[len(data) // 2] ^ 1]))' "$1"
+}
+
+# An auditor's way from a row to the charter, with a byte changed at each step of it and changed back. FLIP COLUMN: of that row's batch.
+walk_the_way() { # FLIP TABLE OFFSET IDENTITY VERIFY-ARGUMENT...
+    flip=$1 named="^$2 offset $3: not proven: " one=$2:$3 dir=$WORK/$4
+    shift 4
+    audit 0 "$one" 'each cell is what .* signed in batch .* certificate leads to the charter' --dir "$dir" "$@"
+    for step in "payload the stored bytes" "header the header's signature" "chain the origin's certificate"; do
+        $flip "${step%% *}"
+        audit 1 "$one" "$named${step#* }" --dir "$dir" "$@"
+        $flip "${step%% *}"
+    done
+    for charter in "$dir"/charter/*; do flip_byte "$charter"; done
+    audit 1 "$one" "${named}the charter" --dir "$dir" "$@"
+    for charter in "$dir"/charter/*; do flip_byte "$charter"; done
+    audit 0 "$one" 'leads to the charter' --dir "$dir" "$@"
+}
+
 # ---- networks (OWN_NET) ---------------------------------------------------------------------------------------------------------
 
 key_of() { # NODE: what others know it by when they dial it

@@ -63,14 +63,21 @@ until_ok sh -c "'$WEFT' products --dir '$WORK/reader' | grep 'servers/depth' | g
 echo "the home is killed while the reader sleeps; what it had not read comes from the mirror"
 start_program reading "$WEFT" subscribe servers/depth --dir "$WORK/reader" --from earliest -n 620 --for 60s --stats
 reading=$(cat "$WORK/reading.pid")
+make_reader servers-node watch service
+start_monitor watch --every 1
+stores() { [ "$(monitor_value watch 'SELECT count(*) AS v FROM servers_depth')" -ge "$1" ]; }
 until_ok has 21 "$WORK/reading.log" # with its state
-kill -STOP "$reading"
+until_ok stores 20
+kill -STOP "$reading" "$(cat "$WORK/monitor-watch.pid")"
 batches 21 320 # far more than is sent ahead of a reader who does not say where he is
 until_ok mirror_is following 320
 stop servers-node KILL
-kill -CONT "$reading"
+kill -CONT "$reading" "$(cat "$WORK/monitor-watch.pid")"
 until_ok grep -q 'from mirror backup/node-1' "$WORK/reading.log"
 until_ok has 320 "$WORK/reading.log"
+until_ok stores 320 # and what came from a mirror is proven as any other
+stop monitor-watch
+audit 0 servers_depth:319 'servers/node-1 signed .* leads to the charter' --dir "$WORK/watch" --db "$DBS/watch.db"
 
 echo "the mirror holds no record that it could read"
 if grep -rqa 'plaintext-canary' "$WORK/backup-node"; then fail "found in $(grep -rla plaintext-canary "$WORK/backup-node")"; fi

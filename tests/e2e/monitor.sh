@@ -172,6 +172,19 @@ echo "verify proves every row and names a changed cell"
 stop monitor-watch
 "$MONITOR" verify --db "$DBS/watch.db" --dir "$WORK/watch" || fail "verify exits $?"
 change() { python3 -c 'import sqlite3, sys; db = sqlite3.connect(sys.argv[1]); assert db.execute(sys.argv[2]).rowcount == 1; db.commit()' "$DBS/watch.db" "$1"; }
+flip() { # COLUMN: a byte of what the row with offset 137 rests on
+    python3 -B - "$DBS/watch.db" "$1" <<'EOF'
+import sqlite3, sys
+db = sqlite3.connect(sys.argv[1])
+batch, chain = db.execute("SELECT b.id, b.chain FROM servers_depth r JOIN _batch b ON b.id = r._batch WHERE r._offset = 137").fetchone()
+table, column, key = ("_chain", "bytes", chain) if sys.argv[2] == "chain" else ("_batch", sys.argv[2], batch)
+data = bytearray(db.execute(f"SELECT {column} FROM {table} WHERE id = ?", (key,)).fetchone()[0])
+data[len(data) // 2] ^= 1
+db.execute(f"UPDATE {table} SET {column} = ? WHERE id = ?", (bytes(data), key))
+db.commit()
+EOF
+}
+walk_the_way flip servers_depth 137 watch --db "$DBS/watch.db"
 change "UPDATE servers_depth SET value = value + 1 WHERE _offset = 137"
 status=0
 "$MONITOR" verify --db "$DBS/watch.db" --dir "$WORK/watch" >"$WORK/out" || status=$?

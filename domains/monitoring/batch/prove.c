@@ -40,6 +40,8 @@ static void differ(
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
+    if (!offset && v->what->table) // of the batch; it is one row that is asked about
+        offset = &v->what->offset;
     struct wf_mon_difference d = { .product = v->b.product,
         .table = v->b.table,
         .batch = v->b.batch,
@@ -264,7 +266,9 @@ static void miss_row(struct prove *v, uint64_t offset, const struct weft_record 
 {
     if (!is_wanted(v, offset))
         return;
-    if (r->time_us < v->b.kept_from_us)
+    if (r->time_us < v->b.kept_from_us && v->what->table)
+        differ(v, &offset, "", "the row is older than what is kept, and was let go");
+    else if (r->time_us < v->b.kept_from_us)
         v->sum->let_go++;
     else
         differ(v, &offset, "", "the row is missing");
@@ -329,7 +333,12 @@ static enum weft_err prove_batch(struct prove *v)
         differ(v, NULL, "", "not proven: %s", problem.text[0] ? problem.text : weft_err_text(err));
         return WEFT_OK;
     }
-    v->sum->revoked += proven.revoked;
+    if (proven.revoked) {
+        v->sum->revoked++;
+        differ(v, NULL, "", "not proven: the origin's certificate: revoked as of the batch's time");
+        weft_verified_free(&proven);
+        return WEFT_OK;
+    }
     snprintf(v->sum->batch, sizeof v->sum->batch, "%s", proven.batch);
     snprintf(v->sum->origin, sizeof v->sum->origin, "%s", proven.origin);
     snprintf(v->sum->domain, sizeof v->sum->domain, "%s", proven.domain);
@@ -389,7 +398,8 @@ static enum weft_err find_orphans(struct prove *v, const struct pair *t)
 {
     struct wf_mon_cell offset, batch;
     char name[64];
-    enum weft_err err = wf_mon_db_orphans(v->db, t->product, t->table);
+    enum weft_err err =
+        wf_mon_db_orphans(v->db, t->product, t->table, v->what->table ? &v->what->offset : NULL);
 
     if (err) // no table yet: the product was seen, its schema was not
         return err == WEFT_E_INTERNAL ? WEFT_OK : err;
@@ -405,7 +415,8 @@ static enum weft_err find_orphans(struct prove *v, const struct pair *t)
         if (!is_wanted(v, at))
             continue;
         v->sum->rows++;
-        differ(v, &at, "_batch", "a row without a batch: %s is not one of %s", name, t->product);
+        differ(v, &at, "_batch", "a row without a batch: %s is not one of %s%s", name, t->product,
+            v->what->table ? " that holds it" : "");
     }
 }
 

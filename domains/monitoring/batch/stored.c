@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reading the database, before its back-ends: questions that both understand. See stored.h.
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -255,13 +256,20 @@ enum weft_err wf_mon_db_tables(struct wf_mon_db *db)
     return db->ops->run(db, "SELECT product, tbl FROM _table ORDER BY product");
 }
 
-enum weft_err wf_mon_db_orphans(struct wf_mon_db *db, const char *product, const char *table)
+enum weft_err wf_mon_db_orphans(
+    struct wf_mon_db *db, const char *product, const char *table, const uint64_t *offset)
 {
     char sql[ROW_SQL], name[2 * WF_MON_NAME + 3], text[2 * WF_MON_NAME + 3];
+    char one[48] = "", of_it[160] = "";
 
+    if (offset) { // that each row is of its batch's own, whoever asks about all sees row by row
+        snprintf(one, sizeof one, "_offset = %" PRId64 " AND ", (int64_t)*offset);
+        snprintf(of_it, sizeof of_it,
+            " AND b.\"offset\" <= t._offset AND t._offset < b.\"offset\" + b.count");
+    }
     snprintf(sql, sizeof sql,
-        "SELECT _offset, _batch FROM %s t WHERE NOT EXISTS (SELECT 1 FROM _batch b WHERE b.id = "
-        "t._batch AND b.product = %s) ORDER BY _batch, _offset",
-        quote(table, '"', name), quote(product, '\'', text));
+        "SELECT _offset, _batch FROM %s t WHERE %sNOT EXISTS (SELECT 1 FROM _batch b WHERE b.id = "
+        "t._batch AND b.product = %s%s) ORDER BY _batch, _offset",
+        quote(table, '"', name), one, quote(product, '\'', text), of_it);
     return db->ops->run(db, sql);
 }

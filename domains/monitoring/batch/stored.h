@@ -75,8 +75,9 @@ WEFT_MUST_USE enum weft_err wf_mon_db_as_stored(struct wf_mon_db *db, struct wf_
 WEFT_MUST_USE enum weft_err wf_mon_db_rows(struct wf_mon_db *db, const char *table, int64_t batch);
 // As wf_mon_db_rows: (product, table) of every product.
 WEFT_MUST_USE enum weft_err wf_mon_db_tables(struct wf_mon_db *db);
-// As wf_mon_db_rows: (_offset, _batch) of rows whose batch is not kept, or is another product's.
+// As wf_mon_db_rows: (_offset, _batch) of rows whose batch is not kept, or is another product's. With an offset: of rows with it alone, and
+// also those that their batch does not reach.
 WEFT_MUST_USE enum weft_err wf_mon_db_orphans(
-    struct wf_mon_db *db, const char *product, const char *table);
+    struct wf_mon_db *db, const char *product, const char *table, const uint64_t *offset);
 
 #endif

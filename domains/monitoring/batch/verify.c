@@ -133,6 +133,50 @@ static bool parse_row(const char *text, char *table, size_t size, uint64_t *ret_
     return errno == 0 && *end == '\0';
 }
 
+// What leads from the certificates on is wrong by its own bytes or signatures, not out of reach.
+static bool is_unproven(enum weft_err err)
+{
+    int status = weft_err_exit(err);
+
+    return err != WEFT_E_PERMISSION &&
+           (status == weft_err_exit(WEFT_E_SIGNATURE) || status == weft_err_exit(WEFT_E_TRUNCATED));
+}
+
+// Without its charter no row is proven, the one that is asked about neither.
+static void doubt_charter(struct report *report, const struct wf_mon_verify *what,
+    const struct weft_problem *problem, struct wf_mon_proof *ret)
+{
+    struct wf_mon_difference d = { .product = "",
+        .table = what->table,
+        .batch = "",
+        .has_offset = true,
+        .offset = what->offset,
+        .column = "" };
+    char text[400];
+
+    snprintf(text, sizeof text, "not proven: the charter: %.300s", problem->text);
+    d.text = text;
+    name_difference(report, &d);
+    ret->differences = 1;
+}
+
+static int conclude(const struct wf_mon_options *o, const struct wf_mon_proof *proof)
+{
+    char text[200];
+
+    if (o->row && proof->batches == 0 && proof->differences == 0) {
+        snprintf(text, sizeof text,
+            "%.100s: no batch holds this row: it was never stored, or --keep let it go with its "
+            "batch",
+            o->row);
+        return wf_mon_fail(WEFT_E_NOT_FOUND, text, "");
+    }
+    if (o->row)
+        print_way(o, proof);
+    print_sum(o, proof);
+    return proof->differences != 0;
+}
+
 int wf_mon_cmd_verify(const struct wf_mon_options *o)
 {
     const struct weft_options options = { .dir = o->dir, .socket = o->socket };
@@ -153,24 +197,20 @@ int wf_mon_cmd_verify(const struct wf_mon_options *o)
         what.table = table;
     }
     enum weft_err err = wf_mon_db_open(wf_mon_where(o), &db, &problem);
-    if (!err)
-        err = weft_connect(&options, &what.client, &problem);
     if (!err) {
-        err = wf_mon_prove(db, &what, &proof);
-        if (err)
-            snprintf(problem.text, sizeof problem.text, "%s", wf_mon_db_problem(db));
+        err = weft_connect(&options, &what.client, &problem);
+        if (o->row && is_unproven(err)) {
+            doubt_charter(&report, &what, &problem, &proof);
+            err = WEFT_OK;
+        } else if (!err) {
+            err = wf_mon_prove(db, &what, &proof);
+            if (err)
+                snprintf(problem.text, sizeof problem.text, "%s", wf_mon_db_problem(db));
+        }
     }
-    if (err)
-        status =
-            wf_mon_fail(err, problem.text[0] ? problem.text : weft_err_text(err), problem.hint);
-    else if (o->row && proof.batches == 0 && proof.differences == 0)
-        status = wf_mon_fail(WEFT_E_NOT_FOUND, "no batch holds this row", "");
-    else {
-        if (o->row)
-            print_way(o, &proof);
-        print_sum(o, &proof);
-        status = proof.differences != 0;
-    }
+    status =
+        err ? wf_mon_fail(err, problem.text[0] ? problem.text : weft_err_text(err), problem.hint)
+            : conclude(o, &proof);
     if (fflush(stdout) != 0 && status == 0)
         status = wf_mon_fail(WEFT_E_IO, "standard output", "");
     weft_close(what.client);
