@@ -101,3 +101,11 @@ void rig_store(struct wf_mon_store *s, struct fake_product *p, size_t from, size
         wf_mon_store_rollback(s);
     weft_product_free(schema);
 }
+
+void rig_see(void *arg, const struct wf_mon_difference *d)
+{
+    char *out = arg;
+
+    snprintf(out, 400, "%s %lld %s: %s", d->table, d->has_offset ? (long long)d->offset : -1LL,
+        d->column, d->text);
+}

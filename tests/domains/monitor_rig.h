@@ -7,6 +7,7 @@
 #include <sqlite3.h>
 
 #include "domains/monitoring/batch/store.h"
+#include "domains/monitoring/batch/verify.h"
 #include "domains/monitoring/common/monitor.h"
 #include "tests/domains/fake_weft.h"
 
@@ -27,5 +28,7 @@ long long rig_number(const char *path, const char *sql);
 void rig_change(const char *path, const char *sql);
 // Stores events [from, to) of the product in one transaction that is committed or rolled back.
 void rig_store(struct wf_mon_store *s, struct fake_product *p, size_t from, size_t to, bool commit);
+// For wf_mon_verify.fn: the last difference as "TABLE OFFSET COLUMN: TEXT" into a char[400], offset -1 for none.
+void rig_see(void *arg, const struct wf_mon_difference *d);
 
 #endif

@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tests/domains/monitor_rig.h"
 #include "tests/domains/pq_rig.h"
 
 #define DEADLINE_MS 30000
@@ -210,9 +211,17 @@ const char *pq_rig_where(void)
     return where;
 }
 
+const char *pq_rig_place(int back_end)
+{
+    return back_end ? pq_rig_where() : rig_path();
+}
+
 void pq_rig_change(const char *where, const char *sql)
 {
-    change(where, sql);
+    if (wf_mon_store_is_pq(where))
+        change(where, sql);
+    else
+        rig_change(where, sql);
 }
 
 const char *pq_rig_ask(const char *where, const char *sql)

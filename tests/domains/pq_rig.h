@@ -14,7 +14,9 @@ void pq_rig_kill(void);
 void pq_rig_again(void);
 // Settings for a schema that no test used before; valid until the next call but three.
 const char *pq_rig_where(void);
-// As somebody with the database could; asserts that it works.
+// The same for tests of both databases; 0: a file of SQLite.
+const char *pq_rig_place(int back_end);
+// As somebody with the database could, of either kind; asserts that it works.
 void pq_rig_change(const char *where, const char *sql);
 // The first cell of a SELECT as PostgreSQL prints it, valid until the next call; "" without a row.
 const char *pq_rig_ask(const char *where, const char *sql);

@@ -6,23 +6,12 @@
 #include <string.h>
 
 #include "domains/monitoring/batch/store_ops.h"
-#include "domains/monitoring/batch/verify.h"
 #include "domains/monitoring/common/watch.h"
 #include "tests/domains/monitor_rig.h"
 #include "tests/domains/pq_rig.h"
 #include "tests/support/support.h"
 
 #define BACK_ENDS 2
-
-static bool is_pq(const char *where)
-{
-    return wf_mon_store_is_pq(where);
-}
-
-static const char *place(int back_end)
-{
-    return back_end ? pq_rig_where() : rig_path();
-}
 
 // The first cell as `weft-monitor sql` prints it, '' around texts; "" without rows.
 static const char *ask(const char *where, const char *sql)
@@ -46,14 +35,6 @@ static const char *ask(const char *where, const char *sql)
 static long long number(const char *where, const char *sql)
 {
     return strtoll(ask(where, sql), NULL, 10);
-}
-
-static void change(const char *where, const char *sql)
-{
-    if (is_pq(where))
-        pq_rig_change(where, sql);
-    else
-        rig_change(where, sql);
 }
 
 // As run does before it reads: the product is this store's.
@@ -119,7 +100,7 @@ START_TEST(every_type_is_kept_as_it_is)
         { "SELECT is_key FROM _columns WHERE col = 'host'", "1" },
         { "SELECT count(*) FROM servers_load r JOIN _batch b ON b.id = r._batch", "1" },
     };
-    const char *where = place(_i);
+    const char *where = pq_rig_place(_i);
     struct fake_product *p = rig_load();
     struct wf_buf m = { 0 };
 
@@ -136,7 +117,7 @@ END_TEST
 
 START_TEST(odd_values_stay_provable)
 {
-    const char *where = place(_i);
+    const char *where = pq_rig_place(_i);
     struct fake_product *p = rig_load();
     struct wf_buf m = { 0 };
     static const uint64_t naturals[] = { 0, 1, 9999, 10000, 100000000, INT64_MAX,
@@ -175,7 +156,7 @@ END_TEST
 
 START_TEST(each_record_is_stored_once_however_often_it_runs)
 {
-    const char *where = place(_i);
+    const char *where = pq_rig_place(_i);
     struct fake_product *p = rig_load();
 
     fake_fill(p, 10, 7);
@@ -210,7 +191,7 @@ END_TEST
 
 START_TEST(what_is_handed_over_again_is_not_doubled)
 {
-    const char *where = place(_i);
+    const char *where = pq_rig_place(_i);
     struct wf_mon_store *s = rig_open(where);
     struct fake_product *p = rig_load();
 
@@ -228,7 +209,7 @@ END_TEST
 
 START_TEST(a_rollback_forgets_rows_and_cursor_alike)
 {
-    const char *where = place(_i);
+    const char *where = pq_rig_place(_i);
     struct wf_mon_store *s = rig_open(where);
     struct weft_cursor_row *rows = NULL;
     size_t count = 9;
@@ -240,7 +221,7 @@ START_TEST(a_rollback_forgets_rows_and_cursor_alike)
     ck_assert_int_eq(wf_mon_store_cursor(s, "servers/load", &rows, &count), WEFT_OK);
     ck_assert_uint_eq(count, 0);
     free(rows);
-    if (!is_pq(where)) // PostgreSQL has the table since it was claimed
+    if (!wf_mon_store_is_pq(where)) // PostgreSQL has the table since it was claimed
         ck_assert_int_eq(
             rig_number(where, "SELECT count(*) FROM sqlite_schema WHERE name LIKE 's%load'"), 0);
     rig_store(s, p, 0, 3, true);
@@ -260,7 +241,7 @@ END_TEST
 
 START_TEST(a_new_schema_adds_columns_within_a_transaction)
 {
-    const char *where = place(_i);
+    const char *where = pq_rig_place(_i);
     struct fake_product *p = rig_load();
     struct wf_buf m = { 0 };
 
@@ -294,7 +275,7 @@ START_TEST(long_names_and_names_that_meet_have_tables_of_their_own)
         "a/b-c",
         "a-b/c",
     };
-    const char *where = place(_i);
+    const char *where = pq_rig_place(_i);
 
     for (size_t i = 0; i < 4; i++)
         fake_fill(fake_product(products[i], WEFT_METRIC, "load1", "weft.test.Load"), 1, 1);
@@ -309,118 +290,12 @@ END_TEST
 
 // ---- those who look ----------------------------------------------------------------------------------------------------
 
-static void see(void *arg, const struct wf_mon_difference *d)
-{
-    char *out = arg;
-
-    snprintf(out, 400, "%s %lld %s: %s", d->table, d->has_offset ? (long long)d->offset : -1LL,
-        d->column, d->text);
-}
-
-START_TEST(verify_names_each_change)
-{
-    static const struct {
-        const char *change, *want;
-    } rows[] = {
-        { "UPDATE servers_load SET load = load + 1 WHERE _offset = 4", "servers_load 4 load: " },
-        { "UPDATE servers_load SET _time = _time + 1 WHERE _offset = 4", "servers_load 4 _time: " },
-        { "UPDATE servers_load SET host = NULL WHERE _offset = 4", "servers_load 4 host: " },
-        { "DELETE FROM servers_load WHERE _offset = 4", "servers_load 4 : the row is missing" },
-        { "UPDATE _batch SET origin = 'x' WHERE \"offset\" = 3", "_batch.origin: " },
-        { "UPDATE servers_load SET _batch = 0 WHERE _offset = 5",
-            "servers_load 5 _batch: a row without a batch" },
-    };
-
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        const char *where = place(_i);
-        char seen[400] = "";
-        struct wf_mon_db *db = NULL;
-        struct wf_mon_proof proof = { 0 };
-        struct wf_mon_verify what = { .fn = see, .arg = seen };
-        fake_reset();
-        fake_fill(rig_load(), 3, 3);
-        rig_run(where);
-        change(where, rows[i].change);
-        ck_assert_int_eq(wf_mon_db_open(where, &db, NULL), WEFT_OK);
-        ck_assert_int_eq(wf_mon_prove(db, &what, &proof), WEFT_OK);
-        ck_assert_uint_ge(proof.differences, 1);
-        ck_assert_msg(strstr(seen, rows[i].want), "%s: %s", rows[i].change, seen);
-        wf_mon_db_close(db);
-    }
-}
-END_TEST
-
-// The row with offset 4 is of the second batch, 3 to 5, of web-1.
-START_TEST(a_row_that_is_asked_about_is_named_with_the_step_that_failed)
-{
-    static const struct {
-        const char *change, *want;
-    } rows[] = {
-        { "UPDATE servers_load SET load = load + 1 WHERE _offset = 4", "load: stored" },
-        { "DELETE FROM servers_load WHERE _offset = 4", ": the row is missing" },
-        { "UPDATE _batch SET header = NULL WHERE \"offset\" = 3", ": its header is not kept" },
-        { "UPDATE _batch SET header = payload WHERE \"offset\" = 3",
-            ": not proven: the header's signature" },
-        { "UPDATE _batch SET payload = header WHERE \"offset\" = 3",
-            ": not proven: the stored bytes" },
-        { "UPDATE _batch SET chain = chain + 100 WHERE \"offset\" = 3", ": its chain is not kept" },
-        { "UPDATE _batch SET schema = 99 WHERE \"offset\" = 3", ": its schema 99 is not kept" },
-        { "DELETE FROM _batch WHERE \"offset\" = 3", "_batch: a row without a batch" },
-        // A second one beside it, of a batch that is there and has no such record.
-        { "INSERT INTO servers_load(_time, _offset, _batch, load) SELECT 5, 4, id, 99 FROM _batch "
-          "WHERE \"offset\" = 6",
-            "_batch: a row without a batch" },
-        { "INSERT INTO servers_load(_time, _offset, load) VALUES(5, 4, 99)",
-            "_batch: a row without a batch: NULL" },
-        { "UPDATE servers_load SET _batch = (SELECT id FROM _batch WHERE \"offset\" = 6) WHERE "
-          "_offset = 4",
-            "_batch: a row without a batch" },
-        { "UPDATE _table SET kept_from_us = 9000000000000000; DELETE FROM servers_load WHERE "
-          "_offset = 4",
-            ": the row is older than what is kept" },
-    };
-
-    for (size_t i = 0; i <= sizeof rows / sizeof *rows; i++) {
-        bool revoked = i == sizeof rows / sizeof *rows;
-        const char *where = place(_i),
-                   *want =
-                       revoked ? ": not proven: the origin's certificate: revoked" : rows[i].want;
-        char seen[400] = "";
-        struct wf_mon_db *db = NULL;
-        struct wf_mon_proof proof = { 0 };
-        struct wf_mon_verify what = {
-            .table = "servers_load", .offset = 4, .fn = see, .arg = seen
-        };
-        struct wf_mon_options o = rig_options(where);
-        fake_reset();
-        fake_fill(rig_load(), 3, 3);
-        rig_run(where);
-        o.row = "servers_load:4";
-        ck_assert_int_eq(wf_mon_cmd_verify(&o), 0);
-        if (revoked)
-            fake_revoked = "web-1";
-        else
-            change(where, rows[i].change);
-        ck_assert_int_eq(wf_mon_db_open(where, &db, NULL), WEFT_OK);
-        ck_assert_int_eq(wf_mon_prove(db, &what, &proof), WEFT_OK);
-        wf_mon_db_close(db);
-        ck_assert_uint_ge(proof.differences, 1);
-        ck_assert_msg(
-            strncmp(seen, "servers_load 4 ", 15) == 0 && strstr(seen, want), "%s: %s", want, seen);
-        ck_assert_int_eq(wf_mon_cmd_verify(&o), 1);
-        o.row = "servers_load:1"; // of another batch and host
-        ck_assert_int_eq(wf_mon_cmd_verify(&o), 0);
-        fake_revoked = NULL;
-    }
-}
-END_TEST
-
 START_TEST(only_one_select_is_possible)
 {
     static const char *const refused[] = { "DELETE FROM servers_load", "DROP TABLE servers_load",
         "SELECT 1; SELECT 2", "", "SELEC 1", "UPDATE _cursor SET value = NULL",
         "CREATE TABLE t(x INTEGER)" };
-    const char *where = place(_i);
+    const char *where = pq_rig_place(_i);
     struct wf_mon_db *db = NULL;
 
     fake_fill(rig_load(), 2, 3);
@@ -441,7 +316,7 @@ END_TEST
 
 START_TEST(late_hosts_are_told_apart_by_their_agents)
 {
-    const char *where = place(_i);
+    const char *where = pq_rig_place(_i);
     struct wf_mon_store *s = rig_open(where);
     struct fake_product *p = rig_load();
     struct wf_mon_table *t = NULL;
@@ -464,7 +339,7 @@ END_TEST
 
 START_TEST(status_reads_what_the_writer_told)
 {
-    const char *where = place(_i);
+    const char *where = pq_rig_place(_i);
     struct wf_mon_options o = rig_options(where);
     struct fake_product *p = rig_load();
 
@@ -482,7 +357,7 @@ END_TEST
 
 START_TEST(a_backfill_brings_back_what_is_missing_and_nothing_twice)
 {
-    const char *where = place(_i);
+    const char *where = pq_rig_place(_i);
     struct wf_mon_options o = rig_options(where);
     struct fake_product *p = rig_load();
 
@@ -490,15 +365,17 @@ START_TEST(a_backfill_brings_back_what_is_missing_and_nothing_twice)
     fake_state(p, WEFT_STREAM_LIVE, WEFT_OK, "");
     rig_run(where);
     // A batch is gone, of another one a part, as if a reader had begun inside it, and its middle of a third.
-    change(where, "DELETE FROM servers_load WHERE _offset BETWEEN 5 AND 9");
-    change(where, "DELETE FROM _batch WHERE \"offset\" = 5");
-    change(where, "DELETE FROM servers_load WHERE _offset IN (20, 21)");
-    change(where, "UPDATE _batch SET \"offset\" = 22, first_seq = first_seq + 2, count = 3 WHERE "
-                  "\"offset\" = 20");
-    change(where, "DELETE FROM servers_load WHERE _offset IN (30, 31, 33, 34)");
-    change(where, "UPDATE _batch SET \"offset\" = 32, first_seq = first_seq + 2, count = 1 WHERE "
-                  "\"offset\" = 30");
-    change(where, "UPDATE _status SET records = records - 11");
+    pq_rig_change(where, "DELETE FROM servers_load WHERE _offset BETWEEN 5 AND 9");
+    pq_rig_change(where, "DELETE FROM _batch WHERE \"offset\" = 5");
+    pq_rig_change(where, "DELETE FROM servers_load WHERE _offset IN (20, 21)");
+    pq_rig_change(where,
+        "UPDATE _batch SET \"offset\" = 22, first_seq = first_seq + 2, count = 3 WHERE "
+        "\"offset\" = 20");
+    pq_rig_change(where, "DELETE FROM servers_load WHERE _offset IN (30, 31, 33, 34)");
+    pq_rig_change(where,
+        "UPDATE _batch SET \"offset\" = 32, first_seq = first_seq + 2, count = 1 WHERE "
+        "\"offset\" = 30");
+    pq_rig_change(where, "UPDATE _status SET records = records - 11");
     o.args[0] = "servers/load";
     o.word_count = 1;
     for (int times = 0; times < 2; times++) {
@@ -530,7 +407,7 @@ static void add(struct fake_product *p, int64_t time_us)
 START_TEST(what_is_too_old_goes_and_all_else_stays_provable)
 {
     const int64_t day = 86400000000, now = wf_mon_unix_ms() * 1000;
-    const char *where = place(_i), *name = "servers/load";
+    const char *where = pq_rig_place(_i), *name = "servers/load";
     struct fake_product *p = rig_load();
     struct wf_mon_table *t = NULL;
     bool more = true;
@@ -557,13 +434,13 @@ START_TEST(what_is_too_old_goes_and_all_else_stays_provable)
     char seen[400] = "";
     struct wf_mon_db *db = NULL;
     struct wf_mon_proof proof = { 0 };
-    struct wf_mon_verify what = { .fn = see, .arg = seen };
+    struct wf_mon_verify what = { .fn = rig_see, .arg = seen };
     ck_assert_int_eq(wf_mon_db_open(where, &db, NULL), WEFT_OK);
     ck_assert_int_eq(wf_mon_prove(db, &what, &proof), WEFT_OK);
     wf_mon_db_close(db);
     ck_assert_msg(proof.differences == 0, "%s", seen);
     ck_assert_uint_eq(proof.let_go, 2);
-    change(where, "DELETE FROM servers_load WHERE _offset = 5");
+    pq_rig_change(where, "DELETE FROM servers_load WHERE _offset = 5");
     ck_assert_int_eq(wf_mon_db_open(where, &db, NULL), WEFT_OK);
     ck_assert_int_eq(wf_mon_prove(db, &what, &proof), WEFT_OK);
     wf_mon_db_close(db);
@@ -575,7 +452,7 @@ END_TEST
 START_TEST(what_is_too_old_goes_while_the_store_runs)
 {
     const int64_t day = 86400000000, now = wf_mon_unix_ms() * 1000;
-    const char *where = place(_i);
+    const char *where = pq_rig_place(_i);
     struct wf_mon_options o = rig_options(where);
     struct fake_product *p = rig_load();
 
@@ -618,9 +495,6 @@ int main(void)
     tcase_add_loop_test(c, a_rollback_forgets_rows_and_cursor_alike, 0, last);
     tcase_add_loop_test(c, a_new_schema_adds_columns_within_a_transaction, 0, last);
     tcase_add_loop_test(c, long_names_and_names_that_meet_have_tables_of_their_own, 0, last);
-    tcase_add_loop_test(c, verify_names_each_change, 0, last);
-    tcase_add_loop_test(
-        c, a_row_that_is_asked_about_is_named_with_the_step_that_failed, 0, BACK_ENDS);
     tcase_add_loop_test(c, only_one_select_is_possible, 0, last);
     tcase_add_loop_test(c, late_hosts_are_told_apart_by_their_agents, 0, last);
     tcase_add_loop_test(c, status_reads_what_the_writer_told, 0, last);
