@@ -465,7 +465,9 @@ START_TEST(what_is_too_old_goes_while_the_store_runs)
     o.once = false;
     o.seconds = 3;
     o.keeps[o.keep_count++] = "servers/*=1d";
-    ck_assert_int_eq(wf_mon_cmd_store(&o), 0);
+    for (int run = 0; run == 0 || (run < 8 && number(where, "SELECT count(*) FROM _batch") != 1);
+         run++) // a busy machine may need more than three seconds
+        ck_assert_int_eq(wf_mon_cmd_store(&o), 0);
     ck_assert_int_eq(number(where, "SELECT count(*) FROM servers_load"), 1);
     ck_assert_int_eq(number(where, "SELECT count(*) FROM _batch"), 1);
     ck_assert_int_eq(wf_mon_cmd_verify(&o), 0); // what was let go is not missed
