@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "sdk/client_int.h"
+#include "sdk/conf/values.h"
 
 struct asker {
     struct asker *next;
@@ -426,6 +427,45 @@ const struct wf_entry_doc *wf_client_product_doc(
     struct weft_client *c, const char *domain, const char *product)
 {
     return find(c, WF_ENTRY_PRODUCT, domain, product);
+}
+
+struct names {
+    const struct weft_client *c;
+    const char *domain; // names of its products; NULL: names of domains
+};
+
+static const char *next_name(const void *context, size_t i)
+{
+    const struct names *n = context;
+
+    if (i >= n->c->catalog.count)
+        return NULL;
+    const struct wf_entry_doc *d = n->c->catalog.v[i].doc;
+    if (!d || d->kind != WF_ENTRY_PRODUCT)
+        return ""; // near to nothing
+    return !n->domain ? d->domain.s : strcmp(d->domain.s, n->domain) == 0 ? d->name.s : "";
+}
+
+const struct wf_entry_doc *wf_client_product_like(
+    const struct weft_client *c, const char *domain, const char *product, bool *ret_domain)
+{
+    const struct names in_domain = { c, domain }, domains = { c, NULL };
+    const char *near = wf_suggest(wf_bytes_str(product), next_name, &in_domain);
+    const struct wf_entry_doc *like = near ? find(c, WF_ENTRY_PRODUCT, domain, near) : NULL;
+
+    *ret_domain = false;
+    for (size_t i = 0; !*ret_domain && next_name(&domains, i); i++)
+        *ret_domain = strcmp(next_name(&domains, i), domain) == 0;
+    if (like)
+        return like;
+    near = wf_suggest(wf_bytes_str(domain), next_name, &domains);
+    like = near ? find(c, WF_ENTRY_PRODUCT, near, product) : NULL;
+    for (size_t i = 0; !like && i < c->catalog.count; i++) {
+        const struct wf_entry_doc *d = c->catalog.v[i].doc;
+        if (d && d->kind == WF_ENTRY_PRODUCT && strcmp(d->name.s, product) == 0)
+            like = d;
+    }
+    return like;
 }
 
 const struct wf_entry_doc *wf_client_node_doc(

@@ -58,6 +58,9 @@ void wf_client_refresh(struct weft_client *c, bool fresh, wf_client_catalog_fn d
 // What is cached; NULL. Documents live until the next refresh.
 const struct wf_entry_doc *wf_client_product_doc(
     struct weft_client *c, const char *domain, const char *product);
+// The product that was probably meant, which is not cached: near in its name, or of another domain; NULL. *ret_domain: the domain has some.
+const struct wf_entry_doc *wf_client_product_like(
+    const struct weft_client *c, const char *domain, const char *product, bool *ret_domain);
 const struct wf_entry_doc *wf_client_node_doc(
     struct weft_client *c, const char *domain, const char *subject);
 

@@ -30,9 +30,26 @@ static void fail_op(struct owner_op *o, enum weft_err err, const char *format, c
 
     snprintf(text, sizeof text, format, what);
     wf_problem_set(&p, err, "%s/%s: %s", o->target.domain.s, o->target.product.s, text);
-    if (err == WEFT_E_NOT_FOUND)
-        snprintf(p.hint, sizeof p.hint, "weft products --domain %s", o->target.domain.s);
     end_op(o, err, &p, NULL, NULL);
+}
+
+static void fail_unknown(struct owner_op *o)
+{
+    const char *domain = o->target.domain.s, *product = o->target.product.s;
+    bool has_domain = false;
+    const struct wf_entry_doc *like = wf_client_product_like(o->c, domain, product, &has_domain);
+    struct weft_problem p;
+
+    if (like)
+        wf_problem_set(&p, WEFT_E_NOT_FOUND,
+            "%s/%s: no such product is known here (did you mean %s/%s?)", domain, product,
+            like->domain.s, like->name.s);
+    else
+        wf_problem_set(
+            &p, WEFT_E_NOT_FOUND, "%s/%s: no such product is known here", domain, product);
+    snprintf(
+        p.hint, sizeof p.hint, has_domain ? "weft products --domain %s" : "weft products", domain);
+    end_op(o, WEFT_E_NOT_FOUND, &p, NULL, NULL);
 }
 
 // One of the node's addresses: one that works, else one that has not failed yet, else the next in turn.
@@ -91,7 +108,7 @@ static void on_catalog(void *arg, enum weft_err err, const struct weft_problem *
         return;
     }
     if (!product) {
-        fail_op(o, WEFT_E_NOT_FOUND, "no such product is known here%s", "");
+        fail_unknown(o);
     } else if (other) {
         fail_op(o, WEFT_E_NOT_FOUND, "its version is %s", product->product.product.version);
     } else if (local) {

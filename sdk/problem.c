@@ -58,6 +58,8 @@ static enum weft_err bad_target(
 {
     wf_problem_set(p, err, "\"%.120s\" is not %s", text,
         want_method ? "DOMAIN/PRODUCT[@MAJOR]/Method" : "DOMAIN/PRODUCT[@MAJOR]");
+    if (p)
+        snprintf(p->hint, sizeof p->hint, "weft products");
     return err;
 }
 

@@ -111,6 +111,32 @@ static int apply(struct wf_cli *cli, const struct wf_opt *o, const char *inline_
     return 0;
 }
 
+struct both {
+    const struct wf_opt *own;
+    size_t own_count;
+    const struct wf_opt *common;
+    size_t common_count;
+};
+
+static const char *next_option(const void *context, size_t i)
+{
+    const struct both *b = context;
+
+    if (i < b->own_count)
+        return b->own[i].name;
+    return i - b->own_count < b->common_count ? b->common[i - b->own_count].name : NULL;
+}
+
+static int unknown_option(const struct wf_cli *cli, const char *word, const struct both *options)
+{
+    const char *name = word + strspn(word, "-");
+    const char *near =
+        wf_suggest(wf_bytes((const uint8_t *)name, strcspn(name, "=")), next_option, options);
+
+    return wf_cli_fail(WEFT_E_USAGE, "unknown option %s%s%s%s; see: weft %s --help", word,
+        near ? " (did you mean --" : "", near ? near : "", near ? "?)" : "", cli->command->name);
+}
+
 // Every caller writes them as one row of literals. NOLINTNEXTLINE(readability-function-size)
 int wf_cli_parse(struct wf_cli *cli, int argc, char **argv, const struct wf_opt *opts,
     size_t opt_count, int min, int max, char **operands, int *ret_count)
@@ -152,8 +178,8 @@ int wf_cli_parse(struct wf_cli *cli, int argc, char **argv, const struct wf_opt 
         if (!o)
             o = find_opt(common, WF_COUNT(common), is_long ? a + 2 : NULL, len, a[1]);
         if (!o || (!is_long && a[2]))
-            return wf_cli_fail(
-                WEFT_E_USAGE, "unknown option %s; see: weft %s --help", a, cli->command->name);
+            return unknown_option(
+                cli, a, &(struct both){ opts, opt_count, common, WF_COUNT(common) });
         int status = apply(cli, o, equals ? equals + 1 : NULL, argc, argv, &i);
         if (status)
             return status;

@@ -445,7 +445,7 @@ int wf_cmd_access_show(struct wf_cli *cli, int argc, char **argv)
         return status;
     }
     if (count && wf_target_parse(what, false, &target, &p))
-        return wf_cli_problem(&p);
+        return wf_cli_fail(p.err, "%s: there is no such file, and it is not DOMAIN/PRODUCT", what);
     if (count)
         s = (struct showing){ .domain = target.domain.s, .product = target.product.s };
     status = wf_cli_identity(cli, NULL, &id);

@@ -41,6 +41,9 @@ static int read_ticket(const char *operand, const char *file, struct joining *j)
     err = wf_ticket_parse(wf_buf_view(&text), &j->ticket);
     wf_wipe(text.ptr, text.len);
     wf_buf_fini(&text);
+    if (err && !file && access(operand, F_OK) == 0)
+        return wf_cli_fail(
+            err, "%s is a file, and no ticket itself; try: weft join --file %s", operand, operand);
     return err ? wf_cli_fail(err, "this is no whole ticket (wefttkt1…): %s", weft_err_text(err))
                : 0;
 }

@@ -364,6 +364,11 @@ static int unknown(int argc, char **argv)
     if (print_those_of(argv[0], true, "weft: %s what? One of:\n") ||
         print_those_of(argv[0], false, "weft: %s of what? One of:\n"))
         return WF_EXIT_USAGE;
+    if (argv[0][0] == '-') {
+        fprintf(
+            stderr, "weft: unknown option %s; a command comes first; see: weft --help\n", argv[0]);
+        return WF_EXIT_USAGE;
+    }
     snprintf(both, sizeof both, "%s %s", argv[0], argc > 1 ? argv[1] : "");
     near = wf_suggest(wf_bytes_str(both), next_name, NULL);
     if (!near)
@@ -385,26 +390,30 @@ int main(int argc, char **argv)
         print_commands(stderr);
         return WF_EXIT_USAGE;
     }
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
-        strcmp(argv[1], "help") == 0) {
+    bool help = strcmp(argv[1], "help") == 0;
+    if ((help && argc == 2) || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
         print_commands(stdout);
         return 0;
     }
-    if (strcmp(argv[1], "--version") == 0) {
+    if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "version") == 0) {
         puts("weft " WEFT_VERSION);
         return 0;
     }
+    argc -= 1 + help;
+    argv += 1 + help; // weft help COMMAND is weft COMMAND --help
     for (const struct wf_command *c = wf_commands; c->name; c++) {
-        int n = match(c->name, argc - 1, argv + 1);
+        int n = match(c->name, argc, argv);
         if (n > words) {
             words = n;
             best = c;
         }
     }
     if (!best)
-        return unknown(argc - 1, argv + 1);
+        return unknown(argc, argv);
     cli.command = best;
-    int status = best->run(&cli, argc - 1 - words, argv + 1 + words);
+    if (help)
+        return best->run(&cli, 1, (char *[]){ (char[]){ "--help" } });
+    int status = best->run(&cli, argc - words, argv + words);
     wf_cli_end(&cli, status);
     return status;
 }

@@ -299,7 +299,8 @@ int wf_mon_config_read(
     enum weft_err err = weft_conf_open(path, WEFT_CONF_OWNED, &c->conf, &problem);
     if (err) {
         wf_mon_config_free(c);
-        return wf_mon_fail(err, problem.text, problem.hint);
+        int status = wf_mon_fail(err, problem.text, problem.hint);
+        return err == WEFT_E_NOMEM ? status : weft_err_exit(WEFT_E_CONFIG);
     }
     struct reader r = { .out = c,
         .conf = c->conf,
