@@ -60,6 +60,7 @@ struct wf_gossip_room {
     unsigned clock_back_steps; // of the node, as seen last
     struct wf_hash chain_id;   // of the chain last announced
     int64_t stale_due_ms;      // 0 = not asked yet
+    int64_t alone_due_ms;      // the same: since when it is a finding that nobody is known
     struct wf_timer soon;      // news leave a moment after they came, together
     struct wf_timer served;    // the next delayed request
     struct wf_gossip_delayed delayed[WF_GOSSIP_DELAYED];
@@ -107,7 +108,8 @@ void wf_gossip_charter_changed(struct wf_node *n);
 #define WF_GOSSIP_STALE_EVERY_MS 60000
 // When what is known of a domain was signed at the latest; 0 = nothing is known.
 int64_t wf_gossip_newest_ms(struct wf_catalog *c, const char *domain);
-void wf_gossip_stale_tick(struct wf_node *n); // alarm "stale-DOMAIN"
+#define WF_GOSSIP_ALONE_MS 60000              // for others to name this node as their seed
+void wf_gossip_stale_tick(struct wf_node *n); // alarms "stale-DOMAIN", "alone"
 
 // ---- serve.c
 WF_MUST_USE enum weft_err wf_gossip_serve_open(struct wf_node *n);

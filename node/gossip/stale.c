@@ -38,12 +38,33 @@ static void judge(struct wf_node *n, const char *domain, int64_t now)
     wf_alarm(n, name, text);
 }
 
+// A mesh has others, and this node no way to any of them: nothing will come unless they dial.
+static void judge_alone(struct wf_node *n, int64_t now)
+{
+    struct wf_gossip_room *g = n->gossip;
+    char text[256];
+
+    if (g->alone_due_ms == 0)
+        g->alone_due_ms = now + WF_GOSSIP_ALONE_MS;
+    if (now < g->alone_due_ms)
+        return;
+    snprintf(text, sizeof text,
+        "no other node is known here, of %zu domains: name one under seeds: in weftd.yaml (weft "
+        "key "
+        "show tells its key), or let one of them name this node",
+        n->charter->member_count);
+    wf_alarm(n, "alone", g->peer_count == 0 && n->charter->member_count > 1 ? text : NULL);
+}
+
 void wf_gossip_stale_tick(struct wf_node *n)
 {
     struct wf_gossip_room *g = n->gossip;
     int64_t now = wf_node_now_ms(n);
 
-    if (!n->charter || !n->has_certificate || now < g->stale_due_ms)
+    if (!n->charter || !n->has_certificate)
+        return;
+    judge_alone(n, now);
+    if (now < g->stale_due_ms)
         return;
     // A node that just started has not asked anybody yet.
     bool first = g->stale_due_ms == 0;

@@ -111,6 +111,42 @@ static enum weft_err row_messages(
     return WEFT_OK;
 }
 
+// Why the answer is partial, by name. What a revoked origin said stays for good, so it is told last, and with the two ways on.
+static void say_absent(Weft__V1__QueryReply *q, struct wf_arena *a)
+{
+    const Weft__V1__OriginCoverage *named = NULL;
+    const char *revoked = wf_agent_state_name(WF_AGENT_REVOKED);
+    char text[2 * WF_MAX_NAME + 256], more[48] = "";
+    size_t count = 0;
+
+    for (size_t i = 0; i < q->n_coverage; i++) {
+        const Weft__V1__OriginCoverage *c = q->coverage[i];
+        if (strcmp(c->state, wf_agent_state_name(WF_AGENT_UP)) == 0)
+            continue;
+        count++;
+        if (!named || (strcmp(named->state, revoked) == 0 && strcmp(c->state, revoked) != 0))
+            named = c;
+    }
+    if (!named)
+        return;
+    if (count > 1)
+        snprintf(more, sizeof more, ", and %zu more of %zu origins are not up", count - 1,
+            q->n_coverage);
+    if (strcmp(named->state, revoked) == 0)
+        snprintf(text, sizeof text,
+            "%s is revoked: its rows stay as they were%s; weft agent replace brings another "
+            "machine of its name, WHERE _origin <> '%s' leaves it out",
+            named->origin, more, named->origin);
+    else
+        snprintf(text, sizeof text, "%s is %s: its rows may be old%s", named->origin, named->state,
+            more);
+    const char *copy = NULL;
+    q->partial = true;
+    q->partial_reason = wf_pb_str(wf_arena_str(a, wf_bytes_str(text), &copy)
+                                      ? "an origin is not up; its rows may be old"
+                                      : copy);
+}
+
 // Who contributed, and whether that is all: an origin that is late or gone, or never took a whole snapshot, makes the answer partial.
 static enum weft_err coverage(
     struct wf_node *n, const struct wf_fold_result *r, struct wf_arena *a, Weft__V1__QueryReply *q)
@@ -133,14 +169,12 @@ static enum weft_err coverage(
         c->rows = o->rows;
         c->state = wf_pb_str(wf_agent_state_name(state));
         q->coverage[q->n_coverage++] = c;
-        if (state != WF_AGENT_UP) {
-            q->partial = true;
-            q->partial_reason = wf_pb_str("an origin is late or gone; its rows may be old");
-        } else if (o->snapshot_ms == 0 && !q->partial) {
+        if (state == WF_AGENT_UP && o->snapshot_ms == 0) {
             q->partial = true;
             q->partial_reason = wf_pb_str("an origin has not yet sent a whole snapshot");
         }
     }
+    say_absent(q, a);
     return WEFT_OK;
 }
 

@@ -289,6 +289,10 @@ static enum weft_err peer_rows(const struct wf_cli *cli, const Weft__V1__StatusR
         wf_table_bool(t, p->static_seed);
         wf_table_text(t, p->error[0] ? p->error : NULL);
     }
+    if (!r->n_peers && !cli->quiet)
+        fputs("no other node is known here: seeds: in weftd.yaml names the first, see "
+              "weftd.yaml(5)\n",
+            stderr);
     return err ? err : wf_table_done(t);
 }
 

@@ -197,10 +197,17 @@ START_TEST(a_partial_answer_says_why)
     agents_are = WF_AGENT_LATE;
     c = query("SELECT * FROM rows");
     ck_assert(c->reply->query->partial);
-    ck_assert_str_eq(
-        c->reply->query->partial_reason, "an origin is late or gone; its rows may be old");
+    ck_assert_str_eq(c->reply->query->partial_reason, "web-1 is late: its rows may be old");
     ck_assert_uint_eq(c->reply->query->n_coverage, 2);
     ck_assert_str_eq(c->reply->query->coverage[1]->state, "late");
+    streamrig_call_free(c);
+
+    // A machine that went for good: its name, and both ways on.
+    agents_are = WF_AGENT_REVOKED;
+    c = query("SELECT * FROM rows");
+    ck_assert_str_eq(c->reply->query->partial_reason,
+        "web-1 is revoked: its rows stay as they were; weft agent replace brings another machine "
+        "of its name, WHERE _origin <> 'web-1' leaves it out");
     streamrig_call_free(c);
     streamrig_agent_fini(&web);
 }

@@ -256,8 +256,25 @@ static void let_pass(int64_t ms)
     wf_gossip_stale_tick(&node);
 }
 
+START_TEST(a_node_that_knows_no_other_says_what_to_do)
+{
+    wf_loop_turn(node.loop, 0);
+    wf_gossip_stale_tick(&node);
+    let_pass(WF_GOSSIP_ALONE_MS - 1000);
+    ck_assert_msg(!core.alarms, "others that know this node had no time to dial");
+    let_pass(1000);
+    ck_assert(alarmed("alone"));
+    ck_assert_msg(
+        strstr(core.alarms->text, "of 3 domains: name one under seeds:"), "%s", core.alarms->text);
+    gossip.peer_count = 1;
+    let_pass(1);
+    ck_assert(!alarmed("alone"));
+}
+END_TEST
+
 START_TEST(a_domain_of_which_nothing_new_is_heard_is_named)
 {
+    gossip.peer_count = 1;
     wf_loop_turn(node.loop, 0);
     wf_gossip_stale_tick(&node);
     ck_assert_msg(!core.alarms, "who just started has not asked anybody");
@@ -282,6 +299,7 @@ END_TEST
 
 START_TEST(a_domain_never_heard_of_is_named)
 {
+    gossip.peer_count = 1;
     wf_loop_turn(node.loop, 0);
     wf_gossip_stale_tick(&node);
     let_pass(WF_GOSSIP_STALE_MS);
@@ -316,6 +334,7 @@ int main(void)
     tcase_add_test(c, a_jump_forward_that_is_taken_back_leaves_no_floor);
     tcase_add_test(c, a_jump_forward_that_stays_becomes_the_time);
     tcase_add_loop_test(c, a_floor_that_can_not_be_is_ignored, 0, (int)WF_COUNT(bad_walls));
+    tcase_add_test(c, a_node_that_knows_no_other_says_what_to_do);
     tcase_add_test(c, a_domain_of_which_nothing_new_is_heard_is_named);
     tcase_add_test(c, a_domain_never_heard_of_is_named);
     tcase_add_test(c, an_expired_charter_is_an_alarm);
