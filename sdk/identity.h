@@ -63,6 +63,9 @@ WF_MUST_USE enum weft_err wf_identity_find_token(const struct wf_identity_dir *d
 // The live token of longest remaining life for the product whatever its verbs: shown when none fits, so that the owner can say why not.
 WF_MUST_USE enum weft_err wf_identity_find_any_token(const struct wf_identity_dir *d,
     const char *domain, const char *product, int64_t now_unix_ms, struct wf_token **ret);
+// When the last of the tokens for all of this ended; 0: one lives, or there was none. For who is to be told why none is shown.
+int64_t wf_identity_token_ended_ms(const struct wf_identity_dir *d, const char *domain,
+    const char *product, enum wf_verb verb, const char *method, int64_t now_unix_ms);
 // Every token, damaged and expired ones too (token NULL: err says why). Stops when fn returns an error.
 typedef enum weft_err (*wf_identity_token_fn)(
     void *arg, const char *path, const struct wf_token *token, enum weft_err err);

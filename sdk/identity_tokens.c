@@ -150,6 +150,16 @@ enum weft_err wf_identity_find_any_token(const struct wf_identity_dir *d, const 
     return find(&s, ret);
 }
 
+int64_t wf_identity_token_ended_ms(const struct wf_identity_dir *d, const char *domain,
+    const char *product, enum wf_verb verb, const char *method, int64_t now_unix_ms)
+{
+    struct search s = { d, domain, product, method ? method : "", verb, now_unix_ms, 0, NULL };
+    enum weft_err err = wf_identity_tokens(d, consider, &s);
+
+    free(s.best);
+    return err || s.best_expires > now_unix_ms ? 0 : s.best_expires;
+}
+
 // ---- import and prune ------------------------------------------------------------------------------------------------
 
 static void say_why(const struct wf_identity_dir *d, const struct wf_token *t, enum weft_err err,

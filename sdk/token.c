@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "proto/schema/known.h"
 #include "sdk/client_int.h"
 
 struct token_op {
@@ -107,6 +108,27 @@ static bool show_what_there_is(struct token_op *o)
     return true;
 }
 
+// Who had a token is told that it ended: the owner has seen none, and can't say so.
+static void tell_of_ended(const struct token_op *o, struct weft_problem *p)
+{
+    const struct wf_target *t = &o->target;
+    const struct wf_identity_dir *d = o->c->identity;
+    int64_t now = wf_loop_now_unix_ms(o->c->loop);
+    int64_t ended =
+        wf_identity_token_ended_ms(d, t->domain.s, t->product.s, o->verb, t->method, now);
+    char time[WF_MOMENT_TEXT];
+    char *ask = strstr(p->text, "; ask: "); // what the hint says, too
+
+    if (!ended && o->verb == WF_VERB_REPLAY)
+        ended = wf_identity_token_ended_ms(
+            d, t->domain.s, t->product.s, WF_VERB_SUBSCRIBE, t->method, now);
+    if (!ended)
+        return;
+    wf_timestamp_print((struct wf_moment){ ended / 1000, 0 }, time);
+    size_t len = ask && p->hint[0] ? (size_t)(ask - p->text) : strlen(p->text);
+    snprintf(p->text + len, sizeof p->text - len, "; the token held for it expired at %s", time);
+}
+
 static void on_answer(void *arg, enum weft_err err, const Weft__V1__Reply *reply)
 {
     struct token_op *o = arg;
@@ -120,6 +142,8 @@ static void on_answer(void *arg, enum weft_err err, const Weft__V1__Reply *reply
         verb_text(o, verb);
         snprintf(what, sizeof what, "%s/%s %s", o->target.domain.s, o->target.product.s, verb);
         wf_problem_from_reply(&p, err, reply, what);
+        if (err == WEFT_E_NO_CAPABILITY)
+            tell_of_ended(o, &p);
         end_op(o, err, &p, NULL);
     } else if (!a) {
         fail_op(o, WEFT_E_PROTOCOL, NULL);

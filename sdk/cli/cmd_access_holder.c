@@ -225,6 +225,20 @@ out:
 
 // ---- explain ---------------------------------------------------------------------------------------------------------
 
+// The owner's steps tell what was shown to it, and an expired token is not.
+static void say_ended(
+    const struct wf_identity_dir *id, const struct wf_target *t, enum wf_verb v, const char *method)
+{
+    char at[WF_CLI_AT];
+    int64_t ended =
+        wf_identity_token_ended_ms(id, t->domain.s, t->product.s, v, method, wf_cli_now_ms());
+
+    if (!ended)
+        return;
+    wf_cli_at(ended, at);
+    printf("held here: a token for it that expired %s\n", at);
+}
+
 int wf_cmd_access_explain(struct wf_cli *cli, int argc, char **argv)
 {
     const char *verb = "subscribe";
@@ -262,6 +276,7 @@ int wf_cmd_access_explain(struct wf_cli *cli, int argc, char **argv)
         status = connect_as(cli, &c, &p) ? wf_cli_problem(&p) : ask(c, &a);
     if (!status) {
         fwrite(a.steps.ptr, 1, a.steps.len, stdout);
+        say_ended(id, &a.target, v, method.s);
         puts(a.granted ? "→ granted" : "→ refused");
         status = a.granted ? 0 : weft_err_exit(WEFT_E_NO_CAPABILITY);
     }
@@ -379,9 +394,11 @@ static void warn_of_end(const struct wf_identity_dir *id, const struct wf_token 
     unsigned over = wf_life_warning(b->not_before_ms, until, wf_cli_now_ms());
     char when[48];
 
+    wf_cli_when(until, when);
+    if (until <= wf_cli_now_ms())
+        printf("  EXPIRED  %s, and opens nothing any more\n", when);
     if (!over || (id && is_followed(id, t)))
         return;
-    wf_cli_when(until, when);
     printf(
         "  warning  %u %% of its life is over, it ends %s; what a rule gives comes anew by itself, "
         "else: weft access request %s/%s\n",
@@ -399,11 +416,52 @@ static void show_token(const struct wf_identity_dir *id, const char *path, const
         show_block(i, &t->blocks[i]);
 }
 
+// A token a row, as its last block limits it; `weft access show` without -o shows the blocks.
+static void show_row(struct wf_table *out, const char *path, const struct wf_token *t)
+{
+    const struct wf_block *b = wf_token_last(t);
+    char hex[2 * WF_HASH_LEN + 1], holder[WF_FINGERPRINT_LEN], verbs[512] = "", products[1024] = "";
+    int64_t now = wf_cli_now_ms(), until = wf_token_expires_ms(t);
+    size_t len = 0;
+
+    wf_hex_put(wf_hash_view(wf_token_id(t)), hex);
+    wf_fingerprint(wf_bytes(b->holder.b, WF_KEY_LEN), holder);
+    for (size_t i = 0; i < b->product_count && len < sizeof products; i++)
+        len += (size_t)snprintf(products + len, sizeof products - len, "%s%s/%s", i ? " " : "",
+            b->domain.s, b->products[i].s);
+    len = 0;
+    for (uint32_t v = 1; v <= WF_VERB_DELEGATE && len < sizeof verbs; v <<= 1)
+        if ((b->verbs & v) && v != WF_VERB_CALL)
+            len += (size_t)snprintf(verbs + len, sizeof verbs - len, "%s%s", len ? " " : "",
+                wf_verb_name((enum wf_verb)v));
+    for (size_t i = 0; i < b->method_count && len < sizeof verbs; i++)
+        len += (size_t)snprintf(
+            verbs + len, sizeof verbs - len, "%scall:%s", len ? " " : "", b->methods[i].s);
+    wf_table_text(out, path);
+    wf_table_text(out, hex);
+    wf_table_text(out, holder);
+    wf_table_text(out, products);
+    wf_table_text(out, verbs);
+    wf_table_when(out, b->not_before_ms);
+    wf_table_when(out, until);
+    wf_table_text(out, until <= now ? "expired" : b->not_before_ms > now ? "not yet" : "live");
+    wf_table_uint(out, t->block_count);
+}
+
 struct showing {
     const struct wf_identity_dir *id;
     const char *domain, *product;
+    struct wf_table *table; // NULL: in words
     size_t shown;
 };
+
+static void show_one(const struct showing *s, const char *path, const struct wf_token *t)
+{
+    if (s->table)
+        show_row(s->table, path, t);
+    else
+        show_token(s->id, path, t);
+}
 
 static enum weft_err show_match(
     void *arg, const char *path, const struct wf_token *t, enum weft_err err)
@@ -419,44 +477,67 @@ static enum weft_err show_match(
         match = !s->product || (strcmp(t->blocks[0].domain.s, s->domain) == 0 &&
                                    wf_pattern_match(&t->blocks[0].products[i], s->product));
     if (match) {
-        show_token(s->id, path, t);
+        show_one(s, path, t);
         s->shown++;
     }
     return WEFT_OK;
 }
 
-int wf_cmd_access_show(struct wf_cli *cli, int argc, char **argv)
+// Those of the identity, or those of them for a product.
+static int show_held(const struct wf_cli *cli, struct showing *s, const char *what)
+{
+    struct wf_identity_dir *id = NULL;
+    int status = wf_cli_identity(cli, NULL, &id);
+
+    if (status)
+        return status;
+    s->id = id;
+    enum weft_err err = wf_identity_tokens(id, show_match, s);
+    s->id = NULL;
+    wf_identity_free(id);
+    if (err)
+        return wf_cli_fail(err, "%s", weft_err_text(err));
+    return s->shown ? 0
+                    : wf_cli_fail(WEFT_E_NOT_FOUND, "no token here%s%s", what ? " for " : "",
+                          what ? what : "");
+}
+
+static int show_file(const struct showing *s, const char *path)
 {
     struct wf_token *t = NULL;
-    struct wf_identity_dir *id = NULL;
+    int status = wf_access_read_token(path, &t);
+
+    if (!status)
+        show_one(s, path, t);
+    wf_token_free(t);
+    return status;
+}
+
+int wf_cmd_access_show(struct wf_cli *cli, int argc, char **argv)
+{
+    static const char *const columns[] = { "file", "token", "holder", "products", "verbs", "begins",
+        "expires", "state", "blocks" };
     struct wf_target target;
     struct weft_problem p = { 0 };
     struct showing s = { 0 };
+    enum weft_err err = WEFT_OK;
     char *what = NULL;
     int count = 0, status = wf_cli_parse(cli, argc, argv, NULL, 0, 0, 1, &what, &count);
 
     if (status >= 0)
         return status;
-    if (count && access(what, F_OK) == 0) {
-        status = wf_access_read_token(what, &t);
-        if (!status)
-            show_token(NULL, what, t);
-        wf_token_free(t);
-        return status;
-    }
-    if (count && wf_target_parse(what, false, &target, &p))
+    bool is_file = count && access(what, F_OK) == 0;
+    if (count && !is_file && wf_target_parse(what, false, &target, &p))
         return wf_cli_fail(p.err, "%s: there is no such file, and it is not DOMAIN/PRODUCT", what);
-    if (count)
-        s = (struct showing){ .domain = target.domain.s, .product = target.product.s };
-    status = wf_cli_identity(cli, NULL, &id);
-    if (!status) {
-        s.id = id;
-        enum weft_err err = wf_identity_tokens(id, show_match, &s);
-        status = err       ? wf_cli_fail(err, "%s", weft_err_text(err))
-                 : s.shown ? 0
-                           : wf_cli_fail(WEFT_E_NOT_FOUND, "no token here%s%s",
-                                 count ? " for " : "", count ? what : "");
+    if (cli->format != WF_OUT_TABLE)
+        err = wf_table_new(cli, "weft.tokens/v1", columns, WF_COUNT(columns), &s.table);
+    if (err)
+        return wf_cli_fail(err, "%s", weft_err_text(err));
+    if (count && !is_file) {
+        s.domain = target.domain.s;
+        s.product = target.product.s;
     }
-    wf_identity_free(id);
-    return status;
+    status = is_file ? show_file(&s, what) : show_held(cli, &s, what);
+    err = s.table ? wf_table_done(s.table) : WEFT_OK;
+    return status || !err ? status : wf_cli_fail(err, "%s", weft_err_text(err));
 }

@@ -18,6 +18,8 @@
 struct feed { // one product
     struct weft_subscription *s;
     const char *product;
+    bool reached;            // its owner, or a mirror, has answered
+    struct weft_problem why; // it has not: what was told last
 };
 
 struct reader {
@@ -86,12 +88,16 @@ static void on_loss(struct reader *r, const struct weft_event *e)
         r->status = wf_cli_fail(WEFT_E_IO, "standard output is gone");
 }
 
-static void on_state(struct reader *r, const struct weft_event *e)
+static void on_state(struct reader *r, struct feed *f, const struct weft_event *e)
 {
     static const char *const names[] = { "connecting", "live", "pull", "unreachable", "refused",
         "stopped", "silent" };
     const char *name = (unsigned)e->state < WF_COUNT(names) ? names[e->state] : "?";
 
+    f->reached =
+        f->reached || (e->state != WEFT_STREAM_CONNECTING && e->state != WEFT_STREAM_UNREACHABLE &&
+                          e->state != WEFT_STREAM_REFUSED);
+    f->why = e->problem;
     if (e->state == WEFT_STREAM_REFUSED && !r->keep) {
         r->status = wf_cli_problem(&e->problem);
         return;
@@ -104,16 +110,17 @@ static void on_state(struct reader *r, const struct weft_event *e)
         fprintf(stderr, "%s: %s%s%s\n", e->product, name, why[0] ? ": " : "", why);
 }
 
-static void on_event(struct reader *r, const struct feed *f, const struct weft_event *e)
+static void on_event(struct reader *r, struct feed *f, const struct weft_event *e)
 {
     bool whole = true;
 
+    f->reached = f->reached || e->kind == WEFT_EV_RECORDS;
     if (e->kind == WEFT_EV_RECORDS)
         whole = on_records(r, f, e);
     else if (e->kind == WEFT_EV_LOSS)
         on_loss(r, e);
     else
-        on_state(r, e);
+        on_state(r, f, e);
     // A batch that was printed in part is not stored: the next run gets it again and prints the rest.
     for (size_t i = 0; i < e->cursor_count && r->cursor.path && whole && !r->status; i++) {
         enum weft_err err =
@@ -176,6 +183,20 @@ static void wait_for_any(const struct reader *r, int timeout_ms)
     (void)n; // interrupted or not, what there is is taken
 }
 
+// Its time is over. "No record" of an owner who never answered is no answer.
+static void end_in_time(struct reader *r)
+{
+    for (size_t i = 0; i < r->feed_count && !r->status; i++) {
+        struct feed *f = &r->feeds[i];
+        if (f->reached)
+            continue;
+        if (!f->why.err)
+            wf_problem_set(&f->why, WEFT_E_UNREACHABLE, "%s: unreachable: nobody answered in time",
+                f->product);
+        r->status = wf_cli_problem(&f->why);
+    }
+}
+
 static void follow(struct reader *r)
 {
     int64_t saved_ms = wf_cli_now_ms();
@@ -184,8 +205,10 @@ static void follow(struct reader *r)
         int64_t now = wf_cli_now_ms();
         bool is_last = all_history_is_done(r),
              any = false; // and the queues may still hold some of it
-        if (r->until_ms && now >= r->until_ms)
+        if (r->until_ms && now >= r->until_ms) {
+            end_in_time(r);
             return;
+        }
         for (size_t i = 0; i < r->feed_count; i++)
             any = take(r, &r->feeds[i]) || any;
         if (!any && is_last)

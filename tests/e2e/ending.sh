@@ -59,3 +59,16 @@ timeout 30 "$WEFT" subscribe servers/depth --dir "$WORK/reader" >/dev/null 2>"$W
 ends='[0-9T:-]*Z'
 grep -q "^servers/depth: live: [79][50] % of the token's life is over and no later one was granted; it ends at $ends" "$WORK/read.err" || fail "not told before: $(cat "$WORK/read.err")"
 grep -q "its token ended at $ends; " "$WORK/read.err" || fail "not told why: $(cat "$WORK/read.err")"
+
+echo "who comes back with it learns that it ended, and not only that none was shown"
+ended=0
+timeout 30 "$WEFT" subscribe servers/depth --dir "$WORK/reader" --for 10s >/dev/null 2>"$WORK/read.err" || ended=$?
+[ "$ended" -eq 77 ] || fail "status $ended: $(cat "$WORK/read.err")"
+grep -q "no capability: depth: no rule of the product gives this; the token held for it expired at $ends\$" "$WORK/read.err" || fail "$(cat "$WORK/read.err")"
+[ "$(grep -c 'weft access request servers/depth' "$WORK/read.err")" -eq 1 ] || fail "what to do: $(cat "$WORK/read.err")"
+"$WEFT" access show servers/depth --dir "$WORK/reader" | grep -q '^  EXPIRED  [0-9]* s ago' || fail "$("$WEFT" access show --dir "$WORK/reader")"
+"$WEFT" access show -o jsonl --dir "$WORK/reader" >"$WORK/tokens"
+grep '"products":"servers/depth","verbs":"subscribe"' "$WORK/tokens" | grep -q '"state":"expired"' || fail "$(cat "$WORK/tokens")"
+grep '"products":"servers/hosts"' "$WORK/tokens" | grep -q '"state":"live"' || fail "$(cat "$WORK/tokens")"
+"$WEFT" access explain servers/depth --dir "$WORK/reader" >"$WORK/why" && fail "explained as granted"
+grep -q '^held here: a token for it that expired ' "$WORK/why" || fail "$(cat "$WORK/why")"

@@ -143,4 +143,12 @@ echo "replay alone reads what is kept, and ends"
 grant replay
 try --history >"$WORK/out" 2>"$WORK/err" || fail "history: $(cat "$WORK/err")"
 expect "history" "$(lines "$WORK/out")" 13
+
+echo "an owner that never answered is no empty answer, however short the reader's time was"
+kill -STOP "$(cat "$WORK/servers-node.pid")"
+status=0
+try --from earliest --for 1s -o json >"$WORK/out" 2>"$WORK/err" || status=$?
+expect "exit status" "$status" 69
+grep -q '^{"schema":"weft.problem/v1","error":"UNREACHABLE","exit":69,"text":"servers/copy: unreachable' "$WORK/out" || fail "$(cat "$WORK/out" "$WORK/err")"
+kill -CONT "$(cat "$WORK/servers-node.pid")"
 echo ok
