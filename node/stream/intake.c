@@ -348,14 +348,24 @@ static enum weft_err seal_dropped(struct wf_home_product *p, const struct wf_ori
     return err;
 }
 
-// What was acknowledged to it and went with the log's end, beyond what the log's reset says: only the publisher can tell how much that is.
-static enum weft_err seal_forgotten(struct wf_home_product *p, struct wf_publisher *u, uint64_t to)
+// What was acknowledged to it and went with the log's end, beyond what the log's reset says: only the publisher can tell how much that is, so its
+// word is bounded. RANGE: nobody says that many between two marks.
+static enum weft_err seal_forgotten(
+    struct wf_home_product *p, struct wf_publisher *u, uint64_t to, struct wf_diag *diag)
 {
+    const uint64_t most = (uint64_t)WF_FORGOTTEN_MAX * WF_MAX_LOSS_RECORDS;
     struct wf_waiter *none = NULL;
     enum weft_err err = WEFT_OK;
+    uint64_t from = u->had < to ? u->had : to;
 
-    if (u->ahead < u->had)
-        u->ahead = u->had < to ? u->had : to;
+    if (from < u->ahead)
+        from = u->ahead;
+    if (to - from > most) {
+        wf_diag_set(diag, 0, 0, "records %llu to %llu are missing before these, more than %llu",
+            (unsigned long long)from, (unsigned long long)to, (unsigned long long)most);
+        return WEFT_E_RANGE;
+    }
+    u->ahead = from;
     while (u->ahead < to && !err) {
         uint64_t left = to - u->ahead;
         uint64_t count = left < WF_MAX_LOSS_RECORDS ? left : WF_MAX_LOSS_RECORDS;
@@ -379,7 +389,7 @@ static enum weft_err place_publisher(struct wf_home_product *p, const struct wf_
     if (!u->ahead && !u->strict && !u->unsure)
         u->ahead = u->durable = r->publisher_seq; // it numbers from here on
     else if (u->unsure && r->publisher_seq > u->ahead)
-        err = seal_forgotten(p, u, r->publisher_seq);
+        err = seal_forgotten(p, u, r->publisher_seq, diag);
     if (err)
         return err;
     u->strict = true;

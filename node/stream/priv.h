@@ -23,13 +23,15 @@
 #include "sdk/loop/loop.h"
 #include "sdk/net/net.h"
 
-#define WF_SERVED_MAX       (900u * WF_KIB) // of one reply: a larger entry could never be repaired
-#define WF_BATCH_WHOLE      (512u * WF_KIB) // a publisher's batch up to here stays one
-#define WF_BATCH_TARGET     (64u * WF_KIB)  // raw bytes at which a batch leaves
-#define WF_BATCH_LOADED     (256u * WF_KIB) // under load
-#define WF_BATCH_LOAD       64u             // batches not acknowledged yet: that is load
-#define WF_PENDING_MAX      (64u * WF_MIB)  // bytes handed to the log and not acknowledged
-#define WF_PUBLISHERS_MAX   1024u           // marks of one product; the oldest goes
+#define WF_SERVED_MAX     (900u * WF_KIB) // of one reply: a larger entry could never be repaired
+#define WF_BATCH_WHOLE    (512u * WF_KIB) // a publisher's batch up to here stays one
+#define WF_BATCH_TARGET   (64u * WF_KIB)  // raw bytes at which a batch leaves
+#define WF_BATCH_LOADED   (256u * WF_KIB) // under load
+#define WF_BATCH_LOAD     64u             // batches not acknowledged yet: that is load
+#define WF_PENDING_MAX    (64u * WF_MIB)  // bytes handed to the log and not acknowledged
+#define WF_PUBLISHERS_MAX 1024u           // marks of one product; the oldest goes
+#define WF_FORGOTTEN_MAX                                                                           \
+    1024u // loss batches for what a publisher says it had acknowledged before a restore
 #define WF_OLD_LOGS_MAX     256u
 #define WF_ENDED_MAX        2048u // ends of earlier incarnations, of one product; the oldest goes
 #define WF_LEASES_MAX       4096u // of this node

@@ -315,6 +315,29 @@ START_TEST(an_origin_and_a_publisher_may_leave_a_gap_once)
 }
 END_TEST
 
+// Its number is its own word: how many losses are signed for it is bounded before the first.
+START_TEST(a_publisher_that_says_it_had_more_than_anybody_can_is_refused_at_once)
+{
+    static const uint8_t publisher[16] = { 9 };
+    const uint64_t most = 3 + (uint64_t)WF_FORGOTTEN_MAX * WF_MAX_LOSS_RECORDS;
+    struct wf_home_product *p = streamrig_product(&rig, "rows", WF_PRODUCT_METRIC);
+    struct wf_restored_room room = { 0 };
+
+    ck_assert_int_eq(streamrig_publish(&rig, p, 0, 3, publisher, 0), WEFT_OK);
+    STREAMRIG_UNTIL(&rig, rig.done_count == 1);
+    p = restored(&room, true);
+    uint64_t head = wf_home_head(p);
+    ck_assert_int_eq(streamrig_publish(&rig, p, 9, 1, publisher, UINT64_MAX - 9), WEFT_E_RANGE);
+    ck_assert_int_eq(streamrig_publish(&rig, p, 9, 1, publisher, most + 1), WEFT_E_RANGE);
+    ck_assert_uint_eq(p->pending_count, 0);
+    ck_assert_uint_eq(wf_home_head(p), head); // nothing was signed for it
+    ck_assert_uint_eq(wf_stream_publisher_mark(&rig.node, p, publisher), 3);
+    ck_assert_int_eq(streamrig_publish(&rig, p, 9, 1, publisher, most), WEFT_OK);
+    STREAMRIG_UNTIL(&rig, rig.done_count == 1);
+    ck_assert_uint_eq(wf_home_head(p), head + most - 3 + 1);
+}
+END_TEST
+
 START_TEST(nothing_is_taken_from_agents_while_it_waits)
 {
     struct wf_home_product *p = streamrig_product(&rig, "rows", WF_PRODUCT_METRIC);
@@ -347,6 +370,7 @@ int main(void)
     tcase_add_test(t, who_was_made_anew_with_nobody_left_says_so_during_one_start);
     tcase_add_test(t, without_its_log_a_product_goes_on_where_its_checkpoint_knew_it);
     tcase_add_test(t, an_origin_and_a_publisher_may_leave_a_gap_once);
+    tcase_add_test(t, a_publisher_that_says_it_had_more_than_anybody_can_is_refused_at_once);
     tcase_add_test(t, nothing_is_taken_from_agents_while_it_waits);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
