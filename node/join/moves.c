@@ -19,6 +19,7 @@
 
 #define LIFE_MS (7 * INT64_C(86400000)) // of an order: a long copy, a node that is away for days
 #define ASK_MS  5000
+#define LOOK_MS 2000 // for a home that is said to be lost
 
 // ---- the order on the disk -------------------------------------------------------------------------------------------
 
@@ -307,28 +308,127 @@ static void stay(struct wf_node *n, struct wf_call *c, const struct wf_known *ho
     answer(c, &r);
 }
 
-static void take_order(struct wf_node *n, struct wf_call *c)
+static const struct wf_known *home_of(struct wf_node *n, const struct wf_call *c)
 {
-    const Weft__V1__MoveRequest *q = c->request->move;
+    return wf_catalog_find(
+        wf_gossip_catalog(n), WF_ENTRY_HOME, n->identity.cert.domain.s, c->request->move->product);
+}
+
+static void give_order(struct wf_node *n, struct wf_call *c)
+{
+    const struct wf_known *home = home_of(n, c);
     struct wf_buf raw = { 0 };
     struct wf_move order;
 
-    if (check_order(n, c))
-        return; // answered
-    const struct wf_known *home =
-        wf_catalog_find(wf_gossip_catalog(n), WF_ENTRY_HOME, n->identity.cert.domain.s, q->product);
     if (!home || !home->doc) {
         (void)refuse(c, WEFT_E_NOT_FOUND, "no node of this domain is its home; see: weft products");
-    } else if (strcmp(home->doc->home.node.s, q->node) == 0) {
-        stay(n, c, home);
-    } else if (!check_target(n, c, q->product, q->node)) {
-        enum weft_err err = settle_order(n, c, home, &raw, &order);
-        if (err)
-            (void)refuse(c, err, weft_err_text(err));
-        else
-            carry_out(n, c, &order, wf_buf_view(&raw));
+        return;
     }
+    enum weft_err err = settle_order(n, c, home, &raw, &order);
+    if (err)
+        (void)refuse(c, err, weft_err_text(err));
+    else
+        carry_out(n, c, &order, wf_buf_view(&raw));
     wf_buf_fini(&raw);
+}
+
+// ---- is it lost? -----------------------------------------------------------------------------------------------------
+
+struct look { // while the home that is said to be lost is asked for a sign of life
+    struct wf_node *node;
+    struct wf_call *call; // NULL: its caller went away
+};
+
+static void on_look_gone(struct wf_call *c, void *arg)
+{
+    struct look *k = arg;
+
+    (void)c;
+    k->call = NULL;
+}
+
+static void refuse_living(struct wf_call *c, const char *home)
+{
+    wf_call_refuse(c, WEFT_E_STATE,
+        "move: node %s lives, it answers. Leave --lost out, and %s moves with all its records; "
+        "with it, what node %s does not have is given "
+        "up. To give it up all the same: --although-alive",
+        home, c->request->move->product, c->request->move->node);
+}
+
+// Whatever it answers, it answers.
+static void on_sign(void *arg, enum weft_err err, const Weft__V1__Reply *reply)
+{
+    struct look *k = arg;
+    struct wf_call *c = k->call;
+    const struct wf_known *home = c ? home_of(k->node, c) : NULL;
+
+    if (c) {
+        c->on_gone = NULL;
+        if (k->node->draining)
+            (void)refuse(c, WEFT_E_CLOSED, weft_err_text(WEFT_E_CLOSED));
+        else if ((!err || reply) && home && home->doc)
+            refuse_living(c, home->doc->home.node.s);
+        else
+            give_order(k->node, c);
+    }
+    free(k);
+}
+
+// An order for the same that is being carried out already was looked into when it was given.
+static bool is_ordered(struct wf_node *n, const struct wf_call *c, const struct wf_known *home)
+{
+    struct wf_move order;
+    enum weft_err err = load(n, c->request->move->product, NULL, &order);
+
+    return !err && order.lost && order.term > home->term;
+}
+
+static void look_for_life(struct wf_node *n, struct wf_call *c, const struct wf_known *home)
+{
+    Weft__V1__Request q = WEFT__V1__REQUEST__INIT;
+    Weft__V1__StatusRequest status = WEFT__V1__STATUS_REQUEST__INIT;
+    const char *node = home->doc->home.node.s;
+    struct wf_link *link = NULL;
+
+    if (strcmp(node, n->identity.cert.subject.s) == 0) {
+        refuse_living(c, node);
+        return;
+    }
+    struct look *k = calloc(1, sizeof *k);
+    if (!k) {
+        (void)refuse(c, WEFT_E_NOMEM, weft_err_text(WEFT_E_NOMEM));
+        return;
+    }
+    *k = (struct look){ n, c };
+    c->on_gone = on_look_gone;
+    c->gone_arg = k;
+    q.kind_case = WEFT__V1__REQUEST__KIND_STATUS;
+    q.status = &status;
+    enum weft_err err = wf_gossip_link(n, n->identity.cert.domain.s, node, &link);
+    if (!err)
+        err = wf_link_request(link, &q, LOOK_MS, on_sign, k);
+    if (err) // no advert of it, no link to it
+        on_sign(k, err, NULL);
+}
+
+static void take_order(struct wf_node *n, struct wf_call *c)
+{
+    const Weft__V1__MoveRequest *q = c->request->move;
+
+    if (check_order(n, c))
+        return; // answered
+    const struct wf_known *home = home_of(n, c);
+    if (!home || !home->doc)
+        (void)refuse(c, WEFT_E_NOT_FOUND, "no node of this domain is its home; see: weft products");
+    else if (strcmp(home->doc->home.node.s, q->node) == 0)
+        stay(n, c, home);
+    else if (check_target(n, c, q->product, q->node))
+        return; // answered
+    else if (q->lost && !q->although_alive && !is_ordered(n, c, home))
+        look_for_life(n, c, home);
+    else
+        give_order(n, c);
 }
 
 // From the issuer's node, or by way of any other: the signature is what counts.

@@ -12,7 +12,7 @@
 struct moving {
     const struct wf_cli *cli;
     const char *product, *node;
-    bool lost, wait;
+    bool lost, although_alive, wait;
     char said[256];
 };
 
@@ -93,6 +93,7 @@ static int ask(struct moving *m, bool *ret_done)
     move.product = wf_pb_str(m->product);
     move.node = wf_pb_str(m->node);
     move.lost = m->lost;
+    move.although_alive = m->although_alive;
     q.kind_case = WEFT__V1__REQUEST__KIND_MOVE;
     q.move = &move;
     int status = wf_local_ask(m->cli, NULL, &q, 0, &arena, &reply);
@@ -146,7 +147,8 @@ int wf_cmd_product_move(struct wf_cli *cli, int argc, char **argv)
     int64_t within_ms = 0;
     bool no_wait = false;
     const struct wf_opt opts[] = { { "to", 0, .value = &m.node }, { "lost", 0, .flag = &m.lost },
-        { "no-wait", 0, .flag = &no_wait }, { "within", 0, .value = &within } };
+        { "although-alive", 0, .flag = &m.although_alive }, { "no-wait", 0, .flag = &no_wait },
+        { "within", 0, .value = &within } };
     char *product = NULL;
     int count = 0,
         status = wf_cli_parse(cli, argc, argv, opts, WF_COUNT(opts), 1, 1, &product, &count);
@@ -155,6 +157,8 @@ int wf_cmd_product_move(struct wf_cli *cli, int argc, char **argv)
         return status;
     if (!m.node)
         return wf_cli_fail(WEFT_E_USAGE, "--to NODE: which node of the domain it moves to");
+    if (m.although_alive && !m.lost)
+        return wf_cli_fail(WEFT_E_USAGE, "--although-alive is for --lost");
     if (m.lost && !cli->yes)
         return wf_cli_fail(WEFT_E_USAGE,
             "--lost: what the new node does not have of %s is given up, and the old node takes "

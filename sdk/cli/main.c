@@ -138,6 +138,7 @@ const struct wf_command wf_commands[] = {
         "On the node with the domain's issuer. Repeated it shows how far it is; moved to where it "
         "is, it is called off.\nOptions:\n      --to NODE          the new home\n      --lost      "
         "       the old home is lost: go on with what the new one has (needs --yes)\n      "
+        "--although-alive   lost, even if it answers\n      "
         "--within DURATION  wait so long (10m)\n      --no-wait          only give the order",
         wf_cmd_product_move },
     { "product remove", "NAME --yes", "Stop a product for all its readers",

@@ -29,13 +29,17 @@ until_ok mirrored $((2 * N + 3))
 read_on late depth $((N + 3))
 stop web-2
 
+echo "a home that lives is not lost"
+take_over() { weft_at servers-node product move depth --to node-3 --lost --yes -q "$@" >"$WORK/out" 2>"$WORK/err"; }
+! take_over --no-wait || fail "given up although it lives"
+grep -q "node-2 lives, it answers. Leave --lost out" "$WORK/err" || fail "not what to do instead: $(cat "$WORK/err")"
+
 echo "node-2 and its disk are gone; its agent goes on"
 { stop servers-two KILL; } 2>/dev/null
 mv "$WORK/servers-two" "$WORK/servers-old"
 say web-1 depth $((2 * N + 1)) $((3 * N))
 
 echo "node-3 takes the product over, with the manifest that the issuer's node kept; it is killed before it told anybody what is lost"
-take_over() { weft_at servers-node product move depth --to node-3 --lost --yes -q "$@" >"$WORK/out" 2>"$WORK/err"; }
 knows_or_told() { ls "$WORK"/servers-three/data/meta/l-*.meta || head_beyond servers-three depth -1; }
 take_over --no-wait || fail "move: $(cat "$WORK/out" "$WORK/err")"
 until_ok knows_or_told

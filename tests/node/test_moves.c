@@ -1,11 +1,48 @@
 // SPDX-License-Identifier: Apache-2.0
 // Orders to move a product, at the node with the issuer: who comes by the home document, and who never does.
 #include "node/signer/child.h"
+#include "sdk/link.h"
 #include "tests/node/join_rig.h"
+
+// The home that is said to be lost, asked for a sign of life.
+static struct {
+    wf_link_fn done;
+    void *arg;
+    unsigned count;
+} look;
+
+enum weft_err __wrap_wf_gossip_link(
+    struct wf_node *n, const char *domain, const char *subject, struct wf_link **ret);
+enum weft_err __wrap_wf_gossip_link(
+    struct wf_node *n, const char *domain, const char *subject, struct wf_link **ret)
+{
+    (void)n, (void)domain;
+    *ret = NULL;
+    return strcmp(subject, "node-2") == 0 ? WEFT_OK : WEFT_E_NOT_FOUND;
+}
+
+enum weft_err __wrap_wf_link_request(
+    struct wf_link *l, const Weft__V1__Request *q, int64_t deadline_ms, wf_link_fn done, void *arg);
+enum weft_err __wrap_wf_link_request(
+    struct wf_link *l, const Weft__V1__Request *q, int64_t deadline_ms, wf_link_fn done, void *arg)
+{
+    (void)l;
+    ck_assert_int_eq(q->kind_case, WEFT__V1__REQUEST__KIND_STATUS);
+    ck_assert_int_gt(deadline_ms, 0);
+    look.done = done;
+    look.arg = arg;
+    look.count++;
+    return WEFT_OK;
+}
+
+static bool although_alive;
 
 static enum weft_err order(const char *product, const char *to, bool lost)
 {
-    Weft__V1__MoveRequest q = WEFT__V1__MOVE_REQUEST__INIT;
+    static Weft__V1__MoveRequest q; // until it is answered
+
+    weft__v1__move_request__init(&q);
+    q.although_alive = although_alive;
 
     q.product = wf_pb_str(product);
     q.node = wf_pb_str(to);
@@ -87,12 +124,93 @@ START_TEST(a_move_that_was_called_off_never_comes_into_force)
     ck_assert_int_eq(order("depth", "node-2", false), WEFT_OK); // nothing to do
     expect_home("depth", "node-2", 3);
     ck_assert_int_eq(order("depth", "node-1", false), WEFT_OK);
-    ck_assert_int_eq(order("depth", "node-1", true), WEFT_OK); // another one in its place
+    (void)order("depth", "node-1", true); // another one in its place
+    look.done(look.arg, WEFT_E_TIMEOUT, NULL);
+    ck_assert_int_eq(call.err, WEFT_OK);
     struct wf_move m;
     ck_assert_int_eq(wf_move_open(wf_buf_view(&given), &m), WEFT_OK);
     ck_assert(m.lost);
     ck_assert_int_eq(claim(&one, "depth"), WEFT_OK);
     expect_home("depth", "node-1", 4);
+}
+END_TEST
+
+// ---- --lost ----------------------------------------------------------------------------------------------------------
+
+static const struct sign {
+    const char *why;
+    enum weft_err err;
+    bool reply, refused;
+} signs[] = {
+    { "it says how it is", WEFT_OK, true, true },
+    { "it refuses to say how it is", WEFT_E_PERMISSION, true, true },
+    { "no connection", WEFT_E_CLOSED, false, false },
+    { "nothing in time", WEFT_E_TIMEOUT, false, false },
+};
+
+START_TEST(a_home_that_answers_is_not_lost)
+{
+    const struct sign *s = &signs[_i];
+    struct wf_identity two = identity_of("servers", WF_ID_NODE, "node-2");
+    Weft__V1__Reply reply = WEFT__V1__REPLY__INIT;
+
+    given.len = 0;
+    look.count = 0;
+    ck_assert_int_eq(ask_home(&two, "depth"), WEFT_OK);
+    (void)order("depth", "node-1", true);
+    ck_assert_msg(!call.answered && given.len == 0, "%s: not before the home was asked", s->why);
+    look.done(look.arg, s->err, s->reply ? &reply : NULL);
+    ck_assert(call.answered);
+    if (s->refused) {
+        ck_assert_msg(call.err == WEFT_E_STATE, "%s: %s", s->why, weft_err_name(call.err));
+        ck_assert(strstr(call.reply->refusal->text, "Leave --lost out") &&
+                  strstr(call.reply->refusal->text, "--although-alive"));
+        ck_assert_uint_eq(given.len, 0);
+        although_alive = true;
+        ck_assert_int_eq(order("depth", "node-1", true), WEFT_OK);
+        although_alive = false;
+    }
+    ck_assert_msg(call.err == WEFT_OK, "%s: %s", s->why, weft_err_name(call.err));
+    ck_assert_uint_gt(given.len, 0);
+    ck_assert_int_eq(order("depth", "node-1", true), WEFT_OK); // how far is it? Not asked again
+    ck_assert_uint_eq(look.count, 1);
+}
+END_TEST
+
+START_TEST(nobody_orders_anything_when_who_asked_went_away_or_the_node_stops)
+{
+    struct wf_identity two = identity_of("servers", WF_ID_NODE, "node-2");
+
+    given.len = 0;
+    ck_assert_int_eq(ask_home(&two, "depth"), WEFT_OK);
+    (void)order("depth", "node-1", true);
+    call.pub.on_gone(&call.pub, call.pub.gone_arg);
+    look.done(look.arg, WEFT_E_TIMEOUT, NULL);
+    ck_assert(!call.answered);
+    (void)order("depth", "node-1", true);
+    node.draining = true;
+    look.done(look.arg, WEFT_E_CLOSED, NULL);
+    node.draining = false;
+    ck_assert_int_eq(call.err, WEFT_E_CLOSED);
+    ck_assert_uint_eq(given.len, 0);
+}
+END_TEST
+
+START_TEST(the_issuers_own_node_knows_that_it_lives)
+{
+    struct wf_identity two = identity_of("servers", WF_ID_NODE, "node-2");
+    struct wf_identity before = node.identity;
+
+    look.count = 0;
+    learn(WF_ENTRY_NODE,
+        wf_test_node_advert(
+            &mesh, &(struct wf_test_entry){ .domain = WF_TEST_SERVERS, .sequence = WF_TEST_SEQ }));
+    ck_assert_int_eq(ask_home(&two, "depth"), WEFT_OK);
+    node.identity.cert.subject = two.cert.subject;
+    enum weft_err err = order("depth", "node-1", true);
+    node.identity = before;
+    ck_assert_int_eq(err, WEFT_E_STATE);
+    ck_assert_uint_eq(look.count, 0);
 }
 END_TEST
 
@@ -177,5 +295,8 @@ int main(void)
     tcase_add_loop_test(
         t, a_move_that_cannot_be_is_refused_before_anything_happens, 0, (int)WF_COUNT(not_moved));
     tcase_add_test(t, a_move_is_signed_for_the_own_domain_alone);
+    tcase_add_loop_test(t, a_home_that_answers_is_not_lost, 0, (int)WF_COUNT(signs));
+    tcase_add_test(t, nobody_orders_anything_when_who_asked_went_away_or_the_node_stops);
+    tcase_add_test(t, the_issuers_own_node_knows_that_it_lives);
     return rig_run(suite, t);
 }
