@@ -81,6 +81,9 @@ typedef void (*wf_client_token_fn)(
     void *arg, enum weft_err err, const struct weft_problem *problem, const struct wf_token *token);
 void wf_client_token(struct weft_client *c, struct wf_link *owner, const struct wf_target *t,
     enum wf_verb verb, bool renew, wf_client_token_fn done, void *arg);
+// Is one at hand that is not this one (empty: none)? With an identity only.
+bool wf_client_has_other_token(const struct weft_client *c, const struct wf_target *t,
+    enum wf_verb verb, struct wf_bytes than);
 
 // Documents by hash from any node that has them, schemas above all: local cache, then the link, then seeds. The bytes were checked
 // against the hash and live during the callback.

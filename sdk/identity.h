@@ -71,6 +71,8 @@ typedef enum weft_err (*wf_identity_token_fn)(
     void *arg, const char *path, const struct wf_token *token, enum weft_err err);
 WF_MUST_USE enum weft_err wf_identity_tokens(
     const struct wf_identity_dir *d, wf_identity_token_fn fn, void *arg);
+// Another number when tokens were added or removed; reads none of them.
+uint64_t wf_identity_tokens_stamp(const struct wf_identity_dir *d);
 // Removes expired tokens.
 void wf_identity_prune_tokens(struct wf_identity_dir *d, int64_t now_unix_ms);
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "proto/base/print.h"
 #include "sdk/conf/file.h"
@@ -66,6 +67,18 @@ enum weft_err wf_identity_tokens(
     free(names);
     free(dir);
     return err;
+}
+
+uint64_t wf_identity_tokens_stamp(const struct wf_identity_dir *d)
+{
+    char *dir = NULL;
+    struct stat st = { 0 };
+
+    if (!wf_disk_join(d->dir, "tokens", &dir) && stat(dir, &st) != 0)
+        st = (struct stat){ 0 };
+    free(dir);
+    return (uint64_t)st.st_ino ^
+           ((uint64_t)st.st_mtim.tv_sec * 1000000000u + (uint64_t)st.st_mtim.tv_nsec);
 }
 
 // ---- find ------------------------------------------------------------------------------------------------------------

@@ -29,7 +29,9 @@
 #define WF_SUB_PULL_MS   3000  // how long a pull waits while the stream may come any moment
 #define WF_SUB_SILENT_MS 20000 // and while it is known to be silent
 #define WF_SUB_CATCH_MS  1000  // catching up for longer than this is told
-#define WF_SUB_RETRY_MAX 30000 // after a refusal, which costs its owner a decision
+#define WF_SUB_RETRY_MAX 30000 // after a refusal of the local node's
+#define WF_SUB_REFUSED_MAX                                                                         \
+    300000 // after one of an owner's, which costs it a decision and people a look; while nothing has changed
 #define WF_SUB_AGAIN_MAX                                                                           \
     8000 // while nobody answers: a node that comes back has its readers within 12 s
 #define WF_SUB_ORIGINS_MAX 1024u // of a filter
@@ -137,7 +139,12 @@ struct weft_subscription {
     bool stopping;      // the home said so, and nothing else since
     unsigned failures;  // of requests in a row
     int64_t retry_ms;
-    int64_t lease_until_ms; // monotonic
+    bool refused; // by the owner, who is not asked before again_ms unless something has changed:
+    int64_t again_ms; // monotonic
+    uint64_t tokens_seen;
+    struct wf_hash refused_advert; // of the product; zero = none was known
+    int64_t news_at_ms;            // monotonic: the catalog is looked at again
+    int64_t lease_until_ms;        // monotonic
     struct wf_hash product_id;
     struct wf_sign_pub owner_key;    // of the advert: who signs heartbeats
     struct wf_sign_pub former_owner; // whose last words may come after its product has moved
@@ -239,13 +246,18 @@ void wf_sub_count(struct weft_subscription *s, uint64_t *counter, uint64_t n);
 const struct weft_event *wf_sub_show(
     struct weft_subscription *s, struct wf_sub_item *i); // takes it
 
+// subscribe_again.c
+void wf_sub_lease_at(struct weft_subscription *s, int64_t at_ms); // monotonic
+void wf_sub_try_later(struct weft_subscription *s);
+void wf_sub_lease_timer(struct wf_timer *t);
+
 // subscribe_lease.c
 void wf_sub_acquire(struct weft_subscription *s, bool again);
 void wf_sub_renew(struct weft_subscription *s);
 // The lease is gone: nothing can be asked until the next.
 void wf_sub_lease_lost(struct weft_subscription *s, bool again);
-void wf_sub_lease_timer(struct wf_timer *t);
-void wf_sub_give_back(struct weft_subscription *s); // nobody reads by it any more
+enum wf_verb wf_sub_verb(const struct weft_subscription *s); // what a token must grant
+void wf_sub_give_back(struct weft_subscription *s);          // nobody reads by it any more
 void wf_sub_keys_fini(struct weft_subscription *s);
 
 // subscribe_stream.c

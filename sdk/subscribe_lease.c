@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // How a subscription gets and keeps the right to read: owner, token, lease, epoch keys. Everything is tried again for ever with a growing
-// pause; what stands in the way is told as a STATE.
+// pause (subscribe_again.c); what stands in the way is told as a STATE.
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -9,35 +9,8 @@
 #include "sdk/subscribe_int.h"
 
 #define MISSING_MS 10000
-#define RETRY_MS   100 // doubles; a node that was started anew is back in less than a second
 
-// ---- trying again --------------------------------------------------------------------------------------------------------
-
-static void set_lease_timer(struct weft_subscription *s, int64_t at_ms)
-{
-    enum weft_err err = wf_timer_set(wf_client_loop(s->c), &s->lease_timer, at_ms);
-
-    if (err) { // without it the subscription would sleep for ever
-        struct weft_problem p;
-        wf_problem_set(&p, err, "%s: no memory for a timer; subscribe anew", s->name);
-        wf_sub_state(s, WEFT_STREAM_UNREACHABLE, &p);
-    }
-}
-
-static void try_later(struct weft_subscription *s)
-{
-    uint16_t spread = 0;
-    int64_t most = s->state == WEFT_STREAM_REFUSED ? WF_SUB_RETRY_MAX : WF_SUB_AGAIN_MAX;
-
-    s->acquiring = false;
-    if (s->retry_ms < RETRY_MS)
-        s->retry_ms = RETRY_MS;
-    if (s->retry_ms > most)
-        s->retry_ms = most;
-    wf_random(&spread, sizeof spread);
-    set_lease_timer(s, wf_sub_now(s) + s->retry_ms + spread % (s->retry_ms / 2));
-    s->retry_ms *= 2;
-}
+// ---- what stands in the way ------------------------------------------------------------------------------------------------
 
 static enum weft_stream_state state_of(enum weft_err err)
 {
@@ -119,7 +92,7 @@ static void fail(struct weft_subscription *s, enum weft_err err, const struct we
     else if (err == WEFT_E_NOT_FOUND && is_between_homes(s))
         state = WEFT_STREAM_UNREACHABLE;
     if (wf_sub_mirror_active(s) && state == WEFT_STREAM_UNREACHABLE) {
-        try_later(s); // what it is read from meanwhile was told
+        wf_sub_try_later(s); // what it is read from meanwhile was told
         return;
     }
     wf_sub_mirror_end(s);
@@ -129,7 +102,7 @@ static void fail(struct weft_subscription *s, enum weft_err err, const struct we
     if (state == WEFT_STREAM_UNREACHABLE)
         wf_sub_mirror_try(s);
     if (s->leased && wf_sub_now(s) < s->lease_until_ms && state == WEFT_STREAM_UNREACHABLE) {
-        try_later(s); // the lease in hand still holds
+        wf_sub_try_later(s); // the lease in hand still holds
         return;
     }
     if (s->leased) {
@@ -137,7 +110,7 @@ static void fail(struct weft_subscription *s, enum weft_err err, const struct we
         s->leased = false;
         wf_sub_step(s, &down);
     }
-    try_later(s);
+    wf_sub_try_later(s);
 }
 
 // ---- keys ----------------------------------------------------------------------------------------------------------------
@@ -232,7 +205,7 @@ static void plan_renewal(
         left = WF_MAX_TOKEN_LIFE_MS;
     s->lease_until_ms = now + left;
     wf_random(&spread, sizeof spread);
-    set_lease_timer(s, now + left / 2 + left * 3 / 10 * spread / UINT16_MAX);
+    wf_sub_lease_at(s, now + left / 2 + left * 3 / 10 * spread / UINT16_MAX);
     pthread_mutex_lock(&s->mutex);
     if (s->stats.history_end == UINT64_MAX)
         s->stats.history_end = head_offset;
@@ -255,8 +228,8 @@ static void begin_lease(
     if (!s->leased && !s->started)
         s->news_ms = wf_sub_now(s);
     s->leased = true;
-    s->acquiring = s->asked_token = false;
-    s->retry_ms = RETRY_MS;
+    s->acquiring = s->asked_token = s->refused = false;
+    s->retry_ms = 0;
     s->failures = 0;
     s->missing_ms = 0;
     s->net_down = false;
@@ -351,14 +324,21 @@ static void ask_lease(struct weft_subscription *s)
 
 // ---- the token -------------------------------------------------------------------------------------------------------------
 
+enum wf_verb wf_sub_verb(const struct weft_subscription *s)
+{
+    return s->options.history ? WF_VERB_REPLAY : WF_VERB_SUBSCRIBE;
+}
+
 static void on_token(
     void *arg, enum weft_err err, const struct weft_problem *problem, const struct wf_token *token);
 
 static void ask_token(struct weft_subscription *s, bool renew)
 {
+    const struct wf_identity_dir *identity = wf_client_identity(s->c);
+
+    s->tokens_seen = identity ? wf_identity_tokens_stamp(identity) : 0; // before they are read
     wf_sub_ref(s);
-    wf_client_token(s->c, s->link, &s->target,
-        s->options.history ? WF_VERB_REPLAY : WF_VERB_SUBSCRIBE, renew, on_token, s);
+    wf_client_token(s->c, s->link, &s->target, wf_sub_verb(s), renew, on_token, s);
 }
 
 // What policy granted is granted again before it ends; what a person granted is used to its end.
@@ -462,16 +442,4 @@ void wf_sub_lease_lost(struct weft_subscription *s, bool again)
         wf_sub_step(s, &down);
     }
     wf_sub_acquire(s, again);
-}
-
-void wf_sub_lease_timer(struct wf_timer *t)
-{
-    struct weft_subscription *s =
-        (struct weft_subscription *)(void *)((char *)t -
-                                             offsetof(struct weft_subscription, lease_timer));
-
-    if (s->leased && wf_sub_now(s) < s->lease_until_ms && !s->net_down)
-        wf_sub_renew(s);
-    else
-        wf_sub_lease_lost(s, true);
 }

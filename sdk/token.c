@@ -206,3 +206,18 @@ void wf_client_token(struct weft_client *c, struct wf_link *owner, const struct 
         wf_token_free(token);
     }
 }
+
+bool wf_client_has_other_token(
+    const struct weft_client *c, const struct wf_target *t, enum wf_verb verb, struct wf_bytes than)
+{
+    const struct token_op o = {
+        .c = (struct weft_client *)(uintptr_t)c, .target = *t, .verb = verb
+    };
+    struct wf_token *token = NULL;
+
+    if (at_hand(&o, &token))
+        return false;
+    bool other = !wf_bytes_eq(wf_buf_view(&token->raw), than);
+    wf_token_free(token);
+    return other;
+}

@@ -33,14 +33,6 @@ static void set_state(struct wf_mirror *m, enum wf_mirror_state state, const cha
             m->why, NULL);
 }
 
-static void try_later(struct wf_mirror *m)
-{
-    m->retry_ms = m->retry_ms ? 2 * m->retry_ms : WF_MIRROR_RETRY_MS;
-    if (m->retry_ms > WF_MIRROR_RETRY_MAX_MS)
-        m->retry_ms = WF_MIRROR_RETRY_MAX_MS;
-    wf_mirror_soon(m, m->retry_ms);
-}
-
 static void fail(struct wf_mirror *m, enum weft_err err, const char *what, const char *text)
 {
     char why[sizeof m->why];
@@ -62,7 +54,7 @@ static void fail(struct wf_mirror *m, enum weft_err err, const char *what, const
     }
     m->leased = false;
     set_state(m, refused ? WF_MIRROR_REFUSED : WF_MIRROR_AWAY, why);
-    try_later(m);
+    wf_mirror_try_later(m);
 }
 
 static const char *text_of(const Weft__V1__Reply *reply)
@@ -243,6 +235,8 @@ static void want_token(struct wf_mirror *m)
     struct wf_node *n = m->room->node;
     int64_t now = wf_node_now_unix_ms(n);
     struct wf_token *t = NULL;
+
+    m->tokens_seen = wf_identity_tokens_stamp(n->core->dir); // before they are read
     enum weft_err err = wf_identity_find_token(
         n->core->dir, m->domain.s, m->product.s, WF_VERB_MIRROR, NULL, now, &t);
 
@@ -517,7 +511,7 @@ static void on_pull(void *arg, enum weft_err err, const Weft__V1__Reply *reply)
         err = WEFT_E_PROTOCOL;
     if (err == WEFT_E_LEASE) {
         m->leased = false; // it was started anew, or the token judged again
-        try_later(m);
+        wf_mirror_try_later(m);
     } else if (err == WEFT_E_LOG_ID || err == WEFT_E_RANGE) {
         contradicted(m, err);
     } else if (err) {
@@ -534,7 +528,7 @@ static void on_pull(void *arg, enum weft_err err, const Weft__V1__Reply *reply)
         if (err && err != WEFT_E_STALE)
             fail(m, err, "the home's word can't be believed", NULL);
         else if (check(m, reply->range))
-            try_later(m);
+            wf_mirror_try_later(m);
     }
 }
 
@@ -570,7 +564,7 @@ void wf_mirror_timer(struct wf_timer *t)
     if (m->ask || m->check || m->room->node->draining)
         return; // a step is under way, and goes on by itself
     if (!look_up(m))
-        try_later(m);
+        wf_mirror_try_later(m);
     else if (m->leased && wf_node_now_ms(m->room->node) < m->lease_until_ms)
         pull(m);
     else if (m->via)

@@ -21,6 +21,8 @@
 #define WF_MIRROR_WAIT_MS      20000           // of a pull at the home
 #define WF_MIRROR_RETRY_MS     500             // doubling to:
 #define WF_MIRROR_RETRY_MAX_MS 8000
+#define WF_MIRROR_REFUSED_MAX_MS                                                                   \
+    300000 // after a refusal, while nothing has changed that could change it
 #define WF_MIRROR_ORIGINS      16384u // certificates seen
 #define WF_MIRROR_BUCKETS      256u
 #define WF_MIRROR_SCHEMAS      64u
@@ -125,6 +127,8 @@ struct wf_mirror {
     bool leased;
     int64_t lease_until_ms; // monotonic: renewed from here on
     int64_t retry_ms;
+    uint64_t tokens_seen;          // when it was asked last
+    struct wf_hash refused_advert; // of the product, then
     bool via; // another mirror is followed, because the home does not answer; via.c
     struct wf_name via_domain, via_node;
     int64_t via_until_ms; // then the home is tried
@@ -203,6 +207,11 @@ void wf_mirror_stored(struct wf_mirror *m, enum weft_err err); // the log has ac
 void wf_mirror_follow_end(struct wf_mirror *m);
 // Is the token at hand still good under the owner's newest list?
 void wf_mirror_recheck(struct wf_mirror *m);
+
+// ---- again.c
+void wf_mirror_try_later(struct wf_mirror *m);
+// Once a second: one that was refused asks at once when something has changed.
+void wf_mirror_look(struct wf_mirror *m);
 
 // ---- word.c
 // The home's word, newer than what was known: OK. SIGNATURE, PRODUCT, STALE, or ORDER when it contradicts what it gave.

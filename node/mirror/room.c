@@ -175,9 +175,11 @@ static enum weft_err mirror_start(struct wf_node *n, struct wf_diag *diag)
 // What had no memory for its timer when a step ended.
 static void push_on(const struct wf_mirror_room *r)
 {
-    for (struct wf_mirror *m = r->mirrors; m; m = m->next)
+    for (struct wf_mirror *m = r->mirrors; m; m = m->next) {
+        wf_mirror_look(m);
         if (!m->timer.index && !m->ask && !m->check)
             wf_mirror_soon(m, 0);
+    }
 }
 
 static void mirror_tick(struct wf_node *n)

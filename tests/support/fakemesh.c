@@ -42,7 +42,8 @@ static void add_entry(struct wf_fakemesh *m, enum wf_entry_kind kind, struct wf_
     wf_entry_doc_free(d);
 }
 
-static void add_product(struct wf_fakemesh *m, const char *name, enum wf_product_kind kind)
+static void add_product(
+    struct wf_fakemesh *m, const char *name, enum wf_product_kind kind, uint64_t sequence)
 {
     static const char *tags[] = { "weather" };
     struct wf_product p = { .domain = "servers",
@@ -65,7 +66,7 @@ static void add_product(struct wf_fakemesh *m, const char *name, enum wf_product
     struct wf_product_fields f = { .mesh_id = m->mesh.charter->mesh_id,
         .product = &p,
         .term = 1,
-        .sequence = WF_TEST_NOW - 1000,
+        .sequence = sequence,
         .expires_ms = WF_TEST_NOW + ADVERT_LIFE_MS,
         .node = "node-1",
         .chain = wf_buf_view(&servers(m)->node_chain) };
@@ -83,6 +84,12 @@ static void add_product(struct wf_fakemesh *m, const char *name, enum wf_product
     ck_assert_msg(err == WEFT_OK, "%s", weft_err_name(err));
     add_entry(m, WF_ENTRY_PRODUCT, wf_buf_view(&raw));
     wf_buf_fini(&raw);
+}
+
+void wf_fakemesh_add_newer(struct wf_fakemesh *m)
+{
+    m->newer = m->document_count;
+    add_product(m, "readings", WF_PRODUCT_METRIC, WF_TEST_NOW);
 }
 
 static void add_node(struct wf_fakemesh *m, const char *address)
@@ -163,7 +170,7 @@ static void on_digest(struct wf_fakemesh *m, const struct wf_fake_call *c, Weft_
 
     r->digests = wf_arena_calloc(c->arena, WF_FAKE_DOCUMENTS, sizeof(void *));
     for (; at < m->document_count && (!page || r->n_digests < page); at++)
-        if (m->documents[at].kind)
+        if (m->documents[at].kind && (!m->newer || at != m->newer || atomic_load(&m->tell_newer)))
             put_digest(c, m, at, r);
     if (at < m->document_count) {
         uint8_t next = (uint8_t)at;
@@ -480,9 +487,9 @@ void wf_fakemesh_init(struct wf_fakemesh *m, bool local)
     m->node = wf_fakenode_start(&conf);
     m->knobs = wf_fakenode_knobs(m->node);
     add_node(m, local ? "127.0.0.1:1" : wf_fakenode_address(m->node));
-    add_product(m, "readings", WF_PRODUCT_METRIC);
-    add_product(m, "stations", WF_PRODUCT_API);
-    add_product(m, "hosts", WF_PRODUCT_INVENTORY);
+    add_product(m, "readings", WF_PRODUCT_METRIC, WF_TEST_NOW - 1000);
+    add_product(m, "stations", WF_PRODUCT_API, WF_TEST_NOW - 1000);
+    add_product(m, "hosts", WF_PRODUCT_INVENTORY, WF_TEST_NOW - 1000);
     wf_blake2b(wf_buf_view(&m->schema), &hash);
     add_document(m, 0, &hash, wf_buf_view(&m->schema));
     wf_blake2b(WF_STR(WF_FAKE_RULES), &hash);

@@ -10,7 +10,7 @@
 #include "tests/support/fakenode.h"
 #include "tests/support/trust_mesh.h"
 
-#define WF_FAKE_DOCUMENTS 9u
+#define WF_FAKE_DOCUMENTS 10u
 #define WF_FAKE_RULES     "rules:\n  hot: {when: 'celsius > 40'}\n" // come with servers/readings
 
 struct wf_fakemesh {
@@ -30,9 +30,11 @@ struct wf_fakemesh {
         int kind; // enum wf_entry_kind; 0: not in the digests
     } documents[WF_FAKE_DOCUMENTS];
     size_t document_count;
+    size_t newer; // the one that tell_newer shows; 0: none
     // How it answers.
     atomic_int digests_a_page;  // 0 = all
     atomic_bool tell_second;    // the second charter
+    atomic_bool tell_newer;     // a later advert of readings
     atomic_bool lose_schema;    // get does not find it
     atomic_bool corrupt_schema; // get gives other bytes
     const char *access_state;   // "granted" ...
@@ -60,6 +62,8 @@ void wf_fakemesh_fini(struct wf_fakemesh *m);
 void wf_fakemesh_join(struct wf_fakemesh *m, int64_t began_ms, int64_t life_ms, size_t seeds);
 // Something more that `get` finds by its hash.
 void wf_fakemesh_add(struct wf_fakemesh *m, const struct wf_hash *hash, struct wf_bytes content);
+// Before anybody asks: a later advert of readings, which tell_newer shows.
+void wf_fakemesh_add_newer(struct wf_fakemesh *m);
 // Before anybody asks: the domain's revocation list is told of, and revokes what this key signs from then on.
 void wf_fakemesh_revoke(struct wf_fakemesh *m, const struct wf_sign_pub *key, int64_t from_ms);
 // A certificate chain of the user.
