@@ -8,6 +8,7 @@
 #include "node/agent/uplink.h"
 
 #define RETRY_MS        1000
+#define PUT_OFF_MAX     2u // times that the pause doubles while a node has no room
 #define RETRY_LATER_MS  30000
 #define MARKS_AT_ONCE   256u
 #define BATCHES_AT_ONCE 256u
@@ -64,6 +65,7 @@ static void release(struct wf_node *n, struct wf_spool_chain *c, uint64_t up_to)
     c->released = up_to;
     c->waits_since_ms = c->released < c->head ? wf_node_now_unix_ms(n) : 0;
     c->not_before_ms = 0;
+    c->put_off = 0;
     u->full = WEFT_OK; // the next append tells
     if (c->released == c->head && !is_current(product_of(n, &c->product_id), c) && !c->in_flight)
         wf_spool_chain_drop(n, c);
@@ -175,6 +177,22 @@ static bool passes_soon(enum weft_err err)
            err == WEFT_E_TIMEOUT || err == WEFT_E_CLOSED || err == WEFT_E_UNREACHABLE;
 }
 
+// A node that has no room is asked less and less, by each agent at another moment: a thousand of them must not take with their asking what is
+// left of it.
+static void put_off(struct wf_node *n, struct wf_spool_chain *c, enum weft_err err)
+{
+    int64_t pause = RETRY_LATER_MS;
+    uint16_t spread = 0;
+
+    if (passes_soon(err)) {
+        wf_random(&spread, sizeof spread);
+        pause = (int64_t)RETRY_MS << c->put_off;
+        pause -= pause * spread / (2 * UINT16_MAX);
+        c->put_off += c->put_off < PUT_OFF_MAX;
+    }
+    c->not_before_ms = wf_node_now_ms(n) + pause;
+}
+
 static void refused(
     struct wf_node *n, struct wf_spool_chain *c, enum weft_err err, const char *text)
 {
@@ -182,7 +200,7 @@ static void refused(
         give_up(n, c, err);
         return;
     }
-    c->not_before_ms = wf_node_now_ms(n) + (passes_soon(err) ? RETRY_MS : RETRY_LATER_MS);
+    put_off(n, c, err);
     if (err == WEFT_E_NOT_FOUND || err == WEFT_E_NOT_HOME)
         n->uplink->stranded = true;
     if (!passes_soon(err))
@@ -229,7 +247,7 @@ static void on_pushed(void *arg, enum weft_err err, const Weft__V1__Reply *reply
         err = WEFT_E_PROTOCOL;
     if (err) {
         if (c)
-            c->not_before_ms = wf_node_now_ms(n) + (passes_soon(err) ? RETRY_MS : RETRY_LATER_MS);
+            put_off(n, c, err);
         return; // the poll finds out whether the node is there at all
     }
     for (size_t i = 0; i < reply->push->n_marks; i++)

@@ -53,6 +53,7 @@ struct wf_spool_chain {
         bytes; // that wait in the spool, about: what is released goes by its part of the records
     uint64_t spent; // pushed in this round of turns; the product's next chain takes it over
     bool in_flight;
+    unsigned put_off; // how often in a row, up to where the pause grows no more
     int64_t not_before_ms;
 };
 

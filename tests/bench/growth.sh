@@ -5,6 +5,7 @@
 # shrink as its work grows, so that a curve takes minutes; growth.py makes the table and the plot.
 
 growth_points() { # CURVE
+    [ -z "$points" ] || { echo "$points" && return; }
     case "$1 $size" in
     "subscribers smoke") echo 1 2 ;;
     "products smoke") echo 1 4 ;;
@@ -116,6 +117,7 @@ measure_uplinks() { # AGENTS COUNT
         return 1
     fi
     after=$(ticks "$weft_pid")
+    echo "$n uplinks: $(grep "^put off" "$WORK/weft-uplinks.log") batches until there was room" >&2
     stop_pid "$sim"
     printf '{"system":"weft","variant":"uplinked","mode":"agents","subscribers":1,"rate":0,"length":%d,"products":1,"publishers":%d,"servers_cpu_s":%s,"pubs":[%s],"subs":[%s]}\n' \
         "$payload_length" "$n" "$(awk "BEGIN { print ($after - $before) / $(getconf CLK_TCK) }")" "$(cat "$at/pub")" "$(cat "$at/sub")" >>"$WORK/results.jsonl"

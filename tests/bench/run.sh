@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # usage: tests/bench/run.sh [--quick | --smoke] [--json FILE] [--only SYSTEM...] [--rounds N] [--build DIR] [--dir DIR]
-#        tests/bench/run.sh --growth [--smoke] [--curves CURVE...] [--log-gb N] [--plot FILE] [--json FILE] [--build DIR] [--dir DIR]
+#        tests/bench/run.sh --growth [--smoke] [--curves CURVE...] [--points N...] [--log-gb N] [--plot FILE] [--json FILE] [--build DIR] [--dir DIR]
 #   weft beside what else one would take, in one run on one machine: one publisher, one subscriber and four, 102-byte records of this
 #   machine, one call a record. Figures are medians of the rounds; the rounds of all systems are interleaved.
 #   --quick     two minutes: fewer records; four subscribers for weft compressed and NATS with TLS only
 #   --smoke     tiny counts: does every row come about? (no figure means anything)
 #   --only S    these systems (files of tests/bench/systems), several with commas; one that is not installed is left out
 #   --growth    how cost grows: with subscribers, products on a node, a record's length; ten minutes
-#   --curves C  of --growth: subscribers, products, lengths, agents, log, several with commas
+#   --curves C  of --growth: subscribers, products, lengths, agents, uplinks (the second half of agents), log, several with commas
+#   --points N  of --growth: these points of the curves, several with commas
 #   --log-gb N  the curve `log`: a log of so many GB is written and opened again (10 GB: half an hour, and that much disk)
 #   --plot F    the curves as SVG
 #   --build D   programs that are built already; else build/bench is built here, packages included
@@ -20,22 +21,23 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 ROOT=$PWD
 BENCH=$ROOT/tests/bench
 size=full json="" systems="weft nats jetstream mosquitto redis nng" rounds="" build="" dir="" plot=""
-growth="" curves="subscribers products lengths" log_gb=0
+growth="" curves="subscribers products lengths" points="" log_gb=0
 
-usage() { sed -n '3,18s/^# \{0,1\}//p' "$BENCH/run.sh"; }
+usage() { sed -n '3,19s/^# \{0,1\}//p' "$BENCH/run.sh"; }
 while [ $# -gt 0 ]; do
     case "$1" in
     --quick) size=quick && shift ;;
     --smoke) size=smoke && shift ;;
     --growth) growth=1 && shift ;;
-    --json | --only | --rounds | --build | --dir | --curves | --log-gb | --plot)
+    --json | --only | --rounds | --build | --dir | --curves | --points | --log-gb | --plot)
         [ $# -ge 2 ] || { usage >&2; exit 64; }
         case "$1" in
         --json) json=$(realpath -m "$2") ;;
         --plot) plot=$(realpath -m "$2") ;;
         --only) systems=${2//,/ } ;;
         --curves) curves=${2//,/ } ;;
-        --log-gb) log_gb=$2 curves="$curves log" ;;
+        --points) points=${2//,/ } ;;
+        --log-gb) log_gb=$2 ;;
         --rounds) rounds=$2 ;;
         --build) build=$(realpath "$2") ;;
         --dir) dir=$(realpath "$2") ;;
@@ -46,6 +48,7 @@ while [ $# -gt 0 ]; do
     *) usage >&2 && exit 64 ;;
     esac
 done
+case "$log_gb $curves " in "0 "* | *" log "*) ;; *) curves="$curves log" ;; esac
 [ -z "$growth" ] || systems="weft nats"
 for system in $systems; do
     [ -f "$BENCH/systems/$system.sh" ] || { echo "bench: no tests/bench/systems/$system.sh" >&2; exit 64; }

@@ -20,9 +20,11 @@
 #include "tests/bench/bench.h"
 #include "tests/support/support.h"
 
-#define AT_ONCE  24   // that join or shake hands
-#define RETRY_MS 500  // after a handshake that was too many
-#define BUSY_MS  50   // until a batch is pushed again that the node had no room for
+#define AT_ONCE  24  // that join or shake hands
+#define RETRY_MS 500 // after a handshake that was too many
+#define BUSY_MS                                                                                    \
+    1000 // until a batch is pushed again that the node had no room for: as node/agent/pushing.c has it
+#define BUSY_MAX 2u   // times that it doubles
 #define PACK     256u // records of a batch of the comparison
 #define GIVE_UP  300000
 
@@ -41,6 +43,7 @@ struct sim {
     struct wf_incarnation incarnation;
     uint64_t kept;   // records
     uint64_t number; // of the comparison: the next one to send
+    unsigned busy;   // times in a row
 };
 
 static struct {
@@ -54,7 +57,7 @@ static struct {
     // the comparison
     struct wf_buf payload;
     size_t length;
-    uint64_t total, finished;
+    uint64_t total, finished, put_off;
     bool going;
     const char *out;
     int64_t first_ns;
@@ -312,9 +315,15 @@ static void push_batch(struct sim *s)
 
 static void push_later(struct sim *s)
 {
-    int64_t at = wf_loop_now_ms(run.loop) + BUSY_MS + (s - run.all) % 50;
+    int64_t pause = (int64_t)BUSY_MS << s->busy;
+    uint16_t spread = 0;
 
-    must(wf_timer_set(run.loop, &s->push_again, at), "timer");
+    wf_random(&spread, sizeof spread);
+    s->busy += s->busy < BUSY_MAX;
+    run.put_off++;
+    must(wf_timer_set(run.loop, &s->push_again,
+             wf_loop_now_ms(run.loop) + pause - pause * spread / (2 * UINT16_MAX)),
+        "timer");
 }
 
 static void on_push_again(struct wf_timer *t)
@@ -375,6 +384,8 @@ static void finish_one(void)
         (unsigned long long)run.total, (long long)run.first_ns, (long long)now_ns(),
         cpu_s() - run.cpu_at);
     fclose(f);
+    printf("put off %llu\n", (unsigned long long)run.put_off);
+    fflush(stdout);
 }
 
 static void go(void)
@@ -404,6 +415,7 @@ static void on_pushed(void *arg, enum weft_err err, const Weft__V1__Reply *reply
     must(err, "a push");
     if (reply->push->marks[0]->durable != s->kept)
         must(WEFT_E_ORDER, "a mark");
+    s->busy = 0;
     if (run.going) {
         if (!push_next(s))
             finish_one();

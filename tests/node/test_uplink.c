@@ -259,6 +259,30 @@ START_TEST(a_busy_node_is_asked_again_in_the_same_session_when_there_is_no_other
 }
 END_TEST
 
+// A thousand agents that ask each second again would take what is left of a node that has no room.
+START_TEST(a_node_without_room_is_asked_less_and_less)
+{
+    joined(1);
+    no_room = true;
+    put_off = 0;
+    ck_assert_int_eq(rig_say(0, 100), WEFT_OK);
+    for (int i = 0; i < 60; i++)
+        rig_pass(1000);
+    ck_assert_msg(put_off >= 12 && put_off <= 32, "%u times in a minute", put_off);
+    no_room = false;
+    rig_pass(5000);
+    ck_assert_uint_eq(home.records[0], 1);
+    no_room = true;
+    put_off = 0;
+    ck_assert_int_eq(rig_say(0, 100), WEFT_OK);
+    rig_pass(1000);
+    rig_pass(1000);
+    ck_assert_msg(put_off >= 2, "it begins anew with a second: %u", put_off);
+    no_room = false;
+    rig_close();
+}
+END_TEST
+
 START_TEST(who_failed_over_goes_back_when_the_first_answers_and_keeps_the_line_until_then)
 {
     joined(1);
@@ -459,6 +483,7 @@ int main(void)
     tcase_add_test(c, a_product_alone_may_fill_the_whole_spool);
     tcase_add_test(c, uplinks_are_tried_in_their_order_and_each_twice);
     tcase_add_test(c, a_busy_node_is_asked_again_in_the_same_session_when_there_is_no_other);
+    tcase_add_test(c, a_node_without_room_is_asked_less_and_less);
     tcase_add_test(
         c, who_failed_over_goes_back_when_the_first_answers_and_keeps_the_line_until_then);
     tcase_add_test(c, what_another_node_shall_have_gives_it_its_turn);

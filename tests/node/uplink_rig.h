@@ -201,6 +201,15 @@ static void rig_get(const Weft__V1__GetRequest *q, struct wf_arena *arena, Weft_
     }
 }
 
+// Batches meet a node that has no room while this is set, and are counted.
+static bool no_room;
+static unsigned put_off;
+
+static bool has_batches(const Weft__V1__PushRequest *p)
+{
+    return p->n_items > 0 && p->items[0]->n_batches > 0;
+}
+
 static void rig_poll(struct wf_arena *arena, Weft__V1__PollReply *r, size_t place)
 {
     r->manifests = wf_pb_bin(wf_hash_view(is_second(place) ? &no_manifests : &rig_root));
@@ -261,6 +270,12 @@ static void rig_answer(struct rig_request *r)
         WEFT_OK);
     switch (q->kind_case) {
     case WEFT__V1__REQUEST__KIND_PUSH:
+        if (no_room && has_batches(q->push)) {
+            put_off++;
+            rig_end(r, WEFT_E_BUSY, NULL);
+            wf_arena_fini(&arena);
+            return;
+        }
         rig_push(q->push, &arena, &push, r->link->node);
         reply.kind_case = WEFT__V1__REPLY__KIND_PUSH;
         reply.push = &push;
