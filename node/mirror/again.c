@@ -9,10 +9,9 @@
 static struct wf_hash advert_of(const struct wf_mirror *m)
 {
     struct wf_node *n = m->room->node;
-    const struct wf_known *k =
-        n->has_certificate
-            ? wf_catalog_find(wf_gossip_catalog(n), WF_ENTRY_PRODUCT, m->domain.s, m->product.s)
-            : NULL;
+    const struct wf_known *k = n->has_certificate ? wf_catalog_find(wf_gossip_catalog(n),
+                                                        WF_ENTRY_PRODUCT, m->domain.s, m->product.s)
+                                                  : NULL;
 
     return k ? k->id : (struct wf_hash){ { 0 } };
 }

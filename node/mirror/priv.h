@@ -23,14 +23,14 @@
 #define WF_MIRROR_RETRY_MAX_MS 8000
 #define WF_MIRROR_REFUSED_MAX_MS                                                                   \
     300000 // after a refusal, while nothing has changed that could change it
-#define WF_MIRROR_ORIGINS      16384u // certificates seen
-#define WF_MIRROR_BUCKETS      256u
-#define WF_MIRROR_SCHEMAS      64u
-#define WF_MIRROR_LEASES       4096u // of readers, in all
-#define WF_MIRROR_PER_KEY      64u
-#define WF_MIRROR_PULLS        1024u // parked
-#define WF_MIRROR_RETAIN_MS    30000
-#define WF_MIRROR_SAVE_MS      10000 // the heartbeat is kept this often
+#define WF_MIRROR_ORIGINS   16384u // certificates seen
+#define WF_MIRROR_BUCKETS   256u
+#define WF_MIRROR_SCHEMAS   64u
+#define WF_MIRROR_LEASES    4096u // of readers, in all
+#define WF_MIRROR_PER_KEY   64u
+#define WF_MIRROR_PULLS     1024u // parked
+#define WF_MIRROR_RETAIN_MS 30000
+#define WF_MIRROR_SAVE_MS   10000 // the heartbeat is kept this often
 
 struct wf_mirror_origin { // one certificate, judged once
     struct wf_mirror_origin *next;
