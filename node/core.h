@@ -48,6 +48,8 @@ WF_MUST_USE enum weft_err wf_node_set_chain(
 // The node's keys are in locked memory, and so would be the next one.
 bool wf_node_keys_locked(const struct wf_node *n);
 
+// The configuration as its file is now, as a whole; the old one stays, and the log says why, when it can't be read or needs a restart.
+void wf_node_reload(struct wf_node *n);
 // The whole life of a weftd: rooms open, start, run until SIGTERM, drain, close. Returns the process's exit status.
 int wf_node_main(struct wf_conf *conf, const char *conf_path);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Start, run, reload, drain, stop. Rooms open in order (no traffic yet; those that fork come before the first NNG call), start in order,
+// Start, run, drain, stop. Rooms open in order (no traffic yet; those that fork come before the first NNG call), start in order,
 // tick once a second, and close in reverse. A room that fails to open or start ends the process with its reason and nothing left behind.
 #include <errno.h>
 #include <signal.h>
@@ -22,7 +22,6 @@
 #include "node/start.h"
 #include "node/wall.h"
 #include "proto/base/print.h"
-#include "sdk/conf/file.h"
 #include "sdk/disk.h"
 #include "sdk/loop/loop.h"
 
@@ -63,20 +62,8 @@ static void notify(const char *text)
 
 // ---- reload ----------------------------------------------------------------------------------------------------------
 
-static void print_diags(struct wf_diags *d)
-{
-    struct wf_buf out = { 0 };
-
-    if (!wf_diags_print(d, &out))
-        fwrite(out.ptr, 1, out.len, stderr);
-    wf_buf_fini(&out);
-}
-
-// Rooms never keep pointers into the configuration, so the old one can go at once.
 static void reload(struct wf_node *n)
 {
-    struct wf_diags diags;
-    struct wf_conf *wanted = NULL;
     struct timespec ts;
     char text[96];
 
@@ -84,23 +71,7 @@ static void reload(struct wf_node *n)
     snprintf(text, sizeof text, "RELOADING=1\nMONOTONIC_USEC=%lld",
         (long long)ts.tv_sec * 1000000 + ts.tv_nsec / 1000);
     notify(text);
-    wf_diags_init(&diags, n->core->conf_path);
-    enum weft_err err = wf_conf_load(n->core->conf_path, &diags, &wanted);
-    const char *key = err ? NULL : wf_conf_needs_restart(n->conf, wanted);
-    if (err) {
-        print_diags(&diags);
-        wf_say(n, WF_LOG_ERROR, "life", "reload refused; the old configuration stays", NULL);
-    } else if (key) {
-        wf_say(n, WF_LOG_ERROR, "life",
-            "reload refused: this key needs a restart; the old configuration stays", "key", key,
-            NULL);
-        wf_conf_free(wanted);
-    } else {
-        wf_conf_free(n->conf);
-        n->conf = wanted;
-        wf_say(n, WF_LOG_INFO, "life", "configuration reloaded", NULL);
-    }
-    wf_diags_fini(&diags);
+    wf_node_reload(n);
     notify("READY=1");
 }
 

@@ -248,6 +248,10 @@ enum weft_err wf_backup_commit(struct wf_backup_writer *w, struct wf_backup_tota
     if (!err) {
         w->made = false;
         err = sync_parent(w->vfs, w->path);
+        if (err) { // else the next attempt finds the name taken by a backup that nobody was told of
+            enum weft_err left = w->vfs->unlink(w->vfs->ctx, w->path);
+            (void)left; // it is whole, and may be gone after a power loss
+        }
     }
     if (!err)
         *ret = w->totals;

@@ -23,7 +23,7 @@ enum turn { CHECKPOINTS, LOGS, REST, SOURCES, TURNS };
 
 struct gathering {
     const struct wf_backup_from *from;
-    struct wf_conf *conf; // NULL: only the data is known
+    struct wf_conf *conf; // NULL: broken or not here; the data is what counts
     char *data, *yaml;
     struct wf_backup_writer *w;
     enum turn turn;
@@ -177,8 +177,12 @@ static enum weft_err visit(
 
     if (!err)
         err = wf_disk_join(as, name, &inside);
-    if (err || lstat(path, &st) != 0)
-        goto out; // gone meanwhile
+    if (err)
+        goto out;
+    if (lstat(path, &st) != 0) { // gone meanwhile?
+        err = errno == ENOENT ? WEFT_OK : refuse(g, path, WEFT_E_IO);
+        goto out;
+    }
     if (S_ISDIR(st.st_mode) && is_wanted(g, inside, true))
         err = walk(g, path, inside, depth + 1);
     else if (S_ISREG(st.st_mode) && is_wanted(g, inside, false))
@@ -189,40 +193,74 @@ out:
     return err;
 }
 
+// *ret NULL: of a directory that is not there, which has nothing.
+static enum weft_err open_dir(struct gathering *g, const char *dir, DIR **ret)
+{
+    *ret = opendir(dir);
+    return *ret || errno == ENOENT ? WEFT_OK : refuse(g, dir, WEFT_E_IO);
+}
+
+// The next one but those that begin with a dot; *ret NULL at the end.
+static enum weft_err next_of(
+    struct gathering *g, DIR *d, const char *dir, const struct dirent **ret)
+{
+    do {
+        errno = 0;
+        *ret = readdir(d);
+    } while (*ret && (*ret)->d_name[0] == '.');
+    return *ret || errno == 0 ? WEFT_OK : refuse(g, dir, WEFT_E_IO);
+}
+
 static enum weft_err walk(struct gathering *g, const char *dir, const char *as, unsigned depth)
 {
-    DIR *d = depth < DEPTH_MAX ? opendir(dir) : NULL;
-    enum weft_err err = WEFT_OK;
+    const struct dirent *e = NULL;
+    DIR *d = NULL;
+    enum weft_err err = depth < DEPTH_MAX ? open_dir(g, dir, &d) : refuse(g, dir, WEFT_E_TOO_BIG);
 
-    if (!d)
-        return errno == ENOENT ? WEFT_OK : refuse(g, dir, WEFT_E_IO);
-    for (const struct dirent *e = readdir(d); e && !err; e = readdir(d))
-        if (e->d_name[0] != '.')
-            err = visit(g, dir, as, e->d_name, depth);
+    if (err || !d)
+        return err;
+    err = next_of(g, d, dir, &e);
+    while (!err && e) {
+        err = visit(g, dir, as, e->d_name, depth);
+        if (!err)
+            err = next_of(g, d, dir, &e);
+    }
     closedir(d);
     return err;
 }
 
-// products.d as people keep it: only files, and only what a backup can name.
-static enum weft_err add_sources(struct gathering *g)
+// Of products.d as people keep it: only files, and only what a backup can name.
+static enum weft_err add_source(struct gathering *g, const char *name)
 {
     char as[WF_MAX_BACKUP_PATH + 1], *path = NULL;
-    DIR *d = opendir(g->conf->products);
-    enum weft_err err = WEFT_OK;
+    struct stat st;
+    int n = snprintf(as, sizeof as, "products.d/%s", name);
 
-    for (const struct dirent *e = d ? readdir(d) : NULL; e && !err; e = readdir(d)) {
-        struct stat st;
-        int n = snprintf(as, sizeof as, "products.d/%s", e->d_name);
-        if (n >= (int)sizeof as || !wf_backup_path_is_valid(as))
-            continue;
-        err = wf_disk_join(g->conf->products, e->d_name, &path);
-        if (!err && lstat(path, &st) == 0 && S_ISREG(st.st_mode))
-            err = add_file(g, path, as);
-        free(path);
-        path = NULL;
+    if (n >= (int)sizeof as || !wf_backup_path_is_valid(as))
+        return WEFT_OK;
+    enum weft_err err = wf_disk_join(g->conf->products, name, &path);
+    if (!err && lstat(path, &st) == 0 && S_ISREG(st.st_mode))
+        err = add_file(g, path, as);
+    free(path);
+    return err;
+}
+
+static enum weft_err add_sources(struct gathering *g)
+{
+    const char *dir = g->conf->products;
+    const struct dirent *e = NULL;
+    DIR *d = NULL;
+    enum weft_err err = open_dir(g, dir, &d);
+
+    if (err || !d)
+        return err;
+    err = next_of(g, d, dir, &e);
+    while (!err && e) {
+        err = add_source(g, e->d_name);
+        if (!err)
+            err = next_of(g, d, dir, &e);
     }
-    if (d)
-        closedir(d);
+    closedir(d);
     return err;
 }
 
@@ -232,10 +270,9 @@ static enum weft_err add_all(struct gathering *g)
 
     for (g->turn = CHECKPOINTS; g->turn < SOURCES && !err; g->turn++)
         err = walk(g, g->data, "data", 0);
-    if (err || !g->conf)
-        return err;
-    err = add_file(g, g->yaml, "weftd.yaml");
-    return err ? err : add_sources(g);
+    if (!err)
+        err = add_file(g, g->yaml, "weftd.yaml");
+    return err || !g->conf ? err : add_sources(g);
 }
 
 // ---- whose -----------------------------------------------------------------------------------------------------------
@@ -248,10 +285,11 @@ static enum weft_err find_data(struct gathering *g)
     if (err)
         return err;
     wf_diags_init(&diags, g->yaml);
-    if (wf_conf_load(g->yaml, &diags, &g->conf))
-        g->conf = NULL; // broken or not here: the data is what counts
+    err = wf_conf_load(g->yaml, &diags, &g->conf);
     wf_diags_fini(&diags);
-    if (g->conf)
+    if (err == WEFT_E_NOMEM || err == WEFT_E_IO) // it may well be here, and say where the data is
+        return refuse(g, g->yaml, err);
+    if (!err)
         return wf_bytes_strdup(wf_bytes_str(g->conf->data), &g->data);
     err = wf_disk_join(g->from->dir, "data", &g->data);
     if (!err && access(g->data, F_OK) != 0) {

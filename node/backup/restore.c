@@ -143,19 +143,23 @@ static enum weft_err read_it(struct restoring *r, struct wf_backup_totals *ret)
 static enum weft_err refuse_used(const char *dir, struct wf_diag *diag)
 {
     DIR *d = opendir(dir);
-    bool used = false;
+    const struct dirent *e = NULL;
 
     if (!d && errno == ENOENT)
         return WEFT_OK;
-    for (const struct dirent *e = d ? readdir(d) : NULL; e; e = readdir(d))
-        used = used || (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0);
+    do {
+        errno = d ? 0 : errno;
+        e = d ? readdir(d) : NULL;
+    } while (e && (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0));
+    // One that could not be read is not empty: a failure later on would empty it.
+    int failed = e ? 0 : errno;
+    if (e || failed)
+        wf_diag_set(diag, 0, 0, "%s: %s", dir,
+            e ? "not empty; a backup is restored into an empty directory" : strerror(failed));
+    enum weft_err err = e ? WEFT_E_EXISTS : failed ? WEFT_E_IO : WEFT_OK;
     if (d)
         closedir(d);
-    if (!used && d)
-        return WEFT_OK;
-    wf_diag_set(diag, 0, 0, "%s: %s", dir,
-        d ? "not empty; a backup is restored into an empty directory" : strerror(errno));
-    return d ? WEFT_E_EXISTS : WEFT_E_IO;
+    return err;
 }
 
 static enum weft_err say_restored(struct restoring *r)
@@ -177,6 +181,26 @@ static enum weft_err say_restored(struct restoring *r)
     return err;
 }
 
+static int sync_below(const char *path, const struct stat *st, int type, struct FTW *at)
+{
+    (void)st, (void)at;
+    return type == FTW_D && disk->sync_dir(disk->ctx, path) != WEFT_OK;
+}
+
+// The names of all that was made: a power loss may not take any of them and leave the key.
+static enum weft_err sync_names(const struct restoring *r)
+{
+    char *parent = NULL;
+    enum weft_err err = nftw(r->to->dir, sync_below, 16, FTW_PHYS) == 0 ? WEFT_OK : WEFT_E_IO;
+
+    if (!err)
+        err = wf_disk_join(r->to->dir, "..", &parent);
+    if (!err)
+        err = disk->sync_dir(disk->ctx, parent);
+    free(parent);
+    return err;
+}
+
 static enum weft_err finish(struct restoring *r)
 {
     char *tickets = NULL, *key = NULL;
@@ -186,6 +210,8 @@ static enum weft_err finish(struct restoring *r)
         err = wf_backup_forget_tickets(tickets, r->diag);
     if (!err)
         err = say_restored(r);
+    if (!err)
+        err = sync_names(r);
     if (!err)
         err = wf_disk_join(r->to->dir, NODE_KEY, &key);
     if (!err)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a node does when asked, with every allocation, write, sync and read failing in turn (tests/support/fault.h). What it told is asked for
 // again after the room's next start.
+#include "sdk/disk.h"
 #include "tests/node/fault_node.h"
 
 // ---- an inventory ------------------------------------------------------------------------------------------------------
@@ -395,7 +396,78 @@ static void end_status(enum weft_err err)
     forget_asks();
 }
 
+// ---- the configuration -------------------------------------------------------------------------------------------------
+
+static char conf_path[512];
+static unsigned wanted, in_file; // the configuration that is to be in force: its number
+
+// One that says its number in several places.
+static void write_conf(unsigned number)
+{
+    struct wf_diag diag = { 0 };
+    struct wf_buf text = { 0 };
+
+    ck_assert_int_eq(
+        wf_buf_printf(&text,
+            "role: node\ndata: data\nlisten: 127.0.0.1:0\nlog: {level: error}\n"
+            "retention: {default: {age: %us}, short: {age: %us}}\n"
+            "local: {%u: {may: [read, admin]}, %u: {may: [read]}}\naccess: {agents: [domain-%u]}\n",
+            number, number, (unsigned)getuid(), number, number),
+        WEFT_OK);
+    ck_assert_msg(!wf_disk_replace(conf_path, wf_buf_view(&text), &diag), "%s", diag.text);
+    wf_buf_fini(&text);
+}
+
+// The number of the configuration in force, which is one of them as a whole; 0: the first, that of the rig.
+static unsigned number_in_force(void)
+{
+    const struct wf_conf *c = rig.node.conf;
+    char name[32];
+
+    if (c->local.count == 0)
+        return 0;
+    ck_assert_uint_eq(c->local.count, 2);
+    unsigned number = c->local.items[1].uid;
+    snprintf(name, sizeof name, "domain-%u", number);
+    ck_assert_uint_eq(c->retention.count, 2);
+    for (size_t i = 0; i < c->retention.count; i++)
+        ck_assert_uint_eq(c->retention.items[i].age_ms, 1000u * number);
+    ck_assert_uint_eq(c->agents_for.count, 1);
+    ck_assert_str_eq(c->agents_for.items[0], name);
+    return number;
+}
+
+static void begin_reload(void)
+{
+    start();
+    snprintf(conf_path, sizeof conf_path, "%s", rig.node.conf->data);
+    strcpy(strrchr(conf_path, '/'), "/weftd.yaml");
+    rig.core.conf_path = conf_path;
+    wanted = 100000 + ++in_file; // no user of this machine
+    write_conf(wanted);
+}
+
+// As on SIGHUP; then the rooms go on with it.
+static enum weft_err reload(void)
+{
+    wf_node_reload(&rig.node);
+    enum weft_err err = number_in_force() == wanted ? WEFT_OK : WEFT_E_PARTIAL;
+    rig.node.conf->log.level = WF_LOG_ERROR + 1;
+    tick();
+    return err;
+}
+
+static void end_reload(enum weft_err err)
+{
+    unsigned was = number_in_force();
+
+    ck_assert_msg(err || was == wanted, "%u is in force", was);
+    ck_assert_int_eq(reload(), WEFT_OK);
+    end_status(err);
+}
+
 #define ALLOC (1u << WF_FAULT_ALLOC)
+#define READ  (1u << WF_FAULT_READ)
 #define DISK  (1u << WF_FAULT_WRITE | 1u << WF_FAULT_SYNC)
 static const struct wf_scenario scenarios[] = {
     { "inventory, fold and query", ALLOC | DISK, start, fold_and_query, end_inventory },
@@ -405,6 +477,7 @@ static const struct wf_scenario scenarios[] = {
         call_and_answer, end_call },
     { "gossip, an advert merged and told", ALLOC | DISK, begin_learn, learn_and_tell, end_learn },
     { "status", ALLOC, start, status, end_status },
+    { "SIGHUP, the configuration reloaded", ALLOC | READ, begin_reload, reload, end_reload },
 };
 
 START_TEST(what_a_node_told_holds_whatever_failed)

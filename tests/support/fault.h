@@ -36,6 +36,8 @@ struct wf_scenario {
     enum weft_err (*body)(void); // here one call fails; asserts only what holds in any case
     void (*end)(
         enum weft_err err); // nothing fails: what was acknowledged is there, and all is given back
+    unsigned
+        must_tell; // bits of the kinds of which the body may not do without a single call: it fails with each
 };
 
 // The body with its 1st, 2nd, 3rd, ... call of each kind failing until it makes no more. WEFT_FAULT_CALLS: at most so many of each kind,

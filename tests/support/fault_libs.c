@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Files on the real disk and memory of libraries that fail on demand (fault.h): this program's own write, read, sync and sodium_malloc stand
+// Files on the real disk and memory of libraries that fail on demand (fault.h): this program's own write, read, readdir, sync and sodium_malloc stand
 // before those of the shared libraries for all who call them, SQLite among them, whose heap asks as well. Only regular files and directories
 // fail, never sockets, pipes or event descriptors. Syncs are not waited for. Linked as a source.
+#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -84,6 +85,15 @@ ssize_t pread(int fd, void *p, size_t len, off_t at)
 ssize_t pread64(int fd, void *p, size_t len, off64_t at)
 {
     return pread(fd, p, len, at);
+}
+
+// The end of a directory and one that could not be read differ in errno alone.
+struct dirent *readdir(DIR *d)
+{
+    static struct dirent *(*next)(DIR *);
+
+    NEXT(next, "readdir");
+    return fails(WF_FAULT_READ, dirfd(d)) ? NULL : next(d);
 }
 
 int fsync(int fd)

@@ -69,6 +69,8 @@ static struct count fail_each(const struct wf_scenario *s, enum wf_fault kind)
         ck_assert_int_lt(n, MOST);
         if (run(s, kind, n, &err) < n)
             break; // there are no more
+        ck_assert_msg(err || !(s->must_tell & 1u << kind), "%s: done although %ld of the %s failed",
+            s->name, n, names[kind]);
         c.failed++;
         c.refused += err != WEFT_OK;
     }

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// weftd.yaml read again while the node runs. The new configuration is in force as a whole, or the old one stays.
+#include <stdio.h>
+
+#include "node/conf.h"
+#include "node/core.h"
+
+static void print_diags(struct wf_diags *d)
+{
+    struct wf_buf out = { 0 };
+
+    if (!wf_diags_print(d, &out))
+        fwrite(out.ptr, 1, out.len, stderr);
+    wf_buf_fini(&out);
+}
+
+// Rooms never keep pointers into the configuration, so the old one can go at once.
+void wf_node_reload(struct wf_node *n)
+{
+    struct wf_diags diags;
+    struct wf_conf *wanted = NULL;
+
+    wf_diags_init(&diags, n->core->conf_path);
+    enum weft_err err = wf_conf_load(n->core->conf_path, &diags, &wanted);
+    const char *key = err ? NULL : wf_conf_needs_restart(n->conf, wanted);
+    if (err) {
+        print_diags(&diags);
+        wf_say(n, WF_LOG_ERROR, "life", "reload refused; the old configuration stays", NULL);
+    } else if (key) {
+        wf_say(n, WF_LOG_ERROR, "life",
+            "reload refused: this key needs a restart; the old configuration stays", "key", key,
+            NULL);
+        wf_conf_free(wanted);
+    } else {
+        wf_conf_free(n->conf);
+        n->conf = wanted;
+        wf_say(n, WF_LOG_INFO, "life", "configuration reloaded", NULL);
+    }
+    wf_diags_fini(&diags);
+}
