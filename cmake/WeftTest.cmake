@@ -19,8 +19,9 @@ set(WEFT_TEST_ENV
 # For SOURCES and LINK: golden pairs; allocations that fail on demand; scenarios of which every call fails in turn.
 set(WEFT_TEST_GOLDEN "${PROJECT_SOURCE_DIR}/tests/support/golden.c")
 set(WEFT_TEST_OOM "${PROJECT_SOURCE_DIR}/tests/support/support_oom.c")
-set(WEFT_TEST_SCENARIO "${WEFT_TEST_OOM}" "${PROJECT_SOURCE_DIR}/tests/support/scenario.c"
-    "${PROJECT_SOURCE_DIR}/tests/support/fault_libs.c" "${PROJECT_SOURCE_DIR}/tests/support/fault_sqlite.c")
+set(WEFT_TEST_SCENARIO_PLAIN "${WEFT_TEST_OOM}" "${PROJECT_SOURCE_DIR}/tests/support/scenario.c"
+    "${PROJECT_SOURCE_DIR}/tests/support/fault_libs.c") # of a program without SQLite
+set(WEFT_TEST_SCENARIO ${WEFT_TEST_SCENARIO_PLAIN} "${PROJECT_SOURCE_DIR}/tests/support/fault_sqlite.c")
 set(WEFT_TEST_OOM_WRAP "-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc")
 
 # What a run of one label needs, so that the rest need not be built.

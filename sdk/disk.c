@@ -199,3 +199,17 @@ enum weft_err wf_disk_remove(const char *path, struct wf_diag *diag)
         return errno == ENOENT ? WEFT_OK : fail(diag, path, "remove");
     return sync_parent(path, diag); // else it may be back after a power loss
 }
+
+enum weft_err wf_disk_next(DIR *d, const char **ret)
+{
+    const struct dirent *e;
+
+    do {
+        errno = 0; // alone tells an end from a failure
+        e = readdir(d);
+    } while (e && e->d_name[0] == '.');
+    if (!e && errno)
+        return code_of(errno);
+    *ret = e ? e->d_name : NULL;
+    return WEFT_OK;
+}

@@ -4,6 +4,8 @@
 #ifndef WF_SDK_DISK_H
 #define WF_SDK_DISK_H
 
+#include <dirent.h>
+
 #include "proto/base/bytes.h"
 
 // A new file, mode 0600, synced with its directory. EXISTS when the name is taken: keys are never overwritten.
@@ -16,6 +18,8 @@ WF_MUST_USE enum weft_err wf_disk_replace(
 WF_MUST_USE enum weft_err wf_disk_mkdir(const char *path, struct wf_diag *diag);
 // NOT_FOUND is not an error here.
 WF_MUST_USE enum weft_err wf_disk_remove(const char *path, struct wf_diag *diag);
+// The next name in a directory, but those that begin with a dot; *ret NULL at the end. IO when it could not be read, which is no end.
+WF_MUST_USE enum weft_err wf_disk_next(DIR *d, const char **ret);
 // "DIR/NAME" on the heap.
 WF_MUST_USE enum weft_err wf_disk_join(const char *dir, const char *name, char **ret);
 

@@ -224,22 +224,22 @@ static enum weft_err load_one(struct wf_node *n, const char *name)
 enum weft_err wf_manifests_load(struct wf_node *n, struct wf_diag *diag)
 {
     DIR *dir = opendir(n->uplink->manifest_dir);
+    const char *name = NULL;
+    enum weft_err err = dir ? wf_disk_next(dir, &name) : WEFT_E_IO;
 
-    if (!dir) {
-        wf_diag_set(diag, 0, 0, "%s: cannot be read", n->uplink->manifest_dir);
-        return WEFT_E_IO;
-    }
-    for (const struct dirent *e = readdir(dir); e; e = readdir(dir)) {
-        if (strlen(e->d_name) != (size_t)2 * WF_HASH_LEN)
-            continue;
-        enum weft_err err = load_one(n, e->d_name);
+    while (!err && name) {
+        enum weft_err bad = strlen(name) == (size_t)2 * WF_HASH_LEN ? load_one(n, name) : WEFT_OK;
         // Fetched again from the node: nothing depends on this copy.
-        if (err)
-            wf_say(n, WF_LOG_WARN, "uplink", "a kept manifest was passed over", "file", e->d_name,
-                "why", weft_err_text(err), NULL);
+        if (bad)
+            wf_say(n, WF_LOG_WARN, "uplink", "a kept manifest was passed over", "file", name, "why",
+                weft_err_text(bad), NULL);
+        err = wf_disk_next(dir, &name);
     }
-    closedir(dir);
-    return WEFT_OK;
+    if (dir)
+        closedir(dir);
+    if (err)
+        wf_diag_set(diag, 0, 0, "%s: cannot be read", n->uplink->manifest_dir);
+    return err;
 }
 
 // Kept, then in force; then what it replaces goes from the disk (another node's, when the product moved).

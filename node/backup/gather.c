@@ -200,30 +200,26 @@ static enum weft_err open_dir(struct gathering *g, const char *dir, DIR **ret)
     return *ret || errno == ENOENT ? WEFT_OK : refuse(g, dir, WEFT_E_IO);
 }
 
-// The next one but those that begin with a dot; *ret NULL at the end.
-static enum weft_err next_of(
-    struct gathering *g, DIR *d, const char *dir, const struct dirent **ret)
+static enum weft_err next_of(struct gathering *g, DIR *d, const char *dir, const char **ret)
 {
-    do {
-        errno = 0;
-        *ret = readdir(d);
-    } while (*ret && (*ret)->d_name[0] == '.');
-    return *ret || errno == 0 ? WEFT_OK : refuse(g, dir, WEFT_E_IO);
+    enum weft_err err = wf_disk_next(d, ret);
+
+    return err ? refuse(g, dir, err) : WEFT_OK;
 }
 
 static enum weft_err walk(struct gathering *g, const char *dir, const char *as, unsigned depth)
 {
-    const struct dirent *e = NULL;
+    const char *name = NULL;
     DIR *d = NULL;
     enum weft_err err = depth < DEPTH_MAX ? open_dir(g, dir, &d) : refuse(g, dir, WEFT_E_TOO_BIG);
 
     if (err || !d)
         return err;
-    err = next_of(g, d, dir, &e);
-    while (!err && e) {
-        err = visit(g, dir, as, e->d_name, depth);
+    err = next_of(g, d, dir, &name);
+    while (!err && name) {
+        err = visit(g, dir, as, name, depth);
         if (!err)
-            err = next_of(g, d, dir, &e);
+            err = next_of(g, d, dir, &name);
     }
     closedir(d);
     return err;
@@ -248,17 +244,17 @@ static enum weft_err add_source(struct gathering *g, const char *name)
 static enum weft_err add_sources(struct gathering *g)
 {
     const char *dir = g->conf->products;
-    const struct dirent *e = NULL;
+    const char *name = NULL;
     DIR *d = NULL;
     enum weft_err err = open_dir(g, dir, &d);
 
     if (err || !d)
         return err;
-    err = next_of(g, d, dir, &e);
-    while (!err && e) {
-        err = add_source(g, e->d_name);
+    err = next_of(g, d, dir, &name);
+    while (!err && name) {
+        err = add_source(g, name);
         if (!err)
-            err = next_of(g, d, dir, &e);
+            err = next_of(g, d, dir, &name);
     }
     closedir(d);
     return err;

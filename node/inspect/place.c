@@ -252,11 +252,16 @@ static enum weft_err find_stores(struct wf_inspect *x)
 {
     char *logs = NULL;
     enum weft_err err = wf_disk_join(x->data, "log", &logs);
+    const char *name = NULL;
     DIR *d = err ? NULL : opendir(logs);
 
-    for (const struct dirent *e = d ? readdir(d) : NULL; e && !err; e = readdir(d))
-        if (e->d_name[0] != '.')
-            err = add_store(x, logs, e->d_name);
+    if (d)
+        err = wf_disk_next(d, &name);
+    while (d && name && !err) {
+        err = add_store(x, logs, name);
+        if (!err)
+            err = wf_disk_next(d, &name);
+    }
     if (d)
         closedir(d);
     free(logs);

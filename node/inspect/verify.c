@@ -2,6 +2,7 @@
 // `weft log verify`: every byte by the store's own hashes, then every item as a reader would judge it, then the small files beside the
 // log. Each damage is a line with its place and the offsets it took; a line for each store sums up.
 #include <dirent.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -223,13 +224,26 @@ static void check_meta(struct pass *p, const char *dir, const char *file)
 
 static void check_metas(struct pass *p)
 {
+    struct wf_log_flaw none = { 0 };
     char *dir = NULL;
-    DIR *d = NULL;
+    const char *name = NULL;
+    enum weft_err err = p->x->data ? wf_disk_join(p->x->data, "meta", &dir) : WEFT_OK;
+    DIR *d = dir ? opendir(dir) : NULL;
 
-    if (p->x->data && !wf_disk_join(p->x->data, "meta", &dir))
-        d = opendir(dir);
-    for (const struct dirent *e = d ? readdir(d) : NULL; e; e = readdir(d))
-        check_meta(p, dir, e->d_name);
+    if (d)
+        err = wf_disk_next(d, &name);
+    else if (dir && errno != ENOENT)
+        err = WEFT_E_IO;
+    while (d && name && !err) {
+        check_meta(p, dir, name);
+        err = wf_disk_next(d, &name);
+    }
+    if (err) // what could not be looked at is not whole
+        tell(p->x, &(struct problem){ .name = "meta",
+                       .text = "meta: cannot be read",
+                       .err = err,
+                       .damage = true,
+                       .flaw = &none });
     if (d)
         closedir(d);
     free(dir);

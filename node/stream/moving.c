@@ -3,6 +3,7 @@
 // takes nothing more, of the new one until it is home) and what a product's directory says of it: away (term), log (its name in the log), lost (ms).
 // Invariant: the old home appends nothing once its file is there, the new one nothing before a home document names it; so never both.
 #include <dirent.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -277,15 +278,22 @@ static void load_order(struct wf_stream_room *r, const char *name)
             "product", name, "why", weft_err_text(err), NULL);
 }
 
-void wf_moves_load(struct wf_stream_room *r)
+enum weft_err wf_moves_load(struct wf_stream_room *r, struct wf_diag *diag)
 {
     DIR *d = opendir(r->moves_dir);
+    const char *name = NULL;
+    enum weft_err err = d ? wf_disk_next(d, &name) : errno == ENOENT ? WEFT_OK : WEFT_E_IO;
 
-    for (const struct dirent *e = d ? readdir(d) : NULL; e; e = readdir(d))
-        if (wf_name_is_valid(wf_bytes_str(e->d_name)))
-            load_order(r, e->d_name);
+    while (!err && name) {
+        if (wf_name_is_valid(wf_bytes_str(name)))
+            load_order(r, name);
+        err = wf_disk_next(d, &name);
+    }
     if (d)
         closedir(d);
+    if (err) // without its order a product that is on its way would be a home's again
+        wf_diag_set(diag, 0, 0, "%s: %s", r->moves_dir, weft_err_text(err));
+    return err;
 }
 
 void wf_moves_close(struct wf_stream_room *r)

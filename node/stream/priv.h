@@ -529,7 +529,7 @@ WF_MUST_USE enum weft_err wf_home_claim(struct wf_home_product *p); // home.c
 bool wf_home_moves(const struct wf_home_product *p);
 // Readers, publishers and agents find it here.
 bool wf_home_is_here(const struct wf_home_product *p);
-void wf_moves_load(struct wf_stream_room *r);
+WF_MUST_USE enum weft_err wf_moves_load(struct wf_stream_room *r, struct wf_diag *diag);
 void wf_moves_close(struct wf_stream_room *r);
 struct wf_moving *wf_moving_find(struct wf_stream_room *r, const char *product);
 // Keeps the order on the disk in place of an older one of the product.

@@ -452,14 +452,19 @@ static void load_dir(struct wf_stream_room *r, const char *name)
 enum weft_err wf_home_load_all(struct wf_stream_room *r, struct wf_diag *diag)
 {
     DIR *d = opendir(r->product_dir);
+    const char *name = NULL;
 
     if (!d) {
         wf_diag_set(diag, 0, 0, "%s: %s", r->product_dir, strerror(errno));
         return WEFT_E_IO;
     }
-    for (const struct dirent *e = readdir(d); e; e = readdir(d))
-        if (e->d_name[0] != '.')
-            load_dir(r, e->d_name);
+    enum weft_err err = wf_disk_next(d, &name);
+    while (!err && name) {
+        load_dir(r, name);
+        err = wf_disk_next(d, &name);
+    }
     closedir(d);
-    return WEFT_OK;
+    if (err) // a node without some of its products would say that they are nobody's
+        wf_diag_set(diag, 0, 0, "%s: %s", r->product_dir, weft_err_text(err));
+    return err;
 }

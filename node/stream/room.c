@@ -117,7 +117,7 @@ static enum weft_err stream_open(struct wf_node *n, struct wf_diag *diag)
     if (!err)
         err = open_log(r, diag);
     if (!err)
-        wf_moves_load(r);
+        err = wf_moves_load(r, diag);
     if (!err)
         err = wf_home_load_all(r, diag);
     return err;

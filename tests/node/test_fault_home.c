@@ -114,9 +114,11 @@ static enum weft_err start_and_recover(void)
 {
     enum weft_err err = streamrig_try_open(&rig);
 
-    if (!err)
-        find_product();
-    return err ? err : product ? publish(5) : WEFT_E_DAMAGED;
+    if (err)
+        return err;
+    find_product();
+    ck_assert_msg(product || rig.core.alarms, "started without its product, and nobody is told");
+    return product ? publish(5) : WEFT_E_DAMAGED;
 }
 
 // Whoever could not start closes and starts again.

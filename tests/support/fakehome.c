@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "proto/trust/product.h"
+#include "tests/support/fault.h"
 
 #define MUST(call) ck_assert_int_eq(call, WEFT_OK)
 #define NEVER_WAS  UINT64_MAX // the end of a log that the home does not know
@@ -152,6 +153,7 @@ static void *beat_thread(void *arg)
 {
     struct wf_fakehome *h = arg;
 
+    wf_fault_spare(true); // it is the test's
     for (;;) {
         pthread_mutex_lock(&h->mutex);
         bool ending = h->ending;

@@ -10,6 +10,7 @@
 #include "proto/trust/ident.h"
 #include "sdk/loop/loop.h"
 #include "sdk/net/net.h"
+#include "tests/support/fault.h"
 
 #define SESSIONS 32u
 #define HELD     80u
@@ -327,7 +328,9 @@ static bool post(void *arg, const struct wf_net_event *e)
 
     if (e->what != WF_NET_REQUEST)
         return true;
+    wf_fault_spare(true); // on a thread of the network
     struct letter *l = calloc(1, sizeof *l);
+    wf_fault_spare(false);
     ck_assert_ptr_nonnull(l);
     *l = (struct letter){ { .open = open_letter, .drop = drop_letter, .must = true }, f, *e };
     if (wf_loop_post(f->loop, &l->mail) == WEFT_OK)
@@ -340,6 +343,7 @@ static void *run(void *arg)
 {
     struct wf_fakenode *f = arg;
 
+    wf_fault_spare(true); // it is the test's
     wf_loop_run(f->loop);
     return NULL;
 }
