@@ -109,24 +109,41 @@ enum weft_err wf_disk_create(const char *path, struct wf_bytes content, struct w
     return err ? err : sync_parent(path, diag);
 }
 
+// A name for one plain file that only we may read and write. Anything else would be the file that comes: its owner or those who may write to it
+// could change it later, and behind another name of it lies something that is not to be written to.
+static bool is_ours_alone(const struct stat *st)
+{
+    return S_ISREG(st->st_mode) && st->st_uid == geteuid() && st->st_nlink == 1 &&
+           (st->st_mode & 0077) == 0;
+}
+
 // The file beside it, empty and ours alone until it is closed: programs of one user may replace the same file at once. One that another renamed
-// while we waited is not the one beside any more. What a crash left is taken over.
+// while we waited is not the one beside any more. What a crash left is taken over; a file that is not ours alone loses its name, under the
+// lock, so that of several who see it one removes it and the others find it gone.
 static enum weft_err open_beside(const char *temp, int *ret_fd, struct wf_diag *diag)
 {
     struct stat ours, there;
 
     for (;;) {
-        int fd = open(temp, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+        // Non-blocking, so that a FIFO in the place of the file can't hold us.
+        int fd = open(temp, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
         if (fd < 0)
             return fail(diag, temp, "create");
         bool locked = flock(fd, LOCK_EX) == 0 && fstat(fd, &ours) == 0;
-        bool renamed = locked && (stat(temp, &there) != 0 || ours.st_ino != there.st_ino ||
+        bool renamed = locked && (lstat(temp, &there) != 0 || ours.st_ino != there.st_ino ||
                                      ours.st_dev != there.st_dev);
-        if (locked && !renamed && ftruncate(fd, 0) == 0) {
+        bool plain = locked && S_ISREG(ours.st_mode), alone = locked && is_ours_alone(&ours);
+        if (alone && !renamed && ftruncate(fd, 0) == 0) {
             *ret_fd = fd;
             return WEFT_OK;
         }
-        enum weft_err err = renamed ? WEFT_OK : fail(diag, temp, "lock");
+        enum weft_err err = WEFT_OK;
+        if (locked && !plain)
+            errno = EEXIST;
+        if (!locked || !plain || (alone && !renamed))
+            err = fail(diag, temp, plain ? "empty" : "create");
+        else if (!renamed && unlink(temp) != 0)
+            err = fail(diag, temp, "take the place of");
         close(fd);
         if (err)
             return err;

@@ -52,6 +52,8 @@ static enum weft_err open_batch(struct weft_subscription *s, struct wf_sub_item 
         i->code = wf_batch_view_payload(
             &s->c->decompressor, &i->header, i->entry.payload, &i->raw, &i->records);
     }
+    if (i->code == WEFT_E_NOMEM) // nothing is wrong with it
+        return WEFT_E_NOMEM;
     if (i->code)
         wf_sub_count(s, &s->stats.verify_failures, 1);
     return WEFT_OK;
@@ -171,6 +173,11 @@ static enum weft_err add_origin(
         return err;
     }
     o->refused = judge(s, chain, o);
+    if (o->refused == WEFT_E_NOMEM) { // no judgement: it is fetched and judged again
+        wf_buf_fini(&o->chain);
+        free(o);
+        return WEFT_E_NOMEM;
+    }
     o->next = s->origins[id->b[0] % WF_SUB_BUCKETS];
     s->origins[id->b[0] % WF_SUB_BUCKETS] = o;
     s->origin_count++;

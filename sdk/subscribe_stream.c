@@ -78,9 +78,12 @@ static void take_frame(struct weft_subscription *s, const struct wf_frame *f)
         return; // repair asks for what is lost here
     u->is_frame = true;
     u->has_beat = wf_sub_heartbeat(s, f->heartbeat, &u->beat); // before its memory is taken
-    for (size_t i = 0; i < f->entry_count; i++)
-        if (wf_sub_take_entry(s, u, f->entries[i], f->entry_count == 1 ? &s->plain : NULL))
+    for (size_t i = 0; i < f->entry_count; i++) {
+        enum weft_err err =
+            wf_sub_take_entry(s, u, f->entries[i], f->entry_count == 1 ? &s->plain : NULL);
+        if (err && err != WEFT_E_NOMEM)
             wf_sub_count(s, &s->stats.verify_failures, 1);
+    }
     wf_sub_unit_go(s, u);
 }
 

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Files that are replaced as a whole, also by several programs at once: who reads sees one writer's content, and nobody's write fails.
 #include <check.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "sdk/disk.h"
@@ -90,6 +92,63 @@ START_TEST(what_a_crash_left_beside_is_taken_over)
 }
 END_TEST
 
+// What stands beside already is not ours alone: nothing of it may be in the file that comes, nor may it be written to.
+static const struct beside {
+    const char *why;
+    mode_t mode;
+    bool others, linked;
+} besides[] = {
+    { "left by a crash", 0600, false, false },
+    { "others may write to it", 0666, false, false },
+    { "others may read it, and it becomes a key's file", 0644, false, false },
+    { "another user's, who may write to it whenever he likes", 0600, true, false },
+    { "another name of a file that is something else", 0600, false, true },
+};
+
+START_TEST(only_a_file_of_ours_alone_is_taken_over)
+{
+    const struct beside *b = &besides[_i];
+    struct wf_diag diag = { 0 };
+    struct stat st;
+    char other[300];
+    FILE *f = fopen(beside, "w");
+
+    ck_assert_ptr_nonnull(f);
+    fputs("something longer", f);
+    fclose(f);
+    snprintf(other, sizeof other, "%s.other", path);
+    ck_assert_int_eq(chmod(beside, b->mode), 0);
+    if (b->linked)
+        ck_assert_int_eq(link(beside, other), 0);
+    if (b->others && chown(beside, 65534, 65534) != 0)
+        return; // only root can give files away
+    ck_assert_msg(!wf_disk_replace(path, WF_STR("x"), &diag), "%s: %s", b->why, diag.text);
+    ck_assert_int_eq(stat(path, &st), 0);
+    ck_assert_msg((st.st_mode & 0777) == 0600 && st.st_uid == geteuid() && st.st_nlink == 1 &&
+                      st.st_size == 1,
+        "%s: mode %o of %u, %u names", b->why, st.st_mode & 0777, (unsigned)st.st_uid,
+        (unsigned)st.st_nlink);
+    if (b->linked)
+        ck_assert_msg(stat(other, &st) == 0 && st.st_size == 16, "%s: written to", b->why);
+    ck_assert_int_ne(access(beside, F_OK), 0);
+}
+END_TEST
+
+START_TEST(what_is_no_file_in_its_place_is_refused_at_once)
+{
+    struct wf_diag diag = { 0 };
+
+    ck_assert_int_eq(_i ? mkfifo(beside, 0600) : mkdir(beside, 0700), 0);
+    int reader = _i == 2 ? open(beside, O_RDONLY | O_NONBLOCK | O_CLOEXEC) : -1;
+    ck_assert_int_ne(wf_disk_replace(path, WF_STR("x"), &diag), WEFT_OK);
+    ck_assert_msg(strstr(diag.text, "token.new") != NULL, "%s", diag.text);
+    ck_assert_int_ne(access(path, F_OK), 0);
+    ck_assert_int_eq(access(beside, F_OK), 0);
+    if (reader >= 0)
+        close(reader);
+}
+END_TEST
+
 START_TEST(a_link_in_its_place_is_not_followed)
 {
     struct wf_diag diag = { 0 };
@@ -109,6 +168,8 @@ int main(void)
     tcase_set_timeout(t, 60);
     tcase_add_test(t, writers_at_once_all_succeed_and_never_mix);
     tcase_add_test(t, what_a_crash_left_beside_is_taken_over);
+    tcase_add_loop_test(t, only_a_file_of_ours_alone_is_taken_over, 0, WF_COUNT(besides));
+    tcase_add_loop_test(t, what_is_no_file_in_its_place_is_refused_at_once, 0, 3);
     tcase_add_test(t, a_link_in_its_place_is_not_followed);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
