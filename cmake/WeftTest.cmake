@@ -77,10 +77,10 @@ function(weft_fuzz unit)
         set(fuzz_args "-rss_limit_mb=2048 -timeout=10 -print_final_stats=0 -verbosity=0") # one string: it goes into a shell line
         add_test(NAME fuzz.${unit} COMMAND sh -c
             "d=$(mktemp -d) && cp -r ${corpus}/. $d/ && cd $d && $<TARGET_FILE:${exe}> ${fuzz_args} -max_total_time=\${WEFT_FUZZ_SECONDS:-5} $d; rc=$?; rm -rf $d; exit $rc")
-        set_tests_properties(fuzz.${unit} PROPERTIES LABELS "fuzz" TIMEOUT 600 ENVIRONMENT "${WEFT_TEST_ENV}")
+        set_tests_properties(fuzz.${unit} PROPERTIES LABELS "fuzz" TIMEOUT 100000 ENVIRONMENT "${WEFT_TEST_ENV}")
         add_test(NAME fuzz-long.${unit} COMMAND sh -c
-            "d=$(mktemp -d) && cp -r ${corpus}/. $d/ && cd $d && $<TARGET_FILE:${exe}> ${fuzz_args} -max_total_time=60 $d; rc=$?; rm -rf $d; exit $rc")
-        set_tests_properties(fuzz-long.${unit} PROPERTIES LABELS "fuzz-long" TIMEOUT 600 ENVIRONMENT "${WEFT_TEST_ENV}")
+            "d=$(mktemp -d) && cp -r ${corpus}/. $d/ && cd $d && $<TARGET_FILE:${exe}> ${fuzz_args} -max_total_time=\${WEFT_FUZZ_SECONDS:-60} $d; rc=$?; rm -rf $d; exit $rc")
+        set_tests_properties(fuzz-long.${unit} PROPERTIES LABELS "fuzz-long" TIMEOUT 100000 ENVIRONMENT "${WEFT_TEST_ENV}")
     else()
         target_sources(${exe} PRIVATE "${PROJECT_SOURCE_DIR}/tests/support/fuzz_replay.c")
         add_test(NAME fuzz-corpus.${unit} COMMAND ${exe} "${corpus}")
