@@ -299,6 +299,6 @@ END_TEST
 
 int main(void)
 {
-    return wf_scenario_main("domains.monitor_fault", a_cursor_never_passes_rows_that_are_not_stored,
+    return wf_suite_main("domains.monitor_fault", a_cursor_never_passes_rows_that_are_not_stored,
         WF_COUNT(scenarios), 1800);
 }

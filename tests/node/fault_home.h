@@ -8,6 +8,7 @@
 #include <ftw.h>
 #include <stdio.h>
 
+#include "tests/node/numbered.h"
 #include "tests/support/fault.h"
 #include "tests/support/memroom.h"
 #include "tests/support/streamrig.h"
@@ -127,64 +128,27 @@ static inline void begin_with_records(void)
 
 // ---- what is there -----------------------------------------------------------------------------------------------------
 
-struct look {
-    uint64_t next; // record
-    size_t entries;
-    struct wf_log_head head;
-};
-
-static bool look_at(void *arg, const struct wf_log_view *v)
+static void next_number(void *arg, uint64_t number)
 {
-    struct look *l = arg;
-    struct wf_entry e;
-    struct wf_batch_header h;
-    struct wf_buf raw = { 0 };
-    struct wf_record_view r;
+    uint64_t *last = arg;
 
-    ck_assert_msg(!v->status, "%llu to %llu: %s", (unsigned long long)v->first,
-        (unsigned long long)v->end, weft_err_name(v->status));
-    ck_assert_int_eq(wf_entry_parse(v->body, &e), WEFT_OK);
-    if (l->entries++)
-        ck_assert_int_eq(wf_entry_follows(&l->head, &e), WEFT_OK);
-    l->head.log_id = e.log_id;
-    l->head.next_offset = e.offset;
-    if (!e.is_reset) {
-        ck_assert_int_eq(wf_batch_open_header(e.header, &h), WEFT_OK);
-        ck_assert_int_eq(wf_batch_open_payload(&h, e.payload, &raw), WEFT_OK);
-        l->head.next_offset += h.count;
-        struct wf_bytes rest = wf_buf_view(&raw);
-        while (rest.len > 0) {
-            uint64_t number = 0;
-            ck_assert_int_eq(wf_records_next(&rest, h.base_us, &r), WEFT_OK);
-            struct wf_bytes used = wf_bytes(r.data.ptr + 4, r.data.len - 4); // after host "h"
-            ck_assert_int_eq(wf_varint_take(&used, &number), WEFT_OK);
-            ck_assert_uint_eq(number, ++l->next); // each once, in order
-        }
-    }
-    wf_entry_hash(&e, &wf_home_descriptor(product)->id, e.is_reset ? NULL : &h.id, &l->head.hash);
-    wf_buf_fini(&raw);
-    return true;
+    ck_assert_uint_eq(number, ++*last); // each once, in order
 }
 
 // All that was acknowledged is there, once and in order, and the publisher's mark is where the log ends.
 static void check_home(void)
 {
-    struct look l = { 0 };
-    struct wf_buf scratch = { 0 };
-    uint64_t next = 0;
-    struct wf_log_reader reader = { .product = wf_home_descriptor(product)->id,
-        .max_bytes = 64u * WF_MIB,
-        .visit = look_at,
-        .arg = &l,
-        .scratch = &scratch };
+    uint64_t there = 0;
+    struct walk w = { .what = "rows",
+        .product = &wf_home_descriptor(product)->id,
+        .fn = next_number,
+        .arg = &there };
 
-    ck_assert_int_eq(wf_log_read(rig.node.log, &reader, &next), WEFT_OK);
-    ck_assert_uint_eq(next, wf_home_head(product));
-    wf_buf_fini(&scratch);
-    ck_assert_msg(l.next >= ledger.told, "told of %llu, the log has %llu",
-        (unsigned long long)ledger.told, (unsigned long long)l.next);
-    ck_assert_uint_eq(wf_stream_publisher_mark(&rig.node, product, publisher), l.next);
-    ledger.asked = l.next;
+    ck_assert_uint_eq(walk_log(rig.node.log, &w), wf_home_head(product));
+    ck_assert_msg(there >= ledger.told, "told of %llu, the log has %llu",
+        (unsigned long long)ledger.told, (unsigned long long)there);
+    ck_assert_uint_eq(wf_stream_publisher_mark(&rig.node, product, publisher), there);
+    ledger.asked = there;
 }
 
 // What failed once goes on without a restart; then the power goes, and everything acknowledged is there.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What an agent does, with every allocation, write, sync and read of it failing in turn (tests/support/fault.h). An application publishes, the
 // home is played; what it was told reaches the home, once and in order, after a power loss as well.
+#include "tests/node/numbered.h"
 #include "tests/node/uplink_rig.h"
 #include "tests/support/memroom.h"
 #include "tests/support/support.h"
@@ -15,26 +16,19 @@ static struct {
     enum weft_err err;
 } app;
 
+static void take_number(void *arg, uint64_t number)
+{
+    (void)arg;
+    ck_assert_uint_eq(number, ++app.there);
+}
+
 static void take(size_t product, const struct wf_batch_header *h, struct wf_bytes batch, bool again)
 {
-    struct wf_bytes envelope, payload;
-    struct wf_buf raw = { 0 };
-    struct wf_record_view r;
-
     (void)product;
     if (again)
         return;
     ck_assert_int_eq(h->kind, WF_BATCH_DATA); // nothing was lost
-    ck_assert_int_eq(wf_batch_split(batch, &envelope, &payload), WEFT_OK);
-    ck_assert_int_eq(wf_batch_open_payload(h, payload, &raw), WEFT_OK);
-    for (struct wf_bytes rest = wf_buf_view(&raw); rest.len;) {
-        uint64_t v = 0;
-        ck_assert_int_eq(wf_records_next(&rest, h->base_us, &r), WEFT_OK);
-        struct wf_bytes used = wf_bytes(r.data.ptr + 4, r.data.len - 4); // after host "h"
-        ck_assert_int_eq(wf_varint_take(&used, &v), WEFT_OK);
-        ck_assert_uint_eq(v, ++app.there);
-    }
-    wf_buf_fini(&raw);
+    each_number_of(h, batch, take_number, NULL);
 }
 
 static void on_told(struct wf_node *n, void *arg, enum weft_err err)

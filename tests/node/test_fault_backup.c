@@ -301,6 +301,6 @@ END_TEST
 
 int main(void)
 {
-    return wf_scenario_main("node.fault_backup",
-        what_was_made_is_whole_and_what_was_refused_is_gone, WF_COUNT(scenarios), 300);
+    return wf_suite_main("node.fault_backup", what_was_made_is_whole_and_what_was_refused_is_gone,
+        WF_COUNT(scenarios), 300);
 }

@@ -426,6 +426,6 @@ END_TEST
 
 int main(void)
 {
-    return wf_scenario_main(
+    return wf_suite_main(
         "node.fault_home", what_fails_once_is_refused_and_goes_on, WF_COUNT(scenarios), 600);
 }

@@ -128,6 +128,6 @@ END_TEST
 
 int main(void)
 {
-    return wf_scenario_main(
+    return wf_suite_main(
         "node.fault_mirror", a_mirror_has_in_the_end_what_its_home_has, WF_COUNT(scenarios), 1800);
 }

@@ -488,6 +488,6 @@ END_TEST
 
 int main(void)
 {
-    return wf_scenario_main(
+    return wf_suite_main(
         "node.fault_node", what_a_node_told_holds_whatever_failed, WF_COUNT(scenarios), 600);
 }

@@ -2,28 +2,20 @@
 // The power goes while applications publish on a host whose agent spools and pushes; the spool and its meta files lie on a disk in memory that
 // drops or tears what was not synced, the home keeps what it got. What was told to the applications is held against what the home has once the
 // agent has started again and pushed all. WEFT_FAULT_POWER: how many losses (default 100).
+#include "tests/node/numbered.h"
+#include "tests/node/power.h"
 #include "tests/node/uplink_rig.h"
-#include "tests/support/memroom.h"
-#include "tests/support/support.h"
+#include "tests/support/suite.h"
 
-#define PRODUCTS 2  // durability disk; process
-#define WRITERS  3  // of a product
-#define LIFE     10 // losses of one disk
-#define HALF_S   600000
+#define PRODUCTS 2     // durability disk; process
 #define SEEN     65536 // batches of one life
 
-static struct wf_memdisk *disk;
-
-// An application's records are numbered from 0. asked: handed over; told: acknowledged; there: at the home, each once and in order.
-struct writer {
-    uint64_t asked, told, safe, there;
-};
 static struct writer writers[PRODUCTS][WRITERS];
-static size_t outstanding;
+static uint64_t there[PRODUCTS][WRITERS]; // at the home, each once and in order
 
 static struct {
-    uint64_t power, process, acknowledged, lost, twice, refused, batches, again;
-} sum;
+    uint64_t twice, batches, again;
+} pushed;
 
 // ---- the home's ledger -------------------------------------------------------------------------------------------------
 
@@ -46,99 +38,48 @@ static void same_under_its_number(const struct wf_batch_header *h)
     seen[i] = (struct seen){ h->incarnation, h->first_seq, h->id };
 }
 
-static void take_record(size_t product, struct wf_bytes data)
+static void take_number(void *arg, uint64_t number)
 {
-    uint64_t v = 0;
+    size_t who = (size_t)((number - 1) % WRITERS);
+    uint64_t *next = (uint64_t *)arg + who; // of that product
 
-    ck_assert_uint_ge(data.len, 5);
-    struct wf_bytes rest = wf_bytes(data.ptr + 4, data.len - 4); // after host "h"
-    ck_assert_int_eq(wf_varint_take(&rest, &v), WEFT_OK);
-    struct writer *w = &writers[product][(v - 1) % WRITERS];
-    uint64_t number = (v - 1) / WRITERS;
-    ck_assert_msg(number == w->there, "product %zu, writer %llu: %llu came and %llu is next",
-        product, (unsigned long long)((v - 1) % WRITERS), (unsigned long long)number,
-        (unsigned long long)w->there);
-    w->there++;
+    number = (number - 1) / WRITERS;
+    ck_assert_msg(number == *next, "writer %zu: %llu came and %llu is next", who,
+        (unsigned long long)number, (unsigned long long)*next);
+    ++*next;
 }
 
 static void look(size_t product, const struct wf_batch_header *h, struct wf_bytes batch, bool again)
 {
-    struct wf_bytes envelope, payload;
-    struct wf_buf raw = { 0 };
-    struct wf_record_view r;
-
-    sum.batches++;
-    sum.again += again;
+    pushed.batches++;
+    pushed.again += again;
     same_under_its_number(h);
     if (again)
         return;
     ck_assert_int_eq(h->kind, WF_BATCH_DATA); // nothing was lost
-    ck_assert_int_eq(wf_batch_split(batch, &envelope, &payload), WEFT_OK);
-    ck_assert_int_eq(wf_batch_open_payload(h, payload, &raw), WEFT_OK);
-    for (struct wf_bytes rest = wf_buf_view(&raw); rest.len;) {
-        ck_assert_int_eq(wf_records_next(&rest, h->base_us, &r), WEFT_OK);
-        take_record(product, r.data);
-    }
-    wf_buf_fini(&raw);
+    each_number_of(h, batch, take_number, there[product]);
 }
 
 // ---- applications ------------------------------------------------------------------------------------------------------
 
-struct letter {
-    struct writer *w;
-    uint64_t end;
-};
-
-static void on_done(struct wf_node *n, void *arg, enum weft_err err)
-{
-    struct letter *l = arg;
-
-    (void)n;
-    outstanding--;
-    if (!err && l->w->told < l->end) {
-        sum.acknowledged += l->end - l->w->told;
-        l->w->told = l->end;
-    }
-    sum.refused += err != WEFT_OK;
-    free(l);
-}
-
-static void writer_id(size_t product, size_t who, uint8_t id[WF_PUBLISHER_LEN])
-{
-    memset(id, 0, WF_PUBLISHER_LEN);
-    id[0] = (uint8_t)(1 + product * WRITERS + who);
-}
-
-static void put_row(struct wf_records *r, uint64_t value)
-{
-    uint8_t row[4 + WF_VARINT_MAX] = { 1 << 3 | 2, 1, 'h', 2 << 3 };
-    size_t len = 4 + wf_varint_put(row + 4, value);
-
-    ck_assert_int_eq(
-        wf_records_put(r, WF_OP_PUT, wf_test_clock_unix_ms() * 1000, wf_bytes(row, len)), WEFT_OK);
-}
-
 static void publish(size_t product, size_t who, uint32_t count)
 {
     struct writer *w = &writers[product][who];
-    struct letter *l = malloc(sizeof *l);
     struct wf_records r = { 0 };
     struct wf_diag diag = { 0 };
     uint8_t id[WF_PUBLISHER_LEN];
     char name[16];
 
-    ck_assert_ptr_nonnull(l);
-    *l = (struct letter){ w, w->asked + count };
     for (uint32_t i = 0; i < count; i++)
-        put_row(&r, (w->asked + i) * WRITERS + who + 1);
-    writer_id(product, who, id);
+        put_numbered(&r, wf_test_clock_unix_ms() * 1000, (w->asked + i) * WRITERS + who + 1);
+    writer_id(product * WRITERS + who, id);
     snprintf(name, sizeof name, "p%zu", product);
     struct wf_origin_records o = { .raw = wf_buf_view(&r.raw),
         .base_us = r.base_us,
         .count = count,
         .publisher = id,
         .publisher_seq = w->asked };
-    outstanding++;
+    struct letter *l = letter(w, w->asked + count);
     enum weft_err err = wf_uplink_originate(&node, name, &o, on_done, l, &diag);
     if (err)
         on_done(&node, l, err);
@@ -158,22 +99,11 @@ static void settle(void)
     for (size_t p = 0; p < PRODUCTS; p++)
         for (size_t who = 0; who < WRITERS; who++) {
             uint8_t id[WF_PUBLISHER_LEN];
-            writer_id(p, who, id);
+            writer_id(p * WRITERS + who, id);
             const struct wf_spool_publisher *u = wf_spool_publisher(
                 &node, &wf_uplink_find(&node, p ? "p1" : "p0")->collect->product.id, id);
             writers[p][who].asked = u ? u->durable : 0;
         }
-}
-
-static bool works(void)
-{
-    int fd = -1;
-    struct wf_vfs vfs = wf_memdisk_vfs(disk);
-
-    if (vfs.open(vfs.ctx, "/probe", WF_VFS_REPLACE, &fd))
-        return false;
-    vfs.close(vfs.ctx, fd);
-    return true;
 }
 
 static void wait_half_a_second(void)
@@ -222,16 +152,6 @@ static void work(uint64_t *seed, unsigned steps)
 
 // ---- lives -------------------------------------------------------------------------------------------------------------
 
-static void crash(bool power, uint64_t *seed)
-{
-    wf_memdisk_crash(disk, 0);
-    rig_close();
-    ck_assert_uint_eq(outstanding, 0); // closing settles everything
-    wf_memdisk_restart(disk, power, seed);
-    sum.power += power;
-    sum.process += !power;
-}
-
 // After its start the agent pushes all that waits. Then the home has all that may not be lost, and the agent wants what comes next.
 static void check(bool power)
 {
@@ -246,16 +166,17 @@ static void check(bool power)
     for (size_t p = 0; p < PRODUCTS; p++)
         for (size_t who = 0; who < WRITERS; who++) {
             struct writer *w = &writers[p][who];
+            uint64_t home_has = there[p][who];
             uint64_t least = power && p == 1 ? w->safe : w->told;
-            ck_assert_msg(w->there >= least, "product %zu, writer %zu: told of %llu, home has %llu",
-                p, who, (unsigned long long)least, (unsigned long long)w->there);
-            ck_assert_msg(w->asked == w->there || (power && p == 1),
+            ck_assert_msg(home_has >= least, "product %zu, writer %zu: told of %llu, home has %llu",
+                p, who, (unsigned long long)least, (unsigned long long)home_has);
+            ck_assert_msg(w->asked == home_has || (power && p == 1),
                 "product %zu, writer %zu: wants %llu, home has %llu", p, who,
-                (unsigned long long)w->asked, (unsigned long long)w->there);
-            sum.lost += w->there < w->told ? w->told - w->there : 0;
+                (unsigned long long)w->asked, (unsigned long long)home_has);
+            sum.lost += home_has < w->told ? w->told - home_has : 0;
             // At durability process the power may take a batch and leave its mark, or take the mark of a batch that the home has.
-            sum.twice += w->asked < w->there ? w->there - w->asked : 0;
-            w->told = w->safe = w->there = w->asked;
+            pushed.twice += w->asked < home_has ? home_has - w->asked : 0;
+            w->told = w->safe = there[p][who] = w->asked;
         }
 }
 
@@ -265,13 +186,13 @@ static void one_loss(uint64_t *seed)
 
     wf_memdisk_crash(disk, 1 + (long)(wf_test_rand(seed) % 150));
     work(seed, 100);
-    crash(power, seed);
+    crash(power, seed, rig_close);
     if (wf_test_rand(seed) % 2) { // whoever lost the power once may lose it again while starting
         wf_memdisk_crash(disk, 1 + (long)(wf_test_rand(seed) % 40));
         if (!rig_try_start())
             for (int i = 0; i < 3; i++)
                 rig_turn(0);
-        crash(power, seed);
+        crash(power, seed, rig_close);
     }
     check(power);
 }
@@ -279,16 +200,15 @@ static void one_loss(uint64_t *seed)
 static void forget(void)
 {
     memset(writers, 0, sizeof writers);
+    memset(there, 0, sizeof there);
     memset(seen, 0, sizeof seen);
     memset(&home, 0, sizeof home);
 }
 
 START_TEST(what_applications_on_a_host_were_told_reaches_the_home_after_a_power_loss)
 {
-    const char *text = getenv("WEFT_FAULT_POWER");
-    long losses = text ? strtol(text, NULL, 10) : 100;
+    long losses = losses_wanted();
 
-    ck_assert_msg(losses > 0, "WEFT_FAULT_POWER=%s is no count", text);
     rig_by_hand = true;
     rig_look = look;
     rig_durability[0] = WF_DURABILITY_DISK;
@@ -318,8 +238,8 @@ START_TEST(what_applications_on_a_host_were_told_reaches_the_home_after_a_power_
            "%llu refused meanwhile\n",
         (unsigned long long)sum.power, (unsigned long long)sum.process,
         (unsigned long long)sum.acknowledged, (unsigned long long)sum.lost,
-        (unsigned long long)sum.twice, (unsigned long long)sum.batches,
-        (unsigned long long)sum.again, (unsigned long long)sum.refused);
+        (unsigned long long)pushed.twice, (unsigned long long)pushed.batches,
+        (unsigned long long)pushed.again, (unsigned long long)sum.refused);
     ck_assert_uint_gt(sum.acknowledged, 20 * (uint64_t)losses);
     if (losses >= 50)
         ck_assert_uint_gt(sum.lost, 0); // else nothing was at risk
@@ -328,15 +248,6 @@ END_TEST
 
 int main(void)
 {
-    Suite *s = suite_create("node.spool_power");
-    TCase *t = tcase_create("power");
-
-    tcase_set_timeout(t, 1700);
-    tcase_add_test(t, what_applications_on_a_host_were_told_reaches_the_home_after_a_power_loss);
-    suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed ? 1 : 0;
+    return wf_suite_main("node.spool_power",
+        what_applications_on_a_host_were_told_reaches_the_home_after_a_power_loss, 1, 1700);
 }

@@ -5,24 +5,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "tests/support/memroom.h"
+#include "tests/node/numbered.h"
+#include "tests/node/power.h"
 #include "tests/support/streamrig.h"
-#include "tests/support/support.h"
+#include "tests/support/suite.h"
 
-#define WRITERS 3 // of a product
 #define SLOT    1000000
 #define AGENT   WRITERS // its place among those who write
-#define LIFE    10      // losses of one disk
-#define HALF_S  600000  // beyond the log's pause before it syncs what may wait
 #define BATCHES 4096
 
 static struct streamrig rig;
-static struct wf_memdisk *disk;
 
-// A writer's records are numbered from 0. asked: handed over; told: acknowledged; safe: acknowledged before the last sync of what may wait.
-struct writer {
-    uint64_t asked, told, safe;
-};
 static struct product {
     const char *name;
     enum wf_durability durability;
@@ -37,58 +30,16 @@ static struct batch {
     struct wf_buf packed;
     uint64_t first, end;
 } batches[BATCHES]; // the agent's spool: everything it ever signed, for the first product
-static size_t batch_count, outstanding;
-
-static struct {
-    uint64_t power, process, acknowledged, lost, refused;
-} sum;
-
-static void on_done(struct wf_node *n, void *arg, enum weft_err err);
-
-struct letter {
-    struct writer *w;
-    uint64_t end;
-};
-
-static struct letter *letter(struct writer *w, uint64_t end)
-{
-    struct letter *l = malloc(sizeof *l);
-
-    if (!l)
-        abort();
-    *l = (struct letter){ w, end };
-    outstanding++;
-    return l;
-}
-
-static void on_done(struct wf_node *n, void *arg, enum weft_err err)
-{
-    struct letter *l = arg;
-
-    (void)n;
-    outstanding--;
-    if (!err && l->w->told < l->end) {
-        sum.acknowledged += l->end - l->w->told;
-        l->w->told = l->end;
-    }
-    sum.refused += err != WEFT_OK;
-    free(l);
-}
-
-static void publisher_id(size_t who, uint8_t id[16])
-{
-    memset(id, 0, 16);
-    id[0] = (uint8_t)(who + 1);
-}
+static size_t batch_count;
 
 static void publish(struct product *p, size_t who, uint32_t count)
 {
     struct writer *w = &p->writers[who];
     struct wf_records rows = streamrig_rows((int64_t)(who * SLOT + w->asked), count);
     struct wf_diag diag = { 0 };
-    uint8_t id[16];
+    uint8_t id[WF_PUBLISHER_LEN];
 
-    publisher_id(who, id);
+    writer_id(who, id);
     struct wf_origin_records o = { .raw = wf_buf_view(&rows.raw),
         .base_us = rows.base_us,
         .count = count,
@@ -149,17 +100,6 @@ static void wait_half_a_second(void)
     streamrig_turn(&rig);
 }
 
-static bool works(void)
-{
-    int fd = -1;
-    struct wf_vfs vfs = wf_memdisk_vfs(disk);
-
-    if (vfs.open(vfs.ctx, "/probe", WF_VFS_REPLACE, &fd))
-        return false;
-    vfs.close(vfs.ctx, fd);
-    return true;
-}
-
 static void work(uint64_t *seed, unsigned steps)
 {
     // A sync for one product covers what the other wrote before: one time in three only the one without syncs is written to.
@@ -198,66 +138,27 @@ static void work(uint64_t *seed, unsigned steps)
 // ---- what is there -----------------------------------------------------------------------------------------------------
 
 struct look {
-    struct product *p;
-    uint64_t seed;
-    struct wf_log_head head;
-    size_t entries;
+    const struct product *p;
     uint64_t next[WRITERS + 1];
 };
 
-static void look_at_record(struct look *l, struct wf_bytes data)
-{
-    uint64_t v = 0;
-
-    // Field 1 is "h", field 2 the number and one more.
-    ck_assert_uint_ge(data.len, 5);
-    struct wf_bytes rest = wf_bytes(data.ptr + 4, data.len - 4);
-    ck_assert_int_eq(wf_varint_take(&rest, &v), WEFT_OK);
-    uint64_t who = (v - 1) / SLOT, number = (v - 1) % SLOT;
-    ck_assert_uint_le(who, AGENT);
-    ck_assert_msg(number == l->next[who], "seed %llu: %s: writer %llu: %llu where %llu is next",
-        (unsigned long long)l->seed, l->p->name, (unsigned long long)who,
-        (unsigned long long)number, (unsigned long long)l->next[who]);
-    l->next[who]++;
-}
-
-static bool look_at_entry(void *arg, const struct wf_log_view *v)
+static void look_at_number(void *arg, uint64_t number)
 {
     struct look *l = arg;
-    struct wf_entry e;
-    struct wf_batch_header h;
-    struct wf_buf raw = { 0 };
+    uint64_t who = (number - 1) / SLOT;
 
-    ck_assert_msg(v->status == WEFT_OK, "seed %llu: %s: %llu to %llu: %s",
-        (unsigned long long)l->seed, l->p->name, (unsigned long long)v->first,
-        (unsigned long long)v->end, weft_err_name(v->status));
-    ck_assert_int_eq(wf_entry_parse(v->body, &e), WEFT_OK);
-    if (l->entries++)
-        ck_assert_int_eq(wf_entry_follows(&l->head, &e), WEFT_OK);
-    l->head.log_id = e.log_id;
-    l->head.next_offset = e.offset;
-    if (!e.is_reset) {
-        ck_assert_int_eq(wf_batch_open_header(e.header, &h), WEFT_OK);
-        ck_assert_int_eq(wf_batch_open_payload(&h, e.payload, &raw), WEFT_OK);
-        l->head.next_offset += h.count;
-        struct wf_bytes rest = wf_buf_view(&raw);
-        struct wf_record_view r;
-        while (rest.len > 0) {
-            ck_assert_int_eq(wf_records_next(&rest, h.base_us, &r), WEFT_OK);
-            look_at_record(l, r.data);
-        }
-    }
-    wf_entry_hash(
-        &e, &wf_home_descriptor(l->p->home)->id, e.is_reset ? NULL : &h.id, &l->head.hash);
-    wf_buf_fini(&raw);
-    return true;
+    number = (number - 1) % SLOT;
+    ck_assert_uint_le(who, AGENT);
+    ck_assert_msg(number == l->next[who], "%s: writer %llu: %llu where %llu is next", l->p->name,
+        (unsigned long long)who, (unsigned long long)number, (unsigned long long)l->next[who]);
+    l->next[who]++;
 }
 
 static void check_mark(struct product *p, size_t who, uint64_t there)
 {
-    uint8_t id[16];
+    uint8_t id[WF_PUBLISHER_LEN];
 
-    publisher_id(who, id);
+    writer_id(who, id);
     uint64_t mark = who == AGENT ? wf_stream_origin_mark(&rig.node, p->home,
                                        &agent.identity.cert.sign_key, &agent.incarnation)
                                  : wf_stream_publisher_mark(&rig.node, p->home, id);
@@ -268,29 +169,25 @@ static void check_mark(struct product *p, size_t who, uint64_t there)
 // Each writer's records from 0 on, without a hole, once, linked; all that was acknowledged and not allowed to go.
 static void check_product(struct product *p, bool power, uint64_t seed)
 {
-    struct look l = { .p = p, .seed = seed };
-    struct wf_buf scratch = { 0 };
-    uint64_t next = 0;
-    struct wf_log_reader reader = { .product = wf_home_descriptor(p->home)->id,
-        .max_bytes = 64u * WF_MIB,
-        .visit = look_at_entry,
-        .arg = &l,
-        .scratch = &scratch };
+    struct look l = { .p = p };
+    char what[64];
+    snprintf(what, sizeof what, "seed %llu: %s", (unsigned long long)seed, p->name);
+    struct walk w = {
+        .what = what, .product = &wf_home_descriptor(p->home)->id, .fn = look_at_number, .arg = &l
+    };
 
-    ck_assert_int_eq(wf_log_read(rig.node.log, &reader, &next), WEFT_OK);
-    ck_assert_uint_eq(next, wf_home_head(p->home));
-    wf_buf_fini(&scratch);
+    ck_assert_uint_eq(walk_log(rig.node.log, &w), wf_home_head(p->home));
     for (size_t who = 0; who <= WRITERS; who++) {
-        struct writer *w = &p->writers[who];
+        struct writer *to = &p->writers[who];
         bool may_go = power && p->durability == WF_DURABILITY_PROCESS;
-        uint64_t least = may_go ? w->safe : w->told;
+        uint64_t least = may_go ? to->safe : to->told;
         ck_assert_msg(l.next[who] >= least,
             "seed %llu: %s: writer %zu was told of %llu and the log has %llu",
             (unsigned long long)seed, p->name, who, (unsigned long long)least,
             (unsigned long long)l.next[who]);
-        sum.lost += l.next[who] < w->told ? w->told - l.next[who] : 0;
+        sum.lost += l.next[who] < to->told ? to->told - l.next[who] : 0;
         check_mark(p, who, l.next[who]);
-        w->asked = w->told = w->safe = l.next[who]; // an open syncs what it serves
+        to->asked = to->told = to->safe = l.next[who]; // an open syncs what it serves
     }
 }
 
@@ -307,15 +204,9 @@ static void find_products(void)
     }
 }
 
-static void crash(bool power, uint64_t *seed)
+static void close_room(void)
 {
-    wf_memdisk_crash(disk, 0);
     streamrig_close(&rig);
-    for (int i = 0; outstanding; i++)
-        ck_assert_int_lt(i, 1); // closing settles everything
-    wf_memdisk_restart(disk, power, seed);
-    sum.power += power;
-    sum.process += !power;
 }
 
 static void one_loss(uint64_t n, uint64_t *seed)
@@ -324,13 +215,13 @@ static void one_loss(uint64_t n, uint64_t *seed)
 
     wf_memdisk_crash(disk, 1 + (long)(wf_test_rand(seed) % 250));
     work(seed, 150);
-    crash(power, seed);
+    crash(power, seed, close_room);
     if (wf_test_rand(seed) % 2) { // whoever lost the power once may lose it again while starting
         wf_memdisk_crash(disk, 1 + (long)(wf_test_rand(seed) % 60));
         if (!streamrig_try_open(&rig))
             for (int i = 0; i < 5; i++)
                 streamrig_turn(&rig);
-        crash(power, seed);
+        crash(power, seed, close_room);
     }
     streamrig_open(&rig);
     find_products();
@@ -353,10 +244,8 @@ static void make_products(void)
 
 START_TEST(what_publishers_and_agents_were_told_is_there_after_a_power_loss)
 {
-    const char *text = getenv("WEFT_FAULT_POWER");
-    long losses = text ? strtol(text, NULL, 10) : 100;
+    long losses = losses_wanted();
 
-    ck_assert_msg(losses > 0, "WEFT_FAULT_POWER=%s is no count", text);
     streamrig_init(&rig, wf_test_tmpdir());
     rig.by_hand = true;
     for (uint64_t n = 1; sum.power < (uint64_t)losses; n++) {
@@ -391,15 +280,6 @@ END_TEST
 
 int main(void)
 {
-    Suite *s = suite_create("node.stream_power");
-    TCase *t = tcase_create("power");
-
-    tcase_set_timeout(t, 1700);
-    tcase_add_test(t, what_publishers_and_agents_were_told_is_there_after_a_power_loss);
-    suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed ? 1 : 0;
+    return wf_suite_main("node.stream_power",
+        what_publishers_and_agents_were_told_is_there_after_a_power_loss, 1, 1700);
 }

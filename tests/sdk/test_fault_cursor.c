@@ -145,6 +145,6 @@ END_TEST
 
 int main(void)
 {
-    return wf_scenario_main(
+    return wf_suite_main(
         "sdk.fault_cursor", what_was_saved_is_resumed_behind, WF_COUNT(scenarios), 300);
 }

@@ -8,6 +8,7 @@
 #include <check.h>
 
 #include "tests/support/memdisk.h"
+#include "tests/support/suite.h"
 
 enum wf_fault { WF_FAULT_ALLOC, WF_FAULT_WRITE, WF_FAULT_SYNC, WF_FAULT_READ };
 #define WF_FAULT_KINDS 4u
@@ -44,7 +45,5 @@ struct wf_scenario {
 // evenly spread over all (default 8; 0 = every one). WEFT_FAULT_TRACE: says beforehand what fails, and then where. Fails when the body fails although no call did, when nothing could be failed, and when
 // anything was leaked. Prints the counts.
 void wf_scenario_run(const struct wf_scenario *s);
-// main of a suite that has nothing but them: `test` runs the one with its number. Its status.
-int wf_scenario_main(const char *suite, const TTest *test, int count, double timeout_s);
 
 #endif
