@@ -7,15 +7,13 @@
 
 #include "node/call.h"
 #include "node/inventory/room.h"
-#include "node/source/room.h"
 #include "node/stream/room.h"
 #include "sdk/loop/loop.h"
 #include "tests/support/clock.h"
-#include "tests/support/noderig.h"
+#include "tests/support/nodenet.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define PIPE         1
 #define REQUESTS_MAX 16
 #define TURNS        4
 
@@ -30,128 +28,37 @@ static void must(bool right)
         abort();
 }
 
-// ---- the net, sessions and programs are not there ----------------------------------------------------------------------
-
-void __wrap_wf_net_reply(struct wf_net_request *r, struct wf_net_msg *m);
-void __wrap_wf_net_drop(struct wf_net_request *r, bool close);
-enum weft_err __wrap_wf_net_hold(struct wf_net_request *r);
-uint32_t __wrap_wf_net_request_pipe(const struct wf_net_request *r);
-const struct wf_net_addr *__wrap_wf_net_request_addr(const struct wf_net_request *r);
-enum weft_err __wrap_wf_session_seal_reply(struct wf_session *s, uint64_t nonce, int64_t now_ms,
-    struct wf_bytes plain, struct wf_buf *out);
-enum weft_err __wrap_wf_source_run_once(
-    struct wf_node *n, const struct wf_run_spec *spec, wf_run_fn fn, void *arg);
-
-void __wrap_wf_net_reply(struct wf_net_request *r, struct wf_net_msg *m)
+static void on_reply(struct wf_net_request *r, struct wf_bytes packed)
 {
-    struct wf_session_refusal uniform;
     struct wf_arena arena;
     Weft__V1__Reply *reply = NULL;
-    struct wf_bytes packed = wf_net_msg_view(m);
 
     (void)r;
     answered++;
-    wf_arena_init(&arena, wf_pb_budget(packed.len));
-    must(wf_session_refusal_read(packed, &uniform) == WEFT_OK ||
-         wf_pb_unpack(&weft__v1__reply__descriptor, packed, WF_PB_STRICT, &arena, &reply) ==
-             WEFT_OK);
+    if (packed.len == 0)
+        return;
+    (void)wf_nodenet_read(packed, &arena, &reply); // aborts when it does not unpack
     if (reply && reply->kind_case == WEFT__V1__REPLY__KIND_LEASE)
         memcpy(lease, reply->lease->lease_id.data, sizeof lease);
     wf_arena_fini(&arena);
-    wf_net_msg_free(m);
-}
-
-void __wrap_wf_net_drop(struct wf_net_request *r, bool close)
-{
-    (void)r;
-    (void)close;
-    answered++;
-}
-
-enum weft_err __wrap_wf_net_hold(struct wf_net_request *r)
-{
-    (void)r;
-    return WEFT_OK;
-}
-
-uint32_t __wrap_wf_net_request_pipe(const struct wf_net_request *r)
-{
-    (void)r;
-    return PIPE;
-}
-
-const struct wf_net_addr *__wrap_wf_net_request_addr(const struct wf_net_request *r)
-{
-    static const struct wf_net_addr here = { .family = WF_NET_IP4, .ip = { 127, 0, 0, 1 } };
-
-    (void)r;
-    return &here;
-}
-
-enum weft_err __wrap_wf_session_seal_reply(
-    struct wf_session *s, uint64_t nonce, int64_t now_ms, struct wf_bytes plain, struct wf_buf *out)
-{
-    (void)s;
-    (void)nonce;
-    (void)now_ms;
-    return wf_buf_append(out, plain);
-}
-
-enum weft_err __wrap_wf_source_run_once(
-    struct wf_node *n, const struct wf_run_spec *spec, wf_run_fn fn, void *arg)
-{
-    (void)n;
-    (void)spec;
-    (void)fn;
-    (void)arg;
-    return WEFT_E_UNSUPPORTED;
 }
 
 // ---- the node ---------------------------------------------------------------------------------------------------------
-
-static void add_product(const char *name, enum wf_product_kind kind)
-{
-    static const char *keys[] = { "host" };
-    char path[512];
-    struct wf_diag diag = { 0 };
-    struct wf_buf changes = { 0 };
-    struct wf_collect c = { .product = { .name = name,
-                                .version = "1.0.0",
-                                .title = "Rows",
-                                .owner_name = "Fuzzers",
-                                .owner_contact = "fuzzers@example.org",
-                                .kind = kind,
-                                .message = kind == WF_PRODUCT_API ? "" : "weft.sample.Row",
-                                .service = kind == WF_PRODUCT_API ? "weft.sample.Rows" : "",
-                                .key_count = kind == WF_PRODUCT_INVENTORY,
-                                .keys = keys,
-                                .classification = WF_CLASS_INTERNAL,
-                                .durability = WF_DURABILITY_DISK } };
-
-    snprintf(path, sizeof path, "%s/tests/schema/sample.set", getenv("WEFT_BUILD_DIR"));
-    struct wf_buf schema = wf_test_file(path);
-    enum weft_err err =
-        wf_stream_apply(&rig.node, &c, wf_buf_view(&schema), false, &changes, &diag);
-    if (err)
-        fprintf(stderr, "%s: %s\n", name, diag.text);
-    wf_test_must(err);
-    wf_buf_fini(&changes);
-    wf_buf_fini(&schema);
-}
 
 static void start(void)
 {
     struct wf_diag diag = { 0 };
 
     wf_noderig_init(&rig);
+    wf_nodenet_init(on_reply);
     for (size_t i = 0; i < WF_NODERIG_ROOMS; i++)
         wf_test_must(wf_noderig_rooms[i]->open(&rig.node, &diag));
     wf_test_must(wf_stream_room.start(&rig.node, &diag));
     wf_test_must(wf_inventory_room.start(&rig.node, &diag));
     wf_product_id(&rig.mesh.charter->mesh_id, "servers", "load", 1, &product_id);
-    add_product("load", WF_PRODUCT_METRIC);
-    add_product("hosts", WF_PRODUCT_INVENTORY);
-    add_product("rows", WF_PRODUCT_API);
+    wf_nodenet_apply(&rig, "load", WF_PRODUCT_METRIC, false);
+    wf_nodenet_apply(&rig, "hosts", WF_PRODUCT_INVENTORY, false);
+    wf_nodenet_apply(&rig, "rows", WF_PRODUCT_API, false);
     for (int i = 0; i < 100; i++) // what is applied asks the log for its place
         wf_loop_turn(rig.node.loop, 1);
 }
@@ -163,20 +70,12 @@ enum caller { LOCAL, STRANGER, AGENT, NEIGHBOUR, NEWCOMER, CALLERS };
 static struct wf_identity identity_of(enum caller who)
 {
     struct wf_identity id;
-    struct wf_buf cert = { 0 }, chain = { 0 };
+    const struct wf_test_domain *network = &rig.mesh.d[WF_TEST_NETWORK];
 
-    if (who == AGENT) {
-        struct wf_cert fields = wf_test_cert("servers", WF_ID_AGENT, "host-1");
-        cert = wf_test_cert_issue(&fields, &rig.mesh.d[WF_TEST_SERVERS].issuer);
-        chain = wf_test_chain(
-            wf_buf_view(&cert), wf_buf_view(&rig.mesh.d[WF_TEST_SERVERS].issuer_cert));
-    } else {
-        wf_test_must(wf_bytes_dup(wf_buf_view(&rig.mesh.d[WF_TEST_NETWORK].node_chain), &chain));
-    }
-    wf_test_must(
-        wf_chain_verify(wf_buf_view(&chain), rig.mesh.charter, wf_test_clock_unix_ms(), 0, &id));
-    wf_buf_fini(&cert);
-    wf_buf_fini(&chain);
+    if (who == AGENT)
+        return wf_nodenet_agent(&rig);
+    wf_test_must(wf_chain_verify(
+        wf_buf_view(&network->node_chain), rig.mesh.charter, wf_test_clock_unix_ms(), 0, &id));
     return id;
 }
 
@@ -191,7 +90,7 @@ static struct wf_live_session *session_of(enum caller who)
     if (s)
         return s;
     fresh.id = ids[who] = wf_sessions_fresh_id(rig.node.control->sessions);
-    wf_test_must(wf_sessions_add(rig.node.control->sessions, &fresh, PIPE, &s));
+    wf_test_must(wf_sessions_add(rig.node.control->sessions, &fresh, WF_NODENET_PIPE, &s));
     s->caller.session = fresh.id;
     if (who != NEWCOMER) {
         s->caller.has_identity = true;
@@ -237,7 +136,7 @@ static void request(enum caller who, struct wf_bytes written)
 
 static bool all_answered(void)
 {
-    wf_calls_of_pipe_gone(&rig.node, PIPE); // long polls
+    wf_calls_of_pipe_gone(&rig.node, WF_NODENET_PIPE); // long polls
     return asked == answered;
 }
 

@@ -16,16 +16,14 @@
 #include "node/inventory/room.h"
 #include "node/metrics.h"
 #include "node/provider/room.h"
-#include "node/source/room.h"
 #include "node/stream/priv.h"
 #include "sdk/loop/loop.h"
 #include "tests/support/clock.h"
 #include "tests/support/fault.h"
 #include "tests/support/memroom.h"
-#include "tests/support/noderig.h"
+#include "tests/support/nodenet.h"
 #include "tests/support/registry.h"
 
-#define PIPE     1
 #define PATIENCE 600 // turns after which nothing comes any more
 #define ASKS     128u
 
@@ -48,96 +46,14 @@ static struct asked *asked_of(struct wf_net_request *r)
     return (struct asked *)(void *)r;
 }
 
-void __wrap_wf_net_reply(struct wf_net_request *r, struct wf_net_msg *m);
-void __wrap_wf_net_drop(struct wf_net_request *r, bool close);
-enum weft_err __wrap_wf_net_hold(struct wf_net_request *r);
-uint32_t __wrap_wf_net_request_pipe(const struct wf_net_request *r);
-const struct wf_net_addr *__wrap_wf_net_request_addr(const struct wf_net_request *r);
-enum weft_err __wrap_wf_session_seal_reply(struct wf_session *s, uint64_t nonce, int64_t now_ms,
-    struct wf_bytes plain, struct wf_buf *out);
-enum weft_err __wrap_wf_source_run_once(
-    struct wf_node *n, const struct wf_run_spec *spec, wf_run_fn fn, void *arg);
-
-void __wrap_wf_net_reply(struct wf_net_request *r, struct wf_net_msg *m)
+static void on_reply(struct wf_net_request *r, struct wf_bytes packed)
 {
-    struct wf_session_refusal uniform;
     struct asked *a = asked_of(r);
 
-    wf_fault_spare(true);
     ck_assert_msg(!a->answered, "answered twice");
     a->answered = true;
-    struct wf_bytes packed = wf_net_msg_view(m);
-    wf_arena_init(&a->kept, wf_pb_budget(packed.len));
-    if (!wf_session_refusal_read(packed, &uniform))
-        a->err = WEFT_E_BUSY;
-    else
-        ck_assert_int_eq(
-            wf_pb_unpack(&weft__v1__reply__descriptor, packed, WF_PB_STRICT, &a->kept, &a->reply),
-            WEFT_OK);
-    if (a->reply && a->reply->refusal)
-        a->err = (enum weft_err)a->reply->refusal->code;
-    wf_net_msg_free(m);
-    wf_fault_spare(false);
-}
-
-void __wrap_wf_net_drop(struct wf_net_request *r, bool close)
-{
-    struct asked *a = asked_of(r);
-
-    (void)close;
-    ck_assert_msg(!a->answered, "answered twice");
-    a->answered = a->hung_up = true;
-    a->err = WEFT_E_CLOSED;
-}
-
-enum weft_err __wrap_wf_net_hold(struct wf_net_request *r)
-{
-    (void)r;
-    return WEFT_OK;
-}
-
-uint32_t __wrap_wf_net_request_pipe(const struct wf_net_request *r)
-{
-    (void)r;
-    return PIPE;
-}
-
-const struct wf_net_addr *__wrap_wf_net_request_addr(const struct wf_net_request *r)
-{
-    static const struct wf_net_addr here = { .family = WF_NET_IP4, .ip = { 127, 0, 0, 1 } };
-
-    (void)r;
-    return &here;
-}
-
-enum weft_err __wrap_wf_session_seal_reply(
-    struct wf_session *s, uint64_t nonce, int64_t now_ms, struct wf_bytes plain, struct wf_buf *out)
-{
-    (void)s, (void)nonce, (void)now_ms;
-    return wf_buf_append(out, plain);
-}
-
-enum weft_err __wrap_wf_source_run_once(
-    struct wf_node *n, const struct wf_run_spec *spec, wf_run_fn fn, void *arg)
-{
-    (void)n, (void)spec, (void)fn, (void)arg;
-    return WEFT_E_UNSUPPORTED;
-}
-
-static struct wf_identity agent_identity(void)
-{
-    struct wf_cert fields = wf_test_cert("servers", WF_ID_AGENT, "host-1");
-    struct wf_test_domain *own = &rig.mesh.d[WF_TEST_SERVERS];
-    struct wf_identity id;
-
-    struct wf_buf cert = wf_test_cert_issue(&fields, &own->issuer);
-    struct wf_buf chain = wf_test_chain(wf_buf_view(&cert), wf_buf_view(&own->issuer_cert));
-    ck_assert_int_eq(
-        wf_chain_verify(wf_buf_view(&chain), rig.mesh.charter, wf_test_clock_unix_ms(), 0, &id),
-        WEFT_OK);
-    wf_buf_fini(&cert);
-    wf_buf_fini(&chain);
-    return id;
+    a->hung_up = packed.len == 0;
+    a->err = a->hung_up ? WEFT_E_CLOSED : wf_nodenet_read(packed, &a->kept, &a->reply);
 }
 
 // The agent's session, after its hello.
@@ -151,10 +67,10 @@ static struct wf_live_session *session(void)
         return s;
     struct wf_session fresh = { .id = wf_sessions_fresh_id(all) };
     id = fresh.id;
-    ck_assert_int_eq(wf_sessions_add(all, &fresh, PIPE, &s), WEFT_OK);
+    ck_assert_int_eq(wf_sessions_add(all, &fresh, WF_NODENET_PIPE, &s), WEFT_OK);
     s->caller.session = id;
     s->caller.has_identity = true;
-    s->caller.identity = agent_identity();
+    s->caller.identity = wf_nodenet_agent(&rig);
     snprintf(s->caller.label, sizeof s->caller.label, "servers/host-1");
     ck_assert_int_eq(wf_sessions_greet(all, s, "servers", true), WEFT_OK);
     return s;
@@ -202,7 +118,7 @@ static enum weft_err answered(struct asked *a)
 
 static void forget_asks(void)
 {
-    wf_calls_of_pipe_gone(&rig.node, PIPE); // long polls
+    wf_calls_of_pipe_gone(&rig.node, WF_NODENET_PIPE); // long polls
     for (int i = 0; i < 3; i++)
         turn();
     while (ask_count) {
@@ -214,35 +130,6 @@ static void forget_asks(void)
 
 // ---- the node ----------------------------------------------------------------------------------------------------------
 
-static void apply(const char *name, enum wf_product_kind kind)
-{
-    static const char *keys[] = { "host" }, *hosts[] = { "host-*" };
-    char path[512];
-    struct wf_diag diag = { 0 };
-    struct wf_buf changes = { 0 };
-    struct wf_collect c = { .product = { .name = name,
-                                .version = "1.0.0",
-                                .title = "Rows",
-                                .owner_name = "Testers",
-                                .owner_contact = "testers@example.org",
-                                .kind = kind,
-                                .message = kind == WF_PRODUCT_API ? "" : "weft.sample.Row",
-                                .service = kind == WF_PRODUCT_API ? "weft.sample.Rows" : "",
-                                .key_count = kind == WF_PRODUCT_INVENTORY,
-                                .keys = keys,
-                                .classification = WF_CLASS_INTERNAL,
-                                .durability = WF_DURABILITY_DISK },
-        .hosts = hosts,
-        .host_count = strcmp(name, "asks") == 0 };
-
-    snprintf(path, sizeof path, "%s/tests/schema/sample.set", getenv("WEFT_BUILD_DIR"));
-    struct wf_buf schema = wf_test_file(path);
-    ck_assert_msg(!wf_stream_apply(&rig.node, &c, wf_buf_view(&schema), false, &changes, &diag),
-        "%s", diag.text);
-    wf_buf_fini(&changes);
-    wf_buf_fini(&schema);
-}
-
 static void start(void)
 {
     struct wf_diag diag = { 0 };
@@ -253,13 +140,14 @@ static void start(void)
     disk = wf_memdisk_new();
     wf_memroom_use(disk);
     wf_noderig_init(&rig);
+    wf_nodenet_init(on_reply);
     for (size_t i = 0; i < WF_NODERIG_ROOMS; i++)
         ck_assert_int_eq(wf_noderig_rooms[i]->open(&rig.node, &diag), WEFT_OK);
     ck_assert_int_eq(wf_stream_room.start(&rig.node, &diag), WEFT_OK);
     ck_assert_int_eq(wf_inventory_room.start(&rig.node, &diag), WEFT_OK);
-    apply("hosts", WF_PRODUCT_INVENTORY);
-    apply("rows", WF_PRODUCT_API);
-    apply("asks", WF_PRODUCT_API);
+    wf_nodenet_apply(&rig, "hosts", WF_PRODUCT_INVENTORY, false);
+    wf_nodenet_apply(&rig, "rows", WF_PRODUCT_API, false);
+    wf_nodenet_apply(&rig, "asks", WF_PRODUCT_API, true);
     for (int i = 0; i < 50; i++)
         turn();
 }

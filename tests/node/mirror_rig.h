@@ -122,19 +122,26 @@ static int64_t now(void)
     return wf_node_now_unix_ms(&n);
 }
 
+static const struct wf_sign_pub *gone_origin; // that the next list revokes
+
 static void new_list(const struct wf_sign_pub *holder, int64_t age_ms)
 {
+    struct wf_revoked_key origin = { .at_ms = now() };
     struct wf_revoked_key revoked = { .at_ms = now() + 1000 };
     struct wf_revocations f = { .mesh_id = mesh.charter->mesh_id,
         .version = (uint64_t)(now() - age_ms),
         .issued_ms = now() - age_ms,
         .issuer_raw = wf_buf_view(&owner->issuer_cert),
         .holder_count = holder ? 1 : 0,
-        .holders = &revoked };
+        .holders = &revoked,
+        .origin_count = gone_origin ? 1 : 0,
+        .origins = &origin };
     struct wf_buf raw = { 0 };
 
     if (holder)
         revoked.key = *holder;
+    if (gone_origin)
+        origin.key = *gone_origin;
     wf_revocations_free(list);
     list = NULL;
     ck_assert_int_eq(wf_name_from(WF_STR("network"), &f.domain), WEFT_OK);
@@ -213,6 +220,7 @@ static void setup(void)
 
 static void teardown(void)
 {
+    gone_origin = NULL;
     wf_token_free(shown);
     shown = NULL;
     wf_mirror_room.close(&n);

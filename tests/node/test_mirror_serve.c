@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Whom a mirror serves: each reader without the owner's word is refused with its code, also when the word was taken back while it read.
+#include "proto/trust/move.h"
 #include "tests/node/mirror_ask.h"
 
 // ---- whom it serves --------------------------------------------------------------------------------------------------
@@ -221,6 +222,110 @@ START_TEST(an_owner_who_revokes_the_mirror_ends_its_serving)
 }
 END_TEST
 
+// ---- a new home of what a lost one had -----------------------------------------------------------------------------------
+
+enum change {
+    NOTHING,
+    OLD_HOME_LIVES,
+    EXPIRED,
+    OTHERS_MOVE,
+    AN_AGENT,
+    ANOTHER_DOMAINS,
+    ANOTHER_NODE,
+    IS_REVOKED,
+    NOT_HELD,
+    NOTHING_STORED
+};
+
+static const struct end_row {
+    const char *why;
+    enum change change;
+    enum weft_err want;
+} end_rows[] = {
+    { "the new home, by the order that the lost one's domain signed", NOTHING, WEFT_OK },
+    { "the old home is asked itself", OLD_HOME_LIVES, WEFT_E_NOT_OWNER },
+    { "an order that is over", EXPIRED, WEFT_E_EXPIRED },
+    { "another domain's order about a product of its own", OTHERS_MOVE, WEFT_E_NOT_OWNER },
+    { "an agent of that name", AN_AGENT, WEFT_E_NOT_OWNER },
+    { "another domain's node of that name", ANOTHER_DOMAINS, WEFT_E_NOT_OWNER },
+    { "a node that the order does not name", ANOTHER_NODE, WEFT_E_NOT_OWNER },
+    { "the new home was revoked meanwhile", IS_REVOKED, WEFT_E_REVOKED },
+    { "a product that is not held here", NOT_HELD, WEFT_E_NOT_FOUND },
+    { "a product of which nothing came yet", NOTHING_STORED, WEFT_E_NOT_FOUND },
+};
+
+static struct wf_name name_of(const char *text)
+{
+    struct wf_name name;
+
+    ck_assert_int_eq(wf_name_from(wf_bytes_str(text), &name), WEFT_OK);
+    return name;
+}
+
+static struct wf_buf order_to_move(enum change c)
+{
+    const struct wf_test_domain *by = c == OTHERS_MOVE ? &mesh.d[WF_TEST_SERVERS] : owner;
+    struct wf_move f = { .mesh_id = mesh.charter->mesh_id,
+        .domain = name_of(c == OTHERS_MOVE ? "servers" : "network"),
+        .product = name_of(c == NOT_HELD ? "ports" : "flows"),
+        .from = name_of("node-1"),
+        .to = name_of("node-2"),
+        .term = 2,
+        .sequence = (uint64_t)now(),
+        .expires_ms = now() + (c == EXPIRED ? 1 : WF_TEST_HOUR),
+        .lost = c != OLD_HOME_LIVES };
+    struct wf_buf order = { 0 };
+
+    ck_assert_int_eq(wf_move_sign(&f, wf_buf_view(&by->issuer_cert), &by->issuer, &order), WEFT_OK);
+    if (c == EXPIRED)
+        wf_test_clock_skip(600000);
+    wf_loop_turn(n.loop, 0);
+    return order;
+}
+
+static void ask_ends(struct asked *a, enum change c, struct wf_bytes order)
+{
+    static Weft__V1__HandoverRequest q;
+
+    memset(a, 0, sizeof *a);
+    weft__v1__handover_request__init(&q);
+    weft__v1__request__init(&a->q);
+    q.step = WEFT__V1__HANDOVER_REQUEST__STEP__STEP_ENDS;
+    q.order = wf_pb_bin(order);
+    a->q.kind_case = WEFT__V1__REQUEST__KIND_HANDOVER;
+    a->q.handover = &q;
+    a->caller.identity.cert = (struct wf_cert){ .kind = c == AN_AGENT ? WF_ID_AGENT : WF_ID_NODE,
+        .domain = name_of(c == ANOTHER_DOMAINS ? "servers" : "network"),
+        .subject = name_of(c == ANOTHER_NODE ? "node-3" : "node-2"),
+        .sign_key = who.bob_pub };
+    ask(a, wf_mirror_handover_handle);
+}
+
+START_TEST(who_takes_over_from_a_lost_home_learns_where_its_log_ended_and_nobody_else)
+{
+    const struct end_row *row = &end_rows[_i];
+    struct home h;
+    struct asked a;
+
+    fill(&h);
+    if (row->change == NOTHING_STORED)
+        m->stored_id = (struct wf_hash){ 0 };
+    gone_origin = row->change == IS_REVOKED ? &who.bob_pub : NULL;
+    new_list(NULL, 0);
+    struct wf_buf order = order_to_move(row->change);
+    ask_ends(&a, row->change, wf_buf_view(&order));
+    ck_assert_msg(code_of(&a) == row->want, "%s: %s", row->why, weft_err_name(code_of(&a)));
+    if (!row->want) {
+        ck_assert_uint_eq(a.reply->handover->n_products, 1);
+        ck_assert_uint_eq(a.reply->handover->products[0]->head, m->head.next_offset);
+        ck_assert_uint_gt(a.reply->handover->products[0]->marks.len, 0);
+    }
+    wf_buf_fini(&order);
+    asked_fini(&a);
+    home_fini(&h);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("node.mirror_serve");
@@ -234,6 +339,9 @@ int main(void)
     tcase_add_loop_test(
         t, nobody_gets_even_the_sealed_form_without_the_owners_word, 0, WF_COUNT(readers));
     tcase_add_test(t, an_owner_who_revokes_the_mirror_ends_its_serving);
+    tcase_add_loop_test(t,
+        who_takes_over_from_a_lost_home_learns_where_its_log_ended_and_nobody_else, 0,
+        WF_COUNT(end_rows));
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);
