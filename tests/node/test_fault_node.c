@@ -440,8 +440,9 @@ static unsigned number_in_force(void)
 static void begin_reload(void)
 {
     start();
-    snprintf(conf_path, sizeof conf_path, "%s", rig.node.conf->data);
-    strcpy(strrchr(conf_path, '/'), "/weftd.yaml");
+    const char *data = rig.node.conf->data;
+    snprintf(
+        conf_path, sizeof conf_path, "%.*s/weftd.yaml", (int)(strrchr(data, '/') - data), data);
     rig.core.conf_path = conf_path;
     wanted = 100000 + ++in_file; // no user of this machine
     write_conf(wanted);
