@@ -37,6 +37,7 @@ struct fake_product {
 };
 
 const char *fake_revoked;
+size_t fake_pause;
 
 struct weft_client {
     int unused;
@@ -48,6 +49,7 @@ struct weft_subscription {
     struct fake_product *p;
     size_t at, end;
     bool greeted; // said that it is live, unless the log has states of its own
+    bool paused;
     struct weft_event live;
     int fd;
 };
@@ -73,6 +75,8 @@ static void item_free(struct fake_item *i)
 
 void fake_reset(void)
 {
+    fake_revoked = NULL;
+    fake_pause = 0;
     for (size_t i = 0; i < product_count; i++) {
         for (size_t k = 0; k < products[i].count; k++)
             item_free(products[i].items[k]);
@@ -430,6 +434,10 @@ enum weft_err weft_next(struct weft_subscription *s, int timeout_ms, const struc
         if (s->at == s->end && read(s->fd, &v, sizeof v) < 0)
             abort();
         return WEFT_OK;
+    }
+    if (fake_pause && s->at == fake_pause && !s->paused) {
+        s->paused = true;
+        return WEFT_E_TIMEOUT;
     }
     if (s->at == s->end)
         return WEFT_E_TIMEOUT;

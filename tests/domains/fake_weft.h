@@ -39,6 +39,8 @@ void fake_state(
 uint64_t fake_records(const struct fake_product *p); // appended so far
 // What this host signed is of one that was revoked as of its time, as far as weft_verify knows; NULL: nobody is.
 extern const char *fake_revoked;
+// Each subscription says once that nothing is there, before this event though more follow; 0: none does.
+extern size_t fake_pause;
 // The nth event of the log as a subscription hands it over; valid until the next.
 const struct weft_event *fake_event(struct fake_product *p, size_t n);
 

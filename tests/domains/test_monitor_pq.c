@@ -374,6 +374,37 @@ START_TEST(who_lost_its_lease_stores_nothing_more)
 }
 END_TEST
 
+// Two find a product free at once: the statement that takes it decides, not what either read before.
+static const char *contested;
+static void take_it_first(const PGconn *c, const char *sql)
+{
+    static const char taking[] = "INSERT INTO _lease(product, owner";
+    const char *where = contested;
+
+    (void)c;
+    if (!where || strncmp(sql, taking, sizeof taking - 1) != 0)
+        return;
+    contested = NULL;
+    pq_rig_change(where, "INSERT INTO _lease(product, owner, process, until_ms) "
+                         "VALUES('servers/load', 'b:1', 'b', 9000000000000)");
+}
+
+START_TEST(of_two_that_find_a_product_free_one_takes_it)
+{
+    const char *where = pq_rig_where(), *name = "servers/load";
+    struct wf_mon_store *a = rig_open(where);
+
+    contested = where;
+    pq_tap_before = take_it_first;
+    ck_assert_uint_eq(beat(a, &name, 1), 0);
+    ck_assert_ptr_null(contested);
+    ck_assert_str_eq(pq_rig_ask(where, "SELECT owner FROM _lease"), "b:1");
+    ck_assert_uint_eq(beat(a, &name, 1), 0);
+    wf_mon_store_close(a);
+    ck_assert_str_eq(pq_rig_ask(where, "SELECT owner FROM _lease"), "b:1");
+}
+END_TEST
+
 START_TEST(a_dead_process_of_this_machine_is_not_waited_for)
 {
     const char *where = pq_rig_where(), *name = "servers/load";
@@ -544,6 +575,7 @@ int main(void)
     tcase_add_test(c, processes_share_products_and_each_has_one_holder);
     tcase_add_test(c, what_nobody_else_wants_is_taken_after_a_while);
     tcase_add_test(c, who_lost_its_lease_stores_nothing_more);
+    tcase_add_test(c, of_two_that_find_a_product_free_one_takes_it);
     tcase_add_test(c, a_dead_process_of_this_machine_is_not_waited_for);
     tcase_add_test(c, a_run_killed_around_any_statement_loses_nothing_and_doubles_nothing);
     tcase_add_test(c, a_backfill_killed_around_any_statement_adds_each_record_once);

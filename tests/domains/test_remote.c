@@ -163,6 +163,31 @@ START_TEST(times_of_a_series_rise_and_what_cannot_be_sent_is_named)
 }
 END_TEST
 
+// 128 MiB of labels are all that is remembered of series.
+START_TEST(a_series_beyond_the_bound_is_named_and_those_within_go_on)
+{
+    static char labels[WF_REMOTE_LABELS];
+    int64_t id = 0;
+
+    remote_begin();
+    size_at("a", 1, 10);
+    take(T0, 1);
+    ck_assert_uint_eq(batch.count, 1);
+    for (size_t len = sizeof labels; len >= 32; len = len > 32 ? 32 : 0) // until nothing fits
+        do
+            id++;
+        while (memcpy(labels, &id, sizeof id) && wf_remote_restore(table, own, id, labels, len));
+    size_at("b", 2, 11);
+    size_at("a", 3, 12);
+    take(T0, 1);
+    ck_assert_uint_eq(batch.count, 2);
+    ck_assert_uint_eq(batch.drop_count, 1);
+    ck_assert_str_eq(batch.drops[0].reason, "too many series");
+    ck_assert_uint_eq(batch.drops[0].from, 1);
+    remote_end();
+}
+END_TEST
+
 START_TEST(no_host_can_end_a_series_by_a_number)
 {
     double stale;
@@ -340,6 +365,7 @@ int main(void)
     tcase_add_test(t, a_request_is_byte_for_byte_what_protoc_writes);
     tcase_add_test(t, fields_with_one_name_get_two);
     tcase_add_test(t, times_of_a_series_rise_and_what_cannot_be_sent_is_named);
+    tcase_add_test(t, a_series_beyond_the_bound_is_named_and_those_within_go_on);
     tcase_add_test(t, no_host_can_end_a_series_by_a_number);
     tcase_add_test(t, a_silent_series_ends_once_right_behind_its_last_sample);
     tcase_add_test(t, what_was_promised_nothing_never_ends_and_the_long_ended_is_forgotten);

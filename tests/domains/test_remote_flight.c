@@ -238,6 +238,7 @@ END_TEST
 static struct {
     const long *answers; // of each request; 0: no answer; then 204
     size_t answer_count, requests, bytes;
+    const char *why; // of what it does not take; NULL: its code
 } receiver;
 
 struct wf_post {
@@ -281,7 +282,8 @@ int wf_post_poll(struct wf_post *p, struct wf_post_answer *ret)
     if (receiver.requests < receiver.answer_count)
         ret->status = receiver.answers[receiver.requests];
     receiver.requests++;
-    snprintf(ret->why, sizeof ret->why, "HTTP %ld", ret->status);
+    snprintf(ret->why, sizeof ret->why, "HTTP %ld%s", ret->status,
+        receiver.why && ret->status >= 400 ? receiver.why : "");
     return ret->status == 204 ? 1 : -1;
 }
 
@@ -373,6 +375,50 @@ START_TEST(what_was_on_its_way_is_sent_first_and_the_same)
 }
 END_TEST
 
+// A killed process does not know whether its batch arrived: a receiver that has it is no reason to call it dropped.
+START_TEST(what_was_sent_before_a_kill_and_is_there_is_no_drop)
+{
+    static const long held[] = { 401 }, refused[] = { 400 };
+    const char *path = rig_path();
+
+    fake_reset();
+    meter = fake_product("servers/meter", WEFT_METRIC, "meter", "weft.test.Meter");
+    fill(0, 10);
+    ck_assert_int_eq(write_once(path, held, 1), 77);
+    receiver.why = ": out of order sample";
+    ck_assert_int_eq(write_once(path, refused, 1), 0);
+    receiver.why = NULL;
+    ck_assert_int_eq(rig_number(path, "SELECT already FROM _remote"), 10);
+    ck_assert_int_eq(rig_number(path, "SELECT lost FROM _remote"), 0);
+    ck_assert_int_eq(rig_number(path, "SELECT count(*) FROM _drop"), 0);
+    fake_reset();
+}
+END_TEST
+
+START_TEST(each_batch_on_its_way_counts_its_own_records)
+{
+    const char *path = rig_path();
+    struct wf_buf m = { 0 };
+
+    fake_reset();
+    meter = fake_product("servers/meter", WEFT_METRIC, "meter", "weft.test.Meter");
+    for (int i = 0; i < 6000; i++) { // more than goes at once
+        fake_text(&m, 1, "a");
+        fake_double(&m, 6, i);
+        fake_record(meter, WEFT_PUT, &m, (T0 + i) * 1000);
+        if (i % 60 == 59)
+            fake_batch(meter, "web-0", T0);
+    }
+    ck_assert_int_eq(write_once(path, NULL, 0), 0);
+    ck_assert_uint_ge(receiver.requests, 2);
+    ck_assert_int_eq(rig_number(path, "SELECT sent FROM _remote"), 6000);
+    ck_assert_int_eq(rig_number(path, "SELECT records FROM _status"), 6000);
+    ck_assert_int_eq(rig_number(path, "SELECT batches FROM _status"), 100);
+    wf_buf_fini(&m);
+    fake_reset();
+}
+END_TEST
+
 START_TEST(a_loss_and_a_refusal_are_named_where_status_looks)
 {
     static const long refusals[] = { 400, 400, 204 };
@@ -395,6 +441,12 @@ START_TEST(a_loss_and_a_refusal_are_named_where_status_looks)
     wf_remote_look(path, wf_mon_unix_ms(), &sum);
     ck_assert_ptr_nonnull(strstr(sum.text, "1 samples of servers/meter, records 0 to 0: HTTP 400"));
     ck_assert_ptr_nonnull(strstr(sum.json, "\"dropped\":1"));
+    fill(4, 2);
+    fill(2, 2); // older: nobody is asked about it, and it is counted all the same
+    ck_assert_int_eq(write_once(path, NULL, 0), 0);
+    ck_assert_int_eq(rig_number(path, "SELECT sent FROM _remote"), 3);
+    ck_assert_int_eq(rig_number(path, "SELECT lost FROM _remote"), 3);
+    ck_assert_int_eq(rig_number(path, "SELECT sum(samples) FROM _drop"), 3);
     json_t *json = json_loads(sum.json, 0, NULL);
     ck_assert_ptr_nonnull(json);
     json_decref(json);
@@ -530,6 +582,8 @@ int main(void)
     tcase_add_test(t, a_request_is_bounded);
     tcase_add_test(t, what_was_acknowledged_is_not_sent_again);
     tcase_add_test(t, what_was_on_its_way_is_sent_first_and_the_same);
+    tcase_add_test(t, what_was_sent_before_a_kill_and_is_there_is_no_drop);
+    tcase_add_test(t, each_batch_on_its_way_counts_its_own_records);
     tcase_add_test(t, a_loss_and_a_refusal_are_named_where_status_looks);
     tcase_add_test(t, a_metric_without_a_value_is_told_as_one_of_which_nothing_is_sent);
     tcase_add_test(t, what_a_writer_does_not_see_is_not_seen_since_one_moment);
