@@ -137,6 +137,43 @@ static enum weft_err firewall_rows(const struct wf_cli *cli, const Weft__V1__Sta
     return err ? err : wf_table_done(t);
 }
 
+static enum weft_err products_json(struct wf_buf *out, const Weft__V1__StatusReply *r)
+{
+    enum weft_err err = wf_buf_append_str(out, ",\"products\":[");
+
+    for (size_t i = 0; i < r->n_products && !err; i++) {
+        const Weft__V1__ProductState *p = r->products[i];
+        err = wf_buf_printf(out,
+            "%s{\"product\":\"%s\",\"state\":\"%s\",\"head\":%llu,\"floor\":%llu,\"epoch\":%llu,"
+            "\"leases\":%u,\"records\":%llu,\"endpoint\":",
+            i ? "," : "", p->name, p->state, (unsigned long long)p->head,
+            (unsigned long long)p->floor, (unsigned long long)p->epoch, p->leases,
+            (unsigned long long)p->records);
+        if (!err)
+            err = wf_cli_json_string(out, p->endpoint);
+        if (!err)
+            err = wf_buf_append_byte(out, '}');
+    }
+    return err ? err : wf_buf_append_byte(out, ']');
+}
+
+static enum weft_err place_json(struct wf_buf *out, const Weft__V1__StatusReply *r)
+{
+    struct wf_buf mesh = { 0 };
+    enum weft_err err = wf_cli_json_member(out, "version", r->version);
+
+    if (!err)
+        err = wf_cli_json_member(out, "mesh", r->mesh);
+    if (!err && r->mesh_id.len)
+        err = wf_print(WF_PREFIX_MESH, wf_pb_view(r->mesh_id), &mesh);
+    if (!err && mesh.len)
+        err = wf_cli_json_member(out, "mesh_id", (const char *)mesh.ptr);
+    if (!err)
+        err = wf_cli_json_member(out, "data", r->data_dir);
+    wf_buf_fini(&mesh);
+    return err;
+}
+
 static enum weft_err sources_json(struct wf_buf *out, const Weft__V1__StatusReply *r)
 {
     enum weft_err err = wf_buf_append_str(out, ",\"sources\":[");
@@ -210,6 +247,8 @@ static enum weft_err print_json(const Weft__V1__StatusReply *r)
         (unsigned long long)r->total_disk);
 
     if (!err)
+        err = place_json(&out, r);
+    if (!err)
         err = strings_json(&out, "listeners", r->listeners, r->n_listeners);
     if (!err)
         err = strings_json(&out, "protections", r->protections, r->n_protections);
@@ -217,6 +256,8 @@ static enum weft_err print_json(const Weft__V1__StatusReply *r)
         err = strings_json(&out, "alarms", r->alarms, r->n_alarms);
     if (!err)
         err = strings_json(&out, "warnings", r->warnings, r->n_warnings);
+    if (!err)
+        err = products_json(&out, r);
     if (!err)
         err = sources_json(&out, r);
     if (!err)

@@ -81,9 +81,14 @@ static int no_answer(const char *path, enum weft_err err, struct trouble *t)
             "weftd, or let its administrator open the directory and name you under local: in "
             "weftd.yaml",
             path, (unsigned)geteuid());
+    if (why)
+        return say(t, err,
+            "no weftd answers at %s (%s); is it running, and is --dir or --socket right?", path,
+            why == ENOENT ? "there is no such socket" : strerror(why));
     return say(t, err,
-        "no weftd answers at %s (%s); is it running, and is --dir or --socket right?", path,
-        why == ENOENT ? "there is no such socket" : weft_err_text(err));
+        "no weftd answers at %s, though its socket is there (%s): it was killed, or it hangs; look "
+        "at its log, or start it again",
+        path, weft_err_text(err));
 }
 
 static int exchange(const char *path, struct wf_bytes packed, unsigned timeout_ms,

@@ -68,6 +68,17 @@ exits 0 '"service":"door.v1.Api"' servers/door -o json
 exits 0 'rpc Get(GetRequest) returns (GetReply);' servers/door -o json
 exits 0 '{"schema":"weft.fields/v1","rows":[],' servers/door -o json
 
+echo "and of its node: what it is, and where each product stands"
+weft_at servers-node node status -o json >"$WORK/out" || fail "node status"
+python3 - "$WORK/out" <<'CHECK' || fail "node status in JSON: $(cat "$WORK/out")"
+import json, sys
+d = json.load(open(sys.argv[1]))
+assert d["schema"] == "weft.node-status/v1" and d["mesh"] == "acme" and d["mesh_id"].startswith("weftmesh1") and d["version"], d
+assert d["data"].endswith("/servers-node/data") and d["alarms"] == [], d
+plain = [p for p in d["products"] if p["product"] == "plain"]
+assert len(plain) == 1 and plain[0]["state"] == "up" and plain[0]["records"] == 0 and plain[0]["floor"] == 0, plain
+CHECK
+
 echo "a shell is offered what there is: products, by kind, and the domain's own"
 offered() { "$WEFT" completion words -- "$@" --dir "$WORK/servers-node" "" | cut -f 1 | tr '\n' ' '; }
 WEFT_DIR="$WORK/servers-node" "$WEFT" completion words -- describe servers/p >"$WORK/out"
