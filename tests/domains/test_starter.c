@@ -268,7 +268,7 @@ START_TEST(what_processes_tell_beside_the_database_is_judged)
     wf_engine_stats(e, &before);
     ck_assert_int_eq(wf_self_limits(&self, e, alerts, notify, 1000500), WEFT_OK);
     wf_engine_stats(e, &after);
-    ck_assert_uint_eq(after.rows - before.rows, 4);
+    ck_assert_uint_eq(after.rows - before.rows, 6); // sql and sql-records besides
     ck_assert_ptr_null(strstr(said, "monitor-nearly-full"));
     wf_self_forget(&self, e);
     wf_notify_free(notify);
@@ -278,6 +278,80 @@ START_TEST(what_processes_tell_beside_the_database_is_judged)
     close(fds[0]);
     close(fds[2]);
     close(fds[3]);
+}
+END_TEST
+
+// ---- windows of rules that are SQL -------------------------------------------------------------------------------------------------
+
+static void get_long(const void *arg, size_t field, struct wf_expr_value *ret)
+{
+    static const char text[1000] = { 0 };
+
+    (void)arg, (void)field;
+    *ret = (struct wf_expr_value){ .kind = WF_KIND_TEXT, .ptr = text, .len = sizeof text };
+}
+
+static void note_nearly_full(void *arg, const struct wf_observed *o)
+{
+    char *out = arg;
+    const char *name = wf_labels_get(o->labels, "name");
+
+    if (o->truth == WF_TRUE && strcmp(o->rule->name, "monitor-nearly-full") == 0)
+        snprintf(out + strlen(out), 100 - strlen(out), "%s ", name);
+    if (o->truth == WF_TRUE && strcmp(o->rule->name, "monitor-drops") == 0)
+        snprintf(out + strlen(out), 100 - strlen(out), "drops:%s ", name);
+}
+
+// Tables in memory are a bound like others: that one is near is an alert before anything is pushed out.
+START_TEST(windows_of_sql_that_are_nearly_full_are_told)
+{
+    static const char text[] =
+        "rules: {monitor-nearly-full: {monitor/limits: used / most > 90% by name}, monitor-drops: "
+        "{monitor/limits: 'increase(refused, 10m) > 0 by name'}, r: {sql: 'SELECT 1 FROM a_b', "
+        "over: a/b for 1h}}";
+    static const struct wf_engine_limits limits = { .sql = { .bytes = 1024 * 1024 } };
+    static const struct wf_shape_field fields[] = { { "t", false, false, "TEXT" } };
+    struct wf_shape shape = {
+        .product = "a/b", .domain = "a", .fields = fields, .field_count = 1, .seen = true
+    };
+    struct weft_conf *conf = NULL;
+    char said[100] = "";
+    struct wf_engine *e = wf_engine_new(&limits, note_nearly_full, said);
+    struct wf_self self = wf_self_new();
+    struct wf_alerts *alerts = wf_alerts_new(NULL, NULL);
+
+    ck_assert_int_eq(weft_conf_parse(text, strlen(text), "r.yaml", &conf, NULL), WEFT_OK);
+    struct wf_rules *rules = wf_rules_read(conf);
+    struct wf_notify_conf *told = wf_notify_read(conf);
+    struct wf_notify *notify = wf_notify_new(told, "m");
+    ck_assert_str_eq(weft_conf_errors(conf), "");
+    wf_engine_rules(e, rules, 0);
+    ck_assert_int_eq(wf_self_tie(&self, e), WEFT_OK);
+    ck_assert_int_eq(wf_engine_reshape(e, &shape), WEFT_OK);
+    unsigned near = 0, full = 0;
+    for (unsigned k = 1; k < 2000 && !full; k++) {
+        const struct wf_row row = { .shape = &shape,
+            .time_ms = 1000000 + k,
+            .append_ms = 1000000 + k,
+            .offset = k,
+            .origin = "o",
+            .get = get_long };
+        ck_assert_int_eq(wf_engine_row(e, &row), WEFT_OK);
+        ck_assert_int_eq(wf_self_limits(&self, e, alerts, notify, 1000000 + k), WEFT_OK);
+        near = !near && strstr(said, "sql ") ? k : near;
+        full = strstr(said, "drops:sql ") ? k : 0;
+        said[0] = '\0';
+    }
+    ck_assert_uint_gt(near, 400); // of a kilobyte each, in one MiB
+    ck_assert_uint_gt(full, near + 40);
+    wf_self_forget(&self, e);
+    wf_engine_forget(e, &shape);
+    wf_notify_free(notify);
+    wf_notify_conf_free(told);
+    wf_alerts_free(alerts);
+    wf_engine_free(e);
+    wf_rules_free(rules);
+    weft_conf_free(conf);
 }
 END_TEST
 
@@ -291,6 +365,7 @@ int main(void)
     tcase_add_test(t, every_summary_can_be_filled);
     tcase_add_test(t, every_rule_fires_in_an_incident_and_stays_silent_beside_it);
     tcase_add_test(t, what_processes_tell_beside_the_database_is_judged);
+    tcase_add_test(t, windows_of_sql_that_are_nearly_full_are_told);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_ENV);

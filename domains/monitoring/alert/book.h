@@ -108,6 +108,8 @@ WEFT_MUST_USE enum weft_err wf_book_changes(
 struct wf_book_beat {
     int64_t pid, started_ms, updated_ms;
     uint64_t rules, series, bytes, records, refused, late; // late: out of order
+    uint64_t sql_bytes,
+        sql_most; // windows of rules that are SQL: of the fullest set, and its bound
     char state[16], problem[320];
 };
 WEFT_MUST_USE enum weft_err wf_book_beat_set(struct wf_book *b, const struct wf_book_beat *beat);

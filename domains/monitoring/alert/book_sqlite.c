@@ -14,7 +14,7 @@
 #include "domains/monitoring/common/code_sqlite.h"
 
 #define APPLICATION 0x77656661 // "wefa"
-#define VERSION     1
+#define VERSION     2
 #define BUSY_MS     50 // a lock of somebody's is not waited for: the next turn tries again
 #define PATIENT_MS  5000
 
@@ -43,7 +43,7 @@ static const char tables_sql[] =
     "WITHOUT ROWID;"
     "CREATE TABLE beat(id INTEGER PRIMARY KEY CHECK(id = 1), pid INTEGER, started_ms INTEGER, "
     "updated_ms INTEGER, rules INTEGER, series INTEGER, bytes INTEGER, records INTEGER, refused "
-    "INTEGER, late INTEGER, state TEXT, problem TEXT);";
+    "INTEGER, late INTEGER, state TEXT, problem TEXT, sql_bytes INTEGER, sql_most INTEGER);";
 
 // ---- errors and statements -------------------------------------------------------------------------------------------------
 

@@ -31,6 +31,18 @@ static void first_of(char *out, size_t size, const char *const *texts)
         snprintf(out, size, "%s", *texts);
 }
 
+static void fullest(void *arg, const char *domain, const struct wf_query_usage *usage)
+{
+    struct wf_book_beat *b = arg;
+
+    (void)domain;
+    if (!b->sql_most || (double)usage->bytes / (double)usage->most_bytes >
+                            (double)b->sql_bytes / (double)b->sql_most) {
+        b->sql_bytes = usage->bytes;
+        b->sql_most = usage->most_bytes;
+    }
+}
+
 static void fill_beat(const struct judge *j, int64_t unix_ms, struct wf_book_beat *ret)
 {
     struct wf_engine_stats stats;
@@ -47,6 +59,7 @@ static void fill_beat(const struct judge *j, int64_t unix_ms, struct wf_book_bea
         .records = stats.rows,
         .refused = stats.refused + wf_alerts_refused(j->alerts) + sent.queues.given_up,
         .late = stats.out_of_order };
+    wf_engine_each_usage(j->engine, fullest, ret);
     snprintf(ret->state, sizeof ret->state, "%s", j->watch.stop ? "stopped" : "running");
     if (stats.refused)
         snprintf(ret->problem, sizeof ret->problem,
@@ -77,7 +90,8 @@ void wf_judge_tell_beside(struct judge *j, int64_t unix_ms)
         uint64_t value;
     } counts[] = { { "records_total", beat.records }, { "refused_total", beat.refused },
         { "rules", beat.rules }, { "series", beat.series }, { "firing", firing },
-        { "pending", pending } };
+        { "pending", pending }, { "bytes", beat.bytes }, { "sql_bytes", beat.sql_bytes },
+        { "sql_most_bytes", beat.sql_most } };
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
         wf_mon_pulse_count(&j->watch.pulse, counts[i].name, counts[i].value);
     wf_mon_watch_tell(&j->watch, "alert", beat.problem);

@@ -182,10 +182,10 @@ enum weft_err wf_book_beat_set(struct wf_book *b, const struct wf_book_beat *bea
     const struct wf_bind values[] = { WF_I(beat->pid), WF_I(beat->started_ms),
         WF_I(beat->updated_ms), WF_I(beat->rules), WF_I(beat->series), WF_I(beat->bytes),
         WF_I(beat->records), WF_I(beat->refused), WF_I(beat->late), WF_T(beat->state),
-        WF_T(beat->problem), WF_END };
+        WF_T(beat->problem), WF_I(beat->sql_bytes), WF_I(beat->sql_most), WF_END };
 
     return wf_book_run(
-        b, "INSERT OR REPLACE INTO beat VALUES(1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values);
+        b, "INSERT OR REPLACE INTO beat VALUES(1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values);
 }
 
 enum weft_err wf_book_beat(struct wf_book *b, struct wf_book_beat *ret)
@@ -208,6 +208,8 @@ enum weft_err wf_book_beat(struct wf_book *b, struct wf_book_beat *ret)
         out.late = (uint64_t)sqlite3_column_int64(st, 9);
         wf_book_text(st, 10, out.state, sizeof out.state);
         wf_book_text(st, 11, out.problem, sizeof out.problem);
+        out.sql_bytes = (uint64_t)sqlite3_column_int64(st, 12);
+        out.sql_most = (uint64_t)sqlite3_column_int64(st, 13);
         *ret = out;
     }
     sqlite3_finalize(st);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "domains/monitoring/alert/self.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum self_field { NAME, STATE, CAUSE, TOKEN, LEASE, LAG, LOST, FAILURES };
@@ -204,12 +205,42 @@ static void get_limit_value(const void *arg, size_t field, struct wf_expr_value 
         number(ret, field == 1 ? l->used : field == 2 ? l->most : (double)l->refused);
 }
 
+struct limits {
+    struct wf_self *self;
+    struct wf_engine *e;
+    int64_t unix_ms;
+    enum weft_err err;
+};
+
+static void tell_limit(struct limits *t, const struct limit *l)
+{
+    struct wf_row row = {
+        .shape = &t->self->limits, .time_ms = t->unix_ms, .arg = l, .get = get_limit_value
+    };
+
+    if (!t->err)
+        t->err = tell(t->self, t->e, &row);
+}
+
+// Of two names each: bytes of all windows, records of the longest.
+static void tell_usage(void *arg, const char *domain, const struct wf_query_usage *usage)
+{
+    char name[WF_MON_PRODUCT + 16];
+    const char *of = domain[0] ? ":" : "";
+
+    snprintf(name, sizeof name, "sql%s%s", of, domain);
+    tell_limit(arg,
+        &(struct limit){ name, (double)usage->bytes, (double)usage->most_bytes, usage->pushed });
+    snprintf(name, sizeof name, "sql-records%s%s", of, domain);
+    tell_limit(arg, &(struct limit){ name, (double)usage->rows, (double)usage->most_rows, 0 });
+}
+
 enum weft_err wf_self_limits(struct wf_self *self, struct wf_engine *e,
     const struct wf_alerts *alerts, const struct wf_notify *notify, int64_t unix_ms)
 {
     struct wf_engine_stats g;
     struct wf_notify_stats n;
-    enum weft_err err = WEFT_OK;
+    struct limits t = { .self = self, .e = e, .unix_ms = unix_ms };
     size_t count = wf_alerts_count(alerts, WF_ALERT_PENDING) +
                    wf_alerts_count(alerts, WF_ALERT_FIRING) +
                    wf_alerts_count(alerts, WF_ALERT_RESOLVED);
@@ -220,14 +251,12 @@ enum weft_err wf_self_limits(struct wf_self *self, struct wf_engine *e,
         { "memory", (double)g.bytes, WF_ENGINE_BYTES, 0 },
         { "alerts", (double)count, WF_ALERTS_MOST, wf_alerts_refused(alerts) },
         { "messages", (double)n.most_waiting, WF_QUEUE_ALERTS, n.queues.given_up } };
-    for (size_t i = 0;
-         wf_engine_wants(e, WF_SELF_LIMITS) && !err && i < sizeof limits / sizeof *limits; i++)
-        err = tell(self, e,
-            &(struct wf_row){ .shape = &self->limits,
-                .time_ms = unix_ms,
-                .arg = &limits[i],
-                .get = get_limit_value });
-    return err;
+    if (!wf_engine_wants(e, WF_SELF_LIMITS))
+        return WEFT_OK;
+    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++)
+        tell_limit(&t, &limits[i]);
+    wf_engine_each_usage(e, tell_usage, &t);
+    return t.err;
 }
 
 struct part_row {

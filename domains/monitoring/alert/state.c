@@ -28,21 +28,26 @@ static enum weft_err count_one(void *arg, const struct wf_alert *a)
 static void fill(
     struct wf_alert_sum *ret, const struct wf_book_beat *b, const struct count *c, int64_t age_ms)
 {
-    char ago[24], *problem = wf_mon_json_string(b->problem, strlen(b->problem));
+    char ago[24], sql[64] = "", *problem = wf_mon_json_string(b->problem, strlen(b->problem));
 
     wf_mon_ago(age_ms, ago);
+    if (b->sql_most)
+        snprintf(sql, sizeof sql, ", windows of SQL %.1f of %.0f MiB",
+            (double)b->sql_bytes / 1048576, (double)b->sql_most / 1048576);
     snprintf(ret->text, sizeof ret->text,
         "alerts: %s%" PRIu64 " firing, %" PRIu64 " pending; %" PRIu64 " rules over %" PRIu64
-        " series, %s ago%s%s",
-        ret->judged ? "" : "nothing is judged; ", c->firing, c->pending, b->rules, b->series, ago,
+        " series, %.1f of %.0f MiB%s, %s ago%s%s",
+        ret->judged ? "" : "nothing is judged; ", c->firing, c->pending, b->rules, b->series,
+        (double)b->bytes / 1048576, (double)WF_ENGINE_BYTES / 1048576, sql, ago,
         b->problem[0] ? "; " : "", b->problem);
     snprintf(ret->json, sizeof ret->json,
         "{\"running\":%s,\"firing\":%" PRIu64 ",\"pending\":%" PRIu64 ",\"rules\":%" PRIu64
         ",\"series\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"records\":%" PRIu64 ",\"refused\":%" PRIu64
-        ",\"out_of_order\":%" PRIu64 ",\"age_ms\":%" PRId64 ",\"problem\":%.200s}",
+        ",\"sql_bytes\":%" PRIu64 ",\"sql_most_bytes\":%" PRIu64 ",\"out_of_order\":%" PRIu64
+        ",\"age_ms\":%" PRId64 ",\"problem\":%s}",
         ret->judged ? "true" : "false", c->firing, c->pending, b->rules, b->series, b->bytes,
-        b->records, b->refused, b->late, age_ms,
-        problem && strlen(problem) < 200 ? problem : "\"\"");
+        b->records, b->refused, b->sql_bytes, b->sql_most, b->late, age_ms,
+        problem ? problem : "\"out of memory\"");
     free(problem);
 }
 

@@ -14,7 +14,7 @@ struct wf_alert_sum {
     int64_t updated_ms; // unix; 0: never
     char problem[320];  // of its own
     char text[640];     // one line for people
-    char json[640];     // an object, "null" where there is no book
+    char json[2560];    // an object, "null" where there is no book
 };
 void wf_alert_look(const char *path, int64_t now_ms, struct wf_alert_sum *ret);
 

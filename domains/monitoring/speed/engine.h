@@ -149,6 +149,10 @@ struct wf_engine_sql {
 };
 typedef void (*wf_engine_sql_fn)(void *arg, const struct wf_engine_sql *s);
 void wf_engine_each_sql(const struct wf_engine *e, wf_engine_sql_fn fn, void *arg);
+// What the windows of such rules take: the monitor's own (domain ""), and those of each domain whose products brought some.
+typedef void (*wf_engine_usage_fn)(
+    void *arg, const char *domain, const struct wf_query_usage *usage);
+void wf_engine_each_usage(const struct wf_engine *e, wf_engine_usage_fn fn, void *arg);
 // An alert that was kept over a restart, of a rule of now: its series was true, and when it is not any more that is told. Of a rule that is
 // SQL: when its row is in the answer no more. A series that says nothing more is given up as others are.
 struct wf_engine_kept {

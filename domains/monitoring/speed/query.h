@@ -68,6 +68,13 @@ WEFT_MUST_USE enum weft_err wf_query_sweep(
 WEFT_MUST_USE enum weft_err wf_query_expire(
     struct wf_query *q, struct wf_query_table *t, int64_t until_us);
 size_t wf_query_rows(const struct wf_query_table *t);
+// How much of the bounds is used.
+struct wf_query_usage {
+    size_t bytes, most_bytes; // of all tables
+    size_t rows, most_rows;   // of the table that has most
+    uint64_t pushed;          // records that left before their time, since the beginning
+};
+void wf_query_usage(struct wf_query *q, struct wf_query_usage *ret);
 // Records up to this time were pushed out for want of room; 0: none.
 int64_t wf_query_cut_us(const struct wf_query_table *t);
 // "1200..1320 of web-1, 80..200 of web-2 and 3 more": the offsets of what is newer, of one origin or all.

@@ -238,7 +238,7 @@ static enum weft_err set_limits(struct wf_query *q)
     // SQLite makes the tables of JSON when they are first named, which a question may not do.
     return wf_query_exec(q, sqlite3_mprintf("PRAGMA temp_store=2; PRAGMA max_page_count=%lld; "
                                             "SELECT 1 FROM json_each('[]'), json_tree('[]')",
-                                (long long)(q->limits.bytes / 4096)));
+                                (long long)(q->limits.bytes / WF_QUERY_PAGE)));
 }
 
 struct wf_query *wf_query_new(const struct wf_query_limits *limits)

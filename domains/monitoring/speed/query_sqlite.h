@@ -41,6 +41,7 @@ struct wf_query {
     sqlite3 *db;
     struct wf_query_table *tables;
     unsigned numbers;
+    uint64_t pushed; // records that were pushed out
     // The open question.
     sqlite3_stmt *st;
     bool guarded;
@@ -53,6 +54,7 @@ struct wf_query {
     char problem[240];
 };
 
+#define WF_QUERY_PAGE 4096u
 // A table's own name, which no question has to know: "_weft_7".
 #define WF_QUERY_BASE 24u
 void wf_query_base(unsigned number, char ret[WF_QUERY_BASE]);

@@ -292,7 +292,9 @@ static enum weft_err cut(struct wf_query *q, struct wf_query_table *t)
 
     if (us == INT64_MIN)
         return WEFT_E_FULL;
+    size_t before = t->rows;
     enum weft_err err = wf_query_expire(q, t, us);
+    q->pushed += before - t->rows;
     if (!err && us > t->cut_us)
         t->cut_us = us;
     return err;
@@ -381,6 +383,31 @@ enum weft_err wf_query_expire(struct wf_query *q, struct wf_query_table *t, int6
 size_t wf_query_rows(const struct wf_query_table *t)
 {
     return t->rows;
+}
+
+static size_t pragma(struct wf_query *q, const char *sql)
+{
+    sqlite3_stmt *st = NULL;
+    sqlite3_int64 n = 0;
+
+    if (sqlite3_prepare_v2(q->db, sql, -1, &st, NULL) == SQLITE_OK &&
+        sqlite3_step(st) == SQLITE_ROW)
+        n = sqlite3_column_int64(st, 0);
+    sqlite3_finalize(st);
+    return (size_t)n;
+}
+
+void wf_query_usage(struct wf_query *q, struct wf_query_usage *ret)
+{
+    size_t pages = pragma(q, "PRAGMA page_count"), unused = pragma(q, "PRAGMA freelist_count");
+
+    *ret = (struct wf_query_usage){ .bytes = (pages - unused) * WF_QUERY_PAGE,
+        .most_bytes = q->limits.bytes,
+        .most_rows = q->limits.rows,
+        .pushed = q->pushed };
+    for (const struct wf_query_table *t = q->tables; t; t = t->next)
+        if (t->rows > ret->rows)
+            ret->rows = t->rows;
 }
 
 int64_t wf_query_cut_us(const struct wf_query_table *t)

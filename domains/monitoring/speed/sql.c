@@ -277,6 +277,13 @@ enum weft_err wf_sql_tick(struct wf_sql *s, int64_t now_ms, uint64_t *steps)
     return err;
 }
 
+void wf_sql_usage(const struct wf_sql *s, struct wf_query_usage *ret)
+{
+    wf_query_usage(s->query, ret);
+    for (const struct wf_sql_window *w = s->windows; w; w = w->next)
+        ret->pushed += w->refused;
+}
+
 void wf_sql_each(const struct wf_sql *s, wf_engine_sql_fn fn, void *arg)
 {
     for (const struct wf_sql_ask *a = s->asks; a; a = a->next) {

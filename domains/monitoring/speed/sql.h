@@ -61,6 +61,8 @@ WEFT_MUST_USE enum weft_err wf_sql_was_true(struct wf_sql *s, const char *rule,
     const struct wf_labels *labels, const char *product, const char *origin);
 // Whether windows of the product have to be read again, as rules that came later look at it.
 bool wf_sql_lacks(const struct wf_sql *s, const char *product);
+// What its windows take; records that found no room are with those that were pushed out.
+void wf_sql_usage(const struct wf_sql *s, struct wf_query_usage *ret);
 void wf_sql_each(const struct wf_sql *s, wf_engine_sql_fn fn, void *arg);
 const char *wf_sql_problem(const struct wf_sql *s); // for status; "" when there is none
 

@@ -203,6 +203,15 @@ void wf_sql_lose_all(struct wf_engine *e, const struct wf_shape *shape, const st
         wf_sql_lose(s, shape, loss);
 }
 
+void wf_engine_each_usage(const struct wf_engine *e, wf_engine_usage_fn fn, void *arg)
+{
+    for (const struct wf_sql *s = e->sql; s; s = s->next) {
+        struct wf_query_usage usage;
+        wf_sql_usage(s, &usage);
+        fn(arg, s->domain, &usage);
+    }
+}
+
 void wf_engine_each_sql(const struct wf_engine *e, wf_engine_sql_fn fn, void *arg)
 {
     for (const struct wf_sql *s = e->sql; s; s = s->next)
