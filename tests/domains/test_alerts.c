@@ -143,6 +143,8 @@ START_TEST(what_passes_before_it_is_due_is_dropped)
     observe(&g, WF_TRUE, 180, 1);
     observe(&g, WF_TRUE, 299, 1); // 119 s since it began again
     ck_assert_str_eq(g.told.steps, "PDP");
+    observe(&g, WF_FALSE, 300, 0);
+    ck_assert_ptr_null(wf_alerts_first(g.set));
     wf_alerts_free(g.set);
 }
 END_TEST

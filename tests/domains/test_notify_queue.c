@@ -302,6 +302,37 @@ START_TEST(targets_that_change_hear_what_is_theirs)
 }
 END_TEST
 
+START_TEST(a_group_of_which_nothing_fires_is_forgotten_after_its_interval)
+{
+    const struct wf_group_conf conf = {
+        .interval_ms = 1000, .labels = { "rule" }, .label_count = 1
+    };
+    struct wf_group_view v = { .now_ms = NOON_MS };
+    struct wf_groups groups = { NULL };
+    struct rig g;
+    bool news;
+
+    rig_init(&g, "notify: {to: [stdout]}\n");
+    g.now_ms = NOON_MS;
+    struct wf_alert *a = fire(&g, 1, "full");
+    ck_assert(wf_groups_look(&groups, &conf, g.alerts, &v, &news));
+    ck_assert(news && groups.count == 1);
+    groups.all->changed_ms = 0; // told
+    groups.all->sent_ms = NOON_MS;
+    a->told = WF_ALERT_FIRING;
+    a->told_ms = NOON_MS;
+    v.now_ms += 5000;
+    ck_assert(wf_groups_look(&groups, &conf, g.alerts, &v, &news));
+    ck_assert(!news && groups.count == 1 && groups.all->firing);
+    become(&g, a, WF_ALERT_RESOLVED);
+    a->told = WF_ALERT_RESOLVED;
+    ck_assert(wf_groups_look(&groups, &conf, g.alerts, &v, &news));
+    ck_assert_uint_eq(groups.count, 0);
+    wf_groups_fini(&groups);
+    rig_fini(&g);
+}
+END_TEST
+
 // ---- the queue's own bound -----------------------------------------------------------------------------------------------------
 
 START_TEST(what_finds_no_room_is_named_and_is_not_the_end_of_anything)
@@ -343,6 +374,7 @@ int main(void)
     tcase_add_test(t, of_a_group_without_end_everybody_who_was_named_is_told_to_be_over);
     tcase_add_test(t, the_end_of_an_alert_that_begins_again_is_told);
     tcase_add_test(t, targets_that_change_hear_what_is_theirs);
+    tcase_add_test(t, a_group_of_which_nothing_fires_is_forgotten_after_its_interval);
     tcase_add_test(t, what_finds_no_room_is_named_and_is_not_the_end_of_anything);
     suite_add_tcase(suite, t);
     SRunner *r = srunner_create(suite);

@@ -389,6 +389,33 @@ START_TEST(a_rule_about_a_field_that_is_not_there_is_a_problem_not_a_silence)
 }
 END_TEST
 
+// A mistyped name would else be a rule that never fires, and nobody knew.
+START_TEST(a_rule_whose_product_is_not_there_is_told_after_a_while)
+{
+    struct rig g;
+    struct wf_engine_stats stats;
+
+    rig_init(&g,
+        "rules: {r: {servers/disks: value > 5}, typo: {servers/disk: value > 5}, all: {'*/disc': "
+        "value > 5}}",
+        NULL);
+    say(&g, "a", 0, 1);
+    tick(&g, 0);
+    tick(&g, 599);
+    wf_engine_stats(g.e, &stats);
+    ck_assert_str_eq(stats.problem, "");
+    tick(&g, 600);
+    wf_engine_stats(g.e, &stats);
+    ck_assert_str_eq(stats.problem, "rule typo: waits: servers/disk is not read: nobody granted "
+                                    "it, there is none, or it never had a record");
+    wf_engine_rules(g.e, g.rules, MONDAY_MS + 601000); // who changed the file has time again
+    tick(&g, 601);
+    wf_engine_stats(g.e, &stats);
+    ck_assert_str_eq(stats.problem, "");
+    rig_fini(&g);
+}
+END_TEST
+
 START_TEST(the_time_of_a_record_is_its_own_unless_its_clock_is_off)
 {
     static const struct {
@@ -430,6 +457,7 @@ int main(void)
     tcase_add_test(t, a_row_that_is_deleted_takes_its_alert_with_it);
     tcase_add_test(t, what_was_judged_before_a_restart_fills_windows_and_is_not_told_again);
     tcase_add_test(t, a_rule_about_a_field_that_is_not_there_is_a_problem_not_a_silence);
+    tcase_add_test(t, a_rule_whose_product_is_not_there_is_told_after_a_while);
     tcase_add_test(t, the_time_of_a_record_is_its_own_unless_its_clock_is_off);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);

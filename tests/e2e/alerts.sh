@@ -142,7 +142,7 @@ alerts silence 'rule=high id=c' --for 1h --comment "known" >/dev/null
 alerts ack "$(id_of other | cut -c 1-10)" --for 1h --comment "on it" >/dev/null
 sleep 1.1 # what people say is heard within a second
 level c 97
-c_fires() { { alerts list -o jsonl 2>/dev/null || true; } | grep '"rule":"high"' | grep 'id=\\"c\\"' | grep -q '"state":"firing"'; }
+c_fires() { { alerts list -o jsonl 2>/dev/null || true; } | grep '"rule":"high"' | grep '"labels":{"id":"c"}' | grep -q '"state":"firing"'; }
 until_ok c_fires
 { alerts list || true; } | grep -q "silence 1 by .*: known" || fail "not shown as silenced: $(alerts list)"
 { alerts list || true; } | grep -q "acknowledged by .*: on it" || fail "not shown as acknowledged: $(alerts list)"

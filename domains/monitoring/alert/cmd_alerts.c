@@ -50,11 +50,11 @@ static void put_time(struct wf_mon_print *p, int64_t then_ms, int64_t now_ms)
 // ---- list ------------------------------------------------------------------------------------------------------------------
 
 struct list {
-    struct wf_mon_print *p;
+    struct wf_mon_print *p; // for people; else each is printed as it comes
     struct wf_silence silences[WF_ALERT_SILENCES];
-    size_t silence_count, firing;
+    size_t silence_count, count, firing;
     int64_t now_ms;
-    bool machine;
+    bool lines; // a line an alert
 };
 
 static void note_of(const struct list *l, const struct wf_alert *a, char out[320])
@@ -71,12 +71,10 @@ static void note_of(const struct list *l, const struct wf_alert *a, char out[320
         snprintf(out, 320, "%.319s", a->summary[0] ? a->summary : a->detail);
 }
 
-static enum weft_err list_one(void *arg, const struct wf_alert *a)
+static void list_for_people(struct list *l, const struct wf_alert *a)
 {
-    struct list *l = arg;
     char labels[512], note[320], value[32] = "";
 
-    l->firing += a->state == WF_ALERT_FIRING;
     wf_labels_print(&a->labels, labels, sizeof labels);
     note_of(l, a, note);
     if (a->has_value)
@@ -87,14 +85,57 @@ static enum weft_err list_one(void *arg, const struct wf_alert *a)
     wf_mon_print_text(l->p, a->rule);
     wf_mon_print_text(l->p, labels);
     wf_mon_print_text(l->p, value);
-    if (l->machine) {
-        wf_mon_print_number(l->p, a->since_ms);
-        wf_mon_print_number(l->p, a->fired_ms);
-        wf_mon_print_number(l->p, a->resolved_ms);
-    } else {
-        put_time(l->p, a->state == WF_ALERT_RESOLVED ? a->resolved_ms : a->since_ms, l->now_ms);
-    }
+    put_time(l->p, a->state == WF_ALERT_RESOLVED ? a->resolved_ms : a->since_ms, l->now_ms);
     wf_mon_print_text(l->p, note);
+}
+
+// What an alert says of itself, and people's words on it, behind members that stand there already.
+static void put_alert(const struct list *l, const struct wf_alert *a)
+{
+    const struct wf_silence *s = wf_alert_silenced(a, l->silences, l->silence_count, l->now_ms);
+
+    wf_json_text(stdout, "id", a->id);
+    wf_json_alert(stdout, a, false);
+    fputs(",\"acknowledged\":", stdout);
+    if (wf_alert_is_acked(a, l->now_ms)) {
+        fputc('{', stdout);
+        wf_json_text(stdout, "by", a->acked_by);
+        wf_json_text(stdout, "comment", a->ack_note);
+        wf_json_time(stdout, "until", a->ack_until_ms);
+        printf("\"episode\":%" PRIu64 "}", a->episode);
+    } else {
+        fputs("null", stdout);
+    }
+    fputs(",\"silenced\":", stdout);
+    if (s) {
+        fputc('{', stdout);
+        wf_json_text(stdout, "by", s->by);
+        wf_json_text(stdout, "comment", s->note);
+        wf_json_time(stdout, "until", s->ends_ms);
+        printf("\"silence\":%" PRIu64 "}", s->id);
+    } else {
+        fputs("null", stdout);
+    }
+    fputc('}', stdout);
+}
+
+static enum weft_err list_one(void *arg, const struct wf_alert *a)
+{
+    struct list *l = arg;
+
+    l->firing += a->state == WF_ALERT_FIRING;
+    l->count++;
+    if (l->p) {
+        list_for_people(l, a);
+        return WEFT_OK;
+    }
+    if (l->lines)
+        fputs("{\"schema\":\"weft.alert/v1\",", stdout);
+    else
+        fputs(l->count > 1 ? ",{" : "{", stdout);
+    put_alert(l, a);
+    if (l->lines)
+        fputc('\n', stdout);
     return WEFT_OK;
 }
 
@@ -115,28 +156,49 @@ static void warn_of_silence(struct wf_book *b, int64_t now_ms)
         fprintf(stderr, "weft-monitor: %s\n", beat.problem);
 }
 
-static int list(struct wf_book *b, const struct wf_mon_options *o)
+static enum weft_err list_all(struct wf_book *b, struct list *l, enum wf_mon_format format)
 {
     static const char *const people[] = { "ID", "STATE", "SEVERITY", "RULE", "LABELS", "VALUE",
         "FOR", "NOTE" };
-    static const char *const machines[] = { "id", "state", "severity", "rule", "labels", "value",
-        "since_ms", "fired_ms", "resolved_ms", "note" };
+
+    l->lines = format == WF_MON_AS_JSONL;
+    if (format == WF_MON_AS_TABLE) {
+        l->p = wf_mon_print_new(format, "", NULL, people, 8);
+        enum weft_err err = l->p ? wf_book_alerts(b, list_one, l) : WEFT_E_NOMEM;
+        enum weft_err done = wf_mon_print_done(l->p);
+        return err ? err : done;
+    }
+    if (!l->lines)
+        fputs("{\"schema\":\"weft.alerts/v1\",\"rows\":[", stdout);
+    enum weft_err err = wf_book_alerts(b, list_one, l);
+    if (!l->lines)
+        fputs("]}\n", stdout);
+    return err ? err : fflush(stdout) ? WEFT_E_IO : WEFT_OK;
+}
+
+// NULL without memory.
+static struct list *list_new(struct wf_book *b, enum weft_err *ret_err)
+{
     struct list *l = calloc(1, sizeof *l);
+
+    *ret_err = WEFT_E_NOMEM;
+    if (!l)
+        return NULL;
+    l->now_ms = wf_mon_unix_ms();
+    *ret_err = wf_book_silences(b, l->now_ms, l->silences, WF_ALERT_SILENCES, &l->silence_count);
+    return l;
+}
+
+static int list(struct wf_book *b, const struct wf_mon_options *o)
+{
+    enum weft_err err = WEFT_OK;
+    struct list *l = list_new(b, &err);
 
     if (!l)
         return wf_mon_fail(WEFT_E_NOMEM, weft_err_text(WEFT_E_NOMEM), "");
-    l->now_ms = wf_mon_unix_ms();
-    l->machine = o->format != WF_MON_AS_TABLE;
     warn_of_silence(b, l->now_ms);
-    enum weft_err err =
-        wf_book_silences(b, l->now_ms, l->silences, WF_ALERT_SILENCES, &l->silence_count);
-    if (!err) {
-        l->p = wf_mon_print_new(
-            o->format, "weft.alerts/v1", NULL, l->machine ? machines : people, l->machine ? 10 : 8);
-        err = l->p ? wf_book_alerts(b, list_one, l) : WEFT_E_NOMEM;
-        enum weft_err done = wf_mon_print_done(l->p);
-        err = err ? err : done;
-    }
+    if (!err)
+        err = list_all(b, l, o->format);
     size_t firing = l->firing;
     free(l);
     if (err)
@@ -191,15 +253,20 @@ static int find(struct wf_book *b, const char *prefix, struct wf_alert *ret)
 static int show(struct wf_book *b, const char *prefix)
 {
     struct wf_alert a;
+    enum weft_err err = WEFT_OK;
     int status = find(b, prefix, &a);
-    char *text = status ? NULL : wf_message_alert(&a);
+    struct list *l = status ? NULL : list_new(b, &err);
 
-    if (!status && !text)
-        status = wf_mon_fail(WEFT_E_NOMEM, weft_err_text(WEFT_E_NOMEM), "");
-    if (text && fputs(text, stdout) == EOF)
-        status = weft_err_exit(WEFT_E_IO);
-    free(text);
-    return status;
+    if (status)
+        return status;
+    if (l && !err) {
+        fputs("{\"schema\":\"weft.alert/v1\",", stdout);
+        put_alert(l, &a);
+        fputc('\n', stdout);
+        err = fflush(stdout) ? WEFT_E_IO : WEFT_OK;
+    }
+    free(l);
+    return err ? failed(b, err) : 0;
 }
 
 static int ack(struct wf_book *b, const struct wf_mon_options *o)
@@ -217,11 +284,28 @@ static int ack(struct wf_book *b, const struct wf_mon_options *o)
     enum weft_err err = wf_book_ack(b, &word);
     if (err)
         return failed(b, err);
-    printf("%s acknowledged\n", a.id);
+    char ago[24];
+    wf_mon_ago(o->for_ms, ago);
+    printf("%s acknowledged for %s\n", a.id, ago);
+    if (a.state != WF_ALERT_FIRING)
+        fprintf(stderr, "weft-monitor: it is %s and does not fire\n", wf_alert_state_name(a.state));
     return 0;
 }
 
 // ---- silences --------------------------------------------------------------------------------------------------------------
+
+struct covered {
+    const struct wf_silence *s;
+    size_t count;
+};
+
+static enum weft_err count_covered(void *arg, const struct wf_alert *a)
+{
+    struct covered *c = arg;
+
+    c->count += a->state == WF_ALERT_FIRING && wf_alert_silenced(a, c->s, 1, c->s->begins_ms);
+    return WEFT_OK;
+}
 
 static int silence(struct wf_book *b, const struct wf_mon_options *o)
 {
@@ -237,7 +321,14 @@ static int silence(struct wf_book *b, const struct wf_mon_options *o)
     enum weft_err err = wf_book_silence(b, &s, &id);
     if (err)
         return failed(b, err);
+    struct covered covered = { .s = &s };
+    char ago[24];
+    wf_mon_ago(o->for_ms, ago);
     printf("silence %" PRIu64 "\n", id);
+    // One that is mistyped covers nothing, and nobody would know.
+    if (!wf_book_alerts(b, count_covered, &covered))
+        fprintf(stderr, "weft-monitor: for %s; of the alerts that fire now it covers %zu\n", ago,
+            covered.count);
     return 0;
 }
 
@@ -255,18 +346,43 @@ static int unsilence(struct wf_book *b, const struct wf_mon_options *o)
     return err ? failed(b, err) : 0;
 }
 
-static int silences(struct wf_book *b, const struct wf_mon_options *o)
+static void put_silence(const struct wf_silence *s)
+{
+    printf("\"id\":%" PRIu64 ",", s->id);
+    wf_json_text(stdout, "match", s->match.text);
+    wf_json_time(stdout, "begins", s->begins_ms);
+    wf_json_time(stdout, "ends", s->ends_ms);
+    wf_json_text(stdout, "by", s->by);
+    fputs("\"comment\":", stdout);
+    char *note = wf_mon_json_string(s->note, strlen(s->note));
+    fputs(note ? note : "null", stdout);
+    free(note);
+    fputc('}', stdout);
+}
+
+static enum weft_err silences_for_programs(
+    const struct wf_silence *s, size_t count, enum wf_mon_format format)
+{
+    bool lines = format == WF_MON_AS_JSONL;
+
+    if (!lines)
+        fputs("{\"schema\":\"weft.silences/v1\",\"rows\":[", stdout);
+    for (size_t i = 0; i < count; i++) {
+        fputs(lines ? "{\"schema\":\"weft.silence/v1\"," : i ? ",{" : "{", stdout);
+        put_silence(&s[i]);
+        if (lines)
+            fputc('\n', stdout);
+    }
+    if (!lines)
+        fputs("]}\n", stdout);
+    return fflush(stdout) ? WEFT_E_IO : WEFT_OK;
+}
+
+static enum weft_err silences_for_people(const struct wf_silence *s, size_t count, int64_t now_ms)
 {
     static const char *const columns[] = { "N", "MATCH", "ENDS", "BY", "COMMENT" };
-    struct wf_silence *s = calloc(WF_ALERT_SILENCES, sizeof *s);
-    int64_t now_ms = wf_mon_unix_ms();
-    size_t count = 0;
+    struct wf_mon_print *p = wf_mon_print_new(WF_MON_AS_TABLE, "", NULL, columns, 5);
 
-    if (!s)
-        return wf_mon_fail(WEFT_E_NOMEM, weft_err_text(WEFT_E_NOMEM), "");
-    enum weft_err err = wf_book_silences(b, now_ms, s, WF_ALERT_SILENCES, &count);
-    struct wf_mon_print *p =
-        err ? NULL : wf_mon_print_new(o->format, "weft.silences/v1", NULL, columns, 5);
     for (size_t i = 0; p && i < count; i++) {
         char in[24];
         wf_mon_ago(s[i].ends_ms - now_ms, in);
@@ -276,9 +392,22 @@ static int silences(struct wf_book *b, const struct wf_mon_options *o)
         wf_mon_print_text(p, s[i].by);
         wf_mon_print_text(p, s[i].note);
     }
-    free(s);
+    return p ? wf_mon_print_done(p) : WEFT_E_NOMEM;
+}
+
+static int silences(struct wf_book *b, const struct wf_mon_options *o)
+{
+    struct wf_silence *s = calloc(WF_ALERT_SILENCES, sizeof *s);
+    int64_t now_ms = wf_mon_unix_ms();
+    size_t count = 0;
+
+    if (!s)
+        return wf_mon_fail(WEFT_E_NOMEM, weft_err_text(WEFT_E_NOMEM), "");
+    enum weft_err err = wf_book_silences(b, now_ms, s, WF_ALERT_SILENCES, &count);
     if (!err)
-        err = wf_mon_print_done(p);
+        err = o->format == WF_MON_AS_TABLE ? silences_for_people(s, count, now_ms)
+                                           : silences_for_programs(s, count, o->format);
+    free(s);
     return err ? failed(b, err) : 0;
 }
 
@@ -308,6 +437,9 @@ static int test(const struct wf_mon_options *o)
     if (!status && (stats.queues.failed || !wf_notify_is_idle(n)))
         status = wf_mon_fail(WEFT_E_UNREACHABLE,
             stats.queues.problem[0] ? stats.queues.problem : "a target took nothing in 10 s", "");
+    if (!status)
+        fprintf(stderr, "weft-monitor: %zu of %zu targets took it\n", file.notify->target_count,
+            file.notify->target_count);
     wf_notify_free(n);
     wf_alerts_free(none);
     wf_rules_file_close(&file);

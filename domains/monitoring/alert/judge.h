@@ -35,9 +35,11 @@ struct judge {
     size_t silence_count;
     int64_t tick_due, write_due, place_due, heard_due, base_due, notify_due; // unix ms
     int64_t self_due, heard_since_ms, now_ms;
-    bool dirty; // an alert changed and is not written
-    bool sweep; // one that waited is no more
-    char problem[320];
+    bool dirty;                          // an alert changed and is not written
+    bool sweep;                          // one that waited is no more
+    char problem[320], old_problem[320]; // of what failed lately
+    int64_t problem_ms;                  // since when it is that
+    char mistakes[320];                  // of a rules file that was not taken
 };
 
 static inline struct judged *judged_of(const struct wf_mon_feed *f)

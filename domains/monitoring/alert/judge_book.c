@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // What outlives weft-monitor alert: written behind what it judges, in one transaction, whenever something is due. See judge.h.
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "domains/monitoring/alert/judge.h"
 
-#define WRITE_MS 200   // alerts that changed
-#define PLACE_MS 2000  // how far products were judged, and that this process is alive
-#define HEARD_MS 10000 // when origins were heard
-#define BASE_MS  300000
-#define STALL_MS 5000 // between two attempts of a book that takes nothing
+#define WRITE_MS   200   // alerts that changed
+#define PLACE_MS   2000  // how far products were judged, and that this process is alive
+#define HEARD_MS   10000 // when origins were heard
+#define BASE_MS    300000
+#define PROBLEM_MS 60000 // what failed is told so long
+#define STALL_MS   5000  // between two attempts of a book that takes nothing
 
 static enum weft_err write_alerts(struct judge *j)
 {
@@ -23,12 +25,13 @@ static enum weft_err write_alerts(struct judge *j)
     return err;
 }
 
-// The first that is said; the list ends with NULL.
-static void first_of(char *out, size_t size, const char *const *texts)
+// All that is wrong, in one line: one trouble must not hide another.
+static void add_problem(char *out, size_t size, const char *text)
 {
-    out[0] = '\0';
-    for (; *texts && !out[0]; texts++)
-        snprintf(out, size, "%s", *texts);
+    size_t len = strlen(out);
+
+    if (text[0] && !strstr(out, text))
+        snprintf(out + len, size - len, "%s%s", len ? "; " : "", text);
 }
 
 static void fullest(void *arg, const char *domain, const struct wf_query_usage *usage)
@@ -61,17 +64,30 @@ static void fill_beat(const struct judge *j, int64_t unix_ms, struct wf_book_bea
         .late = stats.out_of_order };
     wf_engine_each_usage(j->engine, fullest, ret);
     snprintf(ret->state, sizeof ret->state, "%s", j->watch.stop ? "stopped" : "running");
+    char text[sizeof ret->problem] = "";
     if (stats.refused)
-        snprintf(ret->problem, sizeof ret->problem,
+        snprintf(text, sizeof text,
             "no room for series of rule %s and %s: %llu records were not judged",
             stats.refused_rule, stats.refused_product, (unsigned long long)stats.refused);
-    else if (sent.queues.problem[0] && sent.waiting)
-        snprintf(ret->problem, sizeof ret->problem, "not told: %s%s%s", sent.queues.problem,
+    add_problem(ret->problem, sizeof ret->problem, text);
+    text[0] = '\0';
+    if (sent.queues.problem[0] && sent.waiting)
+        snprintf(text, sizeof text, "not told: %s%s%s", sent.queues.problem,
             sent.queues.lost[0] ? "; " : "", sent.queues.lost);
-    else
-        first_of(ret->problem, sizeof ret->problem,
-            (const char *const[]){ j->problem, wf_spread_problem(j->spread),
-                wf_taken_problem(j->taken), stats.problem, wf_mon_watch_wrong(&j->watch), NULL });
+    const char *const all[] = { text, j->mistakes, j->problem, wf_spread_problem(j->spread),
+        wf_taken_problem(j->taken), stats.problem, wf_mon_watch_wrong(&j->watch) };
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        add_problem(ret->problem, sizeof ret->problem, all[i]);
+}
+
+// What failed once and not again since is over.
+static void forget_problem(struct judge *j, int64_t unix_ms)
+{
+    if (j->problem[0] && strcmp(j->problem, j->old_problem) != 0)
+        j->problem_ms = unix_ms;
+    snprintf(j->old_problem, sizeof j->old_problem, "%s", j->problem);
+    if (unix_ms - j->problem_ms > PROBLEM_MS || unix_ms < j->problem_ms)
+        j->problem[0] = j->old_problem[0] = '\0';
 }
 
 // What needs no book: it may be the book that is wrong.
@@ -84,6 +100,7 @@ void wf_judge_tell_beside(struct judge *j, int64_t unix_ms)
         firing += a->state == WF_ALERT_FIRING;
         pending += a->state == WF_ALERT_PENDING;
     }
+    forget_problem(j, unix_ms);
     fill_beat(j, unix_ms, &beat);
     const struct {
         const char *name;

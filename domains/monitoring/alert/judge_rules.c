@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which rules are in force: those of the monitor's file, and those that came with products and were taken. See judge.h.
 #include <stdio.h>
+#include <string.h>
 
 #include "domains/monitoring/alert/judge.h"
 
@@ -61,12 +62,25 @@ static bool is_ended(const struct judge *j, const char *product)
     return f && f->stopped;
 }
 
+// A catalog without it knows that it ended: should it be there again, its owner made it anew.
+static void lift(struct judge *j, const struct wf_mon_found *found, size_t count)
+{
+    for (size_t i = 0; i < j->watch.count; i++) {
+        struct wf_mon_feed *f = j->watch.feeds[i];
+        size_t k = 0;
+        while (f->stopped && k < count && strcmp(found[k].product, f->product) != 0)
+            k++;
+        f->stopped = f->stopped && k < count;
+    }
+}
+
 void wf_judge_found(void *arg, const struct wf_mon_found *found, size_t count)
 {
     struct judge *j = arg;
     int64_t now = wf_mon_unix_ms();
     bool changed = wf_taken_expire(j->taken, now);
 
+    lift(j, found, count);
     for (size_t i = 0; i < count; i++) {
         if (found[i].rules[0] && is_ended(j, found[i].product)) {
             wf_mon_scout_forget(
@@ -112,12 +126,12 @@ void wf_judge_reload(struct judge *j)
     j->watch.hup = false;
     if (wf_rules_file_open(j->watch.o->rules, wf_rules_flags(j->watch.o), &new)) {
         wf_rules_file_close(&new);
-        snprintf(j->problem, sizeof j->problem, "%.200s has mistakes: the rules before it go on",
+        snprintf(j->mistakes, sizeof j->mistakes, "%.200s has mistakes: the rules before it go on",
             j->watch.o->rules);
-        fprintf(stderr, "weft-monitor: %s\n", j->problem);
+        fprintf(stderr, "weft-monitor: %s\n", j->mistakes);
         return;
     }
-    j->problem[0] = '\0';
+    j->problem[0] = j->mistakes[0] = '\0';
     wf_taken_choose(j->taken, new.take, wf_mon_unix_ms());
     if (!wf_judge_use_rules(j, new.rules)) {
         wf_rules_file_close(&new); // nothing refers to it

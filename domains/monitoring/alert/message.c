@@ -211,16 +211,3 @@ char *wf_message_alertmanager(struct wf_alert *const *alerts, size_t count, int6
     fputs("]\n", f);
     return wf_json_done(f, &out);
 }
-
-char *wf_message_alert(const struct wf_alert *a)
-{
-    char *out = NULL;
-    size_t len = 0;
-    FILE *f = open_memstream(&out, &len);
-
-    if (!f)
-        return NULL;
-    put_alert(f, a);
-    fputc('\n', f);
-    return wf_json_done(f, &out);
-}

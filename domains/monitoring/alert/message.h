@@ -23,7 +23,5 @@ char *wf_message(const char *monitor, const char *group, struct wf_alert *const 
     size_t count, size_t more, int64_t now_ms);
 // For Alertmanager's POST /api/v2/alerts: those that fire end at ends_ms unless they are told again.
 char *wf_message_alertmanager(struct wf_alert *const *alerts, size_t count, int64_t ends_ms);
-// One alert as a JSON object, malloc'd.
-char *wf_message_alert(const struct wf_alert *a);
 
 #endif

@@ -339,6 +339,7 @@ static bool push_sign(struct wf_notify *n, const char *status, char *alert, int6
 bool wf_notify_test(struct wf_notify *n, int64_t now_ms)
 {
     n->resend_ms = now_ms + WF_NOTIFY_RESEND_MS; // what it would say of alerts waits
+    n->alive_ms = now_ms + n->conf->alive_ms;    // and so does a sign of life
     return push_sign(n, "test",
         sign_alert("weft-monitor-test", "a test of weft-monitor: nothing is wrong", now_ms,
             now_ms + WF_NOTIFY_RESEND_MS),

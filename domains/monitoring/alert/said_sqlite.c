@@ -102,8 +102,8 @@ enum weft_err wf_book_alerts(struct wf_book *b, wf_book_alert_fn fn, void *arg)
     // An acknowledgement is of one firing: of the next one nobody knows yet.
     enum weft_err err = wf_book_prepare(b,
         "SELECT alert.*, ack.by, ack.note, ack.at_ms, ack.until_ms FROM alert LEFT JOIN ack ON "
-        "ack.id = alert.id AND ack.episode = alert.episode ORDER BY alert.state, alert.severity "
-        "DESC, alert.since_ms, alert.id",
+        "ack.id = alert.id AND ack.episode = alert.episode ORDER BY CASE alert.state WHEN 2 "
+        "THEN 0 WHEN 1 THEN 1 ELSE 2 END, alert.severity DESC, alert.since_ms, alert.id",
         NULL, &st);
 
     for (err = err ? err : wf_book_step(b, st); !err;) {

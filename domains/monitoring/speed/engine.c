@@ -474,6 +474,8 @@ void wf_engine_stats(const struct wf_engine *e, struct wf_engine_stats *ret)
     if (!ret->problem[0])
         snprintf(ret->problem, sizeof ret->problem, "%s", wf_sql_problem_all(e));
     if (!ret->problem[0])
+        wf_rules_tell_idle(e, ret->problem, sizeof ret->problem);
+    if (!ret->problem[0])
         wf_lost_tell(e, ret->problem, sizeof ret->problem);
 }
 

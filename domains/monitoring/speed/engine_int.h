@@ -86,6 +86,7 @@ struct wf_engine {
     struct wf_series *series;
     struct wf_share *shares;
     struct wf_engine_stats stats;
+    int64_t rules_ms, now_ms; // since when these rules are in force; of the last tick
     wf_baseline_find_fn find;
     void *find_arg;
     struct wf_sql *sql; // sets of rules that are SQL, the monitor's own first; NULL: there are none
@@ -150,6 +151,9 @@ void wf_label_of(struct wf_labels *l, const char *name, const struct wf_expr_val
 int64_t wf_rule_span(const struct wf_rule *rule);
 // How old a value may be to be that of now; 0: nobody says, or it stays until there is another, as a row does.
 int64_t wf_stale_ms(const struct wf_shape *shape);
+
+// engine_rules.c: a rule whose product was not there for ten minutes, for people. Else nothing is written.
+void wf_rules_tell_idle(const struct wf_engine *e, char *out, size_t size);
 
 // sql_all.c: the same of all sets of rules that are SQL.
 WEFT_MUST_USE enum weft_err wf_sql_change(

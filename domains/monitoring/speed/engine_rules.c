@@ -88,6 +88,7 @@ void wf_engine_rules(struct wf_engine *e, const struct wf_rules *rules, int64_t 
         free(c.pairs);
     }
     e->rules = rules;
+    e->rules_ms = 0;
     enum weft_err err = wf_sql_change(e, rules, now_ms);
     struct wf_bound *old = e->bounds;
     e->bounds = NULL;
@@ -106,6 +107,30 @@ void wf_engine_rules(struct wf_engine *e, const struct wf_rules *rules, int64_t 
     wf_series_each(e, tie_series, e);
     if (err)
         snprintf(e->stats.problem, sizeof e->stats.problem, "rules: %s", weft_err_text(err));
+}
+
+static bool is_there(const struct wf_engine *e, const struct wf_rule *rule)
+{
+    for (const struct wf_bound *b = e->bounds; b; b = b->next)
+        if (b->shape->field_count && wf_bound_matches(rule, b->shape->product))
+            return true;
+    return false;
+}
+
+void wf_rules_tell_idle(const struct wf_engine *e, char *out, size_t size)
+{
+    if (!e->rules_ms || e->now_ms - e->rules_ms < WF_SQL_WAITS_MS)
+        return;
+    for (size_t i = 0; e->rules && i < e->rules->count; i++) {
+        const struct wf_rule *rule = e->rules->rules[i];
+        if (rule->sql || rule->many || is_there(e, rule))
+            continue;
+        snprintf(out, size,
+            "rule %s: waits: %s is not read: nobody granted it, there is none, or it never had a "
+            "record",
+            rule->name, rule->product);
+        return;
+    }
 }
 
 bool wf_engine_wants(const struct wf_engine *e, const char *product)

@@ -6,8 +6,6 @@
 
 #include "domains/monitoring/speed/sql_int.h"
 
-#define WAITS_MS   600000 // until a rule that waits is told
-
 #define COST_STEPS 20000 // a millisecond of the processor's time is as good as so many
 
 struct wf_sql *wf_sql_new(
@@ -215,7 +213,7 @@ static void say_problem(struct wf_sql *s, int64_t now_ms)
     const struct wf_sql_ask *worst = NULL;
 
     for (const struct wf_sql_ask *a = s->asks; a; a = a->next)
-        if (a->reason[0] && (a->state != WF_SQL_WAITS || now_ms - a->since_ms > WAITS_MS) &&
+        if (a->reason[0] && (a->state != WF_SQL_WAITS || now_ms - a->since_ms > WF_SQL_WAITS_MS) &&
             (!worst || a->state > worst->state))
             worst = a;
     s->problem[0] = '\0';

@@ -10,11 +10,12 @@
 #include "domains/monitoring/speed/hole.h"
 #include "domains/monitoring/speed/query.h"
 
-#define WF_SQL_ROWS    1000u    // of one answer
-#define WF_SQL_COLUMNS 64u      // of one answer
-#define WF_SQL_TEXT    4194304u // of one answer's texts
-#define WF_SQL_ORIGINS 100000u  // of one window
-#define WF_SQL_SERIES  20000u   // for which one rule is true: no more alerts are there
+#define WF_SQL_ROWS     1000u    // of one answer
+#define WF_SQL_COLUMNS  64u      // of one answer
+#define WF_SQL_TEXT     4194304u // of one answer's texts
+#define WF_SQL_ORIGINS  100000u  // of one window
+#define WF_SQL_WAITS_MS 600000   // until a rule that waits is told
+#define WF_SQL_SERIES   20000u   // for which one rule is true: no more alerts are there
 
 // Of rules that came with the products of one domain, which have a database of their own.
 #define WF_SQL_GUESTS        16u // domains

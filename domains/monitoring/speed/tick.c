@@ -218,6 +218,9 @@ enum weft_err wf_engine_tick(struct wf_engine *e, int64_t now_ms)
 {
     struct tick t = { .e = e, .now_ms = now_ms };
 
+    e->now_ms = now_ms;
+    if (!e->rules_ms || now_ms < e->rules_ms)
+        e->rules_ms = now_ms;
     wf_lost_tick(e, now_ms);
     for (const struct wf_bound *b = e->bounds; b; b = b->next) {
         for (size_t i = 0; i < b->count; i++) {
