@@ -109,8 +109,16 @@ START_TEST(rules_of_a_product_that_ended_stay_gone_while_the_catalog_shows_it)
     ck_assert_uint_eq(g.j.rules->count, 0);
     ck_assert_uint_eq(hear(&g, true), 0); // the catalog is older than the stream
     ck_assert_uint_eq(hear(&g, true), 0);
-    ck_assert_uint_eq(hear(&g, false), 0); // and heard of it, too
-    ck_assert_uint_eq(hear(&g, true), 1);  // made anew
+    ck_assert_uint_eq(hear(&g, false), 0); // one node heard of it, too
+    g.own.absent_ms -= 59000;
+    ck_assert_uint_eq(hear(&g, true), 0); // and another one did not
+    ck_assert_uint_eq(hear(&g, false), 0);
+    ck_assert_uint_eq(hear(&g, false), 0);
+    ck_assert_uint_eq(hear(&g, true), 0);
+    ck_assert_uint_eq(hear(&g, false), 0);
+    g.own.absent_ms -= 60001; // a minute goes by
+    ck_assert_uint_eq(hear(&g, false), 0);
+    ck_assert_uint_eq(hear(&g, true), 1); // made anew
     rig_fini(&g);
 }
 END_TEST

@@ -15,7 +15,7 @@ level() { echo "{\"id\":\"$1\",\"value\":$2}" | weft_at servers-node publish lev
 is() { # RULE STATE: of an alert
     { alerts list -o jsonl 2>/dev/null || true; } | grep "\"rule\":\"$1\"" | grep -q "\"state\":\"$2\""
 }
-id_of() { { alerts list -o jsonl 2>/dev/null || true; } | grep "\"rule\":\"$1\"" | sed -n 's/.*"id":"\([0-9a-f]*\)".*/\1/p' | head -n 1; }
+id_of() { { alerts list -o jsonl 2>/dev/null || true; } | grep "\"rule\":\"$1\"" | sed -n 's/^{"schema":"[a-z0-9./]*","id":"\([0-9a-f]*\)".*/\1/p' | head -n 1; }
 told() { # STATUS RULE: how many messages the command had
     grep "\"status\":\"$1\"" "$WORK/told" 2>/dev/null | grep -c "\"rule\":\"$2\"" || true
 }

@@ -12,7 +12,7 @@ alerts() { "$MONITOR" alerts "$@" --alerts "$WORK/alerts.db"; }
 level() { echo "{\"id\":\"$1\",\"value\":$2}" | weft_at servers-node publish level --wait -q; }
 listed() { alerts list -o jsonl 2>/dev/null || true; }
 is() { listed | grep "\"rule\":\"$1\"" | grep -q "\"state\":\"$2\""; } # RULE STATE
-id_of() { listed | grep "\"rule\":\"$1\"" | sed -n 's/.*"id":"\([0-9a-f]*\)".*/\1/p' | head -n 1; }
+id_of() { listed | grep "\"rule\":\"$1\"" | sed -n 's/^{"schema":"[a-z0-9./]*","id":"\([0-9a-f]*\)".*/\1/p' | head -n 1; }
 start_alert() {
     start_program alert "$MONITOR" alert --dir "$WORK/watch" --socket "$WORK/monitoring-node/run/weftd.sock" --alerts "$WORK/alerts.db" --rules "$WORK/rules.yaml" --every 1
 }

@@ -16,6 +16,7 @@ struct judged {
     struct wf_book_place before; // judged in an earlier run
     struct wf_book_place place;
     bool changed, asked;
+    int64_t absent_ms; // ended: since when no catalog has it; 0: the last one had
     char cause[200];
 };
 

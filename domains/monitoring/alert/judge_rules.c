@@ -5,6 +5,8 @@
 
 #include "domains/monitoring/alert/judge.h"
 
+#define ABSENT_MS 60000 // in no catalog
+
 static void close_unwanted(struct judge *j, int64_t now_ms)
 {
     for (size_t i = 0; i < j->watch.count; i++) {
@@ -62,15 +64,22 @@ static bool is_ended(const struct judge *j, const char *product)
     return f && f->stopped;
 }
 
-// A catalog without it knows that it ended: should it be there again, its owner made it anew.
-static void lift(struct judge *j, const struct wf_mon_found *found, size_t count)
+// Nodes hear of an end one after the other, and catalogs are now of this one, now of that. When none had the product for a while all know: should
+// it be there again, its owner made it anew.
+static void lift(struct judge *j, const struct wf_mon_found *found, size_t count, int64_t now_ms)
 {
     for (size_t i = 0; i < j->watch.count; i++) {
         struct wf_mon_feed *f = j->watch.feeds[i];
+        struct judged *own = judged_of(f);
         size_t k = 0;
-        while (f->stopped && k < count && strcmp(found[k].product, f->product) != 0)
+        if (!f->stopped)
+            continue;
+        while (k < count && strcmp(found[k].product, f->product) != 0)
             k++;
-        f->stopped = f->stopped && k < count;
+        if (k < count || !own->absent_ms || now_ms < own->absent_ms)
+            own->absent_ms = k < count ? 0 : now_ms;
+        else
+            f->stopped = now_ms - own->absent_ms < ABSENT_MS;
     }
 }
 
@@ -80,7 +89,7 @@ void wf_judge_found(void *arg, const struct wf_mon_found *found, size_t count)
     int64_t now = wf_mon_unix_ms();
     bool changed = wf_taken_expire(j->taken, now);
 
-    lift(j, found, count);
+    lift(j, found, count, now);
     for (size_t i = 0; i < count; i++) {
         if (found[i].rules[0] && is_ended(j, found[i].product)) {
             wf_mon_scout_forget(
