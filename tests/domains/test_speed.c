@@ -389,6 +389,35 @@ START_TEST(a_rule_about_a_field_that_is_not_there_is_a_problem_not_a_silence)
 }
 END_TEST
 
+// An alert counts by what it is told: every second until it fires, and then not again.
+START_TEST(what_time_alone_judges_is_told_until_it_held_long_enough)
+{
+    static const char *const rules[] = {
+        "rules: {r: {servers/disks: 'value > 5 and now > 0 for 30s'}}",
+        "rules: {r: {servers/disks: 'silent > 60s for 30s'}}",
+    };
+    static const int64_t begin[] = { 0, 61 };
+    struct rig g;
+
+    for (size_t i = 0; i < 2; i++) {
+        rig_init(&g, rules[i], NULL);
+        say(&g, "a", 0, 9);
+        tick(&g, begin[i] + 1);
+        unsigned first = g.seen.count;
+        ck_assert_uint_ge(first, 1);
+        tick(&g, begin[i] + 10);
+        ck_assert_uint_eq(g.seen.count, first + 1);
+        tick(&g, begin[i] + 30);
+        ck_assert_uint_eq(g.seen.count, first + 2);
+        ck_assert_int_eq(g.seen.truth, WF_TRUE);
+        tick(&g, begin[i] + 31);
+        tick(&g, begin[i] + 40);
+        ck_assert_uint_eq(g.seen.count, first + 2);
+        rig_fini(&g);
+    }
+}
+END_TEST
+
 // A mistyped name would else be a rule that never fires, and nobody knew.
 START_TEST(a_rule_whose_product_is_not_there_is_told_after_a_while)
 {
@@ -457,6 +486,7 @@ int main(void)
     tcase_add_test(t, a_row_that_is_deleted_takes_its_alert_with_it);
     tcase_add_test(t, what_was_judged_before_a_restart_fills_windows_and_is_not_told_again);
     tcase_add_test(t, a_rule_about_a_field_that_is_not_there_is_a_problem_not_a_silence);
+    tcase_add_test(t, what_time_alone_judges_is_told_until_it_held_long_enough);
     tcase_add_test(t, a_rule_whose_product_is_not_there_is_told_after_a_while);
     tcase_add_test(t, the_time_of_a_record_is_its_own_unless_its_clock_is_off);
     suite_add_tcase(s, t);
