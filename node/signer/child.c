@@ -137,7 +137,8 @@ static enum weft_err sign_move(
 {
     struct wf_move m;
 
-    if (body.len != sizeof m)
+    // A bool that is neither would be anything to the compiler.
+    if (body.len != sizeof m || body.ptr[offsetof(struct wf_move, lost)] > 1)
         return WEFT_E_SYNTAX;
     memcpy(&m, body.ptr, sizeof m);
     if (!ends_within(&m.domain) || !ends_within(&m.product) || !ends_within(&m.from) ||

@@ -211,6 +211,70 @@ START_TEST(a_revocation_list_is_signed_for_the_own_domain_alone)
 }
 END_TEST
 
+enum flaw { NO_FLAW, ANOTHERS, NO_END, NO_END_FROM, NO_END_TO, NO_END_PRODUCT, NO_BOOL, SHORT };
+
+static const struct move_row {
+    const char *why;
+    enum flaw flaw;
+    enum weft_err want;
+} move_rows[] = {
+    { "an order of the own domain", NO_FLAW, WEFT_OK },
+    { "of another domain", ANOTHERS, WEFT_E_WRONG_DOMAIN },
+    { "a domain without an end", NO_END, WEFT_E_NAME },
+    { "an old home without an end", NO_END_FROM, WEFT_E_NAME },
+    { "a new home without an end", NO_END_TO, WEFT_E_NAME },
+    { "a product without an end", NO_END_PRODUCT, WEFT_E_NAME },
+    { "a byte that is neither yes nor no", NO_BOOL, WEFT_E_SYNTAX },
+    { "a byte short", SHORT, WEFT_E_SYNTAX },
+};
+
+static struct wf_name name_of(const char *text)
+{
+    struct wf_name name;
+
+    ck_assert_int_eq(wf_name_from(wf_bytes_str(text), &name), WEFT_OK);
+    return name;
+}
+
+static void without_end(struct wf_name *name)
+{
+    memset(name->s, 's', sizeof name->s);
+}
+
+START_TEST(an_order_to_move_is_signed_for_the_own_domain_alone)
+{
+    const struct move_row *r = &move_rows[_i];
+    struct wf_move opened, m = { .mesh_id = mesh.charter->mesh_id,
+        .domain = name_of(r->flaw == ANOTHERS ? "network" : "servers"),
+        .product = name_of("cpu"),
+        .from = name_of("node-1"),
+        .to = name_of("node-2"),
+        .term = 2,
+        .sequence = WF_TEST_NOW,
+        .expires_ms = WF_TEST_NOW + WF_TEST_HOUR,
+        .lost = true };
+    uint8_t bytes[sizeof m];
+
+    if (r->flaw >= NO_END && r->flaw <= NO_END_PRODUCT)
+        without_end(r->flaw == NO_END        ? &m.domain
+                    : r->flaw == NO_END_FROM ? &m.from
+                    : r->flaw == NO_END_TO   ? &m.to
+                                             : &m.product);
+    memcpy(bytes, &m, sizeof m);
+    if (r->flaw == NO_BOOL)
+        bytes[offsetof(struct wf_move, lost)] = 2;
+    enum weft_err err = answer(WF_SIGNER_MOVE, wf_bytes(bytes, sizeof bytes - (r->flaw == SHORT)));
+    ck_assert_msg(err == r->want, "%s: %s", r->why, weft_err_name(err));
+    if (err) {
+        ck_assert_uint_eq(out.len, 0);
+        return;
+    }
+    ck_assert_int_eq(wf_move_open(wf_buf_view(&out), &opened), WEFT_OK);
+    ck_assert(opened.lost && wf_name_eq(&opened.to, &m.to));
+    ck_assert_int_eq(wf_move_verify(&opened, mesh.charter, WF_TEST_NOW), WEFT_OK);
+}
+END_TEST
+
 // Batches, heartbeats, charters, bare bytes: there is no request for them.
 START_TEST(every_other_kind_is_refused)
 {
@@ -580,6 +644,8 @@ int main(void)
     tcase_add_test(tc, a_home_is_signed_for_the_own_domain_alone);
     tcase_add_test(tc, a_token_is_granted_for_the_own_domain_alone);
     tcase_add_test(tc, a_revocation_list_is_signed_for_the_own_domain_alone);
+    tcase_add_loop_test(
+        tc, an_order_to_move_is_signed_for_the_own_domain_alone, 0, WF_COUNT(move_rows));
     tcase_add_test(tc, every_other_kind_is_refused);
     tcase_add_test(tc, rubbish_upsets_nothing);
     tcase_add_test(tc, the_process_signs_what_the_node_asks_for);
