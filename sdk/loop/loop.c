@@ -313,6 +313,16 @@ void wf_loop_after(struct wf_loop *l, wf_loop_after_fn fn, void *arg)
     l->after_arg = arg;
 }
 
+void wf_loop_leave(struct wf_loop *l)
+{
+    wf_mailbox_leave(&l->mail);
+}
+
+void wf_loop_take(struct wf_loop *l)
+{
+    l->has_own = wf_mailbox_meet(&l->mail) || l->has_own;
+}
+
 static void stop_open(struct wf_mail *m)
 {
     free(m);

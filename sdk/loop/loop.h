@@ -39,6 +39,10 @@ void wf_loop_after(struct wf_loop *l, wf_loop_after_fn fn, void *arg);
 // a turn, for a bounded time, so that timers and descriptors are never starved.
 void wf_loop_turn(struct wf_loop *l, int64_t timeout_ms);
 void wf_loop_stop(struct wf_loop *l);
+// Outside of a turn, around what keeps its thread from the next one: whoever posts meanwhile signals nothing. wf_loop_take is for whoever turns
+// it next, this thread or the one that has it from now on.
+void wf_loop_leave(struct wf_loop *l);
+void wf_loop_take(struct wf_loop *l);
 
 WF_MUST_USE enum weft_err wf_loop_post(struct wf_loop *l, struct wf_mail *m);
 // CLOCK_MONOTONIC (CLOCK_BOOTTIME where the machine sleeps would hide time) in ms, as of this turn; wall clock likewise.

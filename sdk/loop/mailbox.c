@@ -46,7 +46,7 @@ static enum weft_err post(struct wf_mailbox *b, struct wf_mail *m, bool signal)
         b->count++;
         b->bytes += m->bytes;
     }
-    signal = signal && !err && !b->signalled;
+    signal = signal && !err && !b->signalled && !b->left;
     b->signalled = b->signalled || signal;
     pthread_mutex_unlock(&b->mutex);
     if (signal)
@@ -62,6 +62,22 @@ enum weft_err wf_mailbox_post(struct wf_mailbox *b, struct wf_mail *m)
 enum weft_err wf_mailbox_post_own(struct wf_mailbox *b, struct wf_mail *m)
 {
     return post(b, m, false);
+}
+
+void wf_mailbox_leave(struct wf_mailbox *b)
+{
+    pthread_mutex_lock(&b->mutex);
+    b->left = true;
+    pthread_mutex_unlock(&b->mutex);
+}
+
+bool wf_mailbox_meet(struct wf_mailbox *b)
+{
+    pthread_mutex_lock(&b->mutex);
+    b->left = false;
+    bool any = b->count > 0;
+    pthread_mutex_unlock(&b->mutex);
+    return any;
 }
 
 struct wf_mail *wf_mailbox_take(struct wf_mailbox *b)

@@ -25,6 +25,7 @@ struct wf_mailbox {
     int fd; // eventfd: readable while letters wait
     bool closed;
     bool signalled;              // fd is readable or about to be
+    bool left;                   // nobody waits for fd; whoever comes back looks by himself
     size_t max_count, max_bytes; // of all classes together
     size_t count, bytes, refused;
     struct wf_mail *head[WF_MAIL_CLASSES], **tail[WF_MAIL_CLASSES];
@@ -38,6 +39,9 @@ void wf_mailbox_fini(struct wf_mailbox *b);
 WF_MUST_USE enum weft_err wf_mailbox_post(struct wf_mailbox *b, struct wf_mail *m);
 // The same from the owner's thread, which looks again before it waits: fd is left as it is.
 WF_MUST_USE enum weft_err wf_mailbox_post_own(struct wf_mailbox *b, struct wf_mail *m);
+// Until the mailbox is met again nobody waits for fd, and it is left as it is. Meeting says whether letters wait: fd may not tell.
+void wf_mailbox_leave(struct wf_mailbox *b);
+bool wf_mailbox_meet(struct wf_mailbox *b);
 // The oldest letter of the first class that has one; NULL when empty.
 struct wf_mail *wf_mailbox_take(struct wf_mailbox *b);
 void wf_mailbox_depth(

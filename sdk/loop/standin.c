@@ -57,8 +57,10 @@ static bool take(struct wf_standin *s, bool *ret_ending)
 {
     pthread_mutex_lock(&s->mutex);
     bool mine = !s->ending && s->where == AWAY;
-    if (mine)
+    if (mine) {
         s->where = STOOD_IN;
+        wf_loop_take(s->loop);
+    }
     *ret_ending = s->ending;
     pthread_mutex_unlock(&s->mutex);
     return mine;
@@ -170,6 +172,7 @@ void wf_standin_leave(struct wf_standin *s)
 {
     pthread_mutex_lock(&s->mutex);
     s->where = AWAY;
+    wf_loop_leave(s->loop);
     pthread_mutex_unlock(&s->mutex);
     set_clock(s, &s->after);
 }
@@ -182,8 +185,10 @@ void wf_standin_back(struct wf_standin *s)
     pthread_mutex_lock(&s->mutex);
     bool wanted = s->where == STOOD_IN;
     s->wanted = wanted;
-    if (!wanted)
+    if (!wanted) {
         s->where = HERE;
+        wf_loop_take(s->loop);
+    }
     pthread_mutex_unlock(&s->mutex);
     if (!wanted)
         return;

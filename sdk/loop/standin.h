@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A thread that turns a loop while the loop's own thread is away in a call that may take long, so that such a call costs no hand-over to
 // another thread as long as it is short. Owns the thread and a clock that wakes it. Invariant: one thread at a time turns the loop.
+// While nobody turns the loop, letters to it wake nobody: the next to turn it looks for them.
 // Thread rule: everything on the thread that runs the loop; leave and back outside of its turns (wf_loop_after), in pairs.
 #ifndef WF_SDK_STANDIN_H
 #define WF_SDK_STANDIN_H

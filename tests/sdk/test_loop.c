@@ -2,6 +2,7 @@
 // The event loop: the order of timers, what a timer that sets itself again may not do, letters by class and in bounds, descriptors
 // that go away during a turn.
 #include <check.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -366,6 +367,54 @@ START_TEST(the_loops_own_letters_are_opened_before_it_sleeps)
 }
 END_TEST
 
+static bool tells(const struct wf_mailbox *b)
+{
+    struct pollfd p = { .fd = b->fd, .events = POLLIN };
+
+    return poll(&p, 1, 0) == 1;
+}
+
+START_TEST(a_mailbox_that_was_left_tells_of_letters_when_it_is_met_again)
+{
+    struct letter l[3] = { letter(WF_MAIL_LIVE, 0, false), letter(WF_MAIL_LIVE, 0, false),
+        letter(WF_MAIL_LIVE, 0, false) };
+    struct wf_mailbox b;
+
+    ck_assert_int_eq(wf_mailbox_init(&b, 10, 1000), WEFT_OK);
+    wf_mailbox_leave(&b);
+    ck_assert(!wf_mailbox_meet(&b));
+    wf_mailbox_leave(&b);
+    ck_assert_int_eq(wf_mailbox_post(&b, &l[0].m), WEFT_OK);
+    ck_assert_msg(!tells(&b), "it signalled to nobody");
+    ck_assert(wf_mailbox_meet(&b));
+    ck_assert_int_eq(wf_mailbox_post(&b, &l[1].m), WEFT_OK);
+    ck_assert_msg(tells(&b), "somebody waits again");
+    ck_assert_ptr_eq(wf_mailbox_take(&b), &l[0].m);
+    ck_assert_ptr_eq(wf_mailbox_take(&b), &l[1].m);
+    ck_assert(!tells(&b));
+    ck_assert_int_eq(wf_mailbox_post(&b, &l[2].m), WEFT_OK);
+    ck_assert(tells(&b));
+    wf_mailbox_fini(&b);
+    ck_assert_uint_eq(l[2].dropped, 1);
+}
+END_TEST
+
+START_TEST(letters_to_a_loop_that_was_left_are_opened_before_it_sleeps)
+{
+    struct letter l = letter(WF_MAIL_CONTROL, 0, false);
+    struct tick sleeper = { 0 };
+
+    set(&sleeper, 20000);
+    wf_loop_leave(loop);
+    ck_assert_int_eq(wf_loop_post(loop, &l.m), WEFT_OK);
+    wf_loop_take(loop);
+    wf_loop_turn(loop, -1);
+    ck_assert_uint_eq(l.opened, 1);
+    ck_assert_msg(sleeper.fired == 0, "it slept over a letter");
+    wf_timer_cancel(loop, &sleeper.t);
+}
+END_TEST
+
 // More than a turn opens: the rest is opened by turns that do not sleep either.
 START_TEST(a_flood_of_own_letters_is_opened_without_sleep)
 {
@@ -491,6 +540,8 @@ int main(void)
     tcase_add_test(tc, letters_from_another_thread_wake_the_loop);
     tcase_add_test(tc, the_loops_own_letters_are_opened_before_it_sleeps);
     tcase_add_test(tc, a_flood_of_own_letters_is_opened_without_sleep);
+    tcase_add_test(tc, a_mailbox_that_was_left_tells_of_letters_when_it_is_met_again);
+    tcase_add_test(tc, letters_to_a_loop_that_was_left_are_opened_before_it_sleeps);
     tcase_add_test(tc, a_descriptor_taken_away_in_the_same_turn_is_not_served);
     tcase_add_test(tc, time_stands_still_within_a_turn_and_goes_on_while_the_machine_sleeps);
     suite_add_tcase(s, tc);
