@@ -24,8 +24,9 @@
 // Of batches that were full, within so many bytes: a disk that takes long for a sync then has more to do in each.
 #define WF_PUB_IN_FLIGHT_LARGE 16u
 #define WF_PUB_IN_FLIGHT_BYTES (4u * WF_MIB)
-// Of lingers up to here the next tick reads the answer: one wake-up for both.
+// Of lingers up to here a tick reads the answers: that of the next one or, of short ones, one for those of four.
 #define WF_PUB_PATIENCE_US 5000u
+#define WF_PUB_TICKS       4u
 #define WF_PUB_RETRY_MS    100
 #define WF_PUB_RETRY_MAX   1000 // the node is on this machine: one that was restarted is found soon
 
@@ -94,6 +95,8 @@ void wf_pub_linger(struct wf_timer *t);
 void wf_pub_retry(struct wf_timer *t);
 // With the mutex held: does the answer find somebody awake at the next tick, and nobody waiting before it?
 bool wf_pub_is_patient(const struct weft_publisher *p, const struct wf_pub_batch *b);
+// How long that answer may lie unread: until the tick that reads it. 0: none comes.
+uint32_t wf_pub_patience_us(const struct weft_publisher *p);
 // The current records become a batch; with the mutex held.
 WF_MUST_USE enum weft_err wf_pub_seal(struct weft_publisher *p);
 

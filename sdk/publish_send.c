@@ -204,11 +204,14 @@ static void on_back(void *arg)
     wf_pub_unref(p);
 }
 
-static uint32_t until_tick(const struct weft_publisher *p)
+uint32_t wf_pub_patience_us(const struct weft_publisher *p)
 {
     int64_t us = p->linger.due_us - wf_loop_now_us(wf_client_loop(p->c));
 
-    return p->linger.index && us > 0 ? (uint32_t)us : 0;
+    if (!p->linger.index || us <= 0)
+        return 0;
+    uint32_t ticks = WF_PUB_PATIENCE_US / p->linger_us;
+    return (uint32_t)us + ((ticks < WF_PUB_TICKS ? ticks : WF_PUB_TICKS) - 1) * p->linger_us;
 }
 
 static void send_batch(struct weft_publisher *p, struct wf_pub_batch *b, struct send_op *o)
@@ -235,7 +238,7 @@ static void send_batch(struct weft_publisher *p, struct wf_pub_batch *b, struct 
     struct wf_link_lent lent = { .bytes = wf_buf_view(&b->raw),
         .back = on_back,
         .arg = b,
-        .patience_us = b->patient ? until_tick(p) : 0 };
+        .patience_us = b->patient ? wf_pub_patience_us(p) : 0 };
     b->owner = p;
     b->lent++;
     wf_pub_ref(p);

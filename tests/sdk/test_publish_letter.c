@@ -81,7 +81,7 @@ static const struct {
     size_t len, held;
     bool patient;
 } rows[] = {
-    { "a stream of small batches: the next tick reads the answer", .patient = true },
+    { "a stream of small batches: a tick reads the answer", .patient = true },
     { "the longest linger whose tick comes soon enough", .linger_us = 5000, .patient = true },
     { "its tick would come late", .linger_us = 5001 },
     { "no tick comes", .stopped = true },
@@ -105,6 +105,35 @@ START_TEST(an_answer_lies_until_the_tick_when_nobody_waits_for_it)
     p->queue_bytes = 4096;
     p->batch_bytes = rows[_i].held;
     ck_assert_msg(wf_pub_is_patient(p, &b) == rows[_i].patient, "%s", rows[_i].why);
+}
+END_TEST
+
+static const struct {
+    const char *why;
+    uint32_t linger_us;
+    int64_t due_us; // of the next tick, from now; 0: none
+    uint32_t patience_us;
+} waits[] = {
+    { "one tick for the answers to four batches", 1000, 1000, 4000 },
+    { "the next tick comes soon", 1000, 300, 3300 },
+    { "no more of them, however short", 10, 10, 40 },
+    { "two, and not longer than the longest wait", 2000, 2000, 4000 },
+    { "the next one", 3000, 3000, 3000 },
+    { "the next one, at the longest linger", 5000, 5000, 5000 },
+    { "no tick comes", 1000, 0, 0 },
+};
+
+START_TEST(answers_lie_until_the_tick_that_reads_those_of_four_batches)
+{
+    wf_loop_turn(c.loop, 0);
+    p->linger_us = waits[_i].linger_us;
+    p->linger.fire = wf_pub_linger;
+    if (waits[_i].due_us)
+        ck_assert_int_eq(
+            wf_timer_set_us(c.loop, &p->linger, wf_loop_now_us(c.loop) + waits[_i].due_us),
+            WEFT_OK);
+    ck_assert_msg(wf_pub_patience_us(p) == waits[_i].patience_us, "%s", waits[_i].why);
+    wf_timer_cancel(c.loop, &p->linger);
 }
 END_TEST
 
@@ -161,6 +190,8 @@ int main(void)
     tcase_add_test(t, once_opened_it_may_be_posted_again);
     tcase_add_loop_test(
         t, an_answer_lies_until_the_tick_when_nobody_waits_for_it, 0, WF_COUNT(rows));
+    tcase_add_loop_test(
+        t, answers_lie_until_the_tick_that_reads_those_of_four_batches, 0, WF_COUNT(waits));
     tcase_add_test(t, who_flushes_waits_for_no_tick);
     tcase_add_loop_test(t, ticks_follow_each_other_by_the_linger, 0, WF_COUNT(ticks));
     suite_add_tcase(suite, t);
