@@ -320,6 +320,35 @@ START_TEST(a_full_queue_of_a_product_that_drops_never_waits_and_counts)
 }
 END_TEST
 
+START_TEST(a_loss_that_is_under_way_keeps_its_count)
+{
+    struct weft_publish_options o = {
+        .queue_bytes = 4000, .block_ms = 60000, .linger_us = 1000000
+    };
+    uint64_t i = 10;
+
+    atomic_store(&h.drops, true);
+    publisher(&o);
+    publish(0, i);
+    flush();
+    atomic_store(&m.knobs->withheld, 0);
+    atomic_store(&m.knobs->in_turn, true);
+    atomic_store(&m.knobs->hold, true);
+    for (; weft_publisher_dropped(p) < 5; i++)
+        publish(i, i + 1);
+    wait_until_held(2); // what filled the queue, and the loss
+    publish(i, i + 7);
+    ck_assert_uint_eq(weft_publisher_dropped(p), 12);
+    atomic_store(&m.knobs->hold, false);
+    flush();
+    check_dropped(i + 7);
+    publish(i + 7, i + 17);
+    flush();
+    check_dropped(i + 17);
+    ck_assert_uint_eq(weft_publisher_dropped(p), 12);
+}
+END_TEST
+
 static const struct {
     const char *product;
     enum weft_op op;
@@ -474,6 +503,7 @@ int main(void)
     tcase_add_test(t, batches_grow_while_others_wait_and_are_bounded_in_bytes_under_way);
     tcase_add_test(t, a_full_queue_waits_then_says_so);
     tcase_add_test(t, a_full_queue_of_a_product_that_drops_never_waits_and_counts);
+    tcase_add_test(t, a_loss_that_is_under_way_keeps_its_count);
     tcase_add_loop_test(
         t, what_does_not_fit_is_refused_at_once_with_its_place, 0, (int)WF_COUNT(bad));
     tcase_add_test(t, bytes_that_are_no_record_are_refused);
