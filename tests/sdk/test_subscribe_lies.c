@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a reader does not believe: heartbeats of another key, keys that do not fit their commitment, frames of nobody's epoch. And when it
-// asks again: not all readers at one moment.
+// What a reader does not believe: heartbeats of another key, batches of who may not sign them, keys that do not fit their commitment,
+// frames of nobody's epoch. And when it asks again: not all readers at one moment.
 #include <check.h>
 #include <stdlib.h>
 #include <weft/weft.h>
@@ -133,6 +133,74 @@ START_TEST(a_heartbeat_of_another_key_says_nothing)
 }
 END_TEST
 
+// ---- origins ---------------------------------------------------------------------------------------------------------
+
+static void show_certificate(const char *domain, int of, const char *pattern)
+{
+    struct wf_home_origin *o = &h.origins[1];
+    struct wf_test_domain *d = &m.mesh.d[of];
+    struct wf_cert f = wf_test_cert(domain, WF_ID_AGENT, "web-1"), cert;
+
+    wf_secret_fini(&o->key);
+    o->key = wf_test_sign_key("lies/web-1", &f.sign_key);
+    ck_assert_int_eq(wf_pattern_from(wf_bytes_str(pattern), &f.patterns[0]), WEFT_OK);
+    struct wf_buf raw = wf_test_cert_issue(&f, &d->issuer);
+    struct wf_buf chain = wf_test_chain(wf_buf_view(&raw), wf_buf_view(&d->issuer_cert));
+    ck_assert_int_eq(wf_cert_open(wf_buf_view(&raw), &cert), WEFT_OK);
+    o->cert = cert.id;
+    wf_fakemesh_add(h.m, &o->cert, wf_buf_view(&chain));
+    wf_buf_fini(&raw);
+    wf_buf_fini(&chain);
+}
+
+static void of_another_key(void)
+{
+    wf_secret_fini(&h.origins[1].key);
+    h.origins[1].key = wf_test_sign_key("lies/another", &h.origins[1].pub);
+}
+
+static void of_another_domain(void)
+{
+    show_certificate("security", WF_TEST_SECURITY, "*");
+}
+
+static void of_another_product(void)
+{
+    show_certificate("servers", WF_TEST_SERVERS, "hosts");
+}
+
+static void all_right(void)
+{
+    show_certificate("servers", WF_TEST_SERVERS, "*");
+}
+
+static const struct {
+    const char *why;
+    void (*change)(void);
+    bool taken;
+} signers[] = {
+    { "its certificate has another key", of_another_key, false },
+    { "its certificate is of another domain", of_another_domain, false },
+    { "its certificate allows another product", of_another_product, false },
+    { "nothing is wrong with it", all_right, true },
+};
+
+START_TEST(a_batch_is_believed_by_the_certificate_that_it_names)
+{
+    subscribe();
+    TAKE_UNTIL(state == WEFT_STREAM_LIVE);
+    wf_fakehome_append(&h, 0, 3);
+    TAKE_UNTIL(got == 3);
+    pthread_mutex_lock(&h.mutex);
+    signers[_i].change();
+    pthread_mutex_unlock(&h.mutex);
+    wf_fakehome_append(&h, 1, 2);
+    TAKE_UNTIL(signers[_i].taken ? got == 5 : verify_failures() > 0);
+    ck_assert_msg(got == (signers[_i].taken ? 5 : 3), "%s: %llu records", signers[_i].why,
+        (unsigned long long)got);
+}
+END_TEST
+
 // ---- keys ------------------------------------------------------------------------------------------------------------
 
 START_TEST(a_key_that_does_not_fit_its_commitment_is_not_used)
@@ -251,6 +319,8 @@ int main(void)
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_set_timeout(t, 60);
     tcase_add_test(t, a_heartbeat_of_another_key_says_nothing);
+    tcase_add_loop_test(
+        t, a_batch_is_believed_by_the_certificate_that_it_names, 0, WF_COUNT(signers));
     tcase_add_test(t, a_key_that_does_not_fit_its_commitment_is_not_used);
     tcase_add_loop_test(t, frames_of_an_unknown_epoch_wait_within_bounds, 0, (int)WF_COUNT(floods));
     tcase_add_test(t, leases_are_renewed_at_random_moments_of_their_second_half);
