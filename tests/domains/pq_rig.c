@@ -45,7 +45,8 @@ static const struct passwd *unprivileged(void)
     return p ? p : getpwnam("nobody");
 }
 
-static pid_t start(const char *program, const char *const *words)
+// words[0] is set to the whole path: PostgreSQL's programs look for each other beside it, or in a PATH that need not have them.
+static pid_t start(const char *program, const char **words)
 {
     char path[320];
     pid_t pid = fork();
@@ -53,6 +54,7 @@ static pid_t start(const char *program, const char *const *words)
     if (pid != 0)
         return pid;
     snprintf(path, sizeof path, "%s/%s", programs, program);
+    words[0] = path;
     const struct passwd *p = unprivileged();
     if (geteuid() == 0 && (setgroups(0, NULL) || setgid(p->pw_gid) || setuid(p->pw_uid)))
         _exit(126);
@@ -102,8 +104,8 @@ static void wait_ready(void)
 
 static void serve(void)
 {
-    const char *words[] = { "postgres", "-D", "data", "-k", directory, "-c",
-        "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=40", NULL };
+    const char *words[] = { NULL, "-D", "data", "-k", directory, "-c", "listen_addresses=", "-c",
+        "fsync=off", "-c", "max_connections=40", NULL };
 
     server = start("postgres", words);
     must(server > 0, "fork");
@@ -112,7 +114,7 @@ static void serve(void)
 
 bool pq_rig_start(void)
 {
-    const char *words[] = { "initdb", "-D", "data", "-A", "trust", "-U", "weft", "-E", "UTF8",
+    const char *words[] = { NULL, "-D", "data", "-A", "trust", "-U", "weft", "-E", "UTF8",
         "--locale=C", "--no-sync", NULL };
 
     if (!find_programs() || !unprivileged()) {
@@ -147,7 +149,7 @@ void pq_rig_again(void)
     // Its children may still be about: a new server refuses while they are.
     for (int waited = 0; waited < DEADLINE_MS; waited += 50) {
         int status = 0;
-        const char *words[] = { "postgres", "-D", "data", "-k", directory, "-c",
+        const char *words[] = { NULL, "-D", "data", "-k", directory, "-c",
             "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=40", NULL };
         server = start("postgres", words);
         nanosleep(&(struct timespec){ .tv_nsec = 50000000 }, NULL);
