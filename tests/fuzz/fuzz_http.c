@@ -83,8 +83,15 @@ static void ask(struct wf_bytes first, struct wf_bytes rest, char out[ANSWER_MAX
 {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     size_t have = 0;
+    // Each from an address of its own: from one all ports would be used up within seconds.
+    static uint32_t asked;
+    const int late = 1;
+    struct sockaddr_in from = { .sin_family = AF_INET,
+        .sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1 + asked++ % 0xffff00) };
 
-    must(fd >= 0 && connect(fd, (const struct sockaddr *)&door, sizeof door) == 0);
+    must(fd >= 0 && setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &late, sizeof late) == 0);
+    must(bind(fd, (const struct sockaddr *)&from, sizeof from) == 0);
+    must(connect(fd, (const struct sockaddr *)&door, sizeof door) == 0);
     say(fd, first);
     say(fd, rest);
     (void)shutdown(fd, SHUT_WR);

@@ -153,7 +153,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     must(err != WEFT_E_INTERNAL && err != WEFT_E_NOMEM);
     if (!err)
         check_signed(ops[i], wf_buf_view(&out));
-    else if (size == 1 && ops[i] != 'X')
+    else if (size == 1 && !(data[0] & 0x80) && ops[i] != 'X')
         abort(); // a good one is signed
     wf_buf_fini(&body);
     wf_buf_fini(&out);
