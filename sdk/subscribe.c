@@ -275,7 +275,7 @@ static void drain_fd(struct weft_subscription *s)
 }
 
 // A letter of the loop to itself: the handler is called within the same turn, and not from within what brought the event.
-static void call_handler(struct weft_subscription *s)
+void wf_sub_hand(struct weft_subscription *s)
 {
     wf_sub_ref(s); // hand_over gives it back
     if (wf_loop_post(wf_client_loop(s->c), &s->hand))
@@ -301,7 +301,7 @@ void wf_sub_push(struct weft_subscription *s, struct wf_sub_item *i)
         s->full = true;
     pthread_mutex_unlock(&s->mutex);
     if (tell && s->options.on_event)
-        call_handler(s);
+        wf_sub_hand(s);
     else if (tell)
         signal_fd(s);
 }
@@ -321,12 +321,18 @@ void wf_sub_count(struct weft_subscription *s, uint64_t *counter, uint64_t n)
     pthread_mutex_unlock(&s->mutex);
 }
 
-static struct wf_sub_item *take(struct weft_subscription *s)
+// The next event, NULL when there is none. NOMEM: there is no room to show it; it stays, and nothing of it is lost.
+static enum weft_err take(struct weft_subscription *s, struct wf_sub_item **ret)
 {
     bool tell = false;
 
     pthread_mutex_lock(&s->mutex);
     struct wf_sub_item *i = s->first;
+    enum weft_err err = i ? wf_sub_reserve(s, i) : WEFT_OK;
+    if (err) {
+        pthread_mutex_unlock(&s->mutex);
+        return err;
+    }
     if (i) {
         s->first = i->next;
         if (!s->first)
@@ -343,7 +349,8 @@ static struct wf_sub_item *take(struct weft_subscription *s)
         if (wf_loop_post(wf_client_loop(s->c), &s->room))
             wf_sub_unref(s);
     }
-    return i;
+    *ret = i;
+    return WEFT_OK;
 }
 
 static void hand_over(struct wf_mail *m)
@@ -351,12 +358,19 @@ static void hand_over(struct wf_mail *m)
     struct weft_subscription *s =
         (struct weft_subscription *)(void *)((char *)m - offsetof(struct weft_subscription, hand));
     struct wf_sub_item *i = NULL;
+    enum weft_err err = WEFT_OK;
 
     atomic_store(&s->told, 0);
-    for (unsigned n = 0; n < HANDED_A_TURN && !s->closed && (i = take(s)) != NULL; n++)
+    for (unsigned n = 0; n < HANDED_A_TURN && !s->closed; n++) {
+        err = take(s, &i);
+        if (err || !i)
+            break;
         s->options.on_event(s->options.arg, s, wf_sub_show(s, i));
-    if (i && !s->closed && s->first && atomic_exchange(&s->told, 1) == 0)
-        call_handler(s);
+    }
+    if (err)
+        wf_sub_hand_later(s);
+    else if (i && !s->closed && s->first && atomic_exchange(&s->told, 1) == 0)
+        wf_sub_hand(s);
     wf_sub_unref(s);
 }
 
@@ -445,7 +459,12 @@ enum weft_err weft_next(struct weft_subscription *s, int timeout_ms, const struc
             wf_problem_set(problem, WEFT_E_CANCELLED, "%s: woken", s->name);
             return WEFT_E_CANCELLED;
         }
-        struct wf_sub_item *i = take(s);
+        struct wf_sub_item *i = NULL;
+        enum weft_err err = take(s, &i);
+        if (err) {
+            wf_problem_set(problem, err, "%s: no memory for the next event, which waits", s->name);
+            return err;
+        }
         if (i) {
             *ret = wf_sub_show(s, i);
             return WEFT_OK;

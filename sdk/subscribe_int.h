@@ -169,6 +169,8 @@ struct weft_subscription {
     struct wf_repair *repair;
     enum wf_repair_mode mode;
     bool silent, met_since_silent;
+    int64_t
+        owed_ms; // monotonic: an event waited for memory, and is shown to the handler then; 0: none
     int64_t freshness_ms; // promised by the advert; 0 = nothing is
     int64_t news_ms;      // monotonic: of the last record, at first of the first lease
     int64_t missing_ms;   // monotonic: since then no advert of the product is known; 0: one is
@@ -242,7 +244,11 @@ void wf_sub_state(struct weft_subscription *s, enum weft_stream_state state,
     const struct weft_problem *problem); // told when it changed
 void wf_sub_count(struct weft_subscription *s, uint64_t *counter, uint64_t n);
 
+void wf_sub_hand(struct weft_subscription *s); // to the handler, on the loop's thread
+
 // subscribe_show.c
+// Room for an item's records; NOMEM alone: the item is as it was.
+WF_MUST_USE enum weft_err wf_sub_reserve(struct weft_subscription *s, const struct wf_sub_item *i);
 const struct weft_event *wf_sub_show(
     struct weft_subscription *s, struct wf_sub_item *i); // takes it
 
@@ -286,6 +292,7 @@ void wf_sub_step_unit(struct weft_subscription *s, struct wf_sub_unit *u);
 void wf_sub_start(struct weft_subscription *s, const struct wf_heartbeat *beat);
 int64_t wf_sub_next_beat(const struct weft_subscription *s, const struct wf_heartbeat *h);
 void wf_sub_timer(struct wf_timer *t);
+void wf_sub_hand_later(struct weft_subscription *s); // there was no memory to show what is next
 void wf_sub_room(struct wf_mail *m);
 void wf_sub_room_dropped(struct wf_mail *m);
 void wf_sub_repair_free(void *arg, void *item);

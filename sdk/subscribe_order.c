@@ -7,6 +7,8 @@
 
 #include "sdk/subscribe_int.h"
 
+#define OWED_MS 100 // between looks whether there is memory again
+
 void wf_sub_repair_free(void *arg, void *item)
 {
     (void)arg;
@@ -236,6 +238,8 @@ static void arm(struct weft_subscription *s)
         due = told;
     if (stale_at(s) < due && stale_at(s) > wf_sub_now(s))
         due = stale_at(s);
+    if (s->owed_ms && s->owed_ms < due)
+        due = s->owed_ms;
     if (due == INT64_MAX) {
         wf_timer_cancel(wf_client_loop(s->c), &s->timer);
         return;
@@ -281,7 +285,17 @@ void wf_sub_timer(struct wf_timer *t)
         (struct weft_subscription *)(void *)((char *)t - offsetof(struct weft_subscription, timer));
     struct wf_repair_event tick = { .kind = WF_REP_TICK };
 
+    if (s->owed_ms && s->owed_ms <= wf_sub_now(s)) {
+        s->owed_ms = 0;
+        wf_sub_hand(s);
+    }
     wf_sub_step(s, &tick);
+}
+
+void wf_sub_hand_later(struct weft_subscription *s)
+{
+    s->owed_ms = wf_sub_now(s) + OWED_MS;
+    arm(s);
 }
 
 // The application made room. The reference that came with the letter goes.

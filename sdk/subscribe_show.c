@@ -44,6 +44,13 @@ static enum weft_err reserve_records(struct weft_subscription *s, const struct w
     return WEFT_OK;
 }
 
+enum weft_err wf_sub_reserve(struct weft_subscription *s, const struct wf_sub_item *i)
+{
+    bool shows = i->kind == WEFT_EV_RECORDS && i->origin && i->bytes.len;
+
+    return shows && reserve_records(s, i) == WEFT_E_NOMEM ? WEFT_E_NOMEM : WEFT_OK;
+}
+
 // Decodes what was left out until somebody wants it. An error means that the origin signed records that it did not describe.
 static enum weft_err decode(
     struct weft_subscription *s, const struct wf_sub_item *i, size_t *ret_count)

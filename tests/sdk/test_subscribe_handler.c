@@ -7,6 +7,7 @@
 #include <time.h>
 #include <weft/weft.h>
 
+#include "sdk/subscribe_int.h"
 #include "tests/support/fakehome.h"
 
 static struct wf_fakemesh m;
@@ -22,6 +23,20 @@ static struct {
     uint64_t next_seq[WF_HOME_ORIGINS];
     bool ended;
 } seen;
+
+// So many times there is no memory to show an event.
+static atomic_int short_of_memory;
+
+enum weft_err __real_wf_sub_reserve(struct weft_subscription *of, const struct wf_sub_item *i);
+enum weft_err __wrap_wf_sub_reserve(struct weft_subscription *of, const struct wf_sub_item *i);
+enum weft_err __wrap_wf_sub_reserve(struct weft_subscription *of, const struct wf_sub_item *i)
+{
+    if (i->kind == WEFT_EV_RECORDS && atomic_load(&short_of_memory) > 0) {
+        atomic_fetch_sub(&short_of_memory, 1);
+        return WEFT_E_NOMEM;
+    }
+    return __real_wf_sub_reserve(of, i);
+}
 
 static void see_record(struct weft_subscription *of, const struct weft_record *r)
 {
@@ -152,6 +167,22 @@ START_TEST(a_burst_is_handed_over_in_turns)
 }
 END_TEST
 
+// Nothing further comes that would move it: what waits is tried again by time, and nothing of it counts as lost.
+START_TEST(an_event_without_memory_waits_for_it)
+{
+    struct weft_stats stats;
+
+    atomic_store(&short_of_memory, 3);
+    append(4, 5);
+    subscribe();
+    wait_until_got(20);
+    ck_assert_int_eq(atomic_load(&short_of_memory), 0);
+    weft_subscription_stats(s, &stats);
+    ck_assert_uint_eq(stats.lost_records, 0);
+    ck_assert_uint_eq(stats.verify_failures, 0);
+}
+END_TEST
+
 START_TEST(a_handler_may_end_its_own_subscription)
 {
     struct weft_whoami who;
@@ -176,6 +207,7 @@ int main(void)
     tcase_set_timeout(t, 60);
     tcase_add_test(t, a_handler_is_given_everything_in_order);
     tcase_add_test(t, a_burst_is_handed_over_in_turns);
+    tcase_add_test(t, an_event_without_memory_waits_for_it);
     tcase_add_test(t, a_handler_may_end_its_own_subscription);
     suite_add_tcase(suite, t);
     SRunner *r = srunner_create(suite);
