@@ -210,7 +210,7 @@ START_TEST(a_file_that_others_may_write_is_not_followed)
     ck_assert_int_ne(wf_mon_config_read(file, "run", &o, &c), 0);
     ck_assert_ptr_null(c);
     ck_assert_ptr_null(o.dir);
-    ck_assert_int_eq(wf_mon_config_read("/nonexistent/x.yaml", "run", &o, &c), 1);
+    ck_assert_int_eq(wf_mon_config_read("/nonexistent/x.yaml", "run", &o, &c), 78);
 }
 END_TEST
 

@@ -416,8 +416,7 @@ struct weft_stats {
 WEFT_API WEFT_MUST_USE enum weft_err weft_subscribe(struct weft_client *c, const char *product,
     const struct weft_subscribe_options *options, struct weft_subscription **ret,
     struct weft_problem *problem);
-// The next event in order; each record once. timeout_ms < 0 waits for ever; TIMEOUT when none came; CANCELLED after weft_wake; NOMEM: the
-// event is there still, to be asked for again.
+// The next event in order; each record once. timeout_ms < 0 waits for ever; TIMEOUT: none came; CANCELLED: weft_wake; NOMEM: it is still there.
 //     enum weft_err err = weft_next(subscription, 1000, &event, &problem);
 //     if (err == WEFT_OK && event->kind == WEFT_EV_STATE && event->state == WEFT_STREAM_REFUSED)
 //         errx(weft_err_exit(event->problem.err), "%s", event->problem.text);
