@@ -28,7 +28,7 @@ static void be_refused(void)
     subscribe(WEFT_FROM_EARLIEST, 0);
     take_until_state(WEFT_STREAM_REFUSED);
     ck_assert_msg(strstr(state_text, "no rule grants it") != NULL, "%s", state_text);
-    pass(600000); // to the longest pause
+    pass(1200000); // to the longest pause: that takes up to 700 s, by chance
 }
 
 START_TEST(an_owner_that_refuses_is_asked_every_few_minutes_and_no_more)
