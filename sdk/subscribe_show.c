@@ -28,13 +28,17 @@ static bool wants_time(const struct weft_subscription *s, int64_t us)
     return (!o->since_us || us >= o->since_us) && (!o->until_us || us < o->until_us);
 }
 
-static enum weft_err reserve_records(struct weft_subscription *s, const struct wf_sub_item *i)
+// A header may count more records than its payload can hold: such a batch gets no room, and decode() refuses it.
+static bool can_hold_all(const struct wf_sub_item *i)
+{
+    return i->header.count <= i->records.len / RECORD_MIN;
+}
+
+enum weft_err wf_sub_reserve(struct weft_subscription *s, const struct wf_sub_item *i)
 {
     size_t count = i->header.count - i->skip;
 
-    if (i->header.count > i->records.len / RECORD_MIN) // more than there can be
-        return WEFT_E_RECORD;
-    if (s->record_room >= count)
+    if (i->kind != WEFT_EV_RECORDS || !can_hold_all(i) || s->record_room >= count)
         return WEFT_OK;
     struct weft_record *more = realloc(s->records, count * sizeof *more);
     if (!more)
@@ -44,20 +48,13 @@ static enum weft_err reserve_records(struct weft_subscription *s, const struct w
     return WEFT_OK;
 }
 
-enum weft_err wf_sub_reserve(struct weft_subscription *s, const struct wf_sub_item *i)
-{
-    bool shows = i->kind == WEFT_EV_RECORDS && i->origin && i->bytes.len;
-
-    return shows && reserve_records(s, i) == WEFT_E_NOMEM ? WEFT_E_NOMEM : WEFT_OK;
-}
-
-// Decodes what was left out until somebody wants it. An error means that the origin signed records that it did not describe.
+// Decodes what was left out until somebody wants it, into the room that wf_sub_reserve made. An error means that the origin signed records that it did not describe.
 static enum weft_err decode(
     struct weft_subscription *s, const struct wf_sub_item *i, size_t *ret_count)
 {
     struct wf_bytes in = i->records;
     int64_t min_us = INT64_MAX, max_us = INT64_MIN;
-    enum weft_err err = reserve_records(s, i);
+    enum weft_err err = can_hold_all(i) ? WEFT_OK : WEFT_E_RECORD;
     uint32_t at = 0;
     size_t n = 0;
 

@@ -235,7 +235,9 @@ static enum weft_err add_source(struct gathering *g, const char *name)
     if (n >= (int)sizeof as || !wf_backup_path_is_valid(as))
         return WEFT_OK;
     enum weft_err err = wf_disk_join(g->conf->products, name, &path);
-    if (!err && lstat(path, &st) == 0 && S_ISREG(st.st_mode))
+    if (!err && lstat(path, &st) != 0)
+        err = errno == ENOENT ? WEFT_OK : refuse(g, path, WEFT_E_IO); // gone meanwhile?
+    else if (!err && S_ISREG(st.st_mode))
         err = add_file(g, path, as);
     free(path);
     return err;

@@ -10,19 +10,14 @@
 
 static bool own_domain(const struct wf_cli *cli, char out[WF_MAX_NAME + 1])
 {
-    Weft__V1__Request q = WEFT__V1__REQUEST__INIT;
-    Weft__V1__StatusRequest s = WEFT__V1__STATUS_REQUEST__INIT;
-    Weft__V1__Reply *reply = NULL;
     struct wf_arena arena;
-    char why[200];
+    const Weft__V1__StatusReply *r = wf_local_status(cli, &arena);
 
-    q.kind_case = WEFT__V1__REQUEST__KIND_STATUS;
-    q.status = &s;
-    if (wf_local_try(cli, NULL, &q, 0, &arena, &reply, why, sizeof why))
+    if (!r)
         return false;
-    bool known = reply->kind_case == WEFT__V1__REPLY__KIND_STATUS && reply->status->domain[0];
+    bool known = r->domain[0];
     if (known)
-        snprintf(out, WF_MAX_NAME + 1, "%s", reply->status->domain);
+        snprintf(out, WF_MAX_NAME + 1, "%s", r->domain);
     wf_arena_fini(&arena);
     return known;
 }

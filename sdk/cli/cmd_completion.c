@@ -117,21 +117,14 @@ static void catalog_names(const struct wf_cli *cli, int kind, put_fn *put, void 
 // Products and nodes of this domain, as the local weftd knows them.
 static void own_names(const struct wf_cli *cli, bool nodes, put_fn *put, void *arg)
 {
-    Weft__V1__Request q = WEFT__V1__REQUEST__INIT;
-    Weft__V1__StatusRequest s = WEFT__V1__STATUS_REQUEST__INIT;
-    Weft__V1__Reply *reply = NULL;
     struct wf_arena arena;
-    char why[128];
+    const Weft__V1__StatusReply *r = wf_local_status(cli, &arena);
 
-    q.kind_case = WEFT__V1__REQUEST__KIND_STATUS;
-    q.status = &s;
-    if (wf_local_try(cli, NULL, &q, 0, &arena, &reply, why, sizeof why))
+    if (!r)
         return;
-    const Weft__V1__StatusReply *r =
-        reply->kind_case == WEFT__V1__REPLY__KIND_STATUS ? reply->status : NULL;
-    for (size_t i = 0; r && !nodes && i < r->n_products; i++)
+    for (size_t i = 0; !nodes && i < r->n_products; i++)
         put(arg, r->products[i]->name, NULL);
-    for (size_t i = 0; r && nodes && i < r->n_peers; i++)
+    for (size_t i = 0; nodes && i < r->n_peers; i++)
         if (strcmp(r->peers[i]->domain, r->domain) == 0)
             put(arg, r->peers[i]->subject, r->peers[i]->address);
     wf_arena_fini(&arena);

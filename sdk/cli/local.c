@@ -172,6 +172,23 @@ int wf_local_try(const struct wf_cli *cli, const char *node, Weft__V1__Request *
     return status;
 }
 
+const Weft__V1__StatusReply *wf_local_status(const struct wf_cli *cli, struct wf_arena *arena)
+{
+    Weft__V1__Request q = WEFT__V1__REQUEST__INIT;
+    Weft__V1__StatusRequest s = WEFT__V1__STATUS_REQUEST__INIT;
+    Weft__V1__Reply *reply = NULL;
+    char why[128];
+
+    q.kind_case = WEFT__V1__REQUEST__KIND_STATUS;
+    q.status = &s;
+    if (wf_local_try(cli, NULL, &q, 0, arena, &reply, why, sizeof why))
+        return NULL;
+    if (reply->kind_case == WEFT__V1__REPLY__KIND_STATUS)
+        return reply->status;
+    wf_arena_fini(arena);
+    return NULL;
+}
+
 int wf_local_ask(const struct wf_cli *cli, const char *node, Weft__V1__Request *request,
     unsigned timeout_ms, struct wf_arena *arena, Weft__V1__Reply **ret)
 {

@@ -18,6 +18,8 @@ int wf_local_ask(const struct wf_cli *cli, const char *node, Weft__V1__Request *
 // The same, but says nothing: why it failed goes to `why`. For who asks again and again.
 int wf_local_try(const struct wf_cli *cli, const char *node, Weft__V1__Request *request,
     unsigned timeout_ms, struct wf_arena *arena, Weft__V1__Reply **ret, char *why, size_t why_len);
+// The local weftd's status, lives in the arena; NULL (and an arena that needs no fini) when nobody answers. For hints, which may fail.
+const Weft__V1__StatusReply *wf_local_status(const struct wf_cli *cli, struct wf_arena *arena);
 int wf_local_commit(const struct wf_cli *cli, const char *node, struct wf_bytes charter);
 
 // Takes a charter file's envelope into a node: by its weftd when that runs, else into its directory.

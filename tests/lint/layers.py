@@ -3,7 +3,7 @@
 """lint.layers: include lines, link lines and doors obey the table of layers in docs/design.md.
 
 A layer includes only itself and the layers below it; each third-party library is touched by its door files alone; only
-proto/trust/envelope.c signs. A self-test plants one breach of each kind first.
+proto/trust/envelope.c signs; the top level holds what it is meant to. A self-test plants one breach of each kind first.
 """
 import fnmatch
 import os
@@ -28,6 +28,8 @@ MAY_LINK = {
     "domains": ("sqlite", "pq", "jansson", "protobuf_c", "microhttpd", "mnl", "curl", "snappy"),
     "examples": ("protobuf_c", "jansson", "sqlite"),
 }
+TOP = ("node/*", "proto/*", "domains/*", "registry/*", "sdk/*", "tests/*", "examples/*", "docs/*", "cmake/*", "CMakeLists.txt",
+       "CMakePresets.json", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "LICENSE", ".*")
 PUBLIC_TARGETS = ("weft", "weft::weft", "weft_screen")  # all that domains and examples may link of ours; the last is ADR 44
 
 # Header pattern -> the files that may include it. Domains bring their own libraries; tests look where they must.
@@ -142,7 +144,13 @@ def check_links(path, text, owner):
     return out
 
 
+def check_top(paths):
+    return [f"{p}: not below one of the top level's folders" for p in paths if not matches(p, TOP)]
+
+
 def self_test():
+    tree.expect("a log at the top", check_top(["Testing/Temporary/LastTest.log"]), True)
+    tree.expect("the top as it is", check_top(["README.md", ".ci/run", "node/a.c"]), False)
     planted = [
         ("registry/a.c", '#include "sdk/net/sock.h"\n', True),
         ("proto/a.c", '#include "registry/a.h"\n', True),
@@ -185,7 +193,9 @@ def main():
     owner = target_layers(cmakes)
     for path, text in cmakes.items():
         breaches += check_links(path, text, owner)
-    tree.report("layers", breaches, len(sources) + len(cmakes))
+    everything = tree.files("")
+    breaches += check_top(everything)
+    tree.report("layers", breaches, len(everything))
 
 
 main()

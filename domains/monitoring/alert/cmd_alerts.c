@@ -89,6 +89,16 @@ static void list_for_people(struct list *l, const struct wf_alert *a)
     wf_mon_print_text(l->p, note);
 }
 
+static void put_word(const char *what, const char *by, const char *comment, int64_t until_ms,
+    const char *which, uint64_t number)
+{
+    printf(",\"%s\":{", what);
+    wf_json_text(stdout, "by", by);
+    wf_json_text(stdout, "comment", comment);
+    wf_json_time(stdout, "until", until_ms);
+    printf("\"%s\":%" PRIu64 "}", which, number);
+}
+
 // What an alert says of itself, and people's words on it, behind members that stand there already.
 static void put_alert(const struct list *l, const struct wf_alert *a)
 {
@@ -96,26 +106,14 @@ static void put_alert(const struct list *l, const struct wf_alert *a)
 
     wf_json_text(stdout, "id", a->id);
     wf_json_alert(stdout, a, false);
-    fputs(",\"acknowledged\":", stdout);
-    if (wf_alert_is_acked(a, l->now_ms)) {
-        fputc('{', stdout);
-        wf_json_text(stdout, "by", a->acked_by);
-        wf_json_text(stdout, "comment", a->ack_note);
-        wf_json_time(stdout, "until", a->ack_until_ms);
-        printf("\"episode\":%" PRIu64 "}", a->episode);
-    } else {
-        fputs("null", stdout);
-    }
-    fputs(",\"silenced\":", stdout);
-    if (s) {
-        fputc('{', stdout);
-        wf_json_text(stdout, "by", s->by);
-        wf_json_text(stdout, "comment", s->note);
-        wf_json_time(stdout, "until", s->ends_ms);
-        printf("\"silence\":%" PRIu64 "}", s->id);
-    } else {
-        fputs("null", stdout);
-    }
+    if (wf_alert_is_acked(a, l->now_ms))
+        put_word("acknowledged", a->acked_by, a->ack_note, a->ack_until_ms, "episode", a->episode);
+    else
+        fputs(",\"acknowledged\":null", stdout);
+    if (s)
+        put_word("silenced", s->by, s->note, s->ends_ms, "silence", s->id);
+    else
+        fputs(",\"silenced\":null", stdout);
     fputc('}', stdout);
 }
 
