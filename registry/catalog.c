@@ -142,7 +142,7 @@ static enum weft_err admit(struct wf_catalog *c, struct wf_entry *e, struct wf_e
     enum weft_err err = WEFT_OK;
 
     wf_catalog_place(e);
-    for (int i = 0; i < 64 && wf_catalog_over_quota(c, e, replaces, &victim); i++) {
+    while (wf_catalog_over_quota(c, e, replaces, &victim)) { // one less each time
         err = victim ? forget_stored(c, victim) : WEFT_E_QUOTA;
         if (err)
             goto out;

@@ -39,7 +39,7 @@ struct wf_catalog {
 // quota.c. Sets e->place, once: a full domain compares it with each newcomer's.
 void wf_catalog_place(struct wf_entry *e);
 // Among the entries of the newcomer's domain, with the newcomer and without what it replaces: is the domain over its share, and whose key hash is
-// highest? NULL: the newcomer's.
+// highest? NULL: the newcomer goes, as it does not fit with those of lower ones.
 bool wf_catalog_over_quota(const struct wf_catalog *c, const struct wf_entry *newcomer,
     const struct wf_entry *replaces, struct wf_entry **ret_victim);
 
