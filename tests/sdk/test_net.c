@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The door to NNG in peace: round trips, contexts, events, caps, errors, closing.
 #include <check.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "tests/sdk/net_support.h"
@@ -154,6 +156,63 @@ START_TEST(frames_reach_every_subscriber)
     net_finish(net);
     for (size_t i = 0; i < 3; i++)
         inbox_fini(&in[i]);
+}
+END_TEST
+
+// Connections over TCP that this process is an end of, and how many of them ask from time to time whether the other one is still there.
+static unsigned connections(unsigned *ret_asking)
+{
+    unsigned all = 0;
+
+    *ret_asking = 0;
+    for (int fd = 3; fd < 1024; fd++) {
+        struct sockaddr_in to;
+        socklen_t len = sizeof to, size = sizeof(int);
+        int asks = 0;
+        if (getpeername(fd, (struct sockaddr *)&to, &len) != 0 || to.sin_family != AF_INET)
+            continue;
+        all++;
+        ck_assert_int_eq(getsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &asks, &size), 0);
+        *ret_asking += asks != 0;
+    }
+    return all;
+}
+
+START_TEST(a_host_that_was_lost_is_noticed_at_either_end)
+{
+    struct wf_net *net = net_start(NULL);
+    struct wf_net_pub *pub = NULL;
+    struct wf_net_pub_stats st;
+    struct server s;
+    struct inbox in;
+    uint16_t port = 0;
+    char where[64];
+    unsigned asking = 0;
+
+    server_start(&s, net, (struct wf_net_rep_conf){ 0 });
+    struct wf_net_peer *p = peer_to(net, NULL, s.where);
+    ck_assert_int_eq(wf_net_peer_wait(p), WEFT_OK);
+    ck_assert_int_eq(wf_net_peer_send(p, 1, msg_of("a"), 5000), WEFT_OK);
+    wf_net_reply(inbox_take_kind(&s.in, WF_NET_REQUEST).request, msg_of("b"));
+    ck_assert_uint_eq(connections(&asking), 2);
+    ck_assert_uint_eq(asking, 2); // of requests
+    ck_assert_int_eq(wf_net_pub_new(net, &(struct wf_net_pub_conf){ 0 }, &pub), WEFT_OK);
+    ck_assert_int_eq(wf_net_pub_listen(pub, "127.0.0.1:0", &port), WEFT_OK);
+    snprintf(where, sizeof where, "127.0.0.1:%u", (unsigned)port);
+    inbox_init(&in);
+    struct hearer *h = hearer_start(&in, where);
+    ck_assert_uint_ne(inbox_take_kind(&in, WF_NET_UP).pipe, 0);
+    do {
+        wf_net_pub_get_stats(pub, &st);
+    } while (st.pipes < 1);
+    ck_assert_uint_eq(connections(&asking), 4);
+    ck_assert_uint_eq(asking, 4); // and of streams
+    wf_net_pub_free(pub);
+    hearer_stop(h);
+    wf_net_peer_free(p);
+    server_stop(&s);
+    net_finish(net);
+    inbox_fini(&in);
 }
 END_TEST
 
@@ -517,6 +576,7 @@ int main(void)
     tcase_add_test(c, a_request_shows_pipe_address_and_local_user);
     tcase_add_test(c, contexts_answer_in_any_order);
     tcase_add_test(c, frames_reach_every_subscriber);
+    tcase_add_test(c, a_host_that_was_lost_is_noticed_at_either_end);
     tcase_add_test(c, a_port_in_use_and_a_bad_address_have_their_own_errors);
     tcase_add_test(c, a_refused_connection_is_told_long_before_its_deadline);
     tcase_add_test(c, the_end_of_a_pipe_is_told_to_both_sides_and_ends_its_requests);
