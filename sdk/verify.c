@@ -2,6 +2,7 @@
 // Proof of kept bytes, years later and without the mesh: the origin's signature, the payload's hash, the certificate's chain under the
 // charters that this client knows, and the records themselves.
 #include <stdlib.h>
+#include <string.h>
 
 #include "proto/base/print.h"
 #include "proto/schema/record.h"
@@ -9,6 +10,7 @@
 #include "sdk/client_int.h"
 
 #define LISTS_EVERY_MS 600000 // a verification asks for newer revocation lists, no more often
+#define MAJORS         9999   // a version that is a year is one of them
 
 struct verify_op {
     struct weft_client *c;
@@ -16,6 +18,7 @@ struct verify_op {
     struct wf_bytes chain;
     struct wf_batch_header *h;
     struct wf_identity who;
+    struct wf_hash mesh_id;
     bool revoked;
 };
 
@@ -50,6 +53,7 @@ static enum weft_err judge(const struct weft_client *c, struct verify_op *o)
         err = wf_cert_open(certs[0], &cert);
     if (err)
         return err;
+    o->mesh_id = charter->mesh_id;
     int64_t at = o->h->max_us / 1000;
     if (at < cert.not_before_ms)
         at = cert.not_before_ms;
@@ -89,9 +93,10 @@ static void judge_command(struct weft_client *c, struct wf_client_wait *w, void 
     wf_client_refresh(c, false, on_lists, o);
 }
 
-struct owned { // what weft_verified_free releases
+struct owned { // what weft_verified_free releases, and what weft_verified_is_of asks
     struct wf_buf raw;
     struct weft_record *records;
+    struct wf_hash mesh_id, product_id;
 };
 
 static void owned_free(struct owned *o)
@@ -144,6 +149,8 @@ static void fill(const struct verify_op *op, struct owned *o, struct weft_verifi
         .record_count = o->records ? h->count : 0,
         .owned = o };
 
+    o->mesh_id = op->mesh_id;
+    o->product_id = h->product_id;
     copy_text(v.domain, sizeof v.domain, wf_bytes_str(op->who.cert.domain.s));
     copy_text(v.origin, sizeof v.origin, wf_bytes_str(op->who.cert.subject.s));
     print_hash(&h->id, v.batch, sizeof v.batch);
@@ -197,4 +204,22 @@ void weft_verified_free(struct weft_verified *v)
         return;
     owned_free(v->owned);
     *v = (struct weft_verified){ 0 };
+}
+
+bool weft_verified_is_of(const struct weft_verified *v, const char *product)
+{
+    const struct owned *o = v->owned;
+    size_t len = strcspn(product, "/");
+    char domain[WF_MAX_NAME + 1];
+    bool is = false;
+
+    if (!o || product[len] != '/' || len > WF_MAX_NAME || strlen(product + len + 1) > WF_MAX_NAME)
+        return false;
+    copy_text(domain, sizeof domain, wf_bytes(product, len));
+    for (uint32_t major = 0; major <= MAJORS && !is; major++) {
+        struct wf_hash id;
+        wf_product_id(&o->mesh_id, domain, product + len + 1, major, &id);
+        is = wf_hash_eq(&id, &o->product_id);
+    }
+    return is;
 }

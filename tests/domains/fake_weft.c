@@ -236,7 +236,7 @@ static void make_proof(struct fake_product *p, struct fake_item *i)
         must(wf_buf_printf(&i->payload, "%d %" PRId64 " %zu ", (int)r->op, r->time_us, r->len));
         must(wf_buf_append(&i->payload, wf_bytes(r->data, r->len)));
     }
-    must(wf_buf_printf(&i->header, "%s %s %s %" PRIu64 " %zu %016" PRIx64, p->domain, i->origin,
+    must(wf_buf_printf(&i->header, "%s %s %s %" PRIu64 " %zu %016" PRIx64, p->name, i->origin,
         weft_product_info(i->product)->schema, i->records[0].seq, i->e.record_count,
         sum_of(i->payload.ptr, i->payload.len)));
     snprintf(i->batch, sizeof i->batch, "batch%016" PRIx64, sum_of(i->header.ptr, i->header.len));
@@ -503,7 +503,7 @@ enum weft_err weft_verify(struct weft_client *c, const struct weft_product *prod
     (void)c;
     (void)product;
     snprintf(text, sizeof text, "%.*s", (int)header_len, (const char *)header);
-    if (!has_sum(header, header_len) || sscanf(text, "%63s %63s %79s %llu %u %19s", v.domain,
+    if (!has_sum(header, header_len) || sscanf(text, "%79s %63s %79s %llu %u %19s", v.product_id,
                                             v.origin, v.schema, &seq, &v.count, sum) != 6) {
         wf_problem_set(problem, WEFT_E_SIGNATURE, "the header's signature: bad signature");
         return WEFT_E_SIGNATURE;
@@ -515,6 +515,7 @@ enum weft_err weft_verify(struct weft_client *c, const struct weft_product *prod
         wf_problem_set(problem, WEFT_E_HASH, "the stored bytes: hash mismatch");
         return WEFT_E_HASH;
     }
+    snprintf(v.domain, sizeof v.domain, "%.*s", (int)strcspn(v.product_id, "/"), v.product_id);
     snprintf(v.batch, sizeof v.batch, "batch%016" PRIx64, sum_of(header, header_len - 17));
     v.revoked = fake_revoked && strcmp(v.origin, fake_revoked) == 0;
     v.first_seq = seq;
@@ -526,6 +527,11 @@ enum weft_err weft_verify(struct weft_client *c, const struct weft_product *prod
     read_payload(v.owned, &v);
     *ret = v;
     return WEFT_OK;
+}
+
+bool weft_verified_is_of(const struct weft_verified *v, const char *product)
+{
+    return strcmp(v->product_id, product) == 0;
 }
 
 void weft_verified_free(struct weft_verified *v)

@@ -44,6 +44,36 @@ def check_final(directory):
     """Without an identity no start can help: no second one, and the status of the layer."""
     said = finish(start("run", "--dir", f"{directory}/none", "--db", f"{directory}/a.db"), 78, "")
     assert "started again" not in said, said
+    for layer in ("store", "alert", "write"):
+        more = {"store": [], "alert": ["--rules", rules_in(directory), "--alerts", f"{directory}/a.alerts"],
+                "write": ["--remote", "http://127.0.0.1:1/write", "--remote-state", f"{directory}/a.remote"]}[layer]
+        finish(start(layer, "--dir", f"{directory}/none", "--db", f"{directory}/a.db", *more), 78, "no identity")
+    assert not [name for name in os.listdir(directory) if name.startswith("a.")], os.listdir(directory)
+
+
+def rules_in(directory, text="rules: {full: {a/b: x > 1}}\n"):
+    with open(f"{directory}/rules.yaml", "w", encoding="ascii") as f:
+        f.write(text)
+    os.chmod(f"{directory}/rules.yaml", 0o600)
+    return f"{directory}/rules.yaml"
+
+
+def check_inputs(directory):
+    """At a first start a mistake in the rules is told before anything is made. Later it keeps nobody from storing."""
+    run = ["run", "--dir", f"{directory}/none", "--db", f"{directory}/i.db", "--alerts", f"{directory}/i.alerts", "--rules"]
+    said = finish(start(*run, f"{directory}/missing.yaml"), 1, "missing.yaml")
+    assert "identity" not in said, said
+    finish(start(*run, rules_in(directory, "rules: {full: {a/b: x >}}\n")), 78, "rules.yaml:1:")
+    assert not [name for name in os.listdir(directory) if name.startswith("i.")], os.listdir(directory)
+    with open(f"{directory}/i.db", "w", encoding="ascii") as f:
+        f.write("this is no database " * 300)
+    os.chmod(f"{directory}/i.db", 0o600)
+    os.mkdir(f"{directory}/none")
+    later = start(*run, f"{directory}/rules.yaml")
+    wait_for("the store", lambda: [s for s in processes(f"{directory}/i.db") if "process store:" in s])
+    wait_for("the alerts' end", lambda: [s for s in processes(f"{directory}/i.db") if "process alert: failed" in s])
+    later.send_signal(signal.SIGTERM)
+    finish(later, 78, "rules.yaml:1:")
 
 
 def check_restarts(directory):
@@ -88,6 +118,7 @@ def check_config(directory):
 def main():
     with tempfile.TemporaryDirectory() as directory:
         check_final(directory)
+        check_inputs(directory)
         check_restarts(directory)
         check_config(directory)
 

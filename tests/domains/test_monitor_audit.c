@@ -106,6 +106,45 @@ START_TEST(a_row_that_is_asked_about_is_named_with_the_step_that_failed)
 }
 END_TEST
 
+// Both products have one schema, and every cell is what was signed: for the other.
+START_TEST(a_batch_that_is_filed_under_another_product_is_named)
+{
+    static const char *const moves[] = {
+        "UPDATE _batch SET product = 'servers/peak' WHERE product = 'servers/load' AND \"offset\" "
+        "= 3",
+        "INSERT INTO servers_peak SELECT * FROM servers_load WHERE _offset BETWEEN 3 AND 5",
+        "DELETE FROM servers_load WHERE _offset BETWEEN 3 AND 5",
+    };
+    const char *where = pq_rig_place(_i);
+    char seen[400] = "";
+    struct wf_mon_db *db = NULL;
+    struct wf_mon_proof proof = { 0 };
+    struct wf_mon_verify what = { .fn = rig_see, .arg = seen };
+    struct wf_mon_options o = rig_options(where);
+
+    fake_fill(rig_load(), 3, 3);
+    fake_fill(fake_product("servers/peak", WEFT_METRIC, "load1", "weft.test.Load"), 1, 3);
+    rig_run(where);
+    o.row = "servers_peak:4";
+    ck_assert_int_eq(wf_mon_cmd_verify(&o), 1); // no such row
+    for (size_t i = 0; i < sizeof moves / sizeof *moves; i++)
+        pq_rig_change(where, moves[i]);
+    ck_assert_int_eq(wf_mon_db_open(where, &db, NULL), WEFT_OK);
+    ck_assert_int_eq(wf_mon_prove(db, &what, &proof), WEFT_OK);
+    ck_assert_uint_eq(proof.differences, 1);
+    ck_assert_str_eq(seen, "servers_peak -1 _batch.product: stored 'servers/peak', proven "
+                           "'servers/load'");
+    what.table = "servers_peak";
+    what.offset = 4;
+    ck_assert_int_eq(wf_mon_prove(db, &what, &proof), WEFT_OK);
+    ck_assert_uint_eq(proof.differences, 1);
+    wf_mon_db_close(db);
+    ck_assert_int_eq(wf_mon_cmd_verify(&o), 1);
+    o.row = "servers_peak:1"; // its own
+    ck_assert_int_eq(wf_mon_cmd_verify(&o), 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("monitor_audit");
@@ -117,6 +156,7 @@ int main(void)
     tcase_add_loop_test(c, verify_names_each_change, 0, back_ends);
     tcase_add_loop_test(
         c, a_row_that_is_asked_about_is_named_with_the_step_that_failed, 0, back_ends);
+    tcase_add_loop_test(c, a_batch_that_is_filed_under_another_product_is_named, 0, back_ends);
     suite_add_tcase(suite, c);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

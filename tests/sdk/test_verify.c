@@ -96,6 +96,9 @@ END_TEST
 START_TEST(a_proof_names_its_product_and_what_was_revoked_as_of_its_time)
 {
     struct weft_subscribe_options o = { .from = WEFT_FROM_EARLIEST, .proofs = true };
+    static const char *const others[] = { "servers/reading", "servers/readings/", "server/readings",
+        "network/readings", "serversreadings", "/readings", "servers/", "",
+        "servers/readings-that-have-a-name-which-no-product-has-as-it-is-longer-than-all-are" };
     struct weft_product *product = NULL;
     struct weft_verified v;
 
@@ -116,6 +119,9 @@ START_TEST(a_proof_names_its_product_and_what_was_revoked_as_of_its_time)
         ck_assert_int_eq(weft_describe(c, "servers/readings", &product, &problem), WEFT_OK);
         ck_assert_str_eq(v.product_id, weft_product_info(product)->id);
         weft_product_free(product);
+        ck_assert(weft_verified_is_of(&v, "servers/readings"));
+        for (size_t k = 0; k < sizeof others / sizeof *others; k++)
+            ck_assert_msg(!weft_verified_is_of(&v, others[k]), "%s", others[k]);
         weft_verified_free(&v);
     }
 }

@@ -319,8 +319,10 @@ static enum weft_err restore(void *arg, const struct wf_alert *a)
 
 static enum weft_err set_up(struct judge *j, struct weft_problem *problem)
 {
-    enum weft_err err = wf_book_open(j->watch.o->alerts, WF_BOOK_KEEP, &j->book, problem);
+    enum weft_err err = wf_mon_watch_may_make(&j->watch, j->watch.o->alerts, problem);
 
+    if (!err)
+        err = wf_book_open(j->watch.o->alerts, WF_BOOK_KEEP, &j->book, problem);
     if (err)
         return err;
     j->engine = wf_engine_new(NULL, on_observed, j);

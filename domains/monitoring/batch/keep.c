@@ -423,6 +423,8 @@ int wf_mon_cmd_store(const struct wf_mon_options *o)
     k.sink.arg = &k;
     enum weft_err err = wf_mon_watch_init(&k.watch, o, &k.sink);
     if (!err)
+        err = wf_mon_watch_may_make(&k.watch, o->database ? NULL : o->db, &problem);
+    if (!err)
         err = wf_mon_store_open(wf_mon_where(o), &k.store, &problem);
     if (!err)
         err = wf_mon_watch_start(&k.watch, &problem);

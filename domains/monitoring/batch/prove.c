@@ -11,6 +11,10 @@
 
 #define FIXED 7 // _time _received _domain _origin _offset _batch _op, behind the leading _offset
 
+struct pair {
+    char product[WF_MON_PRODUCT], table[WF_MON_NAME];
+};
+
 struct prove {
     struct wf_mon_db *db;
     const struct wf_mon_verify *what;
@@ -21,6 +25,12 @@ struct prove {
     struct weft_product *product;
     char *hash, *keys;
     char domain[WF_MON_PRODUCT];
+    struct pair *tables; // of all products
+    size_t table_count;
+    // The answer to "which product is this id of", kept while batches ask the same.
+    struct {
+        char product[WF_MON_PRODUCT], id[80], text[WF_MON_PRODUCT + 80];
+    } named;
     // Where each column of the row comes from: a field of the schema, or FIELD_NONE. Made anew for each batch.
     int *field_of;
     size_t columns;
@@ -120,13 +130,32 @@ static bool check_word(struct prove *v, const char *what, const char *stored, co
     return false;
 }
 
+// Two products with one schema differ in the id alone that the header names. Told with the name that it has here, if it has one.
+static bool check_product(struct prove *v, const struct weft_verified *proven)
+{
+    const char *id = proven->product_id, *own = v->b.product;
+
+    if (strcmp(v->named.product, own) != 0 || strcmp(v->named.id, id) != 0) {
+        bool is = weft_verified_is_of(proven, own);
+        const char *other = NULL;
+        for (size_t i = 0; i < v->table_count && !is && !other; i++)
+            if (weft_verified_is_of(proven, v->tables[i].product))
+                other = v->tables[i].product;
+        snprintf(v->named.product, sizeof v->named.product, "%s", own);
+        snprintf(v->named.id, sizeof v->named.id, "%s", id);
+        snprintf(v->named.text, sizeof v->named.text, "%s", is ? "" : other ? other : id);
+    }
+    return !v->named.text[0] || check_word(v, "_batch.product", own, v->named.text);
+}
+
 // *ret_skip = records of the batch before the first one stored.
 static bool check_batch(struct prove *v, const struct weft_verified *proven, size_t *ret_skip)
 {
     bool good = check_word(v, "_batch.batch", v->b.batch, proven->batch);
 
     good = check_word(v, "_batch.origin", v->b.origin, proven->origin) && good;
-    good = check_word(v, "_batch.product (domain)", v->domain, proven->domain) && good;
+    good = check_word(v, "_batch.product (domain)", v->domain, proven->domain) &&
+           check_product(v, proven) && good;
     uint64_t skip = v->b.first_seq - proven->first_seq;
     if (v->b.first_seq < proven->first_seq || skip > proven->record_count ||
         v->b.count > proven->record_count - skip) {
@@ -359,15 +388,9 @@ static enum weft_err prove_batch(struct prove *v)
 
 // ---- rows without a batch ----------------------------------------------------------------------------------------------
 
-struct pair {
-    char product[WF_MON_PRODUCT], table[WF_MON_NAME];
-};
-
 // The tables first, as the database answers one query at a time.
-static enum weft_err list_tables(struct prove *v, struct pair **ret, size_t *ret_count)
+static enum weft_err list_tables(struct prove *v)
 {
-    struct pair *list = NULL;
-    size_t count = 0;
     struct wf_mon_cell product, table;
     enum weft_err err = wf_mon_db_tables(v->db);
 
@@ -375,22 +398,18 @@ static enum weft_err list_tables(struct prove *v, struct pair **ret, size_t *ret
         err = wf_mon_db_step(v->db);
         if (err)
             break;
-        struct pair *more = realloc(list, (count + 1) * sizeof *list);
-        if (!more) {
-            err = WEFT_E_NOMEM;
-            break;
-        }
-        list = more;
+        struct pair *more = realloc(v->tables, (v->table_count + 1) * sizeof *more);
+        if (!more)
+            return WEFT_E_NOMEM;
+        v->tables = more;
         wf_mon_db_cell(v->db, 0, &product);
         wf_mon_db_cell(v->db, 1, &table);
-        snprintf(list[count].product, sizeof list->product, "%.*s", (int)product.len,
+        more += v->table_count++;
+        snprintf(more->product, sizeof more->product, "%.*s", (int)product.len,
             product.ptr ? product.ptr : "");
-        snprintf(list[count].table, sizeof list->table, "%.*s", (int)table.len,
-            table.ptr ? table.ptr : "");
-        count++;
+        snprintf(
+            more->table, sizeof more->table, "%.*s", (int)table.len, table.ptr ? table.ptr : "");
     }
-    *ret = list;
-    *ret_count = count;
     return err == WEFT_E_NOT_FOUND ? WEFT_OK : err;
 }
 
@@ -434,10 +453,10 @@ enum weft_err wf_mon_prove(
     const struct wf_mon_batches which = {
         .product = what->product, .table = what->table, .offset = what->offset
     };
-    struct pair *tables = NULL;
-    size_t count = 0;
-    enum weft_err err = wf_mon_db_batch(db, &which, 0, &v.b);
+    enum weft_err err = list_tables(&v);
 
+    if (!err)
+        err = wf_mon_db_batch(db, &which, 0, &v.b);
     while (!err) {
         int64_t id = v.b.id;
         err = prove_batch(&v);
@@ -445,11 +464,11 @@ enum weft_err wf_mon_prove(
             err = wf_mon_db_batch(db, &which, id, &v.b);
     }
     if (err == WEFT_E_NOT_FOUND)
-        err = list_tables(&v, &tables, &count);
-    for (size_t i = 0; i < count && !err; i++)
-        if (covers(what, &tables[i]))
-            err = find_orphans(&v, &tables[i]);
-    free(tables);
+        err = WEFT_OK;
+    for (size_t i = 0; i < v.table_count && !err; i++)
+        if (covers(what, &v.tables[i]))
+            err = find_orphans(&v, &v.tables[i]);
+    free(v.tables);
     free(v.field_of);
     schema_fini(&v);
     if (!err)

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "domains/monitoring/common/parts.h"
 #include "domains/monitoring/common/slate.h"
@@ -24,6 +25,21 @@ enum weft_err wf_mon_parts_create(const char *db, int *ret_fd)
     char name[4200];
 
     return name_file(db, name) ? wf_mon_slate_create(name, ret_fd) : WEFT_E_TOO_BIG;
+}
+
+bool wf_mon_parts_is_first(const char *db)
+{
+    char name[4200];
+
+    return name_file(db, name) && access(name, F_OK) != 0 && access(db, F_OK) != 0;
+}
+
+void wf_mon_parts_remove(const char *db)
+{
+    char name[4200];
+
+    if (name_file(db, name))
+        unlink(name);
 }
 
 enum weft_err wf_mon_parts_write(int fd, const struct wf_mon_part *parts, size_t count)

@@ -27,6 +27,10 @@ struct wf_mon_part {
 
 // Creates or takes over "DB-run" (0600) and locks it. IN_USE: another run has it; IO, TOO_BIG.
 WEFT_MUST_USE enum weft_err wf_mon_parts_create(const char *db, int *ret_fd);
+// Nothing lies there yet: neither that file nor the database.
+bool wf_mon_parts_is_first(const char *db);
+// For who holds it, and nothing came of the run.
+void wf_mon_parts_remove(const char *db);
 WEFT_MUST_USE enum weft_err wf_mon_parts_write(
     int fd, const struct wf_mon_part *parts, size_t count);
 // At most WF_MON_PARTS. 0 parts: no run is alive, or none ever was.

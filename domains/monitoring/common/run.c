@@ -15,6 +15,7 @@
 
 #include "domains/monitoring/common/parts.h"
 #include "domains/monitoring/common/watch.h"
+#include "domains/monitoring/speed/file.h"
 
 #define FIRST_WAIT_MS 1000 // before a layer that ended is started again; doubled each time
 #define MOST_WAIT_MS  60000
@@ -260,14 +261,32 @@ static enum weft_err set_up(struct run *r)
     return WEFT_OK;
 }
 
+// Who begins looks on: a mistake in the rules is told before anything is made. Later what is stored goes on, whatever the rules say.
+static int check_rules(const struct wf_mon_options *o)
+{
+    struct wf_rules_file f;
+
+    if (!o->rules)
+        return 0;
+    int status = wf_rules_file_open(o->rules, wf_rules_flags(o), &f);
+    wf_rules_file_close(&f);
+    return status;
+}
+
 int wf_mon_cmd_run(const struct wf_mon_options *o)
 {
     struct run r = { .o = o, .signal_fd = -1, .parts_fd = -1 };
-    enum weft_err err = set_up(&r);
+    bool first = wf_mon_parts_is_first(o->db);
+    int status = first ? check_rules(o) : 0;
     char text[300];
 
+    if (status)
+        return status;
+    enum weft_err err = set_up(&r);
     if (!err) {
         supervise(&r);
+        if (first && r.status && access(o->db, F_OK) != 0)
+            wf_mon_parts_remove(o->db);
     } else if (err == WEFT_E_IN_USE) {
         snprintf(text, sizeof text, "%.200s: another weft-monitor run uses it", o->db);
         r.status = wf_mon_fail(err, text, "");

@@ -95,7 +95,7 @@ enum weft_err wf_mon_watch_init(
     return w->signal_fd < 0 || !w->polls ? WEFT_E_NOMEM : WEFT_OK;
 }
 
-enum weft_err wf_mon_watch_start(struct wf_mon_watch *w, struct weft_problem *problem)
+static enum weft_err connect_client(struct wf_mon_watch *w, struct weft_problem *problem)
 {
     const struct weft_options options = { .dir = w->o->dir, .socket = w->o->socket };
     struct weft_whoami who = { 0 };
@@ -105,7 +105,20 @@ enum weft_err wf_mon_watch_start(struct wf_mon_watch *w, struct weft_problem *pr
         return err;
     if (!weft_whoami(w->client, &who, NULL))
         snprintf(w->subject, sizeof w->subject, "%s/%s", who.domain, who.subject);
-    return wf_mon_scout_start(w->client, w->o->discover_ms, &w->scout);
+    return WEFT_OK;
+}
+
+enum weft_err wf_mon_watch_may_make(
+    struct wf_mon_watch *w, const char *path, struct weft_problem *problem)
+{
+    return path && access(path, F_OK) == 0 ? WEFT_OK : connect_client(w, problem);
+}
+
+enum weft_err wf_mon_watch_start(struct wf_mon_watch *w, struct weft_problem *problem)
+{
+    enum weft_err err = w->client ? WEFT_OK : connect_client(w, problem);
+
+    return err ? err : wf_mon_scout_start(w->client, w->o->discover_ms, &w->scout);
 }
 
 static void release_feed(struct wf_mon_feed *f)

@@ -38,6 +38,9 @@ int64_t wf_mon_unix_ms(void); // the wall's
 // First of all, before any thread: SIGTERM and SIGINT come to the descriptor alone. `o` and `sink` must outlive the watch.
 WEFT_MUST_USE enum weft_err wf_mon_watch_init(
     struct wf_mon_watch *w, const struct wf_mon_options *o, const struct wf_mon_sink *sink);
+// Before a layer makes a file (NULL: tables on a server) that is not there: without an identity nothing is left behind.
+WEFT_MUST_USE enum weft_err wf_mon_watch_may_make(
+    struct wf_mon_watch *w, const char *path, struct weft_problem *problem);
 // Connects and begins to look at the catalog.
 WEFT_MUST_USE enum weft_err wf_mon_watch_start(
     struct wf_mon_watch *w, struct weft_problem *problem);

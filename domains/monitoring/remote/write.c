@@ -397,7 +397,9 @@ static enum weft_err set_up(struct wf_writer *w, struct weft_problem *problem)
     w->post = wf_post_new();
     if (!w->table || !w->post)
         return WEFT_E_NOMEM;
-    err = wf_ledger_open(w->watch.o->remote_state, &w->ledger, problem);
+    err = wf_mon_watch_may_make(&w->watch, w->watch.o->remote_state, problem);
+    if (!err)
+        err = wf_ledger_open(w->watch.o->remote_state, &w->ledger, problem);
     if (!err)
         err = restore(w);
     return err ? err : wf_mon_watch_start(&w->watch, problem);

@@ -18,7 +18,9 @@
 struct delivery {
     int64_t append_ms, time_ms;
     size_t order;
-    const struct wf_trial_input *input;
+    unsigned product;
+    uint64_t lost;                       // no record, but that so many never come
+    const struct wf_trial_input *input;  // NULL: a loss of nobody knows whom
     const struct wf_shape_field *fields; // of its product's shape
     size_t step;
     bool late, deleted;
@@ -37,7 +39,7 @@ struct run {
     struct wf_alerts *alerts;
     struct wf_shape shapes[WF_TRIAL_PRODUCTS];
     struct wf_shape_field fields[WF_TRIAL_PRODUCTS][WF_TRIAL_FIELDS * 4];
-    uint64_t offsets[WF_TRIAL_PRODUCTS];
+    uint64_t offsets[WF_TRIAL_PRODUCTS], lost[WF_TRIAL_PRODUCTS];
     struct delivery *deliveries;
     size_t count;
     struct episode *episodes;
@@ -132,6 +134,8 @@ static int by_append(const void *a, const void *b)
 
     if (x->append_ms != y->append_ms)
         return x->append_ms < y->append_ms ? -1 : 1;
+    if (!x->lost != !y->lost) // what is lost lies before what comes
+        return x->lost ? -1 : 1;
     return (x->order > y->order) - (x->order < y->order);
 }
 
@@ -143,24 +147,52 @@ static void add_deletion(struct run *r, const struct wf_trial_input *in)
         r->deliveries[r->count++] = (struct delivery){ .append_ms = ms,
             .time_ms = ms,
             .order = r->count,
+            .product = in->product,
             .input = in,
             .fields = r->fields[in->product],
             .deleted = true };
 }
 
+// Where the reader meets it: at the end of the time, or of the test.
+static void add_loss(
+    struct run *r, unsigned product, const struct wf_trial_input *in, uint64_t lost)
+{
+    const struct wf_trial_product *p = &r->t->products[product];
+    int64_t ms = in ? in->lost.until_ms : p->lost.until_ms;
+
+    if (!lost)
+        return;
+    if (is_within(&p->blind, ms))
+        ms = p->blind.until_ms;
+    if (ms > r->t->end_ms)
+        ms = r->t->end_ms;
+    r->deliveries[r->count++] = (struct delivery){ .append_ms = r->t->begin_ms + ms,
+        .order = r->count,
+        .product = product,
+        .lost = lost,
+        .input = in };
+}
+
 static void add_input(struct run *r, const struct wf_trial_input *in)
 {
     const struct wf_trial_product *p = &r->t->products[in->product];
+    uint64_t lost = 0;
 
     add_deletion(r, in);
     for (size_t k = 0; k < in->count; k++) {
         int64_t ms = (int64_t)k * r->t->every_ms,
                 by = is_within(&in->clock, ms) ? in->clock.by_ms : 0;
-        struct delivery d = {
-            .input = in, .step = k, .order = r->count, .fields = r->fields[in->product]
-        };
+        struct delivery d = { .input = in,
+            .product = in->product,
+            .step = k,
+            .order = r->count,
+            .fields = r->fields[in->product] };
         if (!has_record(in, k))
             continue;
+        if (is_within(&p->lost, ms) || is_within(&in->lost, ms)) {
+            *(is_within(&p->lost, ms) ? &r->lost[in->product] : &lost) += 1;
+            continue;
+        }
         d.append_ms = is_within(&in->held, ms) ? in->held.until_ms : ms;
         if (is_within(&p->blind, d.append_ms))
             d.append_ms = p->blind.until_ms;
@@ -169,16 +201,17 @@ static void add_input(struct run *r, const struct wf_trial_input *in)
         d.append_ms += r->t->begin_ms;
         r->deliveries[r->count++] = d;
     }
+    add_loss(r, in->product, in, lost);
 }
 
 static bool set_up(
     struct run *r, const struct wf_rules *rules, const struct wf_engine_limits *limits)
 {
     const struct wf_trial *t = r->t;
-    size_t most = 1;
+    size_t most = 1 + t->product_count;
 
     for (size_t i = 0; i < t->input_count; i++)
-        most += t->inputs[i].count + 1;
+        most += t->inputs[i].count + 2;
     r->deliveries = calloc(most, sizeof *r->deliveries);
     r->episodes = calloc(EPISODES, sizeof *r->episodes);
     r->alerts = wf_alerts_new(on_alert, r);
@@ -187,6 +220,8 @@ static bool set_up(
         return false;
     for (size_t i = 0; i < t->input_count; i++)
         add_input(r, &t->inputs[i]);
+    for (unsigned i = 0; i < t->product_count; i++)
+        add_loss(r, i, NULL, r->lost[i]);
     qsort(r->deliveries, r->count, sizeof *r->deliveries, by_append);
     wf_engine_rules(r->engine, rules, t->begin_ms);
     return true;
@@ -252,9 +287,19 @@ static void make_shape(struct run *r, unsigned product)
 
 // ---- running ------------------------------------------------------------------------------------------------------------------
 
+static enum weft_err tell_loss(struct run *r, const struct delivery *d)
+{
+    const struct wf_loss loss = {
+        .origin = d->input ? d->input->origin : NULL, .count = d->lost, .now_ms = d->append_ms
+    };
+
+    r->offsets[d->product] += d->lost;
+    return wf_engine_lose(r->engine, &r->shapes[d->product], &loss);
+}
+
 static enum weft_err deliver(struct run *r, const struct delivery *d)
 {
-    unsigned product = d->input->product;
+    unsigned product = d->product;
     struct wf_row row = { .shape = &r->shapes[product],
         .time_ms = wf_row_time(d->time_ms, d->time_ms, d->append_ms, d->late),
         .append_ms = d->append_ms,
@@ -295,8 +340,12 @@ static enum weft_err run(struct run *r)
     for (int64_t ms = 0; ms <= r->t->end_ms; ms += TICK_MS) {
         enum weft_err err = WEFT_OK;
         look(r, ms);
-        while (!err && next < r->count && r->deliveries[next].append_ms <= r->t->begin_ms + ms)
-            err = deliver(r, &r->deliveries[next++]);
+        for (; !err && next < r->count; next++) {
+            const struct delivery *d = &r->deliveries[next];
+            if (d->append_ms > r->t->begin_ms + ms)
+                break;
+            err = d->lost ? tell_loss(r, d) : deliver(r, d);
+        }
         if (!err)
             err = wf_engine_tick(r->engine, r->t->begin_ms + ms);
         if (err || r->err)

@@ -44,6 +44,7 @@ struct wf_trial_input {
     struct wf_trial_span clock; // its clock is off by by_ms
     struct wf_trial_span held;  // nothing of it arrives then; at the end all does
     struct wf_trial_span gone;  // its row is deleted then
+    struct wf_trial_span lost;  // its records of then never come; at the end that is told
 };
 
 struct wf_trial_product {
@@ -53,6 +54,7 @@ struct wf_trial_product {
     const char *keys[WF_TRIAL_FIELDS], *labels[WF_TRIAL_FIELDS];
     size_t key_count, label_count;
     struct wf_trial_span blind;
+    struct wf_trial_span lost; // as of an input, of all: whose they were nobody knows
 };
 
 struct wf_trial_fire {

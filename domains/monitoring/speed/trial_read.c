@@ -131,7 +131,8 @@ static const struct weft_conf_node *pairs_of(
 static void read_product(
     struct reader *r, const struct weft_conf_node *n, struct wf_trial_product *p)
 {
-    static const char *const known[] = { "kind", "freshness", "keys", "labels", "blind", NULL };
+    static const char *const known[] = { "kind", "freshness", "keys", "labels", "blind", "lost",
+        NULL };
 
     weft_conf_known(r->c, n, known);
     p->name = keep(r, n->key);
@@ -143,6 +144,7 @@ static void read_product(
     names_of(r, n, "keys", p->keys, &p->key_count);
     names_of(r, n, "labels", p->labels, &p->label_count);
     span_of(r, n, "blind", &p->blind);
+    span_of(r, n, "lost", &p->lost);
 }
 
 static void read_fields(struct reader *r, const struct weft_conf_node *first, int64_t every_ms,
@@ -173,7 +175,7 @@ static void read_fields(struct reader *r, const struct weft_conf_node *first, in
 static void read_input(struct reader *r, const struct weft_conf_node *n, struct wf_trial *t)
 {
     static const char *const known[] = { "product", "origin", "set", "values", "clock", "held",
-        "gone", NULL };
+        "gone", "lost", NULL };
     struct wf_trial_input *in = &t->inputs[t->input_count];
     const char *product = text_of(r, n, "product", t->product_count != 1);
 
@@ -190,6 +192,7 @@ static void read_input(struct reader *r, const struct weft_conf_node *n, struct 
     read_fields(r, pairs_of(r, n, "values"), t->every_ms, false, in);
     span_of(r, n, "clock", &in->clock);
     span_of(r, n, "held", &in->held);
+    span_of(r, n, "lost", &in->lost);
     if (weft_conf_get(n, "gone")) {
         in->gone.is_set = true;
         in->gone.from_ms = duration_of(r, n, "gone", 0);

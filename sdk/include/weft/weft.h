@@ -471,11 +471,11 @@ WEFT_API WEFT_MUST_USE enum weft_err weft_verify(struct weft_client *c,
     const struct weft_product *product, const void *header, size_t header_len, const void *payload,
     size_t payload_len, const void *chain, size_t chain_len, struct weft_verified *ret,
     struct weft_problem *problem);
+// Whether its signed header names this product, "domain/name", in a major version up to 9999. Two products with one schema differ in nothing else.
+//     puts(weft_verified_is_of(&(struct weft_verified){ 0 }, "servers/cpu") ? "of it" : "of another product");
+WEFT_API bool weft_verified_is_of(const struct weft_verified *v, const char *product);
 // Releases what weft_verify filled; not for one that failed.
-//     struct weft_verified v;
-//     if (weft_verify(c, NULL, event->header, event->header_len, event->payload, event->payload_len, event->chain,
-//             event->chain_len, &v, NULL) == WEFT_OK)
-//         weft_verified_free(&v);
+//     weft_verified_free(&(struct weft_verified){ 0 });
 WEFT_API void weft_verified_free(struct weft_verified *v);
 // A product from kept bytes: a FileDescriptorSet and the message's full name; for reading records without the mesh.
 //     const void *set;
