@@ -53,6 +53,8 @@ struct wf_gossip_room {
     uint32_t last_id;
     bool peers_changed;
     struct wf_buf advert; // own, newest
+    bool held;            // wf_gossip_hold
+    struct wf_buf untold; // of what is held: struct wf_digest each
     uint64_t advert_sequence;
     const char *const *mirrors; // of the mirror room: told in the advert
     size_t mirror_count;

@@ -42,6 +42,14 @@ static const struct wf_known *newest(
     return NULL;
 }
 
+static void tell(struct wf_node *n, const struct wf_digest *d)
+{
+    struct wf_gossip_event e = { .kind = WF_GOSSIP_OWN, .digests = d, .digest_count = 1 };
+
+    wf_gossip_event(n, &e);
+    wf_gossip_learned(n, d, false);
+}
+
 enum weft_err wf_gossip_advertise(struct wf_node *n, enum wf_entry_kind kind, struct wf_bytes raw)
 {
     struct wf_gossip_room *g = n->gossip;
@@ -50,8 +58,10 @@ enum weft_err wf_gossip_advertise(struct wf_node *n, enum wf_entry_kind kind, st
 
     if (!n->charter)
         return WEFT_E_STATE;
-    enum weft_err err =
-        wf_catalog_learn(g->catalog, kind, raw, n->charter, wf_node_now_unix_ms(n), &learned);
+    enum weft_err err = g->held ? wf_buf_reserve(&g->untold, sizeof d) : WEFT_OK;
+    if (err)
+        return err;
+    err = wf_catalog_learn(g->catalog, kind, raw, n->charter, wf_node_now_unix_ms(n), &learned);
     if (err || learned == WF_LEARNED_SAME)
         return err;
     if (learned == WF_LEARNED_PROOF) {
@@ -64,10 +74,31 @@ enum weft_err wf_gossip_advertise(struct wf_node *n, enum wf_entry_kind kind, st
     if (!k)
         return WEFT_E_QUOTA; // it was the one to go
     wf_digest_of(k, &d);
-    struct wf_gossip_event e = { .kind = WF_GOSSIP_OWN, .digests = &d, .digest_count = 1 };
-    wf_gossip_event(n, &e);
-    wf_gossip_learned(n, &d, false);
+    if (g->held)
+        return wf_buf_append(&g->untold, wf_bytes(&d, sizeof d));
+    tell(n, &d);
     return WEFT_OK;
+}
+
+void wf_gossip_hold(struct wf_node *n)
+{
+    wf_catalog_hold(n->gossip->catalog);
+    n->gossip->held = true;
+}
+
+enum weft_err wf_gossip_release(struct wf_node *n)
+{
+    struct wf_gossip_room *g = n->gossip;
+    enum weft_err err = wf_catalog_release(g->catalog);
+    struct wf_digest d;
+
+    g->held = false;
+    for (size_t at = 0; at < g->untold.len && !err; at += sizeof d) {
+        memcpy(&d, g->untold.ptr + at, sizeof d);
+        tell(n, &d);
+    }
+    g->untold.len = 0;
+    return err;
 }
 
 // ---- the own advert --------------------------------------------------------------------------------------------------
@@ -271,6 +302,7 @@ static void gossip_close(struct wf_node *n)
     wf_catalog_free(g->catalog);
     wf_store_free(g->store);
     wf_buf_fini(&g->advert);
+    wf_buf_fini(&g->untold);
     free(g);
     n->gossip = NULL;
 }

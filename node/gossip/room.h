@@ -13,6 +13,10 @@ struct wf_catalog *wf_gossip_catalog(struct wf_node *n);
 // A document of this node or its domain (NODE, PRODUCT, HOME, REVOCATIONS): learned here, then told to peers at once.
 WF_MUST_USE enum weft_err wf_gossip_advertise(
     struct wf_node *n, enum wf_entry_kind kind, struct wf_bytes raw);
+// What is advertised between the two counts here at once, is kept in one commit at the release, and is told to peers behind it: to nobody when it
+// could not be kept, which is what the release returns. Within one call of the loop.
+void wf_gossip_hold(struct wf_node *n);
+WF_MUST_USE enum weft_err wf_gossip_release(struct wf_node *n);
 
 // What this node mirrors, for its advert from the next tick on: "domain/product", ascending, borrowed until the next call.
 void wf_gossip_set_mirrors(struct wf_node *n, const char *const *names, size_t count);

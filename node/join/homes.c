@@ -133,25 +133,111 @@ static enum weft_err say_home(struct wf_node *n, struct wf_call *c, Weft__V1__Ho
     return err;
 }
 
-void wf_home_handle(struct wf_node *n, struct wf_call *c)
+static void answer(struct wf_node *n, struct wf_call *c, Weft__V1__HomeReply *r, enum weft_err err)
 {
-    bool wants = c->request->home->wants_manifests;
+    const Weft__V1__HomeRequest *q = c->request->home;
     Weft__V1__Reply reply = WEFT__V1__REPLY__INIT;
-    Weft__V1__HomeReply r = WEFT__V1__HOME_REPLY__INIT;
-    enum weft_err err = may_ask(n, c);
 
-    if (!err)
-        err = wants ? wf_join_kept(n, c, &r) : say_home(n, c, &r);
     if (err) {
         refuse(n, c, err);
         return;
     }
     (void)wf_access_audit(n, c->caller,
-        wants                     ? "manifests"
-        : c->request->home->moved ? "moved"
-                                  : "home",
-        c->request->home->product, WEFT_OK, NULL);
+        q->wants_manifests ? "manifests"
+        : q->moved         ? "moved"
+                           : "home",
+        q->product, WEFT_OK, NULL);
     reply.kind_case = WEFT__V1__REPLY__KIND_HOME;
-    reply.home = &r;
+    reply.home = r;
     wf_call_reply(c, &reply);
+}
+
+// ---- together --------------------------------------------------------------------------------------------------------
+// A node asks for all its products at once, and each answer waits for the disk: those of a turn are signed and kept together, in one commit, and
+// answered behind it.
+
+static void on_gone(struct wf_call *c, void *arg)
+{
+    struct wf_join_room_state *s = arg;
+
+    for (size_t i = 0; i < s->asked_count; i++)
+        if (s->asked[i] == c)
+            s->asked[i] = NULL;
+}
+
+static void answer_all(struct wf_join_room_state *s)
+{
+    struct {
+        Weft__V1__HomeReply reply;
+        enum weft_err err;
+    } say[WF_HOMES_ASKED];
+    struct wf_node *n = s->node;
+    size_t count = s->asked_count;
+
+    if (count == 0)
+        return;
+    wf_gossip_hold(n);
+    for (size_t i = 0; i < count; i++) {
+        weft__v1__home_reply__init(&say[i].reply);
+        if (s->asked[i])
+            say[i].err = say_home(n, s->asked[i], &say[i].reply);
+    }
+    enum weft_err err = wf_gossip_release(n);
+    for (size_t i = 0; i < count; i++) {
+        struct wf_call *c = s->asked[i];
+        if (!c)
+            continue;
+        c->on_gone = NULL;
+        answer(n, c, &say[i].reply, say[i].err ? say[i].err : err);
+    }
+    s->asked_count = 0; // until here a caller that goes leaves its place
+}
+
+static void turn_ends(struct wf_timer *t)
+{
+    answer_all((struct wf_join_room_state *)(void *)((char *)t -
+                                                     offsetof(struct wf_join_room_state, homes)));
+}
+
+static void ask_later(struct wf_join_room_state *s, struct wf_call *c)
+{
+    c->on_gone = on_gone;
+    c->gone_arg = s;
+    s->asked[s->asked_count++] = c;
+    if (s->asked_count == WF_HOMES_ASKED || wf_timer_set(s->node->loop, &s->homes, 0))
+        answer_all(s);
+}
+
+void wf_join_homes_open(struct wf_node *n)
+{
+    n->join->node = n;
+    n->join->homes.fire = turn_ends;
+}
+
+void wf_join_homes_close(struct wf_node *n)
+{
+    struct wf_join_room_state *s = n->join;
+
+    wf_timer_cancel(n->loop, &s->homes);
+    for (size_t i = 0; i < s->asked_count; i++) {
+        if (!s->asked[i])
+            continue;
+        s->asked[i]->on_gone = NULL;
+        wf_call_refuse(s->asked[i], WEFT_E_CLOSED, "home: %s", weft_err_text(WEFT_E_CLOSED));
+    }
+}
+
+void wf_home_handle(struct wf_node *n, struct wf_call *c)
+{
+    const Weft__V1__HomeRequest *q = c->request->home;
+    Weft__V1__HomeReply r = WEFT__V1__HOME_REPLY__INIT;
+    enum weft_err err = may_ask(n, c);
+
+    if (!err && !q->wants_manifests && !q->moved) {
+        ask_later(n->join, c);
+        return;
+    }
+    if (!err)
+        err = q->wants_manifests ? wf_join_kept(n, c, &r) : say_home(n, c, &r);
+    answer(n, c, &r, err);
 }

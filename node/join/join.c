@@ -374,6 +374,7 @@ static enum weft_err join_open(struct wf_node *n, struct wf_diag *diag)
     n->join = calloc(1, sizeof *n->join);
     if (!n->join)
         return WEFT_E_NOMEM;
+    wf_join_homes_open(n);
     enum weft_err err = wf_disk_join(n->conf->data, "tickets.db", &path);
     if (!err)
         err = wf_tickets_open(path, &n->join->tickets, diag);
@@ -401,6 +402,7 @@ static void join_close(struct wf_node *n)
 {
     if (!n->join)
         return;
+    wf_join_homes_close(n);
     wf_tickets_close(n->join->tickets);
     free(n->join);
     n->join = NULL;

@@ -5,17 +5,28 @@
 
 #include "node/join/room.h"
 #include "node/join/tickets.h"
+#include "sdk/loop/loop.h"
+
+#define WF_HOMES_ASKED 128u // that are answered together
 
 struct wf_join_room_state {
+    struct wf_node *node;
     struct wf_tickets *tickets;
     uint64_t last_serial;
     bool renewing;                                 // the issuer's node was asked
     int64_t renew_at_ms, prune_at_ms, names_at_ms; // monotonic
+    struct wf_timer homes;                         // answers the calls below, at this turn's end
+    struct wf_call *asked[WF_HOMES_ASKED];         // NULL: its caller went away
+    size_t asked_count;
 };
 
 // join.c: issues the certificate (serial, usages and times are filled here) and packs it with the issuer's into a chain in the arena.
 WF_MUST_USE enum weft_err wf_join_issue(
     struct wf_node *n, struct wf_cert *c, struct wf_arena *arena, struct wf_bytes *ret_chain);
+
+// homes.c: the calls that wait for the turn's end.
+void wf_join_homes_open(struct wf_node *n);
+void wf_join_homes_close(struct wf_node *n);
 
 // homes.c: says anew, under the next term, that this node of the domain is home of all that its name is home of: what the machine before it says
 // counts for nothing any more.

@@ -27,11 +27,9 @@ static struct wf_bytes context(
 
 // ---- the file --------------------------------------------------------------------------------------------------------
 
-static enum weft_err save(struct wf_home_product *p)
+static enum weft_err pack(const struct wf_home_product *p, struct wf_buf *out)
 {
-    struct wf_buf b = { 0 };
-    char name[40];
-    enum weft_err err = wf_buf_append_byte(&b, EPOCHS_VERSION);
+    enum weft_err err = wf_buf_append_byte(out, EPOCHS_VERSION);
 
     for (size_t i = 0; i < p->kept_count && !err; i++) {
         const struct wf_kept_epoch *k = &p->kept[i];
@@ -39,10 +37,19 @@ static enum weft_err save(struct wf_home_product *p)
         wf_store_be64(place, k->number);
         wf_store_be64(place + 8, k->first);
         wf_store_be64(place + 16, k->end);
-        err = wf_buf_append(&b, WF_BYTES(place));
+        err = wf_buf_append(out, WF_BYTES(place));
         if (!err)
-            err = wf_buf_append(&b, WF_BYTES(k->box));
+            err = wf_buf_append(out, WF_BYTES(k->box));
     }
+    return err;
+}
+
+static enum weft_err save(struct wf_home_product *p)
+{
+    struct wf_buf b = { 0 };
+    char name[40];
+    enum weft_err err = pack(p, &b);
+
     meta_name(p, name);
     if (!err)
         err = wf_meta_put(&p->room->vfs, p->room->meta_dir, name, wf_buf_view(&b));
@@ -138,7 +145,7 @@ enum weft_err wf_epochs_begin(struct wf_home_product *p, const struct wf_epoch *
     return save(p);
 }
 
-void wf_epochs_forget(struct wf_home_product *p)
+static void forget(struct wf_home_product *p)
 {
     uint64_t floor = wf_home_floor(p);
     size_t gone = 0;
@@ -147,9 +154,44 @@ void wf_epochs_forget(struct wf_home_product *p)
         gone++;
     if (gone)
         drop_first(p, gone);
-    if (p->kept_dirty && save(p))
+}
+
+static void saved(void *arg, void *tag, enum weft_err err)
+{
+    struct wf_home_product *p = tag;
+
+    (void)arg;
+    p->kept_dirty = err != WEFT_OK;
+    if (err)
         wf_say(p->room->node, WF_LOG_WARN, "stream", "sealed epoch keys could not be written",
             "product", p->collect->product.name, NULL);
+}
+
+static void save_with(struct wf_meta_group *g, struct wf_home_product *p)
+{
+    struct wf_buf b = { 0 };
+    char name[40];
+    enum weft_err err = pack(p, &b);
+
+    meta_name(p, name);
+    if (err)
+        saved(NULL, p, err);
+    else
+        wf_meta_add(g, name, wf_buf_view(&b), p);
+    wf_buf_fini(&b);
+}
+
+void wf_epochs_forget(struct wf_stream_room *r)
+{
+    struct wf_meta_group g;
+
+    wf_meta_group_init(&g, &r->vfs, r->meta_dir, saved, NULL);
+    for (struct wf_home_product *p = r->products; p; p = p->next) {
+        forget(p);
+        if (p->kept_dirty)
+            save_with(&g, p);
+    }
+    wf_meta_commit(&g);
 }
 
 void wf_epochs_cover(struct wf_home_product *p, uint64_t offset)

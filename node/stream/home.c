@@ -17,21 +17,72 @@ struct ask {
     Weft__V1__Request request;
     Weft__V1__HomeRequest home;
     struct wf_buf manifest, schema; // copies: a change meanwhile replaces what they are of
+    struct wf_buf came;             // the home document
+    enum weft_err err;
+    struct ask *next;
+};
+
+struct wf_homes {
+    struct wf_stream_room *room;
+    struct wf_timer turn_ends;
+    struct ask *came; // answered in this turn
 };
 
 static void ask_free(struct ask *a)
 {
     wf_buf_fini(&a->manifest);
     wf_buf_fini(&a->schema);
+    wf_buf_fini(&a->came);
     free(a);
 }
 
-static enum weft_err take(struct wf_node *n, const Weft__V1__Reply *reply)
+// ---- answers ---------------------------------------------------------------------------------------------------------
+// The registry waits for the disk: what came in one turn is kept in one commit.
+
+static void settle(struct wf_stream_room *r, struct ask *a)
 {
-    if (reply->kind_case != WEFT__V1__REPLY__KIND_HOME)
-        return WEFT_E_PROTOCOL;
-    enum weft_err err = wf_gossip_advertise(n, WF_ENTRY_HOME, wf_pb_view(reply->home->home));
-    return err == WEFT_E_STALE ? WEFT_OK : err; // gossip brought a newer one
+    for (struct wf_home_product *p = r->products; p; p = p->next) {
+        if (strcmp(p->collect->product.name, a->product.s) != 0)
+            continue;
+        p->home_asked = false;
+        p->home_err = a->err;
+        if (!a->err && p->term == 0)
+            p->advert_due_ms = 0;
+    }
+    ask_free(a);
+}
+
+static void take_all(struct wf_homes *h)
+{
+    struct wf_node *n = h->room->node;
+    struct ask *first = h->came, *next = NULL;
+
+    h->came = NULL;
+    wf_gossip_hold(n);
+    for (struct ask *a = first; a; a = a->next) {
+        a->err = wf_gossip_advertise(n, WF_ENTRY_HOME, wf_buf_view(&a->came));
+        if (a->err == WEFT_E_STALE)
+            a->err = WEFT_OK; // gossip brought a newer one
+    }
+    enum weft_err err = wf_gossip_release(n);
+    for (struct ask *a = first; a; a = next) {
+        next = a->next;
+        if (!a->err)
+            a->err = err;
+        settle(h->room, a);
+    }
+}
+
+static void turn_ends(struct wf_timer *t)
+{
+    take_all((struct wf_homes *)(void *)((char *)t - offsetof(struct wf_homes, turn_ends)));
+}
+
+static enum weft_err keep(struct ask *a, const Weft__V1__Reply *reply)
+{
+    return reply->kind_case == WEFT__V1__REPLY__KIND_HOME
+               ? wf_bytes_dup(wf_pb_view(reply->home->home), &a->came)
+               : WEFT_E_PROTOCOL;
 }
 
 static void on_home(void *arg, enum weft_err err, const Weft__V1__Reply *reply)
@@ -39,20 +90,48 @@ static void on_home(void *arg, enum weft_err err, const Weft__V1__Reply *reply)
     struct ask *a = arg;
     struct wf_stream_room *r = a->node->stream;
 
-    if (r && !r->closed && a->node->gossip) {
-        if (!err)
-            err = take(a->node, reply);
-        for (struct wf_home_product *p = r->products; p; p = p->next) {
-            if (strcmp(p->collect->product.name, a->product.s) != 0)
-                continue;
-            p->home_asked = false;
-            p->home_err = err;
-            if (!err && p->term == 0)
-                p->advert_due_ms = 0;
-        }
+    if (!r || r->closed || !a->node->gossip) {
+        ask_free(a);
+        return;
     }
-    ask_free(a);
+    a->err = err ? err : keep(a, reply);
+    if (a->err) {
+        settle(r, a);
+        return;
+    }
+    a->next = r->homes->came;
+    r->homes->came = a;
+    if (wf_timer_set(a->node->loop, &r->homes->turn_ends, 0))
+        take_all(r->homes);
 }
+
+enum weft_err wf_homes_new(struct wf_stream_room *r, struct wf_homes **ret)
+{
+    struct wf_homes *h = calloc(1, sizeof *h);
+
+    if (!h)
+        return WEFT_E_NOMEM;
+    h->room = r;
+    h->turn_ends.fire = turn_ends;
+    *ret = h;
+    return WEFT_OK;
+}
+
+void wf_homes_free(struct wf_homes *h)
+{
+    struct ask *next = NULL;
+
+    if (!h)
+        return;
+    wf_timer_cancel(h->room->node->loop, &h->turn_ends);
+    for (struct ask *a = h->came; a; a = next) {
+        next = a->next;
+        ask_free(a);
+    }
+    free(h);
+}
+
+// ---- questions -------------------------------------------------------------------------------------------------------
 
 static void ask(struct wf_home_product *p)
 {

@@ -15,6 +15,7 @@
 #include "node/stream/given.h"
 #include "node/stream/parked.h"
 #include "node/stream/room.h"
+#include "node/stream/turns.h"
 #include "proto/schema/schema.h"
 #include "proto/stream/chain.h"
 #include "proto/stream/frame.h"
@@ -269,10 +270,6 @@ struct wf_tap {
     void *arg;
 };
 
-struct wf_box;
-struct wf_replay;
-struct wf_taking;
-
 struct wf_stream_room {
     struct wf_node *node;
     struct wf_vfs vfs;
@@ -287,11 +284,13 @@ struct wf_stream_room {
     struct wf_box *box;
     struct wf_net_gate *gate;
     struct wf_home_product *products;
+    struct wf_homes *homes; // home.c
     struct wf_lease *leases, *lease_buckets[WF_LEASE_BUCKETS];
     size_t lease_count;
     struct wf_parked_set pulls;
     struct wf_replay *replays;
-    struct wf_taking *takings; // pushed sets that are not settled, in order
+    struct wf_turns turns; // of pushed sets that are not settled
+    size_t taking_count;   // of them: a worker has them
     struct wf_tap taps[WF_TAPS_MAX];
     size_t tap_count;
     size_t pending_bytes;
@@ -376,6 +375,7 @@ void wf_missing_said(struct wf_home_product *p); // the reset that says it is du
 // Brings head, hash and marks back from checkpoint and log.
 WF_MUST_USE enum weft_err wf_home_recover(struct wf_home_product *p, struct wf_diag *diag);
 WF_MUST_USE enum weft_err wf_home_checkpoint(struct wf_home_product *p);
+void wf_home_checkpoint_all(struct wf_stream_room *r); // of those that changed; says what fails
 // A fresh incarnation, durable before it is used.
 WF_MUST_USE enum weft_err wf_stream_incarnation(
     struct wf_stream_room *r, struct wf_incarnation *ret);
@@ -462,8 +462,9 @@ void wf_epoch_tick(struct wf_home_product *p, int64_t now_ms);
 WF_MUST_USE enum weft_err wf_epochs_load(struct wf_home_product *p);
 // Before the first entry under it is appended. IO, NOSPACE, NOMEM: the key is known here until the next start only.
 WF_MUST_USE enum weft_err wf_epochs_begin(struct wf_home_product *p, const struct wf_epoch *e);
-void wf_epochs_end(struct wf_home_product *p);    // nothing more is appended under the last
-void wf_epochs_forget(struct wf_home_product *p); // those whose entries retention dropped
+void wf_epochs_end(struct wf_home_product *p); // nothing more is appended under the last
+void wf_epochs_forget(struct wf_stream_room
+        *r); // of all products, those whose entries retention dropped; saves what changed
 // The key of an entry's epoch. EPOCH: not kept; AEAD: the file was changed.
 WF_MUST_USE enum weft_err wf_epochs_open(
     const struct wf_home_product *p, uint64_t number, struct wf_secret *ret);
@@ -522,6 +523,8 @@ void wf_taps_end(struct wf_stream_room *r);
 // OK: this node is home of the product, p->term holds. NOT_HOME: another node is. NO_HOME: the issuer is being asked. Else why it
 // did not say so.
 WF_MUST_USE enum weft_err wf_home_claim(struct wf_home_product *p); // home.c
+WF_MUST_USE enum weft_err wf_homes_new(struct wf_stream_room *r, struct wf_homes **ret);
+void wf_homes_free(struct wf_homes *h);
 
 // ---- moving.c: where products live, and orders to move them --------------------------------------------------------------------
 

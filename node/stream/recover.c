@@ -116,22 +116,66 @@ enum weft_err wf_checkpoint_pack(const struct wf_home_product *p, struct wf_buf 
     return err ? err : put_lists(p, out);
 }
 
-enum weft_err wf_home_checkpoint(struct wf_home_product *p)
+// Until this start's log has begun the checkpoint before holds; one that is taken over has none but its marks.
+static bool has_checkpoint(const struct wf_home_product *p)
+{
+    return !wf_incarnation_is_none(&p->log_id) || p->incoming;
+}
+
+static void write_checkpoint(struct wf_meta_group *g, struct wf_home_product *p)
 {
     struct wf_buf b = { 0 };
     char name[40];
-
-    // Until this start's log has begun the checkpoint before holds; one that is taken over has none but its marks.
-    if (wf_incarnation_is_none(&p->log_id) && !p->incoming)
-        return WEFT_OK;
-    meta_name(p, name);
     enum weft_err err = wf_checkpoint_pack(p, &b);
-    if (!err)
-        err = wf_meta_put(&p->room->vfs, p->room->meta_dir, name, wf_buf_view(&b));
+
+    meta_name(p, name);
+    if (err)
+        g->done(g->arg, p, err);
+    else
+        wf_meta_add(g, name, wf_buf_view(&b), p);
     wf_buf_fini(&b);
+}
+
+static void written(void *arg, void *tag, enum weft_err err)
+{
+    if (arg)
+        *(enum weft_err *)arg = err;
     if (!err)
-        p->dirty = false;
+        ((struct wf_home_product *)tag)->dirty = false;
+}
+
+enum weft_err wf_home_checkpoint(struct wf_home_product *p)
+{
+    struct wf_meta_group g;
+    enum weft_err err = WEFT_OK;
+
+    if (!has_checkpoint(p))
+        return WEFT_OK;
+    wf_meta_group_init(&g, &p->room->vfs, p->room->meta_dir, written, &err);
+    write_checkpoint(&g, p);
+    wf_meta_commit(&g);
     return err;
+}
+
+static void written_or_said(void *arg, void *tag, enum weft_err err)
+{
+    const struct wf_home_product *p = tag;
+
+    written(NULL, tag, err);
+    if (err)
+        wf_say(arg, WF_LOG_WARN, "stream", "a checkpoint could not be written", "product",
+            p->collect->product.name, NULL);
+}
+
+void wf_home_checkpoint_all(struct wf_stream_room *r)
+{
+    struct wf_meta_group g;
+
+    wf_meta_group_init(&g, &r->vfs, r->meta_dir, written_or_said, r->node);
+    for (struct wf_home_product *p = r->products; p; p = p->next)
+        if (p->dirty && has_checkpoint(p))
+            write_checkpoint(&g, p);
+    wf_meta_commit(&g);
 }
 
 // ---- reading it ------------------------------------------------------------------------------------------------------

@@ -98,6 +98,7 @@ static enum weft_err stream_open(struct wf_node *n, struct wf_diag *diag)
     n->stream = r;
     r->node = n;
     wf_pulls_init(r);
+    wf_turns_init(&r->turns);
     r->vfs = wf_vfs_posix;
     r->beat.fire = wf_beat_timer;
     r->moving.fire = wf_moves_timer;
@@ -112,6 +113,8 @@ static enum weft_err stream_open(struct wf_node *n, struct wf_diag *diag)
         err = load_counter(r, diag);
     if (!err)
         wf_adopt_load(r);
+    if (!err)
+        err = wf_homes_new(r, &r->homes);
     if (!err)
         err = wf_box_new(r, &r->box);
     if (!err)
@@ -253,8 +256,7 @@ static void retain(struct wf_stream_room *r, int64_t now)
             wf_log_pin(n->log, &p->log_key,
                 p->removed ? WF_NONE : wf_marks_pin(p, wf_node_now_unix_ms(n))) == WEFT_E_NOMEM)
             return;
-    for (struct wf_home_product *p = r->products; p; p = p->next)
-        wf_epochs_forget(p); // of what went before
+    wf_epochs_forget(r); // of what went before
     wf_log_retain(n->log, wf_node_now_unix_ms(n));
 }
 
@@ -354,11 +356,9 @@ static void close_products(struct wf_stream_room *r)
 {
     wf_timer_cancel(r->node->loop, &r->moving);
     wf_moves_close(r);
+    wf_home_checkpoint_all(r);
     while (r->products) {
         struct wf_home_product *p = r->products;
-        if (p->dirty && wf_home_checkpoint(p))
-            wf_say(r->node, WF_LOG_WARN, "stream", "a checkpoint could not be written", "product",
-                p->collect->product.name, NULL);
         wf_waiters_tell(r->node, p->open_waiters, WEFT_E_CLOSED);
         r->products = p->next;
         wf_home_free(p);
@@ -378,8 +378,8 @@ static void stream_close(struct wf_node *n)
     wf_taps_end(r);
     wf_parked_end(&r->pulls, NULL);
     wf_leases_end_of(r, NULL);
-    for (struct wf_home_product *p = n->log ? r->products : NULL; p; p = p->next)
-        wf_epochs_forget(p);
+    if (n->log)
+        wf_epochs_forget(r);
     wf_log_close(n->log); // acknowledges all that was handed over
     n->log = NULL;
     wf_box_close(r->box);
@@ -388,6 +388,7 @@ static void stream_close(struct wf_node *n)
         wf_publish_close(p);
     close_products(r);
     wf_net_gate_free(r->gate);
+    wf_homes_free(r->homes);
     wf_timer_cancel(n->loop, &r->beat);
     wf_secret_fini(&r->storage_key);
     wf_buf_fini(&r->scratch);

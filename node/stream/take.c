@@ -13,16 +13,16 @@
 
 struct wf_taking {
     struct wf_job job; // first
+    struct wf_turn turn;
     struct wf_node *node;
     struct wf_stream_set *set;
     struct wf_accept_set common;
-    struct wf_accept run[RUN_BATCHES];
     size_t at;         // of the set: the run's first
     size_t run_count;  // verified
-    bool running;      // a worker has it
     bool ask;          // the one after them waits for something that only the loop knows
     enum weft_err err; // of the one after them
-    struct wf_taking *next;
+    size_t run_max;
+    struct wf_accept run[];
 };
 
 // ---- on a worker -----------------------------------------------------------------------------------------------------
@@ -31,7 +31,7 @@ static void verify(struct wf_taking *t)
 {
     size_t raw = 0;
 
-    while (t->run_count < RUN_BATCHES && t->at + t->run_count < t->set->count && raw < RUN_RAW) {
+    while (t->run_count < t->run_max && t->at + t->run_count < t->set->count && raw < RUN_RAW) {
         struct wf_accept *a = &t->run[t->run_count];
         a->batch = wf_pb_view(t->set->batches[t->at + t->run_count]);
         t->err = wf_accept_run(&t->common, a, &t->ask);
@@ -87,7 +87,7 @@ static void settle(struct wf_taking *t, enum weft_err err)
 {
     struct wf_stream_set *s = t->set;
 
-    for (size_t i = 0; i < RUN_BATCHES; i++)
+    for (size_t i = 0; i < t->run_max; i++)
         forget(&t->run[i]);
     if (err)
         s->product->count.refused++;
@@ -125,23 +125,9 @@ static enum weft_err verify_here(struct wf_taking *t)
 
 // ---- the queue -------------------------------------------------------------------------------------------------------
 
-static bool is_first_of_its_origin(const struct wf_stream_room *r, const struct wf_taking *t)
+static struct wf_taking *taking_of(struct wf_turn *turn)
 {
-    const struct wf_taking *o = r->takings;
-
-    while (o != t && memcmp(o->common.origin.cert.sign_key.b, t->common.origin.cert.sign_key.b,
-                         WF_KEY_LEN) != 0)
-        o = o->next;
-    return o == t;
-}
-
-static void leave(struct wf_stream_room *r, struct wf_taking *t)
-{
-    struct wf_taking **at = &r->takings;
-
-    while (*at != t)
-        at = &(*at)->next;
-    *at = t->next;
+    return (struct wf_taking *)(void *)((char *)turn - offsetof(struct wf_taking, turn));
 }
 
 static void done(struct wf_job *job, enum weft_err err);
@@ -154,33 +140,29 @@ static enum weft_err start(struct wf_taking *t)
     if (err)
         return err;
     t->job = (struct wf_job){ .work = work, .done = done, .class = WF_MAIL_LIVE };
-    for (size_t i = t->at; i < t->set->count && i < t->at + RUN_BATCHES; i++)
+    for (size_t i = t->at; i < t->set->count && i < t->at + t->run_max; i++)
         t->job.bytes += t->set->batches[i].len;
     err = wf_pool_submit(t->node->pool, &t->job);
-    t->running = !err;
+    t->node->stream->taking_count += !err;
     return err;
 }
 
-// Starts what may be started. Settling calls others, who may come back here: the list is walked anew after each.
+// Starts what may be started. Settling calls others, who may come back here.
 static void start_all(struct wf_stream_room *r)
 {
-    struct wf_taking *t = r->takings;
-    bool any = false;
+    struct wf_turn *turn = NULL;
 
-    for (const struct wf_taking *o = r->takings; o; o = o->next)
-        any = any || o->running;
-    while (t) {
-        enum weft_err err = t->running || !is_first_of_its_origin(r, t) ? WEFT_OK : start(t);
-        any = any || t->running;
-        if (err == WEFT_E_FULL && any)
+    while ((turn = wf_turns_take(&r->turns))) {
+        struct wf_taking *t = taking_of(turn);
+        enum weft_err err = start(t);
+        if (err == WEFT_E_FULL && r->taking_count) {
+            wf_turns_again(&r->turns, turn);
             return; // the one that ends next comes back here
-        if (!err) {
-            t = t->next;
-            continue;
         }
-        leave(r, t);
+        if (!err)
+            continue;
+        wf_turns_leave(&r->turns, turn);
         settle(t, err == WEFT_E_FULL ? WEFT_E_BUSY : err);
-        t = r->takings;
     }
 }
 
@@ -189,14 +171,16 @@ static void done(struct wf_job *job, enum weft_err err)
     struct wf_taking *t = (struct wf_taking *)(void *)job;
     struct wf_stream_room *r = t->node->stream;
 
-    t->running = false;
+    r->taking_count--;
     if (err)
         err = WEFT_E_CLOSED;
     else
         err = append_run(t);
     if (err || t->at == t->set->count) {
-        leave(r, t);
+        wf_turns_leave(&r->turns, &t->turn);
         settle(t, err);
+    } else {
+        wf_turns_again(&r->turns, &t->turn);
     }
     start_all(r);
 }
@@ -204,10 +188,12 @@ static void done(struct wf_job *job, enum weft_err err)
 static enum weft_err taking_new(struct wf_node *n, struct wf_stream_set *s,
     const struct wf_identity *origin, struct wf_taking **ret)
 {
-    struct wf_taking *t = calloc(1, sizeof *t);
+    size_t run_max = s->count < RUN_BATCHES ? s->count : RUN_BATCHES;
+    struct wf_taking *t = calloc(1, sizeof *t + run_max * sizeof t->run[0]);
 
     if (!t)
         return WEFT_E_NOMEM;
+    t->run_max = run_max;
     t->node = n;
     t->set = s;
     t->common.origin = *origin;
@@ -219,7 +205,7 @@ static enum weft_err taking_new(struct wf_node *n, struct wf_stream_set *s,
 void wf_stream_take(struct wf_node *n, struct wf_stream_set *s, const struct wf_identity *origin)
 {
     struct wf_stream_room *r = n->stream;
-    struct wf_taking *t = NULL, **end = &r->takings;
+    struct wf_taking *t = NULL;
 
     s->taken = 0;
     s->err = s->count ? taking_new(n, s, origin, &t) : WEFT_OK;
@@ -227,14 +213,11 @@ void wf_stream_take(struct wf_node *n, struct wf_stream_set *s, const struct wf_
         s->settled(s);
         return;
     }
-    while (*end)
-        end = &(*end)->next;
-    *end = t;
-    if (is_small(s) && is_first_of_its_origin(r, t)) {
-        leave(r, t);
+    if (is_small(s) && !wf_turns_has(&r->turns, &origin->cert.sign_key)) {
         settle(t, verify_here(t));
         return;
     }
+    wf_turns_add(&r->turns, &t->turn, &origin->cert.sign_key);
     start_all(r);
 }
 

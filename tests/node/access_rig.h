@@ -113,6 +113,18 @@ enum weft_err wf_gossip_advertise(struct wf_node *n, enum wf_entry_kind kind, st
     return err;
 }
 
+void wf_gossip_hold(struct wf_node *n)
+{
+    (void)n;
+    wf_catalog_hold(catalog);
+}
+
+enum weft_err wf_gossip_release(struct wf_node *n)
+{
+    (void)n;
+    return wf_catalog_release(catalog);
+}
+
 const struct wf_revocations *wf_gossip_revocations(const struct wf_node *n, const char *domain)
 {
     const struct wf_known *k = wf_catalog_find(catalog, WF_ENTRY_REVOCATIONS, domain, "");

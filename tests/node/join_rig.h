@@ -6,6 +6,7 @@
 #include "node/agent/room.h"
 #include "node/sessions.h"
 #include "node/stream/room.h"
+#include "sdk/loop/loop.h"
 #include "tests/node/access_rig.h"
 
 static struct wf_live_session session; // of the newcomer
@@ -106,13 +107,24 @@ static void setup(void)
     core.dir = &dir;
     snprintf(conf.listen.host, sizeof conf.listen.host, "127.0.0.1");
     control.port = 7400;
+    ck_assert_int_eq(wf_loop_new(NULL, &node.loop), WEFT_OK);
     ck_assert_msg(wf_join_room.open(&node, &diag) == WEFT_OK, "%s", diag.text);
 }
 
 static void teardown(void)
 {
     wf_join_room.close(&node);
+    wf_loop_free(node.loop);
+    node.loop = NULL;
     rig_close();
+}
+
+// The answer comes at the end of the loop's turn.
+static inline void home_handle(void)
+{
+    wf_home_handle(&node, &call.pub);
+    if (!call.answered)
+        wf_loop_turn(node.loop, 0);
 }
 
 static inline enum weft_err ask_home(const struct wf_identity *who, const char *product)
@@ -122,7 +134,7 @@ static inline enum weft_err ask_home(const struct wf_identity *who, const char *
     q.product = wf_pb_str(product);
     call_by(who);
     call.request.home = &q;
-    wf_home_handle(&node, &call.pub);
+    home_handle();
     return call.err;
 }
 

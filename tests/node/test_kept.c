@@ -71,7 +71,7 @@ START_TEST(a_manifest_is_kept_as_its_node_signed_it)
     q.schema = wf_pb_bin(s.schema);
     call_by(&two);
     call.request.home = &q;
-    wf_home_handle(&node, &call.pub);
+    home_handle();
     ck_assert_int_eq(call.err, WEFT_OK); // the home is said all the same
     snprintf(path, sizeof path, "%s/kept/node-2.%s", conf.data, s.asked);
     ck_assert_msg((access(path, F_OK) == 0) == rows[_i].kept, "%s", rows[_i].why);
@@ -101,7 +101,7 @@ static void keep(const struct wf_identity *node_two, const char *product)
     q.schema = wf_pb_bin(wf_bytes_str(schema));
     call_by(node_two);
     call.request.home = &q;
-    wf_home_handle(&node, &call.pub);
+    home_handle();
     wf_buf_fini(&raw);
 }
 
@@ -119,7 +119,7 @@ START_TEST(who_takes_a_nodes_place_gets_all_its_manifests_in_order)
     q.wants_manifests = true;
     call_by(&two);
     call.request.home = &q;
-    wf_home_handle(&node, &call.pub);
+    home_handle();
     ck_assert_int_eq(call.err, WEFT_OK);
     ck_assert_uint_eq(call.reply->home->n_schemas, WF_COUNT(products));
     ck_assert_uint_eq(call.reply->home->n_manifests, WF_COUNT(products));

@@ -185,6 +185,149 @@ START_TEST(a_failing_call_is_reported)
 }
 END_TEST
 
+// ---- groups ------------------------------------------------------------------------------------------------------------
+
+#define MANY 150u
+
+struct outcome {
+    bool told;
+    enum weft_err err;
+};
+static struct outcome outcomes[MANY];
+
+static void on_done(void *arg, void *tag, enum weft_err err)
+{
+    struct outcome *o = tag;
+
+    (void)arg;
+    ck_assert(!o->told); // once
+    *o = (struct outcome){ true, err };
+}
+
+static void name_of(unsigned i, char out[16])
+{
+    snprintf(out, 16, "mark-%u", i);
+}
+
+static void put_group(unsigned count, const char *value)
+{
+    struct wf_meta_group g;
+    char name[16];
+
+    memset(outcomes, 0, sizeof outcomes);
+    wf_meta_group_init(&g, &vfs, "/d", on_done, NULL);
+    for (unsigned i = 0; i < count; i++) {
+        name_of(i, name);
+        wf_meta_add(&g, name, wf_bytes_str(value), &outcomes[i]);
+    }
+    wf_meta_commit(&g);
+    for (unsigned i = 0; i < count; i++)
+        ck_assert(outcomes[i].told);
+}
+
+static struct wf_vfs inner;
+static unsigned first_syncs_writes; // how many values were written when the first was synced
+
+static enum weft_err watching_sync(void *ctx, int file)
+{
+    if (!first_syncs_writes)
+        first_syncs_writes = (unsigned)wf_memdisk_calls(disk, WF_MEM_WRITE);
+    return inner.sync(ctx, file);
+}
+
+static const unsigned group_sizes[] = { 1, 2, 64, 65, MANY };
+
+START_TEST(a_group_is_written_first_then_synced_and_its_directory_is_synced_once)
+{
+    unsigned count = group_sizes[_i], groups = (count + 63) / 64;
+    char name[16];
+
+    inner = vfs;
+    vfs.sync = watching_sync;
+    first_syncs_writes = 0;
+    put_group(count, "a value");
+    ck_assert_int_eq(wf_memdisk_calls(disk, WF_MEM_SYNC), count);
+    ck_assert_int_eq(wf_memdisk_calls(disk, WF_MEM_SYNC_DIR), groups);
+    ck_assert_uint_eq(first_syncs_writes, count < 64 ? count : 64);
+    for (unsigned i = 0; i < count; i++) {
+        ck_assert_int_eq(outcomes[i].err, WEFT_OK);
+        name_of(i, name);
+        expect(name, "a value");
+    }
+}
+END_TEST
+
+START_TEST(after_a_power_loss_at_any_moment_each_value_of_a_group_is_the_old_or_the_new_one)
+{
+    unsigned old_seen = 0, new_seen = 0, mixed = 0;
+
+    for (uint64_t n = 1; n <= 200; n++) {
+        uint64_t seed = n;
+        unsigned fresh = 0;
+        put_group(5, "the old value");
+        wf_memdisk_crash(
+            disk, (long)(n % 27)); // 5 opens, writes, syncs and renames, one sync of the directory
+        put_group(5, "the new value, longer");
+        wf_memdisk_crash(disk, 0);
+        wf_memdisk_restart(disk, true, &seed);
+        for (unsigned i = 0; i < 5; i++) {
+            struct wf_buf b = { 0 };
+            char name[16];
+            name_of(i, name);
+            ck_assert_int_eq(wf_meta_get(&vfs, "/d", name, &b), WEFT_OK);
+            bool is_new = wf_bytes_is(wf_buf_view(&b), "the new value, longer");
+            ck_assert(is_new || wf_bytes_is(wf_buf_view(&b), "the old value"));
+            ck_assert(is_new || outcomes[i].err); // what was reported as done is done
+            fresh += is_new;
+            wf_buf_fini(&b);
+        }
+        new_seen += fresh == 5;
+        old_seen += fresh == 0;
+        mixed += fresh > 0 && fresh < 5;
+    }
+    ck_assert_uint_gt(old_seen, 20);
+    ck_assert_uint_gt(new_seen, 5);
+    ck_assert_uint_gt(mixed, 5);
+}
+END_TEST
+
+START_TEST(a_value_that_fails_takes_no_other_of_its_group_with_it)
+{
+    enum wf_memdisk_op op = put_ops[_i];
+    char name[16];
+
+    put_group(5, "old");
+    wf_memdisk_fail(disk, op, op == WF_MEM_SYNC_DIR ? 1 : 3, 1, WEFT_E_NOSPACE);
+    put_group(5, "new");
+    for (unsigned i = 0; i < 5; i++) {
+        bool hit = op == WF_MEM_SYNC_DIR || i == 2;
+        ck_assert_int_eq(outcomes[i].err, hit ? WEFT_E_NOSPACE : WEFT_OK);
+        name_of(i, name);
+        expect(name, hit && op != WF_MEM_SYNC_DIR ? "old" : "new");
+    }
+    ck_assert_ptr_null(wf_memdisk_name(disk, 0, ".tmp"));
+}
+END_TEST
+
+START_TEST(a_group_that_has_no_more_files_gives_back_those_it_has)
+{
+    char name[16];
+
+    wf_memdisk_fail(disk, WF_MEM_OPEN, 4, 1, WEFT_E_NO_FILES);
+    put_group(7, "a value");
+    for (unsigned i = 0; i < 7; i++) {
+        ck_assert_int_eq(outcomes[i].err, WEFT_OK);
+        name_of(i, name);
+        expect(name, "a value");
+    }
+    ck_assert_int_eq(wf_memdisk_calls(disk, WF_MEM_SYNC_DIR), 2);
+    wf_memdisk_fail(disk, WF_MEM_OPEN, 1, 1,
+        WEFT_E_NO_FILES); // with none of ours open it is others who have them
+    put_group(1, "another");
+    ck_assert_int_eq(outcomes[0].err, WEFT_E_NO_FILES);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("log_meta");
@@ -199,6 +342,13 @@ int main(void)
     tcase_add_test(t, every_flipped_bit_every_truncation_and_every_moved_file_is_damage);
     tcase_add_test(t, after_a_power_loss_at_any_moment_the_old_or_the_new_value_is_there);
     tcase_add_loop_test(t, a_failing_call_is_reported, 0, WF_COUNT(put_ops));
+    tcase_add_loop_test(t, a_group_is_written_first_then_synced_and_its_directory_is_synced_once, 0,
+        WF_COUNT(group_sizes));
+    tcase_add_test(
+        t, after_a_power_loss_at_any_moment_each_value_of_a_group_is_the_old_or_the_new_one);
+    tcase_add_loop_test(
+        t, a_value_that_fails_takes_no_other_of_its_group_with_it, 0, WF_COUNT(put_ops));
+    tcase_add_test(t, a_group_that_has_no_more_files_gives_back_those_it_has);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);

@@ -523,13 +523,13 @@ START_TEST(a_manifest_that_is_not_the_askers_is_not_kept)
     q.manifest = wf_pb_bin(WF_STR("no manifest"));
     call_by(&two);
     call.request.home = &q;
-    wf_home_handle(&node, &call.pub);
+    home_handle();
     ck_assert_int_eq(call.err, WEFT_OK); // the home is said all the same
     q = (Weft__V1__HomeRequest)WEFT__V1__HOME_REQUEST__INIT;
     q.wants_manifests = true;
     call_by(&two);
     call.request.home = &q;
-    wf_home_handle(&node, &call.pub);
+    home_handle();
     ck_assert_int_eq(call.err, WEFT_OK);
     ck_assert_uint_eq(call.reply->home->n_manifests, 0);
 }

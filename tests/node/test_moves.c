@@ -61,7 +61,7 @@ static enum weft_err claim(const struct wf_identity *who, const char *product)
     q.moved = true;
     call_by(who);
     call.request.home = &q;
-    wf_home_handle(&node, &call.pub);
+    home_handle();
     return call.err;
 }
 

@@ -115,7 +115,10 @@ static void work(uint64_t *seed, unsigned steps)
             publish(p, who, count);
         switch (wf_test_rand(seed) % 40) {
         case 0: // a checkpoint may fail, and be older or newer than what the power leaves of the log
-            (void)!wf_home_checkpoint(p->home);
+            if (i % 2)
+                wf_home_checkpoint_all(rig.node.stream);
+            else
+                (void)!wf_home_checkpoint(p->home);
             break;
         case 1:
             wait_half_a_second();

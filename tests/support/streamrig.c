@@ -70,6 +70,17 @@ __attribute__((weak)) enum weft_err wf_gossip_advertise(
     return WEFT_OK;
 }
 
+__attribute__((weak)) void wf_gossip_hold(struct wf_node *n)
+{
+    (void)n;
+}
+
+__attribute__((weak)) enum weft_err wf_gossip_release(struct wf_node *n)
+{
+    (void)n;
+    return WEFT_OK;
+}
+
 bool wf_signer_here(const struct wf_node *n)
 {
     (void)n;
