@@ -82,7 +82,7 @@ TypesDB "/usr/share/collectd/types.db"
 LoadPlugin exec
 LoadPlugin postgresql
 <Plugin exec>
-  Exec "{user}" "/bin/sh" "-c" "cat {host}/putval; exec sleep 100000"
+  Exec "{user}" "/bin/sh" "-c" "cat {host}/putval; while [ -d /proc/$PPID ]; do sleep 1; done"
 </Plugin>
 <Plugin postgresql>
   <Writer sqlstore>

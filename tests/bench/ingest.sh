@@ -109,7 +109,12 @@ if [ -n "${PG_BIN:-}" ]; then
         seconds=$(helper add "$(date +%s.%N)" "-$began")
         own=$(helper cpu "$(pid_of collectd)")
         row collectd records "$peer" "$seconds" "$(helper add "$(helper cpu "$(pid_of postgres)")" "$own" "-$before")" "$own"
+        # It starts what ends at once again and again, so its program lasts; killed, it can't end it: the program sees that it is alone.
+        programs=$(cat /proc/"$(pid_of collectd)"/task/*/children)
         stop collectd KILL
+        all_ended() { for p in $programs; do [ ! -e "/proc/$p/exe" ] || return 1; done; }
+        [ -n "$programs" ] || fail "collectd had no program"
+        DEADLINE=30 until_ok all_ended
     fi
 fi
 if command -v prometheus >/dev/null; then
