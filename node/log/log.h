@@ -183,6 +183,8 @@ struct wf_log_reader {
     struct wf_buf *scratch; // the caller's; worth keeping for the next call
     bool
         pass_unread; // IO is a gap like any other: for who must come to the head, and tells nobody of a loss
+    // May be NULL: has the visitor room for a body of this length? False ends the read before it, and nothing of it is read from the disk.
+    bool (*has_room)(void *arg, size_t body_len);
 };
 WF_MUST_USE enum weft_err wf_log_read(
     struct wf_log *log, const struct wf_log_reader *reader, uint64_t *ret_next);
@@ -192,6 +194,9 @@ WF_MUST_USE enum weft_err wf_log_find_time(struct wf_log *log, const struct wf_h
 // An offset with at least `items` items from it to the head, as few more as the index can tell; the floor when fewer.
 WF_MUST_USE enum weft_err wf_log_tail(
     struct wf_log *log, const struct wf_hash *product, uint32_t items, uint64_t *ret_offset);
+// Has the product more than so many bytes of files from that offset to its head? By the index alone.
+bool wf_log_has_more(
+    struct wf_log *log, const struct wf_hash *product, uint64_t from, uint64_t bytes);
 WF_MUST_USE enum weft_err wf_log_range(
     struct wf_log *log, const struct wf_hash *product, struct wf_log_range *ret);
 // All products known, in no order; fn must not call the log.

@@ -148,6 +148,13 @@ static enum weft_err take_item(struct reader *r, const struct run_ref *ref, stru
     return WEFT_OK;
 }
 
+static bool has_room(struct reader *r, uint64_t body_len)
+{
+    if (r->conf->has_room && !r->conf->has_room(r->conf->arg, (size_t)body_len))
+        r->stop = true;
+    return !r->stop;
+}
+
 // Reads what the run spans. Damage needs no care here: the offsets that are missing become a gap later.
 static enum weft_err walk(struct reader *r, const struct run_ref *ref)
 {
@@ -155,8 +162,11 @@ static enum weft_err walk(struct reader *r, const struct run_ref *ref)
     struct wf_seg_found f = { 0 };
     uint8_t *whole = NULL;
     int file = -1;
-    enum weft_err err = wf_log_borrow(r->log, ref->segment, &file);
 
+    // One item is a run of its own when it is large: nothing of it is read in vain.
+    if (ref->run.items == 1 && !has_room(r, ref->run.at_end - ref->run.at - WF_ITEM_HEAD_LEN))
+        return WEFT_OK;
+    enum weft_err err = wf_log_borrow(r->log, ref->segment, &file);
     if (err)
         return err;
     wf_seg_window_init(&w, r->log->vfs, file, ref->run.at_end, r->conf->scratch);
@@ -167,7 +177,7 @@ static enum weft_err walk(struct reader *r, const struct run_ref *ref)
         err = wf_seg_scan(&w, ref->segment->head.salt, at, false, &f);
         if (err || f.step == WF_SEG_END)
             return err;
-        if (f.step == WF_SEG_ITEM && is_wanted(r, ref, &f.item))
+        if (f.step == WF_SEG_ITEM && is_wanted(r, ref, &f.item) && has_room(r, f.item.body_len))
             err = take_item(r, ref, &w, &f.item, at);
         else if (f.step != WF_SEG_ITEM)
             count_damage(r->log);
@@ -232,6 +242,24 @@ enum weft_err wf_log_read(struct wf_log *log, const struct wf_log_reader *conf, 
     }
     *ret_next = r.expected;
     return WEFT_OK;
+}
+
+bool wf_log_has_more(
+    struct wf_log *log, const struct wf_hash *product, uint64_t from, uint64_t bytes)
+{
+    uint32_t part = 0, run = 0;
+    uint64_t found = 0;
+
+    pthread_mutex_lock(&log->lock);
+    const struct wf_product *p = wf_index_find(&log->index, product);
+    bool any = p && !p->fresh && wf_product_seek(p, from, &part, &run);
+    for (; any && part < p->part_count && found <= bytes; part++, run = 0) {
+        const struct wf_part *q = p->parts[part];
+        if (run < q->run_count)
+            found += q->runs[q->run_count - 1].at_end - q->runs[run].at;
+    }
+    pthread_mutex_unlock(&log->lock);
+    return found > bytes;
 }
 
 struct product_time {

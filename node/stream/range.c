@@ -10,6 +10,9 @@
 #include "node/stream/slice.h"
 
 #define INLINE_BYTES (16u * WF_KIB) // read at once: handing over would cost as much
+#define AHEAD_BYTES                                                                                \
+    (128u *                                                                                        \
+        WF_KIB) // of log before a reader that catches up: nothing is read here, and once more there
 
 // Nothing that reading looks at is the room's but what never changes, so that a worker may fill it.
 struct part {
@@ -244,12 +247,22 @@ static bool hand_over(
     return true;
 }
 
+static bool is_far_behind(const struct part *s)
+{
+    const struct wf_slice *l = &s->slice;
+
+    return l->max_bytes > INLINE_BYTES && !l->to && l->from < l->head &&
+           wf_log_has_more(l->log, &l->product, l->from, AHEAD_BYTES);
+}
+
 // Answers with what there is from s on, or sees to it that a worker does. False: there is nothing, and nobody was answered.
 static bool serve(struct wf_stream_room *r, struct wf_call *c, struct part *s,
     struct wf_bytes lease_id, bool even_nothing)
 {
     struct part first = *s;
 
+    if (is_far_behind(s) && hand_over(r, c, s, lease_id))
+        return true;
     if (first.slice.max_bytes > INLINE_BYTES)
         first.slice.max_bytes = INLINE_BYTES;
     enum weft_err err = wf_slice_read(&first.slice);

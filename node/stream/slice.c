@@ -45,6 +45,15 @@ static enum weft_err add_entry(struct wf_slice *s, const struct wf_log_view *v)
     return WEFT_OK;
 }
 
+// A body that has no place would be read, checked and left, and once more for the next slice.
+static bool has_room(void *arg, size_t body_len)
+{
+    const struct wf_slice *s = arg;
+
+    return s->entry_count < WF_SLICE_ENTRIES &&
+           (!s->has_records || s->bytes + body_len <= s->max_bytes);
+}
+
 static bool on_view(void *arg, const struct wf_log_view *v)
 {
     struct wf_slice *s = arg;
@@ -67,8 +76,9 @@ enum weft_err wf_slice_read(struct wf_slice *s)
 {
     uint64_t next = 0;
 
-    s->entries = wf_arena_calloc(s->arena, WF_SLICE_ENTRIES, sizeof *s->entries);
-    s->losses = wf_arena_calloc(s->arena, WF_SLICE_LOSSES, sizeof *s->losses);
+    // Not filled with zeros: of 64 kB a few rows are used.
+    s->entries = wf_arena_alloc(s->arena, WF_SLICE_ENTRIES * sizeof *s->entries);
+    s->losses = wf_arena_alloc(s->arena, WF_SLICE_LOSSES * sizeof *s->losses);
     if (!s->entries || !s->losses)
         return WEFT_E_NOMEM;
     s->next = s->from;
@@ -78,6 +88,7 @@ enum weft_err wf_slice_read(struct wf_slice *s)
             .from = at,
             .max_bytes = s->max_bytes,
             .visit = on_view,
+            .has_room = has_room,
             .arg = s,
             .scratch = s->scratch };
         enum weft_err err = wf_log_read(s->log, &reader, &next);

@@ -215,12 +215,17 @@ START_TEST(a_range_gives_what_was_asked_for)
 END_TEST
 
 static atomic_bool unreadable;
+static atomic_size_t read_bytes; // of the log
 
 static enum weft_err read_or_fail(
     void *ctx, int file, uint64_t at, void *out, size_t len, size_t *ret_len)
 {
-    return atomic_load(&unreadable) ? WEFT_E_IO
-                                    : wf_vfs_posix.read(ctx, file, at, out, len, ret_len);
+    if (atomic_load(&unreadable))
+        return WEFT_E_IO;
+    enum weft_err err = wf_vfs_posix.read(ctx, file, at, out, len, ret_len);
+    if (!err)
+        atomic_fetch_add(&read_bytes, *ret_len);
+    return err;
 }
 
 enum weft_err __real_wf_log_worker_new(
@@ -235,6 +240,34 @@ enum weft_err __wrap_wf_log_worker_new(
     v.read = read_or_fail;
     return __real_wf_log_worker_new(&v, thread, ret);
 }
+
+START_TEST(who_catches_up_has_each_entry_read_once)
+{
+    static const uint8_t id[WF_PUBLISHER_LEN] = { 1 }; // its batches stay whole
+    struct wf_collect c = streamrig_manifest("rows", WF_PRODUCT_METRIC);
+    struct wf_diag diag = { 0 };
+    size_t served = 0;
+
+    c.product.packing = WF_PACKING_NONE;
+    ck_assert_msg(!streamrig_apply(&rig, &c, "sample", &diag), "%s", diag.text);
+    for (uint64_t n = 0; n < 240000; n += 20000)
+        ck_assert(!streamrig_publish(&rig, product, (int64_t)n, 20000, id, n));
+    STREAMRIG_UNTIL(&rig, rig.done_count == 12);
+    struct streamrig_call *l = lease();
+    atomic_store(&read_bytes, 0);
+    for (uint64_t next = 0; next < wf_home_head(product);) {
+        struct streamrig_call *part = ask(l, &(struct ask){ .pull = true, .from = next });
+        ck_assert_int_eq(part->err, WEFT_OK);
+        next = part->reply->range->next;
+        for (size_t i = 0; i < part->reply->range->n_entries; i++)
+            served += part->reply->range->entries[i].len;
+        streamrig_call_free(part);
+    }
+    ck_assert_uint_gt(served, 3000000); // in four answers, and none takes a fourth entry
+    ck_assert_uint_le(atomic_load(&read_bytes), served + served / 20);
+    streamrig_call_free(l);
+}
+END_TEST
 
 // A disk that hangs or was pulled may come back: whoever was told of a loss would pass over what is there.
 START_TEST(what_cannot_be_read_now_is_no_loss)
@@ -554,6 +587,7 @@ int main(void)
     tcase_add_test(t, a_big_range_holds_up_nothing_else);
     tcase_add_test(t, a_lease_that_ends_while_its_range_is_read_ends_the_range);
     tcase_add_test(t, a_reader_that_goes_away_or_a_stop_ends_what_is_read);
+    tcase_add_test(t, who_catches_up_has_each_entry_read_once);
     tcase_add_test(t, a_pull_waits_for_the_next_record);
     suite_add_tcase(suite, t);
     SRunner *runner = srunner_create(suite);
