@@ -369,8 +369,15 @@ int wf_inspect_store(struct wf_inspect *x, size_t i)
     x->store_at = i;
     wf_log_look_close(x->look);
     x->look = NULL;
-    enum weft_err err =
-        wf_log_look_open(&wf_vfs_posix, dir, x->key.ptr ? &x->key : NULL, now_ms(), &x->look);
+    struct wf_diag diag = { 0 };
+    const struct wf_log_look_conf conf = {
+        .dir = dir, .key = x->key.ptr ? &x->key : NULL, .now_ms = now_ms(), .diag = &diag
+    };
+    enum weft_err err = wf_log_look_open(&wf_vfs_posix, &conf, &x->look);
+    if (err && diag.text[0]) {
+        fprintf(stderr, "weft: %s\n", diag.text);
+        return weft_err_exit(err);
+    }
     if (err) {
         fprintf(stderr, "weft: %s: %s\n", dir,
             err == WEFT_E_DAMAGED ? "no segment has an intact header, and store.meta is damaged too"

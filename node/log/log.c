@@ -128,6 +128,7 @@ enum weft_err wf_log_open(
         err = take_dir(log);
     if (!err)
         err = wf_log_recover(log, now_ms);
+    log->conf.diag = NULL; // of the open alone
     if (err) {
         free_log(log);
         return err;

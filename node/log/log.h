@@ -70,6 +70,8 @@ struct wf_log_conf {
     void *done_arg;      // of both
     wf_log_note_fn note; // may be NULL
     void *note_arg;
+    struct wf_diag *
+        diag; // may be NULL: what an open that is refused names, with what to do; unset: the code says all
     uint64_t segment_bytes; // 0 = 64 MiB; a segment is closed before it grows past this
     uint64_t queue_bytes;   // 0 = 64 MiB; appended but not yet written
     int64_t retain_ms;      // 0 = for ever; older segments go at wf_log_retain

@@ -68,6 +68,17 @@ static uint64_t number_at(const struct wf_buf *b, size_t i)
     return n;
 }
 
+enum weft_err wf_log_other_version(
+    struct wf_diag *diag, const char *file, uint32_t found, uint32_t known)
+{
+    if (diag)
+        wf_diag_set(diag, 0, 0,
+            "%s: its format is %u, this weft's is %u: another version of weft wrote it; start that "
+            "version here, or restore a backup that this one made",
+            file, found, known);
+    return WEFT_E_UNSUPPORTED;
+}
+
 static bool is_zero(const uint8_t *p, size_t len)
 {
     uint8_t any = 0;
@@ -92,8 +103,12 @@ static enum weft_err read_head(struct wf_log *log, struct wf_segment *s, bool *r
     *ret_blank = is_zero(start, sizeof start);
     for (int i = 0; i < 2; i++) {
         err = wf_seg_head_take(start + places[i], &head);
-        if (err == WEFT_E_UNSUPPORTED)
-            return err;
+        if (err == WEFT_E_UNSUPPORTED) {
+            char path[WF_LOG_PATH];
+            wf_log_path(log, number, ".seg", path);
+            return wf_log_other_version(
+                log->conf.diag, path, wf_seg_head_version(start + places[i]), WF_SEG_VERSION);
+        }
         bool good = !err && head.number == number;
         // What a short file lacks reads as zeros here, and may have been zeros: the copy is good, the file is not whole.
         if (!*ret_blank && (!good || got < places[i] + WF_SEG_HEAD_LEN))
@@ -152,6 +167,14 @@ static enum weft_err open_segment(struct wf_log *log, uint64_t number, bool last
 
 // ---- the store's identity --------------------------------------------------------------------------------------------
 
+static enum weft_err of_other_version(const struct wf_log *log, uint32_t found)
+{
+    char path[WF_LOG_PATH];
+
+    snprintf(path, sizeof path, "%s/store.meta", log->dir);
+    return wf_log_other_version(log->conf.diag, path, found, STORE_VERSION);
+}
+
 static enum weft_err check_store(struct wf_log *log, bool *ret_write)
 {
     struct wf_buf b = { 0 };
@@ -162,7 +185,7 @@ static enum weft_err check_store(struct wf_log *log, bool *ret_write)
     if (*ret_write)
         err = WEFT_OK;
     else if (!err && (b.len < 4 + WF_HASH_LEN || wf_load_be32(b.ptr) != STORE_VERSION))
-        err = WEFT_E_UNSUPPORTED;
+        err = of_other_version(log, b.len < 4 ? 0 : wf_load_be32(b.ptr));
     else if (!err &&
              (memcmp(b.ptr + 4, log->conf.store_id.b, WF_HASH_LEN) != 0 ||
                  !wf_bytes_eq(name, wf_bytes(b.ptr + 4 + WF_HASH_LEN, b.len - 4 - WF_HASH_LEN))))

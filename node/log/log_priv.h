@@ -96,6 +96,9 @@ struct wf_log {
 };
 
 // log_file.c: segments as files.
+// UNSUPPORTED, with which versions and what to do in diag (may be NULL): the store is whole, and not for this program.
+enum weft_err wf_log_other_version(
+    struct wf_diag *diag, const char *file, uint32_t found, uint32_t known);
 void wf_log_path(
     const struct wf_log *log, uint64_t number, const char *suffix, char out[WF_LOG_PATH]);
 void wf_log_note(const struct wf_log *log, const struct wf_log_note *note);

@@ -35,6 +35,7 @@ const char *wf_log_flaw_name(enum wf_log_flaw_kind kind)
 struct finding {
     struct wf_log_look *look;
     const char *dir;
+    struct wf_diag *diag;
     bool found;
     enum weft_err worst; // of a header that was not taken
 };
@@ -80,26 +81,32 @@ static enum weft_err by_segment(void *arg, const char *name)
     int n = snprintf(path, sizeof path, "%s/%s", f->dir, name);
     if (n < 0 || n >= (int)sizeof path || disk->open(disk->ctx, path, WF_VFS_READ, &file))
         return WEFT_OK;
-    f->worst = WEFT_E_DAMAGED; // there is a segment, at least
+    if (f->worst != WEFT_E_UNSUPPORTED)
+        f->worst = WEFT_E_DAMAGED; // there is a segment, at least
     enum weft_err err = disk->read(disk->ctx, file, 0, start, sizeof start, &got);
     disk->close(disk->ctx, file);
     if (err)
         return WEFT_OK;
-    err = wf_seg_head_take(start, &head);
-    if (err)
-        err = wf_seg_head_take(start + WF_SEG_COPY_AT, &head);
+    const uint8_t *copy = start;
+    err = wf_seg_head_take(copy, &head);
+    if (err == WEFT_E_DAMAGED)
+        err = wf_seg_head_take(copy = start + WF_SEG_COPY_AT, &head);
+    if (err == WEFT_E_UNSUPPORTED)
+        f->worst = wf_log_other_version(f->diag, path, wf_seg_head_version(copy), WF_SEG_VERSION);
     if (!err)
         f->found = take_name(f->look, &head.store_id, wf_bytes_str(head.class_name));
     return WEFT_OK;
 }
 
-static enum weft_err identify(struct wf_log_look *l, const char *dir)
+static enum weft_err identify(struct wf_log_look *l, const struct wf_log_look_conf *conf)
 {
-    struct finding f = { .look = l, .dir = dir, .worst = WEFT_E_NOT_FOUND };
+    struct finding f = {
+        .look = l, .dir = conf->dir, .diag = conf->diag, .worst = WEFT_E_NOT_FOUND
+    };
     enum weft_err err = by_meta(&f);
 
     if (!err && !f.found)
-        err = l->disk.list(l->disk.ctx, dir, by_segment, &f);
+        err = l->disk.list(l->disk.ctx, conf->dir, by_segment, &f);
     if (err || f.found)
         return err;
     return f.worst;
@@ -121,29 +128,30 @@ static void on_done(void *arg, const struct wf_log_ack *acks, size_t count)
     (void)arg, (void)acks, (void)count;
 }
 
-static enum weft_err open_log(struct wf_log_look *l, const char *dir, int64_t now_ms)
+static enum weft_err open_log(struct wf_log_look *l, const struct wf_log_look_conf *look)
 {
-    struct wf_log_conf conf = { .dir = dir,
+    struct wf_log_conf conf = { .dir = look->dir,
         .class_name = l->class_name,
         .store_id = l->store_id,
         .storage_key = l->key,
         .done = on_done,
         .note = on_note,
         .note_arg = l,
+        .diag = look->diag,
         .stop_free_permille = 1000 };
     enum weft_err err = WEFT_OK;
 
     for (int i = 0; i < TRIES; i++) {
         l->notes.len = 0;
-        err = wf_log_open(l->worker, &conf, now_ms, &l->log);
+        err = wf_log_open(l->worker, &conf, look->now_ms, &l->log);
         if (err != WEFT_E_NOT_FOUND || !l->view.in_use)
             break;
     }
     return err;
 }
 
-enum weft_err wf_log_look_open(const struct wf_vfs *disk, const char *dir,
-    const struct wf_secret *key, int64_t now_ms, struct wf_log_look **ret)
+enum weft_err wf_log_look_open(
+    const struct wf_vfs *disk, const struct wf_log_look_conf *conf, struct wf_log_look **ret)
 {
     struct wf_log_look *l = calloc(1, sizeof *l);
 
@@ -151,13 +159,13 @@ enum weft_err wf_log_look_open(const struct wf_vfs *disk, const char *dir,
         return WEFT_E_NOMEM;
     l->disk = *disk;
     l->view.under = &l->disk;
-    l->key = key;
+    l->key = conf->key;
     struct wf_vfs view = wf_vfs_view(&l->view);
-    enum weft_err err = identify(l, dir);
+    enum weft_err err = identify(l, conf);
     if (!err)
         err = wf_log_worker_new(&view, false, &l->worker);
     if (!err)
-        err = open_log(l, dir, now_ms);
+        err = open_log(l, conf);
     if (!err && l->lost_note)
         err = WEFT_E_NOMEM;
     if (err)

@@ -41,10 +41,16 @@ typedef void (*wf_log_flaw_fn)(void *arg, const struct wf_log_flaw *flaw);
 
 struct wf_log_look;
 
+struct wf_log_look_conf {
+    const char *dir;
+    const struct wf_secret *key; // may be NULL; borrowed
+    int64_t now_ms;
+    struct wf_diag *diag; // may be NULL: which file is of which version, when that is the reason
+};
 // Opens the store in dir as what it says it is. NOT_FOUND: there is none; UNSUPPORTED, STATE_DIR (files of two stores), PERMISSION, IO,
-// NOMEM. key may be NULL; borrowed. disk is copied.
-WF_MUST_USE enum weft_err wf_log_look_open(const struct wf_vfs *disk, const char *dir,
-    const struct wf_secret *key, int64_t now_ms, struct wf_log_look **ret);
+// NOMEM. disk is copied.
+WF_MUST_USE enum weft_err wf_log_look_open(
+    const struct wf_vfs *disk, const struct wf_log_look_conf *conf, struct wf_log_look **ret);
 void wf_log_look_close(struct wf_log_look *l); // NULL is permitted
 
 struct wf_log *wf_log_look_log(struct wf_log_look *l);

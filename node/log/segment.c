@@ -54,6 +54,11 @@ void wf_seg_head_put(const struct wf_seg_head *h, uint8_t out[WF_SEG_HEAD_LEN])
     memcpy(out + AT_HASH, hash.b, WF_HASH_LEN);
 }
 
+uint32_t wf_seg_head_version(const uint8_t in[WF_SEG_HEAD_LEN])
+{
+    return wf_load_be32(in + AT_VERSION);
+}
+
 enum weft_err wf_seg_head_take(const uint8_t in[WF_SEG_HEAD_LEN], struct wf_seg_head *ret)
 {
     struct wf_hash hash;

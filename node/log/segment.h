@@ -58,6 +58,8 @@ void wf_seg_head_put(const struct wf_seg_head *h, uint8_t out[WF_SEG_HEAD_LEN]);
 // DAMAGED when it fails its hash; UNSUPPORTED for an intact header of another version.
 WF_MUST_USE enum weft_err wf_seg_head_take(
     const uint8_t in[WF_SEG_HEAD_LEN], struct wf_seg_head *ret);
+// Of an intact header, whatever its version.
+uint32_t wf_seg_head_version(const uint8_t in[WF_SEG_HEAD_LEN]);
 
 // Fills h's salt and, when a storage key (32 bytes) is given, wraps data_key (32 bytes, made here) under it.
 void wf_seg_head_secure(

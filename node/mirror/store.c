@@ -270,6 +270,7 @@ static enum weft_err open_log(struct wf_mirror *m, const char *dir, struct wf_di
         .done = on_acks,
         .done_arg = m->box,
         .note = on_note,
+        .diag = diag,
         .segment_bytes = m->max_bytes / 8,
         .retain_ms = (int64_t)m->age_ms,
         .retain_bytes = m->max_bytes,
@@ -281,7 +282,7 @@ static enum weft_err open_log(struct wf_mirror *m, const char *dir, struct wf_di
         conf.segment_bytes = WF_MIB;
     wf_blake2b(WF_BYTES(n->keys.sign_pub.b), &conf.store_id);
     enum weft_err err = wf_log_open(m->room->worker, &conf, wf_node_now_unix_ms(n), &m->log);
-    if (err)
+    if (err && !diag->text[0])
         wf_diag_set(diag, 0, 0, "%s: %s", dir, weft_err_text(err));
     return err;
 }

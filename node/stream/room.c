@@ -47,6 +47,7 @@ static enum weft_err open_log(struct wf_stream_room *r, struct wf_diag *diag)
         .done = wf_box_on_acks,
         .done_arg = r->box,
         .note = on_note,
+        .diag = diag,
         .stop_free_permille = 10 * n->conf->min_free_percent };
     enum weft_err err = make_dir(r, "log", &dir, diag);
 
@@ -64,7 +65,7 @@ static enum weft_err open_log(struct wf_stream_room *r, struct wf_diag *diag)
     if (!err) {
         conf.dir = store;
         err = wf_log_open(r->worker, &conf, wf_node_now_unix_ms(n), &n->log);
-        if (err)
+        if (err && !diag->text[0])
             wf_diag_set(diag, 0, 0, "%s: %s", store, weft_err_text(err));
     }
     free(store);

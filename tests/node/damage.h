@@ -106,7 +106,8 @@ static bool is_seen(struct wf_memdisk *disk, const char *name)
         wf_buf_fini(&value);
         return err == WEFT_E_DAMAGED;
     }
-    ck_assert_int_eq(wf_log_look_open(&vfs, dir, NULL, 0, &look), WEFT_OK);
+    ck_assert_int_eq(
+        wf_log_look_open(&vfs, &(struct wf_log_look_conf){ .dir = dir }, &look), WEFT_OK);
     ck_assert_int_eq(wf_log_look_check(look, count_flaw, &flaws, &tally), WEFT_OK);
     wf_log_look_close(look);
     return flaws > 0;

@@ -118,7 +118,9 @@ static void look_at(struct rig *r, struct looked *ret)
     struct wf_hash before = disk_hash(r);
 
     *ret = (struct looked){ 0 };
-    ck_assert_int_eq(wf_log_look_open(&r->vfs, "/log", NULL, r->now_ms, &look), WEFT_OK);
+    ck_assert_int_eq(wf_log_look_open(&r->vfs,
+                         &(struct wf_log_look_conf){ .dir = "/log", .now_ms = r->now_ms }, &look),
+        WEFT_OK);
     ck_assert(!wf_log_look_in_use(look));
     ck_assert_int_eq(wf_log_look_check(look, on_flaw, ret, &tally), WEFT_OK);
     ck_assert_uint_eq(tally.damages, ret->damages);

@@ -496,7 +496,8 @@ START_TEST(a_look_without_memory_says_so_and_leaks_nothing)
         struct wf_log_tally tally = { 0 };
         uint64_t told = 0;
         wf_test_fail_alloc(nth);
-        enum weft_err err = wf_log_look_open(&r.vfs, "/log", &r.key, r.now_ms, &look);
+        enum weft_err err = wf_log_look_open(&r.vfs,
+            &(struct wf_log_look_conf){ .dir = "/log", .key = &r.key, .now_ms = r.now_ms }, &look);
         if (!err)
             err = wf_log_look_check(look, count_flaw, &told, &tally);
         reached = wf_test_alloc_count() >= nth;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "node/log/look.h"
+#include "node/log/meta.h"
 #include "node/log/segment.h"
 #include "tests/support/logrig.h"
 #include "tests/support/support.h"
@@ -24,13 +25,20 @@ static void on_flaw(void *arg, const struct wf_log_flaw *f)
     t->flaws[t->count++] = *f;
 }
 
+static enum weft_err open_look(struct rig *r, const struct wf_secret *key, struct wf_log_look **ret)
+{
+    const struct wf_log_look_conf conf = { .dir = "/log", .key = key, .now_ms = r->now_ms };
+
+    return wf_log_look_open(&r->vfs, &conf, ret);
+}
+
 static struct wf_log_tally look_at(struct rig *r, const struct wf_secret *key, struct told *ret)
 {
     struct wf_log_look *look = NULL;
     struct wf_log_tally tally;
 
     *ret = (struct told){ 0 };
-    ck_assert_int_eq(wf_log_look_open(&r->vfs, "/log", key, r->now_ms, &look), WEFT_OK);
+    ck_assert_int_eq(open_look(r, key, &look), WEFT_OK);
     ck_assert_int_eq(wf_log_look_check(look, on_flaw, ret, &tally), WEFT_OK);
     wf_log_look_close(look);
     return tally;
@@ -302,7 +310,7 @@ START_TEST(a_store_in_use_is_read_beside_its_owner_and_its_unfinished_tail_is_no
     rig_fill(&r, 1, 8, 100);
     wf_memdisk_file(r.disk, SEG, &len);
     wf_memdisk_cut(r.disk, SEG, len - 10); // as if the last item were being written
-    ck_assert_int_eq(wf_log_look_open(&r.vfs, "/log", NULL, r.now_ms, &look), WEFT_OK);
+    ck_assert_int_eq(open_look(&r, NULL, &look), WEFT_OK);
     ck_assert(wf_log_look_in_use(look));
     ck_assert_int_eq(wf_log_look_check(look, on_flaw, &told, &tally), WEFT_OK);
     ck_assert_uint_eq(told.count, 0);
@@ -318,15 +326,75 @@ START_TEST(a_look_holds_the_lock_of_a_store_that_nobody_has)
     struct rig r;
 
     rig_init(&r, NULL);
-    ck_assert_int_eq(wf_log_look_open(&r.vfs, "/log", NULL, r.now_ms, &look), WEFT_E_NOT_FOUND);
+    ck_assert_int_eq(open_look(&r, NULL, &look), WEFT_E_NOT_FOUND);
     ck_assert_int_eq(rig_open(&r), WEFT_OK);
     rig_fill(&r, 1, 2, 100);
     rig_close(&r);
-    ck_assert_int_eq(wf_log_look_open(&r.vfs, "/log", NULL, r.now_ms, &look), WEFT_OK);
+    ck_assert_int_eq(open_look(&r, NULL, &look), WEFT_OK);
     ck_assert(!wf_log_look_in_use(look));
     ck_assert_int_eq(rig_open(&r), WEFT_E_IN_USE);
     wf_log_look_close(look);
     ck_assert_int_eq(rig_open(&r), WEFT_OK);
+    rig_fini(&r);
+}
+END_TEST
+
+static void put_version(struct rig *r, bool meta, uint32_t version)
+{
+    struct wf_buf b = { 0 };
+    struct wf_hash hash;
+    size_t len = 0;
+
+    if (meta) {
+        ck_assert_int_eq(wf_meta_get(&r->vfs, "/log", "store", &b), WEFT_OK);
+        wf_store_be32(b.ptr, version);
+        ck_assert_int_eq(wf_meta_put(&r->vfs, "/log", "store", wf_buf_view(&b)), WEFT_OK);
+        wf_buf_fini(&b);
+        return;
+    }
+    uint8_t *p = wf_memdisk_file(r->disk, SEG, &len);
+    for (unsigned i = 0; i < 2; i++) { // both copies, and whole: another version wrote them
+        uint8_t *head = p + (size_t)i * WF_SEG_COPY_AT;
+        wf_store_be32(head + 8, version);
+        wf_blake2b(wf_bytes(head, WF_SEG_HEAD_LEN - WF_HASH_LEN), &hash);
+        memcpy(head + WF_SEG_HEAD_LEN - WF_HASH_LEN, hash.b, WF_HASH_LEN);
+    }
+}
+
+static const struct {
+    const char *file;
+    bool meta;
+} versions[] = {
+    { "/log/store.meta", true }, { SEG, false },
+    { SEG, false }, // and store.meta is gone: the segments alone say whose it is
+};
+
+START_TEST(a_store_of_another_version_says_which_and_what_to_do)
+{
+    struct wf_log_look *look = NULL;
+    struct wf_diag diag = { 0 }, told = { 0 };
+    struct rig r;
+
+    rig_init(&r, NULL);
+    ck_assert_int_eq(rig_open(&r), WEFT_OK);
+    rig_fill(&r, 1, 2, 100);
+    rig_close(&r);
+    put_version(&r, versions[_i].meta, 7);
+    if (_i == 2)
+        wf_memdisk_cut(r.disk, "/log/store.meta", 20);
+    r.conf.diag = &diag;
+    ck_assert_int_eq(rig_open(&r), WEFT_E_UNSUPPORTED);
+    const struct wf_log_look_conf conf = { .dir = "/log", .now_ms = r.now_ms, .diag = &told };
+    ck_assert_int_eq(wf_log_look_open(&r.vfs, &conf, &look), WEFT_E_UNSUPPORTED);
+    ck_assert_str_eq(diag.text, told.text);
+    ck_assert_msg(strstr(diag.text, versions[_i].file) == diag.text, "%s", diag.text);
+    ck_assert_msg(
+        strstr(diag.text, "its format is 7, this weft's is 1: ") != NULL, "%s", diag.text);
+    ck_assert_msg(strstr(diag.text, "start that version here") != NULL, "%s", diag.text);
+    put_version(&r, versions[_i].meta, 1); // nothing was changed by those who could not read it
+    diag.text[0] = '\0';
+    ck_assert_int_eq(rig_open(&r), WEFT_OK);
+    ck_assert_str_eq(diag.text, "");
     rig_fini(&r);
 }
 END_TEST
@@ -345,6 +413,8 @@ int main(void)
     tcase_add_test(t, a_sealed_body_is_opened_with_the_key_and_left_closed_without);
     tcase_add_test(t, a_store_in_use_is_read_beside_its_owner_and_its_unfinished_tail_is_nothing);
     tcase_add_test(t, a_look_holds_the_lock_of_a_store_that_nobody_has);
+    tcase_add_loop_test(
+        t, a_store_of_another_version_says_which_and_what_to_do, 0, (int)WF_COUNT(versions));
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);
