@@ -9,6 +9,8 @@
 
 #define META     "adopted"
 #define RETRY_MS 5000
+#define RETRY_MAX_MS                                                                               \
+    300000 // what does not pass by itself is asked for again all the same: its owner may mend it
 
 struct adoption {
     struct wf_node *node;
@@ -19,37 +21,70 @@ struct adoption {
 
 static void finish(struct wf_stream_room *r, const char *why, enum weft_err err)
 {
-    r->adopting = false;
-    r->adopt_at_ms = wf_node_now_ms(r->node) + RETRY_MS;
     if (!err)
         err = wf_meta_put(&r->vfs, r->meta_dir, META, WF_STR("1"));
+    r->adopting = false;
     r->adopted = !err;
-    if (err)
-        wf_say(r->node, WF_LOG_INFO, "stream", "the issuer's node could not be asked for manifests",
-            "at", why, "why", weft_err_text(err), NULL);
+    if (!err)
+        return;
+    r->adopt_pause_ms = r->adopt_pause_ms ? r->adopt_pause_ms * 2 : RETRY_MS;
+    if (r->adopt_pause_ms > RETRY_MAX_MS)
+        r->adopt_pause_ms = RETRY_MAX_MS;
+    r->adopt_at_ms = wf_node_now_ms(r->node) + r->adopt_pause_ms;
+    wf_say(r->node, WF_LOG_INFO, "stream",
+        "not all manifests of the machine before this one are here; they are asked for again", "at",
+        why, "why", weft_err_text(err), NULL);
 }
 
-static void adopt(
+// The disk or the memory was not there for it: the same may succeed later, and until then nobody is to believe that all was taken over.
+static bool may_pass(enum weft_err err)
+{
+    return err == WEFT_E_NOMEM || err == WEFT_E_IO || err == WEFT_E_NOSPACE ||
+           err == WEFT_E_READ_ONLY || err == WEFT_E_NO_FILES || err == WEFT_E_PERMISSION;
+}
+
+static enum weft_err take(struct wf_node *n, const struct wf_collect *c, struct wf_bytes schema)
+{
+    struct wf_buf changes = { 0 };
+    struct wf_diag diag = { 0 };
+
+    if (wf_stream_is_built_in(c->product.name) ||
+        wf_stream_find(n, c->product.name, c->product.major))
+        return WEFT_OK; // here already
+    enum weft_err err = wf_stream_apply(n, c, schema, false, &changes, &diag);
+    wf_say(n, err ? WF_LOG_ERROR : WF_LOG_INFO, "stream",
+        !err ? "a product was taken over"
+        : may_pass(err)
+            ? "a product of this name is not taken over yet"
+            : "a product of this name was not taken over; apply its manifest: weft product apply",
+        "product", c->product.name, "why", err ? diag.text[0] ? diag.text : weft_err_text(err) : "",
+        NULL);
+    wf_buf_fini(&changes);
+    return err;
+}
+
+// *at moves on to it, unless it has no name that can be read. What may succeed later is returned.
+static enum weft_err adopt(
     struct wf_node *n, struct wf_bytes raw, struct wf_bytes schema, struct wf_name *at)
 {
     struct wf_collect *c = NULL;
-    struct wf_buf changes = { 0 };
-    struct wf_diag diag = { 0 };
+    struct wf_name name = *at;
     enum weft_err err = wf_collect_open(raw, &c);
 
     if (!err)
-        err = wf_name_from(wf_bytes_str(c->product.name), at);
-    if (!err && (wf_stream_is_built_in(at->s) || wf_stream_find(n, at->s, c->product.major)))
-        goto out; // here already
-    if (!err)
-        err = wf_stream_apply(n, c, schema, false, &changes, &diag);
-    wf_say(n, err ? WF_LOG_ERROR : WF_LOG_INFO, "stream",
-        err ? "a product of this name was not taken over; apply its manifest"
-            : "a product was taken over",
-        "product", at->s, "why", err ? diag.text[0] ? diag.text : weft_err_text(err) : "", NULL);
-out:
+        err = wf_name_from(wf_bytes_str(c->product.name), &name);
+    if (err)
+        wf_say(n, WF_LOG_ERROR, "stream",
+            "a manifest that the issuer's node kept can't be read, so a product of this name is "
+            "not taken over; apply its manifest: weft product apply",
+            "after", at->s, "why", weft_err_text(err), NULL);
+    else
+        err = take(n, c, schema);
     wf_collect_free(c);
-    wf_buf_fini(&changes);
+    if (may_pass(err))
+        return err;
+    *at = name;
+    return WEFT_OK;
 }
 
 static void ask(struct wf_stream_room *r, const struct wf_name *after);
@@ -67,9 +102,14 @@ static void on_kept(void *arg, enum weft_err err, const Weft__V1__Reply *reply)
     if (!err && (reply->kind_case != WEFT__V1__REPLY__KIND_HOME ||
                     reply->home->n_schemas != reply->home->n_manifests))
         err = WEFT_E_PROTOCOL;
+    bool more = !err && reply->home->n_manifests > 0;
+    struct wf_name before = at;
     for (size_t i = 0; !err && i < reply->home->n_manifests; i++)
-        adopt(n, wf_pb_view(reply->home->manifests[i]), wf_pb_view(reply->home->schemas[i]), &at);
-    if (err || reply->home->n_manifests == 0)
+        err = adopt(
+            n, wf_pb_view(reply->home->manifests[i]), wf_pb_view(reply->home->schemas[i]), &at);
+    if (!err && more && strcmp(at.s, before.s) <= 0)
+        err = WEFT_E_MANIFEST; // the next page would be this one again
+    if (err || !more)
         finish(r, at.s, err);
     else
         ask(r, &at);

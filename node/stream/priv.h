@@ -305,7 +305,7 @@ struct wf_stream_room {
     bool closed, append_failed;
     bool said_last;         // draining: the last heartbeats are out
     bool adopted, adopting; // what a machine before this one had under the name
-    int64_t adopt_at_ms;
+    int64_t adopt_at_ms, adopt_pause_ms;
 };
 
 // ---- product.c ---------------------------------------------------------------------------------------------------------
