@@ -85,9 +85,9 @@
     X(AGENT_BATCHES, "weft_agent_batches_total", "counter", "", "Batches that agents pushed and that were taken.") \
     X(AGENT_REFUSED, "weft_agent_refused_total", "counter", "", "Pushed batches that were refused.") \
     X(AGENT_SKEW, "weft_agents_max_clock_skew_seconds", "gauge", "", "How far the clock of the agent furthest off is from this node's.") \
-    X(SPOOL_BYTES, "weft_spool_bytes", "gauge", "", "Of an agent: bytes that wait for its node.") \
-    X(SPOOL_RECORDS, "weft_spool_records", "gauge", "", "Of an agent: records that wait.") \
-    X(SPOOL_LOST, "weft_lost_records_total", "counter", "", "Of an agent: records that it had to give up; readers are told each.") \
+    X(AGENTS_SPOOL_BYTES, "weft_agents_spool_bytes", "gauge", "", "Bytes that wait in the spools of agents, by what each said last.") \
+    X(AGENTS_SPOOL_RECORDS, "weft_agents_spool_records", "gauge", "", "Records that wait there.") \
+    X(AGENTS_LOST, "weft_agents_lost_records", "gauge", "", "Records that agents had to give up since their starts; readers are told each.") \
     X(GRANTED, "weft_access_granted_total", "counter", "", "Tokens granted.") \
     X(ACCESS_REFUSED, "weft_access_refused_total", "counter", "", "Decisions against a caller.") \
     X(ACCESS_REQUESTS, "weft_access_requests_total", "counter", "", "Requests for access.") \

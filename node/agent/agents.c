@@ -118,6 +118,13 @@ Weft__V1__AgentState *wf_agent_last_state(const struct wf_agent *a, struct wf_ar
     return s;
 }
 
+void wf_agent_note_spool(struct wf_agent *a, const Weft__V1__AgentState *s)
+{
+    a->spool.bytes = s->spool_bytes;
+    a->spool.records = s->spool_records;
+    a->spool.lost = s->lost_records;
+}
+
 // ---- shut out --------------------------------------------------------------------------------------------------------
 
 // Signed batches come from that key alone, so what it had not delivered can be told here and nowhere else.
@@ -267,9 +274,16 @@ static enum weft_err load_row(void *arg, struct wf_agent_row *row)
     struct wf_agent *a = NULL;
     enum weft_err err = add(arg, row, &a);
 
-    if (!err)
-        a->told = 0;
-    return err;
+    if (err)
+        return err;
+    a->told = 0;
+    struct wf_arena arena;
+    wf_arena_init(&arena, wf_pb_budget(a->row.state.len));
+    const Weft__V1__AgentState *s = wf_agent_last_state(a, &arena);
+    if (s)
+        wf_agent_note_spool(a, s);
+    wf_arena_fini(&arena);
+    return WEFT_OK;
 }
 
 static enum weft_err agents_open(struct wf_node *n, struct wf_diag *diag)
@@ -369,9 +383,13 @@ static void agents_metrics(const struct wf_node *n, struct wf_metrics *m)
     const struct wf_agents_room *r = n->agents;
     size_t states[WF_AGENT_CLONED + 1] = { 0 };
     int64_t skew = 0;
+    double bytes = 0, records = 0, lost = 0;
 
     for (size_t i = 0; i < r->count; i++) {
         enum wf_agent_state s = wf_agent_state_of(n, r->by_name[i]);
+        bytes += (double)r->by_name[i]->spool.bytes;
+        records += (double)r->by_name[i]->spool.records;
+        lost += (double)r->by_name[i]->spool.lost;
         int64_t off = r->by_name[i]->row.skew_ms;
         states[s]++;
         off = off < 0 ? -off : off;
@@ -385,6 +403,9 @@ static void agents_metrics(const struct wf_node *n, struct wf_metrics *m)
     wf_metric(m, WF_METRIC_AGENT_BATCHES, (double)r->counted.batches);
     wf_metric(m, WF_METRIC_AGENT_REFUSED, (double)r->counted.refused);
     wf_metric(m, WF_METRIC_AGENT_SKEW, (double)skew / 1000);
+    wf_metric(m, WF_METRIC_AGENTS_SPOOL_BYTES, bytes);
+    wf_metric(m, WF_METRIC_AGENTS_SPOOL_RECORDS, records);
+    wf_metric(m, WF_METRIC_AGENTS_LOST, lost);
 }
 
 const struct wf_room wf_agents_room = { .name = "agents",

@@ -52,6 +52,9 @@ struct wf_agent {
     size_t left_next;
     enum wf_agent_state told;
     bool dirty;
+    struct {
+        uint64_t bytes, records, lost;
+    } spool; // by its state, as it was heard last
     struct wf_call *poll;
     int64_t poll_due_ms;
     struct wf_agent_task *tasks;
@@ -95,6 +98,7 @@ void wf_agent_quarantine(struct wf_node *n, struct wf_agent *a, const char *seen
 void wf_agent_shut_out(struct wf_node *n, struct wf_agent *a);
 // What it said last; NULL when it said nothing, or damage on the disk took it.
 Weft__V1__AgentState *wf_agent_last_state(const struct wf_agent *a, struct wf_arena *arena);
+void wf_agent_note_spool(struct wf_agent *a, const Weft__V1__AgentState *s);
 
 // poll.c
 void wf_agent_polls_tick(struct wf_node *n);

@@ -320,6 +320,7 @@ static enum weft_err keep_state(
     a->row.state = packed;
     a->row.skew_ms = s->time_ms - wf_node_now_unix_ms(n);
     a->row.started_ms = s->started_ms;
+    wf_agent_note_spool(a, s);
     return WEFT_OK;
 }
 

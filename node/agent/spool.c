@@ -55,32 +55,6 @@ void wf_spool_lose(struct wf_agent_product *p, uint64_t records, const char *why
     snprintf(p->lost_why, sizeof p->lost_why, "%s", why);
 }
 
-static void note_full(struct wf_node *n, enum weft_err err)
-{
-    struct wf_uplink_room *u = n->uplink;
-
-    bool passes = err == WEFT_E_FULL || err == WEFT_E_NOSPACE || err == WEFT_E_READ_ONLY ||
-                  err == WEFT_E_NO_FILES;
-
-    u->full = passes ? err : WEFT_OK;
-    if (!u->full && !u->told)
-        return;
-    u->told = u->full;
-    wf_alarm(n, "spool",
-        u->full == WEFT_E_FULL
-            ? "the spool is full: records of sources are dropped and counted until its node takes "
-              "what waits"
-        : u->full == WEFT_E_READ_ONLY
-            ? "the disk can only be read: records of sources are dropped and counted until it can "
-              "be "
-              "written again; look for its errors (dmesg), then mount -o remount,rw"
-        : u->full == WEFT_E_NO_FILES ? "no file descriptor is left: records of sources are dropped "
-                                       "and counted until one is; "
-                                       "raise LimitNOFILE= of the service"
-        : u->full ? "no room on the disk: records of sources are dropped and counted until there is"
-                  : NULL);
-}
-
 static const char *why_lost(const struct wf_agent_product *p)
 {
     const struct wf_uplink_room *u = p->node->uplink;
@@ -101,7 +75,7 @@ static void note_written(struct wf_node *n, enum weft_err err)
     if (!failed && (err || !n->uplink->unwritten))
         return;
     n->uplink->unwritten = failed;
-    note_full(n, err);
+    wf_spool_note_full(n, err);
 }
 
 static void settle_publisher(struct wf_node *n, const struct pending *q)
@@ -271,17 +245,6 @@ static enum weft_err append(struct wf_agent_product *p, struct wf_batch_header *
     return err;
 }
 
-bool wf_spool_is_full(struct wf_node *n)
-{
-    struct wf_log_stats stats = { 0 };
-    uint64_t limit = n->conf->spool.bytes;
-
-    if (n->uplink->told != WEFT_E_FULL || !n->log)
-        return false;
-    wf_log_stats(n->log, &stats);
-    return stats.bytes + stats.queue_bytes > limit - limit / 16;
-}
-
 // Nothing of the product goes into the spool now.
 static bool is_shut(struct wf_agent_product *p)
 {
@@ -309,13 +272,13 @@ static enum weft_err seal(struct wf_agent_product *p, struct wf_batch_header *h,
     enum weft_err err = append(p, h, stored, q);
     if (err) {
         p->pending--;
-        note_full(n, err);
+        wf_spool_note_full(n, err);
         return err;
     }
     p->next_seq += h->count;
     p->last = q->id;
     if (!n->uplink->unwritten)
-        note_full(n, WEFT_OK);
+        wf_spool_note_full(n, WEFT_OK);
     return WEFT_OK;
 }
 
@@ -472,6 +435,7 @@ static enum weft_err open_log(struct wf_node *n, struct wf_diag *diag)
         .done = on_acks,
         .done_arg = n->uplink->box,
         .note = on_note,
+        .diag = diag,
         .segment_bytes = segment < 65536          ? 65536
                          : segment > 16u * WF_MIB ? 16u * WF_MIB
                                                   : segment,
@@ -491,7 +455,7 @@ static enum weft_err open_log(struct wf_node *n, struct wf_diag *diag)
         err = wf_log_worker_new(&n->uplink->vfs, true, &n->uplink->worker);
     if (!err)
         err = wf_log_open(n->uplink->worker, &conf, wf_node_now_unix_ms(n), &n->log);
-    if (err)
+    if (err && !diag->text[0])
         wf_diag_set(diag, 0, 0, "%s: %s", dir ? dir : "spool", weft_err_text(err));
     free(dir);
     return err;
@@ -534,6 +498,7 @@ void wf_spool_tick(struct wf_node *n)
     struct wf_uplink_room *u = n->uplink;
 
     u->full = WEFT_OK; // the next append tells
+    wf_spool_see_room(n);
     wf_pushing_age(n);
     for (struct wf_agent_product *p = u->products; p; p = p->next)
         if (p->lost && !p->open.count && can_seal(p))

@@ -97,6 +97,7 @@ static void heard(struct wf_node *n)
     struct wf_uplink_room *u = n->uplink;
 
     u->failures = 0;
+    u->heard_ms = wf_node_now_ms(n);
     u->retry_ms = u->silent_since_ms = u->ask_ms = 0;
     if (u->turned)
         u->turn_ms = WF_UPLINK_TURN_MS;
@@ -517,19 +518,26 @@ void wf_uplink_status(struct wf_node *n, struct wf_arena *arena, Weft__V1__Statu
     struct wf_uplink_room *u = n->uplink;
     const struct wf_link_state *s = u && u->link ? wf_link_state(u->link) : NULL;
     Weft__V1__PeerState *peer = NULL;
+    int64_t heard_ms =
+        -1; // over every line that there was: a new one is no reason to forget when a node answered last
 
     if (!u)
         return;
     if (wf_uplink_state(n, arena, &reply->agent))
         reply->agent = NULL;
-    peer = s ? wf_arena_alloc(arena, sizeof *peer) : NULL;
+    if (u->heard_ms)
+        heard_ms = u->heard_ms;
+    if (s && s->heard_ms > heard_ms)
+        heard_ms = s->heard_ms;
+    peer = s || heard_ms >= 0 ? wf_arena_alloc(arena, sizeof *peer) : NULL;
     reply->peers = peer ? wf_arena_alloc(arena, sizeof *reply->peers) : NULL;
     if (!reply->peers)
         return;
     weft__v1__peer_state__init(peer);
     peer->domain = n->identity.cert.domain.s;
-    peer->address = u->address;
-    peer->heard_ms = s->heard_ms < 0 ? -1 : wf_node_now_ms(n) - s->heard_ms;
+    if (s)
+        peer->address = u->address;
+    peer->heard_ms = heard_ms < 0 ? -1 : wf_node_now_ms(n) - heard_ms;
     peer->error = u->last_error;
     peer->static_seed = true;
     reply->peers[0] = peer;
@@ -560,16 +568,6 @@ static void uplink_queues(const struct wf_node *n, struct wf_queues *out)
                            .dropped = u->answers_full });
 }
 
-static void uplink_metrics(const struct wf_node *n, struct wf_metrics *m)
-{
-    uint64_t bytes = 0, records = 0;
-
-    wf_spool_sizes((struct wf_node *)(uintptr_t)n, &bytes, &records);
-    wf_metric(m, WF_METRIC_SPOOL_BYTES, (double)bytes);
-    wf_metric(m, WF_METRIC_SPOOL_RECORDS, (double)records);
-    wf_metric(m, WF_METRIC_SPOOL_LOST, (double)n->uplink->lost_records);
-}
-
 const struct wf_room wf_uplink_room = { .name = "uplink",
     .open = uplink_open,
     .start = uplink_start,
@@ -577,5 +575,4 @@ const struct wf_room wf_uplink_room = { .name = "uplink",
     .drain = uplink_drain,
     .drained = uplink_drained,
     .close = uplink_close,
-    .metrics = uplink_metrics,
     .queues = uplink_queues };

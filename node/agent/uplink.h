@@ -155,6 +155,7 @@ struct wf_uplink_room {
     struct wf_name went_to; // for a product that moved there, and not again before:
     int64_t go_at_ms;
     int64_t ask_at_ms, ask_ms, silent_since_ms; // monotonic; silent: 0 = an uplink answers
+    int64_t heard_ms; // monotonic: when any of them answered last; 0: none since the start
 
     // manifests
     struct wf_hash root;     // of the set of the node in session, as it gave it
@@ -265,6 +266,10 @@ void wf_spool_linger(struct wf_timer *t);
 // The product's chain can't go on: the next batch begins a new one.
 WF_MUST_USE enum weft_err wf_spool_begin_chain(struct wf_agent_product *p);
 void wf_spool_lose(struct wf_agent_product *p, uint64_t records, const char *why);
+// spool_room.c
+// What an append said of the spool, for the alarm; OK ends it.
+void wf_spool_note_full(struct wf_node *n, enum weft_err err);
+void wf_spool_see_room(struct wf_node *n); // ends it with its cause, where no append does
 // Full, and not yet a sixteenth below its limit again: nothing is tried, so that one hole is one loss.
 bool wf_spool_is_full(struct wf_node *n);
 // The last quarter of the spool is for products that hold less than an equal part of it, so that what says much leaves room for what says

@@ -14,6 +14,7 @@
 #include "node/core.h"
 #include "node/gossip/room.h"
 #include "node/join/room.h"
+#include "node/metrics.h"
 #include "node/provider/room.h"
 #include "node/signer/signer.h"
 #include "proto/schema/schema.h"
@@ -344,6 +345,48 @@ static void rig_close(void)
     }
     wf_schema_free(schema);
     schema = NULL;
+}
+
+// What it says it has: nothing (a fresh agent), or the manifests of this home as the last answer named them.
+static uint8_t known_root[WF_HASH_LEN];
+static struct wf_bytes known;
+
+static struct rig_call *poll_as(const struct wf_cert *cert, uint64_t session, uint32_t wait_ms)
+{
+    struct rig_call *c = rig_call(cert, session);
+
+    c->poll.manifests = wf_pb_bin(known);
+    c->poll.wait_ms = wait_ms;
+    wf_poll_handle(&node, &c->pub);
+    if (c->answered && !c->err && c->reply->poll->manifests.len == WF_HASH_LEN) {
+        memcpy(known_root, c->reply->poll->manifests.data, WF_HASH_LEN);
+        known = WF_BYTES(known_root);
+    }
+    return c;
+}
+
+static void first_poll(const struct wf_cert *cert, uint64_t session)
+{
+    known = wf_bytes(NULL, 0);
+    ck_assert_int_eq(poll_as(cert, session, 0)->err, WEFT_OK);
+}
+
+static void restart(void)
+{
+    wf_agents_room.close(&node);
+    room_open();
+}
+
+static void expect_metric(const char *line)
+{
+    struct wf_buf out = { 0 };
+    struct wf_metrics m = { .out = &out };
+
+    wf_agents_room.metrics(&node, &m);
+    ck_assert_int_eq(m.err, WEFT_OK);
+    ck_assert_int_eq(wf_buf_append_byte(&out, 0), WEFT_OK);
+    ck_assert_msg(strstr((const char *)out.ptr, line) != NULL, "no %s in %s", line, out.ptr);
+    wf_buf_fini(&out);
 }
 
 #endif

@@ -15,30 +15,6 @@ static void setup(void)
     wf_secret_fini(&key);
 }
 
-// What it says it has: nothing (a fresh agent), or the manifests of this home as the last answer named them.
-static uint8_t known_root[WF_HASH_LEN];
-static struct wf_bytes known;
-
-static struct rig_call *poll_as(const struct wf_cert *cert, uint64_t session, uint32_t wait_ms)
-{
-    struct rig_call *c = rig_call(cert, session);
-
-    c->poll.manifests = wf_pb_bin(known);
-    c->poll.wait_ms = wait_ms;
-    wf_poll_handle(&node, &c->pub);
-    if (c->answered && !c->err && c->reply->poll->manifests.len == WF_HASH_LEN) {
-        memcpy(known_root, c->reply->poll->manifests.data, WF_HASH_LEN);
-        known = WF_BYTES(known_root);
-    }
-    return c;
-}
-
-static void first_poll(const struct wf_cert *cert, uint64_t session)
-{
-    known = wf_bytes(NULL, 0);
-    ck_assert_int_eq(poll_as(cert, session, 0)->err, WEFT_OK);
-}
-
 // Either may be NULL; without both: all of it.
 static struct rig_call *ask_table(const char *show, const char *revoke)
 {
@@ -60,12 +36,6 @@ static const Weft__V1__AgentInfo *info(void)
     ck_assert_int_eq(c->err, WEFT_OK);
     ck_assert_uint_eq(c->reply->agents->n_agents, 1);
     return c->reply->agents->agents[0];
-}
-
-static void restart(void)
-{
-    wf_agents_room.close(&node);
-    room_open();
 }
 
 // ---- who is here -----------------------------------------------------------------------------------------------------
@@ -258,6 +228,23 @@ START_TEST(after_a_restart_of_the_node_silence_counts_on)
     ck_assert_str_eq(info()->state, "gone");
     first_poll(&web, 1);
     ck_assert_str_eq(info()->state, "up");
+}
+END_TEST
+
+// An agent answers no HTTP: what waits there is on its node's /metrics, also while it is silent and over restarts.
+START_TEST(what_waits_in_spools_is_on_metrics)
+{
+    first_poll(&web, 7);
+    struct rig_call *c = rig_call(&web, 7);
+    c->state.spool_bytes = 4300;
+    c->state.spool_records = 43;
+    c->state.lost_records = 5;
+    wf_poll_handle(&node, &c->pub);
+    expect_metric("weft_agents_spool_bytes 4300\n");
+    expect_metric("weft_agents_spool_records 43\n");
+    expect_metric("weft_agents_lost_records 5\n");
+    restart();
+    expect_metric("weft_agents_spool_records 43\n");
 }
 END_TEST
 
@@ -572,6 +559,7 @@ int main(void)
     tcase_add_test(t, each_change_is_told_once_and_a_return_too);
     tcase_add_test(t, a_parked_poll_is_no_silence);
     tcase_add_test(t, after_a_restart_of_the_node_silence_counts_on);
+    tcase_add_test(t, what_waits_in_spools_is_on_metrics);
     tcase_add_test(t, all_rows_are_told_as_a_snapshot_once_an_hour);
     tcase_add_test(t, a_revoked_agent_is_shut_out_at_once);
     tcase_add_test(t, who_is_not_the_issuer_revokes_nothing);

@@ -28,7 +28,7 @@ static struct wf_conf conf;
 static void some_metrics(const struct wf_node *n, struct wf_metrics *m)
 {
     (void)n;
-    wf_metric(m, WF_METRIC_SPOOL_BYTES, 1234.0);
+    wf_metric(m, WF_METRIC_AGENTS_SPOOL_BYTES, 1234.0);
 }
 
 static const struct wf_room played = { .name = "played", .metrics = some_metrics };
@@ -129,7 +129,8 @@ START_TEST(there_are_three_pages_and_one_method)
     } rows[] = {
         { "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 200", "ok" },
         { "GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 200", "ok" },
-        { "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 200", "weft_spool_bytes 1234\n" },
+        { "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 200",
+            "weft_agents_spool_bytes 1234\n" },
         { "GET / HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 404", "/metrics" },
         { "POST /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 405", "GET" },
     };

@@ -209,6 +209,27 @@ START_TEST(what_a_full_spool_drops_is_counted_and_told_in_the_chain)
 }
 END_TEST
 
+static bool ticked_quiet(void)
+{
+    wf_spool_tick(&node);
+    return !alarmed("spool");
+}
+
+// A host that has nothing more to say must not be called full for ever.
+START_TEST(the_alarm_of_a_full_spool_ends_when_its_node_took_what_waited)
+{
+    for (unsigned i = 0; !alarmed("spool"); i++) {
+        say(60000);
+        ck_assert_uint_lt(i, 1000);
+    }
+    product.lost = 0; // nothing is to be told any more
+    wf_spool_tick(&node);
+    ck_assert_msg(alarmed("spool"), "it is full still");
+    ck_assert_int_eq(wf_log_release(node.log, &uplink.chains->key, product.next_seq), WEFT_OK);
+    UNTIL(ticked_quiet());
+}
+END_TEST
+
 START_TEST(what_waits_is_the_same_bytes_after_a_restart)
 {
     struct wf_incarnation first = product.incarnation;
@@ -432,6 +453,7 @@ int main(void)
     tcase_add_checked_fixture(c, setup, teardown);
     tcase_set_timeout(c, 60);
     tcase_add_test(c, what_a_full_spool_drops_is_counted_and_told_in_the_chain);
+    tcase_add_test(c, the_alarm_of_a_full_spool_ends_when_its_node_took_what_waited);
     tcase_add_test(c, what_waits_is_the_same_bytes_after_a_restart);
     tcase_add_test(c, what_waits_too_long_is_given_up_by_whole_chains_and_told_in_the_newest);
     tcase_add_test(c, a_publishers_mark_outlives_its_batch_through_two_kills);
