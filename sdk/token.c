@@ -13,6 +13,8 @@ struct token_op {
     wf_client_token_fn done;
     void *arg;
     bool renews;
+    struct wf_link *owner;     // who is asked
+    struct weft_problem first; // why replay is refused, while subscribe is asked for in its place
 };
 
 static void end_op(struct token_op *o, enum weft_err err, const struct weft_problem *problem,
@@ -129,14 +131,36 @@ static void tell_of_ended(const struct token_op *o, struct weft_problem *p)
     snprintf(p->text + len, sizeof p->text - len, "; the token held for it expired at %s", time);
 }
 
+static void ask(struct token_op *o);
+
+// No rule gives replay: one that gives subscribe gives it, too (ADR 21). Refused both, who asked is told of what it asked for.
+static bool ask_for_more(struct token_op *o, const Weft__V1__Reply *reply)
+{
+    char what[300];
+
+    if (o->verb != WF_VERB_REPLAY)
+        return false;
+    snprintf(what, sizeof what, "%s/%s replay", o->target.domain.s, o->target.product.s);
+    wf_problem_from_reply(&o->first, WEFT_E_NO_CAPABILITY, reply, what);
+    o->verb = WF_VERB_SUBSCRIBE;
+    ask(o);
+    return true;
+}
+
 static void on_answer(void *arg, enum weft_err err, const Weft__V1__Reply *reply)
 {
     struct token_op *o = arg;
     const Weft__V1__AccessReply *a = err ? NULL : reply->access;
 
+    if (err == WEFT_E_NO_CAPABILITY && ask_for_more(o, reply))
+        return;
     if (err == WEFT_E_NO_CAPABILITY && !o->renews && show_what_there_is(o))
         return;
-    if (err) {
+    if (err == WEFT_E_NO_CAPABILITY && o->first.err) {
+        tell_of_ended(o, &o->first);
+        struct weft_problem p = o->first;
+        end_op(o, err, &p, NULL);
+    } else if (err) {
         struct weft_problem p;
         char what[300], verb[160];
         verb_text(o, verb);
@@ -158,7 +182,7 @@ static void on_answer(void *arg, enum weft_err err, const Weft__V1__Reply *reply
     }
 }
 
-static void ask(struct token_op *o, struct wf_link *owner)
+static void ask(struct token_op *o)
 {
     Weft__V1__Request q = WEFT__V1__REQUEST__INIT;
     Weft__V1__AccessRequest access = WEFT__V1__ACCESS_REQUEST__INIT;
@@ -175,7 +199,7 @@ static void ask(struct token_op *o, struct wf_link *owner)
     q.kind_case = WEFT__V1__REQUEST__KIND_ACCESS;
     q.access = &access;
     wf_client_key(&q, key);
-    wf_client_send(o->c, owner, &q, 0, on_answer, o);
+    wf_client_send(o->c, o->owner, &q, 0, on_answer, o);
 }
 
 void wf_client_token(struct weft_client *c, struct wf_link *owner, const struct wf_target *t,
@@ -195,10 +219,16 @@ void wf_client_token(struct weft_client *c, struct wf_link *owner, const struct 
         done(arg, WEFT_E_NOMEM, &p, NULL);
         return;
     }
-    *o = (struct token_op){ c, *t, verb, done, arg, renew };
+    *o = (struct token_op){ .c = c,
+        .target = *t,
+        .verb = verb,
+        .done = done,
+        .arg = arg,
+        .renews = renew,
+        .owner = owner };
     enum weft_err err = renew ? WEFT_E_NO_CAPABILITY : at_hand(o, &token);
     if (err == WEFT_E_NO_CAPABILITY) {
-        ask(o, owner);
+        ask(o);
     } else if (err) {
         fail_op(o, err, NULL);
     } else {

@@ -262,6 +262,11 @@ int wf_inspect_show(struct wf_inspect *x)
             x->product);
         return weft_err_exit(WEFT_E_NOT_FOUND);
     }
+    if (w.slice.shown == 0)
+        fprintf(stderr,
+            "weft: nothing of %s fits what was asked; see weft log stats for its offsets and "
+            "times\n",
+            x->product);
     if (w.slice.full)
         fprintf(stderr, "weft: %llu shown, more follow: --from %llu, or --limit 0 for all\n",
             (unsigned long long)w.slice.shown, (unsigned long long)w.slice.next);

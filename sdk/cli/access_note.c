@@ -22,12 +22,46 @@ static bool own_domain(const struct wf_cli *cli, char out[WF_MAX_NAME + 1])
     return known;
 }
 
-static bool is_there(const struct weft_catalog *cat, const char *name)
+static const struct weft_product_info *find(const struct weft_catalog *cat, const char *name)
 {
     for (size_t i = 0; i < weft_catalog_count(cat); i++)
         if (strcmp(weft_catalog_at(cat, i)->name, name) == 0)
-            return true;
-    return false;
+            return weft_catalog_at(cat, i);
+    return NULL;
+}
+
+// What the verb is for, when it is for nothing of this kind; NULL: it fits.
+static const char *meant_for(const char *verb, enum weft_product_kind kind)
+{
+    bool is_call = strncmp(verb, "call:", 5) == 0;
+
+    if (strcmp(verb, "query") == 0)
+        return kind == WEFT_INVENTORY ? NULL : "inventories";
+    if (is_call)
+        return kind == WEFT_API_PRODUCT ? NULL : "APIs";
+    if (strcmp(verb, "delegate") == 0)
+        return NULL;
+    return kind == WEFT_API_PRODUCT ? "products with records" : NULL;
+}
+
+// Taken all the same: with patterns or several products one verb need not fit each.
+static void note_verbs(const struct weft_product_info *p, const char *const *verbs)
+{
+    static const char *const kinds[] = { [WEFT_METRIC] = "a metric",
+        [WEFT_EVENT] = "an event",
+        [WEFT_INVENTORY] = "an inventory",
+        [WEFT_API_PRODUCT] = "an API" };
+
+    for (size_t i = 0; verbs && verbs[i]; i++) {
+        const char *meant = meant_for(verbs[i], p->kind);
+        if (meant)
+            fprintf(stderr,
+                "weft: note: %s is for %s; %s/%s is %s, of which it opens nothing: %s\n", verbs[i],
+                meant, p->domain, p->name,
+                (size_t)p->kind < WF_COUNT(kinds) && kinds[p->kind] ? kinds[p->kind]
+                                                                    : "another kind",
+                p->kind == WEFT_API_PRODUCT ? "call:METHOD does" : "subscribe or replay does");
+    }
 }
 
 static void note_columns(
@@ -50,8 +84,8 @@ static void note_columns(
     weft_product_free(product);
 }
 
-void wf_access_note(
-    const struct wf_cli *cli, char *const *products, size_t count, const char *const *columns)
+void wf_access_note(const struct wf_cli *cli, char *const *products, size_t count,
+    const char *const *columns, const char *const *verbs)
 {
     const struct weft_options options = { .dir = cli->dir, .socket = cli->socket };
     struct weft_client *c = NULL;
@@ -64,11 +98,15 @@ void wf_access_note(
         for (size_t i = 0; i < count; i++) {
             if (strchr(products[i], '*'))
                 continue;
-            if (!is_there(cat, products[i]))
+            const struct weft_product_info *p = find(cat, products[i]);
+            if (!p) {
                 fprintf(stderr,
                     "weft: note: %s has no product %s now; the token is good once there is one\n",
                     domain, products[i]);
-            else if (columns)
+                continue;
+            }
+            note_verbs(p, verbs);
+            if (columns)
                 note_columns(c, domain, products[i], columns);
         }
     weft_catalog_free(cat);

@@ -106,6 +106,18 @@ void wf_table_members(struct wf_table *t, struct wf_bytes members);
 // Prints and releases; OK or NOMEM when a cell was lost, IO when stdout failed.
 WF_MUST_USE enum weft_err wf_table_done(struct wf_table *t);
 
+// What a command did, for programs: one object of the schema on a line, members in this order. For people it says it in words instead.
+struct wf_fact {
+    const char *name, *text; // NULL: null
+    bool plain;              // a number, true or false: without quotes
+};
+static inline bool wf_cli_for_programs(const struct wf_cli *cli)
+{
+    return cli->format == WF_OUT_JSON || cli->format == WF_OUT_JSONL;
+}
+// 0, or the exit status of what was told.
+int wf_cli_object(const char *schema, const struct wf_fact *facts, size_t count);
+
 // Appends a JSON string with its quotes.
 WF_MUST_USE enum weft_err wf_cli_json_string(struct wf_buf *out, const char *s);
 

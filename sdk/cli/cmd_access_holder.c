@@ -108,6 +108,8 @@ static int import_raw(const struct wf_cli *cli, struct wf_bytes raw)
     enum weft_err err = wf_identity_import_token(id, raw, wf_cli_now_ms(), &path, &diag);
     if (err)
         status = wf_cli_diag(err, &diag, "token");
+    else if (wf_cli_for_programs(cli))
+        status = wf_access_say_token("weft.access-import/v1", raw, path, false);
     else
         printf("%s\n", path);
     free(path);

@@ -218,7 +218,33 @@ int wf_cmd_access_list(struct wf_cli *cli, int argc, char **argv)
 
 // ---- grant -----------------------------------------------------------------------------------------------------------
 
-int wf_access_save_token(const char *out, struct wf_bytes token)
+int wf_access_say_token(
+    const char *schema, struct wf_bytes token, const char *file, bool with_itself)
+{
+    struct wf_token *t = NULL;
+    struct wf_buf text = { 0 };
+    struct wf_diag diag = { 0 };
+    char id[2 * WF_HASH_LEN + 1], until[WF_CLI_TIME];
+    enum weft_err err = wf_token_open(token, &t, &diag);
+
+    if (!err)
+        err = wf_token_print(token, &text);
+    if (!err)
+        err = wf_buf_append_byte(&text, 0);
+    if (!err) {
+        wf_hex_put(wf_hash_view(wf_token_id(t)), id);
+        wf_cli_time(wf_token_expires_ms(t), until);
+    }
+    const struct wf_fact facts[] = { { "id", id, false }, { "expires", until, false },
+        { "file", file, false }, { "token", (const char *)text.ptr, false } };
+    int status =
+        err ? wf_cli_diag(err, &diag, "token") : wf_cli_object(schema, facts, with_itself ? 4 : 3);
+    wf_token_free(t);
+    wf_buf_fini(&text);
+    return status;
+}
+
+int wf_access_save_token(const struct wf_cli *cli, const char *out, struct wf_bytes token)
 {
     struct wf_buf text = { 0 };
     struct wf_diag diag = { 0 };
@@ -228,14 +254,24 @@ int wf_access_save_token(const char *out, struct wf_bytes token)
         err = wf_buf_append_byte(&text, '\n');
     if (!err && out)
         err = wf_disk_replace(out, wf_buf_view(&text), &diag);
-    else if (!err && fwrite(text.ptr, 1, text.len, stdout) != text.len)
+    else if (!err && !wf_cli_for_programs(cli) && fwrite(text.ptr, 1, text.len, stdout) != text.len)
         err = WEFT_E_IO;
     wf_buf_fini(&text);
     if (err)
         return wf_cli_diag(err, &diag, out ? out : "token");
+    if (wf_cli_for_programs(cli))
+        return wf_access_say_token("weft.access-token/v1", token, out, !out);
     if (out)
         fprintf(stderr, "%s: send it to its holder, who runs: weft access import %s\n", out, out);
     return 0;
+}
+
+// A decision about what was named so.
+static int say_decided(const char *decision, const char *kind, const char *what)
+{
+    const struct wf_fact facts[] = { { "decision", decision, false }, { kind, what, false } };
+
+    return wf_cli_object("weft.access-decision/v1", facts, WF_COUNT(facts));
 }
 
 struct grant_options {
@@ -315,10 +351,12 @@ int wf_cmd_access_grant(struct wf_cli *cli, int argc, char **argv)
         bool has = reply->kind_case == WEFT__V1__REPLY__KIND_GRANT && reply->grant->token.len;
         // A request's holder fetches its token by itself; one made here is handed over as a file.
         status = has && (!o.request || o.out)
-                     ? wf_access_save_token(o.out, wf_pb_view(reply->grant->token))
+                     ? wf_access_save_token(cli, o.out, wf_pb_view(reply->grant->token))
                      : 0;
         if (!status && !cli->quiet)
-            wf_access_note(cli, products, (size_t)count, o.columns);
+            wf_access_note(cli, products, (size_t)count, o.columns, o.verbs);
+        if (o.request && !status && !o.out && wf_cli_for_programs(cli))
+            status = say_decided("granted", "request", o.request);
         if (o.request && !status)
             fprintf(stderr, "granted; its asker gets the token with: weft access request --wait\n");
         wf_arena_fini(&arena);
@@ -353,8 +391,11 @@ int wf_cmd_access_deny(struct wf_cli *cli, int argc, char **argv)
         g.request_id = wf_pb_bin(wf_buf_view(&id));
         g.reason = wf_pb_str(reason);
         status = ask(cli, &g, &arena, &reply);
-        if (!status)
+        if (!status) {
             wf_arena_fini(&arena);
+            if (wf_cli_for_programs(cli))
+                status = say_decided("denied", "request", text);
+        }
     }
     wf_buf_fini(&id);
     return status;
@@ -388,8 +429,12 @@ int wf_cmd_access_revoke(struct wf_cli *cli, int argc, char **argv)
             g.token_id = wf_pb_bin(wf_buf_view(&id));
         status = ask(cli, &g, &arena, &reply);
         if (!status) {
-            puts("revoked: keys of the products concerned are changed at once");
             wf_arena_fini(&arena);
+            if (wf_cli_for_programs(cli))
+                status = say_decided(
+                    "revoked", holder_text ? "holder" : "id", holder_text ? holder_text : text);
+            else
+                puts("revoked: keys of the products concerned are changed at once");
         }
     }
     wf_buf_fini(&id);

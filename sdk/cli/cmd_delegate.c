@@ -12,6 +12,7 @@
 #include "sdk/client.h"
 
 struct delegation {
+    const struct wf_cli *cli;
     const char *to, *duration, *rows, *out, **verbs, **columns;
     struct wf_identity_dir *id;
     struct wf_token *from;
@@ -152,7 +153,7 @@ static int sign(struct delegation *d)
                            err == WEFT_E_SCOPE
                                ? ": more is asked than the token gives; see: weft access show"
                                : "")
-                     : wf_access_save_token(d->out, wf_buf_view(&raw));
+                     : wf_access_save_token(d->cli, d->out, wf_buf_view(&raw));
     wf_buf_fini(&raw);
     return status;
 }
@@ -188,7 +189,7 @@ static int delegate(struct delegation *d, const struct wf_cli *cli, const char *
 
 int wf_cmd_access_delegate(struct wf_cli *cli, int argc, char **argv)
 {
-    struct delegation d = { .b = { .purpose = "" } };
+    struct delegation d = { .cli = cli, .b = { .purpose = "" } };
     const struct wf_opt opts[] = { { "to", 0, .value = &d.to }, { "verb", 0, .list = &d.verbs },
         { "for", 0, .value = &d.duration }, { "column", 0, .list = &d.columns },
         { "rows", 0, .value = &d.rows }, { "out", 0, .value = &d.out } };

@@ -195,21 +195,29 @@ static int converse(struct joining *j)
         wf_net_free(j->net);
     wf_loop_free(j->loop);
     if (err)
-        fprintf(stderr, "weft: not joined: %s\n", diag.text[0] ? diag.text : weft_err_text(err));
-    return weft_err_exit(err);
+        return wf_cli_fail(err, "not joined: %s", diag.text[0] ? diag.text : weft_err_text(err));
+    return 0;
 }
 
-static int say_joined(struct joining *j)
+static int say_joined(const struct wf_cli *cli, struct joining *j)
 {
     struct wf_diag diag = { 0 };
     const struct wf_cert *c = &j->id->identity.cert;
-    char print[WF_FINGERPRINT_LEN], when[WF_CLI_AT];
+    char print[WF_FINGERPRINT_LEN], when[WF_CLI_AT], until[WF_CLI_TIME];
     enum weft_err err = write_config(j, &diag);
 
     if (err)
         return wf_cli_diag(err, &diag, j->root);
     wf_fingerprint(WF_BYTES(c->sign_key.b), print);
     wf_cli_at(c->not_after_ms, when);
+    if (wf_cli_for_programs(cli)) {
+        wf_cli_time(c->not_after_ms, until);
+        const struct wf_fact facts[] = { { "mesh", j->id->charter->mesh, false },
+            { "domain", c->domain.s, false }, { "name", c->subject.s, false },
+            { "kind", wf_identity_kind_name(c->kind), false }, { "fingerprint", print, false },
+            { "expires", until, false }, { "dir", j->dir, false } };
+        return wf_cli_object("weft.join/v1", facts, WF_COUNT(facts));
+    }
     printf("%s/%s joined mesh %s as %s, fingerprint %s, certificate expires %s\n%s\n", c->domain.s,
         c->subject.s, j->id->charter->mesh, wf_identity_kind_name(c->kind), print, when, j->dir);
     return 0;
@@ -243,7 +251,7 @@ int wf_cmd_join(struct wf_cli *cli, int argc, char **argv)
     if (j.made && status == weft_err_exit(WEFT_E_REFUSED))
         unmake(&j);
     if (!status)
-        status = say_joined(&j);
+        status = say_joined(cli, &j);
     wf_identity_free(j.id);
     wf_ticket_fini(&j.ticket);
     free(j.root);

@@ -14,6 +14,9 @@ struct moving {
     const char *product, *node;
     bool lost, although_alive, wait;
     char said[256];
+    char from
+        [WF_MAX_NAME +
+            1]; // where it lived while the move was under way: whoever asks at its end is told of the new home alone
 };
 
 static const char *step_of(Weft__V1__MoveReply__State s)
@@ -45,6 +48,11 @@ static void show(struct moving *m, const Weft__V1__MoveReply *r)
     fprintf(stderr, "%s\n", line);
 }
 
+static const char *from_of(const struct moving *m, const Weft__V1__MoveReply *r)
+{
+    return m->from[0] && !r->why[0] ? m->from : r->from;
+}
+
 static enum weft_err print_done(const struct moving *m, const Weft__V1__MoveReply *r)
 {
     static const char *const columns[] = { "product", "node", "from", "term", "lost" };
@@ -56,7 +64,7 @@ static enum weft_err print_done(const struct moving *m, const Weft__V1__MoveRepl
         return err;
     wf_table_text(t, m->product);
     wf_table_text(t, r->node);
-    wf_table_text(t, r->from);
+    wf_table_text(t, from_of(m, r));
     wf_table_number(t, (int64_t)r->term);
     wf_table_bool(t, m->lost);
     return wf_table_done(t);
@@ -64,22 +72,24 @@ static enum weft_err print_done(const struct moving *m, const Weft__V1__MoveRepl
 
 static void say_done(const struct moving *m, const Weft__V1__MoveReply *r)
 {
+    const char *from = from_of(m, r);
+
     if (m->cli->quiet)
         return;
     if (r->why[0])
         fprintf(stderr, "%s stays on %s: %s\n", m->product, r->node, r->why);
-    else if (strcmp(r->from, r->node) == 0)
+    else if (strcmp(from, r->node) == 0)
         fprintf(stderr, "%s lives on %s already\n", m->product, r->node);
     else if (m->lost)
         fprintf(stderr,
             "%s lives on %s now. What it did not have of %s is lost: readers are told, agents give "
             "what they still have. If %s has no manifest of it yet: weft product apply, there\n",
-            m->product, r->node, r->from, r->node);
+            m->product, r->node, from, r->node);
     else
         fprintf(stderr,
             "%s lives on %s now, with all its records; readers and agents go there by themselves. "
             "Programs that publish on %s itself publish on %s from now on\n",
-            m->product, r->node, r->from, r->node);
+            m->product, r->node, from, r->node);
 }
 
 // *ret_done: nothing is left to wait for. The exit status.
@@ -102,6 +112,8 @@ static int ask(struct moving *m, bool *ret_done)
     const Weft__V1__MoveReply *r = reply->move;
     *ret_done = r->state == WEFT__V1__MOVE_REPLY__STATE__STATE_DONE;
     if (!*ret_done) {
+        if (r->from[0] && strlen(r->from) < sizeof m->from)
+            memcpy(m->from, r->from, strlen(r->from) + 1);
         show(m, r);
     } else {
         enum weft_err err = print_done(m, r);

@@ -38,16 +38,19 @@ static void print_head(const Weft__V1__StatusReply *r)
     list("listening", r->listeners, r->n_listeners);
     line("data", r->data_dir);
     wf_cli_ago(r->time_ms - r->started_ms, when);
-    snprintf(text, sizeof text, "%s; %.1f of %.1f GiB free on its disk", when,
-        (double)r->free_disk / (1u << 30), (double)r->total_disk / (1u << 30));
+    // A small disk's last megabytes are what this line is read for.
+    bool large = r->total_disk >= (UINT64_C(4) << 30);
+    double unit = large ? 1u << 30 : 1u << 20;
+    snprintf(text, sizeof text, "%s; %.1f of %.1f %s free on its disk", when,
+        (double)r->free_disk / unit, (double)r->total_disk / unit, large ? "GiB" : "MiB");
     line("running for", text);
     if (r->agent) {
         const Weft__V1__PeerState *up = r->n_peers ? r->peers[0] : NULL;
         char heard[48] = "never";
         if (up)
             wf_cli_heard(up->heard_ms, heard);
-        snprintf(text, sizeof text, "%s, heard %s%s%s", up ? up->address : "none", heard,
-            up && up->error[0] ? ": " : "", up ? up->error : "");
+        snprintf(text, sizeof text, "%s, heard %s%s%s", up && up->address[0] ? up->address : "none",
+            heard, up && up->error[0] ? ": " : "", up ? up->error : "");
         line("uplink", text);
         snprintf(text, sizeof text, "%llu bytes, %llu records wait; %llu lost",
             (unsigned long long)r->agent->spool_bytes, (unsigned long long)r->agent->spool_records,
@@ -59,10 +62,17 @@ static void print_head(const Weft__V1__StatusReply *r)
     list("warnings", r->warnings, r->n_warnings);
 }
 
+// As in weft top: older than the product promises, whatever else is well with it.
+static bool is_silent(const Weft__V1__StatusReply *r, const Weft__V1__ProductState *p)
+{
+    return p->freshness_ms > 0 &&
+           (p->last_append_ms == 0 || r->time_ms - p->last_append_ms > p->freshness_ms);
+}
+
 static enum weft_err product_rows(const struct wf_cli *cli, const Weft__V1__StatusReply *r)
 {
     static const char *const columns[] = { "product", "state", "head", "floor", "epoch", "leases",
-        "records", "endpoint" };
+        "records", "endpoint", "last", "silent" };
     struct wf_table *t = NULL;
     enum weft_err err = wf_table_new(cli, "weft.node-products/v1", columns, WF_COUNT(columns), &t);
 
@@ -75,7 +85,9 @@ static enum weft_err product_rows(const struct wf_cli *cli, const Weft__V1__Stat
         wf_table_number(t, (int64_t)p->epoch);
         wf_table_number(t, p->leases);
         wf_table_number(t, (int64_t)p->records);
-        wf_table_text(t, p->endpoint);
+        wf_table_text(t, p->endpoint[0] ? p->endpoint : NULL);
+        wf_table_since(t, p->last_append_ms);
+        wf_table_bool(t, is_silent(r, p));
     }
     return err ? err : wf_table_done(t);
 }
@@ -152,7 +164,8 @@ static enum weft_err products_json(struct wf_buf *out, const Weft__V1__StatusRep
         if (!err)
             err = wf_cli_json_string(out, p->endpoint);
         if (!err)
-            err = wf_buf_append_byte(out, '}');
+            err = wf_buf_printf(out, ",\"last_append_ms\":%lld,\"silent\":%s}",
+                (long long)p->last_append_ms, is_silent(r, p) ? "true" : "false");
     }
     return err ? err : wf_buf_append_byte(out, ']');
 }

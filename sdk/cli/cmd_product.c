@@ -7,6 +7,7 @@
 #include "proto/schema/schema.h"
 #include "sdk/cli/local.h"
 #include "sdk/cli/monitor.h"
+#include "sdk/cli/problem.h"
 #include "sdk/cli/product.h"
 #include "sdk/cli/protoc.h"
 #include "sdk/conf/manifest.h"
@@ -18,8 +19,13 @@ static int tell(enum weft_err err, struct wf_diags *diags)
 {
     struct wf_buf text = { 0 };
 
-    if (err && !wf_diags_print(diags, &text))
+    if (err && !wf_diags_print(diags, &text)) {
         fwrite(text.ptr, 1, text.len, stderr);
+        while (text.len && text.ptr[text.len - 1] == '\n')
+            text.len--;
+        if (!wf_buf_append_byte(&text, 0))
+            wf_cli_note(WEFT_E_MANIFEST, (const char *)text.ptr);
+    }
     wf_buf_fini(&text);
     wf_diags_fini(diags);
     return err ? weft_err_exit(WEFT_E_MANIFEST) : 0;
@@ -184,6 +190,17 @@ static enum weft_err render(
                                       : new_record);
 }
 
+static int say_new(const char *dir, const char *name)
+{
+    char yaml[4200], proto[4200];
+
+    snprintf(yaml, sizeof yaml, "%s/%s.yaml", dir, name);
+    snprintf(proto, sizeof proto, "%s/%s.proto", dir, name);
+    const struct wf_fact facts[] = { { "product", name, false }, { "manifest", yaml, false },
+        { "proto", proto, false } };
+    return wf_cli_object("weft.product-new/v1", facts, WF_COUNT(facts));
+}
+
 int wf_cmd_product_new(struct wf_cli *cli, int argc, char **argv)
 {
     const char *kind = "metric", *dir = ".";
@@ -208,16 +225,31 @@ int wf_cmd_product_new(struct wf_cli *cli, int argc, char **argv)
         err = write_new(dir, name, ".proto", &proto, &diag);
     if (err)
         status = wf_cli_diag(err, &diag, name);
+    else if (wf_cli_for_programs(cli))
+        status = say_new(dir, name);
     else
         printf("%s/%s.yaml and %s/%s.proto: edit them, then\n  weft product build %s/%s.yaml\n  "
                "weft product apply %s/%s.yaml\n",
             dir, name, dir, name, dir, name, dir, name);
     wf_buf_fini(&yaml);
     wf_buf_fini(&proto);
-    return err ? status : 0;
+    return err || status > 0 ? status : 0;
 }
 
 // ---- build -----------------------------------------------------------------------------------------------------------
+
+static int say_built(const struct wf_cli *cli, const struct wf_manifest *m, size_t len)
+{
+    char bytes[24];
+
+    snprintf(bytes, sizeof bytes, "%zu", len);
+    const struct wf_fact facts[] = { { "product", m->product.name, false },
+        { "descriptor", m->descriptor, false }, { "bytes", bytes, true } };
+    if (wf_cli_for_programs(cli))
+        return wf_cli_object("weft.product-build/v1", facts, WF_COUNT(facts));
+    printf("%s: %zu bytes\n", m->descriptor, len);
+    return 0;
+}
 
 int wf_cmd_product_build(struct wf_cli *cli, int argc, char **argv)
 {
@@ -236,7 +268,7 @@ int wf_cmd_product_build(struct wf_cli *cli, int argc, char **argv)
     if (!status)
         status = load_schema(m, file, &set);
     if (!status)
-        printf("%s: %zu bytes\n", m->descriptor, set.len);
+        status = say_built(cli, m, set.len);
     wf_buf_fini(&set);
     wf_manifest_free(m);
     return status;
@@ -244,13 +276,35 @@ int wf_cmd_product_build(struct wf_cli *cli, int argc, char **argv)
 
 // ---- check, apply, remove ------------------------------------------------------------------------------------------
 
+// A row a file, also of one that is wrong; what is wrong with it stands on standard error.
+static void say_checked(const struct wf_cli *cli, struct wf_table *t, const char *file,
+    const struct wf_manifest *m, int status)
+{
+    const struct wf_product *p = m ? &m->product : NULL;
+
+    if (t) {
+        wf_table_text(t, file);
+        wf_table_text(t, p ? p->name : NULL);
+        wf_table_text(t, p ? wf_product_kind_name(p->kind) : NULL);
+        wf_table_text(t, p ? p->version : NULL);
+        wf_table_bool(t, status == 0);
+    } else if (!status && !wf_cli_for_programs(cli)) {
+        printf("%s: %s %s %s is fine\n", file, wf_product_kind_name(p->kind), p->name, p->version);
+    }
+}
+
 int wf_cmd_product_check(struct wf_cli *cli, int argc, char **argv)
 {
+    static const char *const columns[] = { "file", "product", "kind", "version", "fine" };
     char *files[64];
+    struct wf_table *t = NULL;
     int count = 0, status = wf_cli_parse(cli, argc, argv, NULL, 0, 1, 64, files, &count), worst = 0;
 
     if (status >= 0)
         return status;
+    if (wf_cli_for_programs(cli) &&
+        wf_table_new(cli, "weft.product-check/v1", columns, WF_COUNT(columns), &t))
+        return wf_cli_fail(WEFT_E_NOMEM, "%s", weft_err_text(WEFT_E_NOMEM));
     for (int i = 0; i < count; i++) {
         struct wf_manifest *m = NULL;
         struct wf_buf set = { 0 }, rules = { 0 };
@@ -259,15 +313,14 @@ int wf_cmd_product_check(struct wf_cli *cli, int argc, char **argv)
             status = load_schema(m, files[i], &set);
         if (!status)
             status = load_rules(m, files[i], &rules);
-        if (!status)
-            printf("%s: %s %s %s is fine\n", files[i], wf_product_kind_name(m->product.kind),
-                m->product.name, m->product.version);
+        say_checked(cli, t, files[i], m, status);
         worst = status ? status : worst;
         wf_buf_fini(&set);
         wf_buf_fini(&rules);
         wf_manifest_free(m);
     }
-    return worst;
+    enum weft_err err = t ? wf_table_done(t) : WEFT_OK;
+    return err ? wf_cli_fail(err, "%s", weft_err_text(err)) : worst;
 }
 
 static enum weft_err access_message(
@@ -324,7 +377,45 @@ static void descriptor_message(
     d->drops = p->drops;
 }
 
-static int send_apply(const struct wf_cli *cli, Weft__V1__ApplyRequest *apply, const char *what)
+// Rows of what changed, one a change; a product that stays as it is has one without.
+static void say_changes(
+    const struct wf_cli *cli, struct wf_table *t, const char *what, const Weft__V1__ApplyReply *r)
+{
+    if (t && r->n_changes == 0) {
+        wf_table_text(t, what);
+        wf_table_text(t, NULL);
+    }
+    for (size_t i = 0; t && i < r->n_changes; i++) {
+        wf_table_text(t, what);
+        wf_table_text(t, r->changes[i]);
+    }
+    if (wf_cli_for_programs(cli))
+        return;
+    if (r->n_changes == 0)
+        printf("%s: no change\n", what);
+    for (size_t i = 0; i < r->n_changes; i++)
+        printf("%s: %s\n", what, r->changes[i]);
+}
+
+static int new_changes(const struct wf_cli *cli, struct wf_table **ret)
+{
+    static const char *const columns[] = { "product", "change" };
+
+    return wf_cli_for_programs(cli) &&
+                   wf_table_new(cli, "weft.product-apply/v1", columns, WF_COUNT(columns), ret)
+               ? wf_cli_fail(WEFT_E_NOMEM, "%s", weft_err_text(WEFT_E_NOMEM))
+               : 0;
+}
+
+static int end_changes(struct wf_table *t, int status)
+{
+    enum weft_err err = t ? wf_table_done(t) : WEFT_OK;
+
+    return err ? wf_cli_fail(err, "%s", weft_err_text(err)) : status;
+}
+
+static int send_apply(
+    const struct wf_cli *cli, Weft__V1__ApplyRequest *apply, const char *what, struct wf_table *t)
 {
     Weft__V1__Request q = WEFT__V1__REQUEST__INIT;
     Weft__V1__Reply *reply = NULL;
@@ -335,17 +426,13 @@ static int send_apply(const struct wf_cli *cli, Weft__V1__ApplyRequest *apply, c
     int status = wf_local_ask(cli, NULL, &q, 0, &arena, &reply);
     if (status)
         return status;
-    if (reply->kind_case == WEFT__V1__REPLY__KIND_APPLY) {
-        if (reply->apply->n_changes == 0)
-            printf("%s: no change\n", what);
-        for (size_t i = 0; i < reply->apply->n_changes; i++)
-            printf("%s: %s\n", what, reply->apply->changes[i]);
-    }
+    if (reply->kind_case == WEFT__V1__REPLY__KIND_APPLY)
+        say_changes(cli, t, what, reply->apply);
     wf_arena_fini(&arena);
     return 0;
 }
 
-static int apply_one(const struct wf_cli *cli, const char *file, bool dry_run)
+static int apply_one(const struct wf_cli *cli, const char *file, bool dry_run, struct wf_table *t)
 {
     Weft__V1__ApplyRequest apply = WEFT__V1__APPLY_REQUEST__INIT;
     Weft__V1__Manifest manifest = WEFT__V1__MANIFEST__INIT;
@@ -377,7 +464,7 @@ static int apply_one(const struct wf_cli *cli, const char *file, bool dry_run)
         apply.manifest = &manifest;
         apply.schema = wf_pb_bin(wf_buf_view(&set));
         apply.dry_run = dry_run;
-        status = send_apply(cli, &apply, m->product.name);
+        status = send_apply(cli, &apply, m->product.name, t);
     }
     wf_arena_fini(&arena);
     wf_buf_fini(&set);
@@ -397,11 +484,15 @@ int wf_cmd_product_apply(struct wf_cli *cli, int argc, char **argv)
 
     if (status >= 0)
         return status;
+    struct wf_table *t = NULL;
+    status = new_changes(cli, &t);
+    if (status)
+        return status;
     for (int i = 0; i < count; i++) {
-        status = apply_one(cli, files[i], dry_run);
+        status = apply_one(cli, files[i], dry_run, t);
         worst = status ? status : worst;
     }
-    return worst;
+    return end_changes(t, worst);
 }
 
 int wf_cmd_product_remove(struct wf_cli *cli, int argc, char **argv)
@@ -421,5 +512,7 @@ int wf_cmd_product_remove(struct wf_cli *cli, int argc, char **argv)
     manifest.product = &d;
     manifest.removed = true;
     apply.manifest = &manifest;
-    return send_apply(cli, &apply, name);
+    struct wf_table *t = NULL;
+    status = new_changes(cli, &t);
+    return status ? status : end_changes(t, send_apply(cli, &apply, name, t));
 }

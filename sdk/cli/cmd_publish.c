@@ -5,12 +5,13 @@
 
 #include "proto/schema/known.h"
 #include "sdk/cli/client.h"
+#include "sdk/cli/problem.h"
 #include "sdk/cli/stream.h"
 #include "sdk/client.h"
 #include "sdk/json.h"
 
 #define CLOSE_MS 10000
-#define WAIT_MS  600000
+#define WAIT_MS  5000 // with --wait: as often it is said what is waited for
 
 struct line { // one line, understood
     struct wf_json *json;
@@ -91,7 +92,22 @@ static enum weft_err encode(const struct weft_publisher *p, const struct line *l
 
 struct count {
     uint64_t lines, taken, refused, dropped;
+    bool waits, quiet; // --wait, --quiet
+    char said[256];    // what is waited for, as it was told last
 };
+
+// Who waits without a bound is told what for, once for each cause; true: go on waiting.
+static bool say_waiting(struct count *n, const struct weft_problem *why)
+{
+    const char *cause = strstr(why->text, " ms: ");
+    char text[sizeof n->said];
+
+    snprintf(text, sizeof text, "%s", cause ? cause + 5 : why->text);
+    if (!n->quiet && strcmp(text, n->said) != 0)
+        fprintf(stderr, "weft: waiting: %s\n", why->text);
+    memcpy(n->said, text, sizeof text);
+    return true;
+}
 
 // A line that does not fit is refused singly; false when nothing more can be published.
 static bool take_line(
@@ -106,15 +122,20 @@ static bool take_line(
     if (!err)
         err = encode(p, &l, &record, &diag);
     if (!err) {
-        err = weft_publish(p, l.op, record.ptr, record.len, l.time_us, why);
+        do
+            err = weft_publish(p, l.op, record.ptr, record.len, l.time_us, why);
+        while (err == WEFT_E_FULL && n->waits && say_waiting(n, why));
         ours = err && err != WEFT_E_RECORD && err != WEFT_E_TOO_BIG;
         if (err)
             wf_diag_set(&diag, 0, 0, "%.300s", why->text);
     }
     if (err && !ours) {
+        char said[400];
         n->refused++;
-        fprintf(stderr, "line %llu: %s\n", (unsigned long long)n->lines,
+        snprintf(said, sizeof said, "line %llu: %s", (unsigned long long)n->lines,
             diag.text[0] ? diag.text : weft_err_text(err));
+        fprintf(stderr, "%s\n", said);
+        wf_cli_note(WEFT_E_RECORD, said);
     } else if (!err) {
         n->taken++;
     }
@@ -177,16 +198,21 @@ int wf_cmd_publish(struct wf_cli *cli, int argc, char **argv)
     struct count n = { 0 };
     char *product = NULL;
     int count = 0, status = wf_cli_parse(cli, argc, argv, opts, 1, 1, 1, &product, &count);
+    const struct weft_publish_options options = { .block_ms = wait ? WAIT_MS : 0 };
 
     if (status >= 0)
         return status;
+    n.waits = wait;
+    n.quiet = cli->quiet;
     status = wf_cli_connect(cli, &c);
-    if (!status && weft_publisher_open(c, product, NULL, &pub, &p))
+    if (!status && weft_publisher_open(c, product, &options, &pub, &p))
         status = wf_cli_problem(&p);
     if (!status)
         status = copy_lines(pub, &n);
     n.dropped = pub ? weft_publisher_dropped(pub) : 0;
-    enum weft_err err = weft_publisher_close(pub, wait ? WAIT_MS : CLOSE_MS, &p);
+    while (pub && wait && weft_publisher_flush(pub, WAIT_MS, &p) == WEFT_E_TIMEOUT)
+        (void)say_waiting(&n, &p);
+    enum weft_err err = weft_publisher_close(pub, CLOSE_MS, &p);
     if (err && !status)
         status = wf_cli_problem(&p);
     if (pub)

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "proto/schema/record_json.h"
+#include "sdk/cli/problem.h"
 #include "sdk/cli/protoc.h"
 #include "sdk/cli/weftd.h"
 #include "sdk/conf/file.h"
@@ -178,7 +179,12 @@ int wf_cmd_config_check(struct wf_cli *cli, int argc, char **argv)
     if (pid < 0)
         return wf_cli_fail(WEFT_E_NOMEM, "weftd can't be started");
     status = wf_weftd_wait(pid);
-    if (status == 0)
+    const struct wf_fact facts[] = { { "file", conf, false } };
+    if (status)
+        wf_cli_note_status(status, "the mistakes of %s are named on standard error", conf);
+    else if (wf_cli_for_programs(cli))
+        status = wf_cli_object("weft.config-check/v1", facts, WF_COUNT(facts));
+    else
         printf("%s is fine\n", conf);
     return status;
 }

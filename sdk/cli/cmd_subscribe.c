@@ -365,6 +365,10 @@ int wf_cmd_subscribe(struct wf_cli *cli, int argc, char **argv)
     status = options_of(&r, &a, &o);
     if (!status && r.cursor.path)
         status = wf_cursor_file_load(&r.cursor);
+    if (!status && r.cursor.path && r.cursor.count == 0 && o.from == WEFT_FROM_CURSOR &&
+        !cli->quiet)
+        fprintf(stderr, "weft: note: no place is kept in %s yet: from the earliest record on\n",
+            r.cursor.path);
     if (!status)
         status = wf_cursor_file_views(&r.cursor, &rows, &o.cursor_count);
     o.cursor = rows;

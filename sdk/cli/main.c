@@ -394,11 +394,11 @@ int main(int argc, char **argv)
     bool help = strcmp(argv[1], "help") == 0;
     if ((help && argc == 2) || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
         print_commands(stdout);
-        return 0;
+        return wf_cli_flush(0);
     }
     if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "version") == 0) {
         puts("weft " WEFT_VERSION);
-        return 0;
+        return wf_cli_flush(0);
     }
     argc -= 1 + help;
     argv += 1 + help; // weft help COMMAND is weft COMMAND --help
@@ -413,8 +413,8 @@ int main(int argc, char **argv)
         return unknown(argc, argv);
     cli.command = best;
     if (help)
-        return best->run(&cli, 1, (char *[]){ (char[]){ "--help" } });
+        return wf_cli_flush(best->run(&cli, 1, (char *[]){ (char[]){ "--help" } }));
     int status = best->run(&cli, argc - words, argv + words);
     wf_cli_end(&cli, status);
-    return status;
+    return wf_cli_flush(status);
 }

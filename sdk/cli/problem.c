@@ -3,6 +3,7 @@
 // Owns the last failure that was told. Invariant: an object is printed once. Single-threaded.
 #include "sdk/cli/problem.h"
 
+#include <errno.h>
 #include <stdarg.h>
 
 static struct {
@@ -25,6 +26,17 @@ static void keep(enum weft_err err, int status, const char *text)
 void wf_cli_note(enum weft_err err, const char *text)
 {
     keep(err, weft_err_exit(err), text);
+}
+
+void wf_cli_note_status(int status, const char *format, ...)
+{
+    char text[sizeof last.text];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    keep(WEFT_OK, status, text);
 }
 
 __attribute__((format(printf, 3, 0))) static int complain(
@@ -158,10 +170,28 @@ void wf_cli_end(const struct wf_cli *cli, int status)
 {
     struct wf_buf out = { 0 };
 
-    if (status == 0 || !last.told || last.printed ||
-        (cli->format != WF_OUT_JSON && cli->format != WF_OUT_JSONL))
+    if (status == 0 || last.printed || !wf_cli_for_programs(cli))
+        return;
+    // What a program below said on standard error, and a wrong command line, have words alone; what neither is "no" nor partial is an object all the same.
+    if (!last.told && status > WF_EXIT_USAGE)
+        wf_cli_note_status(status, "what failed is told on standard error");
+    if (!last.told)
         return;
     if (!wf_cli_problem_object(&out))
         printf("%.*s\n", (int)out.len, (const char *)out.ptr);
     wf_buf_fini(&out);
+}
+
+int wf_cli_flush(int status)
+{
+    bool failed = ferror(stdout) != 0;
+
+    errno = 0;
+    failed = fflush(stdout) != 0 || failed;
+    if (!failed)
+        return status;
+    fprintf(stderr,
+        "weft: standard output could not be written%s%s: what was printed is not whole\n",
+        errno ? ": " : "", errno ? strerror(errno) : "");
+    return status ? status : weft_err_exit(WEFT_E_IO);
 }

@@ -14,6 +14,7 @@ int wf_cli_problem(const struct weft_problem *p);
 int wf_cli_refused(const Weft__V1__Refusal *r, const char *what);
 // What was said on stderr by other means.
 void wf_cli_note(enum weft_err err, const char *text);
+void wf_cli_note_status(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 // The object of the last failure, for a command whose own object has it as a member; wf_cli_end is then silent.
 WF_MUST_USE enum weft_err wf_cli_problem_object(struct wf_buf *out);
@@ -21,5 +22,7 @@ WF_MUST_USE enum weft_err wf_cli_problem_object(struct wf_buf *out);
 WF_MUST_USE enum weft_err wf_cli_json_member(struct wf_buf *out, const char *key, const char *text);
 // The end of every command: with -o json or jsonl a failure that was told is the last object on stdout.
 void wf_cli_end(const struct wf_cli *cli, int status);
+// The last thing of all: what was printed is really out. The status, or 69 when standard output took less than all of it, which is told.
+int wf_cli_flush(int status);
 
 #endif

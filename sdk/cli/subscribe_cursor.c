@@ -144,7 +144,10 @@ int wf_cursor_file_load(struct wf_cursor_file *f)
         number++;
         err = parse_row(f, wf_bytes(in.ptr, len));
         if (err)
-            wf_diag_set(&diag, number, 1, "not a line of a cursor");
+            wf_diag_set(&diag, number, 1,
+                "%s:%u: not a line of a cursor, as weft subscribe --cursor writes them; move the "
+                "file away and say with --from where to go on",
+                f->path, number);
         in = wf_bytes(in.ptr + len + (end != NULL), in.len - len - (end != NULL));
     }
     wf_buf_fini(&text);

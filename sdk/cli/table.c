@@ -346,3 +346,26 @@ enum weft_err wf_table_done(struct wf_table *t)
     wf_buf_fini(&out);
     return err;
 }
+
+// ---- what was done ---------------------------------------------------------------------------------------------------
+
+int wf_cli_object(const char *schema, const struct wf_fact *facts, size_t count)
+{
+    struct wf_buf out = { 0 };
+    enum weft_err err = wf_buf_printf(&out, "{\"schema\":\"%s\"", schema);
+
+    for (size_t i = 0; i < count && !err; i++) {
+        const struct wf_fact *f = &facts[i];
+        err = wf_buf_printf(&out, ",\"%s\":", f->name);
+        if (!err && (f->plain || !f->text))
+            err = wf_buf_append_str(&out, f->text ? f->text : "null");
+        else if (!err)
+            err = wf_cli_json_string(&out, f->text);
+    }
+    if (!err)
+        err = wf_buf_append_str(&out, "}\n");
+    if (!err && fwrite(out.ptr, 1, out.len, stdout) != out.len)
+        err = WEFT_E_IO;
+    wf_buf_fini(&out);
+    return err ? wf_cli_fail(err, "%s", weft_err_text(err)) : 0;
+}
