@@ -46,7 +46,7 @@ static int64_t now_ms = 1000000;
 static void some_metrics(const struct wf_node *n, struct wf_metrics *m)
 {
     (void)n;
-    wf_metric(m, WF_METRIC_SPOOL_BYTES, 1234.0);
+    wf_metric(m, WF_METRIC_AGENTS_SPOOL_BYTES, 1234.0);
 }
 
 static const struct wf_room played = { .name = "played", .metrics = some_metrics };
@@ -202,7 +202,7 @@ static void check_answer(const char *answer)
     must(status == 200 || (status >= 400 && status < 600));
     must(strstr(answer, "\r\n\r\n") != NULL);
     must(status >= 400 || !strstr(answer + 1, "HTTP/1.")); // one request a connection
-    must(status == 200 || !strstr(answer, "weft_spool_bytes"));
+    must(status == 200 || !strstr(answer, "weft_agents_spool_bytes"));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
