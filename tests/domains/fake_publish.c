@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // See fake_publish.h.
 #include <check.h>
+#include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,6 +37,28 @@ void fake_node_reset(void)
         free(node.taken[i]);
     node.count = node.id_count = 0;
     node.away = node.deaf = false;
+}
+
+static atomic_bool hangs;
+static atomic_size_t hanging;
+
+void fake_node_hangs(bool value)
+{
+    atomic_store(&hangs, value);
+}
+
+size_t fake_node_hanging(void)
+{
+    return atomic_load(&hanging);
+}
+
+static void hang(void)
+{
+    if (!atomic_load(&hangs))
+        return;
+    atomic_fetch_add(&hanging, 1);
+    while (atomic_load(&hangs))
+        poll(NULL, 0, 1);
 }
 
 static void set(bool *flag, bool value)
@@ -106,6 +130,7 @@ enum weft_err weft_publisher_open(struct weft_client *c, const char *product,
     struct weft_publisher *p = NULL;
 
     (void)c, (void)product;
+    hang();
     pthread_mutex_lock(&node.mutex);
     if (node.away) {
         snprintf(problem->text, sizeof problem->text, "the node is away");
@@ -165,6 +190,7 @@ enum weft_err weft_publisher_flush(
     enum weft_err err = WEFT_OK;
 
     (void)timeout_ms;
+    hang();
     pthread_mutex_lock(&node.mutex);
     if (node.away || p->id >= node.id_count) {
         drop_waiting(p);

@@ -70,6 +70,7 @@ enum weft_err weft_product_rules(
     struct weft_client *c, const char *product, char **ret_text, struct weft_problem *problem)
 {
     (void)c, (void)problem;
+    poll(NULL, 0, 1); // as long as who takes asks many times, without the scout's lock in between
     *ret_text = strdup(product);
     return *ret_text ? WEFT_OK : WEFT_E_NOMEM;
 }

@@ -79,6 +79,42 @@ START_TEST(what_is_handed_over_while_it_sends_is_published_once_and_in_order)
 }
 END_TEST
 
+static void wait_until_it_hangs(size_t calls)
+{
+    const time_t end = time(NULL) + PATIENCE_S;
+
+    while (fake_node_hanging() < calls) {
+        ck_assert_int_lt(time(NULL), end);
+        poll(NULL, 0, 1);
+    }
+}
+
+START_TEST(a_node_that_hangs_holds_up_nobody_who_hands_over)
+{
+    const uint64_t numbers[2] = { 0, 0 };
+    struct wf_sender *s = NULL;
+    struct wf_sender_state state;
+    size_t before = fake_node_hanging();
+
+    fake_node_reset();
+    for (uint64_t n = 0; n < 2; n++) { // in opening, then in flushing
+        fake_node_hangs(true);
+        if (!s)
+            ck_assert_int_eq(wf_sender_start(NULL, "alerts", key, numbers, &s), WEFT_OK);
+        put(s, 2 * n);
+        wait_until_it_hangs(before + n + 1);
+        put(s, 2 * n + 1);
+        wf_sender_look(s, &state);
+        ck_assert_uint_eq(state.acked, 2 * n);
+        ck_assert_uint_eq(state.room, WF_SENDER_QUEUE - 2);
+        fake_node_hangs(false);
+        wait_for(s, 2 * n + 2);
+    }
+    wf_sender_stop(s);
+    fake_node_reset();
+}
+END_TEST
+
 START_TEST(it_ends_at_any_moment_and_keeps_nothing)
 {
     const uint64_t numbers[2] = { 0, 0 };
@@ -106,6 +142,7 @@ int main(void)
 
     tcase_set_timeout(t, 100);
     tcase_add_test(t, what_is_handed_over_while_it_sends_is_published_once_and_in_order);
+    tcase_add_test(t, a_node_that_hangs_holds_up_nobody_who_hands_over);
     tcase_add_test(t, it_ends_at_any_moment_and_keeps_nothing);
     suite_add_tcase(suite, t);
     SRunner *r = srunner_create(suite);
