@@ -11,7 +11,7 @@ find_program(WEFT_PYTHON3 python3 REQUIRED)
 set(WEFT_TEST_ENV
     "WEFT_SOURCE_DIR=${PROJECT_SOURCE_DIR}"
     "WEFT_BUILD_DIR=${PROJECT_BINARY_DIR}"
-    "CK_DEFAULT_TIMEOUT=100" # ctest's own limit is the one that counts on a busy machine
+    "CK_DEFAULT_TIMEOUT=100" "CK_TIMEOUT_MULTIPLIER=4" # ctest's own limit is the one that counts on a busy machine
     "ASAN_OPTIONS=detect_leaks=1:abort_on_error=0:strict_string_checks=1"
     "UBSAN_OPTIONS=print_stacktrace=1"
     "TSAN_OPTIONS=halt_on_error=1:atexit_sleep_ms=50:suppressions=${PROJECT_SOURCE_DIR}/tests/support/tsan.supp")
@@ -38,6 +38,7 @@ function(weft_test layer unit)
     if(NOT T_TIMEOUT)
         set(T_TIMEOUT 120)
     endif()
+    math(EXPR limit "2 * ${T_TIMEOUT}") # T_TIMEOUT is enough for a machine that does nothing else
     set(exe test_${layer}_${unit})
     add_executable(${exe} "${PROJECT_SOURCE_DIR}/tests/${layer}/test_${unit}.c" ${T_SOURCES})
     target_link_libraries(${exe} PRIVATE weft_flags weft_test_support ${T_LINK} PkgConfig::CHECK)
@@ -46,7 +47,7 @@ function(weft_test layer unit)
         add_dependencies(tsan_tests ${exe})
     endif()
     add_test(NAME ${layer}.${unit} COMMAND ${exe})
-    set_tests_properties(${layer}.${unit} PROPERTIES LABELS "${T_LABELS}" TIMEOUT ${T_TIMEOUT}
+    set_tests_properties(${layer}.${unit} PROPERTIES LABELS "${T_LABELS}" TIMEOUT ${limit}
         ENVIRONMENT "${WEFT_TEST_ENV}" SKIP_RETURN_CODE 77)
 endfunction()
 
@@ -56,9 +57,10 @@ function(weft_script_test name)
     if(NOT T_TIMEOUT)
         set(T_TIMEOUT 300)
     endif()
+    math(EXPR limit "2 * ${T_TIMEOUT}") # as above
     add_test(NAME ${name} COMMAND ${T_COMMAND} WORKING_DIRECTORY "${PROJECT_SOURCE_DIR}")
     # What may take longest begins first, so that nothing long is left alone at the end.
-    set_tests_properties(${name} PROPERTIES LABELS "${T_LABELS}" TIMEOUT ${T_TIMEOUT} COST ${T_TIMEOUT}
+    set_tests_properties(${name} PROPERTIES LABELS "${T_LABELS}" TIMEOUT ${limit} COST ${T_TIMEOUT}
         ENVIRONMENT "${WEFT_TEST_ENV}" SKIP_RETURN_CODE 77)
     if(T_SERIAL)
         set_tests_properties(${name} PROPERTIES RUN_SERIAL TRUE)
@@ -84,6 +86,6 @@ function(weft_fuzz unit)
     else()
         target_sources(${exe} PRIVATE "${PROJECT_SOURCE_DIR}/tests/support/fuzz_replay.c")
         add_test(NAME fuzz-corpus.${unit} COMMAND ${exe} "${corpus}")
-        set_tests_properties(fuzz-corpus.${unit} PROPERTIES LABELS "fuzz;unit" TIMEOUT 120 ENVIRONMENT "${WEFT_TEST_ENV}")
+        set_tests_properties(fuzz-corpus.${unit} PROPERTIES LABELS "fuzz;unit" TIMEOUT 240 ENVIRONMENT "${WEFT_TEST_ENV}")
     endif()
 endfunction()

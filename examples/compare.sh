@@ -5,7 +5,7 @@
 #
 # Facts that stood in a sample before the first collection and in one after the last must all have been collected, and nothing may have been
 # collected that no sample has, but for a few sockets that listened for less than the time between two samples. Counters lie between the two samples. Gauges lie within what was seen while they were collected, give or
-# take 2 % of the whole, because they move between two looks.
+# take 2 % of the whole and as much as they moved between any two looks, because they move between two looks.
 
 facts_of_links() { # ip's JSON: interfaces, addresses
     ip -j addr | sed 's/{"ifindex"/\n&/g' | awk '
@@ -164,8 +164,11 @@ compare_facts() { # DIRECTORY WHERE FILE KIND...: lines of FILE of these kinds a
 compare_numbers() { # DIRECTORY FILE: what was collected lies within its bounds
     local verdicts
     join "$1/counters-before" "$1/counters-after" | awk '{ print $1, $2, $3, "counter" }' >"$1/bounds"
-    awk '{ if (!($1 in whole) || $3 < least[$1]) least[$1] = $3; if (!($1 in whole) || $3 > most[$1]) most[$1] = $3; whole[$1] = $2 }
-        END { for (k in whole) printf "%s %.0f %.0f gauge\n", k, least[k] - whole[k] / 50, most[k] + whole[k] / 50 }' "$1/gauges" >>"$1/bounds"
+    awk '{ if (!($1 in whole) || $3 < least[$1]) least[$1] = $3; if (!($1 in whole) || $3 > most[$1]) most[$1] = $3
+            step = $1 in whole ? ($3 > last[$1] ? $3 - last[$1] : last[$1] - $3) : 0
+            if (step > leap[$1]) leap[$1] = step
+            last[$1] = $3; whole[$1] = $2 }
+        END { for (k in whole) { give = whole[k] / 50 + leap[k]; printf "%s %.0f %.0f gauge\n", k, least[k] - give, most[k] + give } }' "$1/gauges" >>"$1/bounds"
     sort "$1/bounds" -o "$1/bounds"
     # A hundredth of a second is what the kernel rounds times to.
     verdicts=$(join "$1/bounds" "$2" | awk '{ ok = $5 >= $2 - 0.011 && $6 <= $3 + 0.011

@@ -147,7 +147,7 @@ free_port() { # a loopback port nobody listens on, with the one a hundred above 
 up() { # NAME LOG CONFIG: starts a weftd and waits for its socket
     weftd -c "$3" >"$2" 2>&1 &
     pids+=($!)
-    wait_for 20 "$1's weftd" weft node status --dir "${3%/*}"
+    wait_for 100 "$1's weftd" weft node status --dir "${3%/*}"
 }
 
 say '1. Three domains, each with its own root key and node'
@@ -181,7 +181,7 @@ ticket: ticket
 EOF
 echo '$ weftd -c agent/weftd.yaml &'
 up agent agent.log agent/weftd.yaml
-wait_for 20 'the agent to join' test -s agent/data/identity/chain
+wait_for 100 'the agent to join' test -s agent/data/identity/chain
 
 say '4. The teams publish: metrics, inventories, an API'
 host_before host && pids+=("$sampler") # what df, ip, ss, dpkg-query and /proc say meanwhile
@@ -189,7 +189,7 @@ show weft product apply --dir servers "$share"/products/servers/{cpu,memory,load
 show weft product apply --dir network "$share"/products/network/{interfaces,port-inventory,ports}.yaml || fail 'product apply network'
 
 say '5. The catalog, as the monitoring node sees it'
-wait_for 30 'the catalog' sh -c 'weft products --dir monitoring -q | grep -q network/ports && weft products --dir monitoring -q | grep -q servers/sockets'
+wait_for 100 'the catalog' sh -c 'weft products --dir monitoring -q | grep -q network/ports && weft products --dir monitoring -q | grep -q servers/sockets'
 show weft products --dir monitoring || fail products
 products=$(weft products --dir monitoring -q -o jsonl | grep -c '"product"')
 
@@ -208,13 +208,13 @@ monitor=$!
 pids+=("$monitor")
 echo "(it collects for $seconds s)"
 pause "$seconds"
-wait_for 30 'the packages at the monitor' sh -c "weft-monitor sql --db monitor.db -o jsonl \"SELECT count(DISTINCT _origin) AS n FROM servers_packages WHERE _op = 'snapshot-end'\" | grep -q '\"n\":2'"
+wait_for 100 'the packages at the monitor' sh -c "weft-monitor sql --db monitor.db -o jsonl \"SELECT count(DISTINCT _origin) AS n FROM servers_packages WHERE _op = 'snapshot-end'\" | grep -q '\"n\":2'"
 pub_share=null
 nearly_all() { # records came as frames, of those that could: null while there were none, low while the first are still a large part
     pub_share=$(weft-monitor status --db monitor.db -o json | sed 's/"rows":.*//;s/.*"pub_share":\([^,]*\),.*/\1/')
     awk -v s="$pub_share" 'BEGIN { exit !(s ~ /^[0-9.]+$/ && s >= 0.99) }'
 }
-until=$((SECONDS + 60)) waited=$SECONDS
+until=$((SECONDS + 120)) waited=$SECONDS
 until nearly_all || [ $SECONDS -ge $until ]; do sleep 0.5; done
 [ $((SECONDS - waited)) -lt 2 ] || echo "(and $((SECONDS - waited)) s more, as a source's first samples come within ten seconds)"
 show weft-monitor status --db monitor.db # exits 1 while anything is blind
@@ -263,7 +263,7 @@ show weft call network/ports/SetNote "{\"name\":\"lo\",\"note\":\"$note\"}" --di
 echo 'The note is in the inventory that the same team publishes:'
 show weft access grant port-inventory --to "$(id servers)" --verb query --for 1h --out port-inventory.cap --dir network || fail grant
 show weft access import port-inventory.cap --dir servers || fail import
-wait_for 20 'the note in the inventory' sh -c "weft query network/port-inventory \"SELECT note FROM port_inventory WHERE name = 'lo'\" --dir servers -o jsonl | grep -qF '$note'"
+wait_for 100 'the note in the inventory' sh -c "weft query network/port-inventory \"SELECT note FROM port_inventory WHERE name = 'lo'\" --dir servers -o jsonl | grep -qF '$note'"
 show weft query network/port-inventory "SELECT name, note, noted_by FROM port_inventory WHERE name = 'lo'" --dir servers || fail query
 call_ok=true
 

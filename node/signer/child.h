@@ -6,8 +6,10 @@
 #include "proto/trust/capability.h"
 #include "proto/trust/move.h"
 
-#define WF_SIGNER_MAX     (16u * 1024u * 1024u) // a revocation list at its limit
-#define WF_SIGNER_WAIT_MS 1000
+#define WF_SIGNER_MAX (16u * 1024u * 1024u) // a revocation list at its limit
+// For an answer, while the loop stands still; for the first signer, before it turns.
+#define WF_SIGNER_WAIT_MS  5000
+#define WF_SIGNER_START_MS 60000
 
 enum wf_signer_op {
     WF_SIGNER_CERT = 'C',

@@ -288,7 +288,7 @@ static enum weft_err fork_keeper(struct wf_node *n, struct wf_signer_child *chil
     n->signer->keeper_fd = pair[0];
     n->signer->keeper = pid;
     enum weft_err err = wf_signer_keeper_ask(pair[0]);
-    return err ? err : wf_signer_keeper_take(pair[0], WF_SIGNER_WAIT_MS, &n->signer->fd);
+    return err ? err : wf_signer_keeper_take(pair[0], WF_SIGNER_START_MS, &n->signer->fd);
 }
 
 static enum weft_err signer_open(struct wf_node *n, struct wf_diag *diag)

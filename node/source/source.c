@@ -555,8 +555,12 @@ static void source_close(struct wf_node *n)
     if (!r)
         return;
     wf_runs_close(n);
-    while (r->first)
+    while (r->first) {
+        // Who still runs was told to end and did not: it would outlive weftd, and each start would bring one more.
+        if (r->first->id && r->fd >= 0)
+            (void)!wf_spawner_signal(r->fd, r->first->id, SIGKILL);
         free_source(r->first);
+    }
     if (r->reports.fd >= 0)
         wf_loop_unwatch(n->loop, &r->reports);
     if (r->fd >= 0)

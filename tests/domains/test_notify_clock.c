@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -61,12 +62,20 @@ static void fire(struct rig *g, const char *id)
     ck_assert_int_eq(wf_alerts_put(g->alerts, &a), WEFT_OK);
 }
 
+// A command that a message went to has not ended yet, or nobody has asked how it did.
+static bool is_under_way(void)
+{
+    siginfo_t info;
+
+    return waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0;
+}
+
 static struct wf_notify_stats turn(struct rig *g, int64_t later_ms)
 {
     struct wf_notify_stats stats;
 
     g->now_ms += later_ms;
-    for (int i = 0; i < 20; i++) { // what is under way ends meanwhile
+    for (int i = 0; i < 4 || (is_under_way() && i < 4000); i++) {
         wf_notify_wake(g->n);
         wf_notify_turn(g->n, g->alerts, NULL, 0, g->now_ms);
         nanosleep(&(struct timespec){ .tv_nsec = 5000000 }, NULL);

@@ -13,7 +13,7 @@ SOURCE = os.environ["WEFT_SOURCE_DIR"]
 HOST = os.path.join(BUILD, "domains/common/weft-host")
 PORTS = os.path.join(BUILD, "domains/network/weft-ports")
 SHARE = os.path.join(BUILD, "share/weft")
-DEADLINE_S = 30
+DEADLINE_S = 100
 
 failures = []
 

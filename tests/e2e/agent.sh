@@ -46,7 +46,7 @@ say web-1 depth 61 80
 until_ok head_beyond servers-node depth 79
 until_ok head_beyond servers-node memory "$before"
 until_ok agent_is web-1 up
-"$WEFT" subscribe servers/depth --dir "$WORK/reader" --from earliest -n 80 --for 20s >"$WORK/read" 2>"$WORK/read.log" || fail "subscribe"
+"$WEFT" subscribe servers/depth --dir "$WORK/reader" --from earliest -n 80 --for 60s >"$WORK/read" 2>"$WORK/read.log" || fail "subscribe"
 [ "$(grep -o '"value":[0-9]*' "$WORK/read" | cut -d: -f2 | tr '\n' ' ')" = "$(seq 80 | tr '\n' ' ')" ] ||
     fail "not 1 to 80 in order: $(grep -o '"value":[0-9]*' "$WORK/read" | cut -d: -f2 | tr '\n' ' ')"
 [ "$(head_of servers-node depth)" -eq 80 ] || fail "more than 80 records: $(head_of servers-node depth)"
@@ -114,7 +114,7 @@ until_ok grep -q "revoked" "$WORK/web-1.log"
 until_ok grep -q 'msg="refused" .*who="servers/web-1" .*result="REVOKED"' "$WORK/servers-node.log"
 weft_at servers-node access list | grep -q '^servers/web-1 .*REVOKED' || fail "the list does not show whom it refuses"
 [ "$(head_of servers-node memory)" -le "$((head + 1))" ] || fail "a revoked agent still delivers"
-"$WEFT" subscribe servers/memory --dir "$WORK/auditor" --from earliest -n 3 --for 20s -o jsonl >"$WORK/out" 2>"$WORK/err" ||
+"$WEFT" subscribe servers/memory --dir "$WORK/auditor" --from earliest -n 3 --for 60s -o jsonl >"$WORK/out" 2>"$WORK/err" ||
     fail "what was said before the revocation: $(cat "$WORK/err")"
 [ "$(wc -l <"$WORK/out")" = 3 ] || fail "three records of before"
 
@@ -139,7 +139,7 @@ until_ok has_manifest web-1c depth
 say web-1c depth 91 100
 until_ok head_beyond servers-node depth 99
 weft_at servers-node agent show web-1 | grep -q '^replaced .* 0 records waited there' || fail "not shown: $(weft_at servers-node agent show web-1)"
-"$WEFT" subscribe servers/depth --dir "$WORK/reader" --from earliest -n 100 --for 20s -o jsonl >"$WORK/read" 2>"$WORK/read.log" || fail "subscribe"
+"$WEFT" subscribe servers/depth --dir "$WORK/reader" --from earliest -n 100 --for 60s -o jsonl >"$WORK/read" 2>"$WORK/read.log" || fail "subscribe"
 [ "$(grep -o '"value":[0-9]*' "$WORK/read" | cut -d: -f2 | tr '\n' ' ')" = "$(seq 100 | tr '\n' ' ')" ] || fail "not 1 to 100 in order"
 grep -q '"origin":"web-1".*"value":100' "$WORK/read" || fail "not web-1's: $(tail -n 1 "$WORK/read")"
 echo ok

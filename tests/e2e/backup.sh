@@ -28,12 +28,10 @@ for d in servers monitoring; do "$WEFT" charter commit "$WORK/acme.charter" --di
 start servers-node
 until_ok weft_at servers-node node status
 port=$(port_of servers-node)
-sed -i "s/127.0.0.1:0/127.0.0.1:$port/" "$WORK/servers-node/weftd.yaml"
 printf 'seeds:\n  - address: "127.0.0.1:%s"\n    key: %s\n' "$port" "$(key_of servers-node)" >>"$WORK/monitoring-node/weftd.yaml"
 start monitoring-node
 until_ok weft_at monitoring-node node status
 mport=$(port_of monitoring-node)
-sed -i "s/127.0.0.1:0/127.0.0.1:$mport/" "$WORK/monitoring-node/weftd.yaml"
 printf 'seeds:\n  - address: "127.0.0.1:%s"\n    key: %s\n' "$mport" "$(key_of monitoring-node)" >>"$WORK/servers-node/weftd.yaml"
 make_event servers-node hosted
 for who in early late; do make_reader servers-node $who; done

@@ -156,16 +156,16 @@ echo "ports and directories"
 mkdir twin
 cp -r servers-node/data twin/
 sed "s/^http:.*/http: off/" servers-node/weftd.yaml >twin/weftd.yaml
-row "a port in use" '(cd twin && timeout 20 "$WEFTD" -c weftd.yaml)' 69 "listen: 127.0.0.1:$port: in use" 'weftd.yaml'
+row "a port in use" '(cd twin && timeout 60 "$WEFTD" -c weftd.yaml)' 69 "listen: 127.0.0.1:$port: in use" 'weftd.yaml'
 sed "s/^listen:.*/listen: 127.0.0.1:0/; s/^http:.*/http: off/; s,^socket:.*,socket: run2/weftd.sock," servers-node/weftd.yaml >servers-node/second.yaml
-row "two weftds on one directory" '(cd servers-node && timeout 20 "$WEFTD" -c second.yaml)' 69 'another weftd (process' 'works on this directory' 'name another one in weftd.yaml'
+row "two weftds on one directory" '(cd servers-node && timeout 60 "$WEFTD" -c second.yaml)' 69 'another weftd (process' 'works on this directory' 'name another one in weftd.yaml'
 sed "s/^listen:.*/listen: 127.0.0.1:0/; s/^name:.*/name: node-9/; s/^http:.*/http: off/" servers-node/weftd.yaml >twin/weftd.yaml
-row "a directory of another name" '(cd twin && timeout 20 "$WEFTD" -c weftd.yaml)' 78 'belongs to node-1, the configuration says node-9' 'a data: of its own'
+row "a directory of another name" '(cd twin && timeout 60 "$WEFTD" -c weftd.yaml)' 78 'belongs to node-1, the configuration says node-9' 'a data: of its own'
 sed -i "s/^name:.*/name: node-1/" twin/weftd.yaml
 rm -r twin/data/log
 cp -r other-node/data/log twin/data/log
-row "another node's log" '(cd twin && timeout 20 "$WEFTD" -c weftd.yaml)' 78 'stream: ' 'foreign state directory' 'never copy one'
-row "no identity at all" 'mkdir -p bare && printf "role: agent\ndata: data\nsocket: run/weftd.sock\n" >bare/weftd.yaml && (cd bare && timeout 20 "$WEFTD" -c weftd.yaml)' 78 'holds no identity; see: weft join'
+row "another node's log" '(cd twin && timeout 60 "$WEFTD" -c weftd.yaml)' 78 'stream: ' 'foreign state directory' 'never copy one'
+row "no identity at all" 'mkdir -p bare && printf "role: agent\ndata: data\nsocket: run/weftd.sock\n" >bare/weftd.yaml && (cd bare && timeout 60 "$WEFTD" -c weftd.yaml)' 78 'holds no identity; see: weft join'
 
 echo "another user's socket"
 if [ "$(id -u)" -eq 0 ] && command -v setpriv >/dev/null; then
@@ -188,6 +188,6 @@ fi
 
 echo "what is right still works"
 publish '{"id":"a","value":1}' 2>/dev/null || fail "publish"
-"$WEFT" subscribe servers/depth --dir reader --from earliest -n 1 --for 20s >out 2>/dev/null || fail "subscribe"
+"$WEFT" subscribe servers/depth --dir reader --from earliest -n 1 --for 60s >out 2>/dev/null || fail "subscribe"
 grep -q '"value":1' out || fail "the record did not come back"
 echo "$rows rows, each refused with its place and reason, nothing changed"

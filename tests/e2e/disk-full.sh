@@ -84,7 +84,7 @@ until_ok weft_at servers-node node status
 echo "every acknowledged record is there, once and in order"
 records 43 50 | weft_at servers-node publish depth --wait -q || fail "publish after the start"
 until_ok head_beyond servers-node depth 48
-"$WEFT" subscribe servers/depth --dir "$WORK/reader" --from earliest -n 49 --for 20s >"$WORK/read" 2>"$WORK/read.log" || fail "subscribe"
+"$WEFT" subscribe servers/depth --dir "$WORK/reader" --from earliest -n 49 --for 60s >"$WORK/read" 2>"$WORK/read.log" || fail "subscribe"
 wanted=$(seq 50 | grep -vx 42 | tr '\n' ' ')
 [ "$(grep -o '"value":[0-9]*' "$WORK/read" | cut -d: -f2 | tr '\n' ' ')" = "$wanted" ] ||
     fail "not $wanted but $(grep -o '"value":[0-9]*' "$WORK/read" | cut -d: -f2 | tr '\n' ' ')"

@@ -4,7 +4,6 @@
 # and the security domain's inventory of listening sockets has the ports of this very mesh, as ss has them.
 # shellcheck disable=SC2034 # for lib.sh
 BUILD=$1
-DEADLINE=30
 # shellcheck disable=SC1091 source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
 PATH="$BUILD/domains/network:$PATH"

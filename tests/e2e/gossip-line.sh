@@ -53,6 +53,7 @@ until_ok lists d owner/access silent
 lists d b/access up || fail "b is not up any more"
 
 echo "the owner comes back under another port and is found"
+sed -i 's/^listen:.*/listen: "127.0.0.1:0"/' "$WORK/owner-node/weftd.yaml"
 begin owner
 until_ok lists d owner/access up
 echo "ok"

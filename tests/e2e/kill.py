@@ -14,7 +14,7 @@ import threading
 import time
 
 BUILD, WORK, KILLS, SEED = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
-DEADLINE = 60
+DEADLINE = 180
 TABLE = "servers_depth"
 dice = random.Random(SEED)
 

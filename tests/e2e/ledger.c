@@ -44,7 +44,7 @@ static int open_publisher(
         enum weft_err err = weft_publisher_open(c, product, &options, ret, &problem);
         if (!err)
             return 0;
-        if (err != WEFT_E_UNREACHABLE && err != WEFT_E_CLOSED)
+        if (err != WEFT_E_UNREACHABLE && err != WEFT_E_CLOSED && err != WEFT_E_TIMEOUT)
             break;
         nanosleep(&pause, NULL);
     }

@@ -33,7 +33,7 @@ PATH="$BUILD/domains/common:$BUILD/sdk:$PATH"
 WORK=$(mktemp -d)
 PIDS=""
 LISTEN=${LISTEN:-127.0.0.1:0} # of the nodes that make_domain makes
-DEADLINE=${DEADLINE:-30}
+DEADLINE=${DEADLINE:-60} # of a wait for what comes in a second on a machine that has nothing else to do
 unset WEFT_DIR WEFT_SOCKET || true
 export XDG_STATE_HOME="$WORK/state" # nothing of a test stays in the home directory
 
@@ -51,7 +51,7 @@ stop() { # NAME [SIGNAL]: ends that weftd and waits for it
     n=0
     while kill -0 "$pid" 2>/dev/null; do
         n=$((n + 1))
-        [ "$n" -gt 750 ] && kill -KILL "$pid" 2>/dev/null
+        [ "$n" -gt 3000 ] && kill -KILL "$pid" 2>/dev/null
         sleep 0.02
     done
     rm -f "$WORK/$1.pid"
@@ -79,6 +79,9 @@ finish() {
         [ -f "$file" ] && kill "$(cat "$file")" 2>/dev/null || true
     done
     at_finish
+    if [ -f "$WORK/ports" ]; then
+        while read -r port; do rm -rf "${PORTS:?}/$port"; done <"$WORK/ports"
+    fi
     if grep -qE "Sanitizer|runtime error" "$WORK"/*.log 2>/dev/null; then
         grep -hE -A 25 "Sanitizer|runtime error" "$WORK"/*.log | head -n 60 >&2
         status=1
@@ -100,9 +103,31 @@ until_ok() {
     done
 }
 
-start() { # NAME [ENV=VALUE...]: weftd in $WORK/NAME
+# A port of loopback that is this test's own until its end: below those that the system gives to listeners and connections, and noted where other tests
+# look. A program that is away for a moment, or begins later, finds it free.
+PORTS=${TMPDIR:-/tmp}/weft-test-ports-$(id -u)
+free_port() {
+    mkdir -p "$PORTS" 2>/dev/null || true
+    while :; do
+        free=$((10000 + $(od -An -N2 -tu2 /dev/urandom) % 9000)) # quickstart and readers.sh have theirs above 20000
+        ! ss -ltnH "sport = :$free" | grep -q . || continue
+        [ "${OWN_NET:-}" != entered ] && [ -w "$PORTS" ] || break # nobody else is here, or nothing can be noted
+        holder=$(cat "$PORTS/$free/pid" 2>/dev/null) || holder=$$
+        [ -d "/proc/$holder" ] || mv "$PORTS/$free" "$WORK/stale-$free" 2>/dev/null || true # of a test that was killed
+        mkdir "$PORTS/$free" 2>/dev/null || continue
+        echo $$ >"$PORTS/$free/pid"
+        echo "$free" >>"$WORK/ports"
+        break
+    done
+    echo "$free"
+}
+
+start() { # NAME [ENV=VALUE...]: weftd in $WORK/NAME; one that listens on any port gets one that it keeps
     name=$1
     shift
+    if grep -q '^listen:.*:0"\{0,1\}$' "$WORK/$name/weftd.yaml"; then
+        sed -i "/^listen:/s/:0\(\"\{0,1\}\)\$/:$(free_port)\1/" "$WORK/$name/weftd.yaml"
+    fi
     # shellcheck disable=SC2086 # ON is a command and its arguments, or nothing
     (cd "$WORK/$name" && exec ${ON:-} env "$@" "$WEFTD" -c weftd.yaml >>"$WORK/$name.log" 2>&1) &
     echo $! >"$WORK/$name.pid"
@@ -123,7 +148,7 @@ weft_at() { # NAME COMMAND...: weft with that node's or agent's socket
     ${ON:-} "$WEFT" "$@" --dir "$WORK/$at"
 }
 
-# A domain with its issuer node NAME-node, on a port of the system's choice that make_mesh keeps over restarts; STREAMS: its stream ports.
+# A domain with its issuer node NAME-node, on a port that `start` chooses; STREAMS: its stream ports.
 make_domain() { # DOMAIN
     "$WEFT" domain init "$1" --dir "$WORK/$1-root" --no-passphrase >/dev/null
     "$WEFT" node init --domain "$WORK/$1-root" --dir "$WORK/$1-node" --name node-1 --listen "$LISTEN" >/dev/null
@@ -136,7 +161,6 @@ make_mesh() { # DOMAIN: a mesh of one domain, its node up
     start "$1-node"
     until_ok weft_at "$1-node" node status
     port=$(port_of "$1-node")
-    sed -i "s/127.0.0.1:0/127.0.0.1:$port/" "$WORK/$1-node/weftd.yaml"
 }
 
 # Domains under one charter, signed by all. Their nodes are made and not started; the system chooses their stream ports.
@@ -161,14 +185,13 @@ make_domains() { # DOMAIN=LISTEN[,ADVERTISED] ...
     for each in "$@"; do "$WEFT" charter commit "$WORK/acme.charter" --dir "$WORK/${each%%=*}-node" >/dev/null; done
 }
 
-# Another node of the domain of servers-node, up, with a port of the system's choice that it keeps.
+# Another node of the domain of servers-node, up.
 second_node() { # DIRECTORY NAME [TICKET]
     ticket=${3:-$(weft_at servers-node ticket create --kind node --name "$2")}
     "$WEFT" join "$ticket" --dir "$WORK/$1" >/dev/null || fail "join"
     sed -i 's/^listen:.*/listen: "127.0.0.1:0"\nstreams: {ports: any}\nhttp: off/' "$WORK/$1/weftd.yaml"
     start "$1"
     until_ok weft_at "$1" node status
-    sed -i "s/127.0.0.1:0/127.0.0.1:$(port_of "$1")/" "$WORK/$1/weftd.yaml"
 }
 
 make_agent() { # NAME TICKET [YAML LINE...]
@@ -214,7 +237,7 @@ numbers() { # FILE: of its records, as say gave them
 read_on() { # READER PRODUCT COUNT [OPTION...]: from its cursor, into $WORK/read and $WORK/read.err; $got is its status
     by=$1 of=$2 count=$3 got=0
     shift 3
-    "$WEFT" subscribe "servers/$of" --dir "$WORK/$by" --cursor "$WORK/$by-$of.cursor" -n "$count" --for 20s --stats -o jsonl "$@" \
+    "$WEFT" subscribe "servers/$of" --dir "$WORK/$by" --cursor "$WORK/$by-$of.cursor" -n "$count" --for 60s --stats -o jsonl "$@" \
         >"$WORK/read" 2>"$WORK/read.err" || got=$?
 }
 

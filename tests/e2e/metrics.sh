@@ -20,7 +20,7 @@ shows() { # PATTERN...: lines that all stand there
 }
 
 make_mesh servers
-http_port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])') # while the node has its own
+http_port=$(free_port)
 stop servers-node
 sed -i '/^http:/d' "$WORK/servers-node/weftd.yaml"
 echo "http: \"127.0.0.1:$http_port\"" >>"$WORK/servers-node/weftd.yaml"
@@ -32,7 +32,7 @@ make_agent web-1 "$(weft_at servers-node ticket create --kind agent --name web-1
 start web-1
 until_ok has_manifest web-1 depth
 say web-1 depth 1 20
-start_program reading "$WEFT" subscribe -q servers/depth --dir "$WORK/reader" --from earliest --for 60s
+start_program reading "$WEFT" subscribe -q servers/depth --dir "$WORK/reader" --from earliest --for 600s
 
 echo "every family is well formed and named as Prometheus wants it"
 until_ok shows '^weft_log_sync_seconds_count [1-9]' '^weft_stream_head{product="depth",major="1"} 20$' '^weft_stream_leases{product="depth",major="1"} 1$'

@@ -39,7 +39,6 @@ for d in servers backup vault; do "$WEFT" charter commit "$WORK/acme.charter" --
 start servers-node
 until_ok weft_at servers-node node status
 home_port=$(port_of servers-node)
-sed -i "s/127.0.0.1:0/127.0.0.1:$home_port/" "$WORK/servers-node/weftd.yaml"
 printf 'seeds:\n  - address: "127.0.0.1:%s"\n    key: %s\n' "$home_port" "$(key_of servers-node)" >>"$WORK/backup-node/weftd.yaml"
 sed -n '/^seeds:/,$p' "$WORK/backup-node/weftd.yaml" >>"$WORK/vault-node/weftd.yaml"
 echo "mirror: [{product: servers/depth, age: 1h, bytes: 64MiB}]" >>"$WORK/vault-node/weftd.yaml"
@@ -61,7 +60,7 @@ make_reader servers-node reader
 until_ok sh -c "'$WEFT' products --dir '$WORK/reader' | grep 'servers/depth' | grep -q ' 1 '"
 
 echo "the home is killed while the reader sleeps; what it had not read comes from the mirror"
-start_program reading "$WEFT" subscribe servers/depth --dir "$WORK/reader" --from earliest -n 620 --for 60s --stats
+start_program reading "$WEFT" subscribe servers/depth --dir "$WORK/reader" --from earliest -n 620 --for 300s --stats
 reading=$(cat "$WORK/reading.pid")
 make_reader servers-node watch service
 start_monitor watch --every 1
@@ -124,7 +123,7 @@ from_mirror() {
 until_ok from_mirror
 
 echo "a reader that was started again meanwhile has no key: it waits for its home, says so, and goes on at its cursor"
-start_program again "$WEFT" subscribe servers/depth --dir "$WORK/reader" --cursor "$WORK/reader-depth.cursor" -n $((640 - had + 5)) --for 60s
+start_program again "$WEFT" subscribe servers/depth --dir "$WORK/reader" --cursor "$WORK/reader-depth.cursor" -n $((640 - had + 5)) --for 300s
 again=$(cat "$WORK/again.pid")
 until_ok grep -q 'holds it sealed, and the keys come from its node alone' "$WORK/again.log"
 start servers-node

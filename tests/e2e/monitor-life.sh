@@ -8,7 +8,6 @@ BUILD=$1
 # shellcheck disable=SC1091 source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-DEADLINE=20
 status_of() { "$MONITOR" status --db "$WORK/watch.db"; }
 line_of() { { status_of 2>/dev/null || true; } | grep "^servers/depth "; }
 says() { line_of | grep -q -- "$1"; }
@@ -36,7 +35,6 @@ for d in servers network; do
     start $d-node
     until_ok weft_at $d-node node status
 done
-sed -i "s/127.0.0.1:0/127.0.0.1:$(port_of servers-node)/" "$WORK/servers-node/weftd.yaml"
 make_event network-node flow
 (cd "$WORK" && "$WEFT" product new depth --kind event >/dev/null)
 sed -i 's/domain: monitoring/domain: servers/; /^access:/,$d' "$WORK/depth.yaml"

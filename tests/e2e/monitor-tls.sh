@@ -24,7 +24,6 @@ if [ "$(id -u)" -eq 0 ]; then # which postgres refuses
     chown postgres: "$PG"
 fi
 at_finish() { rm -rf "$PG"; }
-free_ports() { python3 -c 'import socket; s = [socket.socket() for _ in range(4)]; [x.bind(("127.0.0.1", 0)) for x in s]; print(*[x.getsockname()[1] for x in s])'; }
 secret() { (umask 077 && printf '%s\n' "$2" >"$WORK/$1"); } # FILE LINE
 
 # ---- certificates ---------------------------------------------------------------------------------------------------------------
@@ -63,7 +62,7 @@ certificate expired ours localhost 20210101000000Z
 
 # ---- servers --------------------------------------------------------------------------------------------------------------------
 
-read -r prometheus victoria vmauth postgres <<<"$(free_ports)"
+prometheus=$(free_port) victoria=$(free_port) vmauth=$(free_port) postgres=$(free_port)
 printf 'global: {scrape_interval: 1h}\n' >"$WORK/prometheus.yml"
 web() { # CERTIFICATE: Prometheus reads it anew for each connection
     cp "$T/$1.key" "$T/prometheus.key" && cp "$T/$1.pem" "$T/prometheus.pem"
@@ -81,7 +80,7 @@ import base64, ssl, sys, urllib.request
 url, name, ca, password = sys.argv[1:]
 request = urllib.request.Request(url, headers={"Authorization": "Basic " + base64.b64encode(b"weft:" + password.encode()).decode()})
 context = ssl.create_default_context(cafile=ca) if url.startswith("https") else None
-text = urllib.request.urlopen(request, timeout=3, context=context).read().decode()
+text = urllib.request.urlopen(request, timeout=20, context=context).read().decode()
 print(sum(int(float(line.split()[-1])) for line in text.splitlines() if line.startswith(name)))
 EOF2
 }

@@ -9,7 +9,7 @@ OWN_NET=${OWN_NET:-yes}
 # shellcheck disable=SC1091 source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-DEADLINE=45
+DEADLINE=90
 KILLS=2 # many more in kill.sh
 last_of() { tail -n 1 "$WORK/ledger" 2>/dev/null || true; }
 wrote() { [ "$(last_of)" -ge "$1" ]; }

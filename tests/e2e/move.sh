@@ -13,7 +13,7 @@ lives_on() { head_beyond "$(node_dir "$1")" depth -1; }
 move_to() { # NODE [OPTION...]
     to=$1
     shift
-    timeout 40 "$WEFT" product move depth --to "$to" -q --dir "$WORK/servers-node" "$@" >"$WORK/out" 2>"$WORK/err"
+    timeout 100 "$WEFT" product move depth --to "$to" -q --dir "$WORK/servers-node" "$@" >"$WORK/out" 2>"$WORK/err"
 }
 
 make_mesh servers
@@ -42,7 +42,7 @@ talk() {
 talk &
 talker=$!
 said() { [ "$(wc -l <"$WORK/ledger")" -ge "$1" ]; }
-start_program reader "$WEFT" subscribe servers/depth --dir "$WORK/reader" --from earliest -o jsonl --stats --for 120s
+start_program reader "$WEFT" subscribe servers/depth --dir "$WORK/reader" --from earliest -o jsonl --stats --for 600s
 until_ok said 10
 
 echo "a planned move, under load"
@@ -60,7 +60,7 @@ for row in "node-9|no such node" "node-3 --lost|add --yes"; do
     if [ "$got" -eq 0 ] || ! grep -q "${row##*|}" "$WORK/err"; then fail "$row: $got $(cat "$WORK/err")"; fi
 done
 got=0
-timeout 10 "$WEFT" product move depth --to node-2 --dir "$WORK/servers-three" >/dev/null 2>"$WORK/err" || got=$?
+timeout 60 "$WEFT" product move depth --to node-2 --dir "$WORK/servers-three" >/dev/null 2>"$WORK/err" || got=$?
 if [ "$got" -ne 77 ] || ! grep -q 'issuer: true' "$WORK/err"; then fail "not the issuer's node: $got $(cat "$WORK/err")"; fi
 
 echo "back and forth, $KILLS times with a kill -9 on the way"

@@ -37,7 +37,7 @@ on rack start web-1
 until_ok has_manifest web-1 depth
 ticket=$(weft_at servers-node ticket create --kind user --name reader)
 on desk "$WEFT" join "$ticket" --name reader --dir "$WORK/reader" >/dev/null
-on desk start_program reading "$WEFT" subscribe servers/depth --dir "$WORK/reader" --from earliest --for 120s -o jsonl
+on desk start_program reading "$WEFT" subscribe servers/depth --dir "$WORK/reader" --from earliest --for 600s -o jsonl
 say web-1 depth 1 10
 expect 10
 

@@ -68,6 +68,6 @@ until_ok weft_at servers-node node status
 
 echo "every acknowledged record is there, once and in order"
 say servers-node depth 41 50
-"$WEFT" subscribe servers/depth --dir "$WORK/reader" --from earliest -n 50 --for 20s >"$WORK/read" 2>"$WORK/read.log" || fail "subscribe"
+"$WEFT" subscribe servers/depth --dir "$WORK/reader" --from earliest -n 50 --for 60s >"$WORK/read" 2>"$WORK/read.log" || fail "subscribe"
 [ "$(numbers "$WORK/read")" = "$(seq 50 | tr '\n' ' ')" ] || fail "not 1 to 50 but $(numbers "$WORK/read")"
 echo ok

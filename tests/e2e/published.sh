@@ -33,7 +33,6 @@ for d in servers monitoring; do
     "$WEFT" charter commit "$WORK/acme.charter" --dir "$WORK/$d-node" >/dev/null
     start $d-node
     until_ok weft_at $d-node node status
-    sed -i "s/127.0.0.1:0/127.0.0.1:$(port_of $d-node)/" "$WORK/$d-node/weftd.yaml"
     [ $d = monitoring ] || printf 'seeds:\n  - address: "127.0.0.1:%s"\n    key: %s\n' "$(port_of $d-node)" "$(key_of $d-node)" >>"$WORK/monitoring-node/weftd.yaml"
 done
 (cd "$WORK" && "$WEFT" product new level --kind event >/dev/null)

@@ -29,7 +29,6 @@ for d in servers backup; do "$WEFT" charter commit "$WORK/acme.charter" --dir "$
 start servers-node
 until_ok weft_at servers-node node status
 port=$(port_of servers-node)
-sed -i "s/127.0.0.1:0/127.0.0.1:$port/" "$WORK/servers-node/weftd.yaml"
 second_node servers-two node-2
 printf 'advertise: %s:%s\n' "$HOST" "$port" >>"$WORK/servers-node/weftd.yaml"
 stop servers-node

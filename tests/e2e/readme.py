@@ -72,10 +72,10 @@ def run(work, program):
     with subprocess.Popen([*OWN, "--kill-child", "sh", "-c", shell], env=environment(work),
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True) as p:
         try:
-            return p, p.communicate(timeout=60)[0]
+            return p, p.communicate(timeout=240)[0]
         except subprocess.TimeoutExpired:
             os.killpg(p.pid, signal.SIGKILL)
-            return p, p.communicate()[0] + "\nREADME: not within 60 s"
+            return p, p.communicate()[0] + "\nREADME: not within 240 s"
 
 
 def judge(found, said):

@@ -16,9 +16,8 @@ command -v prometheus >/dev/null || echo "no prometheus here: it is not asked" >
 command -v victoria-metrics >/dev/null || echo "no victoria-metrics here: it is not asked" >&2
 command -v prometheus >/dev/null || command -v victoria-metrics >/dev/null || skip "no receiver here: see cmake/install-deps.sh test"
 
-free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 seen() { python3 -B "$HERE/remote_write.py" "$@"; }
-ready() { python3 -c 'import sys, urllib.request; urllib.request.urlopen(sys.argv[1], timeout=2)' "$1"; }
+ready() { python3 -c 'import sys, urllib.request; urllib.request.urlopen(sys.argv[1], timeout=10)' "$1"; }
 start_prometheus() {
     start_program prometheus prometheus --config.file="$WORK/prometheus.yml" --storage.tsdb.path="$WORK/tsdb" \
         --web.listen-address="127.0.0.1:$prometheus" --web.enable-remote-write-receiver --log.level=warn

@@ -68,7 +68,7 @@ echo "run out more than 30 days ago: it does not start, and is told to join agai
 cp "$WORK/web-1/data/identity/chain" "$WORK/chain"
 dated -60 -31
 got=0
-(cd "$WORK/web-1" && timeout 20 "$WEFTD" -c weftd.yaml >"$WORK/out" 2>&1) || got=$?
+(cd "$WORK/web-1" && timeout 60 "$WEFTD" -c weftd.yaml >"$WORK/out" 2>&1) || got=$?
 [ "$got" -eq 77 ] || fail "status $got: $(cat "$WORK/out")"
 grep -q 'identity/chain: expired' "$WORK/out" || fail "$(cat "$WORK/out")"
 grep -q 'join again with a new ticket' "$WORK/out" || fail "$(cat "$WORK/out")"

@@ -11,7 +11,7 @@ BUILD=$1
 refused() { # STATUS TEXT COMMAND...: ends with that status and says why
     want=$1 text=$2 got=0
     shift 2
-    timeout 30 "$@" </dev/null >"$WORK/out" 2>"$WORK/err" || got=$?
+    timeout 100 "$@" </dev/null >"$WORK/out" 2>"$WORK/err" || got=$?
     [ $got = "$want" ] || fail "status $got, wanted $want: $*: $(cat "$WORK/err")"
     grep -qE "$text" "$WORK/err" || fail "not \"$text\" but: $(cat "$WORK/err"): $*"
     [ ! -s "$WORK/out" ] || fail "something was shown: $(cat "$WORK/out"): $*"
@@ -57,18 +57,18 @@ each_is_refused 78 "."
 echo "with the private key: what was granted"
 rm -rf "$WORK/copy"
 cp -r "$WORK/watch" "$WORK/copy"
-"$WEFT" subscribe servers/granted --from earliest -n 3 --for 20s --dir "$WORK/copy" >"$WORK/out" 2>"$WORK/err" || fail "a granted product: $(cat "$WORK/err")"
+"$WEFT" subscribe servers/granted --from earliest -n 3 --for 60s --dir "$WORK/copy" >"$WORK/out" 2>"$WORK/err" || fail "a granted product: $(cat "$WORK/err")"
 [ "$(wc -l <"$WORK/out")" = 3 ] || fail "not three records: $(cat "$WORK/out")"
 
 echo "and nothing else"
-refused 77 "servers/other subscribe" "$WEFT" subscribe servers/other --from earliest -n 1 --for 20s --dir "$WORK/copy"
-refused 77 "servers/other" "$WEFT" subscribe servers/other --from latest -n 1 --for 20s --dir "$WORK/copy"
+refused 77 "servers/other subscribe" "$WEFT" subscribe servers/other --from earliest -n 1 --for 60s --dir "$WORK/copy"
+refused 77 "servers/other" "$WEFT" subscribe servers/other --from latest -n 1 --for 60s --dir "$WORK/copy"
 refused 77 "servers/hosts query" "$WEFT" query servers/hosts "SELECT 1" --dir "$WORK/copy"
-refused 77 "servers/access" "$WEFT" subscribe servers/access --from earliest -n 1 --for 20s --dir "$WORK/copy"
+refused 77 "servers/access" "$WEFT" subscribe servers/access --from earliest -n 1 --for 60s --dir "$WORK/copy"
 refused 69 "no weftd" "$WEFT" ticket create --kind agent --name mine --dir "$WORK/copy"
 refused 69 "no weftd" "$WEFT" access grant other --to "$("$WEFT" key show --dir "$WORK/thief" -o json | sed 's/.*"identity":"\([^"]*\)".*/\1/')" --verb subscribe --dir "$WORK/copy"
 
 echo "and after its holder was revoked, nothing at all"
 weft_at servers-node access revoke --holder "$("$WEFT" key show --dir "$WORK/watch" -o json | sed 's/.*"identity":"\([^"]*\)".*/\1/')" >/dev/null
-refused 77 "revoked" "$WEFT" subscribe servers/granted --from earliest -n 1 --for 20s --dir "$WORK/copy"
+refused 77 "revoked" "$WEFT" subscribe servers/granted --from earliest -n 1 --for 60s --dir "$WORK/copy"
 echo ok

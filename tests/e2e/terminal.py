@@ -4,7 +4,7 @@
 
 usage: terminal.py KEYS|SIGNAL TEXT COMMAND...
 KEYS are pressed one after the other, each when the screen was drawn again; a signal's name (INT, TERM, HUP) is sent instead. TEXT must have been
-drawn. The program has 20 s to end with status 0.
+drawn. The program has 100 s to end with status 0.
 """
 import fcntl
 import os
@@ -30,7 +30,7 @@ def main():
         os.login_tty(slave) if hasattr(os, "login_tty") else login(slave)
         os.execvp(command[0], command)
     keys, seen, drawn, resized = ([] if hasattr(signal, "SIG" + how) else list(how)), b"", 0, False
-    deadline, status = time.monotonic() + 20, None
+    deadline, status = time.monotonic() + 100, None
     while time.monotonic() < deadline:
         if select.select([master], [], [], 0.1)[0]:
             try:

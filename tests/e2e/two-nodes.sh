@@ -12,10 +12,12 @@ listed() { # AT PRODUCT
 }
 waits() { weft_at servers-node access list --pending | grep -q "$1"; }
 reads_on() {
-    "$WEFT" subscribe servers/depth --dir "$WORK/reader" --from earliest -n 5 --for 10s >"$WORK/out" 2>"$WORK/err" && [ "$(wc -l <"$WORK/out")" = 5 ]
+    "$WEFT" subscribe servers/depth --dir "$WORK/reader" --from earliest -n 5 --for 60s >"$WORK/out" 2>"$WORK/err" && [ "$(wc -l <"$WORK/out")" = 5 ]
 }
-tells() { # NODE: a record of each kind
-    "$WEFT" subscribe "servers/signals-$1" --dir "$WORK/reader" --from earliest -n 200 --for 1s >"$WORK/signals" 2>"$WORK/err" || [ $? != 77 ] || return 1
+patience=0
+tells() { # NODE: a record of each kind, after ever more time for a reader to begin
+    patience=$((patience + 1))
+    "$WEFT" subscribe "servers/signals-$1" --dir "$WORK/reader" --from earliest -n 200 --for ${patience}s >"$WORK/signals" 2>"$WORK/err" || [ $? != 77 ] || return 1
     for kind in stream request queue resource; do
         grep -q "\"node\":\"$1\",\"kind\":\"$kind\"" "$WORK/signals" || return 1
     done
@@ -68,7 +70,7 @@ echo "leased and read by the other domain, by policy, through whichever node was
 "$WEFT" join "$(weft_at monitoring-node ticket create --kind service --name reader)" --dir "$WORK/reader" >/dev/null
 i=1
 while [ "$i" -le 5 ]; do echo "{\"id\":\"a\",\"value\":$i}"; i=$((i + 1)); done | weft_at servers-two publish depth --wait -q
-"$WEFT" subscribe servers/depth --dir "$WORK/reader" --from earliest -n 5 --for 20s >"$WORK/out" 2>"$WORK/err" || fail "subscribe: $(cat "$WORK/err")"
+"$WEFT" subscribe servers/depth --dir "$WORK/reader" --from earliest -n 5 --for 60s >"$WORK/out" 2>"$WORK/err" || fail "subscribe: $(cat "$WORK/err")"
 [ "$(numbers "$WORK/out")" = "1 2 3 4 5 " ] || fail "read: $(cat "$WORK/out")"
 # The reader asked the product's home for a token; the first node decided, told by the second one with the reader's own chain.
 grep -q 'who="monitoring/reader" what="grant by policy" on="depth: subscribe"' "$WORK/servers-node.log" || fail "the issuer's node did not decide"

@@ -268,7 +268,7 @@ START_TEST(an_answer_that_does_not_come_ends_the_pipe_and_the_signer)
     node_up();
     pid_t pid = find_signer();
     ck_assert_int_eq(kill(pid, SIGSTOP), 0);
-    ck_assert_int_eq(issue(), WEFT_E_UNREACHABLE); // after its second
+    ck_assert_int_eq(issue(), WEFT_E_UNREACHABLE); // after its five seconds
     ck_assert_int_eq(issue(), WEFT_E_UNREACHABLE);
     ck_assert_uint_eq(out.len, 0);
     ck_assert(has_alarm());
@@ -312,6 +312,27 @@ START_TEST(a_node_without_a_fitting_issuer_does_not_start)
 }
 END_TEST
 
+// As one does that gets no processor for a while.
+void __real_wf_signer_keeper_main(struct wf_signer_child *c, int fd) __attribute__((noreturn));
+void __wrap_wf_signer_keeper_main(struct wf_signer_child *c, int fd) __attribute__((noreturn));
+static bool keeper_is_late;
+
+void __wrap_wf_signer_keeper_main(struct wf_signer_child *c, int fd)
+{
+    if (keeper_is_late)
+        sleep(2);
+    __real_wf_signer_keeper_main(c, fd);
+}
+
+START_TEST(a_keeper_that_begins_late_is_waited_for)
+{
+    keeper_is_late = true;
+    node_up();
+    ck_assert_int_eq(issue(), WEFT_OK);
+    node_down();
+}
+END_TEST
+
 START_TEST(a_frame_longer_than_the_limit_ends_the_process)
 {
     int pair[2], status = 0;
@@ -348,6 +369,7 @@ int main(void)
     tcase_add_test(tc, an_answer_that_does_not_come_ends_the_pipe_and_the_signer);
     tcase_add_loop_test(
         tc, a_node_without_a_fitting_issuer_does_not_start, 0, (int)WF_COUNT(files));
+    tcase_add_test(tc, a_keeper_that_begins_late_is_waited_for);
     tcase_add_test(tc, a_frame_longer_than_the_limit_ends_the_process);
     suite_add_tcase(s, tc);
     SRunner *r = srunner_create(s);

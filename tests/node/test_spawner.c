@@ -12,7 +12,7 @@
 #include "node/source/spawner.h"
 #include "tests/support/support.h"
 
-#define PATIENCE_MS 10000
+#define PATIENCE_MS 60000
 
 static struct wf_keys keys; // of the node that forks it
 static int spawner;

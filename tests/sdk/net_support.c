@@ -15,7 +15,7 @@
 #include "sdk/net/sub.h"
 #include "tests/support/support.h"
 
-#define WAIT_MS 10000
+#define WAIT_MS 60000
 
 int64_t mono_ms(void)
 {
@@ -304,18 +304,30 @@ void server_stop(struct server *s)
     inbox_fini(&s->in);
 }
 
-int raw_listen(char where[64])
+static int bound(char where[64])
 {
-    struct sockaddr_storage sa;
-    socklen_t len = sizeof sa;
+    struct sockaddr_in at = { .sin_family = AF_INET };
+    socklen_t len = sizeof at;
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     ck_assert_int_ge(fd, 0);
-    ck_assert_int_eq(listen(fd, 8), 0); // any port
-    ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&sa, &len), 0);
-    const uint8_t *port = (const uint8_t *)&sa + 2;
-    snprintf(where, 64, "127.0.0.1:%u", (unsigned)port[0] << 8 | port[1]);
+    ck_assert_int_eq(bind(fd, (struct sockaddr *)&at, sizeof at), 0); // any port
+    ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&at, &len), 0);
+    snprintf(where, 64, "127.0.0.1:%u", (unsigned)ntohs(at.sin_port));
     return fd;
+}
+
+int raw_listen(char where[64])
+{
+    int fd = bound(where);
+
+    ck_assert_int_eq(listen(fd, 8), 0);
+    return fd;
+}
+
+int raw_nobody(char where[64])
+{
+    return bound(where);
 }
 
 int raw_connect(const char *where)

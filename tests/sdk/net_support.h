@@ -74,6 +74,8 @@ void hearer_stop(struct hearer *h);
 
 // A TCP listener of the test's own, and where it listens.
 int raw_listen(char where[64]);
+// An address that is the test's own for as long as this descriptor is open, and at which nobody listens.
+int raw_nobody(char where[64]);
 // Raw connections: fd or -1.
 int raw_connect(const char *where);
 void raw_greet(int fd, uint16_t proto);

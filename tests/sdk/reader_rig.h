@@ -14,7 +14,7 @@
 #include "tests/support/clock.h"
 #include "tests/support/fakehome.h"
 
-#define PATIENCE_MS 20000
+#define PATIENCE_MS 100000
 
 static struct wf_fakemesh m;
 static struct wf_fakehome h;
@@ -37,7 +37,7 @@ static size_t row_count;
 
 static inline void setup(void)
 {
-    struct weft_options o = { .dir = m.dir, .flags = WEFT_REMOTE_ONLY, .deadline_ms = 5000 };
+    struct weft_options o = { .dir = m.dir, .flags = WEFT_REMOTE_ONLY, .deadline_ms = 30000 };
 
     unsetenv("WEFT_DIR");
     wf_fakemesh_init(&m, false);

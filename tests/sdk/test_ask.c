@@ -17,7 +17,7 @@ static struct weft_result result;
 
 static void setup(void)
 {
-    struct weft_options o = { .dir = m.dir, .flags = WEFT_REMOTE_ONLY, .deadline_ms = 5000 };
+    struct weft_options o = { .dir = m.dir, .flags = WEFT_REMOTE_ONLY, .deadline_ms = 30000 };
 
     unsetenv("WEFT_DIR");
     wf_fakemesh_init(&m, false);

@@ -64,7 +64,7 @@ static void go_back(void)
 
 static enum weft_err load(struct wf_cursor_file *f)
 {
-    struct weft_options o = { .dir = m.dir, .flags = WEFT_REMOTE_ONLY, .deadline_ms = 5000 };
+    struct weft_options o = { .dir = m.dir, .flags = WEFT_REMOTE_ONLY, .deadline_ms = 30000 };
     struct weft_subscribe_options q = { .from = WEFT_FROM_CURSOR };
     struct weft_cursor_row *given = NULL;
     enum weft_err err = wf_cursor_file_load(f) ? WEFT_E_IO : WEFT_OK;

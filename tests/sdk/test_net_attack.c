@@ -409,14 +409,21 @@ START_TEST(a_client_that_takes_no_replies_is_closed_and_its_contexts_come_back)
     int fd = connect_patiently(s.where);
     setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
     raw_greet(fd, PROTO_REQ);
-    for (uint32_t i = 0; i < 40; i++) {
+    // The first reply is more than it takes: on a busy machine it is closed before the last one.
+    bool down = false;
+    for (uint32_t i = 0; i < 40 && !down && raw_request(fd, i, 10); i++) {
+        struct wf_net_event ev = inbox_take(&s.in);
         struct wf_net_msg *m = NULL;
-        ck_assert(raw_request(fd, i, 10));
+        down = ev.what == WF_NET_DOWN;
+        if (down)
+            continue;
+        ck_assert_int_eq(ev.what, WF_NET_REQUEST);
         ck_assert_int_eq(wf_net_msg_new(WF_MAX_CONTROL, &m), WEFT_OK);
         memset(wf_net_msg_ptr(m), 'x', WF_MAX_CONTROL);
-        wf_net_reply(inbox_take_kind(&s.in, WF_NET_REQUEST).request, m);
+        wf_net_reply(ev.request, m);
     }
-    ck_assert_int_eq(inbox_take_kind(&s.in, WF_NET_DOWN).what, WF_NET_DOWN);
+    if (!down)
+        ck_assert_int_eq(inbox_take_kind(&s.in, WF_NET_DOWN).what, WF_NET_DOWN);
     wf_net_rep_get_stats(s.rep, &st);
     ck_assert_uint_gt(st.closed_stuck, 0);
     ck_assert(eventually(no_pipes, s.rep, 5000));

@@ -30,7 +30,7 @@ static void teardown(void)
 
 static enum weft_err connect_to_mesh(struct weft_problem *problem)
 {
-    struct weft_options o = { .dir = m.dir, .flags = WEFT_REMOTE_ONLY, .deadline_ms = 5000 };
+    struct weft_options o = { .dir = m.dir, .flags = WEFT_REMOTE_ONLY, .deadline_ms = 30000 };
 
     return weft_connect(&o, &c, problem);
 }

@@ -8,7 +8,7 @@
 #include "proto/base/pb.h"
 #include "tests/support/fakehome.h"
 
-#define PATIENCE_MS 20000
+#define PATIENCE_MS 100000
 
 static struct wf_fakemesh m;
 static struct wf_fakehome h;
@@ -18,7 +18,7 @@ static struct weft_problem problem;
 
 static void setup(void)
 {
-    struct weft_options o = { .dir = m.dir, .flags = WEFT_REMOTE_ONLY, .deadline_ms = 5000 };
+    struct weft_options o = { .dir = m.dir, .flags = WEFT_REMOTE_ONLY, .deadline_ms = 30000 };
     struct weft_subscribe_options from = { .from = WEFT_FROM_EARLIEST };
 
     unsetenv("WEFT_DIR");

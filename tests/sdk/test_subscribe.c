@@ -167,7 +167,7 @@ END_TEST
 
 START_TEST(a_reader_that_ends_gives_its_lease_back)
 {
-    struct weft_options o = { .dir = m.dir, .flags = WEFT_REMOTE_ONLY, .deadline_ms = 5000 };
+    struct weft_options o = { .dir = m.dir, .flags = WEFT_REMOTE_ONLY, .deadline_ms = 30000 };
 
     subscribe(WEFT_FROM_EARLIEST, 0);
     take_until_state(WEFT_STREAM_LIVE);

@@ -71,7 +71,7 @@ static void see(void *arg, struct weft_subscription *of, const struct weft_event
 
 static void setup(void)
 {
-    struct weft_options o = { .flags = WEFT_REMOTE_ONLY, .deadline_ms = 5000 };
+    struct weft_options o = { .flags = WEFT_REMOTE_ONLY, .deadline_ms = 30000 };
     pthread_condattr_t attr;
 
     unsetenv("WEFT_DIR");

@@ -11,7 +11,7 @@
 #include "sdk/subscribe_int.h"
 #include "tests/support/fakehome.h"
 
-#define PATIENCE_MS 30000
+#define PATIENCE_MS 100000
 #define BEFORE      4u // records read from the home
 #define AFTER       6u // in three batches, while it is away
 
@@ -310,7 +310,7 @@ static void start_mirror(void)
 
 static void setup(void)
 {
-    struct weft_options o = { .dir = m.dir, .flags = WEFT_REMOTE_ONLY, .deadline_ms = 5000 };
+    struct weft_options o = { .dir = m.dir, .flags = WEFT_REMOTE_ONLY, .deadline_ms = 30000 };
     struct weft_problem problem;
 
     unsetenv("WEFT_DIR");

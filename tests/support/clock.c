@@ -9,7 +9,8 @@
 int __real_clock_gettime(clockid_t id, struct timespec *ts);
 int __wrap_clock_gettime(clockid_t id, struct timespec *ts);
 
-static atomic_llong skipped_ms, stepped_ms, began_ns;
+static atomic_llong skipped_ms, stepped_ms, began_ns,
+    frozen_ns; // frozen_ns: 0 while the clock runs
 
 static int64_t real_ns(clockid_t id)
 {
@@ -25,7 +26,9 @@ int __wrap_clock_gettime(clockid_t id, struct timespec *ts)
 
     if (id != CLOCK_REALTIME && id != CLOCK_BOOTTIME)
         return __real_clock_gettime(id, ts);
-    int64_t now = real_ns(CLOCK_BOOTTIME);
+    int64_t now = atomic_load(&frozen_ns);
+    if (now == 0)
+        now = real_ns(CLOCK_BOOTTIME);
     atomic_compare_exchange_strong(&began_ns, &none, now);
     if (id == CLOCK_REALTIME)
         now += (WF_TEST_NOW + atomic_load(&stepped_ms)) * 1000000 - atomic_load(&began_ns);
@@ -33,6 +36,11 @@ int __wrap_clock_gettime(clockid_t id, struct timespec *ts)
     ts->tv_sec = (time_t)(now / 1000000000);
     ts->tv_nsec = (long)(now % 1000000000);
     return 0;
+}
+
+void wf_test_clock_freeze(bool frozen)
+{
+    atomic_store(&frozen_ns, frozen ? real_ns(CLOCK_BOOTTIME) : 0);
 }
 
 void wf_test_clock_skip(int64_t ms)

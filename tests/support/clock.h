@@ -4,8 +4,12 @@
 #ifndef WF_TESTS_CLOCK_H
 #define WF_TESTS_CLOCK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
+// Until it is let run again, time passes by wf_test_clock_skip alone, however long the machine takes for what happens meanwhile. Timers of a
+// few milliseconds that something else lives on stand still, too.
+void wf_test_clock_freeze(bool frozen);
 // Moves both clocks forward, for every thread. Loops that sleep notice with their next turn.
 void wf_test_clock_skip(int64_t ms);
 // Sets the wall clock alone, forward or back.

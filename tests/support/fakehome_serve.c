@@ -122,7 +122,7 @@ void wf_fakehome_poll(struct wf_fakehome *h, const struct wf_fake_call *c, Weft_
         t->product = wf_fake_str(c, "stations");
         t->method = wf_fake_str(c, h->task_method);
         t->caller = wf_fake_str(c, "network/alice");
-        t->deadline_ms = 5000;
+        t->deadline_ms = 60000;
         set_bin(c, &t->request, wf_buf_view(&h->task_request));
         r->tasks = wf_arena_calloc(c->arena, 1, sizeof(void *));
         r->tasks[r->n_tasks++] = t;
