@@ -109,7 +109,7 @@ PORTS=${TMPDIR:-/tmp}/weft-test-ports-$(id -u)
 free_port() {
     mkdir -p "$PORTS" 2>/dev/null || true
     while :; do
-        free=$((10000 + $(od -An -N2 -tu2 /dev/urandom) % 9000)) # quickstart and readers.sh have theirs above 20000
+        free=$((10000 + $(od -An -N2 -tu2 /dev/urandom) % 7000)) # streams have theirs from 17400 on, quickstart and readers.sh above 20000
         ! ss -ltnH "sport = :$free" | grep -q . || continue
         [ "${OWN_NET:-}" != entered ] && [ -w "$PORTS" ] || break # nobody else is here, or nothing can be noted
         holder=$(cat "$PORTS/$free/pid" 2>/dev/null) || holder=$$
