@@ -320,6 +320,27 @@ START_TEST(an_offset_is_found_by_its_time)
 }
 END_TEST
 
+START_TEST(a_clock_that_went_back_hides_no_offset)
+{
+    struct wf_hash id = rig_product(1);
+    struct wf_buf scratch = { 0 };
+    int64_t start = rig.now_ms;
+    uint64_t got = 0;
+
+    open_ok();
+    rig_append(&rig, &(struct rig_item){ .product = 1, .first = 0, .count = 1 });
+    rig.now_ms = start - 1000;
+    rig_append(&rig, &(struct rig_item){ .product = 1, .first = 1, .count = 1 });
+    rig_run(&rig);
+    for (int round = 0; round < 2; round++) {
+        ck_assert_int_eq(wf_log_find_time(rig.log, &id, start, &scratch, &got), WEFT_OK);
+        ck_assert_uint_eq(got, 0);
+        reopen();
+    }
+    wf_buf_fini(&scratch);
+}
+END_TEST
+
 START_TEST(the_latest_items_are_found_without_reading)
 {
     struct wf_hash id = rig_product(1);
@@ -401,12 +422,18 @@ START_TEST(a_second_opener_and_a_foreign_store_are_refused)
 {
     struct wf_log *second = NULL;
 
+    struct wf_log_conf other = rig.conf;
+
+    open_ok();
+    rig_close(&rig);
+    other.store_id.b[0] ^= 1; // no segment says yet whose it is
+    ck_assert_int_eq(wf_log_open(rig.worker, &other, 0, &second), WEFT_E_STATE_DIR);
     open_ok();
     rig_fill(&rig, 1, 3, 100);
     ck_assert_int_eq(wf_log_open(rig.worker, &rig.conf, 0, &second), WEFT_E_IN_USE);
     rig_close(&rig);
     for (int meta = 1; meta >= 0; meta--) { // also when only the segments say whose it is
-        struct wf_log_conf other = rig.conf;
+        other = rig.conf;
         other.store_id.b[31] ^= 1;
         ck_assert_int_eq(wf_log_open(rig.worker, &other, 0, &second), WEFT_E_STATE_DIR);
         other = rig.conf;
@@ -498,7 +525,11 @@ START_TEST(limits_are_refused_at_once)
     item.head = wf_bytes(big, 1);
     item.body = wf_bytes(big, WF_LOG_BODY_MAX);
     ck_assert_int_eq(wf_log_append(rig.log, &item, 0), WEFT_E_TOO_BIG);
+    item.head = wf_bytes(big, sizeof big);
+    item.body = wf_bytes(NULL, 0);
+    ck_assert_int_eq(wf_log_append(rig.log, &item, 0), WEFT_E_TOO_BIG);
     item.head = wf_bytes(NULL, 0);
+    item.body = wf_bytes(big, WF_LOG_BODY_MAX);
     item.kind = WF_LOG_KIND_MAX + 1;
     ck_assert_int_eq(wf_log_append(rig.log, &item, 0), WEFT_E_RANGE);
     item.kind = 0;
@@ -582,6 +613,7 @@ int main(void)
     tcase_add_test(t, an_item_without_offsets_is_read_once_in_its_place);
     tcase_add_test(t, reading_begins_in_the_middle_of_an_item_and_stops_when_asked);
     tcase_add_test(t, an_offset_is_found_by_its_time);
+    tcase_add_test(t, a_clock_that_went_back_hides_no_offset);
     tcase_add_test(t, the_latest_items_are_found_without_reading);
     tcase_add_test(t, sealed_bodies_are_not_on_the_disk_and_need_the_storage_key);
     tcase_add_test(t, a_second_opener_and_a_foreign_store_are_refused);

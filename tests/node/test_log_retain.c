@@ -173,6 +173,31 @@ START_TEST(a_spool_frees_what_is_released)
 }
 END_TEST
 
+// How many segments go when so many more items are released with all before them.
+static uint64_t dropped_with(unsigned items)
+{
+    struct wf_hash id = rig_product(1);
+    struct wf_log_stats before, after;
+
+    wf_log_stats(rig.log, &before);
+    rig_fill(&rig, 1, items, 300);
+    ck_assert_int_eq(wf_log_release(rig.log, &id, UINT64_MAX), WEFT_OK);
+    rig_run(&rig);
+    wf_log_stats(rig.log, &after);
+    return after.dropped_segments - before.dropped_segments;
+}
+
+START_TEST(a_small_newest_segment_is_not_worth_a_new_file)
+{
+    rig.conf.segment_bytes = 65536;
+    rig.conf.keep_unreleased = true;
+    open_ok();
+    ck_assert_uint_eq(dropped_with(1), 0);
+    ck_assert_uint_eq(dropped_with(80), 1);
+    ck_assert_uint_eq(dropped_with(1), 0);
+}
+END_TEST
+
 static void count_products(
     void *arg, const struct wf_hash *product, const struct wf_log_range *range)
 {
@@ -210,6 +235,7 @@ int main(void)
     tcase_add_test(t, the_log_stays_within_its_bytes);
     tcase_add_test(t, retention_honours_pins);
     tcase_add_test(t, a_spool_frees_what_is_released);
+    tcase_add_test(t, a_small_newest_segment_is_not_worth_a_new_file);
     tcase_add_test(t, a_spool_forgets_the_chains_of_earlier_runs);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);

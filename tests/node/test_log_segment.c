@@ -267,6 +267,7 @@ START_TEST(a_sidecar_with_a_right_hash_and_wrong_numbers_is_refused)
         { "a run that begins in the header", 72 + 64 + 24, 100 },
         { "a run that ends before it begins", 72 + 64 + 28, WF_SEG_DATA },
         { "a run that ends beyond the segment", 72 + 64 + 28, 200001 },
+        { "a last run that ends beyond it", 72 + 64 + 80 + 28, 200001 },
         { "a run without items", 72 + 64 + 32, 0 },
         { "a run whose offsets run backwards", 72 + 64 + 4, 1000 },
         { "a run before the one before it", 72 + 64 + 40 + 24, WF_SEG_DATA },
