@@ -43,6 +43,14 @@ static size_t told_count;
 static char said[1024], ending[64][1024]; // the last log line; those about grants that end
 static size_t ending_count;
 
+// What the node that decides answers to what is handed on to it.
+static struct rig_deciding {
+    enum weft_err cannot, err; // cannot: it is not even asked
+    const Weft__V1__Reply *reply;
+    size_t asked;
+    bool whole; // the caller's request, under its key, with the caller's chain
+} deciding = { .err = WEFT_E_UNREACHABLE };
+
 // A call and its answer.
 static struct rig_call {
     struct wf_call pub; // first
@@ -136,8 +144,16 @@ const struct wf_revocations *wf_gossip_revocations(const struct wf_node *n, cons
 enum weft_err wf_gossip_ask_issuer(
     struct wf_node *n, const Weft__V1__Request *request, wf_gossip_issuer_fn done, void *arg)
 {
-    (void)n, (void)request;
-    done(arg, WEFT_E_UNREACHABLE, NULL);
+    (void)n;
+    if (deciding.cannot)
+        return deciding.cannot;
+    deciding.asked++;
+    deciding.whole =
+        request->kind_case == WEFT__V1__REQUEST__KIND_ACCESS && call.chain.len &&
+        request->access->n_products == call.request.access->n_products &&
+        wf_bytes_eq(wf_pb_view(request->idempotency), wf_pb_view(call.request.idempotency)) &&
+        wf_bytes_eq(wf_pb_view(request->access->for_chain), wf_buf_view(&call.chain));
+    done(arg, deciding.err, deciding.reply);
     return WEFT_OK;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Subscriptions against a fake home over real sockets: every record once, in order, whatever happens to frames, leases, epochs and logs;
 // losses with their range; states with their cause; nothing that its origin did not sign.
+#include "sdk/subscribe_int.h"
 #include "tests/sdk/reader_rig.h"
 
 // ---- cases -----------------------------------------------------------------------------------------------------------------
@@ -201,6 +202,29 @@ START_TEST(leases_are_renewed_before_they_end)
     ck_assert_int_ge(atomic_load(&h.leases), 3);
     append(2, 1);
     take_until_got(2);
+}
+END_TEST
+
+// A home whose clock is behind, and one that names a time beyond any token's: neither makes a reader ask again and again, or never.
+START_TEST(a_lease_of_an_odd_length_is_renewed_in_time)
+{
+    int64_t begun = wf_test_clock_unix_ms();
+
+    atomic_store(&h.lease_ms, -60000);
+    subscribe(WEFT_FROM_EARLIEST, 0);
+    for (int left = PATIENCE_MS; atomic_load(&h.leases) < 3 && left > 0; left -= 100)
+        take(100);
+    ck_assert_int_ge(atomic_load(&h.leases), 3);
+    ck_assert_int_ge(wf_test_clock_unix_ms() - begun, 2000); // twice half of two seconds
+    ck_assert_int_lt(stats().lease_expires_ms, wf_test_clock_unix_ms());
+    atomic_store(&h.lease_ms, INT64_MAX / 2);
+    int leases = atomic_load(&h.leases);
+    for (int left = PATIENCE_MS; stats().lease_expires_ms < INT64_MAX / 2 && left > 0; left -= 100)
+        take(100);
+    ck_assert_int_ge(stats().lease_expires_ms, INT64_MAX / 2);
+    append(2, 1);
+    take_until_got(2);
+    ck_assert_int_le(atomic_load(&h.leases) - leases, 2);
 }
 END_TEST
 
@@ -529,10 +553,20 @@ END_TEST
 
 START_TEST(bad_arguments_fail_at_once)
 {
+    static const char *names[WF_SUB_ORIGINS_MAX + 1];
+    static struct weft_cursor_row given[WF_SUB_GIVEN_MAX + 1];
     struct weft_subscribe_options o = { .from = (enum weft_from)9 };
 
     ck_assert_int_ne(weft_subscribe(c, "servers", NULL, &s, &problem), WEFT_OK);
     ck_assert_int_eq(weft_subscribe(c, "servers/readings", &o, &s, &problem), WEFT_E_USAGE);
+    for (size_t i = 0; i < WF_COUNT(names); i++)
+        names[i] = "host-1";
+    o = (struct weft_subscribe_options){ .origins = names, .origin_count = WF_COUNT(names) };
+    ck_assert_int_eq(weft_subscribe(c, "servers/readings", &o, &s, &problem), WEFT_E_TOO_BIG);
+    o = (struct weft_subscribe_options){ .cursor = given, .cursor_count = WF_COUNT(given) };
+    ck_assert_int_eq(weft_subscribe(c, "servers/readings", &o, &s, &problem), WEFT_E_TOO_BIG);
+    o = (struct weft_subscribe_options){ .origins = names, .origin_count = WF_COUNT(names) - 1 };
+    ck_assert_int_eq(weft_subscribe(c, "servers/readings", &o, &s, &problem), WEFT_OK);
     weft_unsubscribe(NULL);
 }
 END_TEST
@@ -572,6 +606,7 @@ int main(void)
     tcase_add_test(t, a_reader_that_ends_gives_its_lease_back);
     tcase_add_test(t, a_lease_that_was_lost_is_replaced_not_added);
     tcase_add_test(t, leases_are_renewed_before_they_end);
+    tcase_add_test(t, a_lease_of_an_odd_length_is_renewed_in_time);
     tcase_add_test(t, a_machine_that_slept_goes_on_where_it_was);
     tcase_add_test(t, a_refused_lease_tells_why_and_is_tried_again);
     tcase_add_test(t, records_dropped_by_retention_are_a_loss_with_its_range);

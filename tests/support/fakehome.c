@@ -360,7 +360,7 @@ static void on_lease(struct wf_fakehome *h, const struct wf_fake_call *c, Weft__
     Weft__V1__LeaseReply *r = wf_fake_new(c, &weft__v1__lease_reply__descriptor);
     Weft__V1__EpochKey *k = wf_fake_new(c, &weft__v1__epoch_key__descriptor);
     struct wf_hash made = commitment(h);
-    int life = atomic_load(&h->lease_ms);
+    int64_t life = atomic_load(&h->lease_ms);
     char endpoint[32];
 
     set_bin(c, &r->lease_id, WF_STR("0123456789abcdef"));

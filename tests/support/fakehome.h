@@ -55,7 +55,7 @@ struct wf_fakehome {
     atomic_bool mute;             // no frames at all
     atomic_int drop;              // so many next frames are lost
     atomic_int refuse_lease;      // code
-    atomic_int lease_ms;          // 0: ten minutes
+    atomic_llong lease_ms;        // 0: ten minutes
     atomic_bool forget;           // every lease id is unknown, once
     atomic_bool busy_ranges;      // every RANGE is refused
     atomic_int refuse_reads;      // code: every RANGE and PULL is refused with it
