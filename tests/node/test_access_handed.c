@@ -101,13 +101,12 @@ START_TEST(what_is_handed_on_wrongly_is_refused)
     struct wf_buf list = { 0 };
 
     ck_assert_int_eq(wf_name_from(WF_STR("security"), &f.domain), WEFT_OK);
-    ck_assert_int_eq(
-        wf_revocations_sign(&f, &mesh.d[WF_TEST_SECURITY].issuer, &list), WEFT_OK);
+    ck_assert_int_eq(wf_revocations_sign(&f, &mesh.d[WF_TEST_SECURITY].issuer, &list), WEFT_OK);
     learn(WF_ENTRY_REVOCATIONS, list);
     readers_chain.ptr[readers_chain.len - 1] ^= not_handed[_i].broken;
     ask(&by, wf_buf_view(&readers_chain), not_handed[_i].asked_of);
-    ck_assert_msg(call.err == not_handed[_i].want, "%s: %s", not_handed[_i].why,
-        weft_err_name(call.err));
+    ck_assert_msg(
+        call.err == not_handed[_i].want, "%s: %s", not_handed[_i].why, weft_err_name(call.err));
     ck_assert_uint_eq(waiting(NULL), 0);
 }
 END_TEST
@@ -142,8 +141,8 @@ static const struct {
         "stopping" },
     { "no memory to ask with", WEFT_OK, WEFT__V1__REPLY__KIND__NOT_SET, false, WEFT_E_NOMEM,
         "memory", WEFT_E_NOMEM },
-    { "nobody there", WEFT_E_UNREACHABLE, WEFT__V1__REPLY__KIND__NOT_SET, false,
-        WEFT_E_UNREACHABLE, "ask again later" },
+    { "nobody there", WEFT_E_UNREACHABLE, WEFT__V1__REPLY__KIND__NOT_SET, false, WEFT_E_UNREACHABLE,
+        "ask again later" },
 };
 
 START_TEST(who_asked_here_gets_what_the_deciding_node_says)
@@ -168,8 +167,7 @@ START_TEST(who_asked_here_gets_what_the_deciding_node_says)
     ask(&reader, nobody, "");
     ck_assert_uint_eq(deciding.asked, !answers[_i].cannot);
     ck_assert(deciding.whole || answers[_i].cannot);
-    ck_assert_msg(
-        call.err == answers[_i].want, "%s: %s", answers[_i].why, weft_err_name(call.err));
+    ck_assert_msg(call.err == answers[_i].want, "%s: %s", answers[_i].why, weft_err_name(call.err));
     if (answers[_i].text)
         ck_assert_ptr_nonnull(strstr(call.reply->refusal->text, answers[_i].text));
     else
@@ -216,8 +214,7 @@ int main(void)
 
     tcase_add_checked_fixture(t, setup_handed, teardown_handed);
     tcase_add_test(t, what_a_node_of_the_domain_hands_on_is_decided_for_who_asked);
-    tcase_add_loop_test(
-        t, what_is_handed_on_wrongly_is_refused, 0, (int)WF_COUNT(not_handed));
+    tcase_add_loop_test(t, what_is_handed_on_wrongly_is_refused, 0, (int)WF_COUNT(not_handed));
     tcase_add_test(t, what_was_handed_on_once_is_not_handed_on_again);
     tcase_add_loop_test(
         t, who_asked_here_gets_what_the_deciding_node_says, 0, (int)WF_COUNT(answers));

@@ -102,6 +102,7 @@ struct newcomer {
     struct wf_dh_pub dh;
     uint8_t id[WF_TICKET_ID_LEN], secret[WF_TICKET_SECRET_LEN];
     uint8_t hash[WF_NOISE_HASH_LEN]; // of the handshake it makes its proof for
+    size_t id_cut, sign_cut, dh_cut; // bytes that its request lacks
     const char *name, *address;
 };
 
@@ -128,10 +129,10 @@ static enum weft_err join(const struct newcomer *who)
     wf_ticket_proof(
         WF_BYTES(who->secret), who->id, WF_BYTES(who->hash), &who->sign, &who->dh, proof);
     snprintf(caller.address, sizeof caller.address, "%s", who->address);
-    q.ticket_id = wf_pb_bin(WF_BYTES(who->id));
+    q.ticket_id = wf_pb_bin(wf_bytes(who->id, sizeof who->id - who->id_cut));
     q.proof = wf_pb_bin(WF_BYTES(proof));
-    q.sign_key = wf_pb_bin(WF_BYTES(who->sign.b));
-    q.dh_key = wf_pb_bin(WF_BYTES(who->dh.b));
+    q.sign_key = wf_pb_bin(wf_bytes(who->sign.b, WF_KEY_LEN - who->sign_cut));
+    q.dh_key = wf_pb_bin(wf_bytes(who->dh.b, WF_KEY_LEN - who->dh_cut));
     q.name = wf_pb_str(who->name);
     request.kind_case = WEFT__V1__REQUEST__KIND_JOIN;
     request.join = &q;
@@ -197,7 +198,20 @@ START_TEST(a_good_proof_is_certified_as_the_ticket_says)
 }
 END_TEST
 
-enum { UNKNOWN, WRONG_SECRET, OTHER_SESSION, OTHER_KEY, ADDRESS, PREFIX, LATE, REVOKED, CHARTER };
+enum {
+    UNKNOWN,
+    WRONG_SECRET,
+    OTHER_SESSION,
+    OTHER_KEY,
+    CUT_ID,
+    CUT_SIGN,
+    CUT_DH,
+    ADDRESS,
+    PREFIX,
+    LATE,
+    REVOKED,
+    CHARTER
+};
 static const struct bad {
     const char *why;
     int what;
@@ -207,6 +221,9 @@ static const struct bad {
     { "who does not know the secret", WRONG_SECRET, WEFT_E_TICKET },
     { "a proof that was heard in another session", OTHER_SESSION, WEFT_E_TICKET },
     { "a key agreement key that did not shake hands", OTHER_KEY, WEFT_E_KEY },
+    { "half a ticket's number", CUT_ID, WEFT_E_SYNTAX },
+    { "a signing key that is no key", CUT_SIGN, WEFT_E_SYNTAX },
+    { "a key agreement key that is no key", CUT_DH, WEFT_E_SYNTAX },
     { "from outside of the ticket's addresses", ADDRESS, WEFT_E_TICKET },
     { "under a name beyond its prefix", PREFIX, WEFT_E_TICKET },
     { "after its time", LATE, WEFT_E_EXPIRED },
@@ -226,6 +243,9 @@ START_TEST(a_bad_one_is_refused_and_takes_no_use)
         who.hash[0] ^= 1;
     if (bads[_i].what == OTHER_KEY)
         who.dh.b[0] ^= 1;
+    who.id_cut = bads[_i].what == CUT_ID ? WF_TICKET_ID_LEN / 2 : 0;
+    who.sign_cut = bads[_i].what == CUT_SIGN;
+    who.dh_cut = bads[_i].what == CUT_DH;
     if (bads[_i].what == ADDRESS)
         who.address = "10.0.1.7";
     if (bads[_i].what == PREFIX)

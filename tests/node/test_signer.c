@@ -151,6 +151,20 @@ static void limits_are_none(pid_t pid)
     ck_assert_uint_eq(found, 3);
 }
 
+static void gains_nothing(pid_t pid)
+{
+    char path[64], line[200];
+    bool told = false;
+
+    snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
+    FILE *f = fopen(path, "r");
+    ck_assert_ptr_nonnull(f);
+    while (fgets(line, sizeof line, f))
+        told = told || strcmp(line, "NoNewPrivs:\t1\n") == 0;
+    fclose(f);
+    ck_assert(told);
+}
+
 // Nothing open but the pipe and stdio, nothing that could be opened, and nobody looks into it.
 START_TEST(the_process_can_do_nothing_but_sign)
 {
@@ -161,6 +175,7 @@ START_TEST(the_process_can_do_nothing_but_sign)
     pid_t pid = find_signer();
     ck_assert_int_gt(pid, 0);
     limits_are_none(pid);
+    gains_nothing(pid);
     snprintf(path, sizeof path, "/proc/%d/fd", (int)pid);
     DIR *d = opendir(path);
     if (d) { // not readable to others than root, since it is not dumpable

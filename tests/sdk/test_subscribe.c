@@ -154,80 +154,6 @@ START_TEST(a_rotation_loses_nothing)
 }
 END_TEST
 
-START_TEST(a_forgotten_lease_is_taken_anew)
-{
-    subscribe(WEFT_FROM_EARLIEST, 0);
-    take_until_state(WEFT_STREAM_LIVE);
-    atomic_store(&h.forget, true);
-    atomic_store(&h.drop, 1);
-    append(4, 2);
-    take_until_got(8);
-    ck_assert_int_ge(atomic_load(&h.leases), 2);
-}
-END_TEST
-
-START_TEST(a_reader_that_ends_gives_its_lease_back)
-{
-    struct weft_options o = { .dir = m.dir, .flags = WEFT_REMOTE_ONLY, .deadline_ms = 30000 };
-
-    subscribe(WEFT_FROM_EARLIEST, 0);
-    take_until_state(WEFT_STREAM_LIVE);
-    weft_unsubscribe(s);
-    s = NULL;
-    weft_close(c); // it does not cut off the last word
-    ck_assert_int_eq(atomic_load(&h.given_back), 1);
-    ck_assert_msg(weft_connect(&o, &c, &problem) == WEFT_OK, "%s", problem.text);
-}
-END_TEST
-
-START_TEST(a_lease_that_was_lost_is_replaced_not_added)
-{
-    subscribe(WEFT_FROM_EARLIEST, 0);
-    take_until_state(WEFT_STREAM_LIVE);
-    ck_assert_int_eq(atomic_load(&h.replaced), 0);
-    atomic_store(&h.mute, true);
-    atomic_store(&h.forget, true);
-    for (int left = PATIENCE_MS; atomic_load(&h.leases) < 2 && left > 0; left -= 100)
-        take(100);
-    ck_assert_int_eq(atomic_load(&h.replaced), 1);
-}
-END_TEST
-
-START_TEST(leases_are_renewed_before_they_end)
-{
-    atomic_store(&h.lease_ms, 2000);
-    subscribe(WEFT_FROM_EARLIEST, 0);
-    for (int i = 0; i < 200 && atomic_load(&h.leases) < 3; i++)
-        take(100);
-    ck_assert_int_ge(atomic_load(&h.leases), 3);
-    append(2, 1);
-    take_until_got(2);
-}
-END_TEST
-
-// A home whose clock is behind, and one that names a time beyond any token's: neither makes a reader ask again and again, or never.
-START_TEST(a_lease_of_an_odd_length_is_renewed_in_time)
-{
-    int64_t begun = wf_test_clock_unix_ms();
-
-    atomic_store(&h.lease_ms, -60000);
-    subscribe(WEFT_FROM_EARLIEST, 0);
-    for (int left = PATIENCE_MS; atomic_load(&h.leases) < 3 && left > 0; left -= 100)
-        take(100);
-    ck_assert_int_ge(atomic_load(&h.leases), 3);
-    ck_assert_int_ge(wf_test_clock_unix_ms() - begun, 2000); // twice half of two seconds
-    ck_assert_int_lt(stats().lease_expires_ms, wf_test_clock_unix_ms());
-    atomic_store(&h.lease_ms, INT64_MAX / 2);
-    int leases = atomic_load(&h.leases);
-    for (int left = PATIENCE_MS; stats().lease_expires_ms < INT64_MAX / 2 && left > 0; left -= 100)
-        take(100);
-    ck_assert_int_ge(stats().lease_expires_ms, INT64_MAX / 2);
-    append(2, 1);
-    take_until_got(2);
-    ck_assert_int_le(atomic_load(&h.leases) - leases, 2);
-}
-END_TEST
-
 // Both clocks jump: lease, session and epoch are long over, and what was sent meanwhile is gone.
 START_TEST(a_machine_that_slept_goes_on_where_it_was)
 {
@@ -602,11 +528,6 @@ int main(void)
     tcase_add_test(t, entries_that_fill_a_frame_come_as_they_were_while_memory_comes_round);
     tcase_add_test(t, a_silent_stream_is_told_and_everything_comes_by_pull);
     tcase_add_test(t, a_rotation_loses_nothing);
-    tcase_add_test(t, a_forgotten_lease_is_taken_anew);
-    tcase_add_test(t, a_reader_that_ends_gives_its_lease_back);
-    tcase_add_test(t, a_lease_that_was_lost_is_replaced_not_added);
-    tcase_add_test(t, leases_are_renewed_before_they_end);
-    tcase_add_test(t, a_lease_of_an_odd_length_is_renewed_in_time);
     tcase_add_test(t, a_machine_that_slept_goes_on_where_it_was);
     tcase_add_test(t, a_refused_lease_tells_why_and_is_tried_again);
     tcase_add_test(t, records_dropped_by_retention_are_a_loss_with_its_range);
