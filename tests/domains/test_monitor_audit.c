@@ -109,9 +109,10 @@ END_TEST
 // Both products have one schema, and every cell is what was signed: for the other.
 START_TEST(a_batch_that_is_filed_under_another_product_is_named)
 {
+    static const char file_it[] = "UPDATE _batch SET product = 'servers/peak'"
+                                  " WHERE product = 'servers/load' AND \"offset\" = 3";
     static const char *const moves[] = {
-        "UPDATE _batch SET product = 'servers/peak' WHERE product = 'servers/load' AND \"offset\" "
-        "= 3",
+        file_it,
         "INSERT INTO servers_peak SELECT * FROM servers_load WHERE _offset BETWEEN 3 AND 5",
         "DELETE FROM servers_load WHERE _offset BETWEEN 3 AND 5",
     };

@@ -60,7 +60,7 @@ grep -q "$HERE:7400" "$WORK/out" || fail "the other node knows: $(cat "$WORK/out
 grep -q "0\.0\.0\.0" "$WORK/out" && fail "0.0.0.0 is told: $(cat "$WORK/out")"
 weft_at network-node node status >"$WORK/out"
 grep -Eq "^listening +$HERE:7400\$" "$WORK/out" || fail "node status: $(cat "$WORK/out")"
-grep -Eq "^depth .* $HERE:[0-9]+ *\$" "$WORK/out" || fail "no stream of depth at $HERE: $(cat "$WORK/out")"
+grep -Eq "^depth .* $HERE:[0-9]+ " "$WORK/out" || fail "no stream of depth at $HERE: $(cat "$WORK/out")"
 grep -q "0\.0\.0\.0" "$WORK/out" && fail "0.0.0.0 is shown: $(cat "$WORK/out")"
 on far "$WEFT" describe network/depth --dir "$WORK/watch" >"$WORK/out" || fail "describe"
 monitor=$(cat "$WORK/monitor-watch.pid") agent=$(cat "$WORK/web-1.pid")
