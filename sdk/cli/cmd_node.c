@@ -3,6 +3,7 @@
 #include "proto/base/print.h"
 #include "sdk/cli/local.h"
 #include "sdk/cli/protoc.h"
+#include "sdk/cli/top.h"
 
 static void line(const char *name, const char *value)
 {
@@ -62,13 +63,6 @@ static void print_head(const Weft__V1__StatusReply *r)
     list("warnings", r->warnings, r->n_warnings);
 }
 
-// As in weft top: older than the product promises, whatever else is well with it.
-static bool is_silent(const Weft__V1__StatusReply *r, const Weft__V1__ProductState *p)
-{
-    return p->freshness_ms > 0 &&
-           (p->last_append_ms == 0 || r->time_ms - p->last_append_ms > p->freshness_ms);
-}
-
 static enum weft_err product_rows(const struct wf_cli *cli, const Weft__V1__StatusReply *r)
 {
     static const char *const columns[] = { "product", "state", "head", "floor", "epoch", "leases",
@@ -87,7 +81,7 @@ static enum weft_err product_rows(const struct wf_cli *cli, const Weft__V1__Stat
         wf_table_number(t, (int64_t)p->records);
         wf_table_text(t, p->endpoint[0] ? p->endpoint : NULL);
         wf_table_since(t, p->last_append_ms);
-        wf_table_bool(t, is_silent(r, p));
+        wf_table_bool(t, wf_top_is_overdue(r, p));
     }
     return err ? err : wf_table_done(t);
 }
@@ -165,7 +159,7 @@ static enum weft_err products_json(struct wf_buf *out, const Weft__V1__StatusRep
             err = wf_cli_json_string(out, p->endpoint);
         if (!err)
             err = wf_buf_printf(out, ",\"last_append_ms\":%lld,\"silent\":%s}",
-                (long long)p->last_append_ms, is_silent(r, p) ? "true" : "false");
+                (long long)p->last_append_ms, wf_top_is_overdue(r, p) ? "true" : "false");
     }
     return err ? err : wf_buf_append_byte(out, ']');
 }

@@ -83,6 +83,12 @@ static void put_cause(const Weft__V1__StatusReply *r, struct wf_top_product *out
         snprintf(out->cause, sizeof out->cause, "nobody publishes");
 }
 
+bool wf_top_is_overdue(const Weft__V1__StatusReply *r, const Weft__V1__ProductState *p)
+{
+    return p->freshness_ms > 0 &&
+           (p->last_append_ms == 0 || r->time_ms - p->last_append_ms > p->freshness_ms);
+}
+
 static void put_age(const Weft__V1__StatusReply *r, struct wf_top_product *out)
 {
     const Weft__V1__ProductState *p = out->state;
@@ -93,7 +99,7 @@ static void put_age(const Weft__V1__StatusReply *r, struct wf_top_product *out)
         out->age_ms = 0; // the clock stepped back
     if (strcmp(p->state, "api") == 0)
         return;
-    out->silent = stuck || (p->freshness_ms && (out->age_ms < 0 || out->age_ms > p->freshness_ms));
+    out->silent = stuck || wf_top_is_overdue(r, p);
     if (out->silent)
         put_cause(r, out);
 }
