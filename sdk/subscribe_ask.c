@@ -85,7 +85,7 @@ static enum weft_err take_reply(
         wf_sub_count(s, &s->stats.bytes, r->entries[i].len);
         err = wf_sub_take_entry(s, u, wf_pb_view(r->entries[i]), NULL);
     }
-    u->has_beat = wf_sub_heartbeat(s, wf_pb_view(r->heartbeat), &u->beat);
+    u->has_beat = !wf_sub_heartbeat(s, wf_pb_view(r->heartbeat), &u->beat);
     return err;
 }
 
@@ -202,7 +202,8 @@ static void on_position(void *arg, enum weft_err err, const Weft__V1__Reply *rep
         wf_sub_met_node(s);
         u = reply->position->n_heartbeats ? wf_sub_unit_new(0, 0) : NULL;
         if (u) {
-            u->has_beat = wf_sub_heartbeat(s, wf_pb_view(reply->position->heartbeats[0]), &u->beat);
+            u->has_beat =
+                !wf_sub_heartbeat(s, wf_pb_view(reply->position->heartbeats[0]), &u->beat);
             wf_sub_unit_go(s, u);
         }
     }

@@ -270,8 +270,9 @@ void wf_sub_keys_fini(struct weft_subscription *s);
 enum weft_err wf_sub_dial(struct weft_subscription *s, const char *endpoint);
 void wf_sub_hang_up(struct weft_subscription *s);
 void wf_sub_try_unknown(struct weft_subscription *s, bool drop);
-// True when the envelope is the home's heartbeat for this product.
-bool wf_sub_heartbeat(
+// Opens the home's heartbeat for this product. NOT_HOME: another node of its domain signed it, which is no lie and says nothing; all else is
+// counted as a failure, but for an empty envelope (SIGNATURE).
+enum weft_err wf_sub_heartbeat(
     struct weft_subscription *s, struct wf_bytes envelope, struct wf_heartbeat *ret);
 
 // subscribe_proof.c

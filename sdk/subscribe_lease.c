@@ -182,7 +182,7 @@ static enum weft_err take_lease(
         return WEFT_E_NOT_FOUND;
     if (!wf_bytes_eq(wf_pb_view(r->home_key), WF_BYTES(s->owner_key.b)))
         return WEFT_E_NOT_HOME; // the advert at hand is older than the home: look again
-    if (!wf_sub_heartbeat(s, wf_pb_view(r->heartbeat), ret_beat))
+    if (wf_sub_heartbeat(s, wf_pb_view(r->heartbeat), ret_beat))
         return WEFT_E_SIGNATURE;
     for (size_t i = 0; i < r->n_keys && i < WF_SUB_KEYS && !err; i++)
         err = take_key(s, r->keys[i]);

@@ -14,6 +14,9 @@
 #define KEYS_MAX  1024u
 #define ASK_MS    5000
 
+// Both may be honest: one of them has not heard yet that the product moved.
+static const char other_home[] = "its word is of another home than the one that is known here";
+
 struct left {
     struct wf_dh_pub who;
     int64_t until_ms;
@@ -27,6 +30,7 @@ struct wf_sub_mirror {
     uint8_t lease_id[16];
     bool asking, active;
     unsigned turn;
+    struct wf_sign_pub said_by;
     int64_t said_ms; // of its newest heartbeat, the home's clock
     struct left left[LEFT];
     size_t next_left;
@@ -177,6 +181,12 @@ static bool is_behind(struct weft_subscription *s, const struct wf_heartbeat *be
                : wf_incarnation_cmp(&beat->log_id, &log_id) < 0;
 }
 
+static void remember_word(struct wf_sub_mirror *m, const struct wf_heartbeat *beat)
+{
+    m->said_by = beat->signer;
+    m->said_ms = beat->time_ms;
+}
+
 static void begin(struct weft_subscription *s, const struct wf_heartbeat *beat)
 {
     struct wf_sub_mirror *m = s->mirror;
@@ -189,7 +199,7 @@ static void begin(struct weft_subscription *s, const struct wf_heartbeat *beat)
     wf_sub_step(s, &down);
     m->active = true;
     m->turn++;
-    m->said_ms = beat->time_ms;
+    remember_word(m, beat);
     s->met_since_silent = true;
     wf_sub_step(s, &lease);
     wf_sub_acquire(s, true); // the home is tried all the time
@@ -205,10 +215,10 @@ static enum weft_err take_lease(
         return WEFT_E_PROTOCOL;
     if (!wf_hash_eq(&id, &s->product_id))
         return WEFT_E_PRODUCT;
-    if (!wf_sub_heartbeat(s, wf_pb_view(r->heartbeat), ret_beat))
-        return WEFT_E_SIGNATURE;
-    memcpy(s->mirror->lease_id, r->lease_id.data, sizeof s->mirror->lease_id);
-    return WEFT_OK;
+    enum weft_err err = wf_sub_heartbeat(s, wf_pb_view(r->heartbeat), ret_beat);
+    if (!err)
+        memcpy(s->mirror->lease_id, r->lease_id.data, sizeof s->mirror->lease_id);
+    return err;
 }
 
 static void on_lease(void *arg, enum weft_err err, const Weft__V1__Reply *reply)
@@ -223,7 +233,8 @@ static void on_lease(void *arg, enum weft_err err, const Weft__V1__Reply *reply)
         goto out; // the home is back, or its lease is over
     if (!err) {
         err = take_lease(s, reply->lease, &beat);
-        lied = err == WEFT_E_PRODUCT || err == WEFT_E_SIGNATURE;
+        lied = err && err != WEFT_E_PROTOCOL && err != WEFT_E_NOT_HOME;
+        why = err == WEFT_E_NOT_HOME ? other_home : NULL;
     }
     if (!err && is_behind(s, &beat)) {
         err = WEFT_E_STALE;
@@ -375,11 +386,20 @@ static enum weft_err lie(struct page *p, enum weft_err err, const char *why)
 
 static enum weft_err take_beat(struct page *p, struct wf_bytes envelope)
 {
-    if (!wf_sub_heartbeat(p->s, envelope, &p->beat))
-        return lie(p, WEFT_E_SIGNATURE, "the word that it forwards is not the home's");
-    if (p->beat.time_ms < p->s->mirror->said_ms)
+    struct wf_sub_mirror *m = p->s->mirror;
+    enum weft_err err = wf_sub_heartbeat(p->s, envelope, &p->beat);
+
+    if (err == WEFT_E_NOT_HOME) {
+        p->why = other_home;
+        return err;
+    }
+    if (err)
+        return lie(p, err, "the word that it forwards is not the home's");
+    // Each home has a clock of its own.
+    bool same_home = memcmp(p->beat.signer.b, m->said_by.b, WF_KEY_LEN) == 0;
+    if (same_home && p->beat.time_ms < m->said_ms)
         return lie(p, WEFT_E_STALE, "it forwards an older word of the home than before");
-    p->s->mirror->said_ms = p->beat.time_ms;
+    remember_word(m, &p->beat);
     return WEFT_OK;
 }
 

@@ -9,20 +9,37 @@
 #define UNKNOWN_SPREAD_MS 500  // readers renew at a random moment within
 #define UNKNOWN_PAUSE_MS  5000 // and not again before this, whatever arrives
 
-bool wf_sub_heartbeat(
+// The product was there or goes there: whoever forwards its word knows of the move later than we do, or sooner.
+static bool was_or_may_be_home(const struct weft_subscription *s, const struct wf_sign_pub *signer)
+{
+    const struct wf_seen_list *list = &s->c->catalog;
+
+    if (memcmp(signer->b, s->former_owner.b, WF_KEY_LEN) == 0)
+        return true;
+    for (size_t i = 0; i < list->count; i++) {
+        const struct wf_entry_doc *d = list->v[i].doc;
+        if (d && d->kind == WF_ENTRY_NODE && strcmp(d->domain.s, s->target.domain.s) == 0 &&
+            memcmp(d->signer.b, signer->b, WF_KEY_LEN) == 0)
+            return true;
+    }
+    return false;
+}
+
+enum weft_err wf_sub_heartbeat(
     struct weft_subscription *s, struct wf_bytes envelope, struct wf_heartbeat *ret)
 {
     if (envelope.len == 0)
-        return false;
-    bool opened =
-        wf_heartbeat_open(envelope, ret) == WEFT_OK && wf_hash_eq(&ret->product_id, &s->product_id);
+        return WEFT_E_SIGNATURE;
+    enum weft_err err = wf_heartbeat_open(envelope, ret);
 
-    if (opened && memcmp(ret->signer.b, s->owner_key.b, WF_KEY_LEN) == 0)
-        return true;
-    // No lie, and no longer of use.
-    if (!opened || memcmp(ret->signer.b, s->former_owner.b, WF_KEY_LEN) != 0)
-        wf_sub_count(s, &s->stats.verify_failures, 1);
-    return false;
+    if (!err && !wf_hash_eq(&ret->product_id, &s->product_id))
+        err = WEFT_E_PRODUCT;
+    if (!err && memcmp(ret->signer.b, s->owner_key.b, WF_KEY_LEN) == 0)
+        return WEFT_OK;
+    if (!err && was_or_may_be_home(s, &ret->signer))
+        return WEFT_E_NOT_HOME;
+    wf_sub_count(s, &s->stats.verify_failures, 1);
+    return err ? err : WEFT_E_SIGNATURE;
 }
 
 // ---- frames ------------------------------------------------------------------------------------------------------------
@@ -77,7 +94,7 @@ static void take_frame(struct weft_subscription *s, const struct wf_frame *f)
     if (!u)
         return; // repair asks for what is lost here
     u->is_frame = true;
-    u->has_beat = wf_sub_heartbeat(s, f->heartbeat, &u->beat); // before its memory is taken
+    u->has_beat = !wf_sub_heartbeat(s, f->heartbeat, &u->beat); // before its memory is taken
     for (size_t i = 0; i < f->entry_count; i++) {
         enum weft_err err =
             wf_sub_take_entry(s, u, f->entries[i], f->entry_count == 1 ? &s->plain : NULL);

@@ -86,6 +86,13 @@ static void send(struct wf_frame_sealer *sealer, const struct wf_frame *f)
     wf_buf_fini(&sealed);
 }
 
+static void send_locked(struct wf_frame_sealer *sealer, const struct wf_frame *f)
+{
+    pthread_mutex_lock(&h.mutex);
+    send(sealer, f);
+    pthread_mutex_unlock(&h.mutex);
+}
+
 // ---- heartbeats ------------------------------------------------------------------------------------------------------
 
 static struct wf_buf beat_of(const struct wf_secret *signer)
@@ -266,15 +273,14 @@ START_TEST(frames_of_an_unknown_epoch_wait_within_bounds)
     struct wf_frame f = { .entry_count = 1, .entries = { wf_buf_view(&filler) } };
     weft_subscription_stats(s, &before);
     for (size_t i = 0; i < floods[_i].frames; i++) {
-        pthread_mutex_lock(&h.mutex);
-        send(&sealer, &f);
-        pthread_mutex_unlock(&h.mutex);
+        send_locked(&sealer, &f);
         if (i % 16 == 15) // within what NNG queues
             TAKE_UNTIL((weft_subscription_stats(s, &now),
                 now.bytes - before.bytes >= i * floods[_i].frame_bytes));
     }
-    struct probe p = held_now();
-    ck_assert_uint_gt(p.count, 0);
+    // The renewal that the first of them caused may have let them go just now; the next comes after seconds.
+    struct probe p = { .count = 0 };
+    TAKE_UNTIL((send_locked(&sealer, &f), p = held_now(), p.count > 0));
     ck_assert_msg(p.count <= WF_SUB_UNKNOWNS, "%zu frames: %s", p.count, floods[_i].why);
     ck_assert_msg(p.bytes <= WF_SUB_UNKNOWN, "%zu bytes: %s", p.bytes, floods[_i].why);
     wf_fakehome_append(&h, 0, 3);

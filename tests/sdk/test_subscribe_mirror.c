@@ -34,6 +34,8 @@ enum lie {
     STRIPS_BOX,
     OTHER_PAYLOAD,
     OTHER_SIGNER,
+    OTHER_HOME,
+    MOVES,
     OLDER_WORD,
     OTHER_PRODUCT,
     OTHER_PRODUCTS_WORD,
@@ -45,6 +47,7 @@ enum lie {
     GARBAGE,
 };
 static enum lie lie;
+static struct wf_secret second_node;
 static atomic_int served;
 
 // ---- the mirror ------------------------------------------------------------------------------------------------------
@@ -57,9 +60,15 @@ static void set_bin(const struct wf_fake_call *call, ProtobufCBinaryData *to, st
     *to = wf_pb_bin(copy);
 }
 
+static const struct wf_secret *speaker(void)
+{
+    if (lie == OTHER_HOME || (lie == MOVES && atomic_load(&served)))
+        return &second_node;
+    return &m.mesh.d[lie == OTHER_SIGNER ? WF_TEST_SECURITY : WF_TEST_SERVERS].node;
+}
+
 static void set_beat(const struct wf_fake_call *call, ProtobufCBinaryData *to)
 {
-    const struct wf_test_domain *d = m.mesh.d;
     struct wf_buf out = { 0 };
     struct wf_heartbeat b = { .product_id = h.product_id,
         .head_hash = h.head_hash,
@@ -75,9 +84,7 @@ static void set_beat(const struct wf_fake_call *call, ProtobufCBinaryData *to)
         b.product_id = wf_test_hash("another product");
     if (lie == IS_BEHIND)
         b.head_offset = 1;
-    ck_assert_int_eq(wf_heartbeat_sign(&b,
-                         &d[lie == OTHER_SIGNER ? WF_TEST_SECURITY : WF_TEST_SERVERS].node, &out),
-        WEFT_OK);
+    ck_assert_int_eq(wf_heartbeat_sign(&b, speaker(), &out), WEFT_OK);
     set_bin(call, to, wf_buf_view(&out));
     wf_buf_fini(&out);
 }
@@ -267,6 +274,21 @@ static void answer(void *arg, const struct wf_fake_call *call, Weft__V1__Reply *
     pthread_mutex_unlock(&h.mutex);
 }
 
+static void advertise(const struct wf_node_fields *f, const struct wf_secret *key)
+{
+    struct wf_buf raw = { 0 };
+    struct wf_entry_doc *doc = NULL;
+
+    ck_assert_int_eq(wf_node_advert_sign(f, key, &raw), WEFT_OK);
+    ck_assert_int_eq(wf_entry_doc_open(wf_buf_view(&raw), WF_ENTRY_NODE, m.mesh.charter,
+                         wf_test_clock_unix_ms(), &doc),
+        WEFT_OK);
+    wf_fakemesh_add(&m, &doc->id, wf_buf_view(&raw));
+    m.documents[m.document_count - 1].kind = WF_ENTRY_NODE;
+    wf_entry_doc_free(doc);
+    wf_buf_fini(&raw);
+}
+
 // A node of `security` that says in its advert that it mirrors the product.
 static void start_mirror(void)
 {
@@ -279,8 +301,6 @@ static void start_mirror(void)
         .charter_version = 1,
         .answer = answer };
     static const char *const mirrors[] = { "servers/readings" };
-    struct wf_buf raw = { 0 };
-    struct wf_entry_doc *doc = NULL;
 
     node = wf_fakenode_start(&conf);
     const char *address = wf_fakenode_address(node);
@@ -296,14 +316,32 @@ static void start_mirror(void)
         .dh_key = d->node_dh_pub,
         .chain = wf_buf_view(&d->node_chain),
         .charter_version = 1 };
-    ck_assert_int_eq(wf_node_advert_sign(&f, &d->node, &raw), WEFT_OK);
-    ck_assert_int_eq(wf_entry_doc_open(wf_buf_view(&raw), WF_ENTRY_NODE, m.mesh.charter,
-                         wf_test_clock_unix_ms(), &doc),
-        WEFT_OK);
-    wf_fakemesh_add(&m, &doc->id, wf_buf_view(&raw));
-    m.documents[m.document_count - 1].kind = WF_ENTRY_NODE;
-    wf_entry_doc_free(doc);
+    advertise(&f, &d->node);
+}
+
+// Another node of the home's domain: the product was there once, or goes there.
+static void show_second_node(void)
+{
+    const struct wf_test_domain *d = &m.mesh.d[WF_TEST_SERVERS];
+    struct wf_cert cert = wf_test_cert("servers", WF_ID_NODE, "node-2");
+    struct wf_buf raw = wf_test_cert_issue(&cert, &d->issuer);
+    struct wf_buf chain = wf_test_chain(wf_buf_view(&raw), wf_buf_view(&d->issuer_cert));
+    const char *address = "127.0.0.1:9"; // nobody calls it
+    struct wf_node_fields f = { .mesh_id = m.mesh.charter->mesh_id,
+        .domain = "servers",
+        .subject = "node-2",
+        .sequence = WF_TEST_NOW - 1000,
+        .expires_ms = WF_TEST_NOW + WF_TEST_HOUR,
+        .addresses = &address,
+        .address_count = 1,
+        .dh_key = cert.dh_key,
+        .chain = wf_buf_view(&chain),
+        .charter_version = 1 };
+
+    second_node = wf_test_sign_key("servers/node-2", &cert.sign_key);
+    advertise(&f, &second_node);
     wf_buf_fini(&raw);
+    wf_buf_fini(&chain);
 }
 
 // ---- the reader ------------------------------------------------------------------------------------------------------
@@ -318,6 +356,7 @@ static void setup(void)
     wf_fakemesh_join(&m, 0, 12 * WF_TEST_HOUR, 1);
     wf_fakehome_init(&h, &m);
     start_mirror();
+    show_second_node();
     got = lost = 0;
     told[0] = '\0';
     atomic_store(&served, 0);
@@ -331,6 +370,7 @@ static void teardown(void)
     wf_fakenode_stop(node);
     wf_fakehome_fini(&h);
     wf_fakemesh_fini(&m);
+    wf_secret_fini(&second_node);
 }
 
 static void take(int timeout_ms)
@@ -425,6 +465,8 @@ static const struct {
     { "another payload, by who has the key", OTHER_PAYLOAD, "not the one that its origin signed",
         false, true },
     { "the word of another node", OTHER_SIGNER, "is left", false, true },
+    { "the word of another home", OTHER_HOME, "of another home", false, false, true },
+    { "the word of another home, later", MOVES, "of another home", true, false, true },
     { "an older word than before", OLDER_WORD, "older word", true, true },
     { "another product", OTHER_PRODUCT, "is left", false, true },
     { "another product's word", OTHER_PRODUCTS_WORD, "is left", false, true },
