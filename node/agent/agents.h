@@ -57,6 +57,8 @@ struct wf_agent {
     } spool; // by its state, as it was heard last
     struct wf_call *poll;
     int64_t poll_due_ms;
+    struct wf_hash places_told; // and in which session
+    uint64_t places_session;
     struct wf_agent_task *tasks;
 };
 

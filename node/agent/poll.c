@@ -218,6 +218,8 @@ static void reply_poll(struct wf_node *n, struct wf_agent *a, struct wf_call *c)
         return;
     }
     mark_handed(a, &r);
+    a->places_told = n->agents->places;
+    a->places_session = c->caller->session;
     reply.kind_case = WEFT__V1__REPLY__KIND_POLL;
     reply.poll = &r;
     wf_call_reply(c, &reply);
@@ -246,6 +248,15 @@ static void on_gone(struct wf_call *c, void *arg)
         a->poll = NULL;
 }
 
+// Who does not take what it is told of the domain's nodes, because it is older than that or can't, hears it with every answer, and of each
+// change once at once: else its polls would go round as fast as both of us can.
+static bool has_places_for(struct wf_node *n, const struct wf_agent *a, const struct wf_call *c)
+{
+    return wf_agents_has_news(n, wf_pb_view(c->request->poll->places)) &&
+           !(a->places_session == c->caller->session &&
+               wf_hash_eq(&a->places_told, &n->agents->places));
+}
+
 static bool needs_answer(struct wf_node *n, const struct wf_agent *a, struct wf_call *c)
 {
     struct wf_hash *ids = NULL, root;
@@ -255,7 +266,7 @@ static bool needs_answer(struct wf_node *n, const struct wf_agent *a, struct wf_
         return true;
     manifests_root(ids, count, &root);
     return !wf_bytes_eq(wf_pb_view(c->request->poll->manifests), wf_hash_view(&root)) ||
-           wf_agents_has_news(n, wf_pb_view(c->request->poll->places));
+           has_places_for(n, a, c);
 }
 
 // Its own nodes are silent: perhaps they are elsewhere now. Who may poll at all was looked at.

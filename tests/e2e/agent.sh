@@ -70,7 +70,7 @@ refused "bad ticket" "$WEFT" join "$foreign" --name web-2 --dir "$WORK/web-2"
 is_past() { [ "$(date +%s)" -gt "$1" ]; }
 until_ok is_past "$short_until"
 refused "expired" "$WEFT" join "$short" --name web-3 --dir "$WORK/web-3"
-mistyped=$(printf '%s' "$used" | sed 's/.$/q/;s/qq$/qp/')
+mistyped=$(printf '%s' "$used" | sed 's/q$/p/;t;s/.$/q/') # another letter, whatever the last one is
 refused "no whole ticket" "$WEFT" join "$mistyped" --name web-4 --dir "$WORK/web-4"
 
 echo "two machines with one key"

@@ -39,7 +39,7 @@ struct sim {
     struct wf_keys keys;
     struct wf_link *link;
     struct wf_buf chain;
-    struct wf_hash cert_id, last;
+    struct wf_hash cert_id, last, places;
     struct wf_incarnation incarnation;
     uint64_t kept;   // records
     uint64_t number; // of the comparison: the next one to send
@@ -54,6 +54,8 @@ static struct {
     struct sim *all;
     size_t count, active, ready, refused;
     uint64_t batches, records;
+    int64_t ready_ms;
+    uint64_t polls; // since all are ready
     // the comparison
     struct wf_buf payload;
     size_t length;
@@ -135,6 +137,7 @@ static void look_whether_done(void)
         return;
     if (run.ready == 0)
         exit(77);
+    run.ready_ms = wf_loop_now_ms(run.loop);
     printf("ready %zu %llu\n", run.ready, (unsigned long long)run.records);
     fflush(stdout);
 }
@@ -209,6 +212,7 @@ static void poll_node(struct sim *s, struct wf_bytes manifests, wf_link_fn done)
     state.time_ms = wf_loop_now_unix_ms(run.loop);
     p.state = &state;
     p.manifests = wf_pb_bin(manifests);
+    p.places = wf_pb_bin(wf_hash_view(&s->places)); // it was told of the domain's nodes
     p.wait_ms = manifests.len ? WF_LONG_POLL_MS : 0;
     q.deadline_ms = WF_LONG_POLL_MS + WF_REQUEST_DEADLINE_MS;
     q.kind_case = WEFT__V1__REQUEST__KIND_POLL;
@@ -216,14 +220,29 @@ static void poll_node(struct sim *s, struct wf_bytes manifests, wf_link_fn done)
     must(wf_link_request(s->link, &q, WF_LONG_POLL_MS + WF_REQUEST_DEADLINE_MS, done, s), "poll");
 }
 
+// Polls rest at the node: not so where it finds something to tell each time.
+static void must_rest(void)
+{
+    uint64_t rounds = (uint64_t)(wf_loop_now_ms(run.loop) - run.ready_ms) / WF_LONG_POLL_MS;
+
+    if (run.ready_ms && ++run.polls > run.count * (5 + 2 * rounds)) {
+        fprintf(stderr, "uplinks: polls go round: %llu\n", (unsigned long long)run.polls);
+        exit(1);
+    }
+}
+
 static void on_parked(void *arg, enum weft_err err, const Weft__V1__Reply *reply)
 {
     struct sim *s = arg;
 
-    if (err)
+    if (err) {
         failed(s, err, reply, "poll");
-    else
-        poll_node(s, wf_pb_view(reply->poll->manifests), on_parked);
+        return;
+    }
+    if (reply->poll->places.len)
+        must(wf_hash_from(wf_pb_view(reply->poll->places), &s->places), "places");
+    must_rest();
+    poll_node(s, wf_pb_view(reply->poll->manifests), on_parked);
 }
 
 static void on_pushed(void *arg, enum weft_err err, const Weft__V1__Reply *reply);

@@ -371,13 +371,13 @@ static void first_poll(const struct wf_cert *cert, uint64_t session)
     ck_assert_int_eq(poll_as(cert, session, 0)->err, WEFT_OK);
 }
 
-static void restart(void)
+static inline void restart(void)
 {
     wf_agents_room.close(&node);
     room_open();
 }
 
-static void expect_metric(const char *line)
+static inline void expect_metric(const char *line)
 {
     struct wf_buf out = { 0 };
     struct wf_metrics m = { .out = &out };
@@ -387,6 +387,28 @@ static void expect_metric(const char *line)
     ck_assert_int_eq(wf_buf_append_byte(&out, 0), WEFT_OK);
     ck_assert_msg(strstr((const char *)out.ptr, line) != NULL, "no %s in %s", line, out.ptr);
     wf_buf_fini(&out);
+}
+
+// ---- tasks -------------------------------------------------------------------------------------------------------------
+
+static size_t ended;
+static enum weft_err ended_with;
+
+static void on_task(
+    struct wf_node *n, void *arg, enum weft_err err, struct wf_bytes result, const char *error_text)
+{
+    (void)n, (void)arg, (void)result, (void)error_text;
+    ended++;
+    ended_with = err;
+}
+
+static enum weft_err give_task(int64_t deadline_ms)
+{
+    Weft__V1__Task t = WEFT__V1__TASK__INIT;
+
+    t.product = wf_pb_str("ports");
+    t.method = wf_pb_str("List");
+    return wf_agents_task(&node, "web-1", &t, now_ms + deadline_ms, on_task, NULL);
 }
 
 #endif

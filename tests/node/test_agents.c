@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The node's table of agents: who joins, comes again, is silent, is revoked, is replaced, is cloned; what polls bring and take.
+// The node's table of agents: who joins, comes again, is silent, is revoked, is replaced, is cloned.
 #include "tests/node/agents_rig.h"
 
 static struct wf_cert web, again; // again: a new machine under the same name
@@ -277,26 +277,6 @@ END_TEST
 
 // ---- revoked, replaced, cloned ---------------------------------------------------------------------------------------
 
-static size_t ended;
-static enum weft_err ended_with;
-
-static void on_task(
-    struct wf_node *n, void *arg, enum weft_err err, struct wf_bytes result, const char *error_text)
-{
-    (void)n, (void)arg, (void)result, (void)error_text;
-    ended++;
-    ended_with = err;
-}
-
-static enum weft_err give_task(int64_t deadline_ms)
-{
-    Weft__V1__Task t = WEFT__V1__TASK__INIT;
-
-    t.product = wf_pb_str("ports");
-    t.method = wf_pb_str("List");
-    return wf_agents_task(&node, "web-1", &t, now_ms + deadline_ms, on_task, NULL);
-}
-
 START_TEST(a_revoked_agent_is_shut_out_at_once)
 {
     pass(0);
@@ -443,105 +423,6 @@ START_TEST(one_machine_that_goes_from_session_to_session_is_no_clone)
 }
 END_TEST
 
-// ---- manifests and tasks ---------------------------------------------------------------------------------------------
-
-static void add_manifest(uint8_t id, const char **hosts)
-{
-    struct wf_collect *c = &manifests[manifest_count++];
-
-    *c = (struct wf_collect){ .hosts = hosts, .host_count = hosts ? 1 : 0 };
-    memset(c->id.b, id, sizeof c->id.b);
-}
-
-START_TEST(a_poll_brings_the_manifests_that_select_the_host_and_waits_when_they_are_known)
-{
-    static const char *mine[] = { "web-*" }, *others_only[] = { "db-*" }, *own[] = { "node" };
-
-    add_manifest(5, others_only);
-    add_manifest(9, NULL);
-    add_manifest(3, mine);
-    add_manifest(7, own);
-    known = wf_bytes(NULL, 0);
-    struct rig_call *c = poll_as(&web, 7, WF_LONG_POLL_MS);
-    ck_assert_msg(c->answered, "an agent without manifests is answered at once");
-    ck_assert_uint_eq(c->reply->poll->n_manifest_ids, 2);
-    ck_assert_uint_eq(c->reply->poll->manifest_ids[0].data[0], 3);
-    ck_assert_uint_eq(c->reply->poll->manifest_ids[1].data[0], 9);
-    c = poll_as(&web, 7, WF_LONG_POLL_MS);
-    ck_assert_msg(c->parked, "it has them");
-    manifest_count--; // not this host's: it is not disturbed
-    wf_agents_manifests_changed(&node);
-    ck_assert(c->parked);
-    manifests[1].id.b[0]++;
-    wf_agents_manifests_changed(&node);
-    ck_assert(c->answered);
-    ck_assert_uint_eq(c->reply->poll->n_manifest_ids, 2);
-    ck_assert_msg(poll_as(&web, 7, WF_LONG_POLL_MS)->answered, "until it says that it has the new");
-}
-END_TEST
-
-START_TEST(a_task_ends_a_parked_poll_and_its_answer_ends_the_task)
-{
-    first_poll(&web, 7);
-    ended = 0;
-    struct rig_call *c = poll_as(&web, 7, WF_LONG_POLL_MS);
-    ck_assert(c->parked);
-    ck_assert_int_eq(give_task(60000), WEFT_OK);
-    ck_assert(c->answered);
-    ck_assert_uint_eq(c->reply->poll->n_tasks, 1);
-    ck_assert_str_eq(c->reply->poll->tasks[0]->method, "List");
-    for (int i = 0; i < 2; i++) {
-        struct rig_call *a = rig_call(&web, 7);
-        a->request.kind_case = WEFT__V1__REQUEST__KIND_ANSWER;
-        a->answer.task_id = c->reply->poll->tasks[0]->id;
-        a->request.answer = &a->answer;
-        wf_answer_handle(&node, &a->pub);
-        ck_assert_msg(a->err == (i ? WEFT_E_UNKNOWN_CALL : WEFT_OK), "answer %d", i);
-    }
-    ck_assert_uint_eq(ended, 1);
-    ck_assert_int_eq(ended_with, WEFT_OK);
-}
-END_TEST
-
-static const struct {
-    const char *why;
-    bool taken;
-    enum weft_err want;
-} deadlines[] = {
-    { "nobody came for it", false, WEFT_E_NOT_DELIVERED },
-    { "the host took it and is silent", true, WEFT_E_TIMEOUT },
-};
-
-START_TEST(a_task_ends_at_its_deadline_with_what_is_known_of_it)
-{
-    first_poll(&web, 7);
-    ended = 0;
-    ck_assert_int_eq(give_task(5000), WEFT_OK);
-    if (deadlines[_i].taken)
-        ck_assert_uint_eq(poll_as(&web, 7, 0)->reply->poll->n_tasks, 1);
-    pass(4999);
-    ck_assert_uint_eq(ended, 0);
-    pass(1);
-    ck_assert_uint_eq(ended, 1);
-    ck_assert_msg(
-        ended_with == deadlines[_i].want, "%s: %s", deadlines[_i].why, weft_err_name(ended_with));
-}
-END_TEST
-
-START_TEST(a_host_that_is_not_up_gets_no_task)
-{
-    ck_assert_int_eq(give_task(5000), WEFT_E_NO_HOST);
-    first_poll(&web, 7);
-    ck_assert_int_eq(give_task(5000), WEFT_OK);
-    pass(WF_AGENT_UP_MS + 1);
-    ck_assert_int_eq(give_task(5000), WEFT_E_NO_HOST);
-    first_poll(&web, 7);
-    for (unsigned i = 0; i < WF_AGENT_TASKS; i++)
-        ck_assert_int_eq(give_task(5000), WEFT_OK);
-    ck_assert_int_eq(give_task(5000), WEFT_E_BUSY);
-}
-END_TEST
-
 int main(void)
 {
     Suite *suite = suite_create("node.agents");
@@ -568,12 +449,6 @@ int main(void)
     tcase_add_test(t, what_waited_on_a_machine_that_was_replaced_is_told_under_its_name);
     tcase_add_test(t, two_machines_with_one_key_are_both_shut_out);
     tcase_add_test(t, one_machine_that_goes_from_session_to_session_is_no_clone);
-    tcase_add_test(
-        t, a_poll_brings_the_manifests_that_select_the_host_and_waits_when_they_are_known);
-    tcase_add_test(t, a_task_ends_a_parked_poll_and_its_answer_ends_the_task);
-    tcase_add_loop_test(
-        t, a_task_ends_at_its_deadline_with_what_is_known_of_it, 0, (int)WF_COUNT(deadlines));
-    tcase_add_test(t, a_host_that_is_not_up_gets_no_task);
     suite_add_tcase(suite, t);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
