@@ -236,6 +236,46 @@ START_TEST(chunks_that_were_exchanged_repeated_or_left_out_are_refused)
 }
 END_TEST
 
+static void head_of(uint8_t ret[WF_BACKUP_HEAD_LEN], struct wf_bytes *ret_chunk)
+{
+    size_t len = 0;
+    uint8_t *bytes = wf_memdisk_file(disk, FILE_AT, &len);
+
+    memcpy(ret, bytes, WF_BACKUP_HEAD_LEN);
+    *ret_chunk = wf_bytes(bytes + WF_BACKUP_HEAD_LEN, len - WF_BACKUP_HEAD_LEN);
+}
+
+// As docs/protocol/backup.md has it, and no two with one key or one nonce: the same passphrase seals every backup of a node.
+START_TEST(each_backup_is_sealed_under_a_salt_and_a_nonce_of_its_own)
+{
+    uint8_t first[WF_BACKUP_HEAD_LEN], head[WF_BACKUP_HEAD_LEN], key[WF_KEY_LEN];
+    uint8_t nonce[WF_XNONCE_LEN] = { 0 }, ad[WF_HASH_LEN + 4], *plain = NULL;
+    struct wf_bytes chunk;
+    struct wf_hash hash;
+
+    write_small("");
+    head_of(first, &chunk);
+    ck_assert_int_eq(vfs.unlink(vfs.ctx, FILE_AT), WEFT_OK);
+    write_small("");
+    head_of(head, &chunk);
+    ck_assert_mem_ne(first + 32, head + 32, WF_SALT_LEN);
+    ck_assert_mem_ne(first + 48, head + 48, WF_BACKUP_NONCE_LEN);
+    wf_blake2b_keyed(
+        wf_bytes(head + 32, WF_SALT_LEN), WF_STR("weft/backup/open/v1"), key, sizeof key);
+    memcpy(nonce, head + 48, WF_BACKUP_NONCE_LEN);
+    wf_blake2b(WF_BYTES(head), &hash);
+    memcpy(ad, hash.b, WF_HASH_LEN);
+    memcpy(ad + WF_HASH_LEN, chunk.ptr, 4);
+    plain = malloc(chunk.len);
+    ck_assert_ptr_nonnull(plain);
+    ck_assert_int_eq(
+        wf_xchacha_open(key, nonce, WF_BYTES(ad), wf_bytes(chunk.ptr + 4, chunk.len - 4), plain),
+        WEFT_OK);
+    ck_assert_uint_eq(plain[0], 1); // the record about
+    free(plain);
+}
+END_TEST
+
 START_TEST(a_sealed_backup_opens_with_its_passphrase_alone)
 {
     struct seen s = { 0 };
@@ -402,6 +442,7 @@ int main(void)
     tcase_add_test(t, a_backup_cut_anywhere_is_refused);
     tcase_add_test(t, a_backup_with_any_bit_changed_is_refused);
     tcase_add_test(t, chunks_that_were_exchanged_repeated_or_left_out_are_refused);
+    tcase_add_test(t, each_backup_is_sealed_under_a_salt_and_a_nonce_of_its_own);
     tcase_add_test(t, a_sealed_backup_opens_with_its_passphrase_alone);
     tcase_add_test(t, no_backup_is_overwritten_and_none_is_left_half);
     tcase_add_loop_test(t, a_path_stays_below_the_nodes_directory, 0, WF_COUNT(paths));

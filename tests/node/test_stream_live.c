@@ -185,28 +185,36 @@ START_TEST(the_next_key_is_announced_before_it_is_used)
 }
 END_TEST
 
-static struct streamrig_call *say_position(const struct streamrig_call *l, uint64_t offset)
+// So often in one request: a reader of many products says all its places at once.
+static struct streamrig_call *say_positions(
+    struct wf_bytes lease_id, struct wf_incarnation id, uint64_t offset, size_t times)
 {
     struct streamrig_call *c = streamrig_call(&rig);
     static Weft__V1__PositionRequest q;
-    static Weft__V1__Position at, *list[1] = { &at };
+    static Weft__V1__Position at, *list[WF_LEASES_PER_KEY + 1];
     static Weft__V1__Incarnation log;
-    struct wf_incarnation id = wf_home_log_id(product);
 
     weft__v1__position_request__init(&q);
     weft__v1__position__init(&at);
     weft__v1__incarnation__init(&log);
     log.counter = id.counter;
     log.random = id.random;
-    at.lease_id = l->reply->lease->lease_id;
+    at.lease_id = wf_pb_bin(lease_id);
     at.log_id = &log;
     at.offset = offset;
+    for (size_t i = 0; i < times; i++)
+        list[i] = &at;
     q.positions = list;
-    q.n_positions = 1;
+    q.n_positions = times;
     c->request.kind_case = WEFT__V1__REQUEST__KIND_POSITION;
     c->request.position = &q;
     streamrig_send(&rig, c, wf_position_handle);
     return c;
+}
+
+static struct streamrig_call *say_position(const struct streamrig_call *l, uint64_t offset)
+{
+    return say_positions(wf_pb_view(l->reply->lease->lease_id), wf_home_log_id(product), offset, 1);
 }
 
 START_TEST(the_stream_runs_no_further_than_its_window)
@@ -230,6 +238,49 @@ START_TEST(the_stream_runs_no_further_than_its_window)
     streamrig_call_free(l);
     streamrig_call_free(at);
     streamrig_call_free(wild);
+}
+END_TEST
+
+START_TEST(a_place_counts_up_to_the_head_of_this_log)
+{
+    struct streamrig_call *l = lease();
+    struct wf_bytes id = wf_pb_view(l->reply->lease->lease_id);
+    struct wf_incarnation log = wf_home_log_id(product), older = { log.counter - 1, log.random };
+    static const uint8_t publisher[16] = { 1 };
+
+    ck_assert_int_eq(streamrig_publish(&rig, product, 0, 3, publisher, 0), WEFT_OK);
+    STREAMRIG_UNTIL(&rig, wf_home_head(product) == 3);
+    const struct wf_lease *kept = wf_lease_find(product->room, id);
+    ck_assert_ptr_nonnull(kept);
+    streamrig_call_free(say_positions(id, log, 4, 1));
+    ck_assert_msg(!kept->positioned, "beyond the head");
+    streamrig_call_free(say_positions(id, older, 3, 1));
+    ck_assert_msg(!kept->positioned, "of another log");
+    streamrig_call_free(say_positions(id, log, 3, 1));
+    ck_assert(kept->positioned);
+    ck_assert_uint_eq(kept->position, 3);
+    streamrig_call_free(l);
+}
+END_TEST
+
+START_TEST(as_many_places_are_said_at_once_as_a_key_has_leases)
+{
+    struct streamrig_call *l = lease();
+    struct wf_bytes id = wf_pb_view(l->reply->lease->lease_id);
+    struct wf_incarnation log = wf_home_log_id(product);
+    static const uint8_t nobodys[WF_LEASE_ID_LEN] = { 9 };
+
+    struct streamrig_call *c = say_positions(id, log, 0, WF_LEASES_PER_KEY);
+    ck_assert_int_eq(c->err, WEFT_OK);
+    ck_assert_uint_eq(c->reply->position->n_heartbeats, WF_LEASES_PER_KEY);
+    streamrig_call_free(c);
+    c = say_positions(id, log, 0, WF_LEASES_PER_KEY + 1);
+    ck_assert_int_eq(c->err, WEFT_E_TOO_BIG);
+    streamrig_call_free(c);
+    c = say_positions(WF_BYTES(nobodys), log, 0, 1);
+    ck_assert_int_eq(c->err, WEFT_E_LEASE);
+    streamrig_call_free(c);
+    streamrig_call_free(l);
 }
 END_TEST
 
@@ -331,6 +382,8 @@ int main(void)
     tcase_add_test(t, a_forced_rotation_discards_the_key_that_was_announced);
     tcase_add_test(t, the_next_key_is_announced_before_it_is_used);
     tcase_add_test(t, the_stream_runs_no_further_than_its_window);
+    tcase_add_test(t, a_place_counts_up_to_the_head_of_this_log);
+    tcase_add_test(t, as_many_places_are_said_at_once_as_a_key_has_leases);
     tcase_add_test(t, silence_slows_the_heartbeat_but_never_stops_it);
     tcase_add_test(t, taps_and_replays_see_every_record_once);
     tcase_add_test(t, only_inventories_keep_their_records_for_taps);
