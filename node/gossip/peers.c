@@ -27,26 +27,42 @@ struct wf_gossip_peer *wf_gossip_peer_by_key(struct wf_gossip_room *g, const str
 
 // ---- the table -------------------------------------------------------------------------------------------------------
 
-static struct wf_gossip_peer *upsert(struct wf_node *n, const struct wf_dh_pub *key)
+// A fixed random order of pairs: each node's lowest scores are its partners, and every node is some others' partner.
+static uint64_t score_of(const struct wf_node *n, const struct wf_dh_pub *key)
+{
+    uint8_t both[2 * WF_KEY_LEN];
+    struct wf_hash h;
+
+    memcpy(both, n->keys.dh_pub.b, WF_KEY_LEN);
+    memcpy(both + WF_KEY_LEN, key->b, WF_KEY_LEN);
+    wf_blake2b(WF_BYTES(both), &h);
+    return wf_load_be64(h.b);
+}
+
+// The peer of this key. Without `fresh` only one that is there already.
+static struct wf_gossip_peer *upsert(struct wf_node *n, const struct wf_dh_pub *key, bool fresh)
 {
     struct wf_gossip_room *g = n->gossip;
     struct wf_gossip_peer *p = wf_gossip_peer_by_key(g, key);
 
-    if (p || memcmp(key->b, n->keys.dh_pub.b, WF_KEY_LEN) == 0 || g->peer_count == WF_GOSSIP_PEERS)
+    if (p || !fresh || memcmp(key->b, n->keys.dh_pub.b, WF_KEY_LEN) == 0 ||
+        g->peer_count == WF_GOSSIP_PEERS)
         return p;
     p = calloc(1, sizeof *p);
     if (!p)
         return NULL; // the next refresh tries again
     p->id = ++g->last_id;
     p->key = *key;
+    p->score = score_of(n, key);
     p->heard_ms = -1;
     g->peers[g->peer_count++] = p;
     return p;
 }
 
-static void add_seed(struct wf_node *n, const char *address, const struct wf_dh_pub *key)
+static void add_seed(
+    struct wf_node *n, const char *address, const struct wf_dh_pub *key, bool fresh)
 {
-    struct wf_gossip_peer *p = upsert(n, key);
+    struct wf_gossip_peer *p = upsert(n, key, fresh);
 
     if (!p)
         return;
@@ -54,31 +70,70 @@ static void add_seed(struct wf_node *n, const char *address, const struct wf_dh_
     snprintf(p->seed_address, sizeof p->seed_address, "%s", address);
 }
 
-// The configuration's, those that `weft mesh join --seed` or a ticket left, and the members'.
-static void add_seeds(struct wf_node *n)
+// The configuration's, those that `weft mesh join --seed` or a ticket left, and the members': of each its first, then of each its second.
+static void add_seeds(struct wf_node *n, bool fresh)
 {
+    const struct wf_charter *c = n->charter;
     char text[WF_ADDRESS_TEXT];
 
     for (size_t i = 0; i < n->conf->seeds.count; i++)
         add_seed(n, wf_address_text(&n->conf->seeds.items[i].address, text),
-            &n->conf->seeds.items[i].key);
+            &n->conf->seeds.items[i].key, fresh);
     // Those of the ticket that this node joined with.
     for (size_t i = 0; n->core->dir && i < n->core->dir->seed_count; i++)
-        add_seed(n, n->core->dir->seeds[i].address, &n->core->dir->seeds[i].dh_key);
-    for (size_t i = 0; n->charter && i < n->charter->member_count; i++)
-        for (size_t k = 0; k < n->charter->members[i].seed_count; k++)
-            add_seed(n, n->charter->members[i].seeds[k].address,
-                &n->charter->members[i].seeds[k].dh_key);
+        add_seed(n, n->core->dir->seeds[i].address, &n->core->dir->seeds[i].dh_key, fresh);
+    for (size_t k = 0; c && k < WF_MAX_SEEDS; k++)
+        for (size_t i = 0; i < c->member_count; i++)
+            if (k < c->members[i].seed_count)
+                add_seed(n, c->members[i].seeds[k].address, &c->members[i].seeds[k].dh_key, fresh);
 }
 
-static void add_known(struct wf_node *n)
+// How many nodes of one domain have places, so that all domains together keep to WF_GOSSIP_KNOWN: whoever has fewer loses none, and those that have
+// more are cut alike.
+static size_t share_of_a_domain(struct wf_catalog *c)
 {
-    struct wf_catalog *c = n->gossip->catalog;
+    size_t counts[WF_MAX_MEMBERS], domains = 0, taken = 0, share = 0, grew = 1;
+    const struct wf_name *last = NULL;
 
     for (const struct wf_known *k = wf_catalog_next(c, NULL); k; k = wf_catalog_next(c, k)) {
         if (k->kind != WF_ENTRY_NODE || k->removed)
             continue;
-        struct wf_gossip_peer *p = upsert(n, &k->doc->node.dh_key);
+        if (!last || !wf_name_eq(last, &k->domain)) { // entries come by domain
+            if (domains == WF_MAX_MEMBERS)
+                break;
+            counts[domains++] = 0;
+            last = &k->domain;
+        }
+        counts[domains - 1]++;
+    }
+    while (grew && taken < WF_GOSSIP_KNOWN) {
+        grew = 0;
+        for (size_t i = 0; i < domains; i++)
+            grew += counts[i] > share;
+        if (taken + grew > WF_GOSSIP_KNOWN)
+            break;
+        taken += grew;
+        share++;
+    }
+    return share;
+}
+
+static void add_known(struct wf_node *n, bool fresh)
+{
+    struct wf_catalog *c = n->gossip->catalog;
+    size_t share = share_of_a_domain(c), used = 0;
+    const struct wf_name *last = NULL;
+
+    for (const struct wf_known *k = wf_catalog_next(c, NULL); k; k = wf_catalog_next(c, k)) {
+        if (k->kind != WF_ENTRY_NODE || k->removed)
+            continue;
+        if (!last || !wf_name_eq(last, &k->domain))
+            used = 0;
+        last = &k->domain;
+        if (used == share)
+            continue;
+        used++;
+        struct wf_gossip_peer *p = upsert(n, &k->doc->node.dh_key, fresh);
         if (!p)
             continue;
         p->is_known = true;
@@ -99,25 +154,29 @@ static void remove_peer(struct wf_node *n, size_t i)
     free(p);
 }
 
-// A fixed random order of pairs: each node's lowest scores are its partners, and every node is some others' partner.
-static uint64_t score(const struct wf_node *n, const struct wf_gossip_peer *p)
+// Among its own domain's first, so that who makes many keys, or keys of low scores, takes places from that domain alone.
+static bool goes_before(const struct wf_gossip_peer *a, const struct wf_gossip_peer *b)
 {
-    uint8_t both[2 * WF_KEY_LEN];
-    struct wf_hash h;
-
-    memcpy(both, n->keys.dh_pub.b, WF_KEY_LEN);
-    memcpy(both + WF_KEY_LEN, p->key.b, WF_KEY_LEN);
-    wf_blake2b(WF_BYTES(both), &h);
-    return wf_load_be64(h.b);
+    return a->place != b->place ? a->place < b->place : a->score < b->score;
 }
 
-static size_t rank_of(const struct wf_node *n, const struct wf_gossip_peer *p)
+static size_t place_of(const struct wf_gossip_room *g, const struct wf_gossip_peer *p)
+{
+    size_t place = 0;
+
+    for (size_t i = 0; i < g->peer_count; i++)
+        if (!g->peers[i]->is_seed && g->peers[i]->score < p->score &&
+            wf_name_eq(&g->peers[i]->domain, &p->domain))
+            place++;
+    return place;
+}
+
+static size_t rank_of(const struct wf_gossip_room *g, const struct wf_gossip_peer *p)
 {
     size_t rank = 0;
-    uint64_t own = score(n, p);
 
-    for (size_t i = 0; i < n->gossip->peer_count; i++)
-        if (!n->gossip->peers[i]->is_seed && score(n, n->gossip->peers[i]) < own)
+    for (size_t i = 0; i < g->peer_count; i++)
+        if (!g->peers[i]->is_seed && goes_before(g->peers[i], p))
             rank++;
     return rank;
 }
@@ -127,9 +186,11 @@ static void choose_active(struct wf_node *n)
     struct wf_gossip_room *g = n->gossip;
     bool few = g->peer_count <= WF_GOSSIP_ACTIVE;
 
+    for (size_t i = 0; i < g->peer_count && !few; i++)
+        g->peers[i]->place = place_of(g, g->peers[i]);
     for (size_t i = 0; i < g->peer_count; i++) {
         struct wf_gossip_peer *p = g->peers[i];
-        bool wanted = few || p->is_seed || rank_of(n, p) < WF_GOSSIP_ACTIVE;
+        bool wanted = few || p->is_seed || rank_of(g, p) < WF_GOSSIP_ACTIVE;
         if (wanted && !p->is_active)
             p->is_active = !wf_gossip_peer_add(g->machine, p->id, p->domain.s);
         if (!wanted && p->is_active) {
@@ -146,11 +207,13 @@ void wf_gossip_peers_refresh(struct wf_node *n)
     g->peers_changed = false;
     for (size_t i = 0; i < g->peer_count; i++)
         g->peers[i]->is_seed = g->peers[i]->is_known = false;
-    add_seeds(n);
-    add_known(n);
+    add_seeds(n, false);
+    add_known(n, false);
     for (size_t i = g->peer_count; i-- > 0;)
         if (!g->peers[i]->is_seed && !g->peers[i]->is_known)
             remove_peer(n, i);
+    add_seeds(n, true); // with the places of those that went
+    add_known(n, true);
     choose_active(n);
 }
 

@@ -9,7 +9,8 @@
 #include "sdk/link.h"
 #include "sdk/loop/loop.h"
 
-#define WF_GOSSIP_PEERS     1024u // known nodes
+#define WF_GOSSIP_KNOWN     1024u // nodes that are peers by their adverts
+#define WF_GOSSIP_PEERS     1280u // with them the seeds, whose places nobody else takes
 #define WF_GOSSIP_ACTIVE    32u   // of them, beside the seeds, asked in rounds
 #define WF_GOSSIP_SIGN_MS   120000
 #define WF_GOSSIP_LIFE_MS   600000
@@ -29,6 +30,8 @@ struct wf_gossip_peer {
     char address[WF_MAX_ADDR]; // that the link dials
     unsigned next_address;     // of {seed, advert's ...}, after failures
     unsigned failures;         // in a row
+    uint64_t score;            // among our possible partners, the lowest first
+    size_t place;              // by score among those of its domain; of the last choice
     int64_t heard_ms;          // monotonic; -1 = never
     int64_t probe_ms;          // not before
     bool is_asked;             // a probe or a charter walk is under way

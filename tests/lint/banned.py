@@ -20,6 +20,7 @@ BANS = [
     (r"nng_msg_insert\w*", "corrupts the heap for some sizes in NNG 1.5; append only", []),
     (r"nng_aio_cancel|nng_aio_abort", "crashes NNG 1.5 when it meets a time-out; close the socket", []),
     (r"nng_tls_\w+|nng_http_\w+|nng_ws_\w+", "spins or overflows in NNG 1.5; plain tcp and ipc only", []),
+    (r"crypto_sign_ed25519_(?:pk|sk)_to_curve25519", "who signs and who agrees on keys are two keys", []),
     (r"vfork|daemon", "children are forked before the first thread, by the files that may fork", []),
 ]
 # Memory below proto comes from the caller's arena or buffer.
@@ -89,6 +90,8 @@ def self_test():
         ("node/a.c", "sqlite3_close(db);", True),
         ("proto/stream/a.c", "p = calloc(1, 2);", True),
         ("proto/trust/a.c", "crypto_sign_detached(a, b);", True),
+        ("proto/base/crypto.c", "crypto_sign_ed25519_sk_to_curve25519(a, b);", True),
+        ("proto/base/crypto.c", "crypto_sign_detached(a, b);", False),
         ("node/a.c", "// strcpy(a, b)\nputs(\"time(\");", False),
         ("node/a.c", "o->time(o); real_time(x); strtok_r(a, b, &c);", False),
         ("node/a.c", "p = calloc(1, 2);", False),

@@ -148,6 +148,23 @@ START_TEST(fresh_keys_differ_and_read_back)
 }
 END_TEST
 
+// Whoever learns one of the two has nothing of the other.
+START_TEST(the_key_that_agrees_is_not_made_of_the_key_that_signs)
+{
+    struct wf_keys k;
+    struct wf_secret seed = { 0 };
+    struct wf_dh_pub of_seed;
+
+    ck_assert_int_eq(wf_keys_new('N', &k), WEFT_OK);
+    ck_assert_int_eq(wf_secret_copy(wf_bytes(k.sign.ptr, WF_KEY_LEN), &seed), WEFT_OK);
+    wf_dh_public(&seed, &of_seed);
+    ck_assert_mem_ne(k.dh_pub.b, of_seed.b, WF_KEY_LEN);
+    ck_assert_mem_ne(k.dh_pub.b, k.sign_pub.b, WF_KEY_LEN);
+    wf_secret_fini(&seed);
+    wf_keys_fini(&k);
+}
+END_TEST
+
 START_TEST(nothing_to_write_is_refused)
 {
     struct wf_keys none = { 0 };
@@ -255,6 +272,7 @@ int main(void)
     tcase_add_test(t, sealed_file_opens_with_its_passphrase_alone);
     tcase_add_test(t, sealed_file_holds_no_secret_in_clear_and_never_repeats);
     tcase_add_test(t, fresh_keys_differ_and_read_back);
+    tcase_add_test(t, the_key_that_agrees_is_not_made_of_the_key_that_signs);
     tcase_add_test(t, nothing_to_write_is_refused);
     tcase_add_loop_test(t, each_change_has_its_reason, 0, (int)WF_COUNT(changes));
     tcase_add_test(t, cut_or_longer_file_is_refused);

@@ -230,6 +230,16 @@ START_TEST(an_answer_that_lacks_its_last_page_is_none)
 }
 END_TEST
 
+START_TEST(pages_without_rows_that_promise_more_end_the_question)
+{
+    m.query_pages = 200;
+    m.query_empty_from = 3;
+    ck_assert_int_eq(query("servers/hosts"), WEFT_E_PROTOCOL);
+    ck_assert_ptr_null(rows);
+    ck_assert_int_eq(atomic_load(&m.query_asked), 4);
+}
+END_TEST
+
 START_TEST(no_rows_are_an_answer)
 {
     m.query_pages = 0;
@@ -417,6 +427,7 @@ int main(void)
     tcase_add_test(t, pages_are_one_answer);
     tcase_add_loop_test(t, the_most_rows_that_were_asked_for_end_the_answer, 0, WF_COUNT(cuts));
     tcase_add_test(t, an_answer_that_lacks_its_last_page_is_none);
+    tcase_add_test(t, pages_without_rows_that_promise_more_end_the_question);
     tcase_add_test(t, no_rows_are_an_answer);
     tcase_add_test(t, a_partial_answer_has_its_rows_and_its_reason);
     tcase_add_test(t, a_refusal_comes_whole);

@@ -255,18 +255,24 @@ static const struct flood {
     { "large ones", 200, 100000 },
 };
 
+static void seal_under(const struct wf_secret *key, struct wf_frame_sealer *sealer)
+{
+    uint8_t boot[WF_FRAME_BOOT] = { 1 };
+
+    ck_assert_int_eq(wf_frame_sealer_init(sealer, key, &h.product_id, boot, 1), WEFT_OK);
+}
+
 START_TEST(frames_of_an_unknown_epoch_wait_within_bounds)
 {
     struct wf_secret stranger = { 0 };
     struct wf_frame_sealer sealer;
     struct wf_buf filler = { 0 };
-    uint8_t boot[WF_FRAME_BOOT] = { 1 };
     struct weft_stats before, now;
 
     subscribe();
     TAKE_UNTIL(state == WEFT_STREAM_LIVE);
     ck_assert_int_eq(wf_secret_random(WF_KEY_LEN, &stranger), WEFT_OK);
-    ck_assert_int_eq(wf_frame_sealer_init(&sealer, &stranger, &h.product_id, boot, 1), WEFT_OK);
+    seal_under(&stranger, &sealer);
     ck_assert_int_eq(wf_buf_reserve(&filler, floods[_i].frame_bytes), WEFT_OK);
     filler.len = floods[_i].frame_bytes;
     memset(filler.ptr, 7, filler.len);
@@ -287,6 +293,63 @@ START_TEST(frames_of_an_unknown_epoch_wait_within_bounds)
     TAKE_UNTIL(got == 3);
     wf_buf_fini(&filler);
     wf_secret_fini(&stranger);
+}
+END_TEST
+
+// Whoever sends what looks like the next epoch's does not make readers ask their home as often as it likes.
+START_TEST(an_unknown_epoch_is_asked_for_seldom_however_many_frames_come)
+{
+    struct wf_secret stranger = { 0 };
+    struct wf_frame_sealer sealer;
+    const struct wf_frame f = { .entry_count = 1, .entries = { WF_STR("nothing") } };
+    int64_t begin = wf_test_clock_unix_ms();
+
+    subscribe();
+    TAKE_UNTIL(state == WEFT_STREAM_LIVE);
+    ck_assert_int_eq(wf_secret_random(WF_KEY_LEN, &stranger), WEFT_OK);
+    seal_under(&stranger, &sealer);
+    for (uint64_t i = 1; i <= 16; i++) {
+        pthread_mutex_lock(&h.mutex);
+        send(&sealer, &f);
+        pthread_mutex_unlock(&h.mutex);
+        wf_fakehome_append(&h, 0, 1);
+        TAKE_UNTIL(got == i); // and what came before it
+        wf_test_clock_skip(600);
+    }
+    TAKE_UNTIL(atomic_load(&h.leases) > 1); // it is asked for, after all
+    int64_t elapsed = wf_test_clock_unix_ms() - begin;
+    int at_most = 2 + (int)(elapsed / 5000);
+    ck_assert_msg(atomic_load(&h.leases) <= at_most, "%d leases in %lld ms", atomic_load(&h.leases),
+        (long long)elapsed);
+    wf_secret_fini(&stranger);
+}
+END_TEST
+
+START_TEST(frames_of_the_epoch_before_are_read_beside_those_of_the_next)
+{
+    struct wf_secret old = { 0 };
+    struct wf_frame_sealer before;
+
+    subscribe();
+    TAKE_UNTIL(state == WEFT_STREAM_LIVE);
+    atomic_store(&h.busy_ranges, true); // nothing of this is repaired
+    pthread_mutex_lock(&h.mutex);
+    ck_assert_int_eq(wf_secret_copy(wf_secret_view(&h.key), &old), WEFT_OK);
+    seal_under(&old, &before);
+    pthread_mutex_unlock(&h.mutex);
+    wf_fakehome_rotate(&h);
+    TAKE_UNTIL(atomic_load(&h.leases) > 1);
+    wf_fakehome_append(&h, 0, 3);
+    TAKE_UNTIL(got == 3); // its key is here
+    atomic_store(&h.drop, 1);
+    wf_fakehome_append(&h, 0, 3);
+    pthread_mutex_lock(&h.mutex);
+    struct wf_frame f = { .entry_count = 1,
+        .entries = { wf_buf_view(&h.log[h.count - 1].packed) } };
+    send(&before, &f);
+    pthread_mutex_unlock(&h.mutex);
+    TAKE_UNTIL(got == 6);
+    wf_secret_fini(&old);
 }
 END_TEST
 
@@ -330,6 +393,8 @@ int main(void)
         t, a_batch_is_believed_by_the_certificate_that_it_names, 0, WF_COUNT(signers));
     tcase_add_test(t, a_key_that_does_not_fit_its_commitment_is_not_used);
     tcase_add_loop_test(t, frames_of_an_unknown_epoch_wait_within_bounds, 0, (int)WF_COUNT(floods));
+    tcase_add_test(t, an_unknown_epoch_is_asked_for_seldom_however_many_frames_come);
+    tcase_add_test(t, frames_of_the_epoch_before_are_read_beside_those_of_the_next);
     tcase_add_test(t, leases_are_renewed_at_random_moments_of_their_second_half);
     suite_add_tcase(suite, t);
     SRunner *r = srunner_create(suite);

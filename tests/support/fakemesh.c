@@ -167,9 +167,15 @@ static void on_digest(struct wf_fakemesh *m, const struct wf_fake_call *c, Weft_
     Weft__V1__DigestReply *r = wf_fake_new(c, &weft__v1__digest_reply__descriptor);
     ProtobufCBinaryData from = c->request->digest->continuation;
     size_t at = from.len ? from.data[0] : 0, page = (size_t)atomic_load(&m->digests_a_page);
+    size_t refused = (size_t)atomic_load(&m->digests_refused);
 
+    if (refused && at >= refused) {
+        wf_fake_refuse(c, reply, WEFT_E_BUSY, "no more of it");
+        return;
+    }
     r->digests = wf_arena_calloc(c->arena, WF_FAKE_DOCUMENTS, sizeof(void *));
-    for (; at < m->document_count && (!page || r->n_digests < page); at++)
+    bool empty = atomic_load(&m->digests_empty) > 0 && atomic_fetch_sub(&m->digests_empty, 1) > 0;
+    for (; !empty && at < m->document_count && (!page || r->n_digests < page); at++)
         if (m->documents[at].kind && (!m->newer || at != m->newer || atomic_load(&m->tell_newer)))
             put_digest(c, m, at, r);
     if (at < m->document_count) {
@@ -318,7 +324,8 @@ static void on_query(struct wf_fakemesh *m, const struct wf_fake_call *c, Weft__
     for (size_t i = 0; i < WF_COUNT(names); i++)
         r->columns[r->n_columns++] = wf_fake_str(c, names[i]);
     r->rows = wf_arena_calloc(c->arena, 2, sizeof(void *));
-    for (int i = 0; i < 2 && m->query_pages; i++)
+    bool empty = !m->query_pages || (m->query_empty_from && page >= m->query_empty_from);
+    for (int i = 0; i < 2 && !empty; i++)
         put_row(c, r, 2 * page + i);
     put_coverage(c, r);
     r->offset = 99;

@@ -33,6 +33,8 @@ struct wf_fakemesh {
     size_t newer; // the one that tell_newer shows; 0: none
     // How it answers.
     atomic_int digests_a_page;  // 0 = all
+    atomic_int digests_empty;   // so many pages of nothing come before them
+    atomic_int digests_refused; // BUSY from this digest on; 0: none is
     atomic_bool tell_second;    // the second charter
     atomic_bool tell_newer;     // a later advert of readings
     atomic_bool lose_schema;    // get does not find it
@@ -45,6 +47,7 @@ struct wf_fakemesh {
     const char *query_refusal;   // CAVEAT with this text ...
     unsigned query_refused_from; // ... from this page on
     unsigned query_pages;        // of two rows each
+    unsigned query_empty_from;   // ... and of none from this page on; 0: there is no such
     const char *partial;
     const char *call_state, *call_error;
     int call_code;
