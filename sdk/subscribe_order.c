@@ -211,7 +211,8 @@ static void tell_state(struct weft_subscription *s)
     } else if (s->silent) {
         wf_problem_set(&p, WEFT_E_UNREACHABLE, "stream port %s unreachable", s->endpoint);
         wf_sub_state(s, WEFT_STREAM_PULL, &p);
-    } else if (now - s->pulling_since_ms >= WF_SUB_CATCH_MS) {
+    } else if (now - s->pulling_since_ms >= WF_SUB_CATCH_MS || s->state == WEFT_STREAM_SILENT) {
+        // Records after a silence came: what was told of it is over, however soon the head is reached.
         wf_problem_set(&p, WEFT_OK, "%s: catching up", s->name);
         wf_sub_state(s, WEFT_STREAM_PULL, &p);
     }
