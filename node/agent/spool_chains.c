@@ -179,7 +179,7 @@ static enum weft_err scan_key(struct scan *s, const struct found *f)
     return err ? err : s->err;
 }
 
-static enum weft_err load_publishers(struct wf_node *n)
+enum weft_err wf_spool_load_publishers(struct wf_node *n)
 {
     struct wf_uplink_room *u = n->uplink;
     struct wf_buf kept = { 0 };
@@ -203,7 +203,7 @@ static enum weft_err load_publishers(struct wf_node *n)
 enum weft_err wf_spool_recover(struct wf_node *n, struct wf_diag *diag)
 {
     struct scan s = { .node = n };
-    enum weft_err err = load_publishers(n);
+    enum weft_err err = wf_spool_load_publishers(n);
 
     wf_log_products(n->log, on_product, &s);
     if (s.nomem)

@@ -290,6 +290,8 @@ WF_MUST_USE enum weft_err wf_spool_publisher_need(struct wf_node *n,
     const struct wf_hash *product_id, const uint8_t id[WF_PUBLISHER_LEN], int64_t now_unix_ms,
     struct wf_spool_publisher **ret);
 WF_MUST_USE enum weft_err wf_spool_save_publishers(struct wf_node *n);
+// At the start; without marks, or with damaged ones, there are none. NOMEM alone.
+WF_MUST_USE enum weft_err wf_spool_load_publishers(struct wf_node *n);
 
 // pushing.c
 void wf_pushing(struct wf_node *n); // as many as may be in flight

@@ -170,6 +170,8 @@ struct wf_mirror_room {
 // ---- store.c
 WF_MUST_USE enum weft_err wf_mirror_store_open(struct wf_mirror *m, struct wf_diag *diag);
 void wf_mirror_store_close(struct wf_mirror *m);
+// What state.meta says, into a mirror that is not open yet; nothing of it when it is none of ours. NOMEM, and a disk that can't be read.
+WF_MUST_USE enum weft_err wf_mirror_load(struct wf_mirror *m);
 // The store is of this product now; what it held of another is dropped.
 WF_MUST_USE enum weft_err wf_mirror_store_is_of(struct wf_mirror *m, const struct wf_hash *id);
 // Forgets everything and begins again from the home's oldest entry.

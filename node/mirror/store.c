@@ -114,7 +114,7 @@ void wf_mirror_save(struct wf_mirror *m)
 }
 
 // Nothing, or nothing to be trusted: it begins anew when the product is known. What can't be read now may be whole.
-static enum weft_err load(struct wf_mirror *m)
+enum weft_err wf_mirror_load(struct wf_mirror *m)
 {
     struct wf_buf b = { 0 };
     enum weft_err err = wf_meta_get(&m->room->vfs, m->dir, "state", &b);
@@ -304,7 +304,7 @@ enum weft_err wf_mirror_store_open(struct wf_mirror *m, struct wf_diag *diag)
     free(dir);
     if (err)
         return err;
-    err = load(m);
+    err = wf_mirror_load(m);
     name_log(m);
     return err || wf_hash_is_zero(&m->stored_id) ? err : wf_mirror_recall(m);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a weftd, or anybody with an identity, finds on its own disk at a start, with the hash that it is kept under right: epoch keys, ends of chains,
-// signers of manifests, the mark of a restore; and the files of an identity directory. The first byte picks. Whatever lies there, the start goes on
+// signers of manifests, the mark of a restore, publishers' marks, a mirror's state; and the files of an identity directory. The first byte picks. Whatever lies there, the start goes on
 // or says why not, and what is believed is kept again as it was.
 #include <fcntl.h>
 #include <stdlib.h>
@@ -10,6 +10,7 @@
 #include "node/agent/uplink.h"
 #include "node/core.h"
 #include "node/log/meta.h"
+#include "node/mirror/priv.h"
 #include "node/restored.h"
 #include "node/stream/ends.h"
 #include "node/stream/priv.h"
@@ -112,6 +113,47 @@ static void signers(struct wf_bytes in)
          uplink.signer_count <= in.len / (WF_KEY_LEN + 8));
 }
 
+// What is believed is kept as it was, and read the same again; marks of one publisher come once.
+static void publishers(struct wf_bytes in)
+{
+    static struct wf_uplink_room uplink;
+    struct wf_node node = { .uplink = &uplink };
+    struct wf_vfs vfs = wf_memdisk_vfs(disk);
+    struct wf_buf first = { 0 }, second = { 0 };
+
+    uplink = (struct wf_uplink_room){ .vfs = vfs, .meta_dir = meta_dir };
+    put("publisher-marks", in);
+    for (int i = 0; i < 2; i++) {
+        must(wf_spool_load_publishers(&node) == WEFT_OK);
+        must(uplink.publisher_count <= WF_UPLINK_PUBLISHERS);
+        for (size_t k = 0; k < uplink.publisher_count; k++)
+            must(wf_spool_publisher(&node, &uplink.publishers[k].product_id,
+                     uplink.publishers[k].id) == &uplink.publishers[k]);
+        must(wf_spool_save_publishers(&node) == WEFT_OK);
+        must(wf_meta_get(&vfs, meta_dir, "publisher-marks", i ? &second : &first) == WEFT_OK);
+        free(uplink.publishers);
+        uplink.publishers = NULL;
+        uplink.publisher_count = 0;
+    }
+    must(wf_bytes_eq(wf_buf_view(&first), wf_buf_view(&second)));
+    wf_buf_fini(&first);
+    wf_buf_fini(&second);
+}
+
+static void mirror(struct wf_bytes in)
+{
+    struct wf_mirror_room room = { .vfs = wf_memdisk_vfs(disk) };
+    struct wf_mirror m = { .room = &room, .dir = meta_dir };
+
+    put("state", in);
+    must(wf_mirror_load(&m) == WEFT_OK);
+    if (m.has_beat) { // it is signed, and of what is in the store
+        must(wf_hash_eq(&m.said.product_id, &m.stored_id) && m.beat.len > 0);
+        must(m.beat.len < in.len);
+    }
+    wf_buf_fini(&m.beat);
+}
+
 // ---- an identity directory -------------------------------------------------------------------------------------------
 
 static const char *identity_dir(void)
@@ -185,7 +227,8 @@ static void identity(const char *file, struct wf_bytes in)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static void (*const values[])(struct wf_bytes) = { mark, epochs, ends, signers };
+    static void (*const values[])(
+        struct wf_bytes) = { mark, epochs, ends, signers, publishers, mirror };
     static const char *const files[] = { "seeds", "identity/mesh", "identity/chain",
         "charter/000002" };
 

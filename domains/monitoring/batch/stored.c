@@ -49,6 +49,14 @@ static int64_t take_number(struct wf_mon_db *db, size_t column)
     return cell.class == WF_MON_INTEGER ? cell.integer : 0;
 }
 
+// Of a clock that we read: what lies before 1970 is damaged.
+static int64_t take_clock(struct wf_mon_db *db, size_t column)
+{
+    int64_t ms = take_number(db, column);
+
+    return ms > 0 ? ms : 0;
+}
+
 enum weft_err wf_mon_db_beat(struct wf_mon_db *db, struct wf_mon_beat *ret)
 {
     struct wf_mon_beat b = { 0 };
@@ -65,8 +73,8 @@ enum weft_err wf_mon_db_beat(struct wf_mon_db *db, struct wf_mon_beat *ret)
     if (err)
         return err;
     b.pid = take_number(db, 0);
-    b.started_ms = take_number(db, 1);
-    b.updated_ms = take_number(db, 2);
+    b.started_ms = take_clock(db, 1);
+    b.updated_ms = take_clock(db, 2);
     take_text(db, 3, b.subject, sizeof b.subject);
     take_text(db, 4, b.state, sizeof b.state);
     take_text(db, 5, b.problem, sizeof b.problem);

@@ -26,6 +26,10 @@ WEFT_MUST_USE enum weft_err wf_ledger_series(
 WEFT_MUST_USE enum weft_err wf_ledger_outbox(
     struct wf_ledger *l, wf_ledger_sample_fn fn, void *arg);
 
+// restore.c: both of them into the table and the batch. now_ms: monotonic, when its series were heard of. NOMEM, and what the store says.
+WEFT_MUST_USE enum weft_err wf_ledger_restore(
+    struct wf_ledger *l, struct wf_remote_table *t, int64_t now_ms, struct wf_remote_batch *batch);
+
 // Inside a transaction: -----------------------------------------------------------------------------------------------------
 
 // A batch goes on its way: its samples (those of the one before are forgotten), its series, what it names as dropped.

@@ -122,9 +122,11 @@ static struct wf_remote_series *add(struct wf_remote_table *t, struct wf_remote_
 struct wf_remote_series *wf_remote_restore(struct wf_remote_table *t, struct wf_remote_product *own,
     int64_t id, const void *labels, size_t len)
 {
+    // Without a label it is no series, and behind that id there is no other.
+    if (len == 0 || len > WF_REMOTE_LABELS || id < 0 || id == INT64_MAX || !has_room(t, len))
+        return NULL;
     uint64_t hash = wf_sum(t->seed, labels, len);
-
-    if (len > WF_REMOTE_LABELS || !has_room(t, len) || find(t, hash, labels, len))
+    if (find(t, hash, labels, len))
         return NULL;
     struct wf_remote_series *s = add(t, own, hash, labels, len);
     if (!s)
@@ -379,8 +381,9 @@ static bool end_series(struct wf_remote_series *s, int64_t now_ms, struct wf_rem
     const struct wf_remote_product *own = s->product;
     int64_t heard_ms = s->heard_ms > own->busy_ms ? s->heard_ms : own->busy_ms;
 
-    if (s->stale || s->last_ms == WF_REMOTE_NEVER || own->freshness_ms <= 0 ||
-        own->freshness_ms > INT64_MAX / 8 || now_ms - heard_ms <= 3 * own->freshness_ms)
+    if (s->stale || s->last_ms == WF_REMOTE_NEVER || s->last_ms == INT64_MAX ||
+        own->freshness_ms <= 0 || own->freshness_ms > INT64_MAX / 8 ||
+        now_ms - heard_ms <= 3 * own->freshness_ms)
         return true;
     s->stale = true;
     return wf_remote_batch_add(batch, s, s->last_ms + 1, WF_REMOTE_STALE, UINT64_MAX);

@@ -84,7 +84,7 @@ const char *wf_remote_left_out(const struct wf_remote_product *own);
 WEFT_MUST_USE enum weft_err wf_remote_take(struct wf_remote_table *t, struct wf_remote_product *own,
     const struct weft_product *p, const struct weft_event *e, int64_t now_ms,
     struct wf_remote_batch *batch);
-// A series as the ledger has it; NULL: it is there already, or there is no room.
+// A series as the ledger has it; NULL: it is there already, is none, or there is no room.
 struct wf_remote_series *wf_remote_restore(struct wf_remote_table *t, struct wf_remote_product *own,
     int64_t id, const void *labels, size_t len);
 // Ends the series of which nothing was heard for three times what was promised, with a marker right behind their last sample, until the

@@ -25,12 +25,13 @@ struct drop {
     int64_t from, to, samples, at_ms;
 };
 
+// None of them is ever below 0; a damaged one is as one that is not there.
 static int64_t number(struct wf_mon_db *db, size_t column)
 {
     struct wf_mon_cell c;
 
     wf_mon_db_cell(db, column, &c);
-    return c.class == WF_MON_INTEGER ? c.integer : 0;
+    return c.class == WF_MON_INTEGER && c.integer > 0 ? c.integer : 0;
 }
 
 static void text(struct wf_mon_db *db, size_t column, char *out, size_t size)

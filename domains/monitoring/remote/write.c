@@ -298,59 +298,12 @@ static void stop(struct wf_writer *w)
 
 // ---- beginning and end -----------------------------------------------------------------------------------------------------
 
-static enum weft_err restore_series(void *arg, const char *product, int64_t id, const void *labels,
-    size_t len, int64_t last_ms, bool stale)
-{
-    struct wf_writer *w = arg;
-    struct wf_remote_product *own = wf_remote_product(w->table, product);
-    struct wf_remote_series *s = own ? wf_remote_restore(w->table, own, id, labels, len) : NULL;
-    struct wf_remote_series **list =
-        realloc(w->restored, (w->restored_count + 1) * sizeof(struct wf_remote_series *));
-
-    if (list)
-        w->restored = list;
-    if (!own || !list)
-        return WEFT_E_NOMEM;
-    if (!s)
-        return WEFT_OK;
-    s->last_ms = last_ms;
-    s->stale = stale;
-    s->heard_ms = wf_mon_now_ms();
-    w->restored[w->restored_count++] = s;
-    return WEFT_OK;
-}
-
-static int by_id(const void *key, const void *member)
-{
-    int64_t id = *(const int64_t *)key, other = (*(struct wf_remote_series *const *)member)->id;
-
-    return id < other ? -1 : id > other;
-}
-
-static enum weft_err restore_sample(
-    void *arg, int64_t series, int64_t time_ms, uint64_t bits, uint64_t offset)
-{
-    struct wf_writer *w = arg;
-    struct wf_remote_series **s = w->restored_count
-                                      ? bsearch(&series, w->restored, w->restored_count,
-                                            sizeof(struct wf_remote_series *), by_id)
-                                      : NULL;
-
-    if (!s)
-        return WEFT_OK;
-    return wf_remote_batch_add(&w->gather, *s, time_ms, bits, offset) ? WEFT_OK : WEFT_E_NOMEM;
-}
-
 static enum weft_err restore(struct wf_writer *w)
 {
-    enum weft_err err = wf_ledger_series(w->ledger, restore_series, w);
+    enum weft_err err = wf_ledger_restore(w->ledger, w->table, wf_mon_now_ms(), &w->gather);
 
-    if (!err)
-        err = wf_ledger_outbox(w->ledger, restore_sample, w);
     if (!err && w->gather.count && !wf_remote_flight_start(&w->flight, &w->gather, true))
         err = WEFT_E_NOMEM;
-    free(w->restored);
-    w->restored = NULL;
     return err;
 }
 

@@ -49,9 +49,7 @@ struct wf_writer {
     struct wf_ledger_sum add;   // what it does not know of samples
     struct wf_ledger_sum total; // since it began
     char problem[320];
-    enum weft_err end;                  // not WEFT_OK: the process ends
-    struct wf_remote_series **restored; // while it starts, in order of ids
-    size_t restored_count;
+    enum weft_err end; // not WEFT_OK: the process ends
 };
 
 static inline struct wf_written *wf_written_of(const struct wf_mon_feed *f)
