@@ -13,6 +13,7 @@
 #include "node/files.h"
 #include "node/metrics.h"
 #include "node/queues.h"
+#include "node/say.h"
 #include "node/stream/room.h"
 #include "sdk/disk.h"
 #include "sdk/loop/loop.h"
@@ -254,7 +255,7 @@ static void on_notice(void *arg, enum wf_net_notice notice, const char *detail)
                                             : "a listener is lost and could not be opened anew yet";
 
     (void)arg;
-    fprintf(stderr, "level=warn room=net msg=\"%s\" at=\"%s\"\n", text, detail);
+    wf_say_line(WF_LOG_WARN, "net", text, "at", detail ? detail : "", NULL);
 }
 
 static enum weft_err control_open(struct wf_node *n, struct wf_diag *diag)

@@ -18,6 +18,7 @@
 #include "node/conf.h"
 #include "node/core.h"
 #include "node/pool.h"
+#include "node/say.h"
 #include "node/space.h"
 #include "node/start.h"
 #include "node/wall.h"
@@ -56,7 +57,7 @@ static void notify(const char *text)
         return;
     socklen_t len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
     if (sendto(fd, text, strlen(text), MSG_NOSIGNAL, (struct sockaddr *)&to, len) < 0)
-        fprintf(stderr, "level=warn room=life msg=\"cannot notify the service manager\"\n");
+        wf_say_line(WF_LOG_WARN, "life", "cannot notify the service manager", NULL);
     close(fd);
 }
 
@@ -304,6 +305,7 @@ int wf_node_main(struct wf_conf *conf, const char *conf_path)
         wf_start_small_heap();
     else
         wf_start_keep_heap();
+    wf_say_form(conf->log.format, conf->log.level);
     prctl(PR_SET_DUMPABLE, 0); // a core would hold every key
     setrlimit(RLIMIT_CORE, &no_core);
     wf_files_raise();
@@ -311,7 +313,7 @@ int wf_node_main(struct wf_conf *conf, const char *conf_path)
     if (!err)
         err = wf_loop_new(NULL, &node.loop);
     if (err) {
-        fprintf(stderr, "weftd: %s\n", weft_err_text(err));
+        wf_start_explain(err, NULL, &diag);
         return weft_err_exit(err);
     }
     wf_wall_load(&node);

@@ -10,6 +10,7 @@
 
 #include "node/conf.h"
 #include "node/core.h"
+#include "node/say.h"
 #include "sdk/conf/file.h"
 #include "sdk/disk.h"
 #include "sdk/loop/loop.h"
@@ -56,62 +57,19 @@ static bool may_say(
     return false;
 }
 
-// Control characters never reach a terminal or a log parser.
-static void put_value(struct wf_buf *out, const char *v, bool json)
-{
-    enum weft_err err = wf_buf_append_byte(out, '"');
-
-    for (struct wf_bytes in = wf_bytes_str(v); in.len && !err;) {
-        uint32_t code = 0;
-        size_t len = wf_text_next(in, &code);
-        if (code != WF_TEXT_SHOWN)
-            err = wf_buf_printf(out, json || code > 0xff ? "\\u%04x" : "\\x%02x", code);
-        else if (*in.ptr == '"' || *in.ptr == '\\')
-            err = wf_buf_printf(out, "\\%c", *in.ptr);
-        else
-            err = wf_buf_append(out, wf_bytes(in.ptr, len));
-        in = wf_bytes(in.ptr + len, in.len - len);
-    }
-    if (!err)
-        err = wf_buf_append_byte(out, '"');
-}
-
-static void put_pair(struct wf_buf *out, const char *key, const char *value, bool json)
-{
-    enum weft_err err = json ? wf_buf_printf(out, "%s\"%s\":", out->len ? "," : "{", key)
-                             : wf_buf_printf(out, "%s%s=", out->len ? " " : "", key);
-
-    if (!err)
-        put_value(out, value, json);
-}
-
 void wf_say(struct wf_node *n, enum wf_log_level level, const char *room, const char *message, ...)
 {
-    static const char *const levels[] = { "debug", "info", "warn", "error" };
     bool json = n->conf && n->conf->log.format == WF_LOG_JSON;
-    struct wf_buf line = { 0 };
     unsigned held = 0;
-    char number[24];
-    va_list args;
+    va_list pairs;
 
     if (n->conf && (int)level < n->conf->log.level)
         return;
     if (!may_say(n, room, message, &held))
         return;
-    put_pair(&line, "level", levels[level], json);
-    put_pair(&line, "room", room, json);
-    put_pair(&line, "msg", message, json);
-    va_start(args, message);
-    for (const char *key = va_arg(args, const char *); key; key = va_arg(args, const char *))
-        put_pair(&line, key, va_arg(args, const char *), json);
-    va_end(args);
-    if (held) {
-        snprintf(number, sizeof number, "%u", held);
-        put_pair(&line, "held_back", number, json);
-    }
-    if (!wf_buf_append_str(&line, json ? "}\n" : "\n"))
-        fwrite(line.ptr, 1, line.len, stderr);
-    wf_buf_fini(&line);
+    va_start(pairs, message);
+    wf_say_write(json, level, (const char *const[]){ room, message }, pairs, held);
+    va_end(pairs);
 }
 
 // ---- alarms ----------------------------------------------------------------------------------------------------------

@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // weftd.yaml read again while the node runs. The new configuration is in force as a whole, or the old one stays.
-#include <stdio.h>
-
 #include "node/conf.h"
 #include "node/core.h"
+#include "node/say.h"
 
-static void print_diags(struct wf_diags *d)
+static void say_diags(struct wf_diags *d)
 {
     struct wf_buf out = { 0 };
 
-    if (!wf_diags_print(d, &out))
-        fwrite(out.ptr, 1, out.len, stderr);
+    if (!wf_diags_print(d, &out) && !wf_buf_append_byte(&out, 0))
+        for (char *line = (char *)out.ptr, *end; (end = strchr(line, '\n')) != NULL;
+             line = end + 1) {
+            *end = '\0';
+            wf_say_line(WF_LOG_ERROR, "life", "a mistake of the configuration", "what", line, NULL);
+        }
     wf_buf_fini(&out);
 }
 
@@ -24,7 +27,7 @@ void wf_node_reload(struct wf_node *n)
     enum weft_err err = wf_conf_load(n->core->conf_path, &diags, &wanted);
     const char *key = err ? NULL : wf_conf_needs_restart(n->conf, wanted);
     if (err) {
-        print_diags(&diags);
+        say_diags(&diags);
         wf_say(n, WF_LOG_ERROR, "life", "reload refused; the old configuration stays", NULL);
     } else if (key) {
         wf_say(n, WF_LOG_ERROR, "life",
@@ -34,6 +37,7 @@ void wf_node_reload(struct wf_node *n)
     } else {
         wf_conf_free(n->conf);
         n->conf = wanted;
+        wf_say_form(wanted->log.format, wanted->log.level);
         wf_say(n, WF_LOG_INFO, "life", "configuration reloaded", NULL);
     }
     wf_diags_fini(&diags);

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "node/say.h"
 #include "proto/base/limits.h"
 #include "sdk/disk.h"
 
@@ -68,6 +69,9 @@ static const char *advice(enum weft_err err)
                "start again";
     case WEFT_E_NO_FILES:
         return "raise its limit of file descriptors (LimitNOFILE=, ulimit -n) and start again";
+    case WEFT_E_DAMAGED:
+        return "look for that disk's errors (dmesg), then put the node back from its backup (weft "
+               "node restore)";
     case WEFT_E_PERMISSION:
         return "weftd needs its own user's access to data:, socket: and products:";
     default:
@@ -97,6 +101,13 @@ void wf_start_explain(enum weft_err err, const char *room, const struct wf_diag 
     const char *why = weft_err_text(err), *todo = advice(err), *text = diag->text;
     bool said = strstr(text, why) != NULL;
 
+    if (wf_say_is_json()) {
+        char what[sizeof diag->text + 200];
+        snprintf(what, sizeof what, "%s%s%s", text, text[0] && !said ? ": " : "", said ? "" : why);
+        wf_say_line(
+            WF_LOG_ERROR, room ? room : "start", what, todo ? "todo" : NULL, todo, (char *)NULL);
+        return;
+    }
     fprintf(stderr, "weftd: %s%s%s%s%s\n", room ? room : "", room ? ": " : "", text,
         text[0] && !said ? ": " : "", said ? "" : why);
     if (todo)

@@ -14,7 +14,8 @@ WF_MUST_USE enum weft_err wf_start_lock(const char *data, struct wf_diag *diag);
 void wf_start_keep_heap(void);
 // An agent is a guest on its host: one arena for all of NNG's threads, and what is free goes back.
 void wf_start_small_heap(void);
-// "weftd: ROOM: TEXT" and, where there is something to do, a second line that says what. room may be NULL.
+// "weftd: ROOM: TEXT" and, where there is something to do, a second line that says what; one line
+// with room, msg and todo where log: asks for JSON. room may be NULL.
 void wf_start_explain(enum weft_err err, const char *room, const struct wf_diag *diag);
 
 #endif

@@ -2,6 +2,7 @@
 #include "registry/db_sqlite.h"
 
 #include <sqlite3.h>
+#include <string.h>
 #include <sys/stat.h>
 
 enum weft_err wf_db_code(int rc)
@@ -64,6 +65,28 @@ static enum weft_err check_version(sqlite3 *db, const char *path, int want, stru
     return WEFT_E_VERSION;
 }
 
+// A page that is damaged shows at the first row that lies on it, or as an answer that lacks one: better at the start.
+static enum weft_err check_pages(sqlite3 *db, const char *path, struct wf_diag *diag)
+{
+    sqlite3_stmt *st = NULL;
+    enum weft_err err = wf_db_prepare(db, "PRAGMA quick_check(1)", &st);
+    int rc = err ? SQLITE_DONE : sqlite3_step(st);
+    const char *text = rc == SQLITE_ROW ? (const char *)sqlite3_column_text(st, 0) : NULL;
+
+    if (!err && rc != SQLITE_ROW)
+        err = wf_db_code(rc);
+    else if (!err && !text)
+        err = WEFT_E_NOMEM;
+    if (!err && strcmp(text, "ok") != 0) {
+        wf_diag_set(diag, 0, 0, "%s: %s", path, text);
+        err = WEFT_E_DAMAGED;
+    } else if (err) {
+        wf_diag_set(diag, 0, 0, "%s: %s", path, sqlite3_errmsg(db));
+    }
+    sqlite3_finalize(st);
+    return err;
+}
+
 enum weft_err wf_db_open(
     const char *path, const char *ddl, int version, struct sqlite3 **ret, struct wf_diag *diag)
 {
@@ -77,9 +100,11 @@ enum weft_err wf_db_open(
         err = check_version(db, path, version, diag);
     if (!err)
         err = wf_db_code(sqlite3_exec(db, ddl, NULL, NULL, NULL));
+    if (err && err != WEFT_E_VERSION)
+        wf_diag_set(diag, 0, 0, "%s: %s", path, db ? sqlite3_errmsg(db) : weft_err_text(err));
+    if (!err)
+        err = check_pages(db, path, diag);
     if (err) {
-        if (err != WEFT_E_VERSION)
-            wf_diag_set(diag, 0, 0, "%s: %s", path, db ? sqlite3_errmsg(db) : weft_err_text(err));
         sqlite3_close(db);
         return err;
     }

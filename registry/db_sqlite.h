@@ -12,7 +12,7 @@ struct sqlite3_stmt;
 // OK for SQLITE_OK, ROW and DONE; EXISTS for a constraint; IN_USE while another process has the file.
 enum weft_err wf_db_code(int rc);
 // Opens or makes the file (0600) and runs the ddl, which ends with PRAGMA user_version. VERSION: a file of another format than `version`;
-// nothing was changed in it. The reason is in diag.
+// nothing was changed in it. DAMAGED: no database, or one with a page that is not what SQLite wrote; all of it is read to know. The reason is in diag.
 WF_MUST_USE enum weft_err wf_db_open(
     const char *path, const char *ddl, int version, struct sqlite3 **ret, struct wf_diag *diag);
 WF_MUST_USE enum weft_err wf_db_prepare(

@@ -146,23 +146,6 @@ static void sq_free(struct wf_store *s)
 static const struct wf_store_ops sqlite_ops = { sq_load, sq_put, sq_remove, sq_begin, sq_commit,
     sq_free };
 
-static enum weft_err check_file(sqlite3 *db)
-{
-    sqlite3_stmt *st = NULL;
-    enum weft_err err = WEFT_E_DAMAGED;
-    int rc = sqlite3_prepare_v2(db, "PRAGMA quick_check(1)", -1, &st, NULL);
-
-    if (rc == SQLITE_OK && sqlite3_step(st) == SQLITE_ROW) {
-        const char *text = (const char *)sqlite3_column_text(st, 0);
-        if (text && strcmp(text, "ok") == 0)
-            err = WEFT_OK;
-    } else if (rc != SQLITE_OK) {
-        err = wf_db_code(rc);
-    }
-    sqlite3_finalize(st);
-    return err;
-}
-
 static enum weft_err prepare_all(struct sqlite_store *q)
 {
     static const struct {
@@ -206,12 +189,9 @@ enum weft_err wf_store_sqlite_open(const char *path, struct wf_store **ret, stru
         sq_free(&q->base);
         return err;
     }
-    err = check_file(q->db);
-    if (!err)
-        err = prepare_all(q);
+    err = prepare_all(q);
     if (err) {
-        wf_diag_set(diag, 0, 0, "%s: %s", path,
-            err == WEFT_E_DAMAGED ? weft_err_text(err) : sqlite3_errmsg(q->db));
+        wf_diag_set(diag, 0, 0, "%s: %s", path, sqlite3_errmsg(q->db));
         sq_free(&q->base);
         return err;
     }

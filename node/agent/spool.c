@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "node/agent/uplink.h"
+#include "node/say.h"
 #include "node/storage.h"
 #include "proto/stream/batch.h"
 #include "sdk/disk.h"
@@ -210,7 +211,7 @@ static void on_note(void *arg, const struct wf_log_note *note)
     (void)arg;
     // On the spool's thread or at open: one line, nothing of the node is touched.
     wf_log_note_text(note, text, sizeof text);
-    fprintf(stderr, "level=warn room=spool msg=\"%s\"\n", text);
+    wf_say_line(WF_LOG_WARN, "spool", text, NULL);
 }
 
 // ---- signing ---------------------------------------------------------------------------------------------------------

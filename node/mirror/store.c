@@ -8,6 +8,7 @@
 #include "node/conf.h"
 #include "node/log/meta.h"
 #include "node/mirror/priv.h"
+#include "node/say.h"
 #include "sdk/disk.h"
 
 #define STATE_VERSION 1u
@@ -259,7 +260,7 @@ static void on_note(void *arg, const struct wf_log_note *note)
     if (note->kind == WF_LOG_NOTE_DROPPED)
         return; // retention at work
     wf_log_note_text(note, text, sizeof text);
-    fprintf(stderr, "level=warn room=mirror msg=\"%s\"\n", text);
+    wf_say_line(WF_LOG_WARN, "mirror", text, NULL);
 }
 
 static enum weft_err open_log(struct wf_mirror *m, const char *dir, struct wf_diag *diag)

@@ -5,12 +5,13 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "node/say.h"
 
 union fd_space {
     struct cmsghdr align;
@@ -105,8 +106,8 @@ void wf_signer_keeper_main(struct wf_signer_child *c, int fd)
 
     // Before it is confined: a log that is a file takes nothing from it afterwards.
     if (!wf_secret_lock(&c->keys.sign))
-        fprintf(stderr, "level=warn room=signer msg=\"the issuer's key is not in locked memory; "
-                        "raise RLIMIT_MEMLOCK\"\n");
+        wf_say_line(WF_LOG_WARN, "signer",
+            "the issuer's key is not in locked memory; raise RLIMIT_MEMLOCK", NULL);
     confine(fd);
     for (;;) {
         char byte;

@@ -6,6 +6,7 @@
 
 #include "node/call.h"
 #include "node/log/log.h"
+#include "node/say.h"
 #include "node/source/room.h"
 #include "node/storage.h"
 #include "node/stream/priv.h"
@@ -34,7 +35,7 @@ static void on_note(void *arg, const struct wf_log_note *note)
     if (note->kind == WF_LOG_NOTE_DROPPED)
         return; // retention at work; readers learn it as a loss
     wf_log_note_text(note, text, sizeof text);
-    fprintf(stderr, "level=warn room=log msg=\"%s\"\n", text);
+    wf_say_line(WF_LOG_WARN, "log", text, NULL);
 }
 
 static enum weft_err open_log(struct wf_stream_room *r, struct wf_diag *diag)

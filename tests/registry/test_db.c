@@ -66,6 +66,24 @@ START_TEST(what_is_no_database_is_damaged)
 }
 END_TEST
 
+START_TEST(a_damaged_page_is_found_when_the_file_is_opened)
+{
+    static const char rows[] =
+        "CREATE TABLE IF NOT EXISTS a(b); WITH RECURSIVE n(i) AS (VALUES(1) UNION ALL SELECT i+1 "
+        "FROM n WHERE i<200) INSERT INTO a SELECT zeroblob(100) FROM n; PRAGMA user_version=1;";
+
+    ck_assert_int_eq(open_as(1, rows), WEFT_OK);
+    FILE *f = fopen(path, "r+");
+    ck_assert_ptr_nonnull(f);
+    ck_assert_int_eq(fseek(f, 4L * 4096, SEEK_SET), 0); // rows of the middle
+    for (int i = 0; i < 64; i++)
+        ck_assert_int_eq(fputc(0xa5, f), 0xa5);
+    ck_assert_int_eq(fclose(f), 0);
+    ck_assert_int_eq(open_as(1, one), WEFT_E_DAMAGED);
+    ck_assert_msg(strstr(diag.text, path) == diag.text, "%s", diag.text);
+}
+END_TEST
+
 static const struct code {
     int rc;
     enum weft_err want;
@@ -97,6 +115,7 @@ int main(void)
     tcase_add_test(c, a_fresh_file_is_private_and_opens_again);
     tcase_add_test(c, a_file_of_another_format_is_left_as_it_is);
     tcase_add_test(c, what_is_no_database_is_damaged);
+    tcase_add_test(c, a_damaged_page_is_found_when_the_file_is_opened);
     tcase_add_loop_test(c, each_result_has_its_code, 0, (int)WF_COUNT(codes));
     suite_add_tcase(s, c);
     SRunner *r = srunner_create(s);
