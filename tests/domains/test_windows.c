@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The speed layer's windows and baselines.
 #include <check.h>
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -163,6 +164,41 @@ START_TEST(a_baseline_warms_up_in_steps_and_says_by_what_it_judged)
 }
 END_TEST
 
+static const struct large {
+    const char *what;
+    double odd, even;
+} large[] = {
+    { "a little beyond a float", 4e38, 4e38 },
+    { "whose sum is beyond a double", DBL_MAX, DBL_MAX },
+    { "of both signs", -DBL_MAX, DBL_MAX },
+    { "the largest floats, of both signs", -FLT_MAX, FLT_MAX },
+};
+
+// What a series says is its owner's to choose; that it can't be judged any more is not.
+START_TEST(values_beyond_a_float_blind_nothing)
+{
+    const struct large *l = &large[_i];
+    struct wf_baseline b = { .slot = 0 };
+    struct wf_base_view v;
+
+    for (unsigned i = 0; i < 20; i++) // two values each five minutes
+        ck_assert(wf_baseline_learn(
+            &b, MONDAY_MS + i / 2 * WF_BASE_SLOT_MS, i / 2 % 2 ? l->odd : l->even));
+    wf_baseline_view(&b, MONDAY_MS, l->even, &v);
+    ck_assert_msg(isfinite(v.expected) && isfinite(v.spread) && isfinite(v.deviation), "%s: %g %g",
+        l->what, v.expected, v.spread);
+    for (unsigned i = 0; i < WF_BASE_SAMPLES; i++) // an hour of the same weekday, two weeks on
+        ck_assert(
+            wf_baseline_learn(&b, MONDAY_MS + 14 * 86400000LL + i * WF_BASE_SLOT_MS, 10 + i % 3));
+    for (unsigned i = 0; i < WF_BASE_SAMPLES; i++)
+        ck_assert(
+            wf_baseline_learn(&b, MONDAY_MS + 21 * 86400000LL + i * WF_BASE_SLOT_MS, 10 + i % 3));
+    wf_baseline_view(&b, MONDAY_MS, 1000, &v);
+    ck_assert_msg(v.deviation > 8, "%s: %g of %g", l->what, v.deviation, v.spread);
+    wf_baseline_fini(&b);
+}
+END_TEST
+
 START_TEST(a_baseline_is_the_same_after_a_restart)
 {
     struct wf_baseline b = { .slot = 0 }, again;
@@ -198,6 +234,8 @@ int main(void)
     tcase_add_test(t, a_full_window_is_shorter_and_says_so);
     tcase_add_test(t, what_is_usual_depends_on_the_hour_of_the_week);
     tcase_add_test(t, a_baseline_warms_up_in_steps_and_says_by_what_it_judged);
+    tcase_add_loop_test(
+        t, values_beyond_a_float_blind_nothing, 0, (int)(sizeof large / sizeof *large));
     tcase_add_test(t, a_baseline_is_the_same_after_a_restart);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);

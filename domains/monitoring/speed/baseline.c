@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "domains/monitoring/speed/baseline.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +11,12 @@
 #define MOST    (WF_BASE_HOURS * WF_BASE_SAMPLES)
 #define EPOCH_AT                                                                                   \
     72 // 1970-01-01 00:00 was a Thursday: the 72nd hour of a week that begins on Monday
+
+// Infinite samples would make the spread infinite, and then nothing deviates: an owner would be blind by a few large values.
+static float narrow(double v)
+{
+    return (float)fmax(-FLT_MAX, fmin(v, FLT_MAX));
+}
 
 static unsigned hour_of(int64_t ms)
 {
@@ -66,9 +73,9 @@ void wf_baseline_view(
     out.samples = n;
     out.expected = median(v, n);
     for (unsigned i = 0; i < n; i++)
-        v[i] = (float)fabs(v[i] - out.expected);
+        v[i] = narrow(fabs(v[i] - out.expected));
     out.spread = fmax(1.4826 * median(v, n), fmax(fabs(out.expected) / 100, 1e-9));
-    out.deviation = fabs(value - out.expected) / out.spread;
+    out.deviation = fmin(fabs(value - out.expected) / out.spread, DBL_MAX);
     *ret = out;
 }
 
@@ -83,7 +90,7 @@ static bool add_sample(struct wf_baseline *b, unsigned hour, double value)
         b->hours[hour] = h;
         b->bytes += sizeof *h;
     }
-    h->samples[h->next] = (float)value;
+    h->samples[h->next] = narrow(value);
     h->next = (unsigned char)((h->next + 1) % WF_BASE_SAMPLES);
     h->count = (unsigned char)(h->count < WF_BASE_SAMPLES ? h->count + 1 : h->count);
     return true;
