@@ -12,6 +12,7 @@
 #include "node/source/room.h"
 #include "node/stream/ends.h"
 #include "node/stream/priv.h"
+#include "proto/schema/number.h"
 #include "sdk/conf/file.h"
 #include "sdk/disk.h"
 
@@ -69,16 +70,22 @@ static enum weft_err read_file(const char *dir, const char *file, struct wf_buf 
     return err == WEFT_E_NOT_FOUND ? WEFT_OK : err;
 }
 
-static enum weft_err read_number(const char *dir, const char *file, uint64_t *ret)
+// What is no number as keep_number writes it must not pass for 0: "never away" would make two homes.
+static enum weft_err read_number(
+    const char *dir, const char *file, uint64_t *ret, struct wf_diag *diag)
 {
     struct wf_buf text = { 0 };
     enum weft_err err = read_file(dir, file, &text);
+    size_t digits = text.len ? text.len - 1 : 0;
 
-    if (!err && text.len) {
-        err = wf_buf_append_byte(&text, 0);
-        if (!err)
-            *ret = strtoull((const char *)text.ptr, NULL, 10);
-    }
+    if (!err && text.len &&
+        (text.ptr[digits] != '\n' || wf_number_uint(wf_bytes(text.ptr, digits), ret) || !*ret))
+        err = WEFT_E_DAMAGED;
+    if (err == WEFT_E_DAMAGED)
+        wf_diag_set(diag, 0, 0,
+            "%s/%s is no number: remove it and start again, then the registry says where the "
+            "product lives",
+            dir, file);
     wf_buf_fini(&text);
     return err;
 }
@@ -91,14 +98,14 @@ static void apply_order(struct wf_home_product *p)
     p->incoming = m && m->taking;
 }
 
-enum weft_err wf_moved_load(struct wf_home_product *p, const char *dir)
+enum weft_err wf_moved_load(struct wf_home_product *p, const char *dir, struct wf_diag *diag)
 {
     struct wf_buf key = { 0 };
     uint64_t lost_ms = 0;
-    enum weft_err err = read_number(dir, "away", &p->away_term);
+    enum weft_err err = read_number(dir, "away", &p->away_term, diag);
 
     if (!err)
-        err = read_number(dir, "lost", &lost_ms);
+        err = read_number(dir, "lost", &lost_ms, diag);
     if (!err)
         err = read_file(dir, "log", &key);
     if (!err && key.len)

@@ -544,13 +544,14 @@ void wf_home_judge(struct wf_home_product *p);
 void wf_moves_tick(struct wf_stream_room *r);
 void wf_moves_timer(struct wf_timer *t);
 void wf_moves_soon(struct wf_stream_room *r, int64_t wait_ms);
-// Files of a product's directory: away, log, lost. Called when it is loaded.
-WF_MUST_USE enum weft_err wf_moved_load(struct wf_home_product *p, const char *dir);
+// Files of a product's directory: away, log, lost. DAMAGED: one is not as it was written; diag names it.
+WF_MUST_USE enum weft_err wf_moved_load(
+    struct wf_home_product *p, const char *dir, struct wf_diag *diag);
 // Writes them. The log's name changes with set_log: what lies under the old one is given up.
 WF_MUST_USE enum weft_err wf_moved_set_log(struct wf_home_product *p, const struct wf_hash *key);
 WF_MUST_USE enum weft_err wf_moved_set_lost(struct wf_home_product *p, int64_t unix_ms);
 
-// ---- handover.c, takeover.c, takeover_check.c --------------------------------------------------------------------------------------
+// ---- handover.c, takeover.c (more in takeover.h) --------------------------------------------------------------------------------------
 
 // The products of a manifest's name, ready to be filled (apply.c): signed by this node, kept, not in force.
 WF_MUST_USE enum weft_err wf_apply_incoming(struct wf_node *n, const struct wf_collect *wanted,
@@ -562,30 +563,6 @@ WF_MUST_USE enum weft_err wf_takeover_state(
     const struct wf_takeover *t, struct wf_arena *arena, Weft__V1__MoveReply *ret);
 // The registry names this node as home under the order's term (taken.c).
 void wf_takeover_named(struct wf_moving *m);
-
-// Entries of an old home, judged as a reader would judge them, on a worker.
-struct wf_copied {
-    struct wf_entry entry; // views into the check's given bytes
-    struct wf_batch_header header;
-    struct wf_buf raw; // records of an inventory
-};
-struct wf_copy_check {
-    struct wf_job job;     // first
-    struct wf_takeover *t; // NULL: it ended
-    struct wf_hash product_id;
-    bool inventory;
-    int64_t now_unix_ms;
-    struct wf_given given;
-    struct wf_copied *entries;
-    size_t count;
-    enum weft_err err;
-};
-// What the reply holds is copied. NOMEM.
-WF_MUST_USE enum weft_err wf_copy_check_new(
-    const struct wf_home_product *p, const Weft__V1__RangeReply *r, struct wf_copy_check **ret);
-// ORDER: it does not continue what is here, or itself; those of entries, headers and payloads.
-void wf_copy_check_run(struct wf_copy_check *k);
-void wf_copy_check_free(struct wf_copy_check *k);
 
 void wf_adopt_load(struct wf_stream_room *r); // adopt.c
 void wf_adopt_tick(struct wf_stream_room *r);

@@ -416,7 +416,7 @@ static enum weft_err load_one(struct wf_stream_room *r, const char *dir, struct 
         return err;
     }
     wf_home_take(p, c, schema);
-    err = wf_moved_load(p, dir);
+    err = wf_moved_load(p, dir, diag);
     if (!err)
         err = wf_home_recover(p, diag);
     if (!err)
@@ -442,8 +442,9 @@ static void load_dir(struct wf_stream_room *r, const char *name)
         err = load_one(r, dir, &diag);
     if (err) {
         snprintf(alarm, sizeof alarm, "product-%.*s", (int)WF_MAX_NAME, name);
-        snprintf(text, sizeof text, "not loaded: %s%s%s; apply its manifest again",
-            weft_err_text(err), diag.text[0] ? ": " : "", diag.text);
+        snprintf(text, sizeof text, "not loaded: %s%s%s%s", weft_err_text(err),
+            diag.text[0] ? ": " : "", diag.text,
+            err == WEFT_E_DAMAGED && diag.text[0] ? "" : "; apply its manifest again");
         wf_alarm(r->node, alarm, text);
     }
     free(dir);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The inside of a take-over, shared by its files: takeover.c goes from step to step, takeover_copy.c brings entries and what they cite, takeover_mirrors.c
-// names what is lost. Loop
-// thread only.
+// The inside of a take-over, shared by its files: takeover.c goes from step to step, takeover_copy.c brings entries and what they cite,
+// takeover_check.c judges them, takeover_mirrors.c names what is lost. Loop thread only, but for the check.
 #ifndef WF_NODE_STREAM_TAKEOVER_H
 #define WF_NODE_STREAM_TAKEOVER_H
 
@@ -55,6 +54,32 @@ struct wf_takeover {
     char why[200];
     struct wf_hash seen[WF_TAKEOVER_SEEN]; // documents that are here, or nowhere
 };
+
+// ---- takeover_check.c
+
+// Entries of an old home, judged as a reader would judge them, on a worker.
+struct wf_copied {
+    struct wf_entry entry; // views into the check's given bytes
+    struct wf_batch_header header;
+    struct wf_buf raw; // records of an inventory
+};
+struct wf_copy_check {
+    struct wf_job job;     // first
+    struct wf_takeover *t; // NULL: it ended
+    struct wf_hash product_id;
+    bool inventory;
+    int64_t now_unix_ms;
+    struct wf_given given;
+    struct wf_copied *entries;
+    size_t count;
+    enum weft_err err;
+};
+// What the reply holds is copied. NOMEM.
+WF_MUST_USE enum weft_err wf_copy_check_new(
+    const struct wf_home_product *p, const Weft__V1__RangeReply *r, struct wf_copy_check **ret);
+// ORDER: it does not continue what is here, or itself; those of entries, headers and payloads.
+void wf_copy_check_run(struct wf_copy_check *k);
+void wf_copy_check_free(struct wf_copy_check *k);
 
 // ---- takeover.c
 

@@ -3,7 +3,7 @@
 // before. Touches only the check: a worker runs it.
 #include <stdlib.h>
 
-#include "node/stream/priv.h"
+#include "node/stream/takeover.h"
 
 void wf_copy_check_free(struct wf_copy_check *k)
 {

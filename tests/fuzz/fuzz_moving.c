@@ -6,6 +6,7 @@
 #include "node/agent/places.h"
 #include "node/core.h"
 #include "node/stream/priv.h"
+#include "node/stream/takeover.h"
 #include "tests/support/trust_product.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "tests/support/streamrig.h"
@@ -165,6 +166,52 @@ START_TEST(offsets_go_on_over_a_restart_and_logs_are_linked)
     const struct wf_old_log *old = wf_logs_find(p, &first);
     ck_assert_ptr_nonnull(old);
     ck_assert_uint_eq(old->end, 7);
+}
+END_TEST
+
+static void write_file(const char *file, const char *text)
+{
+    char file_path[600];
+
+    snprintf(file_path, sizeof file_path, "%s/products/rows.1/%s", rig.conf.data, file);
+    FILE *f = fopen(file_path, "w");
+    ck_assert_msg(f != NULL, "%s", file_path);
+    fputs(text, f);
+    ck_assert_int_eq(fclose(f), 0);
+    ck_assert_int_eq(chmod(file_path, 0600), 0);
+}
+
+static const struct rubbish {
+    const char *file, *text;
+} rubbish[] = {
+    { "away", "seven\n" },
+    { "away", "7" }, // cut
+    { "away", "7 8\n" },
+    { "away", "-7\n" },
+    { "away", "0\n" },
+    { "away", "99999999999999999999\n" },
+    { "away", "\n" },
+    { "lost", "\x01\x02\x03\x04\n" },
+};
+
+// A damaged "away" that passes for 0 would make this node a second home.
+START_TEST(a_number_that_is_none_is_told_and_its_product_stays_out)
+{
+    const struct rubbish *b = &rubbish[_i];
+
+    streamrig_product(&rig, "rows", WF_PRODUCT_METRIC);
+    streamrig_close(&rig);
+    write_file(b->file, b->text);
+    streamrig_open(&rig);
+    ck_assert_msg(!wf_stream_find(&rig.node, "rows", 0), "%s: %s", b->file, b->text);
+    const struct wf_alarm *a = rig.core.alarms;
+    ck_assert_ptr_nonnull(a);
+    ck_assert_str_eq(a->name, "product-rows.1");
+    ck_assert_msg(strstr(a->text, "not loaded: damaged: ") == a->text, "%s", a->text);
+    ck_assert_msg(strstr(a->text, "rows.1/") && strstr(a->text, b->file) &&
+                      strstr(a->text, "is no number: remove it and start again"),
+        "%s", a->text);
+    ck_assert_msg(!strstr(a->text, "apply"), "%s", a->text);
 }
 END_TEST
 
@@ -413,6 +460,8 @@ int main(void)
     tcase_add_test(t, a_product_begins_its_log_with_a_reset);
     tcase_add_test(t, records_are_told_of_when_durable_and_are_linked);
     tcase_add_test(t, what_is_small_is_gathered_into_one_batch);
+    tcase_add_loop_test(
+        t, a_number_that_is_none_is_told_and_its_product_stays_out, 0, (int)WF_COUNT(rubbish));
     tcase_add_test(t, offsets_go_on_over_a_restart_and_logs_are_linked);
     tcase_add_test(t, a_checkpoint_is_written_after_a_minute_so_many_bytes_or_batches);
     tcase_add_test(t, a_lost_checkpoint_changes_nothing);
