@@ -60,9 +60,9 @@ def rules_in(directory, text="rules: {full: {a/b: x > 1}}\n"):
 
 
 def check_inputs(directory):
-    """At a first start a mistake in the rules is told before anything is made. Later it keeps nobody from storing."""
+    """At a first start a mistake in the rules, or no file of them, is told before anything is made. Later it keeps nobody from storing."""
     run = ["run", "--dir", f"{directory}/none", "--db", f"{directory}/i.db", "--alerts", f"{directory}/i.alerts", "--rules"]
-    said = finish(start(*run, f"{directory}/missing.yaml"), 1, "missing.yaml")
+    said = finish(start(*run, f"{directory}/missing.yaml"), 78, "missing.yaml")
     assert "identity" not in said, said
     finish(start(*run, rules_in(directory, "rules: {full: {a/b: x >}}\n")), 78, "rules.yaml:1:")
     assert not [name for name in os.listdir(directory) if name.startswith("i.")], os.listdir(directory)
@@ -70,11 +70,12 @@ def check_inputs(directory):
         f.write("this is no database " * 300)
     os.chmod(f"{directory}/i.db", 0o600)
     os.mkdir(f"{directory}/none")
-    later = start(*run, f"{directory}/rules.yaml")
-    wait_for("the store", lambda: [s for s in processes(f"{directory}/i.db") if "process store:" in s])
-    wait_for("the alerts' end", lambda: [s for s in processes(f"{directory}/i.db") if "process alert: failed" in s])
-    later.send_signal(signal.SIGTERM)
-    finish(later, 78, "rules.yaml:1:")
+    for rules, words in (("rules.yaml", "rules.yaml:1:"), ("missing.yaml", "missing.yaml: cannot open")):
+        later = start(*run, f"{directory}/{rules}")
+        wait_for("the store", lambda: [s for s in processes(f"{directory}/i.db") if "process store:" in s])
+        wait_for("the alerts' end", lambda: [s for s in processes(f"{directory}/i.db") if "process alert: failed" in s])
+        later.send_signal(signal.SIGTERM)
+        finish(later, 78, words)
 
 
 def check_restarts(directory):

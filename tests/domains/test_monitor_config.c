@@ -93,6 +93,28 @@ START_TEST(one_file_says_all_and_paths_are_those_of_its_folder)
 }
 END_TEST
 
+// run starts an alert process again unless it ends with 78: no start of its own mends any of these.
+START_TEST(rules_that_are_wrong_or_not_there_or_of_others_are_the_same_end)
+{
+    struct wf_rules_file rules;
+    char path[700];
+
+    snprintf(path, sizeof path, "%s/nowhere.yaml", folder);
+    ck_assert_int_eq(wf_rules_file_open(path, 0, &rules), 78);
+    wf_rules_file_close(&rules);
+    snprintf(path, sizeof path, "%s/wrong.yaml", folder);
+    FILE *f = fopen(path, "w");
+    ck_assert_ptr_nonnull(f);
+    fputs("rulse: []\n", f);
+    ck_assert_int_eq(fclose(f), 0);
+    ck_assert_int_eq(wf_rules_file_open(path, 0, &rules), 78);
+    wf_rules_file_close(&rules);
+    ck_assert_int_eq(chmod(path, 0666), 0);
+    ck_assert_int_eq(wf_rules_file_open(path, WEFT_CONF_OWNED, &rules), 78);
+    wf_rules_file_close(&rules);
+}
+END_TEST
+
 START_TEST(a_path_alone_is_a_file_of_sqlite_and_rules_may_lie_elsewhere)
 {
     struct wf_mon_options o = { 0 };
@@ -220,6 +242,7 @@ int main(void)
     TCase *c = tcase_create("config");
 
     tcase_add_test(c, one_file_says_all_and_paths_are_those_of_its_folder);
+    tcase_add_test(c, rules_that_are_wrong_or_not_there_or_of_others_are_the_same_end);
     tcase_add_test(c, a_path_alone_is_a_file_of_sqlite_and_rules_may_lie_elsewhere);
     tcase_add_test(c, the_command_line_stands_before_the_file);
     tcase_add_test(c, verify_proves_all_whatever_products_are_read);

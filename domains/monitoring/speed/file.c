@@ -31,8 +31,12 @@ int wf_rules_file_open(const char *path, unsigned flags, struct wf_rules_file *r
 
     memset(ret, 0, sizeof *ret);
     err = weft_conf_open(path, flags & ~WF_RULES_IN_CONFIG, &ret->conf, &problem);
-    if (err)
-        return wf_mon_fail(err, problem.text, problem.hint);
+    if (err) {
+        int status = wf_mon_fail(err, problem.text, problem.hint);
+        // Like mistakes in it, a file that is not there or not to be trusted is its administrator's to mend: no start of its own changes that.
+        return err == WEFT_E_NOT_FOUND || err == WEFT_E_PERMISSION ? weft_err_exit(WEFT_E_CONFIG)
+                                                                   : status;
+    }
     ret->rules = wf_rules_read(ret->conf);
     ret->notify = wf_notify_read(ret->conf);
     ret->take = wf_take_read(ret->conf);
