@@ -518,8 +518,8 @@ void wf_uplink_status(struct wf_node *n, struct wf_arena *arena, Weft__V1__Statu
     struct wf_uplink_room *u = n->uplink;
     const struct wf_link_state *s = u && u->link ? wf_link_state(u->link) : NULL;
     Weft__V1__PeerState *peer = NULL;
-    int64_t heard_ms =
-        -1; // over every line that there was: a new one is no reason to forget when a node answered last
+    // Over every line that there was: a new one is no reason to forget when a node answered last.
+    int64_t heard_ms = -1;
 
     if (!u)
         return;

@@ -7,10 +7,10 @@
 #include "node/signer/signer.h"
 #include "node/stream/priv.h"
 
-#define META     "adopted"
-#define RETRY_MS 5000
-#define RETRY_MAX_MS                                                                               \
-    300000 // what does not pass by itself is asked for again all the same: its owner may mend it
+#define META "adopted"
+// What does not pass by itself is asked for again all the same: its owner may mend it.
+#define RETRY_MS     5000
+#define RETRY_MAX_MS 300000
 
 struct adoption {
     struct wf_node *node;

@@ -14,9 +14,8 @@ struct moving {
     const char *product, *node;
     bool lost, although_alive, wait;
     char said[256];
-    char from
-        [WF_MAX_NAME +
-            1]; // where it lived while the move was under way: whoever asks at its end is told of the new home alone
+    // Where it lived while the move was under way: whoever asks at its end is told of the new home alone.
+    char from[WF_MAX_NAME + 1];
 };
 
 static const char *step_of(Weft__V1__MoveReply__State s)
