@@ -102,6 +102,31 @@ static int save_signed(const struct draft *d, const struct wf_secret *root, cons
     return wf_charter_file_save(out, wf_buf_view(ret_envelope));
 }
 
+// What became of a charter's file, for programs; in_force: the node's version after it, 0 where no node was asked to take it.
+static int say_object(const char *schema, const char *file, const struct wf_charter *c,
+    struct wf_bytes raw, uint64_t in_force)
+{
+    bool signed_by[WF_MAX_MEMBERS] = { false };
+    char version[24], count[24], members[24], quorum[24], node[24];
+    struct wf_buf mesh = { 0 };
+    enum weft_err err = wf_print(WF_PREFIX_MESH, wf_hash_view(&c->mesh_id), &mesh);
+
+    if (err)
+        return wf_cli_fail(err, "%s", weft_err_text(err));
+    snprintf(version, sizeof version, "%llu", (unsigned long long)c->version);
+    snprintf(count, sizeof count, "%zu", wf_charter_signed_count(c, raw, signed_by));
+    snprintf(members, sizeof members, "%zu", c->member_count);
+    snprintf(quorum, sizeof quorum, "%u", (unsigned)c->quorum);
+    snprintf(node, sizeof node, "%llu", (unsigned long long)in_force);
+    const struct wf_fact facts[] = { { "file", file, false }, { "mesh", c->mesh, false },
+        { "mesh_id", (const char *)mesh.ptr, false }, { "version", version, true },
+        { "signed", count, true }, { "members", members, true }, { "quorum", quorum, true },
+        { "in_force", in_force ? node : NULL, in_force > 0 } };
+    int status = wf_cli_object(schema, facts, WF_COUNT(facts));
+    wf_buf_fini(&mesh);
+    return status;
+}
+
 static void say_signatures(const struct wf_charter *c, struct wf_bytes raw, const char *file)
 {
     bool signed_by[WF_MAX_MEMBERS] = { false };
@@ -116,12 +141,9 @@ static void say_signatures(const struct wf_charter *c, struct wf_bytes raw, cons
 
 // ---- mesh init -------------------------------------------------------------------------------------------------------
 
-static void say_genesis(struct wf_bytes envelope, const char *file, bool installed)
+static void say_genesis(
+    const struct wf_charter *c, struct wf_bytes envelope, const char *file, bool installed)
 {
-    struct wf_charter *c = NULL;
-
-    if (wf_charter_read(envelope, &c))
-        return;
     say_signatures(c, envelope, file);
     if (c->member_count > 1)
         printf("next: every member signs it:  weft charter sign %s --domain ROOT\nthen each node "
@@ -129,7 +151,25 @@ static void say_genesis(struct wf_bytes envelope, const char *file, bool install
             file, file);
     else if (!installed)
         printf("next: weft charter commit %s --dir NODE\n", file);
+}
+
+// The file is there; a node that was named takes it.
+static int end_genesis(
+    struct wf_cli *cli, struct wf_bytes envelope, const char *file, const char *node)
+{
+    struct wf_charter *c = NULL;
+    uint64_t in_force = 0;
+    enum weft_err err = wf_charter_read(envelope, &c);
+    int status = err ? wf_cli_fail(err, "%s: %s", file, weft_err_text(err)) : 0;
+
+    if (!status && !wf_cli_for_programs(cli))
+        say_genesis(c, envelope, file, node != NULL);
+    if (!status && node)
+        status = wf_charter_install(cli, node, envelope, &in_force);
+    if (!status && wf_cli_for_programs(cli))
+        status = say_object("weft.mesh-init/v1", file, c, envelope, in_force);
     wf_charter_free(c);
+    return status;
 }
 
 int wf_cmd_mesh_init(struct wf_cli *cli, int argc, char **argv)
@@ -180,9 +220,7 @@ int wf_cmd_mesh_init(struct wf_cli *cli, int argc, char **argv)
     if (!status)
         status = save_signed(d, &root.keys.sign, out, &envelope);
     if (!status)
-        say_genesis(wf_buf_view(&envelope), out, node != NULL);
-    if (!status && node)
-        status = wf_charter_install(cli, node, wf_buf_view(&envelope));
+        status = end_genesis(cli, wf_buf_view(&envelope), out, node);
 out:
     wf_root_fini(&root);
     wf_buf_fini(&envelope);
@@ -211,6 +249,25 @@ static void start_from(struct draft *d, const struct wf_charter *c, const char *
     }
 }
 
+static int say_proposal(
+    const struct wf_cli *cli, struct wf_bytes envelope, const char *file, uint32_t old_quorum)
+{
+    struct wf_charter *c = NULL;
+    enum weft_err err = wf_charter_read(envelope, &c);
+    int status = err ? wf_cli_fail(err, "%s: %s", file, weft_err_text(err)) : 0;
+
+    if (!status && wf_cli_for_programs(cli)) {
+        status = say_object("weft.charter-propose/v1", file, c, envelope, 0);
+    } else if (!status) {
+        say_signatures(c, envelope, file);
+        printf("it needs %u of the old members and %u of the new: weft charter sign %s --domain "
+               "ROOT\n",
+            old_quorum, c->quorum, file);
+    }
+    wf_charter_free(c);
+    return status;
+}
+
 // Unsigned documents have no file form: a proposal carries at least the proposer's signature.
 int wf_cmd_charter_propose(struct wf_cli *cli, int argc, char **argv)
 {
@@ -229,7 +286,6 @@ int wf_cmd_charter_propose(struct wf_cli *cli, int argc, char **argv)
     struct wf_identity_dir *id = NULL;
     struct wf_root root = { 0 };
     struct wf_buf envelope = { 0 };
-    struct wf_charter *c = NULL;
     int count = 0,
         status = d ? wf_cli_parse(cli, argc, argv, opts, WF_COUNT(opts), 0, 0, NULL, &count)
                    : wf_cli_fail(WEFT_E_NOMEM, "out of memory");
@@ -255,14 +311,9 @@ int wf_cmd_charter_propose(struct wf_cli *cli, int argc, char **argv)
         status = set_times(d, duration);
     if (!status)
         status = save_signed(d, &root.keys.sign, out, &envelope);
-    if (!status && wf_charter_read(wf_buf_view(&envelope), &c) == WEFT_OK) {
-        say_signatures(c, wf_buf_view(&envelope), out);
-        printf("it needs %u of the old members and %u of the new: weft charter sign %s --domain "
-               "ROOT\n",
-            id->charter->quorum, c->quorum, out);
-    }
+    if (!status)
+        status = say_proposal(cli, wf_buf_view(&envelope), out, id->charter->quorum);
 out:
-    wf_charter_free(c);
     wf_identity_free(id);
     wf_root_fini(&root);
     wf_buf_fini(&envelope);
@@ -300,7 +351,9 @@ int wf_cmd_charter_sign(struct wf_cli *cli, int argc, char **argv)
         status = err ? wf_cli_fail(err, "%s: %s", file, weft_err_text(err))
                      : wf_charter_file_save(file, wf_buf_view(&more));
     }
-    if (!status)
+    if (!status && wf_cli_for_programs(cli))
+        status = say_object("weft.charter-sign/v1", file, c, wf_buf_view(&more), 0);
+    else if (!status)
         say_signatures(c, wf_buf_view(&more), file);
     wf_root_fini(&root);
     wf_charter_free(c);
@@ -382,7 +435,8 @@ int wf_cmd_mesh_show(struct wf_cli *cli, int argc, char **argv)
 }
 
 // Into the node's directory when its weftd does not run; else weftd itself takes it.
-int wf_charter_install(struct wf_cli *cli, const char *node, struct wf_bytes envelope)
+int wf_charter_install(
+    struct wf_cli *cli, const char *node, struct wf_bytes envelope, uint64_t *ret_version)
 {
     struct wf_identity_dir *id = NULL;
     struct wf_charter *c = NULL;
@@ -390,7 +444,7 @@ int wf_charter_install(struct wf_cli *cli, const char *node, struct wf_bytes env
     struct wf_buf mesh = { 0 };
 
     if (wf_local_is_up(cli, node))
-        return wf_local_commit(cli, node, envelope);
+        return wf_local_commit(cli, node, envelope, ret_version);
     int status = wf_cli_identity(cli, node, &id);
     if (status)
         return status;
@@ -410,6 +464,8 @@ int wf_charter_install(struct wf_cli *cli, const char *node, struct wf_bytes env
     if (err)
         status = wf_cli_diag(err, &diag, "charter");
     else
+        *ret_version = id->charter->version;
+    if (!err && !wf_cli_for_programs(cli))
         printf("%s: charter version %llu is in force\nmesh id %s\n", id->dir,
             (unsigned long long)id->charter->version, (const char *)mesh.ptr);
     wf_buf_fini(&mesh);
@@ -423,13 +479,16 @@ int wf_cmd_charter_commit(struct wf_cli *cli, int argc, char **argv)
     struct wf_buf envelope = { 0 };
     struct wf_charter *c = NULL;
     char *file = NULL;
+    uint64_t in_force = 0;
     int count = 0, status = wf_cli_parse(cli, argc, argv, NULL, 0, 1, 1, &file, &count);
 
     if (status >= 0)
         return status;
     status = wf_charter_file_load(file, &envelope, &c);
     if (!status)
-        status = wf_charter_install(cli, NULL, wf_buf_view(&envelope));
+        status = wf_charter_install(cli, NULL, wf_buf_view(&envelope), &in_force);
+    if (!status && wf_cli_for_programs(cli))
+        status = say_object("weft.charter-commit/v1", file, c, wf_buf_view(&envelope), in_force);
     wf_charter_free(c);
     wf_buf_fini(&envelope);
     return status;

@@ -70,13 +70,37 @@ static enum weft_err make_root(
     return err;
 }
 
+static int say_domain(
+    const struct wf_cli *cli, const char *dir, const struct wf_domain_public *d, bool plain)
+{
+    char print[WF_FINGERPRINT_LEN], file[WF_MAX_PATH], *key = NULL;
+
+    wf_fingerprint(wf_bytes(d->root_key.b, WF_KEY_LEN), print);
+    snprintf(file, sizeof file, "%s/%s.weftdomain", dir, d->name.s);
+    if (!wf_cli_for_programs(cli)) {
+        printf("domain %s: root key %s (fingerprint %s)\n  %s/root.key         keep it offline; it "
+               "signs the issuer and charters\n  %s  give this file to the other "
+               "domains\nnext: weft node init --domain %s --dir NODE\n",
+            d->name.s, plain ? "made without a passphrase" : "made", print, dir, file, dir);
+        return 0;
+    }
+    if (wf_disk_join(dir, "root.key", &key))
+        return wf_cli_fail(WEFT_E_NOMEM, "%s", weft_err_text(WEFT_E_NOMEM));
+    const struct wf_fact facts[] = { { "domain", d->name.s, false },
+        { "fingerprint", print, false }, { "key", key, false },
+        { "passphrase", plain ? "false" : "true", true }, { "file", file, false } };
+    int status = wf_cli_object("weft.domain-init/v1", facts, WF_COUNT(facts));
+    free(key);
+    return status;
+}
+
 int wf_cmd_domain_init(struct wf_cli *cli, int argc, char **argv)
 {
     const char *pass_file = NULL;
     bool plain = false;
     const struct wf_opt opts[] = { { "passphrase-file", 0, .value = &pass_file },
         { "no-passphrase", 0, .flag = &plain } };
-    char *name = NULL, print[WF_FINGERPRINT_LEN];
+    char *name = NULL;
     int count = 0,
         status = wf_cli_parse(cli, argc, argv, opts, WF_COUNT(opts), 1, 1, &name, &count);
     struct wf_domain_public d = { 0 };
@@ -98,12 +122,7 @@ int wf_cmd_domain_init(struct wf_cli *cli, int argc, char **argv)
     wf_secret_fini(&pass);
     if (err)
         return wf_cli_diag(err, &diag, dir);
-    wf_fingerprint(wf_bytes(d.root_key.b, WF_KEY_LEN), print);
-    printf("domain %s: root key %s (fingerprint %s)\n  %s/root.key         keep it offline; it "
-           "signs the issuer and charters\n  %s/%s.weftdomain  give this file to the other "
-           "domains\nnext: weft node init --domain %s --dir NODE\n",
-        name, plain ? "made without a passphrase" : "made", print, dir, dir, name, dir);
-    return 0;
+    return say_domain(cli, dir, &d, plain);
 }
 
 // ---- node init -------------------------------------------------------------------------------------------------------
@@ -285,6 +304,29 @@ static enum weft_err add_seed(struct node_init *in, struct wf_diag *diag)
     return write_domain_file(in->root_dir, d, true, diag);
 }
 
+static int say_node(const struct wf_cli *cli, const struct node_init *in)
+{
+    char print[WF_FINGERPRINT_LEN], *config = NULL;
+    int status = 0;
+
+    wf_fingerprint(wf_bytes(in->node.sign_pub.b, WF_KEY_LEN), print);
+    if (wf_disk_join(in->dir, "weftd.yaml", &config))
+        return wf_cli_fail(WEFT_E_NOMEM, "%s", weft_err_text(WEFT_E_NOMEM));
+    if (wf_cli_for_programs(cli)) {
+        const struct wf_fact facts[] = { { "domain", in->root.public.name.s, false },
+            { "name", in->name, false }, { "fingerprint", print, false }, { "dir", in->dir, false },
+            { "config", config, false }, { "again", in->again ? "true" : "false", true } };
+        status = wf_cli_object("weft.node-init/v1", facts, WF_COUNT(facts));
+    } else {
+        printf(
+            "node %s/%s: identity %s\n  %s  edit it, then: weftd -c %s\nnext: weft mesh init MESH "
+            "--domain %s --node %s   (or join one: weft mesh join)\n",
+            in->root.public.name.s, in->name, print, config, config, in->root_dir, in->dir);
+    }
+    free(config);
+    return status;
+}
+
 int wf_cmd_node_init(struct wf_cli *cli, int argc, char **argv)
 {
     struct node_init in = {
@@ -299,7 +341,6 @@ int wf_cmd_node_init(struct wf_cli *cli, int argc, char **argv)
         { "now", 0, .flag = &in.now },
     };
     struct wf_diag diag = { 0 };
-    char print[WF_FINGERPRINT_LEN];
     int count = 0, status = wf_cli_parse(cli, argc, argv, opts, WF_COUNT(opts), 0, 0, NULL, &count);
 
     if (status >= 0)
@@ -326,16 +367,12 @@ int wf_cmd_node_init(struct wf_cli *cli, int argc, char **argv)
         err = note_issuer(&in, &diag);
     if (!err)
         err = add_seed(&in, &diag);
-    wf_fingerprint(wf_bytes(in.node.sign_pub.b, WF_KEY_LEN), print);
     if (!err)
         say_again(&in);
     if (err)
         status = wf_cli_diag(err, &diag, in.dir);
     else
-        printf("node %s/%s: identity %s\n  %s/weftd.yaml  edit it, then: weftd -c "
-               "%s/weftd.yaml\nnext: weft mesh init MESH --domain %s --node %s   (or join one: "
-               "weft mesh join)\n",
-            in.root.public.name.s, in.name, print, in.dir, in.dir, in.root_dir, in.dir);
+        status = say_node(cli, &in);
     wf_keys_fini(&in.issuer);
     wf_keys_fini(&in.node);
     wf_buf_fini(&in.issuer_cert);

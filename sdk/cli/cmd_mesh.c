@@ -69,6 +69,28 @@ static int parse_seed(const char *text, struct wf_seed *ret)
                : 0;
 }
 
+static int say_joined(
+    const struct wf_cli *cli, const struct wf_identity_dir *id, const char *genesis)
+{
+    char version[24];
+
+    if (wf_cli_for_programs(cli)) {
+        snprintf(version, sizeof version, "%llu",
+            id->charter ? (unsigned long long)id->charter->version : 0);
+        const struct wf_fact facts[] = { { "dir", id->dir, false },
+            { "mesh", id->charter ? id->charter->mesh : NULL, false },
+            { "mesh_id", genesis, false },
+            { "version", id->charter ? version : NULL, id->charter != NULL } };
+        return wf_cli_object("weft.mesh-join/v1", facts, WF_COUNT(facts));
+    }
+    if (id->charter)
+        printf("%s: mesh %s, charter version %llu\n", id->dir, id->charter->mesh,
+            (unsigned long long)id->charter->version);
+    else
+        printf("%s: mesh pinned; weftd fetches the charters from its seeds\n", id->dir);
+    return 0;
+}
+
 int wf_cmd_mesh_join(struct wf_cli *cli, int argc, char **argv)
 {
     const char *genesis = NULL, **charters = NULL, **seed_texts = NULL;
@@ -101,11 +123,8 @@ int wf_cmd_mesh_join(struct wf_cli *cli, int argc, char **argv)
         enum weft_err err = wf_identity_set_seeds(id, seeds, seed_count, &diag);
         status = err ? wf_cli_diag(err, &diag, id->dir) : 0;
     }
-    if (!status && id->charter)
-        printf("%s: mesh %s, charter version %llu\n", id->dir, id->charter->mesh,
-            (unsigned long long)id->charter->version);
-    else if (!status)
-        printf("%s: mesh pinned; weftd fetches the charters from its seeds\n", id->dir);
+    if (!status)
+        status = say_joined(cli, id, genesis);
 out:
     wf_identity_free(id);
     free(charters);

@@ -81,7 +81,7 @@ static enum weft_err product_rows(const struct wf_cli *cli, const Weft__V1__Stat
         wf_table_number(t, (int64_t)p->records);
         wf_table_text(t, p->endpoint[0] ? p->endpoint : NULL);
         wf_table_since(t, p->last_append_ms);
-        wf_table_bool(t, wf_top_is_overdue(r, p));
+        wf_table_bool(t, wf_top_is_silent(r, p));
     }
     return err ? err : wf_table_done(t);
 }
@@ -159,7 +159,7 @@ static enum weft_err products_json(struct wf_buf *out, const Weft__V1__StatusRep
             err = wf_cli_json_string(out, p->endpoint);
         if (!err)
             err = wf_buf_printf(out, ",\"last_append_ms\":%lld,\"silent\":%s}",
-                (long long)p->last_append_ms, wf_top_is_overdue(r, p) ? "true" : "false");
+                (long long)p->last_append_ms, wf_top_is_silent(r, p) ? "true" : "false");
     }
     return err ? err : wf_buf_append_byte(out, ']');
 }

@@ -19,6 +19,7 @@ struct feed { // one product
     struct weft_subscription *s;
     const char *product;
     bool reached;            // its owner, or a mirror, has answered
+    bool noted;              // that it begins beyond the head
     struct weft_problem why; // it has not: what was told last
 };
 
@@ -30,7 +31,8 @@ struct reader {
     uint64_t wanted, printed; // wanted 0 = without end
     int64_t until_ms;         // unix; 0 = without end
     bool lost, keep, woken;
-    bool history; // ends where the products ended when the first lease came
+    uint64_t offset; // of --from; 0 = it is none
+    bool history;    // ends where the products ended when the first lease came
     int status;
     struct wf_buf line;
 };
@@ -88,6 +90,24 @@ static void on_loss(struct reader *r, const struct weft_event *e)
         r->status = wf_cli_fail(WEFT_E_IO, "standard output is gone");
 }
 
+// The offset that was asked for was beyond the head, and what lies there did not come since. False before a lease came.
+static bool is_beyond(const struct reader *r, const struct feed *f, struct weft_stats *ret)
+{
+    weft_subscription_stats(f->s, ret);
+    return ret->history_end != UINT64_MAX && r->offset > ret->history_end && ret->records == 0;
+}
+
+static void note_beyond(const struct reader *r, struct feed *f)
+{
+    struct weft_stats s;
+
+    if (f->noted || r->cli->quiet || !is_beyond(r, f, &s))
+        return;
+    f->noted = true;
+    fprintf(stderr, "weft: note: %s: nothing is at offset %llu yet: the head is %llu\n", f->product,
+        (unsigned long long)r->offset, (unsigned long long)s.history_end);
+}
+
 static void on_state(struct reader *r, struct feed *f, const struct weft_event *e)
 {
     static const char *const names[] = { "connecting", "live", "pull", "unreachable", "refused",
@@ -108,6 +128,7 @@ static void on_state(struct reader *r, struct feed *f, const struct weft_event *
         why += len + 2; // it stands in front already
     if (!r->cli->quiet)
         fprintf(stderr, "%s: %s%s%s\n", e->product, name, why[0] ? ": " : "", why);
+    note_beyond(r, f);
 }
 
 static void on_event(struct reader *r, struct feed *f, const struct weft_event *e)
@@ -183,6 +204,20 @@ static void wait_for_any(const struct reader *r, int timeout_ms)
     (void)n; // interrupted or not, what there is is taken
 }
 
+// Nothing was read because it does not exist yet: not the same as a product that said nothing.
+static void end_beyond(struct reader *r)
+{
+    struct weft_stats s;
+
+    for (size_t i = 0; i < r->feed_count && !r->status; i++)
+        if (is_beyond(r, &r->feeds[i], &s))
+            r->status = wf_cli_fail(WEFT_E_TIMEOUT,
+                "%s: nothing is at offset %llu yet: the head was %llu; --from latest takes what "
+                "comes",
+                r->feeds[i].product, (unsigned long long)r->offset,
+                (unsigned long long)s.history_end);
+}
+
 // Its time is over. "No record" of an owner who never answered is no answer.
 static void end_in_time(struct reader *r)
 {
@@ -195,6 +230,7 @@ static void end_in_time(struct reader *r)
                 f->product);
         r->status = wf_cli_problem(&f->why);
     }
+    end_beyond(r);
 }
 
 static void follow(struct reader *r)
@@ -211,8 +247,10 @@ static void follow(struct reader *r)
         }
         for (size_t i = 0; i < r->feed_count; i++)
             any = take(r, &r->feeds[i]) || any;
-        if (!any && is_last)
+        if (!any && is_last) {
+            end_beyond(r);
             return;
+        }
         int64_t left = r->until_ms && r->until_ms - now < 1000 ? r->until_ms - now : 1000;
         if (!any && !is_done(r))
             wait_for_any(r, (int)left);
@@ -252,6 +290,7 @@ static int from_of(struct reader *r, const char *from, struct weft_subscribe_opt
         o->from = WEFT_FROM_CURSOR;
     } else if (wf_number_uint(wf_bytes_str(from), &o->offset) == WEFT_OK) {
         o->from = WEFT_FROM_OFFSET;
+        r->offset = o->offset;
     } else if (parse_time(from, &us)) {
         o->from = WEFT_FROM_TIME;
         o->time_ms = us / 1000;

@@ -209,7 +209,8 @@ int wf_local_ask(const struct wf_cli *cli, const char *node, Weft__V1__Request *
     return status;
 }
 
-int wf_local_commit(const struct wf_cli *cli, const char *node, struct wf_bytes charter)
+int wf_local_commit(
+    const struct wf_cli *cli, const char *node, struct wf_bytes charter, uint64_t *ret_version)
 {
     Weft__V1__Request q = WEFT__V1__REQUEST__INIT;
     Weft__V1__CharterRequest c = WEFT__V1__CHARTER_REQUEST__INIT;
@@ -223,6 +224,8 @@ int wf_local_commit(const struct wf_cli *cli, const char *node, struct wf_bytes 
     if (status)
         return status;
     if (reply->kind_case == WEFT__V1__REPLY__KIND_CHARTER)
+        *ret_version = reply->charter->version;
+    if (reply->kind_case == WEFT__V1__REPLY__KIND_CHARTER && !wf_cli_for_programs(cli))
         printf("charter version %llu is in force\n", (unsigned long long)reply->charter->version);
     wf_arena_fini(&arena);
     return 0;

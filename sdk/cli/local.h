@@ -20,10 +20,13 @@ int wf_local_try(const struct wf_cli *cli, const char *node, Weft__V1__Request *
     unsigned timeout_ms, struct wf_arena *arena, Weft__V1__Reply **ret, char *why, size_t why_len);
 // The local weftd's status, lives in the arena; NULL (and an arena that needs no fini) when nobody answers. For hints, which may fail.
 const Weft__V1__StatusReply *wf_local_status(const struct wf_cli *cli, struct wf_arena *arena);
-int wf_local_commit(const struct wf_cli *cli, const char *node, struct wf_bytes charter);
+int wf_local_commit(
+    const struct wf_cli *cli, const char *node, struct wf_bytes charter, uint64_t *ret_version);
 
-// Takes a charter file's envelope into a node: by its weftd when that runs, else into its directory.
-int wf_charter_install(struct wf_cli *cli, const char *node, struct wf_bytes envelope);
+// Takes a charter file's envelope into a node: by its weftd when that runs, else into its directory. Both say to people what is in force
+// then; to programs the caller does, by the version.
+int wf_charter_install(
+    struct wf_cli *cli, const char *node, struct wf_bytes envelope, uint64_t *ret_version);
 
 int wf_cmd_node_status(struct wf_cli *cli, int argc, char **argv);
 

@@ -83,8 +83,12 @@ static void put_cause(const Weft__V1__StatusReply *r, struct wf_top_product *out
         snprintf(out->cause, sizeof out->cause, "nobody publishes");
 }
 
-bool wf_top_is_overdue(const Weft__V1__StatusReply *r, const Weft__V1__ProductState *p)
+bool wf_top_is_silent(const Weft__V1__StatusReply *r, const Weft__V1__ProductState *p)
 {
+    if (strcmp(p->state, "api") == 0) // it answers, and appends nothing
+        return false;
+    if (strcmp(p->state, "failing") == 0 || strcmp(p->state, "starting") == 0)
+        return true;
     return p->freshness_ms > 0 &&
            (p->last_append_ms == 0 || r->time_ms - p->last_append_ms > p->freshness_ms);
 }
@@ -92,14 +96,11 @@ bool wf_top_is_overdue(const Weft__V1__StatusReply *r, const Weft__V1__ProductSt
 static void put_age(const Weft__V1__StatusReply *r, struct wf_top_product *out)
 {
     const Weft__V1__ProductState *p = out->state;
-    bool stuck = strcmp(p->state, "failing") == 0 || strcmp(p->state, "starting") == 0;
 
     out->age_ms = p->last_append_ms ? r->time_ms - p->last_append_ms : -1;
     if (p->last_append_ms && out->age_ms < 0)
         out->age_ms = 0; // the clock stepped back
-    if (strcmp(p->state, "api") == 0)
-        return;
-    out->silent = stuck || wf_top_is_overdue(r, p);
+    out->silent = wf_top_is_silent(r, p);
     if (out->silent)
         put_cause(r, out);
 }

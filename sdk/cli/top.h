@@ -38,11 +38,11 @@ struct wf_top_product {
     bool has_rates;
     double records_s, bytes_s, batches_s;
     int64_t age_ms;           // since its last record; -1 = there is none
-    bool silent;              // longer than it promises, or it takes nothing
+    bool silent;              // wf_top_is_silent
     char cause[WF_TOP_CAUSE]; // of that
 };
-// What it said last is older than it promises, whatever else is well with it.
-bool wf_top_is_overdue(const Weft__V1__StatusReply *r, const Weft__V1__ProductState *p);
+// What it said last is older than it promises, or it takes nothing: failing, or not begun yet. An API is never silent.
+bool wf_top_is_silent(const Weft__V1__StatusReply *r, const Weft__V1__ProductState *p);
 // In the order wanted; now->status->n_products of them are written. before may be NULL.
 void wf_top_products(const struct wf_top_sample *before, const struct wf_top_sample *now,
     enum wf_top_sort sort, struct wf_top_product *out);

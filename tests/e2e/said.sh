@@ -23,9 +23,35 @@ rows = [json.loads(line) for line in open(sys.argv[1])]
 sys.exit(not rows or rows[-1]["schema"] != sys.argv[2])' "$WORK/out" "$1" || fail "$what: no $1: $(cat "$WORK/out")"
 }
 
-make_mesh servers
 cd "$WORK" || exit 1
 say_wrong='weft.problem/v1'
+
+echo "== domains, nodes and charters"
+said "domain init" 0 "$WEFT" domain init north --dir north-root --no-passphrase -o json && an_object weft.domain-init/v1
+has out '"key":"north-root/root.key","passphrase":false,"file":"north-root/north.weftdomain"'
+said "domain init of a second" 0 "$WEFT" domain init south --dir south-root --no-passphrase -o jsonl && an_object weft.domain-init/v1
+for d in north south; do
+    said "node init of $d" 0 "$WEFT" node init --domain $d-root --dir $d-node --listen 127.0.0.1:0 -o json && an_object weft.node-init/v1
+    has out "\"domain\":\"$d\",\"name\":\"node-1\"" && has out "\"config\":\"$d-node/weftd.yaml\",\"again\":false"
+done
+said "mesh init" 0 "$WEFT" mesh init polar --domain north-root --out 1.charter -o json && an_object weft.mesh-init/v1
+has out '"file":"1.charter","mesh":"polar","mesh_id":"weftmesh1' && has out '"version":1,"signed":1,"members":1,"quorum":1,"in_force":null'
+mesh_id=$(sed 's/.*"mesh_id":"\([a-z0-9]*\)".*/\1/' "$WORK/out")
+said "charter commit" 0 "$WEFT" charter commit 1.charter --dir north-node -o json && an_object weft.charter-commit/v1 && has out '"in_force":1'
+said "mesh show" 0 "$WEFT" mesh show --dir north-node -o json && an_object weft.charter/v1
+said "charter propose" 0 "$WEFT" charter propose --add south-root/south.weftdomain --domain north-root --dir north-node --out 2.charter -o json
+an_object weft.charter-propose/v1 && has out "\"mesh_id\":\"$mesh_id\",\"version\":2,\"signed\":1,\"members\":2,\"quorum\":2,\"in_force\":null"
+said "charter sign" 0 "$WEFT" charter sign 2.charter --domain south-root -o json && an_object weft.charter-sign/v1 && has out '"signed":2,"members":2'
+said "mesh join" 0 "$WEFT" mesh join --genesis "$mesh_id" --charter 1.charter --charter 2.charter --dir south-node -o json
+an_object weft.mesh-join/v1 && has out "\"mesh\":\"polar\",\"mesh_id\":\"$mesh_id\",\"version\":2"
+"$WEFT" domain init west --dir west-root --no-passphrase >/dev/null
+"$WEFT" node init --domain west-root --dir west-node --listen 127.0.0.1:0 >/dev/null
+said "mesh init into a node" 0 "$WEFT" mesh init wild --domain west-root --node west-node -o json && an_object weft.mesh-init/v1
+has out '"file":"wild.charter"' && has out '"in_force":1' && [ "$(wc -l <"$WORK/out")" -eq 1 ] || fail "$what: $(cat "$WORK/out")"
+
+make_mesh servers
+said "charter commit to a weftd" 0 weft_at servers-node charter commit acme.charter -o json && an_object weft.charter-commit/v1
+has out '"in_force":1' && [ "$(wc -l <"$WORK/out")" -eq 1 ] || fail "$what: $(cat "$WORK/out")"
 
 echo "== products and configurations"
 said "product new" 0 "$WEFT" product new depth --kind event -o json && an_object weft.product-new/v1
@@ -75,6 +101,11 @@ said "what is there" 0 weft_at servers-node log show depth && [ ! -s "$WORK/err"
 "$WEFT" join "$(weft_at servers-node ticket create --kind user --name bob)" --dir bob >/dev/null
 # A rule that gives subscribe alone: what is kept is in it, also for who asks for nothing else, and has no token yet.
 said "the history" 0 "$WEFT" subscribe servers/depth --history --dir bob -q && [ "$(wc -l <"$WORK/out")" -eq 5 ] || fail "$what: $(cat "$WORK/out")"
+said "a place that does not exist yet" 75 "$WEFT" subscribe servers/depth --from 5000 --for 2s --dir bob -o json
+has err 'note: servers/depth: nothing is at offset 5000 yet: the head is 5' && an_object $say_wrong && has out 'the head was 5'
+said "history that does not exist yet" 75 "$WEFT" subscribe servers/depth --from 5000 --history --dir bob && has err 'nothing is at offset 5000 yet'
+said "the head itself" 0 "$WEFT" subscribe servers/depth --from 5 --for 1s --dir bob && [ ! -s "$WORK/out" ] || fail "$what: $(cat "$WORK/out")"
+said "what is at an offset" 0 "$WEFT" subscribe servers/depth --from 3 --history --dir bob -q && [ "$(wc -l <"$WORK/out")" -eq 2 ] || fail "$what: $(cat "$WORK/out")"
 said "a cursor that is not there" 0 "$WEFT" subscribe servers/depth --from cursor:mistyped --history -n 1 --dir bob
 has err 'no place is kept in mistyped yet: from the earliest record on'
 echo garbage >damaged
@@ -103,4 +134,30 @@ until_ok grep -q 'weft: waiting: depth: 1 records' waiting
 kill -CONT "$(cat servers-node.pid)"
 wait $publisher || fail "publish: $(cat waiting)"
 until_ok head_beyond servers-node depth 6
+echo "== a log in JSON, whoever says it"
+stop servers-node
+echo 'log: {format: json}' >>servers-node/weftd.yaml
+printf 'wfI1 half an item' >>"$(find servers-node/data/log -name '*.seg' | sort | tail -n 1)"
+rm servers-node.log
+log_has() { grep -qF -- "$1" servers-node.log; }
+start servers-node
+until_ok weft_at servers-node node status
+log_has '"room":"log"' || fail "no word of the torn tail: $(cat servers-node.log)"
+(cd servers-node && "$WEFTD" -c weftd.yaml) >>servers-node.log 2>&1 && fail "two weftds on one directory"
+log_has '"todo":"stop what uses it' || fail "no word of the other weftd: $(cat servers-node.log)"
+cp servers-node/weftd.yaml kept.yaml
+echo 'lisen: x' >>servers-node/weftd.yaml
+kill -HUP "$(cat servers-node.pid)"
+until_ok log_has 'the old configuration stays'
+log_has 'unknown key' || fail "no word of the mistake: $(cat servers-node.log)"
+mv kept.yaml servers-node/weftd.yaml
+stop servers-node
+dd if=/dev/zero of=servers-node/data/calls.db bs=4096 seek=1 count=1 conv=notrunc 2>/dev/null
+got=0
+(cd servers-node && "$WEFTD" -c weftd.yaml) >>servers-node.log 2>&1 || got=$?
+[ "$got" -eq 65 ] && log_has 'data/calls.db: ' && log_has 'weft node restore' || fail "a damaged calls.db: $got, $(tail -n 3 servers-node.log)"
+python3 -B -c 'import json, sys
+for line in open(sys.argv[1]):
+    said = json.loads(line)
+    assert {"level", "room", "msg"} <= said.keys(), line' servers-node.log || fail "not all of it is JSON: $(cat servers-node.log)"
 echo "every command said what it did"

@@ -254,6 +254,7 @@ START_TEST(what_is_silent_says_since_when_and_why)
     }
     wf_top_products(NULL, &now.sample, WF_TOP_NAME, list);
     ck_assert_msg(list[0].silent == (s->cause != NULL), "%s: %s", s->why, list[0].cause);
+    ck_assert_msg(wf_top_is_silent(&now.r, p) == list[0].silent, "%s: node status", s->why);
     ck_assert_msg(
         strcmp(list[0].cause, s->cause ? s->cause : "") == 0, "%s: %s", s->why, list[0].cause);
     ck_assert_int_eq(list[0].age_ms, s->age_ms);
