@@ -10,7 +10,7 @@
 #include "tests/support/fakenode.h"
 #include "tests/support/trust_mesh.h"
 
-#define WF_FAKE_DOCUMENTS 10u
+#define WF_FAKE_DOCUMENTS 12u
 #define WF_FAKE_RULES     "rules:\n  hot: {when: 'celsius > 40'}\n" // come with servers/readings
 
 struct wf_fakemesh {
