@@ -17,6 +17,7 @@ struct wf_client_refresh {
     struct wf_link *link; // who is asked now
     size_t source;        // index of the next one
     struct wf_seen_list list;
+    size_t told; // digests of this source, of whatever kind
     struct wf_buf continuation;
     uint64_t charter_version;
     size_t missing; // when documents were asked for last
@@ -302,6 +303,9 @@ static void on_digests(void *arg, enum weft_err err, const Weft__V1__Reply *repl
 
     if (!err && (!d || d->n_digests > WF_MAX_DIGESTS))
         err = WEFT_E_PROTOCOL;
+    r->told += err ? 0 : d->n_digests;
+    if (!err && r->told > WF_CATALOG_TOLD) // pages of what is of no interest would never end
+        err = WEFT_E_TOO_BIG;
     for (size_t i = 0; !err && i < d->n_digests; i++)
         err = add_digest(r->c, &r->list, d->digests[i]);
     // A page may hold nothing of interest, but one with nothing at all and another behind it never ends.
@@ -339,6 +343,7 @@ static void ask_digests(struct wf_client_refresh *r)
 static void ask_next_source(struct wf_client_refresh *r)
 {
     wf_seen_list_fini(&r->list);
+    r->told = 0;
     r->continuation.len = 0;
     r->link = wf_client_source(r->c, r->source++);
     if (r->link)

@@ -13,6 +13,8 @@
 
 #define WF_CATALOG_FRESH_MS 3000   // how long an answer to discovery is used again
 #define WF_CATALOG_ENTRIES  65536u // digests taken from one answer
+#define WF_CATALOG_TOLD                                                                            \
+    (4 * WF_CATALOG_ENTRIES) // and looked at: a product has a home and its proof beside it
 
 struct wf_client_link { // one a node, until weft_close
     struct wf_client_link *next;

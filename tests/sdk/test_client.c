@@ -183,35 +183,6 @@ START_TEST(domain_and_text_narrow)
 }
 END_TEST
 
-START_TEST(digests_come_in_pages)
-{
-    atomic_store(&m.digests_a_page, 1);
-    ck_assert_uint_eq(discover_count(NULL, NULL), 3);
-}
-END_TEST
-
-START_TEST(empty_pages_that_promise_more_are_no_catalog)
-{
-    struct weft_catalog *cat = NULL;
-
-    atomic_store(&m.digests_empty, 200);
-    ck_assert_int_eq(weft_discover(c, NULL, NULL, &cat, &problem), WEFT_E_PROTOCOL);
-    ck_assert_ptr_null(cat);
-    ck_assert_msg(atomic_load(&m.digests_empty) == 199, "it was asked once");
-}
-END_TEST
-
-START_TEST(digests_without_their_last_page_are_no_catalog)
-{
-    struct weft_catalog *cat = NULL;
-
-    atomic_store(&m.digests_a_page, 1);
-    atomic_store(&m.digests_refused, 2);
-    ck_assert_int_eq(weft_discover(c, NULL, NULL, &cat, &problem), WEFT_E_BUSY);
-    ck_assert_ptr_null(cat);
-}
-END_TEST
-
 START_TEST(a_forged_document_is_left_out_and_hides_no_other)
 {
     m.documents[1].content.ptr[m.documents[1].content.len - 1] ^= 1; // its signature
@@ -548,9 +519,6 @@ static void add_remote(TCase *t)
     tcase_add_test(t, who_am_i_comes_from_the_certificate);
     tcase_add_test(t, products_are_found_sorted_with_their_ages);
     tcase_add_loop_test(t, domain_and_text_narrow, 0, WF_COUNT(narrowings));
-    tcase_add_test(t, digests_come_in_pages);
-    tcase_add_test(t, empty_pages_that_promise_more_are_no_catalog);
-    tcase_add_test(t, digests_without_their_last_page_are_no_catalog);
     tcase_add_test(t, a_forged_document_is_left_out_and_hides_no_other);
     tcase_add_test(t, a_document_under_another_hash_is_left_out);
     tcase_add_test(t, an_expired_advert_is_left_out);

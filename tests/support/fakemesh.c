@@ -162,6 +162,25 @@ static void put_digest(
     r->digests[r->n_digests++] = s;
 }
 
+// A page of homes, which are of no interest to who looks for products, and another one behind it, for ever.
+static void put_endless(const struct wf_fake_call *c, size_t page, Weft__V1__Reply *reply)
+{
+    Weft__V1__DigestReply *r = wf_fake_new(c, &weft__v1__digest_reply__descriptor);
+    Weft__V1__SeenDigest *s = wf_fake_new(c, &weft__v1__seen_digest__descriptor);
+
+    s->digest = wf_fake_new(c, &weft__v1__digest__descriptor);
+    s->digest->kind = WEFT__V1__ENTRY_KIND__ENTRY_KIND_HOME;
+    s->digest->domain = wf_fake_str(c, "servers");
+    r->digests = wf_arena_calloc(c->arena, page, sizeof(void *));
+    while (r->n_digests < page)
+        r->digests[r->n_digests++] = s;
+    r->as_of_ms = WF_TEST_NOW;
+    r->charter_version = 1;
+    set_bin(c, &reply->continuation, WF_STR("more"));
+    reply->kind_case = WEFT__V1__REPLY__KIND_DIGEST;
+    reply->digest = r;
+}
+
 static void on_digest(struct wf_fakemesh *m, const struct wf_fake_call *c, Weft__V1__Reply *reply)
 {
     Weft__V1__DigestReply *r = wf_fake_new(c, &weft__v1__digest_reply__descriptor);
@@ -169,6 +188,10 @@ static void on_digest(struct wf_fakemesh *m, const struct wf_fake_call *c, Weft_
     size_t at = from.len ? from.data[0] : 0, page = (size_t)atomic_load(&m->digests_a_page);
     size_t refused = (size_t)atomic_load(&m->digests_refused);
 
+    if (atomic_load(&m->digests_endless)) {
+        put_endless(c, (size_t)atomic_load(&m->digests_endless), reply);
+        return;
+    }
     if (refused && at >= refused) {
         wf_fake_refuse(c, reply, WEFT_E_BUSY, "no more of it");
         return;

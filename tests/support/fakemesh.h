@@ -34,6 +34,7 @@ struct wf_fakemesh {
     // How it answers.
     atomic_int digests_a_page;  // 0 = all
     atomic_int digests_empty;   // so many pages of nothing come before them
+    atomic_int digests_endless; // pages of so many homes, without end
     atomic_int digests_refused; // BUSY from this digest on; 0: none is
     atomic_bool tell_second;    // the second charter
     atomic_bool tell_newer;     // a later advert of readings
