@@ -58,6 +58,7 @@ void wf_repair_forget_head(struct wf_repair *r, uint64_t head)
 {
     r->head = head;
     r->told = 0;
+    r->claimed = 0;
     r->rumour = 0;
     r->rumour_at_ms = INT64_MAX;
 }
@@ -263,6 +264,33 @@ static void on_head(struct wf_repair_step_now *s, uint64_t head, bool by_stream)
     }
 }
 
+// What lies beyond the home's word is forgotten with the head that it made us believe in; frames to come, or a pull, bring what is genuine.
+static void disown_claim(struct wf_repair *r)
+{
+    size_t first = wf_repair_held_at(r, r->told), n = first;
+
+    while (n < r->held_count && r->held[n].end <= r->claimed) {
+        r->held_bytes -= r->held[n].bytes;
+        wf_repair_drop_item(r, &r->held[n++]);
+    }
+    memmove(r->held + first, r->held + n, (r->held_count - n) * sizeof *r->held);
+    r->held_count -= n - first;
+    r->head = r->next > r->told ? r->next : r->told;
+    if (r->held_count && r->held[r->held_count - 1].end > r->head)
+        r->head = r->held[r->held_count - 1].end;
+    r->claimed = 0;
+}
+
+static void watch_claim(struct wf_repair_step_now *s)
+{
+    struct wf_repair *r = s->r;
+
+    if (r->claimed > r->told)
+        return;
+    r->claimed = r->head > r->told ? r->head : 0;
+    r->claimed_ms = s->now;
+}
+
 static void on_heartbeat(struct wf_repair_step_now *s, const struct wf_repair_event *e)
 {
     struct wf_repair *r = s->r;
@@ -285,6 +313,8 @@ static void on_heartbeat(struct wf_repair_step_now *s, const struct wf_repair_ev
         r->other_log = false;
     if (h->head_offset > r->told)
         r->told = h->head_offset;
+    if (r->claimed > r->told && s->now - r->claimed_ms >= WF_REPAIR_CLAIM_MS)
+        disown_claim(r);
     on_head(s, h->head_offset, e->by_stream);
 }
 
@@ -355,7 +385,7 @@ static void after_empty(struct wf_repair_step_now *s, const struct wf_repair_pen
     struct wf_repair *r = s->r;
 
     if (!p->is_pull) {
-        if (wf_repair_same_log(r, &p->log_id) && r->next < p->to) {
+        if (wf_repair_same_log(r, &p->log_id) && r->next < p->to && r->next < r->head) {
             wf_repair_fall_back(s);
             put_off(s);
         }
@@ -505,6 +535,7 @@ void wf_repair_step(
         on_tick(&s);
         break;
     }
+    watch_claim(&s);
     ask_what_is_missing(&s);
     say_position(&s);
 }

@@ -19,6 +19,9 @@
 
 // A head that the stream did not tell: its frames, or a heartbeat that says so, may be on their way.
 #define WF_REPAIR_RUMOUR_MS 1500
+// A frame's place is nobody's signed word, and every reader has the key to make one. What the home's heartbeats still don't reach after
+// this long (a heartbeat lies in a reply for 1 s at most) was never in its log, or is asked for once more.
+#define WF_REPAIR_CLAIM_MS 3000
 
 // One verified entry on its way to the application. `item` is the caller's. Or, with `lost`, the word that [offset, end) never comes.
 struct wf_repair_entry {

@@ -24,7 +24,9 @@ struct wf_repair {
     struct wf_repair_pending pending[WF_REPAIR_RANGES];
     uint32_t last_id;
     uint64_t head, floor; // of log_id, as far as known
-    uint64_t told; // the head of log_id that the home itself signed: so far records were there
+    uint64_t told;    // the head of log_id that the home itself signed: so far records were there
+    uint64_t claimed; // a head beyond it that unsigned places name, since claimed_ms; 0 = none
+    int64_t claimed_ms;
     struct wf_repair_place older[WF_MAX_CURSOR_LOGS]; // read before log_id, newest last
     size_t older_count;
     uint64_t rumour;      // a higher head than the stream told, believed from rumour_at_ms on

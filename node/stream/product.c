@@ -9,6 +9,7 @@
 #include "node/source/room.h"
 #include "node/stream/ends.h"
 #include "node/stream/priv.h"
+#include "proto/schema/number.h"
 #include "sdk/conf/file.h"
 #include "sdk/disk.h"
 
@@ -319,19 +320,21 @@ enum weft_err wf_home_remove(struct wf_home_product *p, struct wf_diag *diag)
     return WEFT_OK;
 }
 
+// A time that can't be read is now: the end of the product is told for longer, instead of to nobody.
 static enum weft_err load_removed(struct wf_home_product *p, const char *dir)
 {
     char *path = NULL;
     struct wf_buf text = { 0 };
+    uint64_t ms = 0;
     enum weft_err err = wf_disk_join(dir, "removed", &path);
 
     if (!err)
         err = wf_file_read(path, 32, WF_FILE_OWNED, &text, NULL);
-    if (!err)
-        err = wf_buf_append_byte(&text, 0);
     if (!err) {
+        size_t digits = text.len ? text.len - 1 : 0;
+        bool read = !wf_number_uint(wf_bytes(text.ptr, digits), &ms) && ms <= INT64_MAX;
         p->removed = true;
-        p->removed_ms = strtoll((const char *)text.ptr, NULL, 10);
+        p->removed_ms = read ? (int64_t)ms : wf_node_now_unix_ms(p->room->node);
     }
     wf_buf_fini(&text);
     free(path);

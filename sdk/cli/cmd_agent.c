@@ -173,9 +173,16 @@ int wf_cmd_agent_revoke(struct wf_cli *cli, int argc, char **argv)
     if (!cli->quiet)
         fprintf(stderr,
             "%s is revoked; its key can never join again, a new one can by a new ticket\n", name);
-    enum weft_err err = rows(cli, r);
+    if (wf_cli_for_programs(cli)) {
+        const struct wf_fact facts[] = { { "decision", "revoked", false },
+            { "agent", name, false } };
+        status = wf_cli_object("weft.agent-decision/v1", facts, WF_COUNT(facts));
+    } else {
+        enum weft_err err = rows(cli, r);
+        status = err ? wf_cli_fail(err, "%s", weft_err_text(err)) : 0;
+    }
     wf_arena_fini(&arena);
-    return err ? wf_cli_fail(err, "%s", weft_err_text(err)) : 0;
+    return status;
 }
 
 // ---- another machine under the name ----------------------------------------------------------------------------------

@@ -105,7 +105,8 @@ auditor=$(weft_at servers-node ticket create --kind user --name auditor)
 weft_at servers-node access grant memory --to "$("$WEFT" key show --dir "$WORK/auditor" -o json | grep -o 'weftid1[a-z0-9]*')" --verb subscribe \
     --out "$WORK/memory.cap" >/dev/null 2>&1 || fail "grant"
 "$WEFT" access import "$WORK/memory.cap" --dir "$WORK/auditor" >/dev/null
-weft_at servers-node agent revoke web-1 >/dev/null 2>&1 || fail "revoke"
+weft_at servers-node agent revoke web-1 -o json >"$WORK/decision" 2>/dev/null || fail "revoke"
+grep -qx '{"schema":"weft.agent-decision/v1","decision":"revoked","agent":"web-1"}' "$WORK/decision" || fail "$(cat "$WORK/decision")"
 agent_is web-1 revoked || fail "not shown as revoked"
 weft_at servers-node agent list -o json | grep -q '"agent":"web-1".*"revoked":"20[0-9-]*T[0-9:.]*Z"' || fail "no time of the revocation"
 weft_at servers-node agent show web-1 | grep -q '^revoked *from .* ago' || fail "no time in show"

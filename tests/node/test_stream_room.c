@@ -215,6 +215,26 @@ START_TEST(a_number_that_is_none_is_told_and_its_product_stays_out)
 }
 END_TEST
 
+static const char *const no_times[] = { "1700000000000 or so\n", "-1\n", "\n", "" };
+
+// A removal of long ago would be told to nobody.
+START_TEST(a_time_of_removal_that_is_none_is_now)
+{
+    streamrig_product(&rig, "rows", WF_PRODUCT_METRIC);
+    streamrig_close(&rig);
+    write_file("removed", no_times[_i]);
+    streamrig_open(&rig);
+    const struct wf_home_product *p = rig.node.stream->products;
+    ck_assert_ptr_nonnull(p);
+    ck_assert(p->removed && p->removed_ms == wf_node_now_unix_ms(&rig.node));
+    streamrig_close(&rig);
+    write_file("removed", "1700000000000\n");
+    streamrig_open(&rig);
+    p = rig.node.stream->products;
+    ck_assert(p && p->removed && p->removed_ms == 1700000000000);
+}
+END_TEST
+
 static bool has_checkpoint(void)
 {
     char path[512];
@@ -463,6 +483,7 @@ int main(void)
     tcase_add_loop_test(
         t, a_number_that_is_none_is_told_and_its_product_stays_out, 0, (int)WF_COUNT(rubbish));
     tcase_add_test(t, offsets_go_on_over_a_restart_and_logs_are_linked);
+    tcase_add_loop_test(t, a_time_of_removal_that_is_none_is_now, 0, (int)WF_COUNT(no_times));
     tcase_add_test(t, a_checkpoint_is_written_after_a_minute_so_many_bytes_or_batches);
     tcase_add_test(t, a_lost_checkpoint_changes_nothing);
     tcase_add_test(t, what_a_publisher_repeats_is_acknowledged_and_not_doubled);

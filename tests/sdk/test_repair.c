@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a home leaves out without a word: the machine tells it as a gap with its exact range. All else: test_repair_sim.c.
+// What a home leaves out without a word: the machine tells it as a gap with its exact range. What lies beyond the home's word is forgotten.
+// All else: test_repair_sim.c.
 #include <check.h>
 
 #include "proto/stream/heartbeat.h"
@@ -7,8 +8,9 @@
 
 static const struct wf_incarnation log_id = { 7, 7 };
 static struct wf_repair *r;
-static struct wf_repair_action pull, loss;
+static struct wf_repair_action pull, range, loss;
 static unsigned losses, delivered;
+static enum wf_repair_mode mode;
 
 static void drop(void *arg, void *item)
 {
@@ -20,6 +22,10 @@ static void act(void *arg, const struct wf_repair_action *a)
     (void)arg;
     if (a->kind == WF_REP_PULL)
         pull = *a;
+    if (a->kind == WF_REP_RANGE)
+        range = *a;
+    if (a->kind == WF_REP_MODE)
+        mode = a->mode;
     delivered += a->kind == WF_REP_DELIVER;
     if (a->kind != WF_REP_LOSS)
         return;
@@ -57,6 +63,16 @@ static void answer(struct wf_repair_entry *entries, size_t count, uint64_t next)
     wf_repair_step(r, 1, &e, act, NULL);
 }
 
+static void answer_range_with_nothing(int64_t now, uint64_t head)
+{
+    struct wf_heartbeat beat = { .log_id = log_id, .head_offset = head };
+    struct wf_repair_event e = {
+        .kind = WF_REP_ENTRIES, .request = range.request, .next = range.from, .heartbeat = &beat
+    };
+
+    wf_repair_step(r, now, &e, act, NULL);
+}
+
 START_TEST(what_lies_before_an_entry_and_was_not_explained_is_a_gap)
 {
     struct wf_repair_entry e = { .log_id = log_id, .offset = 15, .end = 20 };
@@ -87,6 +103,71 @@ START_TEST(an_answer_without_holes_loses_nothing)
 }
 END_TEST
 
+static void beat_at(int64_t now, uint64_t head)
+{
+    struct wf_heartbeat beat = { .log_id = log_id, .head_offset = head };
+    struct wf_repair_event e = {
+        .kind = WF_REP_HEARTBEAT, .heartbeat = &beat, .by_stream = true, .next_beat_ms = now + 1000
+    };
+
+    wf_repair_step(r, now, &e, act, NULL);
+}
+
+static void frame_at(int64_t now, uint64_t offset)
+{
+    struct wf_repair_entry entry = { .log_id = log_id, .offset = offset, .end = offset + 5 };
+    struct wf_repair_event e = { .kind = WF_REP_FRAME, .entries = &entry, .entry_count = 1 };
+
+    wf_repair_step(r, now, &e, act, NULL);
+}
+
+// Live at offset 30, and then a frame of a place far beyond.
+static void live_and_claimed(void)
+{
+    struct wf_repair_entry e = { .log_id = log_id, .offset = 10, .end = 30 };
+
+    answer(&e, 1, 30);
+    beat_at(10, 30);
+    ck_assert_int_eq(mode, WF_REP_LIVE);
+    frame_at(20, 1000000);
+    ck_assert(range.from == 30 && range.to == 1000000);
+}
+
+START_TEST(a_place_that_the_homes_word_does_not_reach_is_forgotten)
+{
+    struct wf_incarnation log;
+    uint64_t next;
+
+    live_and_claimed();
+    beat_at(20 + WF_REPAIR_CLAIM_MS - 1, 30); // it may have been on its way since before
+    ck_assert(!wf_repair_wants(r, &log_id, 1000000, 1000005));
+    frame_at(20 + WF_REPAIR_CLAIM_MS - 1, 30);
+    answer_range_with_nothing(20 + WF_REPAIR_CLAIM_MS, 35);
+    ck_assert_int_eq(mode, WF_REP_LIVE);
+    ck_assert(wf_repair_wants(r, &log_id, 1000000, 1000005));
+    memset(&range, 0, sizeof range);
+    frame_at(3500, 40); // the next hole is the real one
+    ck_assert(range.from == 35 && range.to == 40);
+    frame_at(3501, 35);
+    wf_repair_position(r, &log, &next);
+    ck_assert_uint_eq(next, 45);
+    ck_assert(mode == WF_REP_LIVE && losses == 0 && delivered == 4);
+}
+END_TEST
+
+START_TEST(a_place_that_the_homes_word_reaches_is_kept)
+{
+    live_and_claimed();
+    beat_at(1000, 1000005);
+    beat_at(20 + WF_REPAIR_CLAIM_MS, 1000005);
+    ck_assert(!wf_repair_wants(r, &log_id, 1000000, 1000005));
+    // What came later has its own time.
+    frame_at(20 + WF_REPAIR_CLAIM_MS, 1000010);
+    beat_at(21 + WF_REPAIR_CLAIM_MS, 1000005);
+    ck_assert(!wf_repair_wants(r, &log_id, 1000010, 1000015));
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("repair");
@@ -96,6 +177,8 @@ int main(void)
     tcase_add_test(t, what_lies_before_an_entry_and_was_not_explained_is_a_gap);
     tcase_add_test(t, what_lies_behind_the_last_entry_and_was_not_explained_is_a_gap);
     tcase_add_test(t, an_answer_without_holes_loses_nothing);
+    tcase_add_test(t, a_place_that_the_homes_word_does_not_reach_is_forgotten);
+    tcase_add_test(t, a_place_that_the_homes_word_reaches_is_kept);
     suite_add_tcase(s, t);
     SRunner *run = srunner_create(s);
     srunner_run_all(run, CK_ENV);
