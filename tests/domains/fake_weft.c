@@ -38,6 +38,9 @@ struct fake_product {
 
 const char *fake_revoked;
 size_t fake_pause;
+bool fake_slow;
+size_t fake_told = SIZE_MAX;
+void (*fake_handed)(size_t n);
 
 struct weft_client {
     int unused;
@@ -49,7 +52,7 @@ struct weft_subscription {
     struct fake_product *p;
     size_t at, end;
     bool greeted; // said that it is live, unless the log has states of its own
-    bool paused;
+    bool paused, handed;
     struct weft_event live;
     int fd;
 };
@@ -77,6 +80,9 @@ void fake_reset(void)
 {
     fake_revoked = NULL;
     fake_pause = 0;
+    fake_slow = false;
+    fake_told = SIZE_MAX;
+    fake_handed = NULL;
     for (size_t i = 0; i < product_count; i++) {
         for (size_t k = 0; k < products[i].count; k++)
             item_free(products[i].items[k]);
@@ -439,9 +445,14 @@ enum weft_err weft_next(struct weft_subscription *s, int timeout_ms, const struc
         s->paused = true;
         return WEFT_E_TIMEOUT;
     }
-    if (s->at == s->end)
+    if (s->at == s->end || (fake_slow && s->handed)) {
+        s->handed = false;
         return WEFT_E_TIMEOUT;
+    }
+    s->handed = true;
     *ret = &s->p->items[s->at++]->e;
+    if (fake_handed)
+        fake_handed(s->at - 1);
     // As libweft does: the descriptor is readable while something waits, and not until somebody asked in vain.
     if (s->at == s->end && read(s->fd, &v, sizeof v) < 0)
         abort();
@@ -455,8 +466,11 @@ int weft_subscription_fd(const struct weft_subscription *s)
 
 void weft_subscription_stats(const struct weft_subscription *s, struct weft_stats *ret)
 {
-    *ret =
-        (struct weft_stats){ .head_offset = s->end, .next_offset = s->at, .lease_expires_ms = 1 };
+    size_t told = s->end - s->at < fake_told ? s->end - s->at : fake_told;
+
+    *ret = (struct weft_stats){
+        .head_offset = s->at + told, .next_offset = s->at, .lease_expires_ms = 1
+    };
 }
 
 // That of the records handed over last, or of the next.

@@ -41,6 +41,12 @@ uint64_t fake_records(const struct fake_product *p); // appended so far
 extern const char *fake_revoked;
 // Each subscription says once that nothing is there, before this event though more follow; 0: none does.
 extern size_t fake_pause;
+// After each event a subscription says once that nothing is there, as one does that reads over a slow line.
+extern bool fake_slow;
+// Of the records that wait, how many at most are known beside those handed over.
+extern size_t fake_told;
+// Is told of each event that a subscription hands over; NULL: nobody is.
+extern void (*fake_handed)(size_t n);
 // The nth event of the log as a subscription hands it over; valid until the next.
 const struct weft_event *fake_event(struct fake_product *p, size_t n);
 

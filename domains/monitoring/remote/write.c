@@ -183,11 +183,33 @@ static void forget(void *arg, const struct wf_remote_series *s)
         wf_write_note(w, wf_mon_store_problem(wf_ledger_store(w->ledger)));
 }
 
+// What waited at its owner a sweep ago and is not read yet (some records are always on their way, but not those), and the time in which this
+// process stood still, make no series silent.
+static void note_unread(struct wf_writer *w, int64_t now_ms)
+{
+    bool stood = now_ms > w->sweep_due + SWEEP_MS;
+
+    for (size_t i = 0; i < w->watch.count; i++) {
+        const struct wf_mon_feed *f = w->watch.feeds[i];
+        struct wf_written *own = wf_written_of(f);
+        struct weft_stats stats = { 0 };
+        if (f->sub)
+            weft_subscription_stats(f->sub, &stats);
+        // What waits is known from the first lease on.
+        bool asks = f->sub && f->state == WEFT_STREAM_CONNECTING &&
+                    now_ms - f->state_ms < WF_MON_CONNECT_MS;
+        if (own->own && (stood || asks || stats.next_offset < own->head))
+            own->own->busy_ms = now_ms;
+        own->head = stats.head_offset;
+    }
+}
+
 // Ends what is silent. Whoever does not listen must not say that nothing was heard.
 static void sweep(struct wf_writer *w, int64_t now_ms)
 {
     size_t before = w->gather.count;
 
+    note_unread(w, now_ms);
     w->sweep_due = now_ms + SWEEP_MS;
     if (wf_remote_sweep(w->table, now_ms, &w->gather, is_flying(w) ? NULL : forget, w))
         w->end = WEFT_E_NOMEM;

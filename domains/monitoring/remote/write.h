@@ -17,6 +17,7 @@ struct wf_written {
     struct wf_mon_line told;
     char schema[WF_MON_SCHEMA_ID]; // of the records that status knows of
     bool said;                     // what is left out
+    uint64_t head;                 // offset behind what waited at the last sweep
 };
 
 struct wf_written_loss { // a LOSS event until the ledger has it
