@@ -288,6 +288,8 @@ static int run(struct life *l, struct wf_diag *diag)
     close_rooms(l);
     if (!err && l->in_disorder)
         err = WEFT_E_TIMEOUT;
+    else if (!err)
+        wf_say_line(WF_LOG_INFO, "life", "stopped in order", NULL);
     return weft_err_exit(err);
 }
 

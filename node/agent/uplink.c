@@ -42,11 +42,16 @@ static void drop_link(struct wf_node *n)
 void wf_uplink_failed(struct wf_node *n, enum weft_err err, const Weft__V1__Reply *reply)
 {
     struct wf_uplink_room *u = n->uplink;
-    const char *text = reply && reply->refusal && reply->refusal->text[0] ? reply->refusal->text
-                                                                          : weft_err_text(err);
+    const char *text = weft_err_text(err);
 
     if (u->closed)
         return;
+    if (reply && reply->refusal && reply->refusal->text[0])
+        text = reply->refusal->text;
+    else if (err == WEFT_E_REVOKED) // no retry helps
+        text = "the key of this host is revoked, or another machine took its place; what waits "
+               "here is never taken. A ticket of weft agent replace lets it in again, from an "
+               "empty directory";
     snprintf(u->last_error, sizeof u->last_error, "%.80s: %.240s", u->address, text);
     wf_alarm(n, "uplink", u->last_error);
     if (!u->silent_since_ms)

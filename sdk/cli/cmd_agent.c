@@ -5,6 +5,7 @@
 
 #include "sdk/cli/agents.h"
 #include "sdk/cli/local.h"
+#include "sdk/cli/top.h"
 
 static int ask(struct wf_cli *cli, const char *show, const char *revoke, struct wf_arena *arena,
     const Weft__V1__AgentsReply **ret)
@@ -60,7 +61,8 @@ static enum weft_err rows(const struct wf_cli *cli, const Weft__V1__AgentsReply 
         wf_table_when(t, a->certificate_expires_ms);
         wf_table_text(t, a->address);
         wf_table_when(t, a->revoked_ms);
-        wf_table_text(t, a->why[0] ? a->why : NULL);
+        const char *why = a->why[0] ? a->why : wf_top_agent_cause(a);
+        wf_table_text(t, why[0] ? why : NULL);
     }
     return err ? err : wf_table_done(t);
 }
@@ -90,6 +92,8 @@ static void print_one(const Weft__V1__AgentInfo *a)
     wf_cli_heard(a->heard_ms, heard);
     wf_cli_at(a->certificate_expires_ms, cert);
     printf("%-13s %s, %s, heard %s\n", "agent", a->subject, a->state, heard);
+    if (!a->why[0] && wf_top_agent_cause(a)[0])
+        printf("%-13s %s\n", "why", wf_top_agent_cause(a));
     if (a->revoked_ms) {
         char revoked[WF_CLI_AT];
         wf_cli_at(a->revoked_ms, revoked);

@@ -19,7 +19,7 @@ struct job {
     struct wf_cli *cli;
     const char *verb, *dir, *file;
     bool logs, alone;
-    struct wf_secret pass; // empty: not sealed
+    struct wf_secret pass; // empty: not sealed; wiped as soon as weftd has it
 };
 
 // ---- weftd -----------------------------------------------------------------------------------------------------------
@@ -101,7 +101,7 @@ static long long number_of(const struct wf_json *r, const char *key)
     return (long long)wf_json_int(wf_json_get(r, key));
 }
 
-static void say_backup(const struct job *j, const struct wf_json *r)
+static void say_backup(const struct job *j, const struct wf_json *r, bool sealed)
 {
     char domain[256], node[256], print[256], hash[256];
 
@@ -113,7 +113,9 @@ static void say_backup(const struct job *j, const struct wf_json *r)
     printf("  records  %s\n",
         j->logs ? "in it, up to now"
                 : "not in it (--logs): after a restore those that no agent still has are lost");
-    if (!j->pass.len)
+    if (sealed)
+        printf("  sealed   under the passphrase: without it nobody opens this file\n");
+    else
         printf("  NOT SEALED: whoever has this file is this node, and its issuer if it has one\n");
     printf("next: keep it off this machine; weft node restore %s --dir DIR\n", j->file);
 }
@@ -145,11 +147,14 @@ static void say_restore(const struct job *j, const struct wf_json *r)
 static int run(struct job *j)
 {
     struct wf_json *answer = NULL;
+    bool sealed = j->pass.len > 0, is_table = j->cli->format == WF_OUT_TABLE;
     int status = ask_weftd(j, &answer);
 
     wf_secret_fini(&j->pass);
-    if (!status && j->cli->format == WF_OUT_TABLE)
-        (strcmp(j->verb, "--backup") == 0 ? say_backup : say_restore)(j, answer);
+    if (!status && is_table && strcmp(j->verb, "--backup") == 0)
+        say_backup(j, answer, sealed);
+    else if (!status && is_table)
+        say_restore(j, answer);
     wf_json_free(answer);
     return status;
 }

@@ -93,6 +93,21 @@ bool wf_top_is_silent(const Weft__V1__StatusReply *r, const Weft__V1__ProductSta
            (p->last_append_ms == 0 || r->time_ms - p->last_append_ms > p->freshness_ms);
 }
 
+const char *wf_top_agent_cause(const Weft__V1__AgentInfo *a)
+{
+    static const char *const causes[][2] = {
+        { "late", "no poll: host down or asleep, weftd stopped there, or no way from it" },
+        { "gone", "no poll for 5 min: host down, unreachable, or weftd stopped" },
+        { "revoked", "revoked by this domain" },
+        { "cloned", "two machines have its key: weft agent replace" },
+    };
+
+    for (size_t i = 0; i < WF_COUNT(causes); i++)
+        if (strcmp(a->state, causes[i][0]) == 0)
+            return causes[i][1];
+    return a->skew_ms > 60000 || a->skew_ms < -60000 ? "its clock is off" : "";
+}
+
 static void put_age(const Weft__V1__StatusReply *r, struct wf_top_product *out)
 {
     const Weft__V1__ProductState *p = out->state;

@@ -43,6 +43,8 @@ struct wf_top_product {
 };
 // What it said last is older than it promises, or it takes nothing: failing, or not begun yet. An API is never silent.
 bool wf_top_is_silent(const Weft__V1__StatusReply *r, const Weft__V1__ProductState *p);
+// Why nothing is heard of an agent, or what is wrong with it; "" where nothing is. Static text.
+const char *wf_top_agent_cause(const Weft__V1__AgentInfo *a);
 // In the order wanted; now->status->n_products of them are written. before may be NULL.
 void wf_top_products(const struct wf_top_sample *before, const struct wf_top_sample *now,
     enum wf_top_sort sort, struct wf_top_product *out);

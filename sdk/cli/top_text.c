@@ -156,21 +156,6 @@ static void peers(struct picture *p, unsigned left)
     wf_picture_rest(p->out, r->n_peers, shown);
 }
 
-static const char *agent_cause(const Weft__V1__AgentInfo *a)
-{
-    static const char *const causes[][2] = {
-        { "late", "no poll: host asleep, or its line is down" },
-        { "gone", "no poll for 5 min: host down, unreachable, or weftd stopped" },
-        { "revoked", "revoked by this domain" },
-        { "cloned", "two machines have its key: weft agent replace" },
-    };
-
-    for (size_t i = 0; i < WF_COUNT(causes); i++)
-        if (strcmp(a->state, causes[i][0]) == 0)
-            return causes[i][1];
-    return a->skew_ms > 60000 || a->skew_ms < -60000 ? "its clock is off" : "";
-}
-
 static void agents(struct picture *p, unsigned left)
 {
     const Weft__V1__StatusReply *r = p->now->status;
@@ -191,7 +176,7 @@ static void agents(struct picture *p, unsigned left)
         }
         wf_picture_line(p->out, "%-32s %-8s %-7s %9s %9s %9s %8lld  %s", s->subject, s->state,
             age(s->heard_ms, heard), spool[0], spool[1], spool[2], (long long)s->skew_ms,
-            agent_cause(s));
+            wf_top_agent_cause(s));
     }
     wf_picture_rest(p->out, r->agent_count > r->n_agents ? r->agent_count : r->n_agents, shown);
 }

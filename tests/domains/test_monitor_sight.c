@@ -139,6 +139,11 @@ static void broken_rules(struct wf_mon_sight *s)
     s->pulses[0].wrong_ms = NOW - 60000;
     snprintf(s->pulses[0].wrong, sizeof s->pulses[0].wrong, "no room for series of rule x");
 }
+static void no_such_field(struct wf_mon_sight *s)
+{
+    broken_rules(s);
+    snprintf(s->pulses[0].wrong, sizeof s->pulses[0].wrong, "rule x: servers/p has no field y");
+}
 static void too_many(struct wf_mon_sight *s)
 {
     broken_rules(s);
@@ -189,6 +194,7 @@ START_TEST(whatever_is_not_known_to_be_seen_is_a_finding)
         { died, "process remote", WF_MON_NOT_RUNNING, NOW - 5000 },
         { hangs, "process remote", WF_MON_QUIET, NOW - 11000 },
         { broken_rules, "process remote", WF_MON_RULES, NOW - 60000 },
+        { no_such_field, "process remote", WF_MON_RULES, NOW - 60000 },
         { no_catalog, "monitor", WF_MON_CATALOG, 0 },
         { too_many, "process remote", WF_MON_UNWATCHED, NOW - 60000 },
         { again, "process alert", WF_MON_AGAIN, NOW - 1000 },
@@ -228,7 +234,7 @@ START_TEST(products_of_a_domain_with_the_same_cause_are_one_finding)
     const struct wf_mon_finding *f = found(s, WF_MON_REVOKED, "servers (2 products)");
     ck_assert_int_eq(f->since_ms, NOW - 90000);
     ck_assert_str_eq(f->cause, "refused: its owner revoked the token (servers/p1 first)");
-    ck_assert_ptr_nonnull(strstr(f->todo, "`weft access request PRODUCT`"));
+    ck_assert_ptr_nonnull(strstr(f->todo, "`weft access request PRODUCT --verb subscribe`"));
     ck_assert_ptr_nonnull(found(s, WF_MON_HOST_SILENT, "servers/p2"));
     ck_assert_str_eq(s->domains[1].cause, "1 host-silent, 2 token-revoked");
     ck_assert_int_eq(s->domains[1].since_ms, NOW - 90000);
@@ -248,7 +254,7 @@ START_TEST(a_finding_of_one_product_names_it_in_the_command)
     blind(&s->lines[1], WF_MON_NO_TOKEN, "refused: nothing grants it", NOW);
     ck_assert_int_eq(wf_mon_sight_judge(s), WEFT_OK);
     ck_assert_str_eq(found(s, WF_MON_NO_TOKEN, "servers/p1")->todo,
-        "ask its owner: `weft access request servers/p1`");
+        "ask its owner: `weft access request servers/p1 --verb subscribe`");
     release(s);
 }
 END_TEST
@@ -331,11 +337,11 @@ START_TEST(an_hour_without_its_domain_is_told_while_it_lasts_and_afterwards)
     live_on(&l, WEFT_STREAM_LIVE, WEFT_OK, HOUR + 5000);
     ck_assert_str_eq(l.line.cause, "");
     ck_assert_int_eq(l.line.since_ms, 0);
-    ck_assert_str_eq(
-        l.line.past, "until 2023-11-14T23:13:25Z not seen for 60 min: node unreachable");
+    ck_assert_str_eq(l.line.past,
+        "until 2023-11-14T23:13:25Z not seen for 60 min, in the end: node unreachable");
     live_on(&l, WEFT_STREAM_LIVE, WEFT_OK, 2 * HOUR); // and stays told
-    ck_assert_str_eq(
-        l.line.past, "until 2023-11-14T23:13:25Z not seen for 60 min: node unreachable");
+    ck_assert_str_eq(l.line.past,
+        "until 2023-11-14T23:13:25Z not seen for 60 min, in the end: node unreachable");
 }
 END_TEST
 

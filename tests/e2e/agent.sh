@@ -112,6 +112,8 @@ weft_at servers-node agent list -o json | grep -q '"agent":"web-1".*"revoked":"2
 weft_at servers-node agent show web-1 | grep -q '^revoked *from .* ago' || fail "no time in show"
 head=$(head_of servers-node memory)
 until_ok grep -q "revoked" "$WORK/web-1.log"
+told_what_to_do() { weft_at web-1 node status | grep -q '^ALARMS .*is revoked.* weft agent replace'; }
+until_ok told_what_to_do
 until_ok grep -q 'msg="refused" .*who="servers/web-1" .*result="REVOKED"' "$WORK/servers-node.log"
 weft_at servers-node access list | grep -q '^servers/web-1 .*REVOKED' || fail "the list does not show whom it refuses"
 [ "$(head_of servers-node memory)" -le "$((head + 1))" ] || fail "a revoked agent still delivers"

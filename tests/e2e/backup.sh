@@ -56,6 +56,10 @@ say web-1 hosted $((N + 1)) $((2 * N)) &
 with_pass backup "$WORK/node.weftbackup" --dir "$WORK/servers-node" >"$WORK/out" || fail "backup"
 wait $!
 grep -q 'read back whole' "$WORK/out" || fail "$(cat "$WORK/out")"
+grep -q '^  sealed ' "$WORK/out" || fail "what it says of the seal: $(cat "$WORK/out")"
+if grep -q 'NOT SEALED' "$WORK/out"; then fail "it is sealed: $(cat "$WORK/out")"; fi
+"$WEFT" node backup "$WORK/open.weftbackup" --dir "$WORK/servers-node" --no-passphrase | grep -q 'NOT SEALED' || fail "no warning"
+rm "$WORK/open.weftbackup"
 [ "$(stat -c %a "$WORK/node.weftbackup")" = 600 ] || fail "others may read it"
 fails 1 'already exists' with_pass backup "$WORK/node.weftbackup" --dir "$WORK/servers-node"
 fails 77 'an agent is not backed up' with_pass backup "$WORK/a" --dir "$WORK/web-1"

@@ -21,6 +21,8 @@ terminate() { # WANTED-STATUS: of the node; how long it took, in ms, is left in 
     took=$(($(date +%s%3N) - began))
     rm -f "$WORK/servers-node.pid"
     [ "$got" -eq "$1" ] || fail "status $got, not $1, after $took ms"
+    last='level="info" room="life" msg="stopped in order"'
+    [ "$got" -ne 0 ] || [ "$(tail -n 1 "$WORK/servers-node.log")" = "$last" ] || fail "the log does not say how it ended: $(tail -n 2 "$WORK/servers-node.log")"
 }
 
 make_mesh servers

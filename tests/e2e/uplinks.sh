@@ -68,6 +68,9 @@ start servers-node
 until_ok all_are "$uplinks" 3
 [ "$(weft_at servers-node agent list | grep -c '^web-real-[123] *gone *1[01] min')" -eq 3 ] ||
     fail "not gone with their age: $(weft_at servers-node agent list | grep real)"
+[ "$(weft_at servers-node agent list | grep -c '^web-real-[123] .* no poll for 5 min: host down')" -eq 3 ] ||
+    fail "no cause: $(weft_at servers-node agent list | grep real)"
+weft_at servers-node agent show web-real-1 | grep -q '^why  *no poll for 5 min' || fail "no cause: $(weft_at servers-node agent list | grep real)"
 gone_told() { [ "$("$WEFT" query servers/agents "SELECT host FROM agents WHERE state = 'gone' AND heard_ms BETWEEN 1 AND 1000 * unixepoch() - 600000" --dir "$WORK/owner" -o jsonl --partial-ok -q | grep -c web-real-)" -eq 3 ]; }
 until_ok gone_told
 stop simulated

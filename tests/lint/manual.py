@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""lint.manual: what the programs say of themselves and what their pages say is the same, both ways.
+"""lint.manual: what the programs say of themselves and what their pages say is the same, both ways; commands that they advise exist.
 
 usage: manual.py BUILD-DIR | manual.py --synopsis
 Commands and options of `weft --help` and each `weft COMMAND --help` against weft(1), those of weftd and weft-monitor against theirs; exit
@@ -69,6 +69,28 @@ def check_weft(weft, page):
         out += differences(f"weft {name} --help: common options", options(text.partition("Common options:")[2]), COMMON)
     if len(names) < 30:
         out.append(f"weft --help names only {len(names)} commands")
+    return out
+
+
+# ---- what programs advise
+
+LITERAL = re.compile(r'"((?:[^"\\\n]|\\.)*)"')
+
+
+def literals(code):
+    """The string literals of C code, those that follow each other joined; comments are no advice."""
+    code = re.sub(r"(?m)(?:^|\s)//[^\n]*", "", code)
+    return LITERAL.findall(re.sub(r'(?<!\\)"\s*(?:\\\n\s*)?"', "", code))
+
+
+def check_advice(where, code, names):
+    """In backticks every `weft ...` has to be a command; behind a mark (see: weft agent list) where a noun of commands follows."""
+    nouns, out = {n.split()[0] for n in names if " " in n}, []
+    for text in literals(code):
+        for tick, noun, verbs in re.findall(r"(`|(?<=[:;,(] ))weft ([a-z]+)(?: ([a-z]+(?:\|[a-z]+)*))?(?![\w/-])", text):
+            known = noun in names and (not verbs or noun not in nouns) or any(f"{noun} {v}" in names for v in (verbs or "").split("|"))
+            if not known and (noun in nouns if not tick else noun != "help"):
+                out.append(f"{where}: \"weft {noun} {verbs}\" is no command of weft")
     return out
 
 
@@ -242,6 +264,11 @@ def self_test():
     tree.expect("a page's options", ["x"] if commands_of_page(page) != {"a b": {"--one", "--output"}, "c": {"--two"}} else [], False)
     tree.expect("a missing option", differences("p", {"--a"}, set()), True)
     tree.expect("an option of nobody", differences("p", set(), {"--a"}), True)
+    names = ["agent list", "products", "call", "call status"]
+    code = 'f("see `weft "\n  "agent list`, weft products, weft call a/b/c, weft agent list --dir x"); // weft agent nothing\n'
+    tree.expect("advice", check_advice("x", code, names), False)
+    tree.expect("advice of no command", check_advice("x", code.replace("list`", "lists`"), names), True)
+    tree.expect("advice of no noun", check_advice("x", code.replace("weft \"\n  \"agent list", "weft product list"), names), True)
     page = ".Sh EXIT STATUS\n.It 0\n.It 64\n"
     tree.expect("statuses", check_statuses("weftd", page, '    X(USAGE, 12, 64, "u", "u")\n'), False)
     tree.expect("a status in the help alone", check_statuses("weftd", page, '    X(USAGE, 12, 64, "u", "u")\n', "Exit: 0 ok, 1 no\n"), True)
@@ -279,6 +306,10 @@ def main():
             found += differences(name, options(helped(path)) - {"--help", "--version"}, options_of_page(text) - {"--help", "--version"})
     for command in commands(weft):
         found += check_examples(weft, *command.split())
+    names = commands(weft)
+    for path in tree.files(".c", ".h"):
+        if path.startswith(tree.CODE):
+            found += check_advice(path, tree.read(path), names)
     found += check_keys(tree.read("node/conf.c"), tree.read("docs/man/weftd.yaml.5"))
     found += check_functions([tree.read(h) for h in HEADERS], tree.read("docs/man/weft.3"))
     tree.report("manual", found, 5)

@@ -53,7 +53,8 @@ static void fill_past(const struct wf_mon_said *said, int64_t unix_ms, struct wf
     memset(ret->past, 0, sizeof ret->past);
     print_moment(unix_ms, at);
     wf_mon_ago(unix_ms - said->since_ms, age);
-    snprintf(ret->past, sizeof ret->past, "until %s not seen for %s: %.200s", at, age, said->cause);
+    snprintf(ret->past, sizeof ret->past, "until %s not seen for %s, in the end: %.200s", at, age,
+        said->cause);
 }
 
 // A schema that changes under the reader is no trouble, but who reads the table wants to know.

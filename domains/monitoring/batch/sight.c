@@ -162,7 +162,7 @@ static enum wf_mon_why why_of_words(const char *wrong, enum wf_mon_why other)
         return WF_MON_DATABASE;
     if (strstr(wrong, " products are not watched"))
         return WF_MON_UNWATCHED;
-    return strstr(wrong, " rule") ? WF_MON_RULES : other;
+    return strncmp(wrong, "rule ", 5) == 0 || strstr(wrong, " rule") ? WF_MON_RULES : other;
 }
 
 // What each process says itself. One that ended in order, or that `run` has in its hands, is not missed here.

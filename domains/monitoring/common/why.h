@@ -10,14 +10,14 @@
 #define WF_MON_WHY_TABLE(X) \
     X(SEEN,          "",                 "") \
     X(HOST_SILENT,   "host-silent",      "are these hosts up, and do their sources run? `weft top` on each shows it") \
-    X(CUT_OFF,       "agent-cut-off",    "look at the line between these agents and their node: `weft agent list` there") \
+    X(CUT_OFF,       "agent-cut-off",    "is weftd up on these hosts, and is there a way from them to their node? `weft agent list` there says since when") \
     X(UNREACHABLE,   "node-unreachable", "is its owner's node up, and is there a way to it? It is asked again by itself, and nothing is lost while the owner keeps it") \
     X(BEHIND,        "behind",           "it catches up by itself; if the number grows, this process or the disk below it is too slow for what it reads: `weft-monitor top`, and another store or split") \
-    X(REVOKED,       "token-revoked",    "ask its owner why; with a new token, or a rule that grants it, reading goes on where it stopped: `weft access request PRODUCT`") \
-    X(TOKEN_ENDED,   "token-ended",      "ask its owner for a new token (`weft access request PRODUCT`), or bring one: `weft access import`") \
-    X(NO_TOKEN,      "no-token",         "ask its owner: `weft access request PRODUCT`") \
+    X(REVOKED,       "token-revoked",    "ask its owner why; with a new token, or a rule that grants it, reading goes on where it stopped: `weft access request PRODUCT --verb subscribe`") \
+    X(TOKEN_ENDED,   "token-ended",      "ask its owner for a new token (`weft access request PRODUCT --verb subscribe`), or bring one: `weft access import`") \
+    X(NO_TOKEN,      "no-token",         "ask its owner: `weft access request PRODUCT --verb subscribe`") \
     X(WAITS,         "request-waits",    "its owner has to decide on the request: remind its contact") \
-    X(REFUSED,       "refused",          "the token does not permit it: ask its owner for one that does: `weft access request PRODUCT`") \
+    X(REFUSED,       "refused",          "the token does not permit it: ask its owner for one that does: `weft access request PRODUCT --verb subscribe`") \
     X(STOPPED,       "stopped",          "its owner stopped or removed it: ask there whether it comes back") \
     X(NOT_STORED,    "not-stored",       "the store's own trouble: it is named here, and is tried again by itself") \
     X(NO_PROCESS,    "no-process",       "start a store that takes it: `weft-monitor store`, and look at its --product patterns") \
@@ -28,16 +28,16 @@
     X(AGAIN,         "started-again",    "it ends again and again: its log says why") \
     X(FAILED,        "failed",           "no start can help it: correct its options or its identity, then start `weft-monitor run` again") \
     X(DATABASE,      "database",         "the database takes nothing: who holds its lock, is the disk full, does the server answer?") \
-    X(CATALOG,       "catalog",          "no catalog, so new products are not found: does a node of this domain answer? `weft product list`") \
+    X(CATALOG,       "catalog",          "no catalog, so new products are not found: does a node of this domain answer? `weft products`") \
     X(UNWATCHED,     "unwatched",        "narrow what this process reads with --product patterns, and start another process for the rest") \
-    X(NOTHING,       "nothing",          "nothing is granted to this identity yet: `weft product list`, then `weft access request`") \
+    X(NOTHING,       "nothing",          "nothing is granted to this identity yet: `weft products`, then `weft access request PRODUCT --verb subscribe`") \
     X(TROUBLE,       "trouble",          "what it says is what is wrong; it goes on meanwhile with what it can") \
     X(RULES,         "rules",            "correct the rules (`weft-monitor rules check`), or give them more room; then SIGHUP") \
     X(NOT_JUDGED,    "not-judged",       "no alert can fire: start `weft-monitor alert`, or move the file of alerts away when it is not wanted any more") \
     X(NOT_WRITTEN,   "not-written",      "what the receiver said is named, and nothing is lost meanwhile: is it up, are its address (--remote) and the credentials right? Or move --remote-state away when it is not wanted any more") \
     X(DROPPED,       "dropped",          "the receiver has no such samples: `weft-monitor sql --db DIR/remote.db 'SELECT * FROM _drop'` has all; the records are in the database of store") \
     X(NOT_SENT,      "not-sent",         "its schema has to say which numbers are values: its owner gives them the role gauge or counter (`weft product check` says so, too). Or leave it out of `write` by its --product patterns; it is stored all the same") \
-    X(TOKEN_ENDS,    "token-ends",       "renew it in time: `weft access request`, or a longer rule of its owner") \
+    X(TOKEN_ENDS,    "token-ends",       "renew it in time: `weft access request PRODUCT --verb subscribe`, or a longer rule of its owner") \
     X(LOST,          "lost",             "these records never come: `weft-monitor sql 'SELECT * FROM _loss'` has them all; --keep and the owner's retention decide on more")
 // clang-format on
 
