@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is judged of what the monitor sees: each finding with its word, since when, and whether the whole is well; a line over an hour without
-// its domain, by a clock that is handed in; what processes tell beside the database.
+// its domain, by a clock that is handed in.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "domains/monitoring/batch/line.h"
 #include "domains/monitoring/batch/status.h"
@@ -170,6 +169,20 @@ static void unjudged(struct wf_mon_sight *s)
     s->alerts.there = true;
     s->alerts.updated_ms = NOW - HOUR;
 }
+static void rules_of_nobody(struct wf_mon_sight *s)
+{
+    s->alerts = (struct wf_alert_sum){ .there = true, .judged = true, .problem = "a mistake" };
+}
+static void unwritten(struct wf_mon_sight *s)
+{
+    s->remote =
+        (struct wf_remote_sum){ .there = true, .since_ms = NOW - HOUR, .problem = "HTTP 503" };
+}
+static void away_from_a_store_that_lives(struct wf_mon_sight *s)
+{
+    locked(s);
+    away(s);
+}
 static void empty(struct wf_mon_sight *s)
 {
     s->count = 0;
@@ -200,6 +213,9 @@ START_TEST(whatever_is_not_known_to_be_seen_is_a_finding)
         { again, "process alert", WF_MON_AGAIN, NOW - 1000 },
         { failed, "process alert", WF_MON_FAILED, NOW - 1000 },
         { unjudged, "alerts", WF_MON_NOT_JUDGED, NOW - HOUR },
+        { rules_of_nobody, "alerts", WF_MON_RULES, 0 },
+        { unwritten, "remote write", WF_MON_NOT_WRITTEN, NOW - HOUR },
+        { away_from_a_store_that_lives, "monitor", WF_MON_NEVER_RAN, 0 },
         { empty, "products", WF_MON_NOTHING, 0 },
     };
 
@@ -219,10 +235,161 @@ START_TEST(whatever_is_not_known_to_be_seen_is_a_finding)
 }
 END_TEST
 
+// What is none: a process in order, or one that is over; a word of a process that died; what no process is there for.
+static void in_hand(struct wf_mon_sight *s)
+{
+    died(s);
+    again(s);
+    s->parts[0].state = WF_MON_PART_RUNNING;
+}
+static void said_before_it_ended(struct wf_mon_sight *s)
+{
+    broken_rules(s);
+    s->pulses[0].alive = false;
+    snprintf(s->pulses[0].state, sizeof s->pulses[0].state, "stopped");
+}
+static void judged_well(struct wf_mon_sight *s)
+{
+    s->alerts = (struct wf_alert_sum){ .there = true, .judged = true };
+}
+static void no_alerts_yet(struct wf_mon_sight *s)
+{
+    snprintf(s->alerts.problem, sizeof s->alerts.problem, "no rules");
+}
+static void told_by_its_own_process(struct wf_mon_sight *s)
+{
+    rules_of_nobody(s);
+    s->pulses[0] = (struct wf_mon_pulse){
+        .name = "alert", .alive = true, .state = "running", .updated_ms = NOW
+    };
+    s->pulse_count = 1;
+}
+static void written_well(struct wf_mon_sight *s)
+{
+    s->remote = (struct wf_remote_sum){ .there = true, .written = true };
+}
+
+START_TEST(what_is_in_order_is_no_finding)
+{
+    static void (*const rows[])(struct wf_mon_sight * s) = { in_hand, said_before_it_ended,
+        judged_well, no_alerts_yet, told_by_its_own_process, written_well };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct wf_mon_sight *s = well();
+        rows[i](s);
+        ck_assert_int_eq(wf_mon_sight_judge(s), WEFT_OK);
+        ck_assert_msg(s->finding_count == 0, "row %zu: %s", i, s->findings[0].cause);
+        ck_assert_msg(s->whole, "row %zu", i);
+        release(s);
+    }
+}
+END_TEST
+
+// Who does not run is not taken for one that hangs: another process lives, or its own is dead.
+START_TEST(a_store_that_is_gone_is_not_running_whoever_else_lives)
+{
+    struct wf_mon_sight *s = well();
+
+    stopped(s);
+    s->beat.updated_ms = NOW - 20000;
+    broken_rules(s);
+    s->pulses[1] = (struct wf_mon_pulse){ .name = "store", .state = "stopped" };
+    s->pulse_count = 2;
+    ck_assert_int_eq(wf_mon_sight_judge(s), WEFT_OK);
+    ck_assert_ptr_nonnull(found(s, WF_MON_NOT_RUNNING, "monitor"));
+    release(s);
+}
+END_TEST
+
+START_TEST(a_monitor_without_a_database_yet_never_ran_and_its_database_is_well)
+{
+    struct wf_mon_sight *s = well();
+
+    away(s);
+    s->err = WEFT_E_NOT_FOUND;
+    ck_assert_int_eq(wf_mon_sight_judge(s), WEFT_OK);
+    ck_assert_ptr_nonnull(found(s, WF_MON_NEVER_RAN, "monitor"));
+    ck_assert_ptr_null(found(s, WF_MON_DATABASE, "database"));
+    ck_assert(!s->whole);
+    release(s);
+}
+END_TEST
+
+START_TEST(a_domains_line_is_the_sum_of_its_products)
+{
+    static const struct wf_mon_line lines[] = {
+        { .product = "servers/a",
+            .state = "live",
+            .records = 10,
+            .lag = 1,
+            .lost = 3,
+            .hosts = 5,
+            .hosts_late = 1,
+            .token_expires_ms = NOW + 3 * HOUR,
+            .last_time_us = 1000,
+            .last_append_ms = 50,
+            .last_received_ms = 90 },
+        { .product = "server/x", .state = "live", .records = 100, .last_time_us = 1 },
+        { .product = "servers/b",
+            .state = "live",
+            .records = 20,
+            .lag = 2,
+            .lost = 4,
+            .hosts = 6,
+            .hosts_late = 2,
+            .token_expires_ms = NOW + 4 * HOUR,
+            .last_time_us = 3000,
+            .last_append_ms = 50,
+            .last_received_ms = 60 },
+        { .product = "servers/c",
+            .state = "live",
+            .last_time_us = 2000,
+            .last_append_ms = 50,
+            .last_received_ms = 40 }, // a clock that went back is no delay
+    };
+    struct wf_mon_sight *s = well();
+
+    memcpy(s->lines, lines, sizeof lines);
+    s->count = 4;
+    ck_assert_int_eq(wf_mon_sight_judge(s), WEFT_OK);
+    ck_assert_uint_eq(s->domain_count, 2); // one is not the other's beginning
+    const struct wf_mon_domain *d = &s->domains[0];
+    ck_assert_str_eq(d->name, "servers");
+    ck_assert(d->products == 3 && d->seen == 3 && d->blind == 0 && d->foreign == 0);
+    ck_assert(d->records == 30 && d->lag == 3 && d->lost == 7);
+    ck_assert(d->hosts == 11 && d->hosts_late == 3);
+    ck_assert_int_eq(d->token_ms, NOW + 3 * HOUR); // the first to end; that without one has none
+    ck_assert_int_eq(d->last_us, 3000);
+    ck_assert_int_eq(d->delay_ms, 40);
+    ck_assert_int_eq(d->since_ms, 0);
+    release(s);
+}
+END_TEST
+
+START_TEST(findings_without_room_are_counted)
+{
+    struct wf_mon_sight *s = well();
+
+    free(s->lines);
+    s->count = WF_MON_FINDINGS + 44;
+    s->lines = calloc(s->count, sizeof *s->lines);
+    ck_assert_ptr_nonnull(s->lines);
+    for (size_t i = 0; i < s->count; i++) {
+        snprintf(s->lines[i].product, sizeof s->lines[i].product, "d%zu/load", i);
+        blind(&s->lines[i], WF_MON_UNREACHABLE, "node unreachable", NOW - HOUR);
+    }
+    ck_assert_int_eq(wf_mon_sight_judge(s), WEFT_OK);
+    ck_assert_uint_eq(s->finding_count, WF_MON_FINDINGS);
+    ck_assert_uint_eq(s->finding_more, 44);
+    release(s);
+}
+END_TEST
+
 START_TEST(products_of_a_domain_with_the_same_cause_are_one_finding)
 {
     struct wf_mon_sight *s = well();
 
+    snprintf(s->lines[0].product, sizeof s->lines[0].product, "server/x"); // not of that domain
     for (size_t i = 1; i < 4; i++)
         snprintf(s->lines[i].product, sizeof s->lines[i].product, "servers/p%zu", i);
     s->count = 4;
@@ -275,18 +442,24 @@ START_TEST(what_will_be_missed_and_what_was_lost_are_told_and_not_blind)
     s->loss_count = 1;
     s->remote = (struct wf_remote_sum){ .there = true,
         .written = true,
+        .drop_ms = NOW - HOUR / 2,
+        .drop = "7 samples of servers/load",
         .unsent = "network/links",
         .unsent_count = 1,
         .unsent_ms = NOW - HOUR };
     ck_assert_int_eq(wf_mon_sight_judge(s), WEFT_OK);
     ck_assert(s->whole);
-    ck_assert_uint_eq(s->finding_count, 3);
-    const struct wf_mon_finding *f = found(s, WF_MON_NOT_SENT, "network/links");
+    ck_assert_uint_eq(s->finding_count, 4);
+    const struct wf_mon_finding *f = found(s, WF_MON_DROPPED, "remote write");
+    ck_assert(f && f->warns && f->since_ms == NOW - HOUR / 2);
+    ck_assert_str_eq(f->cause, "7 samples of servers/load");
+    f = found(s, WF_MON_NOT_SENT, "network/links");
     ck_assert_ptr_nonnull(f);
     ck_assert(f->warns && f->since_ms == NOW - HOUR);
     ck_assert_str_eq(f->cause, "nothing of network/links is sent: no field is a value");
     ck_assert_str_eq(
         found(s, WF_MON_TOKEN_ENDS, "network/links")->cause, "its token ends in 30 min");
+    ck_assert(found(s, WF_MON_LOST, "servers/load")->warns);
     ck_assert_str_eq(found(s, WF_MON_LOST, "servers/load")->cause,
         "7 records are lost, last offsets 8 to 11 (LOST)");
     snprintf(s->losses[0].origin, sizeof s->losses[0].origin, "web-1");
@@ -389,75 +562,6 @@ START_TEST(a_token_that_is_revoked_or_ends_is_told_in_these_words)
 }
 END_TEST
 
-// ---- beside the database -----------------------------------------------------------------------------------------------
-
-START_TEST(what_a_process_tells_is_read_and_its_death_is_seen)
-{
-    const char *db = rig_path();
-    struct wf_mon_pulse told = { .pid = 12, .started_ms = 3, .updated_ms = 4, .state = "running" };
-    struct wf_mon_pulse read[WF_MON_PULSES];
-    int fds[3] = { -1, -1, -1 };
-
-    ck_assert_uint_eq(wf_mon_pulses_read(db, read), 0);
-    ck_assert_int_eq(wf_mon_pulse_create(db, "store", &fds[0]), WEFT_OK);
-    ck_assert_uint_eq(wf_mon_pulses_read(db, read), 0); // it says nothing yet
-    wf_mon_pulse_wrong(&told, "database: locked\nby somebody", 77);
-    wf_mon_pulse_wrong(&told, "database: locked\nstill", 99);
-    wf_mon_pulse_count(&told, "records_total", 1);
-    wf_mon_pulse_count(&told, "records_total", 18446744073709551615u);
-    wf_mon_pulse_count(&told, "waiting", 6);
-    ck_assert_int_eq(wf_mon_pulse_write(fds[0], &told), WEFT_OK);
-    ck_assert_int_eq(wf_mon_pulse_create(db, "store", &fds[1]), WEFT_OK); // a second one
-    told.pid = 13;
-    wf_mon_pulse_wrong(&told, "", 100);
-    ck_assert_int_eq(wf_mon_pulse_write(fds[1], &told), WEFT_OK);
-    ck_assert_int_eq(wf_mon_pulse_create(db, "remote", &fds[2]), WEFT_OK);
-    ck_assert_int_eq(wf_mon_pulse_write(fds[2], &told), WEFT_OK);
-    close(fds[2]);
-
-    ck_assert_uint_eq(wf_mon_pulses_read(db, read), 3);
-    ck_assert_str_eq(read[0].name, "remote");
-    ck_assert(!read[0].alive);
-    ck_assert_str_eq(read[1].name, "store");
-    ck_assert(read[1].alive);
-    ck_assert_int_eq(read[1].pid, 12);
-    ck_assert_int_eq(read[1].started_ms, 3);
-    ck_assert_int_eq(read[1].updated_ms, 4);
-    ck_assert_int_eq(read[1].wrong_ms, 77);
-    ck_assert_str_eq(read[1].wrong, "database: locked still");
-    ck_assert_uint_eq(wf_mon_pulse_get(&read[1], "records_total"), 18446744073709551615u);
-    ck_assert_uint_eq(wf_mon_pulse_get(&read[1], "waiting"), 6);
-    ck_assert_uint_eq(wf_mon_pulse_get(&read[1], "nothing"), 0);
-    ck_assert_str_eq(read[2].name, "store-2");
-    ck_assert_int_eq(read[2].wrong_ms, 0);
-    close(fds[0]);
-    close(fds[1]);
-}
-END_TEST
-
-START_TEST(losses_are_read_newest_first_without_those_that_were_counted_before)
-{
-    const char *path = rig_path();
-    struct wf_mon_options o = rig_options(path);
-    struct wf_mon_sight *s = calloc(1, sizeof *s);
-    struct fake_product *p = rig_load();
-
-    fake_fill(p, 2, 2);
-    fake_loss(p, 4, 9);
-    rig_run(path);
-    rig_change(path, "INSERT INTO _loss(product, \"from\", \"to\", code, at_ms, by_origin, told) "
-                     "VALUES('servers/load', 1, 2, 'OLD', 5, '', 0), ('servers/load', 1, 2, "
-                     "'TOLD', 9e15, 'web-1', 1)");
-    ck_assert_ptr_nonnull(s);
-    ck_assert_int_eq(wf_mon_sight_look(&o, NOW, s), WEFT_OK);
-    ck_assert_int_eq(s->err, WEFT_OK);
-    ck_assert_uint_eq(s->loss_count, 1);
-    ck_assert_uint_eq(s->losses[0].from, 4);
-    ck_assert_uint_eq(s->losses[0].to, 9);
-    release(s);
-}
-END_TEST
-
 int main(void)
 {
     Suite *suite = suite_create("monitor_sight");
@@ -467,14 +571,17 @@ int main(void)
     tcase_set_timeout(c, 60);
     tcase_add_test(c, a_monitor_that_sees_all_has_no_finding_and_a_line_a_domain);
     tcase_add_test(c, whatever_is_not_known_to_be_seen_is_a_finding);
+    tcase_add_test(c, what_is_in_order_is_no_finding);
+    tcase_add_test(c, a_store_that_is_gone_is_not_running_whoever_else_lives);
+    tcase_add_test(c, a_monitor_without_a_database_yet_never_ran_and_its_database_is_well);
+    tcase_add_test(c, a_domains_line_is_the_sum_of_its_products);
+    tcase_add_test(c, findings_without_room_are_counted);
     tcase_add_test(c, products_of_a_domain_with_the_same_cause_are_one_finding);
     tcase_add_test(c, a_finding_of_one_product_names_it_in_the_command);
     tcase_add_test(c, what_will_be_missed_and_what_was_lost_are_told_and_not_blind);
     tcase_add_test(c, an_hour_without_its_domain_is_told_while_it_lasts_and_afterwards);
     tcase_add_test(c, a_schema_that_grows_is_told_once_and_is_no_finding);
     tcase_add_test(c, a_token_that_is_revoked_or_ends_is_told_in_these_words);
-    tcase_add_test(c, what_a_process_tells_is_read_and_its_death_is_seen);
-    tcase_add_test(c, losses_are_read_newest_first_without_those_that_were_counted_before);
     suite_add_tcase(suite, c);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

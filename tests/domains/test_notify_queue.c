@@ -67,6 +67,16 @@ static void hang(void)
     close(ends[1]); // the other end stays: without it writing fails
 }
 
+// Whatever is written fails at once.
+static void refuse_all(void)
+{
+    int fd = open("/dev/full", O_WRONLY);
+
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_ge(dup2(fd, STDOUT_FILENO), 0);
+    close(fd);
+}
+
 static void take(const struct rig *g)
 {
     int fd = open(g->out, O_CREAT | O_WRONLY | O_APPEND, 0600);
@@ -269,6 +279,66 @@ START_TEST(the_end_of_an_alert_that_begins_again_is_told)
 }
 END_TEST
 
+START_TEST(an_alert_that_ends_and_begins_again_within_the_interval_is_told_once_more)
+{
+    struct rig g;
+
+    rig_init(&g, "notify: {wait: 0, interval: 10s, repeat: 0, to: [stdout]}\n");
+    take(&g);
+    struct wf_alert *a = fire(&g, 1, "full");
+    turn(&g, 0);
+    turn(&g, 1000);
+    become(&g, a, WF_ALERT_FIRING); // its end found nobody who looked
+    turn(&g, 1000);
+    has_heard(&g, 1, "f");
+    turn(&g, 10000);
+    has_heard(&g, 1, "ff");
+    turn(&g, 10000);
+    has_heard(&g, 1, "ff");
+    rig_fini(&g);
+}
+END_TEST
+
+#define MINUTE 60000
+
+START_TEST(what_waited_too_long_takes_nothing_else_with_it)
+{
+    struct rig g;
+
+    rig_init(&g, "notify: {wait: 0, interval: 1s, repeat: 0, to: [stdout]}\n");
+    refuse_all();
+    struct wf_alert *first = fire(&g, 1, "a");
+    turn(&g, 0);
+    fire(&g, 3, "b");
+    turn(&g, 2000);
+    turn(&g, MINUTE);
+    fire(&g, 9, "c");
+    turn(&g, 2000);
+    first->acked_ms = g.now_ms; // nobody tells of it again
+    first->ack_until_ms = INT64_MAX;
+    fire(&g, 2, "a");
+    fire(&g, 4, "b");
+    ck_assert_uint_eq(turn(&g, 58LL * MINUTE).queues.given_up, 0);
+    ck_assert_int_eq(first->kept_told, WF_ALERT_PENDING);
+    struct wf_notify_stats stats = turn(&g, MINUTE);
+    ck_assert_uint_eq(stats.queues.given_up, 1);
+    ck_assert_str_eq(stats.queues.lost,
+        "standard output was not told of alert 00000001 of rule=a: it took nothing for an hour");
+    ck_assert_int_eq(first->kept_told, WF_ALERT_FIRING); // a restart does not make it news
+    ck_assert_uint_eq(turn(&g, 2LL * MINUTE).queues.given_up, 2);
+    fire(&g, 5, "d");
+    take(&g);
+    for (unsigned i = 0; i < 10 && !wf_notify_is_idle(g.n); i++)
+        turn(&g, MINUTE);
+    ck_assert(wf_notify_is_idle(g.n));
+    for (unsigned id = 2; id <= 5; id++)
+        has_heard(&g, id, "f");
+    has_heard(&g, 1, "");
+    has_heard(&g, 9, "");
+    rig_fini(&g);
+}
+END_TEST
+
 // The rules file is read anew while alerts fire: a target that comes hears of them, and what waits goes to whom it was for.
 START_TEST(targets_that_change_hear_what_is_theirs)
 {
@@ -373,6 +443,8 @@ int main(void)
     tcase_add_test(t, what_is_under_way_is_followed_by_how_it_ended);
     tcase_add_test(t, of_a_group_without_end_everybody_who_was_named_is_told_to_be_over);
     tcase_add_test(t, the_end_of_an_alert_that_begins_again_is_told);
+    tcase_add_test(t, an_alert_that_ends_and_begins_again_within_the_interval_is_told_once_more);
+    tcase_add_test(t, what_waited_too_long_takes_nothing_else_with_it);
     tcase_add_test(t, targets_that_change_hear_what_is_theirs);
     tcase_add_test(t, a_group_of_which_nothing_fires_is_forgotten_after_its_interval);
     tcase_add_test(t, what_finds_no_room_is_named_and_is_not_the_end_of_anything);
