@@ -134,8 +134,10 @@ static void heard(const struct rig *g, unsigned id, char *out, size_t size)
     size_t n = 0;
 
     snprintf(key, sizeof key, "\"id\":\"%08x\"", id);
-    text.ptr[text.len - 1] = '\0'; // its last line feed
-    for (const char *at = (const char *)text.ptr; (at = strstr(at, key)) != NULL; at++) {
+    if (text.len)
+        text.ptr[text.len - 1] = '\0'; // its last line feed
+    for (const char *at = text.len ? (const char *)text.ptr : ""; (at = strstr(at, key)) != NULL;
+         at++) {
         const char *state = strstr(at, "\"state\":\"");
         ck_assert(state && n + 1 < size);
         out[n++] = state[9];
@@ -339,6 +341,122 @@ START_TEST(what_waited_too_long_takes_nothing_else_with_it)
 }
 END_TEST
 
+START_TEST(a_group_keeps_its_interval_after_nothing_of_it_fires_and_its_wait_after_the_interval)
+{
+    struct rig g;
+
+    rig_init(&g, "notify: {wait: 5s, interval: 20s, repeat: 0, to: [stdout]}\n");
+    take(&g);
+    struct wf_alert *a = fire(&g, 1, "full");
+    turn(&g, 0);
+    turn(&g, 5000);
+    has_heard(&g, 1, "f");
+    become(&g, a, WF_ALERT_RESOLVED);
+    turn(&g, 1000);
+    turn(&g, 19000);
+    has_heard(&g, 1, "fr");
+    turn(&g, 1000); // nothing of it fires
+    become(&g, a, WF_ALERT_FIRING);
+    turn(&g, 1000);
+    turn(&g, 17000);
+    has_heard(&g, 1, "fr");
+    turn(&g, 1000);
+    has_heard(&g, 1, "frf");
+    fire(&g, 2, "full");
+    turn(&g, 60000);
+    turn(&g, 4000);
+    has_heard(&g, 2, "");
+    turn(&g, 1000);
+    has_heard(&g, 2, "f");
+    rig_fini(&g);
+}
+END_TEST
+
+START_TEST(what_an_earlier_run_told_is_told_again_when_it_is_due_and_not_at_once)
+{
+    struct rig g;
+
+    rig_init(&g, "notify: {wait: 0, interval: 1s, repeat: 1h, to: [stdout]}\n");
+    take(&g);
+    struct wf_alert *a = fire(&g, 1, "full");
+    a->fired_ms = g.now_ms - 20LL * MINUTE;
+    a->told = a->kept_told = WF_ALERT_FIRING;
+    a->told_ms = a->kept_told_ms = g.now_ms - 10LL * MINUTE;
+    turn(&g, 0);
+    turn(&g, 49LL * MINUTE);
+    has_heard(&g, 1, "");
+    turn(&g, MINUTE);
+    has_heard(&g, 1, "f");
+    turn(&g, 59LL * MINUTE);
+    has_heard(&g, 1, "f");
+    rig_fini(&g);
+}
+END_TEST
+
+START_TEST(a_text_is_tried_for_an_hour_and_its_loss_is_named_once)
+{
+    struct wf_notify_stats stats;
+    struct rig g;
+
+    rig_init(&g, "notify: {wait: 0, interval: 1s, repeat: 0, to: [stdout]}\n");
+    refuse_all();
+    ck_assert(wf_notify_test(g.n, g.now_ms));
+    turn(&g, 0);
+    stats = turn(&g, 59LL * MINUTE);
+    ck_assert_uint_eq(stats.queues.given_up, 0);
+    ck_assert_uint_eq(stats.waiting, 1);
+    for (unsigned i = 0; i < 3; i++)
+        stats = turn(&g, 2LL * MINUTE);
+    ck_assert_uint_eq(stats.queues.given_up, 1);
+    ck_assert_str_eq(
+        stats.queues.lost, "standard output was not told test: it took nothing for an hour");
+    ck_assert_uint_eq(stats.waiting, 0);
+    rig_fini(&g);
+}
+END_TEST
+
+START_TEST(a_text_takes_the_place_of_its_own_kind_alone)
+{
+    struct rig g;
+
+    rig_init(&g, "notify: {wait: 0, interval: 1s, repeat: 0, alive: 1m, to: [stdout]}\n");
+    refuse_all();
+    ck_assert(wf_notify_test(g.n, g.now_ms));
+    for (unsigned i = 0; i < 3; i++)
+        ck_assert_uint_le(turn(&g, MINUTE).waiting, 2);
+    ck_assert_uint_eq(turn(&g, 0).waiting, 2); // a test, and the newest sign of life
+    take(&g);
+    for (unsigned i = 0; i < 10 && !wf_notify_is_idle(g.n); i++)
+        turn(&g, MINUTE / 2);
+    struct wf_buf text = wf_test_file(g.out);
+    ck_assert_ptr_nonnull(memmem(text.ptr, text.len, "\"status\":\"test\"", 15));
+    ck_assert_ptr_nonnull(memmem(text.ptr, text.len, "\"status\":\"alive\"", 16));
+    wf_buf_fini(&text);
+    rig_fini(&g);
+}
+END_TEST
+
+START_TEST(an_alert_that_is_no_more_when_its_message_is_made_says_nothing)
+{
+    struct rig g;
+
+    rig_init(&g, "notify: {wait: 0, interval: 1s, repeat: 0, to: [stdout]}\n");
+    refuse_all();
+    struct wf_alert *a = fire(&g, 1, "full");
+    fire(&g, 2, "full");
+    turn(&g, 0);
+    become(&g, a, WF_ALERT_RESOLVED);
+    wf_alerts_expire(g.alerts, g.now_ms + WF_ALERT_KEPT_MS + 1, NULL, NULL);
+    take(&g);
+    for (unsigned i = 0; i < 10 && !wf_notify_is_idle(g.n); i++)
+        turn(&g, MINUTE);
+    ck_assert(wf_notify_is_idle(g.n));
+    has_heard(&g, 1, "");
+    has_heard(&g, 2, "f");
+    rig_fini(&g);
+}
+END_TEST
+
 // The rules file is read anew while alerts fire: a target that comes hears of them, and what waits goes to whom it was for.
 START_TEST(targets_that_change_hear_what_is_theirs)
 {
@@ -405,8 +523,10 @@ END_TEST
 
 // ---- the queue's own bound -----------------------------------------------------------------------------------------------------
 
+// Where all that waits is the end of something the oldest goes.
 START_TEST(what_finds_no_room_is_named_and_is_not_the_end_of_anything)
 {
+    const bool all_end = _i;
     static const struct wf_target_conf nobody = { .kind = WF_TARGET_COMMAND, .words = { "page" } };
     static struct wf_alert a = { .state = WF_ALERT_RESOLVED };
     struct wf_alert *const one[] = { &a };
@@ -420,14 +540,17 @@ START_TEST(what_finds_no_room_is_named_and_is_not_the_end_of_anything)
         };
         snprintf(group, sizeof group, "rule=%u", i / 50);
         snprintf(a.id, sizeof a.id, "%08x", i);
-        a.state = i == 0 ? WF_ALERT_RESOLVED : WF_ALERT_FIRING;
+        a.state = i == 0 || all_end ? WF_ALERT_RESOLVED : WF_ALERT_FIRING;
         ck_assert(wf_queue_add(&q, &news, &stats));
         ck_assert(wf_queue_add(&q, &news, &stats)); // twice is once
         ck_assert_uint_eq(stats.given_up, i == WF_QUEUE_ALERTS);
     }
     ck_assert_uint_eq(q.count, WF_QUEUE_ALERTS);
-    ck_assert_str_eq(stats.lost, "page was not told of alert 00000001 of rule=0: too many wait");
-    ck_assert_uint_eq(wf_queue_oldest(&q), 1); // the end of the first is still to be told
+    ck_assert_str_eq(stats.lost,
+        all_end ? "page was not told of the end of alert 00000000 of rule=0: too many wait"
+                : "page was not told of alert 00000001 of rule=0: too many wait");
+    // The end of the first is still to be told.
+    ck_assert_uint_eq(wf_queue_oldest(&q), all_end ? 2 : 1);
     wf_queue_empty(&q);
     ck_assert_uint_eq(wf_queue_oldest(&q), 0);
 }
@@ -445,9 +568,15 @@ int main(void)
     tcase_add_test(t, the_end_of_an_alert_that_begins_again_is_told);
     tcase_add_test(t, an_alert_that_ends_and_begins_again_within_the_interval_is_told_once_more);
     tcase_add_test(t, what_waited_too_long_takes_nothing_else_with_it);
+    tcase_add_test(
+        t, a_group_keeps_its_interval_after_nothing_of_it_fires_and_its_wait_after_the_interval);
+    tcase_add_test(t, what_an_earlier_run_told_is_told_again_when_it_is_due_and_not_at_once);
+    tcase_add_test(t, a_text_is_tried_for_an_hour_and_its_loss_is_named_once);
+    tcase_add_test(t, a_text_takes_the_place_of_its_own_kind_alone);
+    tcase_add_test(t, an_alert_that_is_no_more_when_its_message_is_made_says_nothing);
     tcase_add_test(t, targets_that_change_hear_what_is_theirs);
     tcase_add_test(t, a_group_of_which_nothing_fires_is_forgotten_after_its_interval);
-    tcase_add_test(t, what_finds_no_room_is_named_and_is_not_the_end_of_anything);
+    tcase_add_loop_test(t, what_finds_no_room_is_named_and_is_not_the_end_of_anything, 0, 2);
     suite_add_tcase(suite, t);
     SRunner *r = srunner_create(suite);
     srunner_run_all(r, CK_ENV);
