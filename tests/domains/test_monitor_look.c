@@ -122,6 +122,9 @@ START_TEST(all_that_tells_is_looked_at)
         ck_assert_int_eq(s->err != WEFT_OK, damaged);
         ck_assert_int_eq(s->err_text[0] != '\0', damaged);
         ck_assert_int_eq(found(s, WF_MON_DATABASE, "database") != NULL, damaged);
+        ck_assert_ptr_null(found(s, WF_MON_NEVER_RAN, "monitor")); // who knows?
+        if (damaged)
+            ck_assert_str_eq(s->silence, "nothing is known: the database cannot be read");
         ck_assert_int_eq(s->count, !damaged);
         ck_assert_ptr_nonnull(found(s, WF_MON_FAILED, "process alert"));
         bool there = false;

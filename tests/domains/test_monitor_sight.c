@@ -178,10 +178,11 @@ static void unwritten(struct wf_mon_sight *s)
     s->remote =
         (struct wf_remote_sum){ .there = true, .since_ms = NOW - HOUR, .problem = "HTTP 503" };
 }
-static void away_from_a_store_that_lives(struct wf_mon_sight *s)
+static void none_for_a_store_that_lives(struct wf_mon_sight *s)
 {
     locked(s);
     away(s);
+    s->err = WEFT_E_NOT_FOUND;
 }
 static void empty(struct wf_mon_sight *s)
 {
@@ -215,7 +216,7 @@ START_TEST(whatever_is_not_known_to_be_seen_is_a_finding)
         { unjudged, "alerts", WF_MON_NOT_JUDGED, NOW - HOUR },
         { rules_of_nobody, "alerts", WF_MON_RULES, 0 },
         { unwritten, "remote write", WF_MON_NOT_WRITTEN, NOW - HOUR },
-        { away_from_a_store_that_lives, "monitor", WF_MON_NEVER_RAN, 0 },
+        { none_for_a_store_that_lives, "monitor", WF_MON_NEVER_RAN, 0 },
         { empty, "products", WF_MON_NOTHING, 0 },
     };
 

@@ -65,9 +65,19 @@ printf 'hosts: node\ncollect:\n  run: [sh, -c, "trap : TERM; echo $$ >%s/trapped
 weft_at servers-node product apply "$WORK/stubborn.yaml" >/dev/null
 runs() { weft_at servers-node node status | grep -q '^stubborn .*running'; }
 until_ok runs
+alarm_is() { weft_at servers-node node status | grep -q "^ALARMS .*reload: the last reload was refused.*: $1; see: weft config check"; }
+no_alarm() { ! weft_at servers-node node status | grep -q '^ALARMS'; }
+sed -i 's/^drain:.*/drain: 500/' "$WORK/servers-node/weftd.yaml"
+kill -HUP "$(cat "$WORK/servers-node.pid")"
+until_ok alarm_is 'the file has mistakes'
 sed -i 's/^drain:.*/drain: 500ms/' "$WORK/servers-node/weftd.yaml"
+echo 'workers: 3' >>"$WORK/servers-node/weftd.yaml"
+kill -HUP "$(cat "$WORK/servers-node.pid")"
+until_ok alarm_is 'workers needs a restart'
+sed -i '/^workers:/d' "$WORK/servers-node/weftd.yaml"
 kill -HUP "$(cat "$WORK/servers-node.pid")"
 until_ok grep -q 'configuration reloaded' "$WORK/servers-node.log"
+until_ok no_alarm
 until_ok test -s "$WORK/trapped"
 terminate 75
 grep -q 'stopped with work that was not finished.*rooms="source"' "$WORK/servers-node.log" || fail "not named"

@@ -189,6 +189,10 @@ static void judge_store(struct wf_mon_sight *s)
 
     if (s->err && s->err != WEFT_E_NOT_FOUND)
         find(s, "database", WF_MON_DATABASE, s->beat.updated_ms, "%.390s", s->err_text);
+    if (s->err && s->err != WEFT_E_NOT_FOUND && !s->beat.updated_ms) {
+        snprintf(s->silence, sizeof s->silence, "nothing is known: the database cannot be read");
+        return; // whether the monitor ever ran stands in there
+    }
     wf_mon_status_silence(&s->beat, s->now_ms, s->silence, sizeof s->silence);
     if (!s->silence[0])
         return;

@@ -27,7 +27,7 @@
     X(QUIET,         "quiet",            "it lives and tells nothing: what it says is wrong comes first, then its log") \
     X(AGAIN,         "started-again",    "it ends again and again: its log says why") \
     X(FAILED,        "failed",           "no start can help it: correct its options or its identity, then start `weft-monitor run` again") \
-    X(DATABASE,      "database",         "the database takes nothing: who holds its lock, is the disk full, does the server answer?") \
+    X(DATABASE,      "database",         "the database takes nothing: who holds its lock, is the disk full, does the server answer? A damaged file is moved away: what the owners still keep is fetched again") \
     X(CATALOG,       "catalog",          "no catalog, so new products are not found: does a node of this domain answer? `weft products`") \
     X(UNWATCHED,     "unwatched",        "narrow what this process reads with --product patterns, and start another process for the rest") \
     X(NOTHING,       "nothing",          "nothing is granted to this identity yet: `weft products`, then `weft access request PRODUCT --verb subscribe`") \
