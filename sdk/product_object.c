@@ -204,6 +204,7 @@ enum weft_err wf_descriptor_borrow(const Weft__V1__ProductDescriptor *d, struct 
         .freshness_ms = d->freshness_ms,
         .retention_ms = d->retention_ms,
         .linger_us = d->linger_us,
+        .batch_bytes = d->batch_bytes,
         .drops = d->drops };
     enum weft_err err = wf_hash_from(wf_pb_view(d->schema_hash), &p.schema_hash);
 

@@ -38,6 +38,8 @@ static enum weft_err take_open(
         return err;
     p->is_inventory = d.kind == WF_PRODUCT_INVENTORY;
     p->drops = d.drops;
+    p->target_bytes = wf_product_batch(d.batch_bytes, 1);
+    p->grown_bytes = wf_product_batch(d.batch_bytes, WF_PUB_GROWTH);
     if (p->linger_us == 0)
         p->linger_us = d.linger_us ? d.linger_us : WF_PUB_LINGER_US;
     if (p->linger_us > WF_MAX_LINGER_US)
@@ -288,11 +290,11 @@ static enum weft_err begin_batch(struct weft_publisher *p)
     return wf_buf_reserve(&p->current.raw, room);
 }
 
-// Batches leave at 64 KiB; while others still wait for their turn, growing costs no time and saves signatures and hand-overs.
+// Batches leave at the product's size; while others still wait for their turn, growing costs no time and saves signatures and hand-overs.
 static enum weft_err put(struct weft_publisher *p, enum weft_op op, struct wf_bytes data,
     int64_t time_us, bool *ret_kick)
 {
-    size_t target = p->unsent ? WF_PUB_LOADED : WF_PUB_BATCH;
+    size_t target = p->unsent ? p->grown_bytes : p->target_bytes;
     bool big = p->current.count && p->current.raw.len + data.len + WF_PUB_HEAD > target;
     enum weft_err err = big ? wf_pub_seal(p) : WEFT_OK;
 

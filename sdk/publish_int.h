@@ -12,8 +12,8 @@
 #include "proto/stream/batch.h"
 #include "sdk/client_int.h"
 
-#define WF_PUB_BATCH     (64u * WF_KIB)  // leaves at this size
-#define WF_PUB_LOADED    (504u * WF_KIB) // and at this one while others wait to be sent
+#define WF_PUB_LARGE     (64u * WF_KIB)  // of such batches more may be under way
+#define WF_PUB_GROWTH    8u              // a batch grows to so many times its size while others wait to be sent
 #define WF_PUB_ROOM      (512u * WF_KIB) // of a batch, its entry, its frame (ADR 36)
 #define WF_PUB_HEAD      32u             // at most, of what a record has around its data
 #define WF_PUB_SPARES    8u              // buffers kept for the batches to come
@@ -52,6 +52,8 @@ struct weft_publisher {
     struct weft_product *product;
     uint64_t mark; // as the node told it when opening
     uint32_t linger_us;
+    size_t target_bytes; // at which a batch leaves,
+    size_t grown_bytes;  // and at which while others wait to be sent
     size_t queue_bytes;
     unsigned block_ms;
     bool is_inventory, drops;

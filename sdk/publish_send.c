@@ -249,7 +249,7 @@ static void send_batch(struct weft_publisher *p, struct wf_pub_batch *b, struct 
 static bool may_go(const struct weft_publisher *p, const struct wf_pub_batch *b)
 {
     bool large =
-        b->raw.len >= WF_PUB_BATCH && p->in_flight_bytes + b->raw.len <= WF_PUB_IN_FLIGHT_BYTES;
+        b->raw.len >= WF_PUB_LARGE && p->in_flight_bytes + b->raw.len <= WF_PUB_IN_FLIGHT_BYTES;
 
     if (!p->settled)
         return p->in_flight == 0;
@@ -262,7 +262,7 @@ bool wf_pub_is_patient(const struct weft_publisher *p, const struct wf_pub_batch
     size_t held = p->batch_bytes + p->current.raw.len;
 
     return p->ticking && !p->flushing && p->settled && p->linger_us <= WF_PUB_PATIENCE_US &&
-           p->unsent == 0 && b->raw.len < WF_PUB_BATCH && held <= p->queue_bytes / 4;
+           p->unsent == 0 && b->raw.len < p->target_bytes && held <= p->queue_bytes / 4;
 }
 
 // A batch is only released by on_reply on this thread, so it may be read without the lock.

@@ -73,12 +73,13 @@ static enum weft_err gather(
     struct wf_agent_product *p, const struct wf_origin_records *r, struct wf_spool_waiter *waiter)
 {
     struct wf_bytes in = r->raw;
+    size_t target = wf_product_batch(p->collect->product.batch_bytes, 1);
     enum weft_err err = WEFT_OK;
 
     while (in.len && !err) {
         struct wf_record_view v;
         err = wf_records_next(&in, r->base_us, &v);
-        if (!err && p->open.raw.len && p->open.raw.len + v.data.len > WF_SPOOL_TARGET)
+        if (!err && p->open.raw.len && p->open.raw.len + v.data.len > target)
             wf_spool_flush(p);
         if (!err)
             err = wf_records_put(&p->open, v.op, v.time_us, v.data);
@@ -93,9 +94,10 @@ static enum weft_err gather(
 static enum weft_err linger(struct wf_agent_product *p)
 {
     uint32_t us = p->collect->product.linger_us;
+    size_t target = wf_product_batch(p->collect->product.batch_bytes, 1);
     int64_t ms = us ? (us + 999) / 1000 : (int64_t)p->node->conf->linger_ms;
 
-    if (p->open.raw.len >= WF_SPOOL_TARGET || ms == 0 || p->node->draining)
+    if (p->open.raw.len >= target || ms == 0 || p->node->draining)
         wf_spool_flush(p);
     else if (!p->linger.index)
         return wf_timer_set(p->node->loop, &p->linger, wf_node_now_ms(p->node) + ms);

@@ -32,7 +32,6 @@
     64u // nodes of the domain; of more, the one that is silent longest is forgotten
 #define WF_MANIFEST_LIFE_MS                                                                        \
     (30ll * 86400000)                    // of what a silent node signed, while another one is heard
-#define WF_SPOOL_TARGET  (64u * WF_KIB)  // raw bytes at which a batch leaves before its linger ends
 #define WF_SPOOL_RAW_MAX (512u * WF_KIB) // of one batch: it must fit one push
 #define WF_SPOOL_PENDING 256u // batches of one product that the spool has not acknowledged
 

@@ -8,6 +8,8 @@
 #include "proto/schema/record.h"
 #include "sdk/json.h"
 
+#define ZSTD_FROM (32u * WF_KIB) // raw bytes of a batch
+
 // ---- checks ----------------------------------------------------------------------------------------------------------
 
 static enum weft_err check_op(
@@ -135,7 +137,7 @@ static enum weft_err compress(struct wf_stream_room *r, const struct wf_product 
     struct wf_bytes raw, struct wf_bytes *ret_stored, enum wf_compression *ret_used)
 {
     enum wf_compression how = wf_compression_of(
-        d->packing, raw.len >= WF_BATCH_TARGET / 2 ? WF_COMPRESS_ZSTD : WF_COMPRESS_LZ4);
+        d->packing, raw.len >= ZSTD_FROM ? WF_COMPRESS_ZSTD : WF_COMPRESS_LZ4);
 
     if (how == WF_COMPRESS_NONE) { // stored from where it lies
         *ret_stored = raw;
@@ -219,7 +221,8 @@ static int64_t linger_ms(const struct wf_home_product *p)
 
 static size_t target_of(const struct wf_home_product *p)
 {
-    return p->pending_count >= WF_BATCH_LOAD ? WF_BATCH_LOADED : WF_BATCH_TARGET;
+    return wf_product_batch(p->collect->product.batch_bytes,
+        p->pending_count >= WF_BATCH_LOAD ? WF_BATCH_GROWTH : 1);
 }
 
 // ---- gathering -------------------------------------------------------------------------------------------------------
@@ -284,7 +287,7 @@ static enum weft_err pass_on(struct wf_home_product *p, const struct wf_origin_r
         err = wf_records_next(&in, r->base_us, &v);
         if (err || seq++ < r->publisher_seq + skip)
             continue;
-        if (out.raw.len && out.raw.len + v.data.len > WF_BATCH_LOADED) {
+        if (out.raw.len && out.raw.len + v.data.len > WF_BATCH_PART) {
             err = seal(p, &out, r->publisher, seq - 2, &none);
             if (!err)
                 u->ahead = seq - 1;

@@ -243,13 +243,16 @@ static enum weft_err take_promises(const Weft__V1__ProductDescriptor *m, struct 
         return WEFT_E_MISSING_FIELD;
     if ((int)m->classification < WF_CLASS_PUBLIC || (int)m->classification > WF_CLASS_PERSONAL ||
         (int)m->durability < 0 || (int)m->durability > WF_DURABILITY_PROCESS ||
-        (int)m->packing < 0 || (int)m->packing > WF_PACKING_ZSTD || m->linger_us > WF_MAX_LINGER_US)
+        (int)m->packing < 0 || (int)m->packing > WF_PACKING_ZSTD || m->linger_us > WF_MAX_LINGER_US ||
+        (m->batch_bytes &&
+            (m->batch_bytes < WF_MIN_BATCH_BYTES || m->batch_bytes > WF_MAX_BATCH_BYTES)))
         return WEFT_E_RANGE;
     p->classification = (enum wf_classification)m->classification;
     p->durability = m->durability ? (enum wf_durability)m->durability : WF_DURABILITY_DISK;
     p->retention_bytes = m->retention_bytes;
     p->packing = (enum wf_packing)m->packing;
     p->linger_us = m->linger_us;
+    p->batch_bytes = m->batch_bytes;
     p->rows_shared = m->rows_shared;
     p->drops = m->drops;
     return WEFT_OK;
@@ -312,6 +315,13 @@ static enum weft_err take_identity(
     p->version = m->version;
     wf_product_id(mesh_id, p->domain, p->name, p->major, &p->id);
     return wf_hash_eq(&named, &p->id) ? WEFT_OK : WEFT_E_HASH;
+}
+
+size_t wf_product_batch(uint32_t batch_bytes, unsigned times)
+{
+    size_t grown = (size_t)(batch_bytes ? batch_bytes : WF_PRODUCT_BATCH) * times;
+
+    return grown < WF_MAX_BATCH_BYTES ? grown : WF_MAX_BATCH_BYTES;
 }
 
 enum weft_err wf_product_take(const Weft__V1__ProductDescriptor *m, const struct wf_hash *mesh_id,
@@ -404,6 +414,7 @@ static void put_promises(const struct wf_product *p, Weft__V1__ProductDescriptor
     m->retention_bytes = p->retention_bytes;
     m->packing = (Weft__V1__BatchPacking)p->packing;
     m->linger_us = p->linger_us;
+    m->batch_bytes = p->batch_bytes;
     m->rows_shared = p->rows_shared;
     m->drops = p->drops;
 }

@@ -52,12 +52,17 @@ struct wf_product {
     enum wf_durability durability;
     enum wf_packing packing;
     uint32_t linger_us;
+    uint32_t batch_bytes; // as its owner says; see wf_product_batch
     bool rows_shared, drops; // drops: publishers do, when their queue is full
 };
 
 // BLAKE2b-256(PAE("weft/product-id/v1", be32 length-prefixed mesh id, domain, name, be32 major)).
 void wf_product_id(const struct wf_hash *mesh_id, const char *domain, const char *name,
     uint32_t major, struct wf_hash *ret);
+#define WF_PRODUCT_BATCH (64u * WF_KIB)
+// Raw bytes at which a batch leaves though its linger is not over: what the owner says (0 = nothing), else WF_PRODUCT_BATCH. Of a burst, whose batches wait for each
+// other anyway, they may grow to `times` of it, at most WF_MAX_BATCH_BYTES.
+size_t wf_product_batch(uint32_t batch_bytes, unsigned times);
 // "1.4.2" -> major; SYNTAX unless MAJOR.MINOR.PATCH in decimal, at most nine digits each, without leading zeros.
 WF_MUST_USE enum weft_err wf_version_major(struct wf_bytes version, uint32_t *ret_major);
 // Names of fields, messages and services: [A-Za-z_][A-Za-z0-9_]*, with dots between such parts where dotted.

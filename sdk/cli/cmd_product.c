@@ -373,6 +373,7 @@ static void descriptor_message(
     d->durability = (Weft__V1__Durability)p->durability;
     d->packing = (Weft__V1__BatchPacking)p->packing;
     d->linger_us = p->linger_us;
+    d->batch_bytes = p->batch_bytes;
     d->rows_shared = p->rows_shared;
     d->drops = p->drops;
 }

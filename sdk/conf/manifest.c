@@ -30,7 +30,7 @@ struct raw {
     const char *name, *version, *title, *description, *owner_name, *owner_contact;
     const char *descriptor, *proto, *message, *service, *retention_class, *rules;
     uint32_t major;
-    uint64_t freshness_ms, retention_ms, retention_bytes, linger_ms, every_ms;
+    uint64_t freshness_ms, retention_ms, retention_bytes, linger_ms, batch_bytes, every_ms;
     WF_LIST(const char *) key, regions, tags, run, serve, hosts;
     WF_LIST(struct rule) access;
 };
@@ -194,6 +194,7 @@ static const struct wf_key manifest_keys[] = {
     { "compression", WF_KEY_ENUM, 0, AT(packing), .words = packings },
     { "when_full", WF_KEY_ENUM, 0, AT(when_full), .words = full_words },
     { "linger", WF_KEY_DURATION, 0, AT(linger_ms), 1, WF_MAX_LINGER_US / 1000u },
+    { "batch", WF_KEY_SIZE, 0, AT(batch_bytes), WF_MIN_BATCH_BYTES, WF_MAX_BATCH_BYTES },
     { "rules", WF_KEY_PATH, 0, AT(rules) },
     { "collect", WF_KEY_TABLE, 0, 0, .table = &collect_table },
     { "serve", WF_KEY_TABLE, 0, 0, .table = &serve_table },
@@ -249,6 +250,7 @@ static const struct kind_key {
     { "durability", STREAMS, "metric, event and inventory" },
     { "compression", STREAMS, "metric, event and inventory" },
     { "linger", STREAMS, "metric, event and inventory" },
+    { "batch", STREAMS, "metric, event and inventory" },
     { "when_full", BIT(WF_PRODUCT_METRIC) | BIT(WF_PRODUCT_EVENT), "metric and event" },
     { "collect", STREAMS, "metric, event and inventory" },
     { "rules", STREAMS, "metric, event and inventory" },
@@ -417,6 +419,7 @@ static enum weft_err build(struct wf_manifest *m, const struct raw *raw)
         .durability = (enum wf_durability)raw->durability,
         .packing = (enum wf_packing)raw->packing,
         .linger_us = (uint32_t)raw->linger_ms * 1000u,
+        .batch_bytes = (uint32_t)raw->batch_bytes,
         .rows_shared = raw->rows == ROWS_SHARED,
         .drops = raw->when_full == FULL_DROP,
     };

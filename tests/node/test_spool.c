@@ -108,7 +108,7 @@ static bool alarmed(const char *name)
 // One batch with one record of bytes that do not compress.
 static void say(size_t len)
 {
-    uint8_t noise[WF_SPOOL_TARGET];
+    uint8_t noise[WF_PRODUCT_BATCH];
 
     ck_assert_uint_le(len, sizeof noise);
     wf_test_rand_bytes(&seed, noise, len);

@@ -145,6 +145,29 @@ START_TEST(what_is_small_is_gathered_into_one_batch)
 }
 END_TEST
 
+// Of a source, whose records gather: no linger is over, and none is waited for.
+START_TEST(a_batch_leaves_at_the_size_that_the_product_says)
+{
+    static const struct {
+        uint32_t bytes;
+        bool left;
+    } sizes[] = { { 0, false }, { 1024, true }, { WF_MAX_BATCH_BYTES, false } };
+    struct wf_home_product *p = streamrig_product(&rig, "rows", WF_PRODUCT_METRIC);
+
+    p->collect->product.linger_us = WF_MAX_LINGER_US;
+    p->collect->product.batch_bytes = sizes[_i].bytes;
+    ck_assert_int_eq(streamrig_publish(&rig, p, 0, 1, NULL, 0), WEFT_OK);
+    ck_assert_uint_eq(p->open.count, 1);
+    ck_assert_int_eq(streamrig_publish(&rig, p, 1, 200, NULL, 0), WEFT_OK);
+    ck_assert_uint_eq(p->open.count < 100, sizes[_i].left);
+    p->collect->product.batch_bytes = 1024;
+    ck_assert_int_eq(streamrig_publish(&rig, p, 201, 200, NULL, 0), WEFT_OK);
+    wf_intake_flush(p);
+    STREAMRIG_UNTIL(&rig, wf_home_head(p) == 401);
+    ck_assert_uint_ge(read_all(p).entries, 3);
+}
+END_TEST
+
 START_TEST(offsets_go_on_over_a_restart_and_logs_are_linked)
 {
     struct wf_home_product *p = streamrig_product(&rig, "rows", WF_PRODUCT_METRIC);
@@ -480,6 +503,7 @@ int main(void)
     tcase_add_test(t, a_product_begins_its_log_with_a_reset);
     tcase_add_test(t, records_are_told_of_when_durable_and_are_linked);
     tcase_add_test(t, what_is_small_is_gathered_into_one_batch);
+    tcase_add_loop_test(t, a_batch_leaves_at_the_size_that_the_product_says, 0, 3);
     tcase_add_loop_test(
         t, a_number_that_is_none_is_told_and_its_product_stays_out, 0, (int)WF_COUNT(rubbish));
     tcase_add_test(t, offsets_go_on_over_a_restart_and_logs_are_linked);

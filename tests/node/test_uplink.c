@@ -111,6 +111,26 @@ START_TEST(one_record_of_a_small_product_does_not_wait_for_a_backlog)
 }
 END_TEST
 
+// What its sources say gathers until then, or until the linger is over.
+START_TEST(a_batch_leaves_at_the_size_that_the_product_says)
+{
+    joined(1);
+    struct wf_agent_product *p = wf_uplink_find(&node, "p0");
+    node.conf->linger_ms = 60000;
+    ck_assert_int_eq(rig_say(0, 6000), WEFT_OK);
+    ck_assert_uint_eq(p->open.count, 1);
+    ck_assert_uint_eq(p->pending, 0);
+    p->collect->product.batch_bytes = 4096;
+    ck_assert_int_eq(rig_say(0, 100), WEFT_OK);
+    ck_assert_uint_eq(p->pending, 1); // the one that was too large for it
+    ck_assert_uint_eq(p->open.count, 1);
+    ck_assert_int_eq(rig_say(0, 4096), WEFT_OK);
+    ck_assert_uint_eq(p->open.count, 0);
+    rig_settle();
+    rig_close();
+}
+END_TEST
+
 // ---- hours without a node --------------------------------------------------------------------------------------------
 
 static const struct {
@@ -477,6 +497,7 @@ int main(void)
     tcase_set_timeout(c, 60);
     tcase_add_test(c, a_backlog_is_pushed_in_equal_bytes_whatever_the_length_of_batches);
     tcase_add_test(c, one_record_of_a_small_product_does_not_wait_for_a_backlog);
+    tcase_add_test(c, a_batch_leaves_at_the_size_that_the_product_says);
     tcase_add_test(c, a_clock_that_is_set_back_where_it_was_gives_the_certificate_back);
     tcase_add_loop_test(c, hours_without_a_node_are_delivered_or_named, 0, (int)WF_COUNT(outages));
     tcase_add_test(c, a_product_that_fills_the_spool_leaves_room_for_the_others);

@@ -488,7 +488,7 @@ static inline enum weft_err rig_publish(size_t product, size_t len, uint64_t nex
 {
     static const uint8_t publisher[WF_PUBLISHER_LEN] = "an application";
     static uint64_t seed = 7;
-    uint8_t noise[WF_SPOOL_TARGET], row[WF_SPOOL_TARGET + 16] = { 0x0a };
+    uint8_t noise[WF_PRODUCT_BATCH], row[WF_PRODUCT_BATCH + 16] = { 0x0a };
     char name[16];
     struct wf_records r = { 0 };
     struct wf_diag diag = { 0 };

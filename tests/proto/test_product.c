@@ -282,6 +282,8 @@ MUTATION(long_tag, LIST(tags, long_text))
 MUTATION(bad_durability, p->durability = 3)
 MUTATION(odd_packing, p->packing = (Weft__V1__BatchPacking)(WF_PACKING_ZSTD + 1))
 MUTATION(long_linger, p->linger_us = WF_MAX_LINGER_US + 1)
+MUTATION(small_batch, p->batch_bytes = WF_MIN_BATCH_BYTES - 1)
+MUTATION(large_batch, p->batch_bytes = WF_MAX_BATCH_BYTES + 1)
 MUTATION(bad_earlier, p->earlier_schemas[0].len = 3)
 MUTATION(
     many_earlier, (p->n_earlier_schemas = WF_COUNT(many_hashes), p->earlier_schemas = many_hashes))
@@ -391,6 +393,8 @@ static const struct {
     { "alert rules over the limit", ships_much, WEFT_E_TOO_BIG },
     { "a hash of alert rules of 31 bytes", short_rules_hash, WEFT_E_SYNTAX },
     { "an api with alert rules", api_with_rules, WEFT_E_TYPE },
+    { "batches that leave below 1 KiB", small_batch, WEFT_E_RANGE },
+    { "batches that leave beyond 504 KiB", large_batch, WEFT_E_RANGE },
 };
 
 static void fill_many(Weft__V1__ProductDescriptor *p)
@@ -450,6 +454,30 @@ START_TEST(what_origins_do_to_batches_reaches_them)
         wf_collect_free(got);
         wf_buf_fini(&raw);
     }
+}
+END_TEST
+
+START_TEST(the_size_of_batches_reaches_their_origins)
+{
+    static const uint32_t sizes[] = { 0, WF_MIN_BATCH_BYTES, 8 * WF_KIB, WF_MAX_BATCH_BYTES };
+    struct wf_collect fields = sample(), *got = NULL;
+
+    for (size_t i = 0; i < WF_COUNT(sizes); i++) {
+        struct wf_buf raw = { 0 };
+        fields.product.batch_bytes = sizes[i];
+        ck_assert_int_eq(wf_collect_sign(&fields, &node, &raw), WEFT_OK);
+        ck_assert_int_eq(wf_collect_open(wf_buf_view(&raw), &got), WEFT_OK);
+        ck_assert_uint_eq(got->product.batch_bytes, sizes[i]);
+        if (sizes[i] == 8 * WF_KIB)
+            wf_test_trust_vector("504-manifest-batch",
+                "accepted: as 500, and batches leave at 8 KiB", wf_buf_view(&raw));
+        wf_collect_free(got);
+        wf_buf_fini(&raw);
+    }
+    ck_assert_uint_eq(wf_product_batch(0, 1), 64 * WF_KIB);
+    ck_assert_uint_eq(wf_product_batch(0, 8), 504 * WF_KIB);
+    ck_assert_uint_eq(wf_product_batch(1024, 4), 4096);
+    ck_assert_uint_eq(wf_product_batch(WF_MAX_BATCH_BYTES, 4), WF_MAX_BATCH_BYTES);
 }
 END_TEST
 
@@ -574,6 +602,7 @@ int main(void)
     tcase_add_test(t, kinds_and_classifications_have_names);
     tcase_add_loop_test(t, each_bad_field_has_its_reason, 0, (int)WF_COUNT(rows));
     tcase_add_test(t, what_origins_do_to_batches_reaches_them);
+    tcase_add_test(t, the_size_of_batches_reaches_their_origins);
     tcase_add_test(t, alert_rules_come_with_their_product);
     tcase_add_test(t, signing_refuses_what_opening_would);
     tcase_add_test(t, manifest_selects_its_hosts);

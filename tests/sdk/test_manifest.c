@@ -90,6 +90,7 @@ START_TEST(every_key_of_a_metric_reaches_the_product)
     ck_assert_int_eq(p->durability, WF_DURABILITY_PROCESS);
     ck_assert_int_eq(p->packing, WF_PACKING_ZSTD);
     ck_assert_uint_eq(p->linger_us, 250000);
+    ck_assert_uint_eq(p->batch_bytes, 16384);
     ck_assert(p->drops);
     ck_assert(!p->rows_shared);
     ck_assert_uint_eq(m->run.count, 4);
@@ -135,6 +136,7 @@ START_TEST(what_an_inventory_leaves_out_has_its_default)
     ck_assert_int_eq(m->product.durability, WF_DURABILITY_DISK);
     ck_assert_int_eq(m->product.freshness_ms, 0);
     ck_assert_uint_eq(m->product.linger_us, 0);
+    ck_assert_uint_eq(m->product.batch_bytes, 0);
     ck_assert_int_eq(m->product.packing, WF_PACKING_ANY);
     ck_assert(!m->product.drops);
     ck_assert_str_eq(m->retention_class, "default");

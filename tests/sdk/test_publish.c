@@ -86,6 +86,36 @@ START_TEST(everything_published_arrives_in_batches)
 }
 END_TEST
 
+START_TEST(batches_have_the_size_that_the_product_says)
+{
+    const struct weft_publish_options o = { .linger_us = 60000000 };
+
+    atomic_store(&h.batch_bytes, 1024);
+    publisher(&o);
+    publish(0, 10000);
+    flush();
+    check_seen(10000);
+    ck_assert_uint_gt(atomic_load(&h.largest), 512);
+    ck_assert_uint_le(atomic_load(&h.largest), 8 * 1024); // while others wait to be sent
+}
+END_TEST
+
+// Some 300 KiB: five batches of 64 KiB, and one of what the product says.
+START_TEST(a_product_of_large_batches_has_few)
+{
+    const struct weft_publish_options o = { .linger_us = 60000000 };
+
+    atomic_store(&h.batch_bytes, 504 * 1024);
+    publisher(&o);
+    publish(0, 15000);
+    ck_assert_int_eq(atomic_load(&h.published), 0);
+    flush();
+    check_seen(15000);
+    ck_assert_int_eq(atomic_load(&h.published), 1);
+    ck_assert_uint_gt(atomic_load(&h.largest), 128 * 1024);
+}
+END_TEST
+
 START_TEST(a_single_record_leaves_with_its_linger)
 {
     publisher(NULL);
@@ -492,6 +522,8 @@ int main(void)
     tcase_set_timeout(t, 60);
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, everything_published_arrives_in_batches);
+    tcase_add_test(t, batches_have_the_size_that_the_product_says);
+    tcase_add_test(t, a_product_of_large_batches_has_few);
     tcase_add_test(t, a_single_record_leaves_with_its_linger);
     tcase_add_loop_test(t, a_refusal_that_passes_is_tried_again, 0, (int)WF_COUNT(passing));
     tcase_add_test(t, a_batch_that_overtook_another_goes_again);

@@ -29,6 +29,7 @@ static void setup(void)
     p->c = &c;
     p->last = &p->first;
     p->linger_us = 1000;
+    p->target_bytes = WF_PRODUCT_BATCH;
     p->mail = (struct wf_mail){
         .open = wf_pub_mail, .drop = wf_pub_drop, .class = WF_MAIL_CONTROL, .must = true
     };
@@ -88,7 +89,7 @@ static const struct {
     { "somebody waits for the answer", .flushing = true },
     { "the batches behind it wait for the answer", .unsettled = true },
     { "others wait for their turn", .unsent = 1 },
-    { "a full batch is of somebody who sends as fast as it goes", .len = WF_PUB_BATCH },
+    { "a full batch is of somebody who sends as fast as it goes", .len = WF_PRODUCT_BATCH },
     { "a quarter of the queue is free of worry", .held = 1024, .patient = true },
     { "soon somebody waits for room", .held = 1025 },
 };

@@ -74,6 +74,7 @@ struct wf_fakehome {
     atomic_int refuse_publish;           // so many next ones, with publish_code
     atomic_int publish_code;
     atomic_bool drops;      // the product says so
+    atomic_uint batch_bytes; // as it does this
     uint64_t dropped;       // as publishers said
     atomic_bool lose_reply; // takes the next records and answers as if it were full
     atomic_int published;   // requests
