@@ -407,7 +407,9 @@ static void control_queues(const struct wf_node *n, struct wf_queues *out)
         wf_local_get_stats(c->ipc, &local);
         wf_queues_add(out, &(struct wf_queue){ .name = "local",
                                .items = local.working + local.held,
+                               .bytes = local.bytes + local.held_bytes,
                                .max_items = local.max_working + local.max_held,
+                               .max_bytes = local.max_bytes + local.max_held_bytes,
                                .dropped = local.refused });
     }
     if (!c->tcp)
@@ -416,8 +418,10 @@ static void control_queues(const struct wf_node *n, struct wf_queues *out)
     wf_net_rep_get_stats(c->tcp, &tcp);
     wf_queues_add(out, &(struct wf_queue){ .name = "requests",
                            .items = tcp.working + tcp.held,
+                           .bytes = tcp.bytes + tcp.held_bytes,
                            .max_items = tcp.max_working + tcp.max_held,
-                           .dropped = tcp.no_room });
+                           .max_bytes = tcp.max_bytes + tcp.max_held_bytes,
+                           .dropped = tcp.no_room + tcp.scarce });
 }
 
 static void control_metrics(const struct wf_node *n, struct wf_metrics *m)

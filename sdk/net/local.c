@@ -43,6 +43,7 @@ struct request {
     struct conn *conn;
     uint32_t id;
     bool held;
+    size_t len; // as it came
 };
 
 struct wf_local {
@@ -131,11 +132,16 @@ static void conn_end(struct conn *c)
     conn_unref(c);
 }
 
+static bool is_full(const struct wf_local *s)
+{
+    return s->stats.working >= s->conf.working || s->stats.bytes >= s->conf.bytes;
+}
+
 // What the connection waits for: requests, unless too many are in work; room for replies, if some wait.
 static void watch_again(struct conn *c)
 {
     struct wf_local *s = c->server;
-    bool full = s->stats.working >= s->conf.working;
+    bool full = is_full(s);
     uint32_t events =
         (full ? 0 : (uint32_t)EPOLLIN) | (net_sp_waits(&c->stream) ? (uint32_t)EPOLLOUT : 0);
 
@@ -149,7 +155,7 @@ static void watch_again(struct conn *c)
 
 static void go_on(struct wf_local *s)
 {
-    if (!s->paused || s->freed || s->stats.working >= s->conf.working)
+    if (!s->paused || s->freed || is_full(s))
         return;
     s->paused = false;
     for (struct conn *c = s->conns, *next; c; c = next) {
@@ -167,11 +173,13 @@ static enum weft_err hold(struct wf_net_request *pub)
 
     if (q->held)
         return WEFT_OK;
-    if (s->stats.held >= s->conf.held)
+    if (s->stats.held >= s->conf.held || s->stats.held_bytes + q->len > s->conf.held_bytes)
         return WEFT_E_BUSY;
     q->held = true;
     s->stats.held++;
+    s->stats.held_bytes += q->len;
     s->stats.working--;
+    s->stats.bytes -= q->len;
     go_on(s);
     return WEFT_OK;
 }
@@ -197,10 +205,13 @@ static void finish(struct wf_net_request *pub, struct wf_net_msg *m, bool close_
     struct wf_local *s = c->server;
 
     net_sp_spare(&s->messages, pub->msg);
-    if (q->held)
+    if (q->held) {
         s->stats.held--;
-    else
+        s->stats.held_bytes -= q->len;
+    } else {
         s->stats.working--;
+        s->stats.bytes -= q->len;
+    }
     c->busy--;
     if (!is_gone(c)) {
         c->last_ms = now_ms(s);
@@ -234,13 +245,15 @@ static bool on_message(void *arg, uint32_t id, struct wf_net_msg *msg)
                                .addr = { .family = WF_NET_LOCAL, .uid = c->uid },
                                .msg = msg },
         .conn = c,
-        .id = id };
+        .id = id,
+        .len = wf_net_msg_len(msg) };
     struct wf_net_event ev = { .what = WF_NET_REQUEST, .pipe = c->id, .request = &q->pub };
     c->spoke = true;
     c->last_ms = now_ms(s);
     c->busy++;
     c->refs++;
     s->stats.working++;
+    s->stats.bytes += q->len;
     s->stats.requests++;
     if (!s->conf.post(s->conf.arg, &ev)) {
         finish(&q->pub, NULL, false);
@@ -516,7 +529,9 @@ static void set_defaults(struct wf_local_conf *c)
     if (c->recv_max == 0)
         c->recv_max = WF_MAX_CONTROL;
     c->working = c->working ? c->working : 512;
+    c->bytes = c->bytes ? c->bytes : WF_NET_WORK_BYTES;
     c->held = c->held ? c->held : 4096;
+    c->held_bytes = c->held_bytes ? c->held_bytes : WF_NET_WORK_BYTES;
     c->per_pipe = c->per_pipe ? c->per_pipe : WF_MAX_IN_FLIGHT + 8;
     c->pipes = c->pipes ? c->pipes : 4096;
     c->first_ms = c->first_ms > 0 ? c->first_ms : 10000;
@@ -567,4 +582,6 @@ void wf_local_get_stats(const struct wf_local *s, struct wf_local_stats *ret)
     *ret = s->stats;
     ret->max_working = s->conf.working;
     ret->max_held = s->conf.held;
+    ret->max_bytes = s->conf.bytes;
+    ret->max_held_bytes = s->conf.held_bytes;
 }

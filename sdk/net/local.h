@@ -22,7 +22,9 @@ struct wf_local_conf { // zero = the default in brackets
     size_t recv_max; // largest message [WF_MAX_CONTROL]
     unsigned
         working; // requests in work; with so many nothing more is read until one is answered [512]
+    size_t bytes;  // of requests in work; with so many nothing more is read either [64 MiB]
     unsigned held; // long polls parked by wf_net_hold [4096]
+    size_t held_bytes; // of those; a request beyond is not parked [64 MiB]
     unsigned
         per_pipe; // requests in work or parked of one connection; one more ends it [WF_MAX_IN_FLIGHT + 8]
     unsigned pipes;   // connections [4096]
@@ -40,6 +42,7 @@ void wf_local_free(struct wf_local *s);
 
 struct wf_local_stats {
     unsigned pipes, working, held, max_working, max_held;
+    size_t bytes, held_bytes, max_bytes, max_held_bytes;
     uint64_t admitted, refused, requests, closed_idle, closed_stuck;
 };
 void wf_local_get_stats(const struct wf_local *s, struct wf_local_stats *ret);

@@ -123,7 +123,9 @@ struct wf_net_rep_conf { // zero = the default in brackets
     unsigned armed;  // contexts that wait for a request [32]
     unsigned
         contexts; // contexts in work together with those armed [512]; the last eighth, at most 64, are scarce
+    size_t bytes;  // of requests in work; what comes beyond is scarce, too [64 MiB]
     unsigned held; // long polls parked by wf_net_hold [4096]
+    size_t held_bytes; // of those; a request beyond is not parked [64 MiB]
     unsigned
         per_pipe; // requests in work or parked of one pipe; one more closes it [WF_MAX_IN_FLIGHT + 8]
     unsigned pipes;          // connections in all [4096]
@@ -134,10 +136,13 @@ struct wf_net_rep_conf { // zero = the default in brackets
     struct wf_bytes
         busy; // sent when post has no room; empty = the connection is closed instead (copied)
 };
-#define WF_NET_RESERVE 64u
+#define WF_NET_RESERVE    64u
+#define WF_NET_WORK_BYTES (64u * WF_MIB)
 
 struct wf_net_rep_stats {
     unsigned pipes, armed, working, held, max_working, max_held;
+    size_t bytes, held_bytes, max_bytes, max_held_bytes; // of working and held
+    uint64_t scarce; // requests that came when there was no room, to be answered `busy`
     uint64_t admitted, refused, requests, no_room, closed_idle, closed_stuck;
 };
 

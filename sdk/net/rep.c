@@ -20,6 +20,7 @@ struct request {
     nng_ctx ctx;
     nng_aio *aio;
     enum state state;
+    size_t len;       // WORKING and HELD: of the request as it came
     int64_t since_ms; // SENDING
     struct request *next_idle;
 };
@@ -38,6 +39,7 @@ struct wf_net_rep {
     unsigned count, cap;
     struct request *idle;
     unsigned armed, working, held; // working: WORKING and SENDING
+    size_t bytes, held_bytes;      // of requests handed out, parked
     unsigned reserve;              // so many contexts left are scarce
     int64_t last_reply_ms;
     struct wf_net_rep_stats stats;
@@ -139,6 +141,7 @@ static void refuse_busy(struct request *q)
     struct wf_net_msg *m = NULL;
 
     r->stats.no_room++;
+    r->bytes -= q->len;
     wf_net_msg_free(q->pub.msg);
     q->pub.msg = NULL;
     if (r->busy.len > 0 && wf_net_msg_from(wf_buf_view(&r->busy), &m) == WEFT_OK) {
@@ -159,13 +162,16 @@ static void hand_over(struct request *q, struct net_pipe *p)
     q->state = WORKING;
     q->pub.addr = p->addr;
     r->working++;
+    q->len = wf_net_msg_len(q->pub.msg);
+    r->bytes += q->len;
     r->refs++;
     r->stats.requests++;
     p->busy++;
     q->pub.first = !p->spoke;
     p->spoke = true;
     p->last_ms = net_now_ms();
-    ev.scarce = r->working + r->reserve > r->conf.contexts;
+    ev.scarce = r->working + r->reserve > r->conf.contexts || r->bytes > r->conf.bytes;
+    r->stats.scarce += ev.scarce;
     if (r->conf.post(r->conf.arg, &ev))
         return;
     r->refs--;
@@ -356,6 +362,8 @@ static void set_defaults(struct wf_net_rep_conf *c)
     set_default(&c->armed, 32);
     set_default(&c->contexts, 512);
     set_default(&c->held, 4096);
+    c->bytes = c->bytes ? c->bytes : WF_NET_WORK_BYTES;
+    c->held_bytes = c->held_bytes ? c->held_bytes : WF_NET_WORK_BYTES;
     set_default(&c->per_pipe, WF_MAX_IN_FLIGHT + 8);
     set_default(&c->pipes, 4096);
     set_default(&c->pipes_per_addr, 1024);
@@ -447,6 +455,10 @@ void wf_net_rep_get_stats(struct wf_net_rep *r, struct wf_net_rep_stats *ret)
     ret->held = r->held;
     ret->max_working = r->conf.contexts;
     ret->max_held = r->conf.held;
+    ret->bytes = r->bytes;
+    ret->held_bytes = r->held_bytes;
+    ret->max_bytes = r->conf.bytes;
+    ret->max_held_bytes = r->conf.held_bytes;
     pthread_mutex_unlock(&r->mu);
 }
 
@@ -458,10 +470,12 @@ static enum weft_err hold(struct wf_net_request *pub)
 
     pthread_mutex_lock(&r->mu);
     if (q->state == WORKING) {
-        if (r->held < r->conf.held) {
+        if (r->held < r->conf.held && r->held_bytes + q->len <= r->conf.held_bytes) {
             q->state = HELD;
             r->held++;
+            r->held_bytes += q->len;
             r->working--;
+            r->bytes -= q->len;
             arm(r);
         } else {
             err = WEFT_E_BUSY;
@@ -483,7 +497,10 @@ static void finish(struct wf_net_request *pub, struct wf_net_msg *m, bool close)
     q->pub.msg = NULL;
     if (q->state == HELD) {
         r->held--;
+        r->held_bytes -= q->len;
         r->working++;
+    } else {
+        r->bytes -= q->len;
     }
     if (close)
         end_pipe(r, q->pub.pipe);

@@ -278,6 +278,38 @@ START_TEST(with_too_much_in_work_nothing_more_is_read_until_it_is_answered)
 }
 END_TEST
 
+START_TEST(with_too_many_bytes_in_work_nothing_more_is_read_either)
+{
+    struct wf_local_stats st;
+
+    serve((struct wf_local_conf){ .bytes = 8, .held_bytes = 4 });
+    dial((struct wf_local_peer_conf){ 0 });
+    ask(1, "aaaa");
+    struct wf_net_request *a = request_next("aaaa");
+    ask(2, "bbbb");
+    struct wf_net_request *b = request_next("bbbb");
+    ask(3, "c");
+    turn_a_while();
+    ck_assert(inbox_is_empty(&at_server));
+    wf_local_get_stats(server, &st);
+    ck_assert_uint_eq(st.bytes, 8);
+    ck_assert_uint_eq(st.max_bytes, 8);
+    ck_assert_int_eq(wf_net_hold(a), WEFT_OK); // its bytes are no work, but those of long polls
+    struct wf_net_request *c = request_next("c");
+    ck_assert_int_eq(wf_net_hold(b), WEFT_E_BUSY);
+    ck_assert_int_eq(wf_net_hold(c), WEFT_E_BUSY);
+    wf_local_get_stats(server, &st);
+    ck_assert_uint_eq(st.bytes, 5);
+    ck_assert_uint_eq(st.held_bytes, 4);
+    wf_net_drop(a, false);
+    ck_assert_int_eq(wf_net_hold(b), WEFT_OK);
+    wf_net_drop(b, false);
+    wf_net_drop(c, false);
+    wf_local_get_stats(server, &st);
+    ck_assert_uint_eq(st.bytes + st.held_bytes, 0);
+}
+END_TEST
+
 START_TEST(who_goes_while_nothing_is_read_is_seen_to_go)
 {
     struct wf_buf bytes = wf_test_hex(two_requests);
@@ -474,6 +506,7 @@ static Suite *suite(void)
     tcase_add_test(t, what_is_cut_off_at_any_byte_is_no_request);
     tcase_add_test(t, one_connection_may_not_take_more_than_its_share);
     tcase_add_test(t, with_too_much_in_work_nothing_more_is_read_until_it_is_answered);
+    tcase_add_test(t, with_too_many_bytes_in_work_nothing_more_is_read_either);
     tcase_add_test(t, who_goes_while_nothing_is_read_is_seen_to_go);
     tcase_add_test(t, only_so_many_long_polls_are_parked);
     tcase_add_test(t, a_request_that_nobody_takes_ends_its_connection);
