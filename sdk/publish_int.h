@@ -12,8 +12,8 @@
 #include "proto/stream/batch.h"
 #include "sdk/client_int.h"
 
-#define WF_PUB_LARGE     (64u * WF_KIB)  // of such batches more may be under way
-#define WF_PUB_GROWTH    8u              // a batch grows to so many times its size while others wait to be sent
+#define WF_PUB_LARGE     (64u * WF_KIB) // of such batches more may be under way
+#define WF_PUB_GROWTH    8u // a batch grows to so many times its size while others wait to be sent
 #define WF_PUB_ROOM      (512u * WF_KIB) // of a batch, its entry, its frame (ADR 36)
 #define WF_PUB_HEAD      32u             // at most, of what a record has around its data
 #define WF_PUB_SPARES    8u              // buffers kept for the batches to come

@@ -136,8 +136,8 @@ static enum weft_err place_in_chain(struct wf_home_product *p, struct wf_batch_h
 static enum weft_err compress(struct wf_stream_room *r, const struct wf_product *d,
     struct wf_bytes raw, struct wf_bytes *ret_stored, enum wf_compression *ret_used)
 {
-    enum wf_compression how = wf_compression_of(
-        d->packing, raw.len >= ZSTD_FROM ? WF_COMPRESS_ZSTD : WF_COMPRESS_LZ4);
+    enum wf_compression how =
+        wf_compression_of(d->packing, raw.len >= ZSTD_FROM ? WF_COMPRESS_ZSTD : WF_COMPRESS_LZ4);
 
     if (how == WF_COMPRESS_NONE) { // stored from where it lies
         *ret_stored = raw;
@@ -221,8 +221,8 @@ static int64_t linger_ms(const struct wf_home_product *p)
 
 static size_t target_of(const struct wf_home_product *p)
 {
-    return wf_product_batch(p->collect->product.batch_bytes,
-        p->pending_count >= WF_BATCH_LOAD ? WF_BATCH_GROWTH : 1);
+    return wf_product_batch(
+        p->collect->product.batch_bytes, p->pending_count >= WF_BATCH_LOAD ? WF_BATCH_GROWTH : 1);
 }
 
 // ---- gathering -------------------------------------------------------------------------------------------------------

@@ -24,13 +24,14 @@
 #include "sdk/loop/loop.h"
 #include "sdk/net/net.h"
 
-#define WF_SERVED_MAX     (900u * WF_KIB) // of one reply: a larger entry could never be repaired
-#define WF_BATCH_WHOLE    (512u * WF_KIB) // a publisher's batch up to here stays one
-#define WF_BATCH_PART     (256u * WF_KIB) // and what is larger, or has records left out, is cut into these
-#define WF_BATCH_LOAD     64u             // batches not acknowledged yet: that is load, and then
-#define WF_BATCH_GROWTH   4u              // batches gather so many times their product's size
-#define WF_PENDING_MAX    (64u * WF_MIB)  // bytes handed to the log and not acknowledged
-#define WF_PUBLISHERS_MAX 1024u           // marks of one product; the oldest goes
+#define WF_SERVED_MAX  (900u * WF_KIB) // of one reply: a larger entry could never be repaired
+#define WF_BATCH_WHOLE (512u * WF_KIB) // a publisher's batch up to here stays one
+#define WF_BATCH_PART                                                                              \
+    (256u * WF_KIB)           // and what is larger, or has records left out, is cut into these
+#define WF_BATCH_LOAD     64u // batches not acknowledged yet: that is load, and then
+#define WF_BATCH_GROWTH   4u  // batches gather so many times their product's size
+#define WF_PENDING_MAX    (64u * WF_MIB) // bytes handed to the log and not acknowledged
+#define WF_PUBLISHERS_MAX 1024u          // marks of one product; the oldest goes
 #define WF_FORGOTTEN_MAX                                                                           \
     1024u // loss batches for what a publisher says it had acknowledged before a restore
 #define WF_OLD_LOGS_MAX     256u

@@ -120,8 +120,8 @@
 #define WF_MAX_LINGER_US      60000000u
 #define WF_MIN_BATCH_BYTES    WF_KIB          // that a product lets its batches gather
 #define WF_MAX_BATCH_BYTES    (504u * WF_KIB) // with header and entry it is one frame
-#define WF_MAX_DIGESTS        1024u // per digest message
-#define WF_MAX_GET            256u  // hashes per get request
+#define WF_MAX_DIGESTS        1024u           // per digest message
+#define WF_MAX_GET            256u            // hashes per get request
 #define WF_MAX_DOMAIN_ENTRIES 4096u
 #define WF_MAX_DOMAIN_BYTES   (64u * WF_MIB)
 

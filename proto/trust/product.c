@@ -243,7 +243,8 @@ static enum weft_err take_promises(const Weft__V1__ProductDescriptor *m, struct 
         return WEFT_E_MISSING_FIELD;
     if ((int)m->classification < WF_CLASS_PUBLIC || (int)m->classification > WF_CLASS_PERSONAL ||
         (int)m->durability < 0 || (int)m->durability > WF_DURABILITY_PROCESS ||
-        (int)m->packing < 0 || (int)m->packing > WF_PACKING_ZSTD || m->linger_us > WF_MAX_LINGER_US ||
+        (int)m->packing < 0 || (int)m->packing > WF_PACKING_ZSTD ||
+        m->linger_us > WF_MAX_LINGER_US ||
         (m->batch_bytes &&
             (m->batch_bytes < WF_MIN_BATCH_BYTES || m->batch_bytes > WF_MAX_BATCH_BYTES)))
         return WEFT_E_RANGE;

@@ -52,7 +52,7 @@ struct wf_product {
     enum wf_durability durability;
     enum wf_packing packing;
     uint32_t linger_us;
-    uint32_t batch_bytes; // as its owner says; see wf_product_batch
+    uint32_t batch_bytes;    // as its owner says; see wf_product_batch
     bool rows_shared, drops; // drops: publishers do, when their queue is full
 };
 

@@ -21,9 +21,9 @@ struct wf_local_conf { // zero = the default in brackets
     void *arg;
     size_t recv_max; // largest message [WF_MAX_CONTROL]
     unsigned
-        working; // requests in work; with so many nothing more is read until one is answered [512]
-    size_t bytes;  // of requests in work; with so many nothing more is read either [64 MiB]
-    unsigned held; // long polls parked by wf_net_hold [4096]
+        working;  // requests in work; with so many nothing more is read until one is answered [512]
+    size_t bytes; // of requests in work; with so many nothing more is read either [64 MiB]
+    unsigned held;     // long polls parked by wf_net_hold [4096]
     size_t held_bytes; // of those; a request beyond is not parked [64 MiB]
     unsigned
         per_pipe; // requests in work or parked of one connection; one more ends it [WF_MAX_IN_FLIGHT + 8]

@@ -123,8 +123,8 @@ struct wf_net_rep_conf { // zero = the default in brackets
     unsigned armed;  // contexts that wait for a request [32]
     unsigned
         contexts; // contexts in work together with those armed [512]; the last eighth, at most 64, are scarce
-    size_t bytes;  // of requests in work; what comes beyond is scarce, too [64 MiB]
-    unsigned held; // long polls parked by wf_net_hold [4096]
+    size_t bytes;      // of requests in work; what comes beyond is scarce, too [64 MiB]
+    unsigned held;     // long polls parked by wf_net_hold [4096]
     size_t held_bytes; // of those; a request beyond is not parked [64 MiB]
     unsigned
         per_pipe; // requests in work or parked of one pipe; one more closes it [WF_MAX_IN_FLIGHT + 8]

@@ -475,42 +475,6 @@ START_TEST(the_last_contexts_are_scarce_and_then_requests_wait)
 }
 END_TEST
 
-START_TEST(requests_beyond_so_many_bytes_are_scarce_and_long_polls_are_not_parked)
-{
-    struct wf_net *net = net_start(NULL);
-    struct server s;
-    struct inbox in;
-    struct wf_net_rep_stats st;
-    struct wf_net_request *taken[4];
-
-    inbox_init(&in);
-    server_start(&s, net, (struct wf_net_rep_conf){ .bytes = 12, .held_bytes = 4 });
-    struct wf_net_peer *p = peer_to(net, &in, s.where);
-    for (unsigned i = 0; i < 4; i++) {
-        ck_assert_int_eq(wf_net_peer_send(p, i, msg_of("four"), 60000), WEFT_OK);
-        struct wf_net_event ev = inbox_take_kind(&s.in, WF_NET_REQUEST);
-        ck_assert_int_eq(ev.scarce, i >= 3);
-        taken[i] = ev.request;
-    }
-    ck_assert_int_eq(wf_net_hold(taken[0]), WEFT_OK);
-    ck_assert_int_eq(wf_net_hold(taken[1]), WEFT_E_BUSY);
-    wf_net_rep_get_stats(s.rep, &st);
-    ck_assert_uint_eq(st.bytes, 12);
-    ck_assert_uint_eq(st.held_bytes, 4);
-    ck_assert_uint_eq(st.scarce, 1);
-    for (unsigned i = 0; i < 4; i++)
-        wf_net_reply(taken[i], msg_of("x"));
-    for (unsigned i = 0; i < 4; i++)
-        wf_net_msg_free(inbox_take_kind(&in, WF_NET_REPLY).msg);
-    wf_net_rep_get_stats(s.rep, &st);
-    ck_assert_uint_eq(st.bytes + st.held_bytes, 0);
-    wf_net_peer_free(p);
-    server_stop(&s);
-    inbox_fini(&in);
-    net_finish(net);
-}
-END_TEST
-
 START_TEST(without_room_the_canned_answer_goes_out_or_the_pipe_closes)
 {
     struct wf_net *net = net_start(NULL);
@@ -622,7 +586,6 @@ int main(void)
     tcase_add_test(c, a_peer_freed_while_it_dials_closes_in_time);
     tcase_add_test(c, long_polls_are_parked_apart_from_work);
     tcase_add_test(c, the_last_contexts_are_scarce_and_then_requests_wait);
-    tcase_add_test(c, requests_beyond_so_many_bytes_are_scarce_and_long_polls_are_not_parked);
     tcase_add_test(c, without_room_the_canned_answer_goes_out_or_the_pipe_closes);
     tcase_add_test(c, a_request_outlives_its_server);
     tcase_add_test(c, a_port_can_be_taken_again_after_close);

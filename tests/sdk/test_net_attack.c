@@ -479,6 +479,42 @@ START_TEST(connections_that_fall_idle_are_shown_out)
 }
 END_TEST
 
+START_TEST(requests_beyond_so_many_bytes_are_scarce_and_long_polls_are_not_parked)
+{
+    struct wf_net *net = net_start(NULL);
+    struct server s;
+    struct inbox in;
+    struct wf_net_rep_stats st;
+    struct wf_net_request *taken[4];
+
+    inbox_init(&in);
+    server_start(&s, net, (struct wf_net_rep_conf){ .bytes = 12, .held_bytes = 4 });
+    struct wf_net_peer *p = peer_to(net, &in, s.where);
+    for (unsigned i = 0; i < 4; i++) {
+        ck_assert_int_eq(wf_net_peer_send(p, i, msg_of("four"), 60000), WEFT_OK);
+        struct wf_net_event ev = inbox_take_kind(&s.in, WF_NET_REQUEST);
+        ck_assert_int_eq(ev.scarce, i >= 3);
+        taken[i] = ev.request;
+    }
+    ck_assert_int_eq(wf_net_hold(taken[0]), WEFT_OK);
+    ck_assert_int_eq(wf_net_hold(taken[1]), WEFT_E_BUSY);
+    wf_net_rep_get_stats(s.rep, &st);
+    ck_assert_uint_eq(st.bytes, 12);
+    ck_assert_uint_eq(st.held_bytes, 4);
+    ck_assert_uint_eq(st.scarce, 1);
+    for (unsigned i = 0; i < 4; i++)
+        wf_net_reply(taken[i], msg_of("x"));
+    for (unsigned i = 0; i < 4; i++)
+        wf_net_msg_free(inbox_take_kind(&in, WF_NET_REPLY).msg);
+    wf_net_rep_get_stats(s.rep, &st);
+    ck_assert_uint_eq(st.bytes + st.held_bytes, 0);
+    wf_net_peer_free(p);
+    server_stop(&s);
+    inbox_fini(&in);
+    net_finish(net);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("net_attack");
@@ -500,6 +536,7 @@ int main(void)
     tcase_add_test(c, a_client_that_takes_no_replies_is_closed_and_its_contexts_come_back);
     tcase_add_test(c, a_request_that_came_through_a_forwarder_is_dropped);
     tcase_add_test(c, connections_that_fall_idle_are_shown_out);
+    tcase_add_test(c, requests_beyond_so_many_bytes_are_scarce_and_long_polls_are_not_parked);
     suite_add_tcase(s, c);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_ENV);

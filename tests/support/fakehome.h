@@ -73,13 +73,13 @@ struct wf_fakehome {
     atomic_int take_first;               // so many are taken before refusals begin
     atomic_int refuse_publish;           // so many next ones, with publish_code
     atomic_int publish_code;
-    atomic_bool drops;      // the product says so
+    atomic_bool drops;       // the product says so
     atomic_uint batch_bytes; // as it does this
-    uint64_t dropped;       // as publishers said
-    atomic_bool lose_reply; // takes the next records and answers as if it were full
-    atomic_int published;   // requests
-    atomic_bool then_hold;  // the next one is answered, and those behind it are held
-    atomic_size_t largest;  // bytes of records in one of them
+    uint64_t dropped;        // as publishers said
+    atomic_bool lose_reply;  // takes the next records and answers as if it were full
+    atomic_int published;    // requests
+    atomic_bool then_hold;   // the next one is answered, and those behind it are held
+    atomic_size_t largest;   // bytes of records in one of them
     // POLL: tasks to hand out, answers received
     atomic_int tasks;
     char task_method[32];
