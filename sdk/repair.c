@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Two modes. PULLING: one request at a time walks the home's log; live frames that arrive meanwhile are held back. LIVE: frames are
-// delivered as they come; a hole is asked for by range while later frames wait. Pulling ends when the reply reaches what is held (or
+// Two modes. PULLING: one request after the other walks the home's log (what follows a reply is asked for while that is verified); live
+// frames that arrive meanwhile are held back. LIVE: frames are delivered as they come; a hole is asked for by range while later frames wait. Pulling ends when the reply reaches what is held (or
 // the head), so the seam is the same comparison of offsets that orders everything else. A reader that cannot keep what it holds, hears
 // nothing although a heartbeat is due, or meets another log, pulls: the home alone knows how logs follow each other.
 #include "sdk/repair_int.h"
@@ -138,12 +138,13 @@ static struct wf_repair_pending *find_pending(struct wf_repair *r, uint32_t id)
     return NULL;
 }
 
-static bool any_pull(const struct wf_repair *r)
+static unsigned pulls(const struct wf_repair *r)
 {
+    unsigned count = 0;
+
     for (size_t i = 0; i < WF_REPAIR_RANGES; i++)
-        if (r->pending[i].id && r->pending[i].is_pull)
-            return true;
-    return false;
+        count += r->pending[i].id && r->pending[i].is_pull;
+    return count;
 }
 
 static bool is_asked(const struct wf_repair *r, uint64_t from)
@@ -203,7 +204,7 @@ static void ask_what_is_missing(struct wf_repair_step_now *s)
         return;
     r->retry_at_ms = 0;
     if (r->mode == WF_REP_PULLING) {
-        if (!any_pull(r))
+        if (pulls(r) == 0)
             ask(s, true, r->next, 0);
         return;
     }
@@ -394,6 +395,24 @@ static void after_empty(struct wf_repair_step_now *s, const struct wf_repair_pen
     }
 }
 
+// What follows is asked for while the reply is verified, so that the home reads meanwhile. It is of use only where that reply led.
+static void read_ahead(struct wf_repair_step_now *s, const struct wf_repair_event *e)
+{
+    struct wf_repair *r = s->r;
+    const struct wf_repair_pending *p = find_pending(r, e->request);
+
+    if (p && p->is_pull && pulls(r) == 1 && r->mode == WF_REP_PULLING && r->up && !r->paused &&
+        !wf_incarnation_is_none(&r->log_id) && wf_repair_same_log(r, &p->log_id) &&
+        e->next > r->next && e->next < r->head)
+        ask(s, true, e->next, 0);
+}
+
+// What was read ahead, and the reply before it led elsewhere, failed, or is not verified yet.
+static bool is_ahead(const struct wf_repair *r, const struct wf_repair_pending *p)
+{
+    return p->is_pull && p->from > r->next;
+}
+
 static void drop_entries(struct wf_repair *r, struct wf_repair_event *e)
 {
     for (size_t i = 0; i < e->entry_count; i++)
@@ -413,7 +432,7 @@ static void on_entries(struct wf_repair_step_now *s, struct wf_repair_event *e)
     }
     struct wf_repair_pending asked = *p;
     // A pull that waited for news while the stream was found alive: its news come as frames, too, in a moment.
-    if (asked.is_pull && r->mode == WF_REP_LIVE) {
+    if ((asked.is_pull && r->mode == WF_REP_LIVE) || is_ahead(r, &asked)) {
         p->id = 0;
         drop_entries(r, e);
         on_heartbeat(s, e);
@@ -441,7 +460,10 @@ static void on_failed(struct wf_repair_step_now *s, const struct wf_repair_event
 
     if (!p)
         return;
+    bool ahead = is_ahead(r, p);
     p->id = 0;
+    if (ahead)
+        return; // what is asked for next in its place finds out for itself
     put_off(s);
     if (e->err == WEFT_E_LOG_ID && p->is_pull && wf_repair_same_log(r, &p->log_id))
         wf_repair_unknown_log(s);
@@ -520,6 +542,9 @@ void wf_repair_step(
     case WF_REP_ENTRIES:
         on_entries(&s, e);
         break;
+    case WF_REP_ARRIVED:
+        read_ahead(&s, e);
+        return;
     case WF_REP_FAILED:
         on_failed(&s, e);
         break;

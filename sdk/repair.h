@@ -47,8 +47,9 @@ enum wf_repair_event_kind {
     WF_REP_FRAME,     // entries of one live frame, in order
     WF_REP_HEARTBEAT, // from a frame, a lease or a reply
     WF_REP_ENTRIES,   // the reply to RANGE or PULL: entries in order, losses, next
-    WF_REP_FAILED,    // the request failed; err says why
-    WF_REP_BEHIND,    // frames were dropped because the application's queue is full
+    WF_REP_ARRIVED, // a reply to PULL is there, its entries are still to be verified: request, next
+    WF_REP_FAILED,  // the request failed; err says why
+    WF_REP_BEHIND,  // frames were dropped because the application's queue is full
     WF_REP_TICK,
     WF_REP_LINK_DOWN, // no session: nothing can be asked until the next LEASE
 };
@@ -63,10 +64,10 @@ struct wf_repair_event {
     const struct wf_heartbeat *heartbeat; // LEASE, HEARTBEAT, ENTRIES (may be NULL)
     int64_t next_beat_ms; // monotonic time by which the next heartbeat is due (from HEARTBEAT)
     bool by_stream;       // HEARTBEAT: it came over the stream
-    uint32_t request;     // ENTRIES, FAILED
+    uint32_t request;     // ENTRIES, ARRIVED, FAILED
     const struct wf_repair_loss *losses;
     size_t loss_count;
-    uint64_t next;
+    uint64_t next; // ENTRIES, ARRIVED
     enum weft_err err;
 };
 

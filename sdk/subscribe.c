@@ -314,6 +314,14 @@ bool wf_sub_is_full(struct weft_subscription *s)
     return full;
 }
 
+bool wf_sub_has_much_room(struct weft_subscription *s)
+{
+    pthread_mutex_lock(&s->mutex);
+    bool much = !s->full && s->queued < s->options.queue_bytes / 2;
+    pthread_mutex_unlock(&s->mutex);
+    return much;
+}
+
 void wf_sub_count(struct weft_subscription *s, uint64_t *counter, uint64_t n)
 {
     pthread_mutex_lock(&s->mutex);

@@ -110,6 +110,17 @@ static void on_mirrored(
     wf_sub_unit_go(s, u);
 }
 
+// While what came is verified the home reads on, unless the application may not have room for both.
+static void read_ahead(struct weft_subscription *s, uint32_t request, const Weft__V1__RangeReply *r)
+{
+    struct wf_repair_event arrived = {
+        .kind = WF_REP_ARRIVED, .request = request, .next = r->next
+    };
+
+    if (wf_sub_has_much_room(s))
+        wf_sub_step(s, &arrived);
+}
+
 static void on_range(void *arg, enum weft_err err, const Weft__V1__Reply *reply)
 {
     struct ask_op *o = arg;
@@ -133,6 +144,7 @@ static void on_range(void *arg, enum weft_err err, const Weft__V1__Reply *reply)
         wf_sub_met_node(s);
         s->unread_since_ms = 0;
         s->time_done = true;
+        read_ahead(s, request, reply->range);
         u = wf_sub_unit_new(reply->range->n_entries, reply->range->n_losses);
         err = u ? take_reply(s, reply->range, u) : WEFT_E_NOMEM;
     }

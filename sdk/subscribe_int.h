@@ -238,8 +238,9 @@ void wf_sub_unref(struct weft_subscription *s);
 void wf_sub_item_free(struct wf_sub_item *i);
 void wf_sub_push(struct weft_subscription *s, struct wf_sub_item *i); // takes it
 void wf_sub_spare_take(
-    struct weft_subscription *s, struct wf_buf *ret); // empty, with room or without
-bool wf_sub_is_full(struct weft_subscription *s);     // then the application will post `room`
+    struct weft_subscription *s, struct wf_buf *ret);   // empty, with room or without
+bool wf_sub_is_full(struct weft_subscription *s);       // then the application will post `room`
+bool wf_sub_has_much_room(struct weft_subscription *s); // for two replies, as far as one can tell
 void wf_sub_state(struct weft_subscription *s, enum weft_stream_state state,
     const struct weft_problem *problem); // told when it changed
 void wf_sub_count(struct weft_subscription *s, uint64_t *counter, uint64_t n);

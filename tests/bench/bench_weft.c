@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // weft: one weft_publish a record; batches of verified records come to a handler. Public headers only. where = socket (pub) or identity
-// directory (sub), product, extra = linger in microseconds. Several products are called product-0, product-1, ...: one publisher and
+// directory (sub), product, extra = linger in microseconds (pub), "earliest" to read what is kept, too (sub). Several products are called product-0, product-1, ...: one publisher and
 // one subscription each, all of one client.
 #include <stdio.h>
 #include <stdlib.h>
@@ -116,8 +116,9 @@ static void subscribe(struct bench *b)
 {
     struct weft_options o = { .dir = b->where, .flags = WEFT_REMOTE_ONLY };
     struct reader r = { .b = b, .of = array(b->products, sizeof(void *)) };
+    bool all = b->extra && strcmp(b->extra, "earliest") == 0;
     struct weft_subscribe_options how = {
-        .from = WEFT_FROM_LATEST, .on_event = take_event, .arg = &r
+        .from = all ? WEFT_FROM_EARLIEST : WEFT_FROM_LATEST, .on_event = take_event, .arg = &r
     };
     struct weft_client *c = NULL;
     struct weft_problem problem;

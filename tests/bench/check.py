@@ -62,7 +62,7 @@ def check_growth(got, svg, systems):
     curves = {curve: {name: [p["x"] for p in points] for name, points in lines.items()} for curve, lines in got["curves"].items()}
     want = {"subscribers": {"weft compressed": [1, 2]}, "products": {"weft compressed": [1, 4]},
             "lengths": {"weft compressed": [16, 1024], "weft uncompressed": [16, 1024]}, "agents": {"weft compressed": [2], "weft simulated": [4]},
-            "log": {"weft uncompressed": [1]}}
+            "catching": {"weft compressed": [1, 2], "weft uncompressed": [1, 2]}, "log": {"weft uncompressed": [1]}}
     if "nats" in systems:
         want["subscribers"]["nats tls"], want["lengths"]["nats tls"] = [1, 2], [16, 1024]
     assert curves == want, curves

@@ -17,11 +17,12 @@ CURVES = {
     "products": ("products on the node", lambda r: r["products"]),
     "lengths": ("bytes of a record", lambda r: r["length"]),
     "agents": ("agents", lambda r: r["publishers"]),
+    "catching": ("subscribers that catch up", lambda r: r["subscribers"]),
     "log": ("GB of log", None),
 }
 NAMES = {"weft sized": "weft compressed", "weft sized-plain": "weft uncompressed", "weft many": "weft compressed",
          "weft many-0": "weft compressed", "weft agented": "weft compressed", "weft uplinked": "weft simulated",
-         "weft long": "weft uncompressed"}
+         "weft long": "weft uncompressed", "weft caught": "weft compressed", "weft caught-plain": "weft uncompressed"}
 COLOURS = {"weft compressed": "#0b6e4f", "weft uncompressed": "#c8791b", "weft simulated": "#7a5195", "nats tls": "#3a5a98"}
 WIDTH, HEIGHT, LEFT, BELOW, GAP = 300, 190, 62, 46, 34
 

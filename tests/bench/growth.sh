@@ -12,10 +12,12 @@ growth_points() { # CURVE
     "lengths smoke") echo 16 1024 ;;
     "agents smoke") echo 2 ;;
     "uplinks smoke") echo 4 ;;
+    "catching smoke") echo 1 2 ;;
     subscribers*) echo 1 2 4 8 16 32 64 ;;
     products*) echo 1 4 16 64 256 ;;
     agents*) echo 1 2 4 8 16 32 ;;
     uplinks*) echo 1 10 100 1000 ;;
+    catching*) echo 1 2 4 8 ;;
     lengths*) echo 16 64 256 1024 4096 16384 65536 ;;
     esac
 }
@@ -68,6 +70,46 @@ grow_lengths() {
         case " $systems " in *" nats "*) measure nats tls lengths 1 "$count" 0 1000 || failed=1 ;; esac
     done
     payload_file=$WORK/payload payload_length=102
+}
+
+# What lies in the log, read from its beginning by so many subscribers at once that come when all is there.
+grow_catching() {
+    local n variant count mode=catching
+    count=$(growth_count 1 500)
+    weft_product caught Sample 2GiB
+    weft_product caught-plain Sample 2GiB "compression: none"
+    for variant in caught caught-plain; do
+        publish_before "$count" || { failed=1 && return; }
+        for n in $(growth_points catching); do
+            weft_join "$n"
+            measure_catching "$n" || failed=1
+        done
+    done
+}
+
+publish_before() { # COUNT
+    local at="$WORK/run" common="count=$1 length=$payload_length products=1 publishers=1 streams=1" system=weft subscribers=0 rate=0 linger=1000
+    rm -rf "$at" && mkdir -p "$at"
+    publish_all
+}
+
+measure_catching() { # SUBSCRIBERS
+    local at="$WORK/run" i n=$1 pids=() before after status=0
+    rm -f "$at"/sub.* "$at"/ready.*
+    before=$(ticks "$weft_pid")
+    for i in $(seq 1 "$n"); do
+        # shellcheck disable=SC2046 # words of a command
+        timeout -k 5 "$RUN_S" $(weft_sub "$variant" "$i") extra=earliest "count=$count" "length=$payload_length" products=1 publishers=1 streams=1 \
+            ready="$at/ready.$i" out="$at/sub.$i" 2>>"$WORK/weft-sub.log" &
+        pids+=($!)
+    done
+    for i in "${pids[@]}"; do wait "$i" || status=1; done
+    after=$(ticks "$weft_pid")
+    [ "$status" = 0 ] || { tail -n 3 "$WORK/weft-sub.log" >&2 && return 1; }
+    # The run begins with the first record that any of them has.
+    printf '{"system":"weft","variant":"%s","mode":"%s","subscribers":%d,"rate":0,"length":%d,"products":1,"publishers":1,"servers_cpu_s":%s,"pubs":[{"records":%d,"first_ns":%s,"cpu_s":0}],"subs":[%s]}\n' \
+        "$variant" "$mode" "$n" "$payload_length" "$(awk "BEGIN { print ($after - $before) / $(getconf CLK_TCK) }")" "$count" \
+        "$(grep -oh '"first_ns":[0-9]*' "$at"/sub.* | cut -d: -f2 | sort -n | head -n 1)" "$(cat "$at"/sub.* | paste -sd,)" >>"$WORK/results.jsonl"
 }
 
 # Real agents, each a weftd of its own that joins with a ticket and takes what a publisher of its own says: one product, so many origins.

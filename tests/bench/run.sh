@@ -8,7 +8,7 @@
 #   --smoke     tiny counts: does every row come about? (no figure means anything)
 #   --only S    these systems (files of tests/bench/systems), several with commas; one that is not installed is left out
 #   --growth    how cost grows: with subscribers, products on a node, a record's length; ten minutes
-#   --curves C  of --growth: subscribers, products, lengths, agents, uplinks (the second half of agents), log, several with commas
+#   --curves C  of --growth: subscribers, products, lengths, agents, uplinks (the second half of agents), catching, log, several with commas
 #   --points N  of --growth: these points of the curves, several with commas
 #   --log-gb N  the curve `log`: a log of so many GB is written and opened again (10 GB: half an hour, and that much disk)
 #   --plot F    the curves as SVG

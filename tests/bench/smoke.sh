@@ -14,5 +14,5 @@ for peer in nats=nats-server=bench_nats jetstream=nats-server=bench_jetstream mo
     if command -v "$server" >/dev/null && command -v "$client" >/dev/null; then here=$here,$name; fi
 done
 bash tests/bench/run.sh --smoke --build "$build" --json "$work/bench.json"
-bash tests/bench/run.sh --smoke --growth --curves subscribers,products,lengths,agents --log-gb 1 --build "$build" --json "$work/growth.json" --plot "$work/growth.svg"
+bash tests/bench/run.sh --smoke --growth --curves subscribers,products,lengths,agents,catching --log-gb 1 --build "$build" --json "$work/growth.json" --plot "$work/growth.svg"
 /usr/bin/python3 -B tests/bench/check.py "$here" "$work/bench.json" "$work/growth.json" "$work/growth.svg"

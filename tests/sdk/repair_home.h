@@ -28,7 +28,7 @@ struct message { // on its way to the reader
     uint64_t next;
     enum weft_err err;
     struct wf_heartbeat beat;
-    bool used;
+    bool used, arrived;
 };
 
 struct faults {
@@ -63,7 +63,7 @@ struct sim {
     bool entered;       // at_log is known to the machine
     uint64_t told_here; // the head of at_log, as told since it was entered
     enum wf_repair_mode mode;
-    size_t items, delivered, lost, requests, losses, unknowns;
+    size_t items, delivered, lost, requests, losses, unknowns, ahead;
 };
 
 static uint64_t below(struct sim *s, uint64_t n)

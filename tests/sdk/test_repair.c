@@ -168,6 +168,70 @@ START_TEST(a_place_that_the_homes_word_reaches_is_kept)
 }
 END_TEST
 
+static void arrive(uint32_t request, uint64_t next)
+{
+    struct wf_repair_event e = { .kind = WF_REP_ARRIVED, .request = request, .next = next };
+
+    wf_repair_step(r, 1, &e, act, NULL);
+}
+
+START_TEST(the_home_reads_on_while_a_reply_is_verified)
+{
+    struct wf_repair_entry first = { .log_id = log_id, .offset = 10, .end = 20 };
+    struct wf_repair_entry second = { .log_id = log_id, .offset = 20, .end = 30 };
+    struct wf_repair_action asked = pull;
+
+    arrive(asked.request, 20);
+    ck_assert(pull.request != asked.request && pull.from == 20 && !pull.wait);
+    struct wf_repair_action ahead = pull;
+    arrive(asked.request, 20);
+    arrive(ahead.request, 25);
+    ck_assert_msg(pull.request == ahead.request, "one at most");
+    pull = asked;
+    answer(&first, 1, 20);
+    ck_assert_msg(pull.request == asked.request, "it was asked for already");
+    pull = ahead;
+    arrive(ahead.request, 30);
+    ck_assert_msg(pull.request == ahead.request, "nothing lies beyond the head");
+    answer(&second, 1, 30);
+    ck_assert(delivered == 2 && losses == 0);
+}
+END_TEST
+
+START_TEST(what_was_read_ahead_says_nothing_before_its_turn)
+{
+    struct wf_repair_entry first = { .log_id = log_id, .offset = 10, .end = 20 };
+    struct wf_repair_entry second = { .log_id = log_id, .offset = 20, .end = 30 };
+    struct wf_repair_action asked = pull;
+
+    arrive(asked.request, 20);
+    if (_i == 0) {
+        answer(&second, 1, 30);
+    } else { // as if the home had been put back from a copy
+        struct wf_repair_event e = {
+            .kind = WF_REP_FAILED, .request = pull.request, .err = WEFT_E_LOG_ID
+        };
+        wf_repair_step(r, 1, &e, act, NULL);
+    }
+    ck_assert(delivered == 0 && losses == 0);
+    pull = asked;
+    answer(&first, 1, 20);
+    ck_assert(pull.request != asked.request && pull.from == 20);
+    answer(&second, 1, 30);
+    ck_assert(delivered == 2 && losses == 0);
+}
+END_TEST
+
+START_TEST(nothing_is_read_ahead_without_room)
+{
+    uint32_t request = pull.request;
+
+    wf_repair_pause(r, true);
+    arrive(request, 20);
+    ck_assert_uint_eq(pull.request, request);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("repair");
@@ -179,6 +243,9 @@ int main(void)
     tcase_add_test(t, an_answer_without_holes_loses_nothing);
     tcase_add_test(t, a_place_that_the_homes_word_does_not_reach_is_forgotten);
     tcase_add_test(t, a_place_that_the_homes_word_reaches_is_kept);
+    tcase_add_test(t, the_home_reads_on_while_a_reply_is_verified);
+    tcase_add_loop_test(t, what_was_read_ahead_says_nothing_before_its_turn, 0, 2);
+    tcase_add_test(t, nothing_is_read_ahead_without_room);
     suite_add_tcase(s, t);
     SRunner *run = srunner_create(s);
     srunner_run_all(run, CK_ENV);

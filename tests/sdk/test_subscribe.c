@@ -300,6 +300,29 @@ START_TEST(a_slow_application_gets_everything_at_its_own_speed)
 }
 END_TEST
 
+// The second of four replies waits for a certificate, and what follows it is asked for beside that.
+START_TEST(the_home_reads_on_while_a_reply_waits_for_its_documents)
+{
+    struct weft_subscribe_options o = { .from = WEFT_FROM_EARLIEST };
+
+    atomic_store(&h.mute, true);
+    for (unsigned i = 0; i < 200; i++)
+        wf_fakehome_append(&h, i >= 70, 5);
+    atomic_store(&h.hold_after_pull, 2);
+    ck_assert_int_eq(weft_subscribe(c, "servers/readings", &o, &s, &problem), WEFT_OK);
+    // Sooner than the certificate is asked for again.
+    for (int left = WF_REQUEST_DEADLINE_MS / 2; atomic_load(&m.knobs->withheld) < 2 && left > 0;
+         left -= 5)
+        poll(NULL, 0, 5);
+    ck_assert_int_eq(atomic_load(&m.knobs->withheld), 2);
+    ck_assert_int_eq(atomic_load(&h.pulls), 2);
+    atomic_store(&m.knobs->hold, false); // the last request first
+    take_until_got(1000);
+    ck_assert_uint_eq(lost, 0);
+    ck_assert_int_le(atomic_load(&h.pulls), 6);
+}
+END_TEST
+
 START_TEST(a_lease_without_a_stream_is_read_by_pull)
 {
     atomic_store(&h.no_stream, true);
@@ -537,6 +560,7 @@ int main(void)
     tcase_add_test(t, records_that_a_crash_took_come_once_when_they_are_sent_again);
     tcase_add_test(t, a_forged_frame_takes_nothing_away);
     tcase_add_test(t, a_slow_application_gets_everything_at_its_own_speed);
+    tcase_add_test(t, the_home_reads_on_while_a_reply_waits_for_its_documents);
     tcase_add_test(t, a_lease_without_a_stream_is_read_by_pull);
     tcase_add_test(t, a_stopped_product_is_told);
     tcase_add_test(t, a_home_that_ends_says_so_and_reading_goes_on_after_it);

@@ -516,6 +516,8 @@ static void answer(void *arg, const struct wf_fake_call *c, Weft__V1__Reply *rep
         break;
     case WEFT__V1__REQUEST__KIND_PULL:
         atomic_fetch_add(&h->pulls, 1);
+        if (atomic_load(&h->pulls) == atomic_load(&h->hold_after_pull))
+            atomic_store(&h->m->knobs->hold, true);
         read_for(h, c, c->request->pull->range, reply);
         break;
     case WEFT__V1__REQUEST__KIND_POSITION:

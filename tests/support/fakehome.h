@@ -58,6 +58,7 @@ struct wf_fakehome {
     atomic_llong lease_ms;        // 0: ten minutes
     atomic_bool forget;           // every lease id is unknown, once
     atomic_bool busy_ranges;      // every RANGE is refused
+    atomic_int hold_after_pull;   // this PULL is answered, and what is asked behind it is held
     atomic_int refuse_reads;      // code: every RANGE and PULL is refused with it
     atomic_bool no_stream;        // leases without an endpoint
     atomic_bool knows_lost;       // a log that begins below where one was says what went
