@@ -247,6 +247,26 @@ START_TEST(who_comes_later_hears_at_once_of_what_fires_and_was_told)
 }
 END_TEST
 
+// One target has the first and waits for the second, the other has none of them: after a restart both are told.
+START_TEST(what_one_target_still_waits_for_is_not_kept_as_told)
+{
+    struct rig g;
+
+    rig_init(
+        &g, "notify: {wait: 0, interval: 1s, repeat: 0, to: [{command: ['false', a]}, stdout]}\n");
+    take(&g);
+    struct wf_alert *first = fire(&g, 1, "a");
+    turn(&g, 0);
+    has_heard(&g, 1, "f");
+    refuse_all();
+    struct wf_alert *second = fire(&g, 2, "b");
+    ck_assert_uint_eq(turn(&g, 2000).waiting, 3);
+    ck_assert_int_eq(first->kept_told, WF_ALERT_PENDING);
+    ck_assert_int_eq(second->kept_told, WF_ALERT_PENDING);
+    rig_fini(&g);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("notify_wait");
@@ -263,6 +283,7 @@ int main(void)
     tcase_add_test(t, an_alert_that_is_no_more_when_its_message_is_made_says_nothing);
     tcase_add_test(t, what_was_in_a_message_that_failed_is_told_though_others_come_before_it);
     tcase_add_test(t, who_comes_later_hears_at_once_of_what_fires_and_was_told);
+    tcase_add_test(t, what_one_target_still_waits_for_is_not_kept_as_told);
     suite_add_tcase(suite, t);
     SRunner *r = srunner_create(suite);
     srunner_run_all(r, CK_ENV);
