@@ -133,6 +133,35 @@ START_TEST(an_alert_waits_fires_and_is_resolved)
 }
 END_TEST
 
+// What was said of one firing, by people or by a message without room for its name, says nothing of the next.
+START_TEST(each_firing_is_one_of_its_own)
+{
+    struct rig g;
+
+    rig_init(&g, 0);
+    observe(&g, WF_TRUE, 60, 0.91);
+    struct wf_alert *a = wf_alerts_first(g.set);
+    ck_assert_uint_eq(a->episode, 1);
+    a->counted = true;
+    snprintf(a->acked_by, sizeof a->acked_by, "ann");
+    snprintf(a->ack_note, sizeof a->ack_note, "known");
+    a->acked_ms = 61000;
+    a->ack_until_ms = INT64_MAX;
+    observe(&g, WF_TRUE, 120, 0.92);
+    ck_assert(a->counted && wf_alert_is_acked(a, 120000));
+    observe(&g, WF_FALSE, 180, 0.5);
+    ck_assert_str_eq(a->acked_by, "");
+    ck_assert_str_eq(a->ack_note, "");
+    observe(&g, WF_TRUE, 240, 0.93);
+    ck_assert_str_eq(g.told.steps, "FRF");
+    ck_assert_ptr_eq(wf_alerts_first(g.set), a);
+    ck_assert_uint_eq(a->episode, 2);
+    ck_assert(!a->counted && !wf_alert_is_acked(a, 240000));
+    ck_assert_int_eq(a->resolved_ms, 0);
+    wf_alerts_free(g.set);
+}
+END_TEST
+
 START_TEST(what_passes_before_it_is_due_is_dropped)
 {
     struct rig g;
@@ -342,6 +371,7 @@ int main(void)
 
     tcase_set_timeout(t, 30);
     tcase_add_test(t, an_alert_waits_fires_and_is_resolved);
+    tcase_add_test(t, each_firing_is_one_of_its_own);
     tcase_add_test(t, what_passes_before_it_is_due_is_dropped);
     tcase_add_test(t, what_is_true_anew_has_to_hold_anew);
     tcase_add_test(t, without_a_duration_it_fires_at_once);

@@ -267,6 +267,29 @@ START_TEST(what_one_target_still_waits_for_is_not_kept_as_told)
 }
 END_TEST
 
+// Else a restart would tell it again.
+START_TEST(what_arrived_is_to_be_written_once)
+{
+    struct rig g;
+
+    rig_init(&g, "notify: {wait: 0, interval: 1s, repeat: 0, to: [stdout]}\n");
+    refuse_all();
+    struct wf_alert *a = fire(&g, 1, "full");
+    a->changed = false;
+    turn(&g, 0);
+    ck_assert(!wf_notify_has_kept(g.n) && !a->changed);
+    take(&g);
+    turn(&g, MINUTE);
+    ck_assert(wf_notify_has_kept(g.n) && a->changed);
+    ck_assert_int_eq(a->kept_told, WF_ALERT_FIRING);
+    ck_assert_int_eq(a->kept_told_ms, a->told_ms);
+    a->changed = false;
+    turn(&g, MINUTE);
+    ck_assert(!wf_notify_has_kept(g.n) && !a->changed);
+    rig_fini(&g);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("notify_wait");
@@ -284,6 +307,7 @@ int main(void)
     tcase_add_test(t, what_was_in_a_message_that_failed_is_told_though_others_come_before_it);
     tcase_add_test(t, who_comes_later_hears_at_once_of_what_fires_and_was_told);
     tcase_add_test(t, what_one_target_still_waits_for_is_not_kept_as_told);
+    tcase_add_test(t, what_arrived_is_to_be_written_once);
     suite_add_tcase(suite, t);
     SRunner *r = srunner_create(suite);
     srunner_run_all(r, CK_ENV);
