@@ -138,7 +138,7 @@ static const char *put_hurt(
 static int damages_each(void)
 {
     const char *text = getenv("WEFT_FAULT_DAMAGES");
-    long all = text ? strtol(text, NULL, 10) : 40;
+    long all = text ? strtol(text, NULL, 10) : 500;
 
     ck_assert_msg(all > 0, "WEFT_FAULT_DAMAGES=%s is no count", text);
     return (int)((all + DAMAGE_KINDS - 1) / DAMAGE_KINDS);

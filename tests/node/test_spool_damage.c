@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Bytes of an agent's spool that rot while its node is away: flips and truncations of any file of the spool and its meta files. The agent starts
 // and pushes what is whole: no wrong record comes to the home, none twice, and each that does not come is told as lost, in the chain or as an
-// alarm. WEFT_FAULT_DAMAGES: how many in all (default 40).
+// alarm. WEFT_FAULT_DAMAGES: how many in all (default 500).
 #include "tests/node/damage.h"
 #include "tests/node/numbered.h"
 #include "tests/node/uplink_rig.h"
