@@ -482,7 +482,6 @@ Weft__V1__ProductDescriptor *wf_fakehome_descriptor(
                                             : WEFT__V1__PRODUCT_KIND__PRODUCT_KIND_METRIC;
     d->message = wf_fake_str(c, "test.station.v1.Reading");
     d->drops = atomic_load(&h->drops);
-    d->batch_bytes = atomic_load(&h->batch_bytes);
     set_bin(c, &d->schema_hash, wf_hash_view(&h->schema));
     return d;
 }

@@ -55,6 +55,7 @@ void wf_fakehome_publish(
     if (q->records.len == 0 && !q->lost) {
         memcpy(h->publisher, q->publisher.data, sizeof h->publisher);
         r->product = wf_fakehome_descriptor(h, c, q->product);
+        r->product->batch_bytes = atomic_load(&h->batch_bytes);
         set_bin(c, &r->schema, wf_buf_view(&h->m->schema));
     } else {
         atomic_fetch_add(&h->published, 1);
