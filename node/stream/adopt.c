@@ -32,8 +32,8 @@ static void finish(struct wf_stream_room *r, const char *why, enum weft_err err)
         r->adopt_pause_ms = RETRY_MAX_MS;
     r->adopt_at_ms = wf_node_now_ms(r->node) + r->adopt_pause_ms;
     wf_say(r->node, WF_LOG_INFO, "stream",
-        "not all manifests of the machine before this one are here; they are asked for again", "at",
-        why, "why", weft_err_text(err), NULL);
+        "manifests that are kept under this name are not all here yet; they are asked for again",
+        "at", why[0] ? why : "the first", "why", weft_err_text(err), NULL);
 }
 
 // The disk or the memory was not there for it: the same may succeed later, and until then nobody is to believe that all was taken over.

@@ -48,8 +48,21 @@ static enum weft_err result_object(
     return err;
 }
 
+// A call that may have acted is not to be made anew by who only knows that it failed.
+static void advise(const struct weft_result *r, const char *key, struct weft_problem *p)
+{
+    if (p->hint[0])
+        return;
+    if (strcmp(r->state, "unknown") == 0)
+        snprintf(p->hint, sizeof p->hint,
+            "whether it acted is not known: look there; this --key never runs it again, a new call "
+            "may do it twice");
+    else if (strcmp(r->state, "running") == 0)
+        snprintf(p->hint, sizeof p->hint, "weft call status %s --wait 1m", key);
+}
+
 static int print_result(const struct wf_cli *cli, const char *target, enum weft_err err,
-    const struct weft_result *r, const struct weft_problem *p)
+    const struct weft_result *r, struct weft_problem *p)
 {
     char hex[33];
 
@@ -57,6 +70,8 @@ static int print_result(const struct wf_cli *cli, const char *target, enum weft_
     if (!cli->quiet || err)
         fprintf(stderr, "call %s: %s%s%s\n", hex, r->state[0] ? r->state : "not sent",
             r->provider[0] ? " by " : "", r->provider);
+    if (err)
+        advise(r, hex, p);
     int status = err ? wf_cli_problem(p) : 0;
     if (cli->format == WF_OUT_TABLE) {
         if (!err && r->json)

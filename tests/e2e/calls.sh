@@ -134,6 +134,7 @@ echo "a handler dies with a call in its hands: unknown, and the key never runs i
 kill -STOP "$(cat "$WORK/first.pid")"
 call servers/tally/Add '{"by":5}' --timeout 5s
 expect "a call that nobody answers" "75 unknown" "did not answer in time"
+expect "what it means" "75 unknown" "whether it acted is not known: .* a new call may do it twice"
 lost=$key
 kill -KILL "$(cat "$WORK/first.pid")"
 rm -f "$WORK/first.pid"
