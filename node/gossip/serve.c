@@ -4,6 +4,7 @@
 
 #include "node/core.h"
 #include "node/gossip/priv.h"
+#include "node/stream/room.h"
 #include "proto/session/bucket.h"
 #include "proto/session/session.h"
 
@@ -52,6 +53,13 @@ static const char *author_of(const struct wf_known *k)
     }
 }
 
+// Of a home that this node does not ask itself, its adverts tell: two in a row that did not come, and half as long for their way.
+static bool is_overdue(const struct wf_known *k, int64_t heard_ms, int64_t age_ms)
+{
+    return k && k->kind == WF_ENTRY_PRODUCT && !k->removed && heard_ms < 0 &&
+           age_ms > WF_ADVERT_EVERY_MS * 5 / 2;
+}
+
 static void put_seen(struct wf_node *n, const struct wf_digest *d, Weft__V1__SeenDigest *ret,
     Weft__V1__Digest *digest)
 {
@@ -64,7 +72,6 @@ static void put_seen(struct wf_node *n, const struct wf_digest *d, Weft__V1__See
     wf_gossip_put_digest(d, digest);
     ret->digest = digest;
     ret->heard_ms = author ? wf_gossip_heard_ms(n, d->domain.s, author, &gone) : -1;
-    ret->gone = gone;
     // Sequences of adverts and homes are times of signing.
     if (k && k->doc && d->sequence <= (uint64_t)now)
         ret->age_ms = now - (int64_t)d->sequence;
@@ -72,6 +79,7 @@ static void put_seen(struct wf_node *n, const struct wf_digest *d, Weft__V1__See
         ret->age_ms = now - k->revocations->issued_ms;
     if (ret->age_ms < 0)
         ret->age_ms = 0;
+    ret->gone = gone || is_overdue(k, ret->heard_ms, ret->age_ms);
 }
 
 static enum weft_err put_page(

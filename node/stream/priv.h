@@ -51,7 +51,6 @@
 #define WF_BEAT_MS          1000
 #define WF_BEAT_MAX_MS      30000
 #define WF_TAPS_MAX         8u
-#define WF_ADVERT_EVERY_MS  600000
 #define WF_ADVERT_LIFE_MS   3600000
 #define WF_TOMBSTONE_MS     (7ll * 86400000) // a removed product is told to be so
 #define WF_CHECKPOINT_MS    60000

@@ -13,6 +13,8 @@ struct wf_home_product; // a product this node is home of
 
 extern const struct wf_room wf_stream_room;
 
+#define WF_ADVERT_EVERY_MS 600000 // a product's advert is signed anew while its home lives
+
 // Lookup; NULL when it is not ours. By name: the highest major, or exactly `major` when not 0.
 struct wf_home_product *wf_stream_find(struct wf_node *n, const char *name, uint32_t major);
 struct wf_home_product *wf_stream_find_id(struct wf_node *n, const struct wf_hash *product_id);

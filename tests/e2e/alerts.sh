@@ -118,6 +118,16 @@ fi
 status=0
 alerts list >"$WORK/out" || status=$?
 [ $status = 1 ] || fail "alerts list exits $status while one fires"
+sqlite3 "file:$WORK/alerts.db?mode=ro" "VACUUM INTO '$WORK/copied.db'"
+chmod 600 "$WORK/copied.db"
+for row in "0 0 ''" "1 -3600 ''" "1 0 'rule high: not judged'"; do # exit, seconds since the process spoke, what it says
+    read -r want seconds problem <<<"$row"
+    sqlite3 "$WORK/copied.db" "DELETE FROM alert; UPDATE beat SET updated_ms = ($(date +%s) + $seconds) * 1000, problem = $problem"
+    status=0
+    "$MONITOR" alerts list --alerts "$WORK/copied.db" >"$WORK/out" 2>"$WORK/err" || status=$?
+    [ "$status" = "$want" ] || fail "alerts list exits $status, not $want, where nothing fires ($row): $(cat "$WORK/err")"
+    [ "$want" = 0 ] || grep -q 'judged' "$WORK/err" || fail "not told: $row"
+done
 stored 2 && fail "the database was not locked"
 
 echo "a killed alert process goes on, and says nothing twice"

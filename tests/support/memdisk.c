@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tests/support/memdisk.h"
+#include "tests/support/memdisk_int.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -7,43 +7,6 @@
 
 #include "tests/support/fault.h"
 #include "tests/support/support.h"
-
-#define SECTOR    512u
-#define NAME_LEN  256u
-#define FILES_MAX 512u
-#define INODES    4096u
-
-// Of a sector; dropped: a failed sync forgot it, reads still see it.
-enum state { CLEAN, DIRTY, DROPPED };
-
-struct content {
-    uint8_t *ptr;
-    size_t len, cap;
-};
-struct inode {
-    char name[NAME_LEN], disk_name[NAME_LEN]; // now, and after a power loss; empty = none
-    struct inode *replaced_by;                // whose rename took our name
-    struct content now, disk;
-    uint8_t *states;
-    size_t states_cap;
-    bool is_dir, locked;
-    unsigned opens;
-};
-
-struct wf_memdisk {
-    pthread_mutex_t lock;
-    struct inode *inodes[INODES];
-    size_t inode_count;
-    struct inode *files[FILES_MAX]; // open files
-    bool holds_lock[FILES_MAX];
-    bool crashed;
-    long crash_in; // operations until the crash; 0 = none planned
-    long calls[WF_MEM_OPS], fail_from[WF_MEM_OPS], fail_times[WF_MEM_OPS];
-    enum weft_err fail_err[WF_MEM_OPS];
-    uint64_t capacity, used;
-    unsigned permille;
-    _Atomic int64_t clock_us;
-};
 
 struct wf_memdisk *wf_memdisk_new(void)
 {
@@ -57,8 +20,11 @@ struct wf_memdisk *wf_memdisk_new(void)
     return d;
 }
 
-static void free_inode(struct inode *i)
+static void forget(struct wf_memdisk *d, struct inode *i)
 {
+    for (size_t k = 0; k < d->inode_count; k++)
+        if (d->inodes[k]->replaced_by == i)
+            d->inodes[k]->replaced_by = NULL;
     free(i->now.ptr);
     free(i->disk.ptr);
     free(i->states);
@@ -67,8 +33,8 @@ static void free_inode(struct inode *i)
 
 void wf_memdisk_free(struct wf_memdisk *d)
 {
-    for (size_t i = 0; i < d->inode_count; i++)
-        free_inode(d->inodes[i]);
+    while (d->inode_count)
+        forget(d, d->inodes[--d->inode_count]);
     pthread_mutex_destroy(&d->lock);
     free(d);
 }
@@ -105,8 +71,23 @@ static struct inode *find(struct wf_memdisk *d, const char *path)
     return NULL;
 }
 
+void memdisk_sweep(struct wf_memdisk *d)
+{
+    for (size_t k = 0; k < d->inode_count;) {
+        struct inode *i = d->inodes[k];
+        if (i->name[0] || i->disk_name[0] || i->opens) {
+            k++;
+            continue;
+        }
+        d->inodes[k] = d->inodes[--d->inode_count];
+        forget(d, i);
+    }
+}
+
 static struct inode *make(struct wf_memdisk *d, const char *path)
 {
+    if (d->inode_count == INODES)
+        memdisk_sweep(d);
     struct inode *i = d->inode_count < INODES ? calloc(1, sizeof *i) : NULL;
 
     if (i) {
@@ -123,7 +104,7 @@ static struct inode *find_or_make(struct wf_memdisk *d, const char *path)
     return i ? i : make(d, path);
 }
 
-static bool resize(struct content *c, size_t len)
+bool memdisk_resize(struct content *c, size_t len)
 {
     if (len > c->cap) {
         size_t cap = c->cap ? c->cap : SECTOR;
@@ -141,8 +122,7 @@ static bool resize(struct content *c, size_t len)
     return true;
 }
 
-// Room for content up to len in both images, so that syncing needs no memory.
-static bool prepare(struct inode *i, size_t len)
+bool memdisk_prepare(struct inode *i, size_t len)
 {
     size_t sectors = len / SECTOR + 1, disk_len = i->disk.len;
 
@@ -154,7 +134,7 @@ static bool prepare(struct inode *i, size_t len)
         i->states = p;
         i->states_cap = sectors * 2;
     }
-    if (len > i->disk.cap && !resize(&i->disk, len))
+    if (len > i->disk.cap && !memdisk_resize(&i->disk, len))
         return false;
     i->disk.len = disk_len;
     return true;
@@ -166,7 +146,7 @@ static enum weft_err set_len(struct wf_memdisk *d, struct inode *i, size_t len)
 
     if (len > before && d->used + (len - before) > d->capacity)
         return WEFT_E_NOSPACE;
-    if (!prepare(i, len) || !resize(&i->now, len))
+    if (!memdisk_prepare(i, len) || !memdisk_resize(&i->now, len))
         return WEFT_E_NOMEM;
     d->used += len - before;
     return WEFT_OK;
@@ -480,82 +460,6 @@ void wf_memdisk_crash(struct wf_memdisk *d, long after)
 {
     d->crash_in = after;
     d->crashed = after == 0;
-}
-
-// ---- power loss --------------------------------------------------------------------------------------------------------
-
-// What the disk has of one file: each sector not synced is old, new, or new up to some byte.
-static void lose(struct inode *i, uint64_t *seed)
-{
-    size_t len = i->disk.len;
-
-    if (i->now.len > len) // how much of the growth the file system had recorded
-        len += (size_t)(wf_test_rand(seed) % (i->now.len - len + 1));
-    else if (i->now.len < len && wf_test_rand(seed) % 2)
-        len = i->now.len;
-    size_t before = i->disk.len;
-    if (!prepare(i, len) || !resize(&i->disk, len))
-        abort();
-    if (len > before)
-        memset(i->disk.ptr + before, 0, len - before);
-    for (size_t s = 0; s * SECTOR < len; s++) {
-        size_t at = s * SECTOR, n = len - at < SECTOR ? len - at : SECTOR;
-        if (i->states[s] != DIRTY || at >= i->now.len)
-            continue;
-        if (n > i->now.len - at)
-            n = i->now.len - at;
-        uint64_t fate = wf_test_rand(seed) % 3; // old, torn, new
-        if (fate > 0)
-            memcpy(i->disk.ptr + at, i->now.ptr + at,
-                fate == 1 ? (size_t)(wf_test_rand(seed) % n) : n);
-    }
-    if (!resize(&i->now, len))
-        abort();
-    if (len)
-        memcpy(i->now.ptr, i->disk.ptr, len);
-    memset(i->states, CLEAN, i->states_cap);
-}
-
-// Names changed since the directory was synced are the old or the new one; a replaced file comes back when its replacement is not there.
-static void lose_name(struct inode *i, uint64_t *seed)
-{
-    if (!i->replaced_by && strcmp(i->name, i->disk_name) != 0 && wf_test_rand(seed) % 2)
-        memcpy(i->name, i->disk_name, NAME_LEN);
-}
-
-static void restore_replaced(struct inode *i)
-{
-    if (i->replaced_by && strcmp(i->replaced_by->name, i->disk_name) != 0)
-        memcpy(i->name, i->disk_name, NAME_LEN);
-    i->replaced_by = NULL;
-}
-
-void wf_memdisk_restart(struct wf_memdisk *d, bool power, uint64_t *seed)
-{
-    for (size_t k = 0; k < d->inode_count && power; k++)
-        lose_name(d->inodes[k], seed);
-    for (size_t k = 0; k < d->inode_count && power; k++)
-        restore_replaced(d->inodes[k]);
-    d->used = 0;
-    for (size_t k = 0; k < d->inode_count;) {
-        struct inode *i = d->inodes[k];
-        if (i->opens > 0)
-            abort(); // everything is closed by now
-        if (power && !i->is_dir)
-            lose(i, seed);
-        if (power)
-            memcpy(i->disk_name, i->name, NAME_LEN);
-        if (i->name[0] || (!power && i->disk_name[0])) {
-            d->used += i->now.len;
-            k++;
-            continue;
-        }
-        free_inode(i);
-        d->inodes[k] = d->inodes[--d->inode_count];
-    }
-    memset(d->fail_times, 0, sizeof d->fail_times);
-    d->crashed = false;
-    d->crash_in = 0;
 }
 
 uint8_t *wf_memdisk_file(struct wf_memdisk *d, const char *path, size_t *ret_len)

@@ -137,21 +137,24 @@ static enum weft_err list_one(void *arg, const struct wf_alert *a)
     return WEFT_OK;
 }
 
-static void warn_of_silence(struct wf_book *b, int64_t now_ms)
+// True when what does not fire may do so unseen.
+static bool warn_of_silence(struct wf_book *b, int64_t now_ms)
 {
     struct wf_book_beat beat;
     char ago[24];
 
     if (wf_book_beat(b, &beat)) {
         fprintf(stderr, "weft-monitor: no alert process has run on this file\n");
-        return;
+        return true;
     }
     wf_mon_ago(now_ms - beat.updated_ms, ago);
-    if (now_ms - beat.updated_ms > STALE_MS)
+    bool stale = now_ms - beat.updated_ms > STALE_MS;
+    if (stale)
         fprintf(
             stderr, "weft-monitor: nothing is judged: weft-monitor alert was heard %s ago\n", ago);
     else if (beat.problem[0])
         fprintf(stderr, "weft-monitor: %s\n", beat.problem);
+    return stale || beat.problem[0];
 }
 
 static enum weft_err list_all(struct wf_book *b, struct list *l, enum wf_mon_format format)
@@ -194,14 +197,14 @@ static int list(struct wf_book *b, const struct wf_mon_options *o)
 
     if (!l)
         return wf_mon_fail(WEFT_E_NOMEM, weft_err_text(WEFT_E_NOMEM), "");
-    warn_of_silence(b, l->now_ms);
+    bool blind = warn_of_silence(b, l->now_ms);
     if (!err)
         err = list_all(b, l, o->format);
     size_t firing = l->firing;
     free(l);
     if (err)
         return failed(b, err);
-    return firing ? 1 : 0;
+    return firing || blind ? 1 : 0;
 }
 
 // ---- one alert -------------------------------------------------------------------------------------------------------------
