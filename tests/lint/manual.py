@@ -4,7 +4,7 @@
 
 usage: manual.py BUILD-DIR | manual.py --synopsis
 Commands and options of `weft --help` and each `weft COMMAND --help` against weft(1), those of weftd and weft-monitor against theirs; exit
-statuses against the table of errors; the keys of node/conf.c against weftd.yaml(5); the functions of <weft/*.h> against weft(3), with
+statuses against the table of errors; the keys of node/conf.c against weftd.yaml(5), those of sdk/conf/manifest.c against weft-product(5); the functions of <weft/*.h> against weft(3), with
 their types. Each example of a --help and of a page is read by the program's own parser. An option of a page is a .It line; a command one with .Ic,
 a key one with .Cm, a function one with .Fn.
 
@@ -119,13 +119,14 @@ def check_statuses(program, page, header, text=""):
 
 # ---- weftd.yaml
 
-def keys_of_parser(code):
-    """{(key,) or (key, key below)} of node/conf.c: its table conf_keys and the tables that it names."""
+def keys_of_parser(code, first="conf_keys"):
+    """{(key,) or (key, key below)} of a parser: its first table and the tables that it names."""
+    code = re.sub(r'\.hint = "[^"]*"', "", code)
     arrays = {name: re.findall(r'\{ "(\w+)",([^{}]*)\}', body) for name, body in
               re.findall(r"static const struct wf_key (\w+)\[\] = \{(.*?)\n\};", code, re.S)}
     tables = dict(re.findall(r"static const struct wf_key_table (\w+) = \{[^,]*, (\w+),", code))
     out = set()
-    for key, rest in arrays.get("conf_keys", []):
+    for key, rest in arrays.get(first, []):
         out.add((key,))
         below = re.search(r"\.table = &(\w+)", rest)
         out.update((key, k) for k, _ in arrays[tables[below.group(1)]]) if below else None
@@ -160,6 +161,12 @@ def check_keys(code, page):
         known = {".".join(k) for k in keys if roles.get(k[0]) == role}
         out += differences(f"weftd.yaml: {title.lower()}", known, {".".join(k) for k in keys_of_page(section(page, title))})
     return out + ([] if len(keys) > 30 else [f"node/conf.c: only {len(keys)} keys found"])
+
+
+def check_manifest_keys(code, page):
+    known = {".".join(k) for k in keys_of_parser(code, "manifest_keys")}
+    return differences("manifest", known, {".".join(k) for k in keys_of_page(section(page, "KEYS"))}) + \
+        ([] if len(known) > 30 else [f"sdk/conf/manifest.c: only {len(known)} keys found"])
 
 
 # ---- libweft
@@ -311,6 +318,7 @@ def main():
         if path.startswith(tree.CODE):
             found += check_advice(path, tree.read(path), names)
     found += check_keys(tree.read("node/conf.c"), tree.read("docs/man/weftd.yaml.5"))
+    found += check_manifest_keys(tree.read("sdk/conf/manifest.c"), tree.read("docs/man/weft-product.5"))
     found += check_functions([tree.read(h) for h in HEADERS], tree.read("docs/man/weft.3"))
     tree.report("manual", found, 5)
 
