@@ -206,3 +206,37 @@ double wf_top_drops_s(const struct wf_top_sample *before, const struct wf_top_sa
             return rate(before->status->queues[i]->dropped, queue->dropped, seconds);
     return -1;
 }
+
+static bool is_same_reader(const Weft__V1__ReaderState *a, const Weft__V1__ReaderState *b)
+{
+    return strcmp(a->reader, b->reader) == 0 && strcmp(a->product, b->product) == 0 &&
+           strcmp(a->verb, b->verb) == 0;
+}
+
+// Several programs of one identity read one product: which is which nobody says.
+static const Weft__V1__ReaderState *only_one_like(
+    const Weft__V1__StatusReply *r, const Weft__V1__ReaderState *reader)
+{
+    const Weft__V1__ReaderState *found = NULL;
+
+    for (size_t i = 0; i < r->n_readers; i++) {
+        if (!is_same_reader(r->readers[i], reader))
+            continue;
+        if (found)
+            return NULL;
+        found = r->readers[i];
+    }
+    return found;
+}
+
+double wf_top_reader_s(const struct wf_top_sample *before, const struct wf_top_sample *now,
+    const Weft__V1__ReaderState *reader)
+{
+    double seconds = wf_top_interval_s(before, now);
+
+    if (seconds <= 0 || !only_one_like(now->status, reader))
+        return -1;
+    const Weft__V1__ReaderState *was = only_one_like(before->status, reader);
+    bool known = was && was->heard_ms >= 0 && reader->heard_ms >= 0;
+    return known ? rate(was->position, reader->position, seconds) : -1;
+}

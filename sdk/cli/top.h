@@ -50,6 +50,9 @@ void wf_top_products(const struct wf_top_sample *before, const struct wf_top_sam
     enum wf_top_sort sort, struct wf_top_product *out);
 // Seconds between the two; 0 when no rate can be told.
 double wf_top_interval_s(const struct wf_top_sample *before, const struct wf_top_sample *now);
+// Records a second that a reader took, by the places it told; negative: not known (it told none, or another of its identity reads the same).
+double wf_top_reader_s(const struct wf_top_sample *before, const struct wf_top_sample *now,
+    const Weft__V1__ReaderState *reader);
 // How a queue's drops rise, a second; negative: not known.
 double wf_top_drops_s(const struct wf_top_sample *before, const struct wf_top_sample *now,
     const Weft__V1__QueueState *queue);

@@ -85,8 +85,11 @@ static void sources(struct wf_json_out *o, const Weft__V1__StatusReply *r)
     wf_json_out_end(o);
 }
 
-static void readers(struct wf_json_out *o, const Weft__V1__StatusReply *r)
+static void readers(
+    struct wf_json_out *o, const struct wf_top_sample *before, const struct wf_top_sample *now)
 {
+    const Weft__V1__StatusReply *r = now->status;
+
     wf_json_out_member_int(o, "reader_count", (int64_t)r->reader_count);
     list_of(o, "readers");
     for (size_t i = 0; i < r->n_readers; i++) {
@@ -96,6 +99,7 @@ static void readers(struct wf_json_out *o, const Weft__V1__StatusReply *r)
         text(o, "product", s->product);
         text(o, "verb", s->verb);
         wf_json_out_member_int(o, "position", (int64_t)s->position);
+        part(o, "records_per_s", wf_top_reader_s(before, now, s));
         known(o, "lag", s->heard_ms < 0 ? -1 : (int64_t)s->lag);
         known(o, "heard_ms", s->heard_ms);
         wf_json_out_member_int(o, "lease_ends_ms", s->ends_ms);
@@ -188,7 +192,7 @@ enum weft_err wf_top_json(const struct wf_top_sample *before, const struct wf_to
         product(&o, &list[i]);
     wf_json_out_end(&o);
     sources(&o, r);
-    readers(&o, r);
+    readers(&o, before, now);
     peers(&o, r);
     agents(&o, r);
     queues(&o, before, now);

@@ -121,16 +121,20 @@ static void readers(struct picture *p, unsigned left)
     if (r->n_readers == 0)
         return;
     wf_picture_line(p->out, "%s", "");
-    wf_picture_line(p->out, "%-32s %-24s %9s %12s %8s  %-7s %-7s %s", "READER", "PRODUCT", "LAG",
-        "POSITION", "UNSENT", "HEARD", "LEASE", "VERB");
+    wf_picture_line(p->out, "%-32s %-24s %9s %9s %12s %8s  %-7s %-7s %s", "READER", "PRODUCT",
+        "RECORDS/S", "LAG", "POSITION", "UNSENT", "HEARD", "LEASE", "VERB");
     for (size_t i = 0; i < shown; i++) {
         const Weft__V1__ReaderState *s = r->readers[i];
-        char heard[48], ends[48], unsent[NUMBER], lag[NUMBER] = "?";
+        char heard[48], ends[48], unsent[NUMBER], lag[NUMBER] = "?", took[NUMBER] = "?";
+        double records_s = wf_top_reader_s(p->before, p->now, s);
+        if (records_s >= 0)
+            wf_picture_count(records_s, took);
         if (s->heard_ms >= 0)
             wf_picture_count((double)s->lag, lag);
-        wf_picture_line(p->out, "%-32s %-24s %9s %12llu %8s  %-7s %-7s %s", s->reader, s->product,
-            lag, (unsigned long long)s->position, wf_picture_count((double)s->unsent, unsent),
-            age(s->heard_ms, heard), age(s->ends_ms > 0 ? s->ends_ms : 0, ends), s->verb);
+        wf_picture_line(p->out, "%-32s %-24s %9s %9s %12llu %8s  %-7s %-7s %s", s->reader,
+            s->product, took, lag, (unsigned long long)s->position,
+            wf_picture_count((double)s->unsent, unsent), age(s->heard_ms, heard),
+            age(s->ends_ms > 0 ? s->ends_ms : 0, ends), s->verb);
     }
     wf_picture_rest(p->out, r->reader_count > r->n_readers ? r->reader_count : r->n_readers, shown);
 }

@@ -304,6 +304,40 @@ static void fill(void)
     now.r.n_alarms = 1;
 }
 
+static void add_reader(struct world *w, const char *verb, uint64_t position, int64_t heard_ms)
+{
+    Weft__V1__ReaderState *s = &w->l[w->r.n_readers];
+
+    weft__v1__reader_state__init(s);
+    s->reader = (char *)(uintptr_t) "monitoring/mon-1";
+    s->product = (char *)(uintptr_t) "cpu";
+    s->verb = (char *)(uintptr_t)verb;
+    s->position = position;
+    s->heard_ms = heard_ms;
+    w->ls[w->r.n_readers++] = s;
+}
+
+START_TEST(a_readers_rate_is_how_its_place_moves)
+{
+    add_reader(&was, "replay", 5, 10);
+    add_reader(&now, "replay", 11, 10);
+    add_reader(&was, "subscribe", 1000, 10);
+    add_reader(&now, "subscribe", 1500, 10);
+    ck_assert_double_eq(wf_top_reader_s(&was.sample, &now.sample, &now.l[0]), 3);
+    ck_assert_double_eq(wf_top_reader_s(&was.sample, &now.sample, &now.l[1]), 250);
+    ck_assert_double_lt(wf_top_reader_s(NULL, &now.sample, &now.l[1]), 0);
+    now.l[1].position = 999; // another program, or an older log
+    ck_assert_double_lt(wf_top_reader_s(&was.sample, &now.sample, &now.l[1]), 0);
+    now.l[1].position = 1500;
+    was.l[1].heard_ms = -1; // a place that it never told
+    ck_assert_double_lt(wf_top_reader_s(&was.sample, &now.sample, &now.l[1]), 0);
+    was.l[1].heard_ms = 10;
+    add_reader(&now, "subscribe", 1600, 10); // which of the two is the one before?
+    ck_assert_double_lt(wf_top_reader_s(&was.sample, &now.sample, &now.l[1]), 0);
+    ck_assert_double_lt(wf_top_reader_s(&was.sample, &now.sample, &now.l[2]), 0);
+}
+END_TEST
+
 static const struct {
     unsigned rows, columns;
 } screens[] = { { 1, 20 }, { 2, 40 }, { 10, 80 }, { 24, 80 }, { 50, 200 }, { 200, 120 } };
@@ -390,6 +424,7 @@ START_TEST(a_sample_is_one_line_of_json)
     ck_assert_int_eq(json_integer_value(json_object_get(j, "reader_count")), 5000);
     json_t *reader = json_array_get(json_object_get(j, "readers"), 0);
     ck_assert_int_eq(json_integer_value(json_object_get(reader, "unsent")), 77123);
+    ck_assert(json_is_null(json_object_get(reader, "records_per_s"))); // not there before
     json_t *queue = json_array_get(json_object_get(j, "queues"), 1);
     ck_assert(json_is_null(json_object_get(queue, "drops_per_s"))); // not there before
     json_decref(j);
@@ -432,6 +467,7 @@ int main(void)
     tcase_add_test(tc, products_come_in_the_order_asked_for);
     tcase_add_loop_test(tc, what_is_silent_says_since_when_and_why, 0, (int)WF_COUNT(silences));
     tcase_add_test(tc, a_clock_that_stepped_back_makes_no_age_from_the_future);
+    tcase_add_test(tc, a_readers_rate_is_how_its_place_moves);
     tcase_add_loop_test(tc, the_picture_keeps_to_its_screen, 0, (int)WF_COUNT(screens));
     tcase_add_test(tc, every_section_is_on_a_screen_of_usual_size);
     tcase_add_test(tc, what_others_said_never_steers_the_terminal);
