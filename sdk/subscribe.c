@@ -317,7 +317,7 @@ bool wf_sub_is_full(struct weft_subscription *s)
 bool wf_sub_has_much_room(struct weft_subscription *s)
 {
     pthread_mutex_lock(&s->mutex);
-    bool much = !s->full && s->queued < s->options.queue_bytes / 2;
+    bool much = s->queued < s->options.queue_bytes / 2;
     pthread_mutex_unlock(&s->mutex);
     return much;
 }

@@ -70,16 +70,22 @@ static enum weft_err read_file(const char *dir, const char *file, struct wf_buf 
     return err == WEFT_E_NOT_FOUND ? WEFT_OK : err;
 }
 
+enum weft_err wf_moved_number(struct wf_bytes line, uint64_t *ret)
+{
+    if (!line.len || line.ptr[line.len - 1] != '\n' ||
+        wf_number_uint(wf_bytes(line.ptr, line.len - 1), ret))
+        return WEFT_E_DAMAGED;
+    return WEFT_OK;
+}
+
 // What is no number as keep_number writes it must not pass for 0: "never away" would make two homes.
 static enum weft_err read_number(
     const char *dir, const char *file, uint64_t *ret, struct wf_diag *diag)
 {
     struct wf_buf text = { 0 };
     enum weft_err err = read_file(dir, file, &text);
-    size_t digits = text.len ? text.len - 1 : 0;
 
-    if (!err && text.len &&
-        (text.ptr[digits] != '\n' || wf_number_uint(wf_bytes(text.ptr, digits), ret) || !*ret))
+    if (!err && text.len && (wf_moved_number(wf_buf_view(&text), ret) || !*ret))
         err = WEFT_E_DAMAGED;
     if (err == WEFT_E_DAMAGED)
         wf_diag_set(diag, 0, 0,

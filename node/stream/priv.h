@@ -544,6 +544,8 @@ void wf_home_judge(struct wf_home_product *p);
 void wf_moves_tick(struct wf_stream_room *r);
 void wf_moves_timer(struct wf_timer *t);
 void wf_moves_soon(struct wf_stream_room *r, int64_t wait_ms);
+// "DIGITS\n", as files of a product's directory have a number. DAMAGED.
+WF_MUST_USE enum weft_err wf_moved_number(struct wf_bytes line, uint64_t *ret);
 // Files of a product's directory: away, log, lost. DAMAGED: one is not as it was written; diag names it.
 WF_MUST_USE enum weft_err wf_moved_load(
     struct wf_home_product *p, const char *dir, struct wf_diag *diag);

@@ -9,7 +9,6 @@
 #include "node/source/room.h"
 #include "node/stream/ends.h"
 #include "node/stream/priv.h"
-#include "proto/schema/number.h"
 #include "sdk/conf/file.h"
 #include "sdk/disk.h"
 
@@ -331,8 +330,7 @@ static enum weft_err load_removed(struct wf_home_product *p, const char *dir)
     if (!err)
         err = wf_file_read(path, 32, WF_FILE_OWNED, &text, NULL);
     if (!err) {
-        size_t digits = text.len ? text.len - 1 : 0;
-        bool read = !wf_number_uint(wf_bytes(text.ptr, digits), &ms) && ms <= INT64_MAX;
+        bool read = !wf_moved_number(wf_buf_view(&text), &ms) && ms <= INT64_MAX;
         p->removed = true;
         p->removed_ms = read ? (int64_t)ms : wf_node_now_unix_ms(p->room->node);
     }

@@ -74,7 +74,7 @@ grow_lengths() {
 
 # What lies in the log, read from its beginning by so many subscribers at once that come when all is there.
 grow_catching() {
-    local n variant count mode=catching
+    local n variant count
     count=$(growth_count 1 500)
     weft_product caught Sample 2GiB
     weft_product caught-plain Sample 2GiB "compression: none"
@@ -107,9 +107,8 @@ measure_catching() { # SUBSCRIBERS
     after=$(ticks "$weft_pid")
     [ "$status" = 0 ] || { tail -n 3 "$WORK/weft-sub.log" >&2 && return 1; }
     # The run begins with the first record that any of them has.
-    printf '{"system":"weft","variant":"%s","mode":"%s","subscribers":%d,"rate":0,"length":%d,"products":1,"publishers":1,"servers_cpu_s":%s,"pubs":[{"records":%d,"first_ns":%s,"cpu_s":0}],"subs":[%s]}\n' \
-        "$variant" "$mode" "$n" "$payload_length" "$(awk "BEGIN { print ($after - $before) / $(getconf CLK_TCK) }")" "$count" \
-        "$(grep -oh '"first_ns":[0-9]*' "$at"/sub.* | cut -d: -f2 | sort -n | head -n 1)" "$(cat "$at"/sub.* | paste -sd,)" >>"$WORK/results.jsonl"
+    note_run weft "$variant" catching "$n" 0 "$((after - before))" \
+        "{\"records\":$count,\"first_ns\":$(grep -oh '"first_ns":[0-9]*' "$at"/sub.* | cut -d: -f2 | sort -n | head -n 1),\"cpu_s\":0}" "$(cat "$at"/sub.* | paste -sd,)"
 }
 
 # Real agents, each a weftd of its own that joins with a ticket and takes what a publisher of its own says: one product, so many origins.
@@ -161,8 +160,7 @@ measure_uplinks() { # AGENTS COUNT
     after=$(ticks "$weft_pid")
     echo "$n uplinks: $(grep "^put off" "$WORK/weft-uplinks.log") batches until there was room" >&2
     stop_pid "$sim"
-    printf '{"system":"weft","variant":"uplinked","mode":"agents","subscribers":1,"rate":0,"length":%d,"products":1,"publishers":%d,"servers_cpu_s":%s,"pubs":[%s],"subs":[%s]}\n' \
-        "$payload_length" "$n" "$(awk "BEGIN { print ($after - $before) / $(getconf CLK_TCK) }")" "$(cat "$at/pub")" "$(cat "$at/sub")" >>"$WORK/results.jsonl"
+    publishers=$n note_run weft uplinked agents 1 0 "$((after - before))" "$(cat "$at/pub")" "$(cat "$at/sub")"
 }
 
 pss_and_files() { # KiB and descriptors of the node

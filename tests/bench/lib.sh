@@ -90,6 +90,12 @@ publish_all() { # within measure: all publishers at once; 1 when one failed
     return "$status"
 }
 
+# note_run SYSTEM VARIANT MODE SUBSCRIBERS RATE TICKS PUBS SUBS: one line of results; TICKS are those of the servers.
+note_run() {
+    printf '{"system":"%s","variant":"%s","mode":"%s","subscribers":%d,"rate":%d,"length":%d,"products":%d,"publishers":%d,"servers_cpu_s":%s,"pubs":[%s],"subs":[%s]}\n' \
+        "$1" "$2" "$3" "$4" "$5" "$payload_length" "$products" "$publishers" "$(awk "BEGIN { print $6 / $(getconf CLK_TCK) }")" "$7" "$8" >>"$WORK/results.jsonl"
+}
+
 # measure SYSTEM VARIANT MODE SUBSCRIBERS COUNT RATE LINGER_US: MODE names what is measured (max, 20k-linger1, ...). 1 when a program failed.
 measure() {
     local system=$1 variant=$2 mode=$3 subscribers=$4 count=$5 rate=$6 linger=$7
@@ -119,10 +125,7 @@ measure() {
         tail -n 3 "$WORK/$system"*.log >&2 2>/dev/null || true
         return 1
     fi
-    printf '{"system":"%s","variant":"%s","mode":"%s","subscribers":%d,"rate":%d,"length":%d,"products":%d,"publishers":%d,"servers_cpu_s":%s,"pubs":[%s],"subs":[%s]}\n' \
-        "$system" "$variant" "$mode" "$subscribers" "$rate" "$payload_length" "$products" "$publishers" \
-        "$(awk "BEGIN { print ($after - $before) / $(getconf CLK_TCK) }")" \
-        "$(cat "$at"/pub.* | paste -sd,)" "$(cat "$at"/sub.* | paste -sd,)" >>"$WORK/results.jsonl"
+    note_run "$system" "$variant" "$mode" "$subscribers" "$rate" "$((after - before))" "$(cat "$at"/pub.* | paste -sd,)" "$(cat "$at"/sub.* | paste -sd,)"
 }
 
 # The highest rate of SYSTEM_rates before the first that loses; nothing is noted when there is none.

@@ -238,7 +238,8 @@ START_TEST(a_number_that_is_none_is_told_and_its_product_stays_out)
 }
 END_TEST
 
-static const char *const no_times[] = { "1700000000000 or so\n", "-1\n", "\n", "" };
+static const char *const no_times[] = { "1700000000000 or so\n", "1700000000000", "-1\n", "\n",
+    "" };
 
 // A removal of long ago would be told to nobody.
 START_TEST(a_time_of_removal_that_is_none_is_now)
